@@ -1,0 +1,202 @@
+//! Telephone numbers and the routes they can have, as every carrier sees them. No I/O.
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+/// A telephone number in [E.164](https://www.itu.int/rec/T-REC-E.164) form: `+`, then 7 to 15 digits, the first not 0.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+pub struct E164(#[schemars(regex(pattern = r"^\+[1-9][0-9]{6,14}$"))] String);
+
+/// A text that is not a number in E.164 form.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a phone number in E.164 form: write + and 7 to 15 digits without spaces, as in +14155551234")]
+pub struct NotE164(String);
+
+impl E164 {
+    /// The number as users write it: `+14155551234`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The number without its `+`: the name of its claim, and what some carriers filter by.
+    pub fn digits(&self) -> &str {
+        &self.0[1..]
+    }
+
+    /// The number whose [`digits`](Self::digits) these are.
+    pub fn from_digits(digits: &str) -> Result<Self, NotE164> {
+        format!("+{digits}").parse()
+    }
+}
+
+impl FromStr for E164 {
+    type Err = NotE164;
+
+    fn from_str(text: &str) -> Result<Self, NotE164> {
+        let digits = text.strip_prefix('+').unwrap_or_default();
+        let valid =
+            (7..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
+        if valid { Ok(Self(text.to_owned())) } else { Err(NotE164(text.chars().take(32).collect())) }
+    }
+}
+
+impl TryFrom<String> for E164 {
+    type Error = NotE164;
+
+    fn try_from(text: String) -> Result<Self, NotE164> {
+        text.parse()
+    }
+}
+
+impl From<E164> for String {
+    fn from(number: E164) -> Self {
+        number.0
+    }
+}
+
+impl fmt::Display for E164 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a carrier can send somewhere: the three kinds of traffic of a number. Each is routed, owned and cleared by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Channel {
+    /// Incoming calls.
+    Voice,
+    /// Incoming text messages.
+    Sms,
+    /// Call progress events.
+    Status,
+}
+
+impl Channel {
+    /// Every channel, in the order in which they are shown.
+    pub const ALL: [Channel; 3] = [Channel::Voice, Channel::Sms, Channel::Status];
+}
+
+impl fmt::Display for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Channel::Voice => "voice",
+            Channel::Sms => "sms",
+            Channel::Status => "status",
+        })
+    }
+}
+
+/// How a webhook is requested.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Method {
+    #[default]
+    Post,
+    Get,
+}
+
+impl Method {
+    /// The method as HTTP writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Method::Post => "POST",
+            Method::Get => "GET",
+        }
+    }
+}
+
+/// Where one [`Channel`] of a number goes. The default leg goes nowhere.
+///
+/// Adapters hand out legs in canonical form, so that two legs are the same exactly when they are equal:
+/// a method without its URL is the default one, and unset, null and empty are all `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Leg {
+    /// Absolute URL that the carrier requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    pub method: Method,
+    /// Absolute URL that the carrier requests when `url` fails.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback_url: Option<String>,
+    pub fallback_method: Method,
+    /// What at the carrier stands before the URLs and wins over them, by its carrier's name for it:
+    /// a Twilio `trunkSid`, `voiceApplicationSid` or `smsApplicationSid`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub shadow: BTreeMap<String, String>,
+}
+
+impl Leg {
+    /// Whether nothing is set: traffic on this channel goes nowhere.
+    pub fn is_empty(&self) -> bool {
+        *self == Leg::default()
+    }
+
+    /// A fingerprint that tells one leg from another and reveals nothing of its URLs.
+    pub fn digest(&self) -> String {
+        digest_of(self)
+    }
+
+    /// Where the leg goes, without anything that may be a secret: the host of its URL, or the name of what shadows it.
+    pub fn shown(&self) -> String {
+        if let Some((kind, id)) = self.shadow.first_key_value() {
+            return format!("{kind} {id}");
+        }
+        match self.url.as_deref().map(url::Url::parse) {
+            Some(Ok(url)) => url.host_str().unwrap_or("a URL without a host").to_owned(),
+            Some(Err(_)) => "a malformed URL".to_owned(),
+            None => "nothing".to_owned(),
+        }
+    }
+}
+
+/// The whole route of a number, as seen at its carrier or as wanted there. A channel that is absent is not spoken of:
+/// in a wanted route it stays as it is.
+pub type Route = BTreeMap<Channel, Leg>;
+
+/// `sha256:` and the hex digest of a value's canonical JSON (struct fields in order of declaration, map keys sorted).
+pub fn digest_of(value: &impl Serialize) -> String {
+    // Through `Value`, whose maps are sorted: two writings of one document have one digest.
+    let canonical = serde_json::to_value(value).map(|v| v.to_string()).unwrap_or_default();
+    let hex: String = Sha256::digest(canonical.as_bytes()).iter().map(|b| format!("{b:02x}")).collect();
+    format!("sha256:{hex}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_a_plus_and_seven_to_fifteen_digits() {
+        for good in ["+14155551234", "+4420111", "+442011110001", "+123456789012345"] {
+            assert_eq!(good.parse::<E164>().unwrap().as_str(), good);
+        }
+        for bad in
+            ["", "+", "14155551234", "+0415555123", "+1 415 555 1234", "+1415555123x", "+1234567890123456", "+123456"]
+        {
+            assert!(bad.parse::<E164>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_leg_is_shown_without_the_secrets_that_its_url_may_carry() {
+        let leg = Leg { url: Some("https://user:pw@engine.example.com/x?token=s3cret".into()), ..Leg::default() };
+        assert_eq!(leg.shown(), "engine.example.com");
+        let shadowed = Leg { shadow: [("trunkSid".to_owned(), "TK1".to_owned())].into(), ..leg };
+        assert_eq!(shadowed.shown(), "trunkSid TK1");
+        assert_eq!(Leg::default().shown(), "nothing");
+    }
+
+    #[test]
+    fn the_digest_does_not_depend_on_the_order_of_keys() {
+        let a: serde_json::Value = serde_json::from_str(r#"{"a":1,"b":{"c":2,"d":3}}"#).unwrap();
+        let b: serde_json::Value = serde_json::from_str(r#"{"b":{"d":3,"c":2},"a":1}"#).unwrap();
+        assert_eq!(digest_of(&a), digest_of(&b));
+        assert_ne!(digest_of(&a), digest_of(&serde_json::json!({})));
+    }
+}

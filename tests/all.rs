@@ -1,0 +1,1 @@
+//! Every integration test, in one binary, so that one control plane serves the whole run.
