@@ -1,3 +1,22 @@
-//! The kinds that users write, and the types they share. No I/O.
+//! The kinds that users write and read, in `dialplane.dev/v1alpha1`, and the types they share. No I/O.
 
+pub mod account;
+pub mod agent;
+pub mod claim;
+pub mod conditions;
+pub mod meta;
 pub mod number;
+pub mod phone_number;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
+
+pub use account::CarrierAccount;
+pub use agent::{Agent, AgentVersion};
+pub use claim::NumberClaim;
+pub use phone_number::PhoneNumber;
+
+/// Every custom resource definition, in the order in which a person would read them. `crds/` holds them as YAML.
+pub fn crds() -> Vec<CustomResourceDefinition> {
+    vec![CarrierAccount::crd(), PhoneNumber::crd(), Agent::crd(), AgentVersion::crd(), NumberClaim::crd()]
+}

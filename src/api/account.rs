@@ -1,0 +1,127 @@
+//! CarrierAccount: an account at a carrier, with its credentials. No I/O.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::meta::{AllowedNamespaces, LocalReference};
+
+/// An account at a carrier and the credentials that open it.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "dialplane.dev",
+    version = "v1alpha1",
+    kind = "CarrierAccount",
+    namespaced,
+    status = "CarrierAccountStatus",
+    derive = "PartialEq",
+    shortname = "ca",
+    category = "dialplane",
+    doc = "An account at a carrier, with the credentials that open it.",
+    selectable = ".spec.credentialsRef.name",
+    printcolumn(name = "Identity", type_ = "string", json_path = ".status.identity", description = "The carrier's id of the account"),
+    printcolumn(name = "Owned", type_ = "integer", json_path = ".status.numbers.owned", description = "Numbers that the account owns"),
+    printcolumn(name = "Claimed", type_ = "integer", json_path = ".status.numbers.claimed", description = "Of these, numbers that a PhoneNumber manages"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status", description = "Whether the account can be used"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason", description = "Why, or why not"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.twilio.accountSid == oldSelf.twilio.accountSid").message("twilio.accountSid cannot change: numbers are claimed under it. Make another CarrierAccount for the other account"))]
+pub struct CarrierAccountSpec {
+    /// A Twilio account or subaccount.
+    pub twilio: TwilioAccount,
+    /// A Secret of this namespace. For Twilio: the key `authToken`, or `apiKeySid` and `apiKeySecret`.
+    pub credentials_ref: LocalReference,
+    /// One other base URL for all of the carrier's hosts: a proxy, or the sandbox.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048))]
+    #[x_kube(validation = Rule::new("self.matches('^https?://[^/?#]+')").message("endpoint is an absolute URL with http or https, as in http://sandbox:8080"))]
+    pub endpoint: Option<String>,
+    /// Which namespaces may use this account. Only its own unless said otherwise.
+    #[serde(default)]
+    pub allowed_namespaces: AllowedNamespaces,
+    /// How much of the carrier's patience may be used.
+    #[serde(default)]
+    pub limits: Limits,
+    /// How often the account's numbers are listed to find drift: a duration like `10m` or `90s`, at least 1s.
+    #[serde(default = "default_scan_interval")]
+    #[schemars(length(max = 32))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]+(h|m|s|ms))+$') && duration(self) >= duration('1s') && duration(self) <= duration('24h')").message("scanInterval is a duration from 1s to 24h, as in 10m or 1h30m"))]
+    pub scan_interval: String,
+}
+
+fn default_scan_interval() -> String {
+    "10m".to_owned()
+}
+
+/// Which Twilio account, and where it is reached.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.region) == has(self.edge)").message("region and edge go together, as in region: ie1 with edge: dublin: Twilio no longer answers on a regional host without an edge. Set both, or neither"))]
+pub struct TwilioAccount {
+    /// Account SID of the account or subaccount whose numbers are managed: `AC` and 32 hexadecimal digits.
+    #[schemars(length(max = 34))]
+    #[x_kube(validation = Rule::new("self.matches('^AC[0-9a-fA-F]{32}$')").message("accountSid is AC followed by 32 hexadecimal digits; the Twilio console shows it as Account SID"))]
+    pub account_sid: String,
+    /// Twilio region, as in `ie1`. Goes with `edge`; API keys and number configuration belong to one region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 32), regex(pattern = "^[a-z0-9]+$"))]
+    pub region: Option<String>,
+    /// Twilio edge location, as in `dublin`. Goes with `region`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 32), regex(pattern = "^[a-z0-9-]+$"))]
+    pub edge: Option<String>,
+}
+
+/// How much of the carrier's patience one account may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Limits {
+    /// Requests under way at once.
+    #[schemars(range(min = 1, max = 1000))]
+    pub concurrency: u32,
+    /// Requests begun per second.
+    #[schemars(range(min = 1, max = 10000))]
+    pub requests_per_second: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { concurrency: 5, requests_per_second: 10 }
+    }
+}
+
+/// What is known of the account.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CarrierAccountStatus {
+    /// The carrier's id of the account that the credentials opened first. If they ever open another, nothing is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
+    /// How many numbers there are, as of the last complete listing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub numbers: Option<AccountNumbers>,
+    /// The generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The last value of the annotation `dialplane.dev/reconcile-requested-at` that was acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_reconcile_at: Option<String>,
+    /// `Ready`, and `Reconciling` or `Stalled` while they are true.
+    #[serde(default)]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// The numbers of an account, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AccountNumbers {
+    /// Numbers that the account owns.
+    pub owned: u32,
+    /// Of these, numbers that a NumberClaim of this cluster holds.
+    pub claimed: u32,
+    /// Of these, numbers that cost money and that nothing in this cluster manages.
+    pub unclaimed: u32,
+}

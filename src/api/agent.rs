@@ -1,0 +1,341 @@
+//! Agent and AgentVersion: drafts, and what is published of them. No I/O.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{
+    meta::{AllowedNamespaces, Key},
+    number::{Channel, E164, Leg, Method, Route},
+};
+
+/// A voice or messaging agent: a draft that is edited freely, and the published version that serves.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "dialplane.dev",
+    version = "v1alpha1",
+    kind = "Agent",
+    namespaced,
+    status = "AgentStatus",
+    derive = "PartialEq",
+    shortname = "ag",
+    category = "dialplane",
+    doc = "A voice or messaging agent. Its draft is edited freely and serves nobody; naming a new version publishes it.",
+    selectable = ".spec.version",
+    selectable = ".status.publishedVersion",
+    printcolumn(name = "Version", type_ = "string", json_path = ".status.publishedVersion", description = "The version that serves"),
+    printcolumn(name = "Draft", type_ = "string", json_path = ".status.draft", description = "Whether the draft differs from it"),
+    printcolumn(name = "Numbers", type_ = "integer", json_path = ".status.numbers.assigned", description = "Numbers that this agent should answer"),
+    printcolumn(name = "Routed", type_ = "integer", json_path = ".status.numbers.routed", description = "Of these, numbers that reach the version that serves"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status", description = "Whether the agent serves as wanted"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason", description = "Why, or why not"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentSpec {
+    /// What the next version will be. Editing it changes nothing that serves.
+    pub draft: Draft,
+    /// The version that serves. A new name publishes the draft under it, an older name rolls back. A name is used once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message("version is a DNS label: lower-case letters, digits and dashes, as in v3 or 2026-11-22"))]
+    pub version: Option<String>,
+    /// Publish only a draft, or serve only a version, that has this digest: `sha256:` and 64 hexadecimal digits. `status.draftDigest` shows the draft's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 71))]
+    #[x_kube(validation = Rule::new("self.matches('^sha256:[0-9a-f]{64}$')").message("versionDigest is sha256: followed by 64 hexadecimal digits, as status.draftDigest shows it"))]
+    pub version_digest: Option<String>,
+    /// True takes the agent off the air: the routes of its numbers are cleared until it is false again.
+    #[serde(default)]
+    pub offline: bool,
+    /// Which namespaces may have their numbers answered by this agent. Only its own unless said otherwise.
+    #[serde(default)]
+    pub allowed_namespaces: AllowedNamespaces,
+    /// How many versions that serve nobody are kept to roll back to. Their names stay used for good.
+    #[serde(default = "default_history_limit")]
+    #[schemars(range(min = 0, max = 1000))]
+    pub history_limit: u32,
+}
+
+fn default_history_limit() -> u32 {
+    10
+}
+
+/// What a version is made of.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Draft {
+    /// Where the carrier sends calls and messages. A channel that is not named is left as it is at the carrier.
+    #[serde(default)]
+    pub webhooks: Webhooks,
+    /// Anything the agent's own runtime needs. Frozen with the version and read by the runtime from the AgentVersion.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[schemars(schema_with = "any_object")]
+    pub config: Map<String, Value>,
+}
+
+fn any_object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})
+}
+
+/// Where the carrier sends calls and messages.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Webhooks {
+    /// Incoming calls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voice: Option<Webhook>,
+    /// Incoming text messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sms: Option<Webhook>,
+    /// Call progress events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<StatusWebhook>,
+}
+
+/// An absolute http or https URL in which `{agent}`, `{version}`, `{namespace}` (the Agent's) and `{number}` are filled in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {
+        "rule": "self.matches('^https?://[^/?#\\\\s]+([/?#]\\\\S*)?$')",
+        "message": "a webhook is an absolute URL with http or https and a host, as in https://engine.example.com/{agent}/{version}/voice",
+    },
+    {
+        "rule": "!self.replace('{agent}', '').replace('{version}', '').replace('{namespace}', '').replace('{number}', '').matches('[{}]')",
+        "message": "unknown placeholder: only {agent}, {version}, {namespace} and {number} are filled in",
+    },
+]))]
+pub struct UrlTemplate(#[schemars(length(max = 1024))] pub String);
+
+/// A webhook that answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Webhook {
+    /// What the carrier requests. `{agent}`, `{version}`, `{namespace}` and `{number}` are filled in.
+    pub url: UrlTemplate,
+    /// How it is requested.
+    #[serde(default)]
+    pub method: Method,
+    /// What the carrier requests when `url` fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback_url: Option<UrlTemplate>,
+    /// How `fallbackUrl` is requested.
+    #[serde(default)]
+    pub fallback_method: Method,
+}
+
+/// A webhook that is only told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusWebhook {
+    /// What the carrier requests. `{agent}`, `{version}`, `{namespace}` and `{number}` are filled in.
+    pub url: UrlTemplate,
+    /// How it is requested.
+    #[serde(default)]
+    pub method: Method,
+}
+
+/// What is known of the agent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentStatus {
+    /// The version that serves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published_version: Option<String>,
+    /// Since when it serves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published_at: Option<Time>,
+    /// Whether the draft is what serves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draft: Option<DraftState>,
+    /// The digest of the draft as it is now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draft_digest: Option<String>,
+    /// Every name and digest that was ever published, oldest first. A name is used once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub versions: Vec<PublishedVersion>,
+    /// The numbers of this agent, counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub numbers: Option<AgentNumbers>,
+    /// The generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Published`, `RolledOut` and `Ready`, and `Reconciling` or `Stalled` while they are true.
+    #[serde(default)]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// Whether the draft is what serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DraftState {
+    /// The draft is what serves.
+    Published,
+    /// The draft differs from what serves.
+    Changed,
+}
+
+/// A name that was published, and of what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PublishedVersion {
+    pub name: String,
+    pub digest: String,
+}
+
+/// The numbers of an agent, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AgentNumbers {
+    /// Numbers that this agent should answer.
+    pub assigned: u32,
+    /// Of these, numbers that reach the version that serves.
+    pub routed: u32,
+}
+
+/// A published version of an agent: its draft, frozen.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "dialplane.dev",
+    version = "v1alpha1",
+    kind = "AgentVersion",
+    namespaced,
+    status = "AgentVersionStatus",
+    derive = "PartialEq",
+    shortname = "agv",
+    category = "dialplane",
+    doc = "An immutable version of an Agent, named `<agent>.<version>`. Made by publishing, or applied by a pipeline.",
+    selectable = ".spec.agent",
+    selectable = ".spec.version",
+    printcolumn(name = "Agent", type_ = "string", json_path = ".spec.agent", description = "The agent that this is a version of"),
+    printcolumn(name = "Version", type_ = "string", json_path = ".spec.version", description = "The version's name"),
+    printcolumn(name = "Valid", type_ = "string", json_path = ".status.conditions[?(@.type=='Valid')].status", description = "Whether it can serve"),
+    printcolumn(name = "Live", type_ = "string", json_path = ".status.conditions[?(@.type=='Live')].status", description = "Whether it is the version that serves"),
+    printcolumn(name = "Numbers", type_ = "integer", json_path = ".status.numbers", description = "Numbers that reach it"),
+    printcolumn(name = "Digest", type_ = "string", json_path = ".status.digest", priority = 1, description = "Fingerprint of the frozen draft"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new("self.metadata.name == self.spec.agent + '.' + self.spec.version").message("an AgentVersion is named <agent>.<version>, as in ringback-dental.v3: make metadata.name, spec.agent and spec.version agree")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self == oldSelf").message("an AgentVersion never changes: apply another one under a new version name"))]
+pub struct AgentVersionSpec {
+    /// Name of the Agent, in this namespace.
+    #[schemars(length(min = 1, max = 189))]
+    pub agent: String,
+    /// Name of the version: a DNS label.
+    #[schemars(length(min = 1, max = 63))]
+    #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message("version is a DNS label: lower-case letters, digits and dashes, as in v3 or 2026-11-22"))]
+    pub version: String,
+    /// Where the carrier sends calls and messages. A channel that is not named is left as it is at the carrier.
+    #[serde(default)]
+    pub webhooks: Webhooks,
+    /// Anything the agent's own runtime needs.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[schemars(schema_with = "any_object")]
+    pub config: Map<String, Value>,
+}
+
+/// What is known of a version.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentVersionStatus {
+    /// Fingerprint of the frozen draft.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// When it first served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published_at: Option<Time>,
+    /// How many numbers reach it.
+    #[serde(default)]
+    pub numbers: u32,
+    /// The generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Valid`, `Live` and `Ready`.
+    #[serde(default)]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+}
+
+impl AgentVersion {
+    /// The object name of a version. A version is a DNS label, so the last dot divides.
+    pub fn name_of(agent: &str, version: &str) -> String {
+        format!("{agent}.{version}")
+    }
+}
+
+impl AgentVersionSpec {
+    /// What this version was frozen from.
+    pub fn draft(&self) -> Draft {
+        Draft { webhooks: self.webhooks.clone(), config: self.config.clone() }
+    }
+}
+
+impl Draft {
+    /// The fingerprint under which this draft is published.
+    pub fn digest(&self) -> String {
+        super::number::digest_of(self)
+    }
+}
+
+impl Webhooks {
+    /// The route of `number`, answered by `version` of `agent`.
+    pub fn route(&self, agent: &Key, version: &str, number: &E164) -> Route {
+        let fill = |template: &UrlTemplate| template.fill(agent, version, number);
+        let leg = |hook: &Webhook| Leg {
+            url: Some(fill(&hook.url)),
+            method: hook.method,
+            fallback_url: hook.fallback_url.as_ref().map(fill),
+            fallback_method: if hook.fallback_url.is_some() { hook.fallback_method } else { Method::default() },
+            ..Leg::default()
+        };
+        let status = |hook: &StatusWebhook| Leg { url: Some(fill(&hook.url)), method: hook.method, ..Leg::default() };
+        let legs = [
+            (Channel::Voice, self.voice.as_ref().map(leg)),
+            (Channel::Sms, self.sms.as_ref().map(leg)),
+            (Channel::Status, self.status.as_ref().map(status)),
+        ];
+        legs.into_iter().filter_map(|(channel, leg)| Some((channel, leg?))).collect()
+    }
+}
+
+impl UrlTemplate {
+    /// The `+` of a number is escaped, so that it stays a plus in a path and in a query.
+    fn fill(&self, agent: &Key, version: &str, number: &E164) -> String {
+        self.0
+            .replace("{agent}", &agent.name)
+            .replace("{version}", version)
+            .replace("{namespace}", &agent.namespace)
+            .replace("{number}", &format!("%2B{}", number.digits()))
+    }
+}
+
+/// A moment, as Kubernetes writes it: to the second.
+pub fn time(at: Timestamp) -> Time {
+    Time(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_are_filled_in_and_a_channel_that_is_not_named_is_not_in_the_route() {
+        let hooks = Webhooks {
+            voice: Some(Webhook {
+                url: UrlTemplate("https://e.example.com/{namespace}/{agent}/{version}/voice?to={number}".into()),
+                method: Method::Get,
+                fallback_url: None,
+                fallback_method: Method::Get,
+            }),
+            ..Webhooks::default()
+        };
+        let route = hooks.route(&Key::new("agents", "dental"), "v3", &"+14155551234".parse().unwrap());
+        assert_eq!(route.keys().collect::<Vec<_>>(), [&Channel::Voice]);
+        let leg = &route[&Channel::Voice];
+        assert_eq!(leg.url.as_deref(), Some("https://e.example.com/agents/dental/v3/voice?to=%2B14155551234"));
+        assert_eq!(leg.fallback_method, Method::Post, "the method of no fallback is the default one");
+    }
+}

@@ -1,0 +1,93 @@
+//! NumberClaim: the right of one PhoneNumber to manage one number, and the journal of that number's route. No I/O.
+
+use std::collections::BTreeMap;
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    number::{Channel, E164, Leg, Route},
+    phone_number::{Acquisition, OnDelete},
+};
+
+/// The fingerprints of a route that we set, channel by channel.
+pub type Digests = BTreeMap<Channel, String>;
+
+/// The right of one PhoneNumber to manage one number. Named by the number's digits, so that there is one winner for each number
+/// whatever namespace, account or carrier it comes from. Written by the operator only.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "dialplane.dev",
+    version = "v1alpha1",
+    kind = "NumberClaim",
+    derive = "PartialEq",
+    shortname = "nc",
+    category = "dialplane",
+    doc = "A number that this cluster answers for, and the journal of its route. Written by the operator only.",
+    selectable = ".spec.number",
+    selectable = ".spec.holder.namespace",
+    selectable = ".spec.holder.name",
+    selectable = ".spec.account.identity",
+    printcolumn(name = "Number", type_ = "string", json_path = ".spec.number", description = "The number"),
+    printcolumn(name = "Namespace", type_ = "string", json_path = ".spec.holder.namespace", description = "Namespace of the PhoneNumber that holds it"),
+    printcolumn(name = "Holder", type_ = "string", json_path = ".spec.holder.name", description = "The PhoneNumber that holds it"),
+    printcolumn(name = "Account", type_ = "string", json_path = ".spec.account.identity", description = "The carrier's id of the account that owns it"),
+    printcolumn(name = "Acquisition", type_ = "string", json_path = ".spec.acquisition", description = "How it came to be ours"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new("'+' + self.metadata.name == self.spec.number").message("a NumberClaim is named by the digits of its number")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.number == oldSelf.number").message("number cannot change"))]
+pub struct NumberClaimSpec {
+    /// The number.
+    pub number: E164,
+    /// The PhoneNumber that manages it.
+    pub holder: Holder,
+    /// The account that owns it.
+    pub account: ClaimedAccount,
+    /// The carrier's own id of the number.
+    pub carrier_number_id: String,
+    /// How it came to be ours.
+    pub acquisition: Acquisition,
+    /// What becomes of the route when the holder is gone without having said so.
+    pub on_delete: OnDelete,
+    /// The route that was there before ours. It stands here for `onDelete: Restore`, and nowhere else.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub previous: Route,
+    /// Fingerprints of the routes that we sent, the latest first: what tells our own route from another's.
+    /// Written before the carrier is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sent: Vec<Digests>,
+}
+
+/// The object that holds a claim.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct Holder {
+    #[schemars(length(min = 1, max = 63))]
+    pub namespace: String,
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    #[schemars(length(min = 1, max = 128))]
+    pub uid: String,
+}
+
+/// The account that owns a claimed number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ClaimedAccount {
+    /// Namespace of the CarrierAccount.
+    pub namespace: String,
+    /// Name of the CarrierAccount.
+    pub name: String,
+    /// The carrier's id of the account.
+    #[schemars(length(max = 128))]
+    pub identity: String,
+}
+
+impl NumberClaimSpec {
+    /// Whether `leg` is one that we sent. Nothing is nobody's.
+    pub fn is_ours(&self, channel: Channel, leg: &Leg) -> bool {
+        let digest = leg.digest();
+        !leg.is_empty() && self.sent.iter().any(|sent| sent.get(&channel) == Some(&digest))
+    }
+}

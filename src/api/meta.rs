@@ -1,0 +1,97 @@
+//! References, consent, and the names of our annotations and finalizers. No I/O.
+
+use std::fmt;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::{Resource, ResourceExt};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// On a PhoneNumber: its route at the carrier may still be ours.
+pub const ROUTE_FINALIZER: &str = "dialplane.dev/route";
+/// On everything that others depend on: something may still refer to it.
+pub const IN_USE_FINALIZER: &str = "dialplane.dev/in-use";
+
+/// Any new value asks for a look at the carrier now. Handled when `status.lastHandledReconcileAt` shows the same value.
+pub const RECONCILE_REQUESTED: &str = "dialplane.dev/reconcile-requested-at";
+/// `"true"` on a PhoneNumber that is being deleted, or on a CarrierAccount for all under it: let go without clearing the route.
+pub const ABANDON: &str = "dialplane.dev/abandon";
+/// On a CarrierAccount whose inventory is doubted: the number of numbers that it really owns now, confirmed by a person.
+pub const CONFIRM_INVENTORY: &str = "dialplane.dev/confirm-inventory";
+
+/// The namespace and name of an object; the namespace is empty for kinds that have none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    pub namespace: String,
+    pub name: String,
+}
+
+impl Key {
+    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+
+    /// The key of `object`.
+    pub fn of<K: Resource>(object: &K) -> Self {
+        Self::new(object.namespace().unwrap_or_default(), object.name_any())
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.namespace.is_empty() { f.write_str(&self.name) } else { write!(f, "{}/{}", self.namespace, self.name) }
+    }
+}
+
+/// A reference to an object, in this namespace unless another is named.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Reference {
+    /// Name of the object.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Namespace of the object; this one when absent. The object's own `allowedNamespaces` decides whether it may be used from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub namespace: Option<String>,
+}
+
+impl Reference {
+    /// What is referred to, seen from an object in the namespace `from`.
+    pub fn key(&self, from: &str) -> Key {
+        Key::new(self.namespace.as_deref().unwrap_or(from), &*self.name)
+    }
+}
+
+/// A reference to an object of the same namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct LocalReference {
+    /// Name of the object.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+/// Which namespaces may refer to this object.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "(self.from == 'Selector') == has(self.selector)",
+    "message": "selector goes with `from: Selector` and with nothing else: set both, or neither",
+}]))]
+pub struct AllowedNamespaces {
+    /// `Same`: this object's own namespace. `All`: every namespace. `Selector`: also those whose labels match `selector`.
+    #[serde(default)]
+    pub from: From,
+    /// Labels of the namespaces that may, with `from: Selector`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<LabelSelector>,
+}
+
+/// How the namespaces that may refer to an object are chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum From {
+    #[default]
+    Same,
+    All,
+    Selector,
+}

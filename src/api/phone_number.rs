@@ -1,0 +1,146 @@
+//! PhoneNumber: a number and the agent that answers it. No I/O.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{meta::Reference, number::E164};
+
+/// A number and the agent that answers it.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "dialplane.dev",
+    version = "v1alpha1",
+    kind = "PhoneNumber",
+    namespaced,
+    status = "PhoneNumberStatus",
+    derive = "PartialEq",
+    shortname = "pn",
+    category = "dialplane",
+    doc = "A telephone number at a carrier and the agent that answers it. Deleting it never gives the number back.",
+    selectable = ".spec.accountRef.name",
+    selectable = ".spec.agentRef.name",
+    selectable = ".spec.import.number",
+    selectable = ".status.number",
+    selectable = ".status.route.version",
+    printcolumn(name = "Number", type_ = "string", json_path = ".status.number", description = "The number, once it is ours"),
+    printcolumn(name = "Agent", type_ = "string", json_path = ".spec.agentRef.name", description = "The agent that should answer"),
+    printcolumn(name = "Version", type_ = "string", json_path = ".status.route.version", description = "The agent's version that the carrier reaches"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status", description = "Whether the number is as wanted"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason", description = "Why, or why not"),
+    printcolumn(name = "Account", type_ = "string", json_path = ".spec.accountRef.name", priority = 1, description = "The carrier account"),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message", priority = 1, description = "What to know or to do"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.accountRef == oldSelf.accountRef").message("accountRef cannot change: delete this PhoneNumber (the number stays yours) and make one under the other account"),
+    validation = Rule::new("self.__import__ == oldSelf.__import__").message("import.number cannot change: a PhoneNumber stands for one number. Make another PhoneNumber for the other number"),
+)]
+pub struct PhoneNumberSpec {
+    /// The CarrierAccount that owns the number. Cannot change.
+    pub account_ref: Reference,
+    /// Takes over a number that the account owns already. Cannot change.
+    #[serde(rename = "import")]
+    pub import: Import,
+    /// The Agent that answers. Without one the number rests: it is kept, and goes nowhere by our doing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_ref: Option<Reference>,
+    /// `Manage`: the route at the carrier is made as wanted. `Observe`: the carrier is only looked at.
+    #[serde(default)]
+    pub mode: Mode,
+    /// What is done when somebody else changes the route at the carrier. `Enforce`: it is put back. `Report`: it is said.
+    #[serde(default)]
+    pub drift: DriftPolicy,
+    /// What becomes of the route when this object is deleted. `Clear`: it is emptied. `Restore`: what was there before comes
+    /// back. `Leave`: it stays. Only what is still ours is touched, and the number is never given back.
+    #[serde(default)]
+    pub on_delete: OnDelete,
+    /// While true nothing is written at the carrier for this object. Deleted while suspended, its route is left as it is.
+    #[serde(default)]
+    pub suspend: bool,
+}
+
+/// A number that the account owns already.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Import {
+    /// The number in E.164 form, as in `+14155551234`.
+    pub number: E164,
+}
+
+/// Whether the carrier is written to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Mode {
+    #[default]
+    Manage,
+    Observe,
+}
+
+/// What is done about drift.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DriftPolicy {
+    #[default]
+    Enforce,
+    Report,
+}
+
+/// What becomes of the route on deletion.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum OnDelete {
+    #[default]
+    Clear,
+    Restore,
+    Leave,
+}
+
+/// What is known of the number.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PhoneNumberStatus {
+    /// The number, once this object holds its claim.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<E164>,
+    /// The carrier's own id of the number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carrier_number_id: Option<String>,
+    /// How the number came to be ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acquisition: Option<Acquisition>,
+    /// The route that the carrier was last seen to have, where we set it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<RouteStatus>,
+    /// What the number can do, in the carrier's words: `Voice`, `SMS`, `MMS`, `Fax`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    pub features: Vec<String>,
+    /// The generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The last value of the annotation `dialplane.dev/reconcile-requested-at` that was acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_reconcile_at: Option<String>,
+    /// `Accepted`, `Acquired`, `Routed`, `MessagingReady` and `Ready`, and `Reconciling` or `Stalled` while they are true.
+    #[serde(default)]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// How a number came to be ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Acquisition {
+    /// It was in the account before.
+    Imported,
+}
+
+/// The route that the carrier was last seen to have.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RouteStatus {
+    /// Namespace and name of the Agent that answers, as in `agents/ringback-dental`.
+    pub agent: String,
+    /// The Agent's version that answers.
+    pub version: String,
+    /// Fingerprints of what we set, per channel. They tell our own route from another's, and reveal no URL.
+    pub digests: super::claim::Digests,
+}
