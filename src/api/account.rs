@@ -20,11 +20,36 @@ use super::meta::{AllowedNamespaces, LocalReference};
     category = "dialplane",
     doc = "An account at a carrier, with the credentials that open it.",
     selectable = ".spec.credentialsRef.name",
-    printcolumn(name = "Identity", type_ = "string", json_path = ".status.identity", description = "The carrier's id of the account"),
-    printcolumn(name = "Owned", type_ = "integer", json_path = ".status.numbers.owned", description = "Numbers that the account owns"),
-    printcolumn(name = "Claimed", type_ = "integer", json_path = ".status.numbers.claimed", description = "Of these, numbers that a PhoneNumber manages"),
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status", description = "Whether the account can be used"),
-    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason", description = "Why, or why not"),
+    printcolumn(
+        name = "Identity",
+        type_ = "string",
+        json_path = ".status.identity",
+        description = "The carrier's id of the account"
+    ),
+    printcolumn(
+        name = "Owned",
+        type_ = "integer",
+        json_path = ".status.numbers.owned",
+        description = "Numbers that the account owns"
+    ),
+    printcolumn(
+        name = "Claimed",
+        type_ = "integer",
+        json_path = ".status.numbers.claimed",
+        description = "Of these, numbers that a PhoneNumber manages"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].status",
+        description = "Whether the account can be used"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].reason",
+        description = "Why, or why not"
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]

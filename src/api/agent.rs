@@ -26,12 +26,42 @@ use super::{
     doc = "A voice or messaging agent. Its draft is edited freely and serves nobody; naming a new version publishes it.",
     selectable = ".spec.version",
     selectable = ".status.publishedVersion",
-    printcolumn(name = "Version", type_ = "string", json_path = ".status.publishedVersion", description = "The version that serves"),
-    printcolumn(name = "Draft", type_ = "string", json_path = ".status.draft", description = "Whether the draft differs from it"),
-    printcolumn(name = "Numbers", type_ = "integer", json_path = ".status.numbers.assigned", description = "Numbers that this agent should answer"),
-    printcolumn(name = "Routed", type_ = "integer", json_path = ".status.numbers.routed", description = "Of these, numbers that reach the version that serves"),
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status", description = "Whether the agent serves as wanted"),
-    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason", description = "Why, or why not"),
+    printcolumn(
+        name = "Version",
+        type_ = "string",
+        json_path = ".status.publishedVersion",
+        description = "The version that serves"
+    ),
+    printcolumn(
+        name = "Draft",
+        type_ = "string",
+        json_path = ".status.draft",
+        description = "Whether the draft differs from it"
+    ),
+    printcolumn(
+        name = "Numbers",
+        type_ = "integer",
+        json_path = ".status.numbers.assigned",
+        description = "Numbers that this agent should answer"
+    ),
+    printcolumn(
+        name = "Routed",
+        type_ = "integer",
+        json_path = ".status.numbers.routed",
+        description = "Of these, numbers that reach the version that serves"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].status",
+        description = "Whether the agent serves as wanted"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].reason",
+        description = "Why, or why not"
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]

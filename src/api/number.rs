@@ -1,15 +1,15 @@
 //! Telephone numbers and the routes they can have, as every carrier sees them. No I/O.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{borrow::Cow, collections::BTreeMap, fmt, str::FromStr};
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 /// A telephone number in [E.164](https://www.itu.int/rec/T-REC-E.164) form: `+`, then 7 to 15 digits, the first not 0.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct E164(#[schemars(regex(pattern = r"^\+[1-9][0-9]{6,14}$"))] String);
+pub struct E164(String);
 
 /// A text that is not a number in E.164 form.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +30,24 @@ impl E164 {
     /// The number whose [`digits`](Self::digits) these are.
     pub fn from_digits(digits: &str) -> Result<Self, NotE164> {
         format!("+{digits}").parse()
+    }
+}
+
+impl JsonSchema for E164 {
+    fn schema_name() -> Cow<'static, str> {
+        "E164".into()
+    }
+
+    // A rule and not a pattern: a rule has a message that says what to write.
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "maxLength": 16,
+            "x-kubernetes-validations": [{
+                "rule": r"self.matches('^\\+[1-9][0-9]{6,14}$')",
+                "message": "not a phone number in E.164 form: write + and 7 to 15 digits without spaces, as in +14155551234",
+            }],
+        })
     }
 }
 

@@ -24,13 +24,50 @@ use super::{meta::Reference, number::E164};
     selectable = ".spec.import.number",
     selectable = ".status.number",
     selectable = ".status.route.version",
-    printcolumn(name = "Number", type_ = "string", json_path = ".status.number", description = "The number, once it is ours"),
-    printcolumn(name = "Agent", type_ = "string", json_path = ".spec.agentRef.name", description = "The agent that should answer"),
-    printcolumn(name = "Version", type_ = "string", json_path = ".status.route.version", description = "The agent's version that the carrier reaches"),
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status", description = "Whether the number is as wanted"),
-    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason", description = "Why, or why not"),
-    printcolumn(name = "Account", type_ = "string", json_path = ".spec.accountRef.name", priority = 1, description = "The carrier account"),
-    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message", priority = 1, description = "What to know or to do"),
+    printcolumn(
+        name = "Number",
+        type_ = "string",
+        json_path = ".status.number",
+        description = "The number, once it is ours"
+    ),
+    printcolumn(
+        name = "Agent",
+        type_ = "string",
+        json_path = ".spec.agentRef.name",
+        description = "The agent that should answer"
+    ),
+    printcolumn(
+        name = "Version",
+        type_ = "string",
+        json_path = ".status.route.version",
+        description = "The agent's version that the carrier reaches"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].status",
+        description = "Whether the number is as wanted"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].reason",
+        description = "Why, or why not"
+    ),
+    printcolumn(
+        name = "Account",
+        type_ = "string",
+        json_path = ".spec.accountRef.name",
+        priority = 1,
+        description = "The carrier account"
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].message",
+        priority = 1,
+        description = "What to know or to do"
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
