@@ -1,1 +1,351 @@
-//! TODO
+//! The one table of reasons, and how conditions are made of them. No I/O.
+//!
+//! A condition is a type and a [`Reason`]; the reason alone says what it makes of `Ready`, `Reconciling` and `Stalled`,
+//! whether it is an event, and what a person should know. `docs/reasons.md` is written from this table.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+/// What a reason makes of `Ready`, `Reconciling` and `Stalled`, as kstatus reads them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// As wanted: it does not stand in the way of `Ready=True`.
+    Good,
+    /// Not as wanted yet, and being worked on: `Ready=False`, `Reconciling=True`.
+    Working,
+    /// Not as wanted until somebody or something else moves: `Ready=False`. It goes on by itself then.
+    Waiting,
+    /// Not as wanted, and it will stay so until a person acts: `Ready=False`, `Stalled=True`.
+    Stalled,
+}
+
+/// What a condition says: yes, no, or that it is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Truth {
+    True,
+    False,
+    Unknown,
+}
+
+impl Truth {
+    /// As Kubernetes writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Truth::True => "True",
+            Truth::False => "False",
+            Truth::Unknown => "Unknown",
+        }
+    }
+}
+
+/// Whether becoming true of an object is an event, and of which type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    Silent,
+    Normal,
+    Warning,
+}
+
+/// The conditions that we set. `Reconciling` and `Stalled` are there only while they are true.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Type {
+    Accepted,
+    Acquired,
+    Routed,
+    MessagingReady,
+    Published,
+    RolledOut,
+    Valid,
+    Live,
+    Ready,
+    Reconciling,
+    Stalled,
+}
+
+impl Type {
+    /// As it stands in `conditions[].type`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Type::Accepted => "Accepted",
+            Type::Acquired => "Acquired",
+            Type::Routed => "Routed",
+            Type::MessagingReady => "MessagingReady",
+            Type::Published => "Published",
+            Type::RolledOut => "RolledOut",
+            Type::Valid => "Valid",
+            Type::Live => "Live",
+            Type::Ready => "Ready",
+            Type::Reconciling => "Reconciling",
+            Type::Stalled => "Stalled",
+        }
+    }
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    pub reason: Reason,
+    pub name: &'static str,
+    /// The condition that it is a reason of.
+    pub of: Type,
+    pub truth: Truth,
+    pub class: Class,
+    pub event: Event,
+    /// What it means and what to do.
+    pub meaning: &'static str,
+}
+
+macro_rules! reasons {
+    ($($reason:ident: $of:ident $truth:ident, $class:ident, $event:ident, $meaning:literal;)*) => {
+        /// Why a condition is as it is.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason { $(#[doc = $meaning] $reason,)* }
+
+        /// Every reason, with what it means.
+        pub const REASONS: &[Row] = &[$(Row {
+            reason: Reason::$reason,
+            name: stringify!($reason),
+            of: Type::$of,
+            truth: Truth::$truth,
+            class: Class::$class,
+            event: Event::$event,
+            meaning: $meaning,
+        },)*];
+    };
+}
+
+reasons! {
+    Accepted: Accepted True, Good, Silent, "The references of this object are there and allow it.";
+    AccountNotFound: Accepted False, Waiting, Warning, "There is no CarrierAccount of that name. Apply it, or correct spec.accountRef in a new object.";
+    AccountNotAllowed: Accepted False, Waiting, Warning, "The CarrierAccount does not allow this namespace. Its owner can, in spec.allowedNamespaces. Nothing is written at the carrier meanwhile; the last route stays.";
+
+    Imported: Acquired True, Good, Normal, "The number is in the account and this object holds its claim.";
+    Observed: Acquired True, Good, Silent, "The number is in the account. With mode: Observe it is looked at and not claimed.";
+    NotInAccount: Acquired False, Waiting, Warning, "The account does not own the number. Check the number and the account; it is looked for again at every scan.";
+    ClaimedByAnother: Acquired False, Stalled, Warning, "Another PhoneNumber holds the claim of this number. Delete one of the two; this one takes over once the other is gone.";
+    NumberLost: Acquired False, Stalled, Warning, "The account owned the number and no longer does. It is not bought again. Find out at the carrier what became of it.";
+    NotSeen: Acquired Unknown, Working, Silent, "The number could not be looked up at the carrier yet.";
+    AccountNotReady: Acquired Unknown, Waiting, Silent, "The CarrierAccount cannot be used now; its own conditions say why. What the number was last known to be still stands.";
+    NotClaimed: Acquired False, Waiting, Silent, "The object is suspended and has not claimed its number. Set spec.suspend to false to go on.";
+
+    Routed: Routed True, Good, Normal, "The carrier sends this number to the agent's published version.";
+    Pooled: Routed True, Good, Normal, "No agent is assigned: the number rests, and nothing of ours is set at the carrier.";
+    NeverPublished: Routed False, Waiting, Warning, "The agent has no published version. Set spec.version of the Agent. The number keeps the route it had.";
+    AgentNotFound: Routed False, Waiting, Warning, "There is no Agent of that name. Apply it, or correct spec.agentRef. The number keeps the route it had.";
+    AgentNotAllowed: Routed False, Waiting, Warning, "The Agent does not allow this namespace. Its owner can, in spec.allowedNamespaces. The number keeps the route it had.";
+    AgentOffline: Routed False, Waiting, Normal, "The agent was taken off the air by spec.offline: the routes of its numbers are cleared.";
+    VersionMissing: Routed False, Waiting, Warning, "The AgentVersion that should serve is not there. Apply it again, or publish another. The number keeps the route it had.";
+    NoRoute: Routed False, Waiting, Warning, "The agent's version names no webhook that this carrier has. The number keeps the route it had.";
+    Differs: Routed False, Waiting, Normal, "The carrier's route is not the wanted one. With mode: Observe it is only said.";
+    Drifted: Routed False, Waiting, Warning, "Somebody else changed the route at the carrier. With drift: Report it is only said.";
+    Contested: Routed False, Stalled, Warning, "Somebody changes the route at the carrier again and again. It is left alone for now: find out who, then set the annotation dialplane.dev/reconcile-requested-at.";
+    Suspended: Routed False, Waiting, Silent, "The route should change, and the object is suspended. Set spec.suspend to false to go on.";
+    RouteRefused: Routed False, Stalled, Warning, "The carrier refuses the route. Correct the webhooks and publish another version.";
+    RouteFailed: Routed False, Working, Silent, "The route could not be set yet; it is tried again.";
+    RouteUnsettled: Routed Unknown, Working, Silent, "A route was sent and no answer came. It is waited for until it can no longer be applied.";
+    RouteUnseen: Routed Unknown, Waiting, Silent, "The route cannot be looked at now. The last one stays.";
+    Clearing: Routed Unknown, Working, Silent, "The object is being deleted and its route taken back.";
+    CleanupBlocked: Routed Unknown, Stalled, Warning, "The object is being deleted and its route cannot be taken back. The annotation dialplane.dev/abandon: \"true\" lets it go as it is.";
+
+    RegistrationUnknown: MessagingReady Unknown, Good, Silent, "Whether text messages may be sent depends on registrations that the carrier does not prove.";
+    MessagingServiceWins: MessagingReady False, Good, Warning, "The number is in a Messaging Service whose own webhook receives its messages: the number's SMS webhook is dead. Take the number out of the service, or let the service defer to the sender's webhook.";
+
+    Open: Ready True, Good, Normal, "The credentials open the account and its numbers have been listed.";
+    SecretNotFound: Ready False, Waiting, Warning, "There is no Secret of that name in this namespace. Apply it; it is looked for again.";
+    SecretIncomplete: Ready False, Waiting, Warning, "The Secret lacks keys. For Twilio: authToken, or apiKeySid and apiKeySecret.";
+    Unauthorized: Ready False, Waiting, Warning, "The carrier refuses the credentials. Put the right ones into the Secret; they are read again.";
+    Forbidden: Ready False, Waiting, Warning, "The credentials may not do this.";
+    AccountInactive: Ready False, Waiting, Warning, "The carrier has suspended or closed the account.";
+    CredentialsChangedAccount: Ready False, Stalled, Warning, "The credentials open another account than the one that was seen first. Nothing is done under it: put back the right credentials, or make another CarrierAccount.";
+    InventoryDoubtful: Ready False, Stalled, Warning, "Many numbers vanished in one listing, which is disbelieved. If they are truly gone, confirm how many are left with the annotation dialplane.dev/confirm-inventory.";
+    CarrierUnreachable: Ready False, Working, Warning, "The carrier does not answer, or not as it should. It is tried again.";
+    Opening: Ready Unknown, Working, Silent, "The account is being opened and its numbers listed.";
+
+    Published: Published True, Good, Normal, "The wanted version serves.";
+    Unpublished: Published False, Waiting, Normal, "No version was ever published. Set spec.version to publish the draft.";
+    VersionGone: Published False, Stalled, Warning, "That version was published before and its AgentVersion is gone. A name is used once: publish under a new name. The last version goes on serving.";
+    VersionChanged: Published False, Stalled, Warning, "The AgentVersion is not the one that was published under this name. Publish under a new name. The last version goes on serving.";
+    VersionInvalid: Published False, Stalled, Warning, "The version cannot serve. Correct the draft and publish it under a new name. The last version goes on serving.";
+    DigestMismatch: Published False, Waiting, Warning, "What would be published does not have the digest in spec.versionDigest. The last version goes on serving.";
+
+    RolledOut: RolledOut True, Good, Normal, "Every number of the agent reaches the version that serves.";
+    RollingOut: RolledOut False, Working, Silent, "Some numbers of the agent do not reach the version that serves yet.";
+    TakenOffline: RolledOut False, Good, Normal, "The agent is off the air: its numbers go nowhere.";
+    NothingToRollOut: RolledOut Unknown, Good, Silent, "Nothing was published yet.";
+
+    Valid: Valid True, Good, Silent, "The version can serve.";
+    NotValid: Valid False, Stalled, Warning, "The version cannot serve.";
+    Live: Live True, Good, Normal, "It is the version that serves.";
+    NotLive: Live False, Good, Silent, "Another version serves, or none.";
+
+    InUse: Ready False, Waiting, Warning, "The object is being deleted and others still need it. It goes once they are gone.";
+}
+
+impl Reason {
+    /// What the table says of this reason.
+    pub fn row(self) -> &'static Row {
+        &REASONS[self as usize]
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.row().name)
+    }
+}
+
+/// One thing to say of an object: a reason, which fixes the condition, and what a person should know in this case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    pub reason: Reason,
+    pub message: String,
+}
+
+impl Finding {
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+}
+
+impl From<Reason> for Finding {
+    fn from(reason: Reason) -> Self {
+        Self::new(reason, reason.row().meaning)
+    }
+}
+
+/// The conditions that say `findings`, in their order, then `Ready` (made of them unless one of them is of `Ready` itself),
+/// and `Reconciling` or `Stalled` where they are true.
+///
+/// A condition of `before` that says the same is kept as it was, with its times: nothing changes where nothing changed.
+pub fn conditions(
+    before: &[Condition],
+    findings: &[Finding],
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let kept = |new: Condition| match before.iter().find(|old| old.type_ == new.type_) {
+        Some(old) if old.status == new.status => {
+            Condition { last_transition_time: old.last_transition_time.clone(), ..new }
+        }
+        _ => new,
+    };
+    let condition = |of: Type, truth: Truth, reason: &str, message: &str| {
+        kept(Condition {
+            type_: of.as_str().to_owned(),
+            status: truth.as_str().to_owned(),
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+            observed_generation: generation,
+            last_transition_time: Time(now),
+        })
+    };
+    let said =
+        |of: Type, truth: Truth, finding: &Finding| condition(of, truth, finding.reason.row().name, &finding.message);
+    let mut all: Vec<Condition> = findings
+        .iter()
+        .filter(|f| f.reason.row().of != Type::Ready)
+        .map(|f| said(f.reason.row().of, f.reason.row().truth, f))
+        .collect();
+    if let Some(summary) = summary(findings) {
+        let (truth, also) = match summary.reason.row().class {
+            Class::Good => (Truth::True, None),
+            Class::Working => (Truth::False, Some(Type::Reconciling)),
+            Class::Waiting => (Truth::False, None),
+            Class::Stalled => (Truth::False, Some(Type::Stalled)),
+        };
+        all.push(said(Type::Ready, truth, summary));
+        all.extend(also.map(|of| said(of, Truth::True, summary)));
+    }
+    all
+}
+
+/// The finding that decides `Ready`: the first that is in the way; if none is, the one of `Ready` itself, or the last that is true.
+fn summary(findings: &[Finding]) -> Option<&Finding> {
+    let is_true = |f: &&Finding| f.reason.row().truth == Truth::True;
+    findings
+        .iter()
+        .find(|f| f.reason.row().class != Class::Good)
+        .or_else(|| findings.iter().find(|f| f.reason.row().of == Type::Ready))
+        .or_else(|| findings.iter().rfind(is_true))
+        .or(findings.last())
+}
+
+/// The findings among `findings` that were not so before and are worth an event.
+pub fn news<'a>(before: &'a [Condition], findings: &'a [Finding]) -> impl Iterator<Item = &'a Finding> {
+    findings.iter().filter(|finding| {
+        let row = finding.reason.row();
+        let known = before.iter().any(|old| old.type_ == row.of.as_str() && old.reason == row.name);
+        row.event != Event::Silent && !known
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn shown(conditions: &[Condition]) -> Vec<(&str, &str, &str)> {
+        conditions.iter().map(|c| (&*c.type_, &*c.status, &*c.reason)).collect()
+    }
+
+    #[test]
+    fn every_reason_stands_in_its_own_row() {
+        for (i, row) in REASONS.iter().enumerate() {
+            assert_eq!(row.reason as usize, i);
+            assert!(row.meaning.ends_with('.'), "{}", row.name);
+            let ready_is_true = row.of == Type::Ready && row.truth == Truth::True;
+            assert!(!ready_is_true || row.class == Class::Good, "{} would be ready and in the way", row.name);
+        }
+    }
+
+    #[test]
+    fn ready_names_the_first_finding_that_is_in_the_way() {
+        let findings = [Reason::Accepted.into(), Reason::Imported.into(), Reason::NeverPublished.into()];
+        assert_eq!(
+            shown(&conditions(&[], &findings, Some(1), at(0))),
+            [
+                ("Accepted", "True", "Accepted"),
+                ("Acquired", "True", "Imported"),
+                ("Routed", "False", "NeverPublished"),
+                ("Ready", "False", "NeverPublished")
+            ]
+        );
+    }
+
+    #[test]
+    fn what_only_a_person_can_mend_is_stalled_and_what_is_under_way_is_reconciling() {
+        let stalled = conditions(&[], &[Reason::Contested.into()], Some(1), at(0));
+        assert_eq!(shown(&stalled)[1..], [("Ready", "False", "Contested"), ("Stalled", "True", "Contested")]);
+        let working = conditions(&[], &[Reason::RouteFailed.into()], Some(1), at(0));
+        assert_eq!(shown(&working)[1..], [("Ready", "False", "RouteFailed"), ("Reconciling", "True", "RouteFailed")]);
+    }
+
+    #[test]
+    fn a_good_finding_that_is_not_true_does_not_stand_in_the_way_of_ready() {
+        let findings = [Reason::Routed.into(), Reason::RegistrationUnknown.into()];
+        assert_eq!(shown(&conditions(&[], &findings, Some(1), at(0)))[2], ("Ready", "True", "Routed"));
+    }
+
+    #[test]
+    fn saying_the_same_again_changes_nothing() {
+        let findings = [Reason::Routed.into()];
+        let first = conditions(&[], &findings, Some(1), at(0));
+        assert_eq!(conditions(&first, &findings, Some(1), at(60)), first);
+        assert_eq!(news(&first, &findings).count(), 0);
+        assert_eq!(news(&[], &findings).count(), 1);
+    }
+
+    #[test]
+    fn the_time_of_a_transition_is_when_the_status_changed_and_not_the_reason() {
+        let first = conditions(&[], &[Reason::NeverPublished.into()], Some(1), at(0));
+        let second = conditions(&first, &[Reason::AgentNotFound.into()], Some(1), at(60));
+        assert_eq!(second[0].last_transition_time, Time(at(0)));
+        let third = conditions(&second, &[Reason::Routed.into()], Some(1), at(90));
+        assert_eq!(third[0].last_transition_time, Time(at(90)));
+    }
+}
