@@ -65,6 +65,21 @@ pub enum Type {
 }
 
 impl Type {
+    /// Every condition, in the order in which they are shown.
+    pub const ALL: [Type; 11] = [
+        Type::Accepted,
+        Type::Acquired,
+        Type::Routed,
+        Type::MessagingReady,
+        Type::Published,
+        Type::RolledOut,
+        Type::Valid,
+        Type::Live,
+        Type::Ready,
+        Type::Reconciling,
+        Type::Stalled,
+    ];
+
     /// As it stands in `conditions[].type`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -215,10 +230,11 @@ impl From<Reason> for Finding {
     }
 }
 
-/// The conditions that say `findings`, in their order, then `Ready` (made of them unless one of them is of `Ready` itself),
+/// The conditions that say `findings`: theirs, `Ready` (made of them unless one of them is of `Ready` itself),
 /// and `Reconciling` or `Stalled` where they are true.
 ///
-/// A condition of `before` that says the same is kept as it was, with its times: nothing changes where nothing changed.
+/// A condition of `before` that nothing is said of stays as it was, and so does the time of one whose status is the same:
+/// nothing changes where nothing changed.
 pub fn conditions(
     before: &[Condition],
     findings: &[Finding],
@@ -258,6 +274,12 @@ pub fn conditions(
         all.push(said(Type::Ready, truth, summary));
         all.extend(also.map(|of| said(of, Truth::True, summary)));
     }
+    let summaries = [Type::Ready, Type::Reconciling, Type::Stalled].map(Type::as_str);
+    let is_untouched =
+        |old: &&Condition| !summaries.contains(&&*old.type_) && all.iter().all(|new| new.type_ != old.type_);
+    let untouched: Vec<Condition> = before.iter().filter(is_untouched).cloned().collect();
+    all.extend(untouched);
+    all.sort_by_key(|condition| Type::ALL.iter().position(|of| of.as_str() == condition.type_));
     all
 }
 

@@ -27,6 +27,11 @@ impl E164 {
         &self.0[1..]
     }
 
+    /// A number that nobody has, to try a template with.
+    pub fn example() -> Self {
+        Self("+15005550006".to_owned())
+    }
+
     /// The number whose [`digits`](Self::digits) these are.
     pub fn from_digits(digits: &str) -> Result<Self, NotE164> {
         format!("+{digits}").parse()

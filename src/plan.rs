@@ -1,0 +1,125 @@
+//! What to do next, decided without doing it.
+//!
+//! Each kind has a `World`, plain data that says everything known about one object, and a pure function from it to a
+//! [`Decision`]: look at something, do one thing, or rest. There is no async here, no I/O, no clock and no randomness:
+//! the time and everything seen are part of the world. A test holds this module to it.
+//!
+//! - `number` decides for a PhoneNumber: [`number`] the order of things, `route` where its traffic should go, `remove` its end.
+//! - `claim` ends what a vanished PhoneNumber left behind.
+//! - `agent` publishes and rolls back, `version` says what a version is good for, `account` opens an account and lists it.
+//! - `policy` holds the figures: how long to wait after what, and how often to fight.
+
+pub mod account;
+pub mod agent;
+pub mod claim;
+pub mod number;
+pub mod policy;
+mod remove;
+mod route;
+pub mod version;
+mod world;
+
+use std::time::Duration;
+
+pub use remove::InFlight;
+pub use route::{AgentRef, Served};
+pub use world::{AccountRef, AccountView, Liveness, Requested, Seen, Trouble};
+
+use crate::{
+    api::{
+        agent::AgentVersionSpec,
+        claim::{Holder, NumberClaimSpec},
+        meta::Key,
+        number::{E164, Route},
+    },
+    carrier::NumberId,
+};
+
+/// What to do next for one object.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decision<S> {
+    /// Something must be seen first. It is looked at and the world asked again; nothing is written.
+    Look(Look),
+    /// One thing is done, and the pass ends: the next one begins with a fresh world.
+    Act(Effect),
+    /// There is nothing to do now.
+    Rest(Rest<S>),
+}
+
+/// The end of a pass in which nothing was left to do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rest<S> {
+    /// The status that the object should have; written only where it differs. `None` leaves it as it is.
+    pub status: Option<S>,
+    /// When to come back although nothing has changed.
+    pub again: Option<Duration>,
+}
+
+impl<S> Rest<S> {
+    /// Nothing to say and nothing to wait for.
+    pub const NOTHING: Self = Self { status: None, again: None };
+}
+
+/// What a plan may ask to see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// One number by an exact look-up at the carrier.
+    Number { account: Key, number: E164 },
+    /// Whether the object that holds a claim lives, read from the API server and not from a cache.
+    Holder(Holder),
+    /// Whether the definition of the object's own kind is being deleted.
+    Definition,
+    /// The Secret of the account.
+    Credentials,
+    /// Whose account the credentials open.
+    Identity,
+    /// A complete listing of the account's numbers.
+    Inventory,
+    /// An AgentVersion, read from the API server and not from a cache.
+    Version(Key),
+}
+
+/// What a plan may have done. Writes to the cluster are compare-and-set on the version of the object that the world showed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Creates the claim; whoever finds it there already has lost.
+    CreateClaim(Box<NumberClaimSpec>),
+    /// Writes the claim that the world showed.
+    WriteClaim(Box<NumberClaimSpec>),
+    /// Deletes the claim that the world showed, and its finalizer; tells what there is to tell.
+    DropClaim(Option<Note>),
+    /// Puts the finalizer on the object.
+    AddFinalizer(&'static str),
+    /// Takes the finalizer off the object.
+    RemoveFinalizer(&'static str),
+    /// Writes at the carrier.
+    SetRoute(Box<SetRoute>),
+    /// Freezes a version.
+    CreateVersion(Box<AgentVersionSpec>),
+    /// Deletes a version that serves nobody.
+    DeleteVersion(Key),
+    /// Believes what the last listing showed.
+    AcceptInventory,
+}
+
+/// One write at the carrier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetRoute {
+    pub account: Key,
+    pub id: NumberId,
+    pub number: E164,
+    /// The channels to set; the others are left alone.
+    pub route: Route,
+    /// Whether this puts back what somebody else changed.
+    pub put_back: bool,
+    /// What to tell once it is done.
+    pub notes: Vec<Note>,
+}
+
+/// An event that is not the change of a condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    pub warning: bool,
+    pub reason: &'static str,
+    pub text: String,
+}

@@ -1,0 +1,165 @@
+//! Opens a CarrierAccount, sees to it that it stays the same account, and lists its numbers.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use super::{Decision, Effect, Look, Requested, Rest, Trouble, policy};
+use crate::{
+    api::{
+        CarrierAccount,
+        account::{AccountNumbers, CarrierAccountStatus},
+        conditions::{Finding, Reason, conditions},
+        meta::{ABANDON, CONFIRM_INVENTORY, IN_USE_FINALIZER},
+    },
+    carrier::Identity,
+};
+
+/// Everything known about one CarrierAccount.
+#[derive(Clone, Debug)]
+pub struct World<'a> {
+    pub now: Timestamp,
+    pub account: &'a CarrierAccount,
+    pub credentials: Credentials,
+    /// Whose account these credentials open, where the carrier said.
+    pub identity: Option<&'a Identity>,
+    pub inventory: Inventory,
+    pub trouble: Option<&'a Trouble>,
+    /// How many objects refer to it: PhoneNumbers and NumberClaims.
+    pub users: usize,
+    /// One of them, to name.
+    pub user: Option<String>,
+    pub definition_going: Option<bool>,
+}
+
+/// What the Secret holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credentials {
+    /// Not read in this pass, and none known from before.
+    NotRead,
+    Missing,
+    /// These keys are not there.
+    Incomplete(Vec<String>),
+    Known,
+}
+
+/// What is known of the account's numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inventory {
+    /// Of the last complete listing.
+    pub numbers: Option<AccountNumbers>,
+    /// How long until the next listing is due; zero when it is.
+    pub due: Duration,
+    /// Whether the last listing began after this pass did.
+    pub fresh: bool,
+    /// How many numbers vanished in a listing that is disbelieved, and how many there were before.
+    pub doubt: Option<(usize, usize)>,
+}
+
+/// Decides what to do next for a CarrierAccount.
+pub fn next(w: &World<'_>) -> Decision<CarrierAccountStatus> {
+    let held = w.account.finalizers().iter().any(|finalizer| finalizer == IN_USE_FINALIZER);
+    if w.account.metadata.deletion_timestamp.is_some() {
+        if !held {
+            return Decision::Rest(Rest::NOTHING);
+        }
+        match w.definition_going {
+            None => return Decision::Look(Look::Definition),
+            Some(going) if going || w.users == 0 => return Decision::Act(Effect::RemoveFinalizer(IN_USE_FINALIZER)),
+            Some(_) => {}
+        }
+    } else if !held {
+        return Decision::Act(Effect::AddFinalizer(IN_USE_FINALIZER));
+    }
+    let decision = w.open();
+    match decision {
+        // An account that is being deleted goes on working for whoever still needs it.
+        Decision::Rest(rest) if w.account.metadata.deletion_timestamp.is_some() => {
+            let text = format!(
+                "{} still need{} this account, {} among them. It goes once they are gone; the annotation {ABANDON}: \"true\" lets them \
+                 go without cleaning up.",
+                if w.users == 1 { "One object".to_owned() } else { format!("{} objects", w.users) },
+                if w.users == 1 { "s" } else { "" },
+                w.user.as_deref().unwrap_or("a PhoneNumber"),
+            );
+            w.rest(Finding::new(Reason::InUse, text), rest.again)
+        }
+        decision => decision,
+    }
+}
+
+impl World<'_> {
+    fn open(&self) -> Decision<CarrierAccountStatus> {
+        let secret = &self.account.spec.credentials_ref.name;
+        match &self.credentials {
+            Credentials::NotRead => return Decision::Look(Look::Credentials),
+            Credentials::Missing => {
+                let text = format!("There is no Secret {secret} in this namespace: apply it. It is looked for again.");
+                return self.rest(Finding::new(Reason::SecretNotFound, text), Some(policy::POLL));
+            }
+            Credentials::Incomplete(keys) => {
+                let text = format!("The Secret {secret} lacks {}.", keys.join(", "));
+                return self.rest(Finding::new(Reason::SecretIncomplete, text), Some(policy::POLL));
+            }
+            Credentials::Known => {}
+        }
+        if let Some(trouble) = self.trouble.filter(|trouble| !trouble.wait.is_zero()) {
+            return self.rest(policy::account_trouble(&trouble.error), Some(trouble.wait));
+        }
+        let Some(identity) = self.identity else { return Decision::Look(Look::Identity) };
+        let pinned = self.account.status.as_ref().and_then(|status| status.identity.as_deref());
+        let wanted = pinned.unwrap_or(&self.account.spec.twilio.account_sid);
+        if identity.account != wanted {
+            let text = format!(
+                "The credentials in the Secret {secret} open {}, and this account is {wanted}. Nothing is done under it: put back the \
+                 right credentials, or make another CarrierAccount.",
+                identity.account
+            );
+            return self.rest(Finding::new(Reason::CredentialsChangedAccount, text), Some(policy::POLL));
+        }
+        if let Some(word) = &identity.inactive {
+            let text = format!("The carrier says that the account is {word}.");
+            return self.rest(Finding::new(Reason::AccountInactive, text), Some(policy::POLL));
+        }
+        if self.inventory.due.is_zero() || self.is_requested() && !self.inventory.fresh {
+            return Decision::Look(Look::Inventory);
+        }
+        self.listed()
+    }
+
+    fn listed(&self) -> Decision<CarrierAccountStatus> {
+        let again = Some(self.inventory.due);
+        let Some((vanished, before)) = self.inventory.doubt else {
+            return self.rest(Finding::new(Reason::Open, "The account is open and its numbers are listed."), again);
+        };
+        let left = before.saturating_sub(vanished);
+        if self.account.annotations().get(CONFIRM_INVENTORY).is_some_and(|confirmed| *confirmed == left.to_string()) {
+            return Decision::Act(Effect::AcceptInventory);
+        }
+        let text = format!(
+            "{vanished} of {before} numbers vanished in one listing, which is disbelieved: nothing is taken for lost. If they are truly \
+             gone, set the annotation {CONFIRM_INVENTORY}: \"{left}\".",
+        );
+        self.rest(Finding::new(Reason::InventoryDoubtful, text), again)
+    }
+
+    fn is_requested(&self) -> bool {
+        let handled = self.account.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_deref());
+        self.account.request().is_some_and(|request| Some(request) != handled)
+    }
+
+    fn rest(&self, finding: Finding, again: Option<Duration>) -> Decision<CarrierAccountStatus> {
+        let mut status = self.account.status.clone().unwrap_or_default();
+        let generation = self.account.metadata.generation;
+        if finding.reason == Reason::Open && status.identity.is_none() {
+            status.identity = self.identity.map(|identity| identity.account.clone());
+        }
+        status.numbers = self.inventory.numbers.or(status.numbers);
+        status.conditions = conditions(&status.conditions, &[finding], generation, self.now);
+        status.observed_generation = generation;
+        status.last_handled_reconcile_at =
+            self.account.request().map(str::to_owned).or(status.last_handled_reconcile_at);
+        Decision::Rest(Rest { status: Some(status), again })
+    }
+}

@@ -1,0 +1,256 @@
+//! Publishes an Agent's draft under a new name, rolls back to an old one, and says how far the numbers have come.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
+
+use super::{Decision, Effect, Look, Rest, version};
+use crate::api::{
+    Agent, AgentVersion,
+    agent::{AgentNumbers, AgentStatus, AgentVersionSpec, DraftState, PublishedVersion},
+    conditions::{Finding, Reason, conditions},
+    meta::{IN_USE_FINALIZER, Key},
+};
+
+/// Everything known about one Agent.
+#[derive(Clone, Debug)]
+pub struct World<'a> {
+    pub now: Timestamp,
+    pub agent: &'a Agent,
+    /// The AgentVersion that `spec.version` names.
+    pub wanted: Frozen<'a>,
+    /// Every version of the agent and how many numbers reach it, in no order.
+    pub versions: Vec<(&'a AgentVersion, u32)>,
+    /// Numbers that refer to the agent, may, and are not being deleted.
+    pub assigned: u32,
+    /// One of the PhoneNumbers that refer to it, to name.
+    pub user: Option<String>,
+    pub definition_going: Option<bool>,
+}
+
+/// An AgentVersion, as far as it is known.
+#[derive(Clone, Copy, Debug)]
+pub enum Frozen<'a> {
+    /// Not in the cache, and not read.
+    NotRead,
+    /// Not there, by a live read.
+    Missing,
+    Found(&'a AgentVersion),
+}
+
+/// What publishing came to.
+struct Published {
+    finding: Finding,
+    /// Set where another version serves from now on.
+    moved_to: Option<PublishedVersion>,
+}
+
+/// Decides what to do next for an Agent.
+pub fn next(w: &World<'_>) -> Decision<AgentStatus> {
+    let held = w.agent.finalizers().iter().any(|finalizer| finalizer == IN_USE_FINALIZER);
+    if w.agent.metadata.deletion_timestamp.is_some() {
+        return if held { w.end() } else { Decision::Rest(Rest::NOTHING) };
+    }
+    if !held {
+        return Decision::Act(Effect::AddFinalizer(IN_USE_FINALIZER));
+    }
+    let published = match w.publish() {
+        Ok(published) => published,
+        Err(decision) => return decision,
+    };
+    match w.outdated() {
+        Some(old) if published.moved_to.is_none() => Decision::Act(Effect::DeleteVersion(Key::of(old))),
+        _ => w.rest(published),
+    }
+}
+
+impl<'a> World<'a> {
+    fn status(&self) -> AgentStatus {
+        self.agent.status.clone().unwrap_or_default()
+    }
+
+    /// Numbers keep their route without their Agent, so only those that would be left without one hold it back.
+    fn end(&self) -> Decision<AgentStatus> {
+        match self.definition_going {
+            None => return Decision::Look(Look::Definition),
+            Some(going) if going || self.assigned == 0 => {
+                return Decision::Act(Effect::RemoveFinalizer(IN_USE_FINALIZER));
+            }
+            Some(_) => {}
+        }
+        let text = format!(
+            "{} refer to this agent, {} among them: take spec.agentRef out of them or delete them. It goes once they are gone.",
+            if self.assigned == 1 {
+                "One PhoneNumber does".to_owned()
+            } else {
+                format!("{} PhoneNumbers", self.assigned)
+            },
+            self.user.as_deref().unwrap_or("one"),
+        );
+        let mut status = self.status();
+        let finding = Finding::new(Reason::InUse, text);
+        status.conditions = conditions(&status.conditions, &[finding], self.agent.metadata.generation, self.now);
+        Decision::Rest(Rest { status: Some(status), again: None })
+    }
+
+    fn publish(&self) -> Result<Published, Decision<AgentStatus>> {
+        let status = self.status();
+        let stay = |finding| Ok(Published { finding, moved_to: None });
+        let Some(wanted) = &self.agent.spec.version else {
+            return stay(match &status.published_version {
+                Some(version) => Finding::new(Reason::Published, format!("{version} serves.")),
+                None => Reason::Unpublished.into(),
+            });
+        };
+        let known = status.versions.iter().find(|version| version.name == *wanted);
+        let name = AgentVersion::name_of(&self.agent.name_any(), wanted);
+        match self.wanted {
+            Frozen::NotRead => {
+                Err(Decision::Look(Look::Version(Key::new(self.agent.namespace().unwrap_or_default(), name))))
+            }
+            Frozen::Missing if known.is_some() => stay(Finding::new(
+                Reason::VersionGone,
+                format!(
+                    "{wanted} was published before and AgentVersion {name} is gone: publish under a new name. {}",
+                    self.goes_on()
+                ),
+            )),
+            Frozen::Missing => self.freeze(wanted),
+            Frozen::Found(version) => self.serve(wanted, version, known),
+        }
+    }
+
+    /// The draft becomes an AgentVersion; it serves only once that is there.
+    fn freeze(&self, wanted: &str) -> Result<Published, Decision<AgentStatus>> {
+        let draft = &self.agent.spec.draft;
+        if let Some(finding) = self.mismatch(&draft.digest()) {
+            return Ok(Published { finding, moved_to: None });
+        }
+        if let Err(why) = version::validate(draft) {
+            return Ok(Published { finding: self.invalid(wanted, &why), moved_to: None });
+        }
+        Err(Decision::Act(Effect::CreateVersion(Box::new(AgentVersionSpec {
+            agent: self.agent.name_any(),
+            version: wanted.to_owned(),
+            webhooks: draft.webhooks.clone(),
+            config: draft.config.clone(),
+        }))))
+    }
+
+    fn serve(
+        &self,
+        wanted: &str,
+        version: &AgentVersion,
+        known: Option<&PublishedVersion>,
+    ) -> Result<Published, Decision<AgentStatus>> {
+        let stay = |finding| Ok(Published { finding, moved_to: None });
+        let digest = version.spec.draft().digest();
+        if let Some(known) = known.filter(|known| known.digest != digest) {
+            let text = format!(
+                "AgentVersion {} is not the one that was published as {}: publish under a new name. {}",
+                version.name_any(),
+                known.name,
+                self.goes_on()
+            );
+            return stay(Finding::new(Reason::VersionChanged, text));
+        }
+        if let Some(finding) = self.mismatch(&digest) {
+            return stay(finding);
+        }
+        if let Err(why) = version::validate(&version.spec.draft()) {
+            return stay(self.invalid(wanted, &why));
+        }
+        let serves = self.agent.status.as_ref().and_then(|status| status.published_version.as_deref()) == Some(wanted);
+        Ok(Published {
+            finding: Finding::new(Reason::Published, format!("{wanted} serves.")),
+            moved_to: (!serves || known.is_none()).then(|| PublishedVersion { name: wanted.to_owned(), digest }),
+        })
+    }
+
+    fn mismatch(&self, digest: &str) -> Option<Finding> {
+        let wanted = self.agent.spec.version_digest.as_deref().filter(|wanted| *wanted != digest)?;
+        let text = format!(
+            "What would be published has the digest {digest}, and spec.versionDigest is {wanted}. {}",
+            self.goes_on()
+        );
+        Some(Finding::new(Reason::DigestMismatch, text))
+    }
+
+    fn invalid(&self, wanted: &str, why: &str) -> Finding {
+        let text = format!(
+            "{wanted} cannot serve: {why}. Correct the draft and publish it under a new name. {}",
+            self.goes_on()
+        );
+        Finding::new(Reason::VersionInvalid, text)
+    }
+
+    fn goes_on(&self) -> String {
+        match self.agent.status.as_ref().and_then(|status| status.published_version.as_deref()) {
+            Some(version) => format!("{version} goes on serving."),
+            None => "Nothing serves yet.".to_owned(),
+        }
+    }
+
+    /// The oldest version that the operator made and that serves nobody, where there are more of them than are to be kept.
+    fn outdated(&self) -> Option<&'a AgentVersion> {
+        let status = self.agent.status.as_ref()?;
+        let age = |version: &AgentVersion| status.versions.iter().position(|known| known.name == version.spec.version);
+        let is_ours = |version: &AgentVersion| {
+            let owner = version.owner_references().iter().find(|owner| owner.controller == Some(true));
+            owner.map(|owner| &owner.uid) == self.agent.metadata.uid.as_ref()
+        };
+        let mut idle: Vec<(usize, &AgentVersion)> = self
+            .versions
+            .iter()
+            .filter(|(version, numbers)| *numbers == 0 && version.metadata.deletion_timestamp.is_none())
+            .filter(|(version, _)| is_ours(version))
+            .filter(|(version, _)| Some(&version.spec.version) != status.published_version.as_ref())
+            .filter(|(version, _)| Some(&version.spec.version) != self.agent.spec.version.as_ref())
+            .filter_map(|(version, _)| Some((age(version)?, *version)))
+            .collect();
+        idle.sort_by_key(|(age, _)| *age);
+        (idle.len() > self.agent.spec.history_limit as usize).then(|| idle[0].1)
+    }
+
+    fn rest(&self, published: Published) -> Decision<AgentStatus> {
+        let mut status = self.status();
+        if let Some(version) = published.moved_to {
+            status.published_version = Some(version.name.clone());
+            status.published_at = Some(Time(self.now));
+            if !status.versions.iter().any(|known| known.name == version.name) {
+                status.versions.push(version);
+            }
+        }
+        let draft = self.agent.spec.draft.digest();
+        let serving = status.published_version.as_ref();
+        let serving_digest =
+            status.versions.iter().find(|known| Some(&known.name) == serving).map(|known| &known.digest);
+        status.draft = serving_digest.map(|d| if *d == draft { DraftState::Published } else { DraftState::Changed });
+        status.draft_digest = Some(draft);
+        let routed = self.versions.iter().find(|(version, _)| Some(&version.spec.version) == serving);
+        let numbers = AgentNumbers { assigned: self.assigned, routed: routed.map_or(0, |(_, numbers)| *numbers) };
+        let rolled_out = self.rolled_out(numbers, serving.map(String::as_str));
+        status.numbers = Some(numbers);
+        let generation = self.agent.metadata.generation;
+        status.conditions = conditions(&status.conditions, &[published.finding, rolled_out], generation, self.now);
+        status.observed_generation = generation;
+        Decision::Rest(Rest { status: Some(status), again: None })
+    }
+
+    fn rolled_out(&self, numbers: AgentNumbers, serving: Option<&str>) -> Finding {
+        let AgentNumbers { assigned, routed } = numbers;
+        match serving {
+            None => Reason::NothingToRollOut.into(),
+            Some(_) if self.agent.spec.offline && routed == 0 => Reason::TakenOffline.into(),
+            Some(_) if self.agent.spec.offline => {
+                Finding::new(Reason::RollingOut, format!("{routed} numbers still have their route."))
+            }
+            Some(version) if routed >= assigned => {
+                Finding::new(Reason::RolledOut, format!("Every number reaches {version}."))
+            }
+            Some(version) => {
+                Finding::new(Reason::RollingOut, format!("{routed} of {assigned} numbers reach {version}."))
+            }
+        }
+    }
+}

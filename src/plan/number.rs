@@ -1,0 +1,332 @@
+//! The order of things for a PhoneNumber: accepted, seen, claimed, held by a finalizer, routed.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use super::{
+    AccountRef, AccountView, AgentRef, Decision, Effect, InFlight, Liveness, Look, Requested, Rest, Seen, Trouble,
+    policy, remove,
+    route::{self, Wanted},
+};
+use crate::{
+    api::{
+        NumberClaim, PhoneNumber,
+        claim::{ClaimedAccount, Holder, NumberClaimSpec},
+        conditions::{Finding, Reason, conditions},
+        meta::{Key, ROUTE_FINALIZER},
+        number::{Leg, Route},
+        phone_number::{Acquisition, Mode, PhoneNumberStatus, RouteStatus},
+    },
+    carrier::{Messaging, OwnedNumber},
+};
+
+/// Everything known about one PhoneNumber.
+#[derive(Clone, Debug)]
+pub struct World<'a> {
+    pub now: Timestamp,
+    pub number: &'a PhoneNumber,
+    pub account: AccountRef,
+    /// `None` where no agent is wanted.
+    pub agent: Option<AgentRef>,
+    /// The claim of the number, whoever holds it.
+    pub claim: Option<&'a NumberClaim>,
+    /// Whether the holder of the claim lives, where that was read.
+    pub holder: Liveness,
+    pub seen: Seen<'a>,
+    pub trouble: Option<&'a Trouble>,
+    /// How often the route was put back within the last hour.
+    pub put_backs: u32,
+    /// What may still be on its way to the carrier.
+    pub in_flight: InFlight,
+    /// Whether the PhoneNumber definition is being deleted, where that was read.
+    pub definition_going: Option<bool>,
+}
+
+/// A number that was found in an account that can be used.
+pub(super) struct Found<'a> {
+    pub(super) account: Key,
+    pub(super) identity: &'a str,
+    pub(super) number: &'a OwnedNumber,
+}
+
+/// Decides what to do next for a PhoneNumber.
+pub fn next(w: &World<'_>) -> Decision<PhoneNumberStatus> {
+    if w.number.metadata.deletion_timestamp.is_some() {
+        return remove::of_number(w);
+    }
+    let account = match &w.account {
+        AccountRef::Missing(key) => {
+            let text = format!("There is no CarrierAccount {key}: apply it. spec.accountRef names it.");
+            return w.stop(vec![Finding::new(Reason::AccountNotFound, text)]);
+        }
+        AccountRef::Refused(key) => {
+            let text = format!(
+                "CarrierAccount {key} does not allow this namespace: its owner can, in spec.allowedNamespaces. \
+                 Nothing is written at the carrier meanwhile; the last route stays."
+            );
+            return w.stop(vec![Finding::new(Reason::AccountNotAllowed, text)]);
+        }
+        AccountRef::Found(account) => account,
+    };
+    let Some(identity) = account.open.as_deref() else { return w.account_not_open(account) };
+    match w.seen {
+        Seen::Present { number, fresh } if fresh || !w.is_requested() => {
+            w.acquire(&Found { account: account.key.clone(), identity, number })
+        }
+        Seen::Absent { fresh } if fresh || !w.is_requested() => w.absent(&account.key),
+        _ => w.look(account),
+    }
+}
+
+impl<'a> World<'a> {
+    /// This object, as a claim names it.
+    pub(super) fn holder_spec(&self) -> Holder {
+        let Key { namespace, name } = Key::of(self.number);
+        Holder { namespace, name, uid: self.uid().to_owned() }
+    }
+
+    fn uid(&self) -> &str {
+        self.number.metadata.uid.as_deref().unwrap_or_default()
+    }
+
+    fn status(&self) -> Option<&'a PhoneNumberStatus> {
+        self.number.status.as_ref()
+    }
+
+    /// The route that we last saw as we wanted it.
+    pub(super) fn route_status(&self) -> Option<&'a RouteStatus> {
+        self.status()?.route.as_ref()
+    }
+
+    /// Whether a person asked for a look that has not been had yet.
+    fn is_requested(&self) -> bool {
+        let handled = self.status().and_then(|status| status.last_handled_reconcile_at.as_deref());
+        self.number.request().is_some_and(|request| Some(request) != handled)
+    }
+
+    /// The claim, where this very object holds it.
+    pub(super) fn own_claim(&self) -> Option<&'a NumberClaim> {
+        self.claim.filter(|claim| claim.spec.holder.uid == self.uid())
+    }
+
+    fn look(&self, account: &AccountView) -> Decision<PhoneNumberStatus> {
+        match self.trouble {
+            Some(trouble) if !trouble.wait.is_zero() => {
+                let text = &trouble.error.text;
+                match self.own_claim() {
+                    Some(_) => self.stop(vec![
+                        Reason::Accepted.into(),
+                        self.imported(&account.key),
+                        Finding::new(Reason::RouteUnseen, text),
+                    ]),
+                    None => self.stop(vec![Reason::Accepted.into(), Finding::new(Reason::NotSeen, text)]),
+                }
+            }
+            _ => Decision::Look(Look::Number {
+                account: account.key.clone(),
+                number: self.number.spec.import.number.clone(),
+            }),
+        }
+    }
+
+    /// What was wanted and seen before stands while the account cannot be used; only what is new has to wait, and says so.
+    fn account_not_open(&self, account: &AccountView) -> Decision<PhoneNumberStatus> {
+        let text = format!("CarrierAccount {} cannot be used now: its own conditions say why.", account.key);
+        if self.own_claim().is_none() {
+            return self.stop(vec![Reason::Accepted.into(), Finding::new(Reason::AccountNotReady, text)]);
+        }
+        let observed = self.status().and_then(|status| status.observed_generation) == self.number.metadata.generation;
+        let as_wanted = match route::wanted(self.agent.as_ref()) {
+            Wanted::Reach { status, .. } => {
+                self.route_status().is_some_and(|r| r.agent == status.agent && r.version == status.version)
+            }
+            Wanted::Nothing(_) => self.route_status().is_none(),
+            Wanted::Keep(_) => true,
+        };
+        if observed && as_wanted && !self.is_requested() {
+            return Decision::Rest(Rest::NOTHING);
+        }
+        let text = format!("{text} The last route stays.");
+        self.stop(vec![Reason::Accepted.into(), self.imported(&account.key), Finding::new(Reason::RouteUnseen, text)])
+    }
+
+    fn absent(&self, account: &Key) -> Decision<PhoneNumberStatus> {
+        let number = &self.number.spec.import.number;
+        let was_ours = self.own_claim().is_some() || self.status().is_some_and(|status| status.number.is_some());
+        let finding = if was_ours {
+            Finding::new(
+                Reason::NumberLost,
+                format!("CarrierAccount {account} owned {number} and no longer does. It is not bought again."),
+            )
+        } else {
+            Finding::new(
+                Reason::NotInAccount,
+                format!(
+                    "CarrierAccount {account} does not own {number}: check the number and the account. It is looked for again at every scan."
+                ),
+            )
+        };
+        self.stop(vec![Reason::Accepted.into(), finding])
+    }
+
+    /// The number is there: claims it, then puts the finalizer in place, before anything is sent for it.
+    fn acquire(&self, found: &Found<'a>) -> Decision<PhoneNumberStatus> {
+        let claim = match (self.claim, self.own_claim()) {
+            (_, Some(own)) => own,
+            (_, None) if self.number.spec.mode == Mode::Observe => return route::next(self, found, None),
+            (Some(other), None) => return self.claimed_by_another(found, other),
+            (None, None) if self.number.spec.suspend => return self.not_claimed(),
+            (None, None) => return Decision::Act(Effect::CreateClaim(Box::new(self.claim_spec(found, None)))),
+        };
+        if !self.number.finalizers().iter().any(|finalizer| finalizer == ROUTE_FINALIZER) {
+            return Decision::Act(Effect::AddFinalizer(ROUTE_FINALIZER));
+        }
+        let decision = route::next(self, found, Some(&claim.spec));
+        let wanted = self.claim_spec(found, Some(&claim.spec));
+        // The journal comes before the carrier. At rest it is brought up to date as well: a route that was there before us
+        // and is just what we want becomes ours.
+        let journalled =
+            matches!(decision, Decision::Act(Effect::SetRoute(_))) || self.is_as_wanted(found, &claim.spec);
+        if journalled && wanted != claim.spec {
+            return Decision::Act(Effect::WriteClaim(Box::new(wanted)));
+        }
+        decision
+    }
+
+    fn is_as_wanted(&self, found: &Found<'_>, claim: &NumberClaimSpec) -> bool {
+        let seen = &found.number.route;
+        let target = route::wanted(self.agent.as_ref()).target(seen, |channel, leg| claim.is_ours(channel, leg));
+        !self.number.spec.suspend && self.number.spec.mode == Mode::Manage && route::changes(&target, seen).is_empty()
+    }
+
+    fn claimed_by_another(&self, found: &Found<'a>, other: &NumberClaim) -> Decision<PhoneNumberStatus> {
+        let holder = &other.spec.holder;
+        let say = |reason, text: String| self.stop(vec![Reason::Accepted.into(), Finding::new(reason, text)]);
+        let number = &other.spec.number;
+        match self.holder {
+            Liveness::NotRead => Decision::Look(Look::Holder(holder.clone())),
+            Liveness::Alive => say(
+                Reason::ClaimedByAnother,
+                format!(
+                    "PhoneNumber {}/{} holds the claim of {number}: delete one of the two. This one takes over once the other is gone.",
+                    holder.namespace, holder.name
+                ),
+            )
+            .again(policy::POLL),
+            Liveness::Gone if other.metadata.deletion_timestamp.is_some() => {
+                say(Reason::NotSeen, format!("The last claim of {number} is being let go.")).again(policy::POLL)
+            }
+            Liveness::Gone if self.number.spec.suspend => self.not_claimed(),
+            Liveness::Gone => match self.in_flight.unsettled(&other.spec) {
+                Some(wait) => {
+                    say(Reason::NotSeen, format!("A route that the last holder of {number} sent may still be applied."))
+                        .again(wait)
+                }
+                None => Decision::Act(Effect::WriteClaim(Box::new(self.claim_spec(found, Some(&other.spec))))),
+            },
+        }
+    }
+
+    fn not_claimed(&self) -> Decision<PhoneNumberStatus> {
+        self.stop(vec![Reason::Accepted.into(), Reason::NotClaimed.into()])
+    }
+
+    /// The claim as it should be. Of one that is there, what was before and what was sent is kept; one that somebody deleted is
+    /// made again from the object's status.
+    pub(super) fn claim_spec(&self, found: &Found<'_>, current: Option<&NumberClaimSpec>) -> NumberClaimSpec {
+        let seen = &found.number.route;
+        let remembered = || self.route_status().map(|route| route.digests.clone()).into_iter().collect();
+        let sent = current.map_or_else(remembered, |claim| claim.sent.clone());
+        let mut claim = NumberClaimSpec {
+            number: found.number.number.clone(),
+            holder: self.holder_spec(),
+            account: ClaimedAccount {
+                namespace: found.account.namespace.clone(),
+                name: found.account.name.clone(),
+                identity: found.identity.to_owned(),
+            },
+            carrier_number_id: found.number.id.0.clone(),
+            acquisition: Acquisition::Imported,
+            on_delete: self.number.spec.on_delete,
+            previous: Route::new(),
+            sent,
+        };
+        let is_foreign = |(channel, leg): &(&_, &Leg)| !leg.is_empty() && !claim.is_ours(**channel, leg);
+        claim.previous = match current {
+            Some(current) => current.previous.clone(),
+            None => seen.iter().filter(is_foreign).map(|(channel, leg)| (*channel, leg.clone())).collect(),
+        };
+        let target = route::wanted(self.agent.as_ref()).target(seen, |channel, leg| claim.is_ours(channel, leg));
+        claim.sent = route::journal(&claim.sent, route::digests(&target), seen);
+        claim
+    }
+
+    fn imported(&self, account: &Key) -> Finding {
+        Finding::new(
+            Reason::Imported,
+            format!(
+                "CarrierAccount {account} owns {} and this object holds its claim.",
+                self.number.spec.import.number
+            ),
+        )
+    }
+
+    /// Rests with `routed` said of the route, the number being ours.
+    pub(super) fn rest(
+        &self,
+        found: &Found<'_>,
+        routed: Finding,
+        route: Option<RouteStatus>,
+    ) -> Decision<PhoneNumberStatus> {
+        let holds = self.own_claim().is_some();
+        let acquired = if holds { self.imported(&found.account) } else { Reason::Observed.into() };
+        let messaging = match &found.number.messaging {
+            Messaging::Group { id } => Finding::new(
+                Reason::MessagingServiceWins,
+                format!(
+                    "The number is in the Messaging Service {id}, whose own webhook receives its messages: the number's SMS webhook \
+                     is dead. Take the number out of the service, or let the service defer to the sender's webhook."
+                ),
+            ),
+            Messaging::Number | Messaging::Unseen => Reason::RegistrationUnknown.into(),
+        };
+        let again = self.trouble.map(|trouble| trouble.wait).filter(|wait| !wait.is_zero());
+        let mut status = self.said(vec![Reason::Accepted.into(), acquired, routed, messaging]);
+        status.number = Some(found.number.number.clone());
+        status.carrier_number_id = Some(found.number.id.0.clone());
+        status.acquisition = holds.then_some(Acquisition::Imported);
+        status.features = found.number.features.clone();
+        status.route = route;
+        Decision::Rest(Rest { status: Some(status), again })
+    }
+
+    /// Rests with `findings`; whatever else is known stays as it was.
+    pub(super) fn stop(&self, findings: Vec<Finding>) -> Decision<PhoneNumberStatus> {
+        let again = self.trouble.map(|trouble| trouble.wait).filter(|wait| !wait.is_zero());
+        Decision::Rest(Rest { status: Some(self.said(findings)), again })
+    }
+
+    fn said(&self, findings: Vec<Finding>) -> PhoneNumberStatus {
+        let mut status = self.number.status.clone().unwrap_or_default();
+        let generation = self.number.metadata.generation;
+        status.conditions = conditions(&status.conditions, &findings, generation, self.now);
+        status.observed_generation = generation;
+        status.last_handled_reconcile_at =
+            self.number.request().map(str::to_owned).or(status.last_handled_reconcile_at);
+        status
+    }
+}
+
+impl<S> Decision<S> {
+    /// The same, coming back after `wait` at the latest.
+    pub(super) fn again(self, wait: Duration) -> Self {
+        match self {
+            Decision::Rest(rest) => {
+                Decision::Rest(Rest { again: Some(rest.again.map_or(wait, |a| a.min(wait))), ..rest })
+            }
+            other => other,
+        }
+    }
+}

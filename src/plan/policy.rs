@@ -1,0 +1,67 @@
+//! The figures of the plan: how long to wait after what, and how often to fight.
+
+use std::time::Duration;
+
+use super::world::Trouble;
+use crate::{
+    api::conditions::{Finding, Reason},
+    carrier::{CarrierError, ErrorClass},
+};
+
+/// How often in an hour a route is put back before it is left alone: two operators must not fight for ever.
+pub const PUT_BACKS_PER_HOUR: u32 = 3;
+
+/// How often taking a route back is tried before the object says that it is blocked.
+pub const CLEANUP_TRIES: u32 = 5;
+
+/// How long to wait before the next look at something that nobody announces: a holder, a Secret.
+pub const POLL: Duration = Duration::from_secs(30);
+
+/// How long to wait after the `attempts`th failure (the first is 1) of this class.
+pub fn retry_after(error: &CarrierError, attempts: u32) -> Duration {
+    let (first, longest) = match error.class {
+        ErrorClass::Throttled | ErrorClass::Conflict => (1, 60),
+        ErrorClass::Transient | ErrorClass::Unknown | ErrorClass::NotFound => (1, 300),
+        ErrorClass::Unauthorized | ErrorClass::Forbidden | ErrorClass::Funds => (30, 600),
+        ErrorClass::Rejected | ErrorClass::Unavailable => (600, 3600),
+    };
+    let doubled = first * 2u64.saturating_pow(attempts.saturating_sub(1).min(12));
+    Duration::from_secs(doubled.min(longest)).max(error.retry_after.unwrap_or_default())
+}
+
+/// What a failed route write makes of a number.
+pub(super) fn route_trouble(trouble: &Trouble) -> Finding {
+    let reason = match trouble.error.class {
+        ErrorClass::Rejected => Reason::RouteRefused,
+        _ => Reason::RouteFailed,
+    };
+    Finding::new(reason, &*trouble.error.text)
+}
+
+/// What an error of the whole account is called in its conditions.
+pub(super) fn account_trouble(error: &CarrierError) -> Finding {
+    let reason = match error.class {
+        ErrorClass::Unauthorized => Reason::Unauthorized,
+        ErrorClass::Forbidden => Reason::Forbidden,
+        _ => Reason::CarrierUnreachable,
+    };
+    Finding::new(reason, &*error.text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(class: ErrorClass, retry_after: Option<u64>) -> CarrierError {
+        CarrierError { class, code: None, text: String::new(), retry_after: retry_after.map(Duration::from_secs) }
+    }
+
+    #[test]
+    fn waiting_doubles_up_to_a_limit_and_never_undercuts_what_the_carrier_asked_for() {
+        let waits = |class| [1, 2, 3, 40].map(|n| retry_after(&error(class, None), n).as_secs());
+        assert_eq!(waits(ErrorClass::Transient), [1, 2, 4, 300]);
+        assert_eq!(waits(ErrorClass::Throttled), [1, 2, 4, 60]);
+        assert_eq!(waits(ErrorClass::Rejected), [600, 1200, 2400, 3600]);
+        assert_eq!(retry_after(&error(ErrorClass::Throttled, Some(90)), 1).as_secs(), 90);
+    }
+}

@@ -1,0 +1,215 @@
+//! The end: taking back a route that is still ours, and letting go of the number without ever giving it back.
+
+use std::time::Duration;
+
+use kube::ResourceExt;
+
+use super::{
+    AccountRef, AccountView, Decision, Effect, Look, Note, Requested, Rest, Seen, SetRoute, Trouble, number::World,
+    policy, route,
+};
+use crate::api::{
+    claim::{ClaimedAccount, NumberClaimSpec},
+    conditions::{Finding, Reason},
+    meta::{ABANDON, ROUTE_FINALIZER},
+    number::{Channel, E164, Leg, Route},
+    phone_number::{Mode, OnDelete, PhoneNumberStatus},
+};
+
+/// What may still be on its way to the carrier for one number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InFlight {
+    /// How long yet a write of ours of unknown outcome may be applied.
+    pub unknown: Duration,
+    /// How long yet a write of a predecessor of this process may be applied; zero where there was none, or where it ended in order.
+    pub predecessor: Duration,
+}
+
+impl InFlight {
+    /// How long to wait until what was sent for this claim has surely arrived or never will. The last route counts as arrived
+    /// where it was seen, unless a predecessor may have sent it again.
+    pub(super) fn unsettled(&self, claim: &NumberClaimSpec) -> Option<Duration> {
+        let wait = if claim.sent.is_empty() { Duration::ZERO } else { self.unknown.max(self.predecessor) };
+        (!wait.is_zero()).then_some(wait)
+    }
+}
+
+/// What there is to take back, whoever's end it is.
+pub(super) struct Removal<'a> {
+    pub(super) number: &'a E164,
+    pub(super) claim: &'a NumberClaimSpec,
+    pub(super) policy: OnDelete,
+    /// Why nothing is to be written at the carrier, where that is so.
+    pub(super) hands_off: Option<String>,
+    pub(super) account: &'a AccountRef,
+    pub(super) seen: Seen<'a>,
+    pub(super) trouble: Option<&'a Trouble>,
+    pub(super) in_flight: InFlight,
+}
+
+/// The next step of taking something back.
+pub(super) enum Step {
+    Look(Look),
+    Write(Box<SetRoute>),
+    Wait(Finding, Option<Duration>),
+    /// Nothing of ours is left, or it is left on purpose; which of them is said.
+    LetGo(Option<Note>),
+}
+
+impl Removal<'_> {
+    pub(super) fn step(&self) -> Step {
+        let left = |why: &str| {
+            let text = format!("The route of {} was left as it is: {why}.", self.number);
+            Step::LetGo(Some(Note { warning: true, reason: "LeftAsItIs", text }))
+        };
+        if self.claim.sent.is_empty() {
+            return Step::LetGo(None);
+        }
+        if let Some(why) = &self.hands_off {
+            return left(why);
+        }
+        if self.policy == OnDelete::Leave {
+            return left("onDelete is Leave");
+        }
+        let account = match self.account {
+            AccountRef::Missing(key) => return self.blocked(&format!("CarrierAccount {key} is gone")),
+            AccountRef::Refused(key) => return left(&format!("CarrierAccount {key} no longer allows this namespace")),
+            AccountRef::Found(account) if account.abandoned => return left("its CarrierAccount is abandoned"),
+            AccountRef::Found(account) if account.open.is_none() => {
+                return self
+                    .blocked(&format!("CarrierAccount {} cannot be used; its own conditions say why", account.key));
+            }
+            AccountRef::Found(account) => account,
+        };
+        if let Some(trouble) = self.trouble.filter(|trouble| !trouble.wait.is_zero()) {
+            let finding = match trouble.attempts {
+                tries if tries >= policy::CLEANUP_TRIES => return self.blocked(&trouble.error.text),
+                _ => Finding::new(Reason::Clearing, &*trouble.error.text),
+            };
+            return Step::Wait(finding, Some(trouble.wait));
+        }
+        match self.seen {
+            Seen::Present { number, fresh: true } => match self.changes(&number.route) {
+                changes if changes.is_empty() => self.settled(&number.route),
+                route => Step::Write(Box::new(SetRoute {
+                    account: account.key.clone(),
+                    id: number.id.clone(),
+                    number: self.number.clone(),
+                    route,
+                    put_back: false,
+                    notes: Vec::new(),
+                })),
+            },
+            Seen::Absent { fresh: true } => left("the account no longer owns the number"),
+            _ => Step::Look(Look::Number { account: account.key.clone(), number: self.number.clone() }),
+        }
+    }
+
+    /// Every leg that is still ours, emptied or as it was before.
+    fn changes(&self, seen: &Route) -> Route {
+        let before = |channel: &Channel| match self.policy {
+            OnDelete::Restore => self.claim.previous.get(channel).cloned().unwrap_or_default(),
+            OnDelete::Clear | OnDelete::Leave => Leg::default(),
+        };
+        let ours = seen.iter().filter(|(channel, leg)| self.claim.is_ours(**channel, leg));
+        let target = ours.map(|(channel, _)| (*channel, before(channel))).collect();
+        route::changes(&target, seen)
+    }
+
+    /// Nothing of ours is there. What is there is somebody else's and stays, once nothing of ours can arrive any more.
+    fn settled(&self, seen: &Route) -> Step {
+        if let Some(wait) = self.in_flight.unsettled(self.claim) {
+            let text = "A route that was sent may still be applied: it is waited for, and looked at again.";
+            return Step::Wait(Finding::new(Reason::RouteUnsettled, text), Some(wait));
+        }
+        let restored = |channel: &Channel, leg: &Leg| self.claim.previous.get(channel) == Some(leg);
+        let foreign: Vec<String> = seen
+            .iter()
+            .filter(|(channel, leg)| !leg.is_empty() && !restored(channel, leg))
+            .map(|(channel, leg)| format!("{channel} goes to {}", leg.shown()))
+            .collect();
+        Step::LetGo((!foreign.is_empty()).then(|| Note {
+            warning: false,
+            reason: "LeftAsItIs",
+            text: format!("Not ours, and left as it is: {}.", foreign.join("; ")),
+        }))
+    }
+
+    fn blocked(&self, why: &str) -> Step {
+        let why = why.trim_end_matches('.');
+        let text = format!(
+            "The route of {} cannot be taken back: {why}. Mend that, or set the annotation {ABANDON}: \"true\" to let the number go as it is.",
+            self.number
+        );
+        Step::Wait(Finding::new(Reason::CleanupBlocked, text), self.trouble.map(|t| t.wait).or(Some(policy::POLL)))
+    }
+}
+
+/// Decides for a PhoneNumber that is being deleted.
+pub(super) fn of_number(w: &World<'_>) -> Decision<PhoneNumberStatus> {
+    if !w.number.finalizers().iter().any(|finalizer| finalizer == ROUTE_FINALIZER) {
+        return Decision::Rest(Rest::NOTHING);
+    }
+    let Some(definition_going) = w.definition_going else { return Decision::Look(Look::Definition) };
+    // A claim that somebody deleted still tells, by the object's status, what is ours.
+    let remembered = w.claim.is_none().then(|| remembered_claim(w)).flatten();
+    let Some(claim) = w.own_claim().map(|claim| &claim.spec).or(remembered.as_ref()) else { return let_go(w, None) };
+    let spec = &w.number.spec;
+    let hands_off = [
+        (definition_going, "the definition of PhoneNumber is being deleted"),
+        (w.number.is_annotated(ABANDON), "it was abandoned"),
+        (spec.mode == Mode::Observe, "mode is Observe"),
+        (spec.suspend, "it was suspended"),
+    ];
+    let hands_off = hands_off.into_iter().find_map(|(yes, why)| yes.then(|| why.to_owned()));
+    let removal = Removal {
+        number: &spec.import.number,
+        claim,
+        policy: spec.on_delete,
+        hands_off,
+        account: &w.account,
+        seen: w.seen,
+        trouble: w.trouble,
+        in_flight: w.in_flight,
+    };
+    match removal.step() {
+        Step::Look(look) => Decision::Look(look),
+        // Nothing is written to a number without its claim.
+        Step::Write(_) if w.own_claim().is_none() => Decision::Act(Effect::CreateClaim(Box::new(claim.clone()))),
+        Step::Write(write) => Decision::Act(Effect::SetRoute(write)),
+        Step::Wait(finding, again) => {
+            let decision = w.stop(vec![finding]);
+            again.map_or(decision.clone(), |wait| decision.again(wait))
+        }
+        Step::LetGo(note) => let_go(w, note),
+    }
+}
+
+/// The claim goes first: without the finalizer nobody would come back for it.
+fn let_go(w: &World<'_>, note: Option<Note>) -> Decision<PhoneNumberStatus> {
+    Decision::Act(match w.own_claim() {
+        Some(_) => Effect::DropClaim(note),
+        None => Effect::RemoveFinalizer(ROUTE_FINALIZER),
+    })
+}
+
+/// The claim as this object's status remembers it.
+fn remembered_claim(w: &World<'_>) -> Option<NumberClaimSpec> {
+    let route = w.route_status()?;
+    let status = w.number.status.as_ref()?;
+    let (account, identity) = match &w.account {
+        AccountRef::Missing(account) | AccountRef::Refused(account) => (account, None),
+        AccountRef::Found(AccountView { key, open, .. }) => (key, open.clone()),
+    };
+    let identity = identity.unwrap_or_default();
+    Some(NumberClaimSpec {
+        number: w.number.spec.import.number.clone(),
+        holder: w.holder_spec(),
+        account: ClaimedAccount { namespace: account.namespace.clone(), name: account.name.clone(), identity },
+        carrier_number_id: status.carrier_number_id.clone().unwrap_or_default(),
+        acquisition: status.acquisition?,
+        on_delete: w.number.spec.on_delete,
+        previous: Route::new(),
+        sent: vec![route.digests.clone()],
+    })
+}

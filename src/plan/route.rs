@@ -1,0 +1,249 @@
+//! Where a number's traffic should go, what must change for it, and whether that is allowed.
+
+use super::{
+    Decision, Effect, Note, SetRoute,
+    number::{Found, World},
+    policy,
+};
+use crate::api::{
+    claim::{Digests, NumberClaimSpec},
+    conditions::{Finding, Reason},
+    meta::Key,
+    number::{Channel, Leg, Route},
+    phone_number::{DriftPolicy, Mode, PhoneNumberStatus, RouteStatus},
+};
+
+/// What a reference to an agent led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AgentRef {
+    /// There is no such object.
+    Missing(Key),
+    /// It does not allow our namespace.
+    Refused(Key),
+    Found {
+        key: Key,
+        offline: bool,
+        serves: Served,
+    },
+}
+
+/// What an agent serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Served {
+    /// Nothing: no version was ever published.
+    Nothing,
+    /// A version whose AgentVersion is not there.
+    Missing(String),
+    /// A version, and the route to it for this number as the carrier will show it.
+    Version { name: String, route: Route },
+}
+
+/// What the number's traffic should do.
+pub(super) enum Wanted {
+    /// Reach this version.
+    Reach { status: RouteStatus, route: Route },
+    /// Go nowhere by our doing.
+    Nothing(Finding),
+    /// Stay as it is, whatever it is.
+    Keep(Finding),
+}
+
+/// Reads off the world what is wanted of the number's route.
+pub(super) fn wanted(agent: Option<&AgentRef>) -> Wanted {
+    let keep = |reason, message: String| Wanted::Keep(Finding::new(reason, message));
+    match agent {
+        None => Wanted::Nothing(Reason::Pooled.into()),
+        Some(AgentRef::Missing(key)) => keep(
+            Reason::AgentNotFound,
+            format!("There is no Agent {key}: apply it, or correct spec.agentRef. The number keeps the route it had."),
+        ),
+        Some(AgentRef::Refused(key)) => keep(
+            Reason::AgentNotAllowed,
+            format!(
+                "Agent {key} does not allow this namespace: its owner can, in spec.allowedNamespaces. The number keeps the route it had."
+            ),
+        ),
+        Some(AgentRef::Found { key, offline: true, .. }) => Wanted::Nothing(Finding::new(
+            Reason::AgentOffline,
+            format!("Agent {key} is off the air by its spec.offline: the route is cleared."),
+        )),
+        Some(AgentRef::Found { key, serves: Served::Nothing, .. }) => keep(
+            Reason::NeverPublished,
+            format!("Agent {key} has no published version: set its spec.version. The number keeps the route it had."),
+        ),
+        Some(AgentRef::Found { key, serves: Served::Missing(version), .. }) => keep(
+            Reason::VersionMissing,
+            format!(
+                "AgentVersion {key}.{version} is not there: publish another version. The number keeps the route it had."
+            ),
+        ),
+        Some(AgentRef::Found { key, serves: Served::Version { name, route }, .. }) if route.is_empty() => keep(
+            Reason::NoRoute,
+            format!(
+                "AgentVersion {key}.{name} names no webhook that this carrier has. The number keeps the route it had."
+            ),
+        ),
+        Some(AgentRef::Found { key, serves: Served::Version { name, route }, .. }) => Wanted::Reach {
+            status: RouteStatus { agent: key.to_string(), version: name.clone(), digests: digests(route) },
+            route: route.clone(),
+        },
+    }
+}
+
+impl Wanted {
+    /// The channels to set for this, given what is there: a leg of ours that is no longer wanted becomes empty, and what is
+    /// not ours and not spoken of stays.
+    pub(super) fn target(&self, seen: &Route, ours: impl Fn(Channel, &Leg) -> bool) -> Route {
+        let mut target = match self {
+            Wanted::Keep(_) => return Route::new(),
+            Wanted::Nothing(_) => Route::new(),
+            Wanted::Reach { route, .. } => route.clone(),
+        };
+        for (channel, leg) in seen {
+            if !target.contains_key(channel) && ours(*channel, leg) {
+                target.insert(*channel, Leg::default());
+            }
+        }
+        target
+    }
+}
+
+/// Fingerprints of the legs that go somewhere.
+pub(super) fn digests(route: &Route) -> Digests {
+    route.iter().filter(|(_, leg)| !leg.is_empty()).map(|(channel, leg)| (*channel, leg.digest())).collect()
+}
+
+/// The channels of `target` that are not so yet.
+pub(super) fn changes(target: &Route, seen: &Route) -> Route {
+    let empty = Leg::default();
+    let differs = |channel: &Channel, leg: &Leg| seen.get(channel).unwrap_or(&empty) != leg;
+    target.iter().filter(|(channel, leg)| differs(channel, leg)).map(|(c, l)| (*c, l.clone())).collect()
+}
+
+/// The journal of a route, with `next` at its head. Behind it stays what may still be on its way, the last head, and what is
+/// still there: dropping those would make our own route look like another's.
+pub(super) fn journal(sent: &[Digests], next: Digests, seen: &Route) -> Vec<Digests> {
+    let covers = |head: &Digests| next.iter().all(|(channel, digest)| head.get(channel) == Some(digest));
+    if next.is_empty() || sent.first().is_some_and(covers) {
+        return sent.to_vec();
+    }
+    let there = digests(seen);
+    let kept = |(i, old): &(usize, &Digests)| *i == 0 || old.iter().any(|(c, d)| there.get(c) == Some(d));
+    let behind = sent.iter().enumerate().filter(kept).map(|(_, old)| old.clone());
+    std::iter::once(next).chain(behind).collect()
+}
+
+/// Decides for a number that is ours, with its claim and finalizer in place.
+pub(super) fn next(w: &World<'_>, found: &Found<'_>, claim: Option<&NumberClaimSpec>) -> Decision<PhoneNumberStatus> {
+    let wanted = wanted(w.agent.as_ref());
+    let ours = |channel, leg: &Leg| claim.is_some_and(|claim| claim.is_ours(channel, leg));
+    let target = wanted.target(&found.number.route, ours);
+    let changes = changes(&target, &found.number.route);
+    let (finding, route) = match wanted {
+        Wanted::Keep(finding) => return w.rest(found, finding, w.route_status().cloned()),
+        Wanted::Nothing(finding) => (finding, None),
+        Wanted::Reach { status, .. } => (
+            Finding::new(
+                Reason::Routed,
+                format!("The carrier sends this number to {} {}.", status.agent, status.version),
+            ),
+            Some(status),
+        ),
+    };
+    if changes.is_empty() {
+        return w.rest(found, finding, route);
+    }
+    let drifted = drifted(w, &changes, &target, &found.number.route, ours);
+    if let Some(denial) = denial(w, &changes, found, &drifted) {
+        return w.rest(found, denial, w.route_status().cloned());
+    }
+    if let Some(trouble) = w.trouble.filter(|trouble| !trouble.wait.is_zero()) {
+        return w.rest(found, policy::route_trouble(trouble), w.route_status().cloned());
+    }
+    let notes = notes(&changes, &found.number.route, &drifted, ours);
+    Decision::Act(Effect::SetRoute(Box::new(SetRoute {
+        account: found.account.clone(),
+        id: found.number.id.clone(),
+        number: found.number.number.clone(),
+        put_back: !drifted.is_empty(),
+        route: changes,
+        notes,
+    })))
+}
+
+/// The channels that we once saw as we wanted them and that somebody has changed since.
+fn drifted(
+    w: &World<'_>,
+    changes: &Route,
+    target: &Route,
+    seen: &Route,
+    ours: impl Fn(Channel, &Leg) -> bool,
+) -> Vec<Channel> {
+    let confirmed = |channel: &Channel| w.route_status()?.digests.get(channel);
+    let is_drift = |channel: &Channel| {
+        let Some(confirmed) = confirmed(channel) else { return false };
+        let as_wanted = target.get(channel).is_some_and(|leg| leg.digest() == *confirmed);
+        as_wanted || seen.get(channel).is_none_or(|leg| !ours(*channel, leg))
+    };
+    changes.keys().copied().filter(is_drift).collect()
+}
+
+/// Why a change that is wanted may not be made.
+fn denial(w: &World<'_>, changes: &Route, found: &Found<'_>, drifted: &[Channel]) -> Option<Finding> {
+    let spec = &w.number.spec;
+    let differences = || describe(changes, &found.number.route);
+    if spec.mode == Mode::Observe {
+        return Some(Finding::new(
+            Reason::Differs,
+            format!("With mode: Observe this is only said: {}.", differences()),
+        ));
+    }
+    if spec.suspend {
+        let text = format!("The object is suspended; this would change: {}. Set spec.suspend to false.", differences());
+        return Some(Finding::new(Reason::Suspended, text));
+    }
+    if drifted.is_empty() {
+        return None;
+    }
+    if spec.drift == DriftPolicy::Report {
+        let text = format!("Somebody else changed the route, and drift: Report leaves it: {}.", differences());
+        return Some(Finding::new(Reason::Drifted, text));
+    }
+    if w.put_backs >= policy::PUT_BACKS_PER_HOUR {
+        let text = format!(
+            "Put back {} times within an hour and changed again: {}. Find out who changes it, then set the annotation {}.",
+            w.put_backs,
+            differences(),
+            crate::api::meta::RECONCILE_REQUESTED,
+        );
+        return Some(Finding::new(Reason::Contested, text));
+    }
+    None
+}
+
+/// `voice goes to a.example.com, wanted b.example.com`: hosts only, since a URL may carry a secret.
+fn describe(changes: &Route, seen: &Route) -> String {
+    let one = |(channel, leg): (&Channel, &Leg)| {
+        let found = seen.get(channel).map_or_else(|| Leg::default().shown(), Leg::shown);
+        let wanted = if found == leg.shown() { format!("another URL of {}", leg.shown()) } else { leg.shown() };
+        format!("{channel} goes to {found}, wanted {wanted}")
+    };
+    changes.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+/// What is to be told when `changes` are made: whose route was there, and what shadowed it.
+fn notes(changes: &Route, seen: &Route, drifted: &[Channel], ours: impl Fn(Channel, &Leg) -> bool) -> Vec<Note> {
+    let foreign = |channel: &&Channel| seen.get(channel).is_some_and(|leg| !leg.is_empty() && !ours(**channel, leg));
+    let told = |channels: Vec<Channel>, reason, what: &str| {
+        let part: Route = changes.iter().filter(|(c, _)| channels.contains(c)).map(|(c, l)| (*c, l.clone())).collect();
+        (!part.is_empty()).then(|| Note { warning: true, reason, text: format!("{what}: {}.", describe(&part, seen)) })
+    };
+    let replaced = changes.keys().filter(foreign).filter(|channel| !drifted.contains(channel)).copied().collect();
+    [
+        told(replaced, "RouteReplaced", "Replaced a route that somebody else had set"),
+        told(drifted.to_vec(), "DriftCorrected", "Put back a route that somebody else had changed"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}

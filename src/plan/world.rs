@@ -1,0 +1,90 @@
+//! Parts of a world that several kinds share.
+
+use std::time::Duration;
+
+use kube::Resource;
+
+use crate::{
+    api::meta::{Key, RECONCILE_REQUESTED},
+    carrier::{CarrierError, OwnedNumber},
+};
+
+/// What a reference to an account led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccountRef {
+    /// There is no such object.
+    Missing(Key),
+    /// It does not allow our namespace.
+    Refused(Key),
+    Found(AccountView),
+}
+
+/// An account as its own controller left it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountView {
+    pub key: Key,
+    /// The carrier's id of the account, where it is open: the credentials are right and its numbers have been listed.
+    pub open: Option<String>,
+    /// Whether a person lets everything under this account go without cleaning up.
+    pub abandoned: bool,
+}
+
+/// What is known of a number at the carrier. `fresh` is a look that began after this pass did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen<'a> {
+    /// Nobody looked, or looking failed. It proves nothing.
+    Unseen,
+    Absent {
+        fresh: bool,
+    },
+    Present {
+        number: &'a OwnedNumber,
+        fresh: bool,
+    },
+}
+
+impl Seen<'_> {
+    /// Whether this comes of a look that began after this pass did.
+    pub fn is_fresh(&self) -> bool {
+        matches!(self, Seen::Absent { fresh: true } | Seen::Present { fresh: true, .. })
+    }
+}
+
+/// Whether an object lives, by a read of the API server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Liveness {
+    #[default]
+    NotRead,
+    Alive,
+    Gone,
+}
+
+/// The last failure at the carrier for this object, if it has not been overcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    pub error: CarrierError,
+    /// How many failures in a row.
+    pub attempts: u32,
+    /// How long to wait yet before the next try; zero when it is due.
+    pub wait: Duration,
+}
+
+/// What people ask for by annotations.
+pub trait Requested: Resource {
+    /// The request that stands on the object, if any.
+    fn request(&self) -> Option<&str> {
+        self.annotation(RECONCILE_REQUESTED)
+    }
+
+    /// The value of an annotation.
+    fn annotation(&self, name: &str) -> Option<&str> {
+        self.meta().annotations.as_ref()?.get(name).map(String::as_str)
+    }
+
+    /// Whether an annotation of ours is `"true"`.
+    fn is_annotated(&self, annotation: &str) -> bool {
+        self.annotation(annotation) == Some("true")
+    }
+}
+
+impl<K: Resource> Requested for K {}
