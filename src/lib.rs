@@ -2,5 +2,6 @@
 
 pub mod api;
 pub mod carrier;
+pub mod cluster;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
