@@ -3,3 +3,4 @@
 //! Nothing here knows what Dialplane is for. The kinds and their rules are in `api` and `plan`.
 
 pub mod cache;
+pub mod queue;
