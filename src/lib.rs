@@ -3,5 +3,6 @@
 pub mod api;
 pub mod carrier;
 pub mod plan;
+pub mod cluster;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;

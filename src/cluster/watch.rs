@@ -1,0 +1,182 @@
+//! Keeps one cache filled: lists and watches a kind, for as long as it is told to. Reads the API server, writes nothing.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use futures::StreamExt;
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Resource};
+use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
+
+use super::cache::{Cache, Change};
+
+/// Feeds `cache` with what the API server says of `K` until `token` is cancelled, and hands on every change.
+///
+/// It never gives up: a failure is logged with what to do about it, and tried again after 0.8 to 30 s. The cache goes
+/// on with what it knows meanwhile; whether it was ever complete is `Cache::synced`. `on_change` must not block.
+pub async fn watch<K>(api: Api<K>, cache: Arc<Cache<K>>, token: CancellationToken, on_change: impl Fn(Change<K>))
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    let mut events = watcher(api, watcher::Config::default()).default_backoff().boxed();
+    let kind = K::plural(&());
+    loop {
+        let event = tokio::select! {
+            biased;
+            () = token.cancelled() => return,
+            event = events.next() => event,
+        };
+        match event {
+            Some(Ok(event)) => {
+                let complete = matches!(event, watcher::Event::InitDone);
+                cache.apply(event).into_iter().for_each(&on_change);
+                if complete {
+                    tracing::debug!(%kind, objects = cache.len(), "complete list");
+                }
+            }
+            Some(Err(error)) => match explain::<K>(&error) {
+                Some(text) => tracing::warn!(%kind, "{text}"),
+                None => tracing::debug!(%kind, "the watch is too old to go on; listing anew"),
+            },
+            // The watcher recovers by itself and has no end.
+            None => return,
+        }
+    }
+}
+
+/// What went wrong and what to do, in words; `None` where it is normal.
+///
+/// A text that does not decode is not repeated: it may come out of a Secret.
+fn explain<K: Resource<DynamicType = ()>>(error: &watcher::Error) -> Option<String> {
+    let (verb, status) = match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status)) => ("list", &**status),
+        watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchFailed(kube::Error::Api(status))
+        | watcher::Error::WatchError(status) => ("watch", &**status),
+        watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error) => return Some(explain_transport(error)),
+        watcher::Error::NoResourceVersion => {
+            return Some("the API server gave no resourceVersion, so this kind cannot be watched".to_owned());
+        }
+    };
+    let (group, plural) = (K::group(&()), K::plural(&()));
+    let resource = if group.is_empty() { plural.into_owned() } else { format!("{plural}.{group}") };
+    Some(match status.code {
+        410 => return None,
+        401 => "the API server does not accept our credentials: check the operator's ServiceAccount token".to_owned(),
+        403 => format!("not allowed: grant the operator's ClusterRole the verb `{verb}` on `{resource}`"),
+        404 => format!(
+            "the API server does not serve `{resource}` in {}: install the CRDs of this version",
+            K::version(&())
+        ),
+        code => format!("could not {verb} `{resource}`, trying again: {} ({code})", status.message),
+    })
+}
+
+fn explain_transport(error: &kube::Error) -> String {
+    match error {
+        kube::Error::SerdeError(_) | kube::Error::FromUtf8(_) => {
+            "the API server's answer does not decode: check that the CRDs are of this version".to_owned()
+        }
+        error => format!("no answer from the API server, trying again: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use axum::http::{Request, Response};
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::client::Body;
+    use kube::core::Status;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::api::meta::Key;
+
+    fn refused(code: u16) -> Box<Status> {
+        Box::new(Status { code, message: "because".into(), ..Status::default() })
+    }
+
+    fn said(error: watcher::Error) -> String {
+        explain::<ConfigMap>(&error).unwrap()
+    }
+
+    #[test]
+    fn a_refusal_names_the_verb_that_is_missing() {
+        let list = said(watcher::Error::InitialListFailed(kube::Error::Api(refused(403))));
+        assert!(list.contains("`list` on `configmaps`"), "{list}");
+        let watch = said(watcher::Error::WatchStartFailed(kube::Error::Api(refused(403))));
+        assert!(watch.contains("`watch` on `configmaps`"), "{watch}");
+    }
+
+    #[test]
+    fn a_kind_that_is_not_served_names_the_crds() {
+        let text = said(watcher::Error::InitialListFailed(kube::Error::Api(refused(404))));
+        assert!(text.contains("install the CRDs"), "{text}");
+    }
+
+    #[test]
+    fn a_watch_that_is_too_old_is_normal() {
+        assert!(explain::<ConfigMap>(&watcher::Error::WatchError(refused(410))).is_none());
+    }
+
+    #[test]
+    fn what_does_not_decode_is_not_repeated() {
+        let error = serde_json::from_str::<u8>(r#""hunter2""#).unwrap_err();
+        assert!(error.to_string().contains("hunter2"));
+        let text = said(watcher::Error::WatchFailed(kube::Error::SerdeError(error)));
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+
+    fn object(name: &str, version: u64) -> Value {
+        let metadata =
+            json!({"namespace": "clinics", "name": name, "uid": name, "resourceVersion": version.to_string()});
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})
+    }
+
+    /// An API server that refuses the first list, then knows `a`, tells of `b`, and falls silent.
+    fn api_server() -> Api<ConfigMap> {
+        let lists = Arc::new(Mutex::new(0));
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let lists = lists.clone();
+            async move {
+                if request.uri().query().is_some_and(|query| query.contains("watch=")) {
+                    let line = format!("{}\n", json!({"type": "ADDED", "object": object("b", 6)}));
+                    let lines = futures::stream::once(async { Ok::<_, std::io::Error>(line) });
+                    let body = axum::body::Body::from_stream(lines.chain(futures::stream::pending()));
+                    return Ok::<_, std::convert::Infallible>(Response::new(body));
+                }
+                *lists.lock().unwrap() += 1;
+                if *lists.lock().unwrap() == 1 {
+                    let status = json!({"kind": "Status", "status": "Failure", "code": 403, "reason": "Forbidden"});
+                    return Ok(Response::builder().status(403).body(status.to_string().into()).unwrap());
+                }
+                let list = json!({"kind": "ConfigMapList", "apiVersion": "v1", "metadata": {"resourceVersion": "5"},
+                    "items": [object("a", 1)]});
+                Ok(Response::new(list.to_string().into()))
+            }
+        });
+        Api::all(kube::Client::new(service, "default"))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cache_is_filled_and_kept_up_until_the_end() {
+        let cache = Arc::new(Cache::<ConfigMap>::new(|_, _| ()));
+        let (token, seen) = (CancellationToken::new(), Arc::new(Mutex::new(Vec::new())));
+        let (stop, log) = (token.clone(), seen.clone());
+        let on_change = move |change: Change<ConfigMap>| {
+            log.lock().unwrap().push(change.key().name);
+            if log.lock().unwrap().len() == 2 {
+                stop.cancel();
+            }
+        };
+        watch(api_server(), cache.clone(), token, on_change).await;
+        assert!(cache.synced());
+        assert!(cache.get(&Key::new("clinics", "b")).is_some());
+        assert_eq!(*seen.lock().unwrap(), ["a", "b"]);
+    }
+}
