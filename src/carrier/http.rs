@@ -147,7 +147,10 @@ impl<D: Dialect> Http<D> {
             Ok(answer) => self.judge(answer),
             Err(broken) => self.broken(call, broken),
         };
-        permit.end(sent.verdict());
+        // A request that could not even be built says nothing about the carrier.
+        if let Some(verdict) = sent.verdict() {
+            permit.end(verdict);
+        }
         sent
     }
 
@@ -172,7 +175,9 @@ impl<D: Dialect> Http<D> {
             Broken::BadCall => Sent::Nothing {
                 error: CarrierError {
                     class: ErrorClass::Rejected,
-                    ..self.failure("could not be asked: the endpoint, a name or the credentials hold characters that HTTP does not allow")
+                    ..self.failure(
+                        "could not be asked; check the endpoint and the credentials for characters that HTTP does not allow",
+                    )
                 },
                 held: false,
             },
@@ -212,12 +217,12 @@ enum Sent<T> {
 }
 
 impl<T> Sent<T> {
-    fn verdict(&self) -> Verdict {
+    fn verdict(&self) -> Option<Verdict> {
         match self {
-            Sent::Answer(_) => Verdict::Answered,
-            Sent::Refused { error, status: 429 } => Verdict::Throttled(error.retry_after),
-            Sent::Refused { status: 400..500, .. } => Verdict::Answered,
-            Sent::Refused { .. } | Sent::Unclear(_) | Sent::Nothing { .. } => Verdict::Failed,
+            Sent::Answer(_) | Sent::Refused { status: 400..429 | 430..500, .. } => Some(Verdict::Answered),
+            Sent::Refused { error, status: 429 } => Some(Verdict::Throttled(error.retry_after)),
+            Sent::Nothing { error, .. } if error.class != ErrorClass::Transient => None,
+            Sent::Refused { .. } | Sent::Unclear(_) | Sent::Nothing { .. } => Some(Verdict::Failed),
         }
     }
 }

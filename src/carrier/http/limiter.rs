@@ -93,7 +93,7 @@ impl Limiter {
     pub async fn admit(self: &Arc<Self>) -> Result<Permit, CarrierError> {
         let too_late = Instant::now() + PATIENCE;
         let queued = tokio::time::timeout_at(too_late, self.turnstile.lock()).await;
-        let _turn = queued.map_err(|_| crowded(None))?;
+        let _turn = queued.map_err(|_| crowded())?;
         loop {
             let decision = self.gate().admit(Instant::now());
             let until = match decision {
@@ -101,14 +101,14 @@ impl Limiter {
                     return Ok(Permit { limiter: self.clone(), begun: Instant::now(), probe, verdict: None });
                 }
                 Admission::Shut { until } => return Err(shut(until)),
-                Admission::Wait { until } if until > too_late => return Err(crowded(Some(until))),
+                Admission::Wait { until } if until > too_late => return Err(paused(until)),
                 Admission::Wait { until } => until,
                 Admission::Full => too_late,
             };
             // Told or not, the gate is asked again: it alone decides.
             let told = tokio::time::timeout_at(until, self.changed.notified()).await.is_ok();
             if !told && until == too_late {
-                return Err(crowded(None));
+                return Err(crowded());
             }
         }
     }
@@ -129,12 +129,23 @@ fn shut(until: Instant) -> CarrierError {
     }
 }
 
-fn crowded(until: Option<Instant>) -> CarrierError {
+fn paused(until: Instant) -> CarrierError {
     CarrierError {
         class: ErrorClass::Throttled,
         code: None,
-        text: "too many requests are waiting for this carrier account; they are tried again by themselves".to_owned(),
-        retry_after: until.map(|until| until.saturating_duration_since(Instant::now())),
+        text: "the carrier asked for a pause; this is tried again by itself when it is over".to_owned(),
+        retry_after: Some(until.saturating_duration_since(Instant::now())),
+    }
+}
+
+fn crowded() -> CarrierError {
+    CarrierError {
+        class: ErrorClass::Throttled,
+        code: None,
+        text: "too many requests are waiting for this carrier account; they are tried again by themselves, and \
+               a higher limit on the account makes room"
+            .to_owned(),
+        retry_after: None,
     }
 }
 

@@ -19,6 +19,9 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// How long an unused connection is kept. Carriers' load balancers close theirs after a minute or more, and a
 /// connection that dies under a write makes its outcome unknown.
 const IDLE: Duration = Duration::from_secs(30);
+/// How often a connection that many requests share is asked whether it is alive: one whose peer has gone silent would
+/// take every request on it past its deadline.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// A page of 1,000 Twilio numbers is about 2 MB.
 const MOST_BYTES: usize = 16 << 20;
 
@@ -68,6 +71,8 @@ impl Transport {
             .timeout(deadline)
             .connect_timeout(CONNECT.min(deadline / 2))
             .pool_idle_timeout(IDLE)
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .http2_keep_alive_timeout(CONNECT)
             .build()
             .map_err(TransportError)?;
         Ok(Self { client, deadline })
