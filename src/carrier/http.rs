@@ -176,7 +176,7 @@ impl<D: Dialect> Http<D> {
                 error: CarrierError {
                     class: ErrorClass::Rejected,
                     ..self.failure(
-                        "could not be asked; check the endpoint and the credentials for characters that HTTP does not allow",
+                        "could not be asked; check endpoint and credentials for characters that HTTP does not allow",
                     )
                 },
                 held: false,

@@ -29,10 +29,10 @@ pub(super) trait Keyed {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Place<'a> {
     pub rows: usize,
-    pub page: Option<u64>,
-    pub page_size: Option<u64>,
+    pub page: Option<i64>,
+    pub page_size: Option<i64>,
     /// The indexes of the first and the last row.
-    pub span: Option<(u64, u64)>,
+    pub span: Option<(i64, i64)>,
     /// Twilio's link to the next page, absolute or relative to the host. Empty is the same as none.
     pub next: Option<&'a str>,
 }
@@ -98,20 +98,26 @@ pub(super) fn torn(why: &str) -> CarrierError {
 }
 
 fn check(place: &Place<'_>, index: usize) -> Result<(), CarrierError> {
-    let rows = place.rows as u64;
+    let rows = place.rows as i64;
     let more = place.next.is_some_and(|next| !next.is_empty());
     if rows == 0 && more {
         return Err(torn("a page was empty although more were to follow"));
     }
-    if place.page.is_some_and(|page| page != index as u64) {
+    if place.page.is_some_and(|page| page != index as i64) {
         return Err(torn("a page had another number than was asked for"));
     }
     if place.page_size.is_some_and(|size| rows > size) {
         return Err(torn("a page held more rows than fit on it"));
     }
     // Twilio shows an empty list as 0 to 0, as it does one row.
-    let cut = place.span.is_some_and(|(start, end)| rows > 0 && end.checked_sub(start) != Some(rows - 1));
-    if cut { Err(torn("a page held another number of rows than it said")) } else { Ok(()) }
+    let whole = |(start, end): (i64, i64)| match rows {
+        0 => end <= start,
+        _ => end - start + 1 == rows,
+    };
+    match place.span {
+        Some(span) if !whole(span) => Err(torn("a page held another number of rows than it said")),
+        _ => Ok(()),
+    }
 }
 
 fn next_query(link: &str) -> Result<String, CarrierError> {

@@ -160,6 +160,8 @@ async fn a_torn_listing_is_an_error_and_never_a_part() {
     };
     let mut cut = page(0, &[row(1)], None);
     cut["end"] = json!(7);
+    let mut emptied = page(0, &[], None);
+    emptied["end"] = json!(7);
     let next = Some("/x?PageSize=1000&Page=1&PageToken=PA1");
     let second = "PageSize=1000&Page=1&PageToken=PA1";
     type Case<'a> = (&'a str, Vec<Value>);
@@ -171,6 +173,7 @@ async fn a_torn_listing_is_an_error_and_never_a_part() {
         ("another account's row", vec![page(0, &[row(1), foreign], None)]),
         ("a row without a number", vec![page(0, &[json!({"sid": PN, "account_sid": AC})], None)]),
         ("fewer rows than said", vec![cut]),
+        ("no rows, but more said", vec![emptied]),
         ("the wrong page", vec![page(3, &[row(1)], None)]),
         ("a link without a query", vec![page(0, &[row(1)], Some("/x"))]),
         ("no rows at all", vec![json!({"page": 0})]),

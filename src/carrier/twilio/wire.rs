@@ -114,10 +114,10 @@ fn capabilities<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Er
 pub(super) struct NumberPage {
     #[serde(rename = "incoming_phone_numbers")]
     pub rows: Vec<Row>,
-    page: Option<u64>,
-    page_size: Option<u64>,
-    start: Option<u64>,
-    end: Option<u64>,
+    page: Option<i64>,
+    page_size: Option<i64>,
+    start: Option<i64>,
+    end: Option<i64>,
     next_page_uri: Option<String>,
 }
 
@@ -170,8 +170,8 @@ impl Keyed for Member {
 /// Where a page of the newer APIs stands.
 #[derive(Debug, Deserialize)]
 struct Meta {
-    page: Option<u64>,
-    page_size: Option<u64>,
+    page: Option<i64>,
+    page_size: Option<i64>,
     next_page_url: Option<String>,
 }
 
