@@ -1,1 +1,246 @@
-//! TODO
+//! The one way to a carrier's HTTP API: limits, deadlines, repeated reads, and nothing secret in errors or logs.
+//!
+//! Does I/O. An adapter says what to ask ([`Call`]) and what a refusal means ([`Dialect`]); whether a request may be
+//! repeated, and what became of a write without a good answer, is decided here once for all carriers.
+
+mod limiter;
+mod secret;
+mod transport;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    hash::{BuildHasher as _, Hasher as _},
+    sync::Arc,
+    time::Duration,
+};
+
+use reqwest::header::HeaderMap;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use self::transport::{Answer, Broken};
+pub use self::{
+    limiter::{DEFAULT_CONCURRENCY, DEFAULT_REQUESTS_PER_SECOND, Limiter, Limits, Permit, Verdict},
+    secret::Secret,
+    transport::{DEFAULT_DEADLINE, Transport, TransportError},
+};
+use crate::carrier::{CarrierError, ErrorClass, Outcome};
+
+/// How often a read is tried again.
+const READ_RETRIES: u32 = 2;
+/// How long before a read is first tried again; doubled each time, and jittered.
+const READ_BACKOFF: Duration = Duration::from_millis(250);
+
+/// How requests prove who we are.
+#[derive(Clone, Debug)]
+pub enum Auth {
+    Basic { user: String, password: Secret },
+    Bearer(Secret),
+}
+
+/// One request, as an adapter asks for it.
+#[derive(Debug)]
+pub struct Call<'a> {
+    pub base: &'a Url,
+    /// The path below `base`, whose `{}` are replaced by `args` in order, percent-encoded. Only this template is ever
+    /// logged.
+    pub path: &'static str,
+    pub args: &'a [&'a str],
+    /// The encoded query string without its `?`; empty for none.
+    pub query: &'a str,
+}
+
+/// What a request carries.
+#[derive(Debug)]
+pub enum Body<'a> {
+    /// `application/x-www-form-urlencoded`
+    Form(&'a [(&'a str, &'a str)]),
+    Json(&'a serde_json::Value),
+}
+
+/// A carrier's answer that is not a success.
+#[derive(Debug)]
+pub struct Refusal<'a> {
+    /// Never 2xx.
+    pub status: u16,
+    pub headers: &'a HeaderMap,
+    pub body: &'a [u8],
+}
+
+/// How one carrier words its refusals.
+pub trait Dialect: Send + Sync {
+    /// The carrier's name in texts for people.
+    fn name(&self) -> &'static str;
+
+    /// The class and the stable text of a refusal. A 429 or 5xx is told to the limiter whatever class it is given here.
+    fn refusal(&self, refusal: &Refusal<'_>) -> CarrierError;
+}
+
+/// One carrier account's way to its API.
+#[derive(Debug)]
+pub struct Http<D> {
+    transport: Transport,
+    limiter: Arc<Limiter>,
+    auth: Auth,
+    dialect: D,
+}
+
+impl<D: Dialect> Http<D> {
+    pub fn new(transport: Transport, limiter: Arc<Limiter>, auth: Auth, dialect: D) -> Self {
+        Self { transport, limiter, auth, dialect }
+    }
+
+    /// How long one request may take from the moment it is sent.
+    pub fn deadline(&self) -> Duration {
+        self.transport.deadline()
+    }
+
+    /// Reads something, trying again where that can help.
+    pub async fn read<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, CarrierError> {
+        let mut tries = 0;
+        loop {
+            let error = match self.send("GET", &call, None).await {
+                Sent::Answer(value) => return Ok(value),
+                // The limiter's own refusal: to wait is what it asks for.
+                Sent::Nothing { error, held: true } => return Err(error),
+                Sent::Nothing { error, .. } | Sent::Refused { error, .. } | Sent::Unclear(error) => error,
+            };
+            let helps = matches!(error.class, ErrorClass::Transient | ErrorClass::Throttled);
+            if !helps || tries == READ_RETRIES {
+                return Err(error);
+            }
+            // After a 429 the limiter holds the next try back for as long as the carrier wishes.
+            if error.class == ErrorClass::Transient {
+                tokio::time::sleep(jittered(READ_BACKOFF * (1 << tries))).await;
+            }
+            tries += 1;
+        }
+    }
+
+    /// Changes something. It is sent once: whoever repeats a write must look first.
+    pub async fn write<T: DeserializeOwned>(&self, method: &'static str, call: Call<'_>, body: Body<'_>) -> Outcome<T> {
+        match self.send(method, &call, Some(&body)).await {
+            Sent::Answer(value) => Outcome::Did(value),
+            Sent::Nothing { error, .. } => Outcome::DidNothing(error),
+            // A 4xx is a decision not to do it. All but 408 and 499, which say that somebody on the way grew tired of
+            // waiting.
+            Sent::Refused { error, status } if (400..500).contains(&status) && ![408, 499].contains(&status) => {
+                Outcome::DidNothing(error)
+            }
+            Sent::Refused { error, .. } | Sent::Unclear(error) => Outcome::Unknown(error),
+        }
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        call: &Call<'_>,
+        body: Option<&Body<'_>>,
+    ) -> Sent<T> {
+        let permit = match self.limiter.admit().await {
+            Ok(permit) => permit,
+            Err(error) => return Sent::Nothing { error, held: true },
+        };
+        let sent = match self.transport.exchange(method, call, &self.auth, body).await {
+            Ok(answer) => self.judge(answer),
+            Err(broken) => self.broken(call, broken),
+        };
+        // A request that could not even be built says nothing about the carrier.
+        if let Some(verdict) = sent.verdict() {
+            permit.end(verdict);
+        }
+        sent
+    }
+
+    /// What an answer says. A success that cannot be read is no answer: a proxy's page, a cut body, nothing at all.
+    fn judge<T: DeserializeOwned>(&self, answer: Answer) -> Sent<T> {
+        let Answer { status, headers, body } = answer;
+        if (200..300).contains(&status) {
+            return match serde_json::from_slice(&body) {
+                Ok(value) => Sent::Answer(value),
+                // Its own text may quote the body.
+                Err(_) => Sent::Unclear(self.failure("answered something that could not be understood")),
+            };
+        }
+        let mut error = self.dialect.refusal(&Refusal { status, headers: &headers, body: &body });
+        error.retry_after = error.retry_after.or_else(|| retry_after(&headers));
+        Sent::Refused { error, status }
+    }
+
+    fn broken<T>(&self, call: &Call<'_>, broken: Broken) -> Sent<T> {
+        let host = call.base.host_str().unwrap_or_default();
+        match broken {
+            Broken::BadCall => Sent::Nothing {
+                error: CarrierError {
+                    class: ErrorClass::Rejected,
+                    ..self.failure(
+                        "could not be asked; check endpoint and credentials for characters that HTTP does not allow",
+                    )
+                },
+                held: false,
+            },
+            Broken::NotConnected(why) => {
+                Sent::Nothing { error: self.failure(&format!("could not be reached at {host}: {why}")), held: false }
+            }
+            Broken::TooLate => {
+                let seconds = self.deadline().as_secs_f32();
+                Sent::Unclear(self.failure(&format!("did not answer within {seconds} seconds")))
+            }
+            Broken::TooLarge => Sent::Unclear(self.failure("answered more than can be taken in")),
+            Broken::Cut => Sent::Unclear(self.failure("broke off the connection before it had answered")),
+        }
+    }
+
+    fn failure(&self, what: &str) -> CarrierError {
+        let text = format!("{} {what}", self.dialect.name());
+        CarrierError { class: ErrorClass::Transient, code: None, text, retry_after: None }
+    }
+}
+
+/// What became of one request.
+enum Sent<T> {
+    Answer(T),
+    /// A status other than 2xx.
+    Refused {
+        error: CarrierError,
+        status: u16,
+    },
+    /// It may have arrived; there is no answer that could be read.
+    Unclear(CarrierError),
+    /// Nothing left this machine; `held` if the limiter did not let it.
+    Nothing {
+        error: CarrierError,
+        held: bool,
+    },
+}
+
+impl<T> Sent<T> {
+    fn verdict(&self) -> Option<Verdict> {
+        match self {
+            Sent::Answer(_) | Sent::Refused { status: 400..429 | 430..500, .. } => Some(Verdict::Answered),
+            Sent::Refused { error, status: 429 } => Some(Verdict::Throttled(error.retry_after)),
+            Sent::Nothing { error, .. } if error.class != ErrorClass::Transient => None,
+            Sent::Refused { .. } | Sent::Unclear(_) | Sent::Nothing { .. } => Some(Verdict::Failed),
+        }
+    }
+}
+
+/// How long `Retry-After` asks to wait, in either of its forms ([RFC
+/// 9110](https://www.rfc-editor.org/rfc/rfc9110#field.retry-after)).
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(reqwest::header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    Some(Duration::try_from(at.duration_since(jiff::Timestamp::now())).unwrap_or_default())
+}
+
+/// Somewhere between half and all of `most`, so that many who failed together do not come back together.
+fn jittered(most: Duration) -> Duration {
+    // A new hasher is seeded at random by the system; that is random enough to spread requests.
+    let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
+    most / 2 + (most / 2).mul_f64((random % 1024) as f64 / 1024.0)
+}

@@ -1,1 +1,221 @@
-//! TODO
+//! What one carrier account owns, as last seen: one listing shared by all its numbers. Does I/O, through [`Carrier`]
+//! only.
+//!
+//! [`Inventory`] asks and waits; what its answers prove is decided by the pure [`view`], which knows no async and no
+//! clock.
+
+mod view;
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::time::Instant;
+
+use super::{Carrier, CarrierError, NumberId, Outcome, OwnedNumber};
+use crate::api::number::{E164, Route};
+
+use self::view::View;
+pub use self::view::{Doubt, Listing, Seen, is_doubtful};
+
+/// Told, after each listing, which numbers are seen otherwise than before: their route or messaging, or that they are
+/// there at all.
+pub type OnChange = Box<dyn Fn(&[E164]) + Send + Sync>;
+
+/// The numbers of one account. Everything that asks about one of them asks here.
+pub struct Inventory {
+    carrier: Arc<dyn Carrier>,
+    view: Mutex<View>,
+    /// Held while a listing is under way.
+    flight: tokio::sync::Mutex<()>,
+    /// How many listings have ended, and how the last one failed.
+    ended: Mutex<Ended>,
+    on_change: OnChange,
+}
+
+#[derive(Debug, Default)]
+struct Ended {
+    count: u64,
+    failure: Option<(Instant, CarrierError)>,
+}
+
+impl fmt::Debug for Inventory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inventory").field("carrier", &self.carrier).finish_non_exhaustive()
+    }
+}
+
+impl Inventory {
+    /// An inventory of which nothing has been seen yet. `on_change` is called outside of every lock, and should not
+    /// take long.
+    pub fn new(carrier: Arc<dyn Carrier>, on_change: OnChange) -> Self {
+        let view = View::new(carrier.capabilities().listing_lag, carrier.capabilities().write_lifetime);
+        Self {
+            carrier,
+            view: Mutex::new(view),
+            flight: tokio::sync::Mutex::default(),
+            ended: Mutex::default(),
+            on_change,
+        }
+    }
+
+    /// The account itself, for what is not about its numbers.
+    pub fn carrier(&self) -> &Arc<dyn Carrier> {
+        &self.carrier
+    }
+
+    /// Says that the account is known to own these numbers, from a time that this process does not remember. The first
+    /// listing is then doubted if it lacks many of them, as any later one would be.
+    pub fn expect(&self, numbers: impl IntoIterator<Item = E164>) {
+        let mut view = self.view();
+        numbers.into_iter().for_each(|number| view.expect(number));
+    }
+
+    /// Returns once a complete listing that began after `after` has been applied. Whoever asks while one is under way
+    /// that will do shares it; whoever needs a later one shares the next.
+    ///
+    /// Fails as the listing failed, and then nothing that was seen before has changed. To drop the future of whoever
+    /// flies the listing hands the flight to the next in line.
+    pub async fn listing(&self, after: Instant) -> Result<Arc<Listing>, CarrierError> {
+        let arrived = self.ended().count;
+        if let Some(listing) = self.listed_after(after) {
+            return Ok(listing);
+        }
+        let _flight = self.flight.lock().await;
+        if let Some(listing) = self.listed_after(after) {
+            return Ok(listing);
+        }
+        // Those who waited for a listing that failed share its failure: they do not try one after the other.
+        {
+            let ended = self.ended();
+            if let Some((begun, error)) = &ended.failure
+                && ended.count != arrived
+                && *begun > after
+            {
+                return Err(error.clone());
+            }
+        }
+        let begun = Instant::now();
+        let result = self.carrier.list().await;
+        let applied = match result {
+            Ok(numbers) => Ok(self.view().apply_listing(begun, numbers)),
+            Err(error) => Err(error),
+        };
+        let mut ended = self.ended();
+        ended.count += 1;
+        ended.failure = applied.as_ref().err().map(|error| (begun, error.clone()));
+        drop(ended);
+        if let Ok(listing) = &applied {
+            self.tell(&listing.changed);
+        }
+        applied
+    }
+
+    /// The last complete listing, if there was one.
+    pub fn last_listing(&self) -> Option<Arc<Listing>> {
+        self.view().last_listing()
+    }
+
+    /// Returns what is seen of one number once something has looked at just that one after `after`: asks the carrier
+    /// for it, unless that has happened already. An error proves nothing and changes nothing.
+    pub async fn lookup(&self, number: &E164, after: Instant) -> Result<Seen, CarrierError> {
+        if !self.view().looked_after(number, after) {
+            let begun = Instant::now();
+            let found = self.carrier.find(number).await?;
+            self.view().apply_lookup(number, begun, found);
+        }
+        Ok(self.seen(number))
+    }
+
+    /// What is known of a number, without asking anybody.
+    pub fn seen(&self, number: &E164) -> Seen {
+        self.view().seen(number)
+    }
+
+    /// Every number that counts as owned, in no order.
+    pub fn owned(&self) -> Vec<Arc<OwnedNumber>> {
+        self.view().owned()
+    }
+
+    /// Sets a route at the carrier and notes what came of it. A caller that is dropped while it waits leaves a write of
+    /// unknown outcome behind, and so it is noted.
+    pub async fn set_route(&self, number: &E164, id: &NumberId, route: &Route) -> Outcome<Arc<OwnedNumber>> {
+        let begun = Instant::now();
+        let mut write = UnderWay { inventory: self, number, unknown: true };
+        let outcome = self.carrier.set_route(id, route).await;
+        write.unknown = matches!(outcome, Outcome::Unknown(_));
+        match outcome {
+            Outcome::Did(owned) => Outcome::Did(self.record_write(owned, begun)),
+            Outcome::DidNothing(error) => Outcome::DidNothing(error),
+            Outcome::Unknown(error) => Outcome::Unknown(error),
+        }
+    }
+
+    /// Notes the answer of a write that began at `begun` and has ended: a look at the number like any other, that no
+    /// listing which began earlier overrides. Returns the number as it is now known.
+    pub fn record_write(&self, owned: OwnedNumber, begun: Instant) -> Arc<OwnedNumber> {
+        self.view().record_write(owned, begun, Instant::now())
+    }
+
+    /// Notes that a write of unknown outcome was given up on at `at`.
+    pub fn note_unknown(&self, number: &E164, at: Instant) {
+        self.view().note_unknown(number, at);
+    }
+
+    /// Until when a write of unknown outcome may still be applied, if there is or was one.
+    pub fn in_flight_until(&self, number: &E164) -> Option<Instant> {
+        self.view().in_flight_until(number)
+    }
+
+    /// Set while the newest listing is disbelieved for what it lacks.
+    pub fn doubt(&self) -> Option<Doubt> {
+        self.view().doubt()
+    }
+
+    /// A person says that the numbers in doubt are gone indeed. Each of them still needs its own exact look-up to be
+    /// `Absent`.
+    pub fn accept_doubt(&self) {
+        let vanished = self.view().accept_doubt();
+        self.tell(&vanished);
+    }
+
+    fn listed_after(&self, after: Instant) -> Option<Arc<Listing>> {
+        self.last_listing().filter(|listing| listing.begun > after)
+    }
+
+    fn tell(&self, changed: &[E164]) {
+        if !changed.is_empty() {
+            (self.on_change)(changed);
+        }
+    }
+
+    fn view(&self) -> MutexGuard<'_, View> {
+        // The view holds only what was seen: after a panic it is at worst less than that.
+        self.view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ended(&self) -> MutexGuard<'_, Ended> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A write that is under way. When it ends, or is dropped, without our knowing what became of it, that is noted.
+struct UnderWay<'a> {
+    inventory: &'a Inventory,
+    number: &'a E164,
+    unknown: bool,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if self.unknown {
+            self.inventory.note_unknown(self.number, Instant::now());
+        }
+    }
+}

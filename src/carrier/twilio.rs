@@ -1,1 +1,274 @@
-//! TODO
+//! Twilio: numbers whose webhooks live on the number itself. Does I/O through [`Http`].
+//!
+//! The facts that it is built on, with their sources and traps, are in `carriers/twilio.md`; the section is named where
+//! one is used.
+
+mod errors;
+mod listing;
+mod messaging;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use serde::de::DeserializeOwned;
+use tokio::sync::OnceCell;
+use url::Url;
+
+use self::{
+    errors::Words,
+    listing::{Page, Reading},
+    wire::{Account, NumberPage, Row},
+};
+use super::{
+    Capabilities, Carrier, CarrierError, ErrorClass, Identity, NumberId, Outcome, OwnedNumber,
+    http::{Auth, Body, Call, Http, Limiter, Secret, Transport},
+};
+use crate::api::number::{Channel, E164, Route};
+
+/// How long Twilio may sit on a request after we hung up. Not documented; a generous guess, because what follows from
+/// one that is too short is a look that is believed too early.
+const WRITE_MARGIN: Duration = Duration::from_secs(45);
+/// How far a listing may lag behind a write. Not documented (section 12): assumed.
+const LISTING_LAG: Duration = Duration::from_secs(30);
+
+const ACCOUNT: &str = "/2010-04-01/Accounts/{}.json";
+const NUMBERS: &str = "/2010-04-01/Accounts/{}/IncomingPhoneNumbers.json";
+const NUMBER: &str = "/2010-04-01/Accounts/{}/IncomingPhoneNumbers/{}.json";
+
+/// What opens an account (section 4).
+#[derive(Clone, Debug)]
+pub enum Credentials {
+    /// The Auth Token of the account itself.
+    AuthToken(Secret),
+    /// An API key of the account, or of its parent.
+    ApiKey { sid: String, secret: Secret },
+}
+
+/// Where the account's configuration lives. Each region holds its own webhooks for a number (section 9).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// `ie1`
+    pub region: String,
+    /// `dublin`. Without it Twilio no longer answers outside of us1, so the two go together.
+    pub edge: String,
+}
+
+/// What it takes to open a Twilio account.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `AC…`: the account whose numbers are meant, whoever the credentials belong to.
+    pub account_sid: String,
+    pub credentials: Credentials,
+    /// `None` is Twilio's default, us1.
+    pub region: Option<Region>,
+    /// Another base URL in the place of every one of Twilio's hosts: a sandbox, a proxy.
+    pub endpoint: Option<Url>,
+}
+
+/// A configuration that cannot be meant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    #[error(
+        "accountSid is not a Twilio Account SID: write AC and the 32 hexadecimal digits shown in the Twilio Console"
+    )]
+    AccountSid,
+    #[error("region and edge must be plain names such as ie1 and dublin")]
+    Region,
+    #[error("the endpoint must be an http or https URL with a host and without credentials, query and fragment")]
+    Endpoint,
+}
+
+/// One Twilio account.
+pub struct Twilio {
+    http: Http<Words>,
+    account: String,
+    api: Url,
+    messaging: Url,
+    /// Whether the credentials can belong to no other account than ours.
+    own: bool,
+    /// Whether the account has no parent, where that could be seen. It does not change, so it is asked once.
+    parentless: OnceCell<bool>,
+    capabilities: Capabilities,
+}
+
+impl fmt::Debug for Twilio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Twilio")
+            .field("account", &self.account)
+            .field("api", &self.api.as_str())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Twilio {
+    /// Opens the account without asking anything yet. `limiter` is the one of this account and these credentials.
+    pub fn new(config: Config, transport: Transport, limiter: Arc<Limiter>) -> Result<Self, ConfigError> {
+        let Config { account_sid: account, credentials, region, endpoint } = config;
+        let digits = account.strip_prefix("AC").unwrap_or_default();
+        if digits.len() != 32 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(ConfigError::AccountSid);
+        }
+        let (auth, own) = match credentials {
+            Credentials::AuthToken(password) => (Auth::Basic { user: account.clone(), password }, true),
+            Credentials::ApiKey { sid, secret } => (Auth::Basic { user: sid, password: secret }, false),
+        };
+        let capabilities = Capabilities {
+            name: errors::NAME,
+            channels: &Channel::ALL,
+            write_lifetime: transport.deadline() + WRITE_MARGIN,
+            listing_lag: LISTING_LAG,
+        };
+        Ok(Self {
+            http: Http::new(transport, limiter, auth, Words),
+            account,
+            api: host("api", region.as_ref(), endpoint.as_ref())?,
+            messaging: host("messaging", region.as_ref(), endpoint.as_ref())?,
+            own,
+            parentless: OnceCell::new(),
+            capabilities,
+        })
+    }
+
+    async fn account(&self) -> Result<Account, CarrierError> {
+        let call = Call { base: &self.api, path: ACCOUNT, args: &[&self.account], query: "" };
+        let account: Account = self.http.read(call).await?;
+        if account.sid != self.account {
+            return Err(listing::torn("it showed another account than was asked for"));
+        }
+        if let Some(owner) = account.owner_account_sid.as_deref().filter(|owner| !owner.is_empty()) {
+            let _ = self.parentless.set(owner == self.account);
+        }
+        Ok(account)
+    }
+
+    /// Every row of a list, of whose first page `first` is the query.
+    async fn pages<P>(
+        &self,
+        base: &Url,
+        path: &'static str,
+        args: &[&str],
+        first: &str,
+    ) -> Result<Vec<P::Row>, CarrierError>
+    where
+        P: Page + DeserializeOwned,
+    {
+        let mut reading = Reading::new(first);
+        while let Some(query) = reading.query() {
+            let page: P = self.http.read(Call { base, path, args, query }).await?;
+            reading.take(page)?;
+        }
+        reading.finish()
+    }
+
+    /// The account's numbers that Twilio's own filter lets through, all pages of them.
+    async fn rows(&self, query: &str) -> Result<Vec<Row>, CarrierError> {
+        let rows = self.pages::<NumberPage>(&self.api, NUMBERS, &[&self.account], query).await?;
+        match rows.iter().all(|row| row.account_sid == self.account) {
+            true => Ok(rows),
+            false => Err(listing::torn("it held a number of another account")),
+        }
+    }
+}
+
+#[async_trait]
+impl Carrier for Twilio {
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    /// Standard and restricted API keys may not read the account itself (section 4). What such a key opens is still
+    /// proved by the account's numbers, whose path and rows name it.
+    async fn identify(&self) -> Result<Identity, CarrierError> {
+        let denied = match self.account().await {
+            Ok(account) => {
+                let inactive = account.status.filter(|status| status != "active");
+                return Ok(Identity { account: account.sid, inactive });
+            }
+            Err(error) => error,
+        };
+        let maybe_a_key = !self.own && matches!(denied.class, ErrorClass::Unauthorized | ErrorClass::Forbidden);
+        if !maybe_a_key {
+            return Err(denied);
+        }
+        let call = Call { base: &self.api, path: NUMBERS, args: &[&self.account], query: "PageSize=1" };
+        let page: NumberPage = self.http.read(call).await?;
+        match page.rows.iter().all(|row| row.account_sid == self.account) {
+            true => Ok(Identity { account: self.account.clone(), inactive: None }),
+            false => Err(listing::torn("it held a number of another account")),
+        }
+    }
+
+    async fn list(&self) -> Result<Vec<OwnedNumber>, CarrierError> {
+        let rows = self.rows(listing::FIRST_PAGE).await?;
+        let memberships = self.memberships().await;
+        Ok(rows.into_iter().filter_map(|row| row.owned(&memberships)).collect())
+    }
+
+    /// The filter matches parts of numbers too (section 1.1), so every row of every page is compared. Who receives the
+    /// number's messages is not asked again: that would take as many requests as for all numbers.
+    async fn find(&self, number: &E164) -> Result<Option<OwnedNumber>, CarrierError> {
+        // An unescaped + would be read as a space.
+        let query = format!("PhoneNumber=%2B{}&{}", number.digits(), listing::FIRST_PAGE);
+        let mut same = self.rows(&query).await?.into_iter().filter(|row| row.phone_number == number.as_str());
+        match (same.next(), same.next()) {
+            (found, None) => Ok(found.and_then(|row| row.owned(&messaging::Memberships::default()))),
+            (_, Some(_)) => Err(listing::torn("it held one number twice")),
+        }
+    }
+
+    async fn set_route(&self, id: &NumberId, route: &Route) -> Outcome<OwnedNumber> {
+        let form = wire::form(&self.canonical(route.clone()));
+        if form.is_empty() {
+            return Outcome::DidNothing(CarrierError {
+                class: ErrorClass::Rejected,
+                code: None,
+                text: "no channel was named, so there is nothing to set".to_owned(),
+                retry_after: None,
+            });
+        }
+        let fields: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let call = Call { base: &self.api, path: NUMBER, args: &[&self.account, &id.0], query: "" };
+        let row = match self.http.write::<Row>("POST", call, Body::Form(&fields)).await {
+            Outcome::Did(row) => row,
+            Outcome::DidNothing(error) => return Outcome::DidNothing(error),
+            Outcome::Unknown(error) => return Outcome::Unknown(error),
+        };
+        let ours = row.sid == id.0 && row.account_sid == self.account;
+        match row.owned(&messaging::Memberships::default()).filter(|_| ours) {
+            Some(number) => Outcome::Did(number),
+            None => Outcome::Unknown(listing::torn("it showed another number than was asked for")),
+        }
+    }
+
+    fn canonical(&self, route: Route) -> Route {
+        wire::canonical(route)
+    }
+}
+
+/// The base URL of one of Twilio's products.
+fn host(product: &str, region: Option<&Region>, endpoint: Option<&Url>) -> Result<Url, ConfigError> {
+    if let Some(url) = endpoint {
+        let plain = matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none();
+        return if plain { Ok(url.clone()) } else { Err(ConfigError::Endpoint) };
+    }
+    let host = match region {
+        None => format!("{product}.twilio.com"),
+        Some(Region { region, edge }) => {
+            let plain = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+            if !plain(region) || !plain(edge) {
+                return Err(ConfigError::Region);
+            }
+            format!("{product}.{edge}.{region}.twilio.com")
+        }
+    };
+    Url::parse(&format!("https://{host}")).map_err(|_| ConfigError::Region)
+}

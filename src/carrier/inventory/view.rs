@@ -1,0 +1,327 @@
+//! What looking at an account has proved. No I/O, no async; the time is an input.
+//!
+//! To see a number is proof. To miss it is not: a listing lags, pages tear, keys are swapped. `Absent` therefore takes
+//! a complete listing that began long enough after the number was last there, *and* an exact look-up after that; and a
+//! listing that lacks many numbers at once is disbelieved.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::{
+    api::number::E164,
+    carrier::{Messaging, OwnedNumber},
+};
+
+/// What is known of a number. `begun` is when the look that says so began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// It was there.
+    Present { number: Arc<OwnedNumber>, begun: Instant },
+    /// It is proved not to be there.
+    Absent { begun: Instant },
+    /// Neither.
+    Unseen,
+}
+
+/// A complete listing that was applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    pub begun: Instant,
+    /// How many numbers it held.
+    pub owned: usize,
+    /// The numbers that are now seen otherwise than before.
+    pub changed: Vec<E164>,
+}
+
+/// A listing that lacks too many numbers to be believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Doubt {
+    /// How many numbers counted as owned before.
+    pub owned_before: usize,
+    /// How many of them it lacks.
+    pub vanished: usize,
+}
+
+/// Whether so many numbers vanished in one listing that a swapped key or a sick carrier is likelier than that they are
+/// gone. One or two may well have been released at once; a fifth of an account is not.
+pub fn is_doubtful(owned_before: usize, vanished: usize) -> bool {
+    vanished >= 3 && vanished * 5 >= owned_before
+}
+
+/// The numbers of one account.
+#[derive(Debug)]
+pub(super) struct View {
+    lag: Duration,
+    write_lifetime: Duration,
+    tracks: HashMap<E164, Track>,
+    last: Option<Arc<Listing>>,
+    doubt: Option<Doubt>,
+}
+
+/// What is known of one number.
+#[derive(Debug, Default)]
+struct Track {
+    sight: Option<Sight>,
+    /// Known to be owned by somebody's memory, before anything was seen.
+    expected: bool,
+    /// When the first believed listing began that could have shown the number and did not, since it was last there.
+    missing: Option<Instant>,
+    /// The same of listings that are in doubt.
+    doubted: Option<Instant>,
+    /// When the last listing began that lacked it.
+    lacking: Option<Instant>,
+    /// When the last exact look-up began that missed it.
+    missed: Option<Instant>,
+    /// Until when a write of unknown outcome may be applied.
+    in_flight_until: Option<Instant>,
+}
+
+/// The number as last seen.
+#[derive(Debug)]
+struct Sight {
+    number: Arc<OwnedNumber>,
+    begun: Instant,
+    /// When the look ended, for a write: what it says is the state at its end.
+    ended: Instant,
+    /// Whether this is what a write answered: listings may lag behind it.
+    written: bool,
+}
+
+impl Track {
+    /// Whether the number counts as owned.
+    fn is_owned(&self) -> bool {
+        (self.sight.is_some() || self.expected) && self.missing.is_none()
+    }
+
+    /// After when a listing must have begun to prove anything by lacking the number.
+    fn lag_over(&self, lag: Duration) -> Option<Instant> {
+        let touched = self.sight.as_ref().map(|sight| sight.ended).max(self.in_flight_until);
+        touched.map(|touched| touched + lag)
+    }
+
+    /// Whether nothing ever spoke for the number being there.
+    fn is_stranger(&self) -> bool {
+        self.sight.is_none() && !self.expected && self.in_flight_until.is_none()
+    }
+
+    /// When the listing began that proves something by lacking the number: not one that a write may have overtaken.
+    fn missing(&self, lag: Duration) -> Option<Instant> {
+        let over = self.lag_over(lag);
+        self.missing.filter(|missing| over.is_none_or(|over| *missing > over))
+    }
+
+    fn absent(&self, lag: Duration) -> Option<Instant> {
+        let (missing, missed) = (self.missing(lag)?, self.missed?);
+        // Of a number that never was there, neither proof can be out of date.
+        let proved = missed > missing || self.is_stranger();
+        proved.then(|| missed.min(self.lacking.unwrap_or(missing)))
+    }
+
+    fn is_there(&mut self) {
+        self.missing = None;
+        self.doubted = None;
+        self.lacking = None;
+        self.missed = None;
+    }
+}
+
+impl View {
+    pub fn new(lag: Duration, write_lifetime: Duration) -> Self {
+        Self { lag, write_lifetime, tracks: HashMap::new(), last: None, doubt: None }
+    }
+
+    pub fn expect(&mut self, number: E164) {
+        let track = self.tracks.entry(number).or_default();
+        if track.is_stranger() {
+            // What looked like proof about a stranger is none about a number that was owned.
+            (track.expected, track.missing, track.missed) = (true, None, None);
+        }
+    }
+
+    pub fn last_listing(&self) -> Option<Arc<Listing>> {
+        self.last.clone()
+    }
+
+    pub fn doubt(&self) -> Option<Doubt> {
+        self.doubt
+    }
+
+    pub fn owned(&self) -> Vec<Arc<OwnedNumber>> {
+        let owned = self.tracks.values().filter(|track| track.is_owned());
+        owned.filter_map(|track| Some(track.sight.as_ref()?.number.clone())).collect()
+    }
+
+    pub fn seen(&self, number: &E164) -> Seen {
+        let Some(track) = self.tracks.get(number) else { return Seen::Unseen };
+        if let Some(begun) = track.absent(self.lag) {
+            return Seen::Absent { begun };
+        }
+        // It was gone, and a write of unknown outcome may have brought it back.
+        let reopened = track.missing.is_some() && track.missing(self.lag).is_none();
+        match &track.sight {
+            Some(sight) if !reopened => Seen::Present { number: sight.number.clone(), begun: sight.begun },
+            _ => Seen::Unseen,
+        }
+    }
+
+    /// Whether something looked for the number after `after`, and either saw it or looked for nothing else.
+    pub fn looked_after(&self, number: &E164, after: Instant) -> bool {
+        let Some(track) = self.tracks.get(number) else { return false };
+        let present = track.missing.is_none() && track.sight.as_ref().is_some_and(|sight| sight.begun > after);
+        // A miss that came before the listing which it must follow would be asked for again and again.
+        let missed = track.missed.is_some_and(|missed| missed > after)
+            && (track.missing(self.lag).is_none() || track.absent(self.lag).is_some());
+        present || missed
+    }
+
+    /// Takes in a complete listing that began at `begun`.
+    pub fn apply_listing(&mut self, begun: Instant, numbers: Vec<OwnedNumber>) -> Arc<Listing> {
+        let owned = numbers.len();
+        let mut changed = Vec::new();
+        let mut shown = HashSet::with_capacity(owned);
+        let owned_before = self.tracks.values().filter(|track| track.is_owned()).count();
+        for number in numbers {
+            shown.insert(number.number.clone());
+            let name = number.number.clone();
+            if self.see_listed(number, begun) {
+                changed.push(name);
+            }
+        }
+        self.miss(&shown, begun, owned_before, &mut changed);
+        let listing = Arc::new(Listing { begun, owned, changed });
+        // Flights follow one another, so the newest is the last.
+        self.last = Some(listing.clone());
+        listing
+    }
+
+    /// Takes in one row of a listing; whether the number is seen otherwise now.
+    fn see_listed(&mut self, number: OwnedNumber, begun: Instant) -> bool {
+        let lag = self.lag;
+        let track = self.tracks.entry(number.number.clone()).or_default();
+        if let Some(sight) = &track.sight {
+            let settled = if sight.written { sight.ended + lag } else { sight.ended };
+            // It may show the number as it was before it was last seen or written.
+            if begun < settled {
+                return false;
+            }
+        }
+        see(track, number, begun, begun, false).1
+    }
+
+    /// Draws the conclusions from what a listing lacks.
+    fn miss(&mut self, shown: &HashSet<E164>, begun: Instant, owned_before: usize, changed: &mut Vec<E164>) {
+        let lag = self.lag;
+        let mut vanished = Vec::new();
+        for (number, track) in &mut self.tracks {
+            if shown.contains(number) {
+                continue;
+            }
+            if track.lag_over(lag).is_some_and(|over| begun <= over) {
+                continue;
+            }
+            track.lacking = Some(begun);
+            match track.is_owned() {
+                true => vanished.push(number.clone()),
+                false if track.missing(lag).is_none() => track.missing = Some(begun),
+                false => {}
+            }
+        }
+        let doubtful = is_doubtful(owned_before, vanished.len());
+        self.doubt = doubtful.then_some(Doubt { owned_before, vanished: vanished.len() });
+        for number in vanished {
+            let Some(track) = self.tracks.get_mut(&number) else { continue };
+            let first = *track.doubted.get_or_insert(begun);
+            if !doubtful {
+                track.missing = Some(first);
+                track.doubted = None;
+                changed.push(number);
+            }
+        }
+    }
+
+    /// Takes in an exact look-up that began at `begun`.
+    pub fn apply_lookup(&mut self, number: &E164, begun: Instant, found: Option<OwnedNumber>) {
+        let listed = self.last.as_ref().map(|listing| listing.begun);
+        let track = self.tracks.entry(number.clone()).or_default();
+        let newest = track.sight.as_ref().is_none_or(|sight| begun >= sight.ended);
+        match found {
+            Some(found) if newest => {
+                see(track, found, begun, begun, false);
+            }
+            None if newest => {
+                track.missed = track.missed.max(Some(begun));
+                if track.is_stranger() && track.missing.is_none() {
+                    // The last listing lacked it too, or it would have been seen.
+                    (track.missing, track.lacking) = (listed, listed);
+                }
+            }
+            // Something looked, or wrote, while this look-up was under way.
+            _ => {}
+        }
+    }
+
+    /// Takes in the answer of a write that lasted from `begun` to `ended`.
+    pub fn record_write(&mut self, number: OwnedNumber, begun: Instant, ended: Instant) -> Arc<OwnedNumber> {
+        let track = self.tracks.entry(number.number.clone()).or_default();
+        // Writes to one number do not overlap; should they, the later answer stands.
+        if let Some(sight) = &track.sight
+            && sight.ended > ended
+        {
+            return sight.number.clone();
+        }
+        see(track, number, begun, ended, true).0
+    }
+
+    /// Notes a write of unknown outcome, given up on at `at`.
+    pub fn note_unknown(&mut self, number: &E164, at: Instant) {
+        let track = self.tracks.entry(number.clone()).or_default();
+        track.in_flight_until = track.in_flight_until.max(Some(at + self.write_lifetime));
+    }
+
+    pub fn in_flight_until(&self, number: &E164) -> Option<Instant> {
+        self.tracks.get(number)?.in_flight_until
+    }
+
+    /// Believes what was in doubt, and returns the numbers concerned.
+    pub fn accept_doubt(&mut self) -> Vec<E164> {
+        self.doubt = None;
+        let mut vanished = Vec::new();
+        for (number, track) in &mut self.tracks {
+            if let Some(begun) = track.doubted.take() {
+                track.missing = Some(begun);
+                vanished.push(number.clone());
+            }
+        }
+        vanished
+    }
+}
+
+/// Notes that a number is there. Returns it, and whether that, its route or who gets its messages is new. What is the
+/// same stays where it is in memory.
+fn see(
+    track: &mut Track,
+    mut number: OwnedNumber,
+    begun: Instant,
+    ended: Instant,
+    written: bool,
+) -> (Arc<OwnedNumber>, bool) {
+    let vanished = track.missing.is_some();
+    track.is_there();
+    let (number, same) = match &track.sight {
+        Some(sight) => {
+            // Not to see who gets the messages does not unsee who did.
+            if number.messaging == Messaging::Unseen && number.id == sight.number.id {
+                number.messaging = sight.number.messaging.clone();
+            }
+            if number == *sight.number { (sight.number.clone(), true) } else { (Arc::new(number), false) }
+        }
+        None => (Arc::new(number), false),
+    };
+    track.sight = Some(Sight { number: number.clone(), begun, ended, written });
+    (number, vanished || !same)
+}

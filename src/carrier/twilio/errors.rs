@@ -1,0 +1,184 @@
+//! What Twilio's refusals mean: one table from its codes to our classes and stable texts (section 6). No I/O.
+//!
+//! Twilio's own message is not shown: it may quote a URL, which may hold a secret, and it changes from one try to the
+//! next.
+
+use serde::Deserialize;
+
+use crate::carrier::{
+    CarrierError,
+    ErrorClass::{
+        self, Conflict, Forbidden, Funds, NotFound, Rejected, Throttled, Transient, Unauthorized, Unavailable,
+    },
+    http::{Dialect, Refusal},
+};
+
+/// Twilio, in texts for people.
+pub(super) const NAME: &str = "Twilio";
+
+/// How Twilio words its refusals.
+#[derive(Debug)]
+pub(super) struct Words;
+
+/// The body of an error, in the old APIs and the newer ones alike. A gateway's has none of it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Wire {
+    code: Option<serde_json::Value>,
+}
+
+impl Dialect for Words {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn refusal(&self, refusal: &Refusal<'_>) -> CarrierError {
+        let wire: Wire = serde_json::from_slice(refusal.body).unwrap_or_default();
+        let code = wire.code.and_then(|code| code.as_i64().or_else(|| code.as_str()?.parse().ok()));
+        let (class, text) = meaning(refusal.status, code);
+        CarrierError { class, code, text, retry_after: None }
+    }
+}
+
+/// The class and the text of a refusal. The status decides first where it says more than a code could: a 429 or 5xx is
+/// that, whatever its body claims.
+fn meaning(status: u16, code: Option<i64>) -> (ErrorClass, String) {
+    if (500..600).contains(&status) {
+        return (Transient, format!("Twilio is unwell (HTTP {status}); this is tried again by itself"));
+    }
+    if status == 429 {
+        return by_code(20429).unwrap_or_else(|| by_status(status, code));
+    }
+    code.and_then(by_code).unwrap_or_else(|| by_status(status, code))
+}
+
+const BAD_VALUE: &str = "Twilio refused a value as invalid; check the URLs of the route";
+const UNWELL: &str = "Twilio is unwell; this is tried again by itself";
+const MOVE: &str = "Twilio cannot move the number between these accounts; check that one is the other's parent and \
+     both are active";
+const ADDRESS: &str = "Twilio needs an address for this number; set spec.purchase.regulatory.addressSid";
+const DOCUMENTS: &str = "Twilio needs a verified identity for this number; check its regulatory bundle";
+const MEMBERSHIP: &str = "the number's Messaging Service is not the one expected; look at it in the Twilio Console";
+
+/// What the codes mean that are known. By code.
+const CODES: &[(i64, ErrorClass, &str)] = &[
+    (422, Rejected, BAD_VALUE),
+    (10001, Funds, "the Twilio account is not active or out of funds; look at its balance in the Twilio Console"),
+    (10002, Forbidden, "a Twilio trial account may not do this; upgrade the account"),
+    (
+        20003,
+        Unauthorized,
+        "Twilio does not accept the credentials; check the Account SID, the token or API key and its \
+     region, and that the account is not suspended",
+    ),
+    (20005, Forbidden, "the Twilio account is not active; look at its state in the Twilio Console"),
+    (20008, Forbidden, "these are Twilio test credentials, which cannot manage numbers; use live credentials"),
+    (20403, Forbidden, "the Twilio credentials may not do this; give the key access to phone numbers"),
+    (
+        20404,
+        NotFound,
+        "Twilio knows no such thing here; check the Account SID and the region, and that the number was \
+     not released or moved",
+    ),
+    (20422, Rejected, BAD_VALUE),
+    (20429, Throttled, "Twilio asks for fewer requests at once; this is tried again by itself"),
+    (20500, Transient, UNWELL),
+    (20503, Transient, UNWELL),
+    (21402, Rejected, "Twilio refused a URL as invalid; check the URLs of the agent's webhooks"),
+    (21404, Forbidden, "a Twilio trial account may own one number only; upgrade the account"),
+    (21405, Rejected, "Twilio refuses a voice fallback URL without a voice URL; give the agent a voice URL"),
+    (21406, Rejected, "Twilio refuses an SMS fallback URL without an SMS URL; give the agent an SMS URL"),
+    (21409, Rejected, "Twilio cannot look up callers' names for this number; turn that off in the Twilio Console"),
+    (21420, Rejected, "the Twilio application cannot be used by this account; check that it still exists"),
+    (21421, Rejected, "Twilio says that this is not a phone number; check the number"),
+    (21422, Unavailable, "this number is not available at Twilio; choose another one"),
+    (21451, Rejected, "Twilio knows no such area code; choose another one"),
+    (21452, Unavailable, "Twilio has no numbers left in this area code; choose another one or wait"),
+    (21457, Rejected, "Twilio cannot choose numbers of this type by area code; search for one instead"),
+    (21458, Rejected, "the number is of another type than was asked for; check the type"),
+    (21470, Rejected, MOVE),
+    (21471, Rejected, MOVE),
+    (21472, Rejected, MOVE),
+    (21473, Rejected, MOVE),
+    (21474, Rejected, MOVE),
+    (21480, Rejected, "the Twilio account has as many subaccounts as it may have; close one that is not needed"),
+    (21481, Transient, "Twilio lost its place in a listing; it is read again by itself"),
+    (21613, Rejected, ADDRESS),
+    (21615, Rejected, ADDRESS),
+    (21631, Rejected, ADDRESS),
+    (21649, Rejected, "Twilio needs a regulatory bundle for this number; set spec.purchase.regulatory.bundleSid"),
+    (21650, Rejected, DOCUMENTS),
+    (21651, Rejected, DOCUMENTS),
+    (21669, Rejected, "the Messaging Service lives in another Twilio region; check the account's region"),
+    (21710, Conflict, MEMBERSHIP),
+    (21711, Conflict, MEMBERSHIP),
+    (21712, Conflict, MEMBERSHIP),
+    (22199, Rejected, "the number has no configuration in this Twilio region; check the account's region and edge"),
+    (22300, Forbidden, "Twilio has barred this account from provisioning numbers; ask Twilio support"),
+    (
+        70051,
+        Forbidden,
+        "the restricted Twilio API key lacks a permission; give it access to phone numbers in the \
+     Twilio Console",
+    ),
+];
+
+fn by_code(code: i64) -> Option<(ErrorClass, String)> {
+    let (_, class, text) = CODES.iter().find(|(known, ..)| *known == code)?;
+    Some((*class, (*text).to_owned()))
+}
+
+/// What is left to say of a code that is not known, or of an answer without one: a gateway's.
+fn by_status(status: u16, code: Option<i64>) -> (ErrorClass, String) {
+    let class = match status {
+        401 => Unauthorized,
+        402 => Funds,
+        403 => Forbidden,
+        404 => NotFound,
+        408 => Transient,
+        409 => Conflict,
+        400 | 405..=428 => Rejected,
+        300..400 => Transient,
+        _ => ErrorClass::Unknown,
+    };
+    let text = match code {
+        Some(code) => format!(
+            "Twilio refused the request with error {code} (HTTP {status}); \
+             see https://www.twilio.com/docs/errors/{code}"
+        ),
+        None if class == Unauthorized => {
+            "Twilio does not accept the credentials; check the Account SID and the token or API key".to_owned()
+        }
+        None => format!(
+            "HTTP {status} came back without a Twilio error code; \
+             check the endpoint and what stands between the cluster and Twilio"
+        ),
+    };
+    // A code that nobody has mapped says nothing about what a repetition would do.
+    let class = if code.is_some() && class == Rejected { ErrorClass::Unknown } else { class };
+    (class, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_in_order_and_every_text_says_what_to_do() {
+        assert!(CODES.is_sorted_by(|a, b| a.0 < b.0));
+        for (code, _, text) in CODES {
+            assert!(text.contains("; ") && !text.ends_with('.'), "{code}: {text}");
+        }
+    }
+
+    #[test]
+    fn the_status_decides_where_a_code_would_promise_too_much() {
+        assert_eq!(meaning(500, Some(21402)).0, Transient);
+        assert_eq!(meaning(429, Some(20003)).0, Throttled);
+        assert_eq!(meaning(429, None).0, Throttled);
+        assert_eq!(meaning(403, Some(20003)).0, Unauthorized);
+        assert_eq!(meaning(400, Some(1)).0, ErrorClass::Unknown);
+        assert_eq!(meaning(400, None).0, Rejected);
+        assert_eq!(meaning(302, None).0, Transient);
+    }
+}

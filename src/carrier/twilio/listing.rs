@@ -1,0 +1,132 @@
+//! Reading a list of Twilio's to its end, and noticing when what came is not all of it. No I/O of its own.
+//!
+//! A number that is missing from a listing may be taken for lost, so a listing is whole or it is an error.
+
+use std::collections::HashSet;
+
+use crate::carrier::{CarrierError, ErrorClass};
+
+/// The most rows to a page that Twilio gives (section 1.1).
+pub(super) const FIRST_PAGE: &str = "PageSize=1000";
+/// A hundred times the largest account that is planned for.
+const MOST_PAGES: usize = 10_000;
+
+/// One page of one of Twilio's lists.
+pub(super) trait Page {
+    type Row: Keyed;
+
+    /// Where this page says it stands, and which follows.
+    fn place(&self) -> Place<'_>;
+    fn into_rows(self) -> Vec<Self::Row>;
+}
+
+/// A row's own name, which no list shows twice.
+pub(super) trait Keyed {
+    fn key(&self) -> &str;
+}
+
+/// What the envelope of a page says of it; old and new APIs say it in different fields, and not all of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Place<'a> {
+    pub rows: usize,
+    pub page: Option<i64>,
+    pub page_size: Option<i64>,
+    /// The indexes of the first and the last row.
+    pub span: Option<(i64, i64)>,
+    /// Twilio's link to the next page, absolute or relative to the host. Empty is the same as none.
+    pub next: Option<&'a str>,
+}
+
+/// A list that is being read: which page to ask for, and what came so far.
+///
+/// Of Twilio's links only the query is followed: the path is the one asked for first, so that an answer can send our
+/// credentials nowhere else, and an endpoint with a path of its own keeps working.
+#[derive(Debug)]
+pub(super) struct Reading<R> {
+    /// The query of the page to ask for, until the last one came.
+    query: Option<String>,
+    /// What told the pages apart that were asked for.
+    asked: HashSet<String>,
+    rows: Vec<R>,
+}
+
+impl<R: Keyed> Reading<R> {
+    /// Begins with the page that `first` asks for.
+    pub fn new(first: &str) -> Self {
+        Self { query: Some(first.to_owned()), asked: HashSet::from([token(first)]), rows: Vec::new() }
+    }
+
+    /// The query of the page to ask for now; none when all have come.
+    pub fn query(&self) -> Option<&str> {
+        self.query.as_deref()
+    }
+
+    /// Takes in the page that was asked for.
+    pub fn take<P: Page<Row = R>>(&mut self, page: P) -> Result<(), CarrierError> {
+        let place = page.place();
+        // The first page was counted when the reading began, each other one when its link was taken.
+        check(&place, self.asked.len() - 1)?;
+        self.query = place.next.filter(|next| !next.is_empty()).map(next_query).transpose()?;
+        if let Some(next) = &self.query
+            && !self.asked.insert(token(next))
+        {
+            return Err(torn("its pages went in a circle"));
+        }
+        self.rows.extend(page.into_rows());
+        if self.asked.len() > MOST_PAGES { Err(torn("it did not end")) } else { Ok(()) }
+    }
+
+    /// Every row, once each.
+    pub fn finish(self) -> Result<Vec<R>, CarrierError> {
+        let mut seen = HashSet::with_capacity(self.rows.len());
+        match self.rows.iter().all(|row| seen.insert(row.key())) {
+            true => Ok(self.rows),
+            // Pages shift under a reader while numbers are bought and released; another may then have been skipped.
+            false => Err(torn("one row came twice")),
+        }
+    }
+}
+
+/// An answer that is not a whole listing. What is seen of it is thrown away: a part would look like numbers lost.
+pub(super) fn torn(why: &str) -> CarrierError {
+    CarrierError {
+        class: ErrorClass::Transient,
+        code: None,
+        text: format!("Twilio gave a torn listing: {why}; nothing is concluded from it and it is read again"),
+        retry_after: None,
+    }
+}
+
+fn check(place: &Place<'_>, index: usize) -> Result<(), CarrierError> {
+    let rows = place.rows as i64;
+    let more = place.next.is_some_and(|next| !next.is_empty());
+    if rows == 0 && more {
+        return Err(torn("a page was empty although more were to follow"));
+    }
+    if place.page.is_some_and(|page| page != index as i64) {
+        return Err(torn("a page had another number than was asked for"));
+    }
+    if place.page_size.is_some_and(|size| rows > size) {
+        return Err(torn("a page held more rows than fit on it"));
+    }
+    // Twilio shows an empty list as 0 to 0, as it does one row.
+    let whole = |(start, end): (i64, i64)| match rows {
+        0 => end <= start,
+        _ => end - start + 1 == rows,
+    };
+    match place.span {
+        Some(span) if !whole(span) => Err(torn("a page held another number of rows than it said")),
+        _ => Ok(()),
+    }
+}
+
+fn next_query(link: &str) -> Result<String, CarrierError> {
+    let query = link.split_once('?').map(|(_, query)| query).filter(|query| !query.is_empty());
+    query.map(str::to_owned).ok_or_else(|| torn("a page did not say where the next one is"))
+}
+
+/// What tells one page from another: its token, or where there is none, the whole query.
+fn token(query: &str) -> String {
+    let token = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "PageToken");
+    token.map_or_else(|| query.to_owned(), |(_, token)| token.into_owned())
+}

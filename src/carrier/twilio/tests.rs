@@ -1,0 +1,421 @@
+//! The adapter against a small server: what it sends to the byte, and what it makes of what comes back. I/O on the
+//! loopback.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::{Bytes, to_bytes},
+    extract::{Request, State},
+    http::StatusCode,
+};
+use serde_json::{Value, json};
+use url::Url;
+
+use super::*;
+use crate::{
+    api::number::{Leg, Method},
+    carrier::{Messaging, http::Limits},
+};
+
+const AC: &str = "AC0123456789abcdef0123456789abcdef";
+const PN: &str = "PN00000000000000000000000000000001";
+const MG: &str = "MG00000000000000000000000000000001";
+
+/// Status and body.
+type Answers = Vec<(u16, String)>;
+
+/// Answers by path and query, in turn; the last one for ever. What is not scripted is a 404 of Twilio's.
+#[derive(Clone, Default)]
+struct Fake {
+    script: Arc<Mutex<BTreeMap<String, Answers>>>,
+    seen: Arc<Mutex<Vec<String>>>,
+    auth: Arc<Mutex<Option<String>>>,
+}
+
+impl Fake {
+    async fn start(&self) -> Url {
+        let app = Router::new().fallback(serve).with_state(self.clone());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        url.parse().unwrap()
+    }
+
+    fn on(&self, what: impl Into<String>, status: u16, body: impl ToString) -> &Self {
+        self.script.lock().unwrap().entry(what.into()).or_default().push((status, body.to_string()));
+        self
+    }
+
+    /// Method, path, query and body of everything asked.
+    fn seen(&self) -> Vec<String> {
+        self.seen.lock().unwrap().clone()
+    }
+}
+
+async fn serve(State(fake): State<Fake>, request: Request) -> (StatusCode, Bytes) {
+    let what = format!("{} {}", request.method(), request.uri());
+    *fake.auth.lock().unwrap() = request.headers().get("authorization").map(|auth| auth.to_str().unwrap().to_owned());
+    let body = to_bytes(request.into_body(), 1 << 20).await.unwrap();
+    fake.seen.lock().unwrap().push(format!("{what} {}", String::from_utf8_lossy(&body)).trim_end().to_owned());
+    let mut script = fake.script.lock().unwrap();
+    let (status, body) = match script.get_mut(&what) {
+        Some(answers) if answers.len() > 1 => answers.remove(0),
+        Some(answers) => answers[0].clone(),
+        None => (404, json!({"code": 20404, "message": "not scripted", "status": 404}).to_string()),
+    };
+    (StatusCode::from_u16(status).unwrap(), body.into())
+}
+
+fn token() -> Credentials {
+    Credentials::AuthToken(Secret::new("s3cret"))
+}
+
+fn key() -> Credentials {
+    Credentials::ApiKey { sid: "SK1".into(), secret: Secret::new("s3cret") }
+}
+
+async fn open(fake: &Fake, credentials: Credentials) -> Twilio {
+    let config = Config { account_sid: AC.into(), credentials, region: None, endpoint: Some(fake.start().await) };
+    let limits = Limits { concurrency: 4, requests_per_second: 0 };
+    Twilio::new(config, Transport::new(Duration::from_secs(5)).unwrap(), Limiter::new(limits)).unwrap()
+}
+
+fn numbers(query: &str) -> String {
+    format!("GET /2010-04-01/Accounts/{AC}/IncomingPhoneNumbers.json?{query}")
+}
+
+fn row(n: u32) -> Value {
+    json!({
+        "sid": format!("PN{n:032x}"), "account_sid": AC, "phone_number": format!("+1415555{n:04}"),
+        "capabilities": {"voice": true, "SMS": true, "mms": false, "fax": null},
+        "voice_url": "https://Engine.example.com:443", "voice_method": "get", "voice_fallback_url": null,
+        "voice_fallback_method": "GET", "voice_application_sid": "", "trunk_sid": null, "sms_url": "",
+        "sms_method": "POST", "sms_fallback_url": null, "status_callback": "", "a_field_of_the_future": [1],
+    })
+}
+
+fn page(index: usize, rows: &[Value], next: Option<&str>) -> Value {
+    let start = index * 1000;
+    json!({
+        "incoming_phone_numbers": rows, "page": index, "page_size": 1000, "start": start,
+        "end": (start + rows.len()).saturating_sub(1).max(start), "next_page_uri": next, "uri": "/here",
+    })
+}
+
+fn services(rows: &[Value]) -> Value {
+    json!({"services": rows, "meta": {"page": 0, "page_size": 1000, "next_page_url": null, "key": "services"}})
+}
+
+fn service(sid: &str, own_webhook: bool) -> Value {
+    json!({"sid": sid, "account_sid": AC, "use_inbound_webhook_on_number": own_webhook, "inbound_request_url": null})
+}
+
+fn members(sids: &[&str]) -> Value {
+    let rows: Vec<Value> = sids.iter().map(|sid| json!({"sid": sid})).collect();
+    json!({"phone_numbers": rows, "meta": {"page": 0, "page_size": 1000, "next_page_url": null}})
+}
+
+fn leg(url: &str) -> Leg {
+    Leg { url: Some(url.into()), ..Leg::default() }
+}
+
+const FIRST: &str = "PageSize=1000";
+const SERVICES: &str = "GET /v1/Services?PageSize=1000";
+
+#[tokio::test]
+async fn a_listing_follows_every_page_and_reads_each_number() {
+    let fake = Fake::default();
+    let next = format!("/2010-04-01/Accounts/{AC}/IncomingPhoneNumbers.json?PageSize=1000&Page=1&PageToken=PAx%2B1");
+    let mut short_code = row(3);
+    short_code["phone_number"] = json!("55512");
+    fake.on(numbers(FIRST), 200, page(0, &[row(1), row(2)], Some(&next)));
+    fake.on(numbers("PageSize=1000&Page=1&PageToken=PAx%2B1"), 200, page(1, &[short_code, row(4)], None));
+    fake.on(SERVICES, 200, services(&[]));
+    let listed = open(&fake, token()).await.list().await.unwrap();
+    let names: Vec<&str> = listed.iter().map(|owned| owned.number.as_str()).collect();
+    assert_eq!(names, ["+14155550001", "+14155550002", "+14155550004"]);
+    let first = &listed[0];
+    assert_eq!(first.id.0, PN);
+    assert_eq!(first.features, ["SMS", "Voice"]);
+    assert_eq!(first.messaging, Messaging::Number);
+    let voice = Leg { method: Method::Get, ..leg("https://engine.example.com/") };
+    assert_eq!(first.route[&Channel::Voice], voice);
+    assert!(first.route[&Channel::Sms].is_empty() && first.route[&Channel::Status].is_empty());
+    // base64 of AC0123456789abcdef0123456789abcdef:s3cret
+    let basic = "Basic QUMwMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc4OWFiY2RlZjpzM2NyZXQ=";
+    assert_eq!(fake.auth.lock().unwrap().as_deref(), Some(basic));
+}
+
+#[tokio::test]
+async fn a_torn_listing_is_an_error_and_never_a_part() {
+    let foreign = {
+        let mut row = row(2);
+        row["account_sid"] = json!("AC99999999999999999999999999999999");
+        row
+    };
+    let mut cut = page(0, &[row(1)], None);
+    cut["end"] = json!(7);
+    let mut emptied = page(0, &[], None);
+    emptied["end"] = json!(7);
+    let next = Some("/x?PageSize=1000&Page=1&PageToken=PA1");
+    let second = "PageSize=1000&Page=1&PageToken=PA1";
+    type Case<'a> = (&'a str, Vec<Value>);
+    let cases: Vec<Case<'_>> = vec![
+        ("an empty page in the middle", vec![page(0, &[], next)]),
+        ("the same row twice", vec![page(0, &[row(1)], next), page(1, &[row(1)], None)]),
+        ("pages in a circle", vec![page(0, &[row(1)], next), page(1, &[row(2)], next)]),
+        ("a circle back to the first", vec![page(0, &[row(1)], Some("/x?PageSize=1000"))]),
+        ("another account's row", vec![page(0, &[row(1), foreign], None)]),
+        ("a row without a number", vec![page(0, &[json!({"sid": PN, "account_sid": AC})], None)]),
+        ("fewer rows than said", vec![cut]),
+        ("no rows, but more said", vec![emptied]),
+        ("the wrong page", vec![page(3, &[row(1)], None)]),
+        ("a link without a query", vec![page(0, &[row(1)], Some("/x"))]),
+        ("no rows at all", vec![json!({"page": 0})]),
+    ];
+    for (name, pages) in cases {
+        let fake = Fake::default();
+        for (page, query) in pages.iter().zip([FIRST, second]) {
+            fake.on(numbers(query), 200, page);
+        }
+        let error = open(&fake, token()).await.list().await.expect_err(name);
+        assert_eq!(error.class, ErrorClass::Transient, "{name}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_fails_on_the_way_fails_the_listing() {
+    let fake = Fake::default();
+    fake.on(numbers(FIRST), 200, page(0, &[row(1)], Some("/x?PageToken=PA1")));
+    fake.on(numbers("PageToken=PA1"), 400, json!({"code": 21481, "status": 400}));
+    let error = open(&fake, token()).await.list().await.unwrap_err();
+    assert_eq!((error.class, error.code), (ErrorClass::Transient, Some(21481)));
+}
+
+#[tokio::test]
+async fn membership_in_a_messaging_service_is_seen() {
+    let fake = Fake::default();
+    let own = "MG00000000000000000000000000000002";
+    fake.on(numbers(FIRST), 200, page(0, &[row(1), row(2), row(3)], None));
+    fake.on(SERVICES, 200, services(&[service(MG, false), service(own, true)]));
+    fake.on(format!("GET /v1/Services/{MG}/PhoneNumbers?PageSize=1000"), 200, members(&[PN]));
+    let listed = open(&fake, key()).await.list().await.unwrap();
+    let found: Vec<_> = listed.into_iter().map(|owned| owned.messaging).collect();
+    assert_eq!(found, [Messaging::Group { id: MG.into() }, Messaging::Number, Messaging::Number]);
+    assert!(!fake.seen().iter().any(|what| what.contains(own)), "a service that yields to its numbers is not read");
+}
+
+#[tokio::test]
+async fn what_the_messaging_api_does_not_show_is_unseen_and_fails_nothing() {
+    let foreign = {
+        let mut service = service(MG, false);
+        service["account_sid"] = json!("AC99999999999999999999999999999999");
+        service
+    };
+    for (status, body) in [
+        (401, json!({"code": 20003})),
+        (403, json!({"code": 70051})),
+        (404, json!({"code": 20404})),
+        (200, services(&[foreign])),
+        (200, json!("rubbish")),
+        // A service whose members cannot be read.
+        (200, services(&[service(MG, false)])),
+    ] {
+        let fake = Fake::default();
+        fake.on(numbers(FIRST), 200, page(0, &[row(1)], None)).on(SERVICES, status, body);
+        let listed = open(&fake, key()).await.list().await.unwrap();
+        assert_eq!(listed[0].messaging, Messaging::Unseen);
+    }
+}
+
+#[tokio::test]
+async fn no_services_mean_something_only_if_the_credentials_are_surely_the_accounts_own() {
+    let account = format!("GET /2010-04-01/Accounts/{AC}.json");
+    let parent = "AC99999999999999999999999999999999";
+    for (credentials, owner, expected) in
+        [(token(), parent, Messaging::Number), (key(), AC, Messaging::Number), (key(), parent, Messaging::Unseen)]
+    {
+        let fake = Fake::default();
+        fake.on(numbers(FIRST), 200, page(0, &[row(1)], None)).on(SERVICES, 200, services(&[]));
+        fake.on(&account, 200, json!({"sid": AC, "status": "active", "owner_account_sid": owner}));
+        assert_eq!(open(&fake, credentials).await.list().await.unwrap()[0].messaging, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_number_is_found_by_strict_equality() {
+    let fake = Fake::default();
+    let query = "PhoneNumber=%2B14155550001&PageSize=1000";
+    let mut longer = row(7);
+    longer["phone_number"] = json!("+141555500012");
+    fake.on(numbers(query), 200, page(0, &[longer.clone(), row(1)], None));
+    let twilio = open(&fake, token()).await;
+    let number: E164 = "+14155550001".parse().unwrap();
+    let found = twilio.find(&number).await.unwrap().unwrap();
+    assert_eq!((found.id.0.as_str(), found.messaging), (PN, Messaging::Unseen));
+    assert_eq!(fake.seen(), [numbers(query)]);
+
+    let fake = Fake::default();
+    fake.on(numbers(query), 200, page(0, &[longer], None));
+    assert_eq!(open(&fake, token()).await.find(&number).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_route_is_one_post_of_just_the_channels_it_names() {
+    let fake = Fake::default();
+    let update = format!("POST /2010-04-01/Accounts/{AC}/IncomingPhoneNumbers/{PN}.json");
+    fake.on(&update, 200, row(1));
+    let twilio = open(&fake, token()).await;
+    let id = NumberId(PN.into());
+
+    let voice = Leg {
+        method: Method::Get,
+        fallback_url: Some("https://b.example.com/f?a=1".into()),
+        ..leg("https://a.example.com/+1/v")
+    };
+    let Outcome::Did(number) = twilio.set_route(&id, &[(Channel::Voice, voice)].into()).await else { panic!() };
+    assert_eq!(number.number.as_str(), "+14155550001");
+    let cleared = [(Channel::Sms, Leg::default()), (Channel::Status, Leg::default())];
+    twilio.set_route(&id, &cleared.into()).await;
+    let trunk = Leg {
+        shadow: [(wire::TRUNK.into(), "TK1".into()), (wire::VOICE_APPLICATION.into(), "AP1".into())].into(),
+        ..Leg::default()
+    };
+    twilio.set_route(&id, &[(Channel::Voice, trunk)].into()).await;
+    let bodies: Vec<String> =
+        fake.seen().iter().map(|what| what.strip_prefix(&update).unwrap().trim_start().to_owned()).collect();
+    assert_eq!(
+        bodies,
+        [
+            "VoiceUrl=https%3A%2F%2Fa.example.com%2F%252B1%2Fv&VoiceMethod=GET\
+             &VoiceFallbackUrl=https%3A%2F%2Fb.example.com%2Ff%3Fa%3D1&VoiceFallbackMethod=POST\
+             &VoiceApplicationSid=&TrunkSid=",
+            "SmsUrl=&SmsMethod=POST&SmsFallbackUrl=&SmsFallbackMethod=POST&SmsApplicationSid=\
+             &StatusCallback=&StatusCallbackMethod=POST",
+            "VoiceUrl=&VoiceMethod=POST&VoiceFallbackUrl=&VoiceFallbackMethod=POST&VoiceApplicationSid=&TrunkSid=TK1",
+        ]
+    );
+    assert!(matches!(twilio.set_route(&id, &Route::new()).await, Outcome::DidNothing(_)));
+    assert_eq!(fake.seen().len(), 3, "a route that names nothing is not sent");
+}
+
+#[tokio::test]
+async fn the_outcome_of_a_write_follows_from_its_answer() {
+    use ErrorClass::*;
+    let mut other = row(1);
+    other["sid"] = json!("PN00000000000000000000000000000009");
+    let cases: Vec<(u16, Value, Option<ErrorClass>)> = vec![
+        (400, json!({"code": 21402}), Some(Rejected)),
+        (400, json!({"code": 99999}), Some(Unknown)),
+        (401, json!({"code": 20003}), Some(Unauthorized)),
+        (403, json!({"code": 70051}), Some(Forbidden)),
+        (403, json!({"code": 20005}), Some(Forbidden)),
+        (404, json!({"code": 20404}), Some(NotFound)),
+        (422, json!({"code": 20422}), Some(Rejected)),
+        (429, json!({"code": 20429}), Some(Throttled)),
+        (429, json!("<html>"), Some(Throttled)),
+        (403, json!("<html>"), Some(Forbidden)),
+        (503, json!({"code": 20503}), None),
+        (500, json!({"code": 21402}), None),
+        (200, json!({"sid": PN}), None),
+        (200, other, None),
+    ];
+    for (status, body, refused) in cases {
+        let fake = Fake::default();
+        fake.on(format!("POST /2010-04-01/Accounts/{AC}/IncomingPhoneNumbers/{PN}.json"), status, &body);
+        let twilio = open(&fake, token()).await;
+        let outcome =
+            twilio.set_route(&NumberId(PN.into()), &[(Channel::Voice, leg("https://x.example"))].into()).await;
+        match (&outcome, refused) {
+            (Outcome::DidNothing(error), Some(class)) => assert_eq!(error.class, class, "{status} {body}"),
+            (Outcome::Unknown(error), None) => assert_eq!(error.class, Transient, "{status} {body}"),
+            _ => panic!("{status} {body}: {outcome:?}"),
+        }
+        assert_eq!(fake.seen().len(), 1, "a write is sent once");
+    }
+}
+
+#[tokio::test]
+async fn an_error_shows_nothing_of_what_was_sent_or_answered() {
+    let fake = Fake::default();
+    let message = "Url https://x.example/?token=s3cret is invalid";
+    let update = format!("POST /2010-04-01/Accounts/{AC}/IncomingPhoneNumbers/{PN}.json");
+    fake.on(update, 400, json!({"code": 21402, "message": message, "more_info": "https://s3cret"}));
+    let twilio = open(&fake, token()).await;
+    let route = [(Channel::Voice, leg("https://x.example/?token=s3cret"))].into();
+    let outcome = twilio.set_route(&NumberId(PN.into()), &route).await;
+    let shown = format!("{outcome:?} {twilio:?}");
+    assert!(!shown.contains("s3cret") && !shown.contains(PN), "{shown}");
+}
+
+#[tokio::test]
+async fn credentials_say_whose_account_they_open() {
+    let account = format!("GET /2010-04-01/Accounts/{AC}.json");
+    let fake = Fake::default();
+    let body = json!({"sid": AC, "status": "suspended", "auth_token": "s3cret"});
+    fake.on(&account, 200, &body);
+    let identity = open(&fake, token()).await.identify().await.unwrap();
+    assert_eq!(identity, Identity { account: AC.into(), inactive: Some("suspended".into()) });
+
+    // A standard key may not read the account, but its numbers.
+    let denied = json!({"code": 20003});
+    let fake = Fake::default();
+    fake.on(&account, 401, &denied).on(numbers("PageSize=1"), 200, page(0, &[row(1)], None));
+    let identity = open(&fake, key()).await.identify().await.unwrap();
+    assert_eq!(identity, Identity { account: AC.into(), inactive: None });
+
+    for credentials in [token(), key()] {
+        let fake = Fake::default();
+        fake.on(&account, 401, &denied).on(numbers("PageSize=1"), 401, &denied);
+        let error = open(&fake, credentials).await.identify().await.unwrap_err();
+        assert_eq!((error.class, error.code), (ErrorClass::Unauthorized, Some(20003)));
+    }
+}
+
+#[test]
+fn what_twilio_may_write_in_two_ways_has_one_form() {
+    let one = |channel, leg: Leg| wire::canonical([(channel, leg)].into()).remove(&channel).unwrap();
+    let url = |text: &str| one(Channel::Voice, leg(text)).url.unwrap();
+    for (written, meant) in [
+        ("https://Engine.Example.com", "https://engine.example.com/"),
+        ("https://engine.example.com:443/x", "https://engine.example.com/x"),
+        (" http://engine.example.com/%2b1/a%c3b ", "http://engine.example.com/%2B1/a%C3b"),
+        ("http://engine.example.com/+1?n=+1&m=%2b1", "http://engine.example.com/%2B1?n=+1&m=%2B1"),
+        ("http://engine.example.com/x#rc=2", "http://engine.example.com/x#rc=2"),
+        ("not a url", "not a url"),
+    ] {
+        assert_eq!(url(written), meant);
+        assert_eq!(url(meant), meant, "the canonical form of the canonical form is itself");
+    }
+    let nothing = Leg {
+        url: Some(" ".into()),
+        method: Method::Get,
+        fallback_url: Some("https://f.example".into()),
+        ..Leg::default()
+    };
+    assert!(one(Channel::Voice, nothing).is_empty());
+    let status = Leg { fallback_url: Some("https://f.example".into()), ..leg("https://s.example/") };
+    assert_eq!(one(Channel::Status, status), leg("https://s.example/"));
+    let foreign = Leg { shadow: [("connectionId".into(), "1".into())].into(), ..Leg::default() };
+    assert!(one(Channel::Sms, foreign).is_empty());
+}
+
+#[test]
+fn hosts_follow_region_and_edge_together_and_an_endpoint_replaces_them_all() {
+    let ie1 = Region { region: "ie1".into(), edge: "dublin".into() };
+    assert_eq!(host("api", None, None).unwrap().as_str(), "https://api.twilio.com/");
+    let regional = host("messaging", Some(&ie1), None).unwrap();
+    assert_eq!(regional.as_str(), "https://messaging.dublin.ie1.twilio.com/");
+    let endpoint = "http://sandbox:8080/twilio".parse().unwrap();
+    assert_eq!(host("api", Some(&ie1), Some(&endpoint)).unwrap(), endpoint);
+    let evil = Region { region: "ie1".into(), edge: "evil.example/".into() };
+    assert_eq!(host("api", Some(&evil), None), Err(ConfigError::Region));
+    for bad in ["ftp://x", "https://user:pw@x", "https://x/?q=1"] {
+        assert_eq!(host("api", None, Some(&bad.parse().unwrap())), Err(ConfigError::Endpoint), "{bad}");
+    }
+}

@@ -1,0 +1,319 @@
+//! How Twilio writes accounts, numbers, Messaging Services and routes. No I/O.
+//!
+//! Fields that are not needed are not read; `auth_token` of an account in particular is never decoded.
+
+use serde::{Deserialize, Deserializer};
+use url::Url;
+
+use super::{
+    listing::{Keyed, Page, Place},
+    messaging::Memberships,
+};
+use crate::{
+    api::number::{Channel, E164, Leg, Method, Route},
+    carrier::{NumberId, OwnedNumber},
+};
+
+/// The names of what shadows a leg's URLs, as [`Leg::shadow`] knows them.
+pub(super) const TRUNK: &str = "trunkSid";
+pub(super) const VOICE_APPLICATION: &str = "voiceApplicationSid";
+pub(super) const SMS_APPLICATION: &str = "smsApplicationSid";
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Account {
+    pub sid: String,
+    pub status: Option<String>,
+    /// The parent; an account without one names itself.
+    pub owner_account_sid: Option<String>,
+}
+
+/// An `IncomingPhoneNumber`. Unset values come as null, empty or not at all (section 1.3).
+#[derive(Debug, Deserialize)]
+pub(super) struct Row {
+    pub sid: String,
+    pub account_sid: String,
+    pub phone_number: String,
+    #[serde(default, deserialize_with = "capabilities")]
+    capabilities: Vec<String>,
+    voice_url: Option<String>,
+    voice_method: Option<String>,
+    voice_fallback_url: Option<String>,
+    voice_fallback_method: Option<String>,
+    voice_application_sid: Option<String>,
+    trunk_sid: Option<String>,
+    sms_url: Option<String>,
+    sms_method: Option<String>,
+    sms_fallback_url: Option<String>,
+    sms_fallback_method: Option<String>,
+    sms_application_sid: Option<String>,
+    status_callback: Option<String>,
+    status_callback_method: Option<String>,
+}
+
+impl Row {
+    /// The number that this row shows; nothing for what is no telephone number, such as a short code.
+    pub fn owned(self, memberships: &Memberships) -> Option<OwnedNumber> {
+        let Ok(number) = self.phone_number.parse::<E164>() else {
+            tracing::debug!(id = self.sid, "skipped a row whose number is not in E.164 form");
+            return None;
+        };
+        let shadow = |pairs: [(&str, Option<String>); 2]| {
+            pairs.into_iter().filter_map(|(name, sid)| Some((name.to_owned(), sid?))).collect()
+        };
+        let voice = Leg {
+            url: self.voice_url,
+            method: method(self.voice_method),
+            fallback_url: self.voice_fallback_url,
+            fallback_method: method(self.voice_fallback_method),
+            shadow: shadow([(TRUNK, self.trunk_sid), (VOICE_APPLICATION, self.voice_application_sid)]),
+        };
+        let sms = Leg {
+            url: self.sms_url,
+            method: method(self.sms_method),
+            fallback_url: self.sms_fallback_url,
+            fallback_method: method(self.sms_fallback_method),
+            shadow: shadow([(SMS_APPLICATION, self.sms_application_sid), ("", None)]),
+        };
+        let status = Leg { url: self.status_callback, method: method(self.status_callback_method), ..Leg::default() };
+        let messaging = memberships.of(&self.sid);
+        Some(OwnedNumber {
+            id: NumberId(self.sid),
+            number,
+            route: canonical([(Channel::Voice, voice), (Channel::Sms, sms), (Channel::Status, status)].into()),
+            features: self.capabilities,
+            messaging,
+        })
+    }
+}
+
+impl Keyed for Row {
+    fn key(&self) -> &str {
+        &self.sid
+    }
+}
+
+/// Twilio's only other method is GET.
+fn method(text: Option<String>) -> Method {
+    match text {
+        Some(text) if text.trim().eq_ignore_ascii_case("GET") => Method::Get,
+        _ => Method::Post,
+    }
+}
+
+/// The capabilities that are there, in the words of the API. Keys have come in lower and in upper case (section 1.5),
+/// and examples of the newer APIs show a list.
+fn capabilities<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    let value = serde_json::Value::deserialize(from)?;
+    let Some(map) = value.as_object() else { return Ok(Vec::new()) };
+    let has = |name: &str| map.iter().any(|(key, on)| key.eq_ignore_ascii_case(name) && on.as_bool() == Some(true));
+    let words = [("fax", "Fax"), ("mms", "MMS"), ("sms", "SMS"), ("voice", "Voice")];
+    Ok(words.into_iter().filter(|(key, _)| has(key)).map(|(_, word)| word.to_owned()).collect())
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct NumberPage {
+    #[serde(rename = "incoming_phone_numbers")]
+    pub rows: Vec<Row>,
+    page: Option<i64>,
+    page_size: Option<i64>,
+    start: Option<i64>,
+    end: Option<i64>,
+    next_page_uri: Option<String>,
+}
+
+impl Page for NumberPage {
+    type Row = Row;
+
+    fn place(&self) -> Place<'_> {
+        Place {
+            rows: self.rows.len(),
+            page: self.page,
+            page_size: self.page_size,
+            span: self.start.zip(self.end),
+            next: self.next_page_uri.as_deref(),
+        }
+    }
+
+    fn into_rows(self) -> Vec<Row> {
+        self.rows
+    }
+}
+
+/// A Messaging Service.
+#[derive(Debug, Deserialize)]
+pub(super) struct Service {
+    pub sid: String,
+    pub account_sid: String,
+    /// Whether messages go to the number's own webhook all the same.
+    #[serde(default)]
+    pub use_inbound_webhook_on_number: bool,
+}
+
+impl Keyed for Service {
+    fn key(&self) -> &str {
+        &self.sid
+    }
+}
+
+/// A number in a Messaging Service, under the SID that it has everywhere.
+#[derive(Debug, Deserialize)]
+pub(super) struct Member {
+    pub sid: String,
+}
+
+impl Keyed for Member {
+    fn key(&self) -> &str {
+        &self.sid
+    }
+}
+
+/// Where a page of the newer APIs stands.
+#[derive(Debug, Deserialize)]
+struct Meta {
+    page: Option<i64>,
+    page_size: Option<i64>,
+    next_page_url: Option<String>,
+}
+
+impl Meta {
+    fn place(&self, rows: usize) -> Place<'_> {
+        let Self { page, page_size, next_page_url } = self;
+        Place { rows, page: *page, page_size: *page_size, span: None, next: next_page_url.as_deref() }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ServicePage {
+    services: Vec<Service>,
+    meta: Meta,
+}
+
+impl Page for ServicePage {
+    type Row = Service;
+
+    fn place(&self) -> Place<'_> {
+        self.meta.place(self.services.len())
+    }
+
+    fn into_rows(self) -> Vec<Service> {
+        self.services
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct MemberPage {
+    phone_numbers: Vec<Member>,
+    meta: Meta,
+}
+
+impl Page for MemberPage {
+    type Row = Member;
+
+    fn place(&self) -> Place<'_> {
+        self.meta.place(self.phone_numbers.len())
+    }
+
+    fn into_rows(self) -> Vec<Member> {
+        self.phone_numbers
+    }
+}
+
+/// The form that sets a canonical route: every field of every channel that it names, because an update leaves alone
+/// what is not sent (section 1.3), and the empty string for what is to be unset.
+///
+/// A fallback goes with its primary, which it cannot outlive (21405, 21406). What would shadow the URLs is cleared with
+/// them.
+pub(super) fn form(route: &Route) -> Vec<(&'static str, String)> {
+    let mut fields = Vec::new();
+    for (channel, leg) in route {
+        let text = |url: &Option<String>| url.clone().unwrap_or_default();
+        let shadow = |name: &str| leg.shadow.get(name).cloned().unwrap_or_default();
+        let (method, fallback_method) = (leg.method.as_str().to_owned(), leg.fallback_method.as_str().to_owned());
+        match channel {
+            Channel::Voice => fields.extend([
+                ("VoiceUrl", text(&leg.url)),
+                ("VoiceMethod", method),
+                ("VoiceFallbackUrl", text(&leg.fallback_url)),
+                ("VoiceFallbackMethod", fallback_method),
+                ("VoiceApplicationSid", shadow(VOICE_APPLICATION)),
+                ("TrunkSid", shadow(TRUNK)),
+            ]),
+            Channel::Sms => fields.extend([
+                ("SmsUrl", text(&leg.url)),
+                ("SmsMethod", method),
+                ("SmsFallbackUrl", text(&leg.fallback_url)),
+                ("SmsFallbackMethod", fallback_method),
+                ("SmsApplicationSid", shadow(SMS_APPLICATION)),
+            ]),
+            Channel::Status => {
+                fields.extend([("StatusCallback", text(&leg.url)), ("StatusCallbackMethod", method)]);
+            }
+        }
+    }
+    fields
+}
+
+/// A route as it is compared, whether seen or wanted: what Twilio cannot hold or may write in two ways is written in
+/// one.
+pub(super) fn canonical(route: Route) -> Route {
+    route.into_iter().map(|(channel, leg)| (channel, canonical_leg(channel, leg))).collect()
+}
+
+fn canonical_leg(channel: Channel, leg: Leg) -> Leg {
+    let Leg { url, method, fallback_url, fallback_method, mut shadow } = leg;
+    let shadows: &[&str] = match channel {
+        Channel::Voice => &[TRUNK, VOICE_APPLICATION],
+        Channel::Sms => &[SMS_APPLICATION],
+        Channel::Status => &[],
+    };
+    shadow.retain(|name, id| shadows.contains(&name.as_str()) && !id.is_empty());
+    // A trunk wins over an application, and setting it removes the application (section 1.3).
+    if shadow.contains_key(TRUNK) {
+        shadow.remove(VOICE_APPLICATION);
+    }
+    let url = url.and_then(canonical_url);
+    // Twilio refuses a fallback without a primary, and has none at all for status callbacks.
+    let has_fallback = url.is_some() && channel != Channel::Status;
+    let fallback_url = fallback_url.filter(|_| has_fallback).and_then(canonical_url);
+    Leg {
+        method: if url.is_some() { method } else { Method::default() },
+        fallback_method: if fallback_url.is_some() { fallback_method } else { Method::default() },
+        url,
+        fallback_url,
+        shadow,
+    }
+}
+
+/// One spelling for a URL: lower-case host, no default port, a slash for an empty path, upper-case escapes, and `%2B`
+/// for a plus in the path, which servers that take it for a space understand too. What is no URL stays as it is: Twilio
+/// says what is wrong with it.
+fn canonical_url(text: String) -> Option<String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return None;
+    }
+    let Ok(mut url) = Url::parse(text) else { return Some(text.to_owned()) };
+    if url.cannot_be_a_base() {
+        return Some(text.to_owned());
+    }
+    let path = upper_case_escapes(url.path()).replace('+', "%2B");
+    url.set_path(&path);
+    let query = url.query().map(upper_case_escapes);
+    url.set_query(query.as_deref().filter(|query| !query.is_empty()));
+    Some(url.into())
+}
+
+/// `%2b` and `%2B` are one and the same ([RFC 3986](https://www.rfc-editor.org/rfc/rfc3986#section-6.2.2.1)).
+fn upper_case_escapes(text: &str) -> String {
+    let mut left = 0;
+    let upper = |c: char| {
+        if c == '%' {
+            left = 2;
+            return c;
+        }
+        let escaped = left > 0;
+        left = if escaped { left - 1 } else { 0 };
+        if escaped && c.is_ascii_hexdigit() { c.to_ascii_uppercase() } else { c }
+    };
+    text.chars().map(upper).collect()
+}

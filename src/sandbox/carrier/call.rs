@@ -1,0 +1,236 @@
+//! Calls and text messages that reach a number: who is asked what to do with them, by a real and signed request. Does I/O.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use url::{Url, form_urlencoded};
+
+use super::{
+    Shared,
+    route::{Place, webhooks},
+    signature,
+};
+
+/// What became of a call or a text message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Placed {
+    pub to: String,
+    pub outcome: Outcome,
+    /// What its route came from: `number`, or the sid of an application, service or trunk that stands before it.
+    pub via: Option<String>,
+    /// The requests that were sent, the last one decisive.
+    pub attempts: Vec<Attempt>,
+    /// The report on the finished call, where one is asked for.
+    pub status_callback: Option<Attempt>,
+}
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// A webhook answered.
+    Answered,
+    /// There are webhooks and none of them answered.
+    Failed,
+    /// The call went to a SIP trunk; no webhook is asked.
+    Trunk,
+    /// Nothing is set: the caller hears that the number is not in service.
+    Nothing,
+    /// Nobody owns the number.
+    NoSuchNumber,
+    /// Its account is suspended or closed.
+    AccountInactive,
+}
+
+/// One request to a webhook.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attempt {
+    /// The public URL, as it was signed.
+    pub url: String,
+    pub method: String,
+    pub status: Option<u16>,
+    pub body: String,
+    /// Why there is no status.
+    pub error: Option<String>,
+}
+
+impl Attempt {
+    fn succeeded(&self) -> bool {
+        self.status.is_some_and(|status| status < 400)
+    }
+}
+
+impl Placed {
+    /// The answer that decided what happens, if there was one.
+    pub fn answer(&self) -> Option<&Attempt> {
+        self.attempts.last().filter(|_| self.outcome == Outcome::Answered)
+    }
+}
+
+/// What reaches a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Traffic {
+    Call,
+    Text,
+}
+
+/// A webhook of a route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Hook {
+    pub url: String,
+    pub method: String,
+}
+
+type Params = Vec<(String, String)>;
+
+/// Sends what `from` calls or writes to the number's route, as the carrier would.
+pub(super) async fn place(shared: &Shared, traffic: Traffic, from: &str, to: &str, body: &str) -> Placed {
+    let mut placed =
+        Placed { to: to.to_owned(), outcome: Outcome::Nothing, via: None, attempts: vec![], status_callback: None };
+    let (route, sid) = {
+        let mut state = shared.state();
+        let sid = state.world.hex("traffic");
+        (webhooks(&state.world, traffic, to), sid)
+    };
+    let route = match route {
+        Place::Route(route) => route,
+        Place::Trunk(trunk) => return Placed { outcome: Outcome::Trunk, via: Some(trunk), ..placed },
+        Place::Nowhere(outcome) => return Placed { outcome, ..placed },
+    };
+    let mut params = match traffic {
+        Traffic::Call => call_params(&sid, &route.account, from, to),
+        Traffic::Text => text_params(&sid, &route.account, from, to, body, route.service.as_deref()),
+    };
+    placed.via = Some(route.via);
+    placed.outcome = Outcome::Failed;
+    for hook in [Some(route.primary), route.fallback].into_iter().flatten() {
+        let attempt = send(shared, &hook, &route.token, &params).await;
+        let (done, url) = (attempt.succeeded(), attempt.url.clone());
+        placed.attempts.push(attempt);
+        if done {
+            placed.outcome = Outcome::Answered;
+            break;
+        }
+        params.extend(owned([("ErrorCode", "11200"), ("ErrorUrl", &url)]));
+    }
+    if let (Traffic::Call, Some(hook)) = (traffic, &route.status) {
+        let status = if placed.outcome == Outcome::Answered { "completed" } else { "failed" };
+        let mut params = call_params(&sid, &route.account, from, to);
+        params.retain(|(name, _)| name != "CallStatus");
+        params.extend(owned([
+            ("CallStatus", status),
+            ("CallDuration", "1"),
+            ("Duration", "1"),
+            ("SequenceNumber", "0"),
+        ]));
+        params.extend(owned([("CallbackSource", "call-progress-events")]));
+        placed.status_callback = Some(send(shared, hook, &route.token, &params).await);
+    }
+    placed
+}
+
+fn owned<const N: usize>(pairs: [(&str, &str); N]) -> Params {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn call_params(sid: &str, account: &str, from: &str, to: &str) -> Params {
+    let sid = format!("CA{sid}");
+    let called = [("CallSid", sid.as_str()), ("AccountSid", account), ("From", from), ("To", to), ("Caller", from)];
+    let mut params = owned(called);
+    let rest = [("Called", to), ("CallStatus", "ringing"), ("Direction", "inbound"), ("ApiVersion", "2010-04-01")];
+    params.extend(owned(rest));
+    params
+}
+
+fn text_params(sid: &str, account: &str, from: &str, to: &str, body: &str, service: Option<&str>) -> Params {
+    let sid = format!("SM{sid}");
+    let mut params = owned([("MessageSid", sid.as_str()), ("SmsSid", &sid), ("SmsMessageSid", &sid)]);
+    params.extend(owned([("AccountSid", account), ("From", from), ("To", to), ("Body", body)]));
+    params.extend(owned([
+        ("NumMedia", "0"),
+        ("NumSegments", "1"),
+        ("SmsStatus", "received"),
+        ("ApiVersion", "2010-04-01"),
+    ]));
+    params.extend(service.map(|service| ("MessagingServiceSid".to_owned(), service.to_owned())));
+    params
+}
+
+/// Where a request for a public URL really goes, and the public host to name there.
+fn destination(hosts: &BTreeMap<String, String>, public: &Url) -> Option<Url> {
+    let host = public.host_str()?;
+    let named = public.port().map(|port| format!("{host}:{port}"));
+    let base = named.and_then(|named| hosts.get(&named)).or_else(|| hosts.get(host))?;
+    let mut real = Url::parse(base).ok()?;
+    real.set_path(public.path());
+    real.set_query(public.query());
+    Some(real)
+}
+
+/// Asks one webhook. A GET carries the parameters in its URL, which is then what is signed.
+async fn send(shared: &Shared, hook: &Hook, token: &str, params: &Params) -> Attempt {
+    let mut attempt =
+        Attempt { url: hook.url.clone(), method: hook.method.clone(), status: None, body: String::new(), error: None };
+    let Ok(mut public) = Url::parse(&hook.url) else {
+        attempt.error = Some("the URL is malformed".to_owned());
+        return attempt;
+    };
+    let get = hook.method == "GET";
+    let signature = if get {
+        public.query_pairs_mut().extend_pairs(params);
+        attempt.url = public.to_string();
+        signature::sign(token, &attempt.url, &[])
+    } else {
+        signature::sign(token, &hook.url, params)
+    };
+    let mapped = destination(&shared.hosts(), &public);
+    let host = public.host_str().map(|host| match public.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    });
+    let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
+    let real = mapped.unwrap_or_else(|| public.clone());
+    let request = if get { shared.client.get(real) } else { shared.client.post(real).body(form) };
+    let request = request
+        .header("x-twilio-signature", signature)
+        .header("user-agent", "TwilioProxy/1.1")
+        .header("content-type", "application/x-www-form-urlencoded; charset=UTF-8")
+        .header("x-forwarded-proto", public.scheme())
+        .header("host", host.unwrap_or_default())
+        .timeout(Duration::from_millis(shared.webhook_timeout_ms));
+    match request.send().await {
+        Err(error) => attempt.error = Some(reason(&error)),
+        Ok(response) => {
+            attempt.status = Some(response.status().as_u16());
+            attempt.body = response.text().await.unwrap_or_default();
+        }
+    }
+    attempt
+}
+
+fn reason(error: &reqwest::Error) -> String {
+    let reason = match () {
+        () if error.is_timeout() => "it did not answer in time",
+        () if error.is_connect() => "it could not be reached; an https host needs an entry in `hosts`",
+        () => "it did not answer",
+    };
+    reason.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mapped_host_keeps_path_and_query() {
+        let hosts = BTreeMap::from([("engine.example.com".to_owned(), "http://127.0.0.1:8080".to_owned())]);
+        let real = |url: &str| destination(&hosts, &Url::parse(url).unwrap()).map(|url| url.to_string());
+        assert_eq!(
+            real("https://engine.example.com/a/v1/voice?x=1").as_deref(),
+            Some("http://127.0.0.1:8080/a/v1/voice?x=1")
+        );
+        assert_eq!(real("https://other.example.com/"), None);
+    }
+}

@@ -1,0 +1,441 @@
+//! What tests, the demo and the admin API do to a carrier from behind: seed, look, edit, harm, call. Does no I/O but calls.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    Sandbox, Shared,
+    call::{Placed, Traffic, place},
+    config::{AccountSeed, KeySeed, NumberSeed, Switches},
+    faults::Rule,
+    ledger::{Ledger, Summary},
+    twilio,
+    world::{World, is_sid},
+};
+
+/// Why the sandbox could not be told so.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SandboxError(pub String);
+
+fn fail<T>(text: impl Into<String>) -> Result<T, SandboxError> {
+    Err(SandboxError(text.into()))
+}
+
+/// How an account is opened.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Credentials {
+    pub account_sid: String,
+    /// The primary Auth Token.
+    pub auth_token: String,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("account_sid", &self.account_sid).finish_non_exhaustive()
+    }
+}
+
+/// A messaging service to make.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct ServiceSeed {
+    /// The first account if not given.
+    pub account: Option<String>,
+    /// By the names in the carrier's answers: `friendly_name`, `inbound_request_url`, `fallback_url`.
+    pub settings: BTreeMap<String, String>,
+    pub use_inbound_webhook_on_number: bool,
+    /// Its members, in E.164 form.
+    pub numbers: Vec<String>,
+}
+
+impl Shared {
+    fn account(&self, account: Option<&str>) -> String {
+        account.map_or_else(|| self.config.default_account(), str::to_owned)
+    }
+
+    pub(super) fn credentials(&self, account: Option<&str>) -> Result<Credentials, SandboxError> {
+        let sid = self.account(account);
+        match self.state().world.accounts.get(&sid) {
+            Some(found) => Ok(Credentials { account_sid: sid, auth_token: found.token.clone() }),
+            None => fail(format!("there is no account {sid}")),
+        }
+    }
+
+    pub(super) fn add_account(&self, seed: AccountSeed) -> Result<Credentials, SandboxError> {
+        let sid = self.state().world.add_account(seed).map_err(SandboxError)?;
+        self.credentials(Some(&sid))
+    }
+
+    pub(super) fn with_account<T>(
+        &self,
+        account: Option<&str>,
+        change: impl FnOnce(&mut World, &str) -> T,
+    ) -> Result<T, SandboxError> {
+        let sid = self.account(account);
+        let mut state = self.state();
+        if !state.world.accounts.contains_key(&sid) {
+            return fail(format!("there is no account {sid}"));
+        }
+        Ok(change(&mut state.world, &sid))
+    }
+
+    pub(super) fn rotate_token(&self, account: Option<&str>) -> Result<Credentials, SandboxError> {
+        self.with_account(account, |world, sid| {
+            let token = world.hex("token");
+            if let Some(account) = world.accounts.get_mut(sid) {
+                account.token.clone_from(&token);
+            }
+            Credentials { account_sid: sid.to_owned(), auth_token: token }
+        })
+    }
+
+    pub(super) fn set_status(&self, account: Option<&str>, status: &str) -> Result<(), SandboxError> {
+        self.with_account(account, |world, sid| {
+            if let Some(account) = world.accounts.get_mut(sid) {
+                account.status = status.to_owned();
+            }
+        })
+    }
+
+    pub(super) fn seed_number(&self, seed: NumberSeed) -> Result<String, SandboxError> {
+        let NumberSeed { number, account, settings } = seed;
+        fields_exist(&settings)?;
+        let account = self.account(account.as_deref());
+        self.state().world.seed_number(&account, &number, settings).map_err(SandboxError)
+    }
+
+    pub(super) fn number(&self, number: &str) -> Option<Value> {
+        let state = self.state();
+        state.world.by_number(number).map(|found| twilio::shown(found, state.world.switches.unset))
+    }
+
+    pub(super) fn numbers(&self) -> Vec<Value> {
+        let state = self.state();
+        state.world.numbers().map(|number| twilio::shown(number, state.world.switches.unset)).collect()
+    }
+
+    pub(super) fn edit(&self, number: &str, fields: BTreeMap<String, String>) -> Result<(), SandboxError> {
+        fields_exist(&fields)?;
+        let mut state = self.state();
+        let Some(sid) = state.world.by_number(number).map(|n| n.sid.clone()) else {
+            return fail(format!("nobody owns {number}"));
+        };
+        state.world.change(&sid, |number| {
+            for (field, value) in fields {
+                match value.as_str() {
+                    "" => drop(number.settings.remove(&field)),
+                    _ => drop(number.settings.insert(field, value)),
+                }
+            }
+        });
+        Ok(())
+    }
+
+    pub(super) fn lose_number(&self, number: &str) -> Result<(), SandboxError> {
+        let mut state = self.state();
+        let sid = state.world.by_number(number).map(|n| n.sid.clone());
+        match sid.and_then(|sid| state.world.remove(&sid)) {
+            Some(_) => Ok(()),
+            None => fail(format!("nobody owns {number}")),
+        }
+    }
+
+    pub(super) fn add_stock(&self, number: &str) -> Result<(), SandboxError> {
+        let number: crate::api::number::E164 = number.parse().map_err(|e| SandboxError(format!("{e}")))?;
+        let stock = &mut self.state().world.stock;
+        stock.cooling.remove(number.as_str());
+        let offer = stock.offer_for(number.as_str());
+        stock.add(offer);
+        Ok(())
+    }
+
+    pub(super) fn take_stock(&self, number: &str) -> bool {
+        self.state().world.stock.remove(number).is_some()
+    }
+
+    pub(super) fn add_application(
+        &self,
+        account: Option<&str>,
+        settings: BTreeMap<String, String>,
+    ) -> Result<String, SandboxError> {
+        self.with_account(account, |world, account| {
+            let sid = format!("AP{}", world.hex("application"));
+            let application = super::world::Application { account: account.to_owned(), settings };
+            world.applications.insert(sid.clone(), application);
+            sid
+        })
+    }
+
+    pub(super) fn add_service(&self, seed: ServiceSeed) -> Result<String, SandboxError> {
+        let ServiceSeed { account, mut settings, use_inbound_webhook_on_number, numbers } = seed;
+        let sid = self.with_account(account.as_deref(), |world, account| {
+            settings.entry("friendly_name".to_owned()).or_insert_with(|| "Sandbox".to_owned());
+            let sid = twilio::found_service(world, account, settings);
+            if let Some(service) = world.services.last_mut() {
+                service.use_number_webhook = use_inbound_webhook_on_number;
+            }
+            sid
+        })?;
+        numbers.iter().try_for_each(|number| self.join_service(&sid, number))?;
+        Ok(sid)
+    }
+
+    pub(super) fn join_service(&self, service: &str, number: &str) -> Result<(), SandboxError> {
+        let mut state = self.state();
+        let account = state.world.services.iter().find(|s| s.sid == service).map(|s| s.account.clone());
+        let sid = state.world.by_number(number).map(|n| n.sid.clone());
+        match (account, sid) {
+            (Some(account), Some(sid)) => twilio::join_service(&mut state.world, &account, service, &sid)
+                .map_err(|refusal| SandboxError(refusal.message)),
+            _ => fail(format!("there is no service {service} or nobody owns {number}")),
+        }
+    }
+
+    pub(super) fn reset(&self) -> Result<(), SandboxError> {
+        let world = World::new(&self.config).map_err(SandboxError)?;
+        let mut state = self.state();
+        // What is in flight stays counted, and the ledger's numbering goes on, so that a late answer harms no new entry.
+        state.world = world;
+        state.faults.rules.clear();
+        state.ledger.reset();
+        Ok(())
+    }
+}
+
+/// Refuses names that no number has, so that a slip of the pen does not look like an edit without effect.
+fn fields_exist(fields: &BTreeMap<String, String>) -> Result<(), SandboxError> {
+    match fields.keys().find(|field| !twilio::is_field(field)) {
+        Some(field) => {
+            fail(format!("a number has no field {field:?} that can be set; write it as answers do: voice_url"))
+        }
+        None => Ok(()),
+    }
+}
+
+impl Sandbox {
+    /// The credentials of the first account.
+    pub fn credentials(&self) -> Credentials {
+        let sid = self.shared.config.default_account();
+        // The first account is made at the start and nothing removes accounts.
+        let auth_token = self.shared.credentials(Some(&sid)).map(|c| c.auth_token).unwrap_or_default();
+        Credentials { account_sid: sid, auth_token }
+    }
+
+    /// The credentials of any account.
+    ///
+    /// # Errors
+    /// If there is no such account.
+    pub fn credentials_of(&self, account: &str) -> Result<Credentials, SandboxError> {
+        self.shared.credentials(Some(account))
+    }
+
+    /// Opens an account, or a subaccount of one.
+    ///
+    /// # Errors
+    /// If its sid is malformed or its parent unknown.
+    pub fn add_account(&self, seed: AccountSeed) -> Result<Credentials, SandboxError> {
+        self.shared.add_account(seed)
+    }
+
+    /// Gives an account another API key.
+    ///
+    /// # Errors
+    /// If there is no such account, or the key's sid is malformed.
+    pub fn add_key(&self, account: &str, key: KeySeed) -> Result<(), SandboxError> {
+        if !is_sid("SK", &key.sid) {
+            return fail("a key's sid is SK and 32 hexadecimal digits");
+        }
+        self.shared.with_account(Some(account), |world, sid| {
+            if let Some(account) = world.accounts.get_mut(sid) {
+                account.keys.push(key);
+            }
+        })
+    }
+
+    /// Takes an API key away.
+    pub fn revoke_key(&self, key: &str) {
+        self.shared.state().world.accounts.values_mut().for_each(|account| account.keys.retain(|k| k.sid != key));
+    }
+
+    /// Replaces an account's Auth Token: the old one is refused from now on, and webhooks are signed with the new one.
+    ///
+    /// # Errors
+    /// If there is no such account.
+    pub fn rotate_token(&self, account: &str) -> Result<Credentials, SandboxError> {
+        self.shared.rotate_token(Some(account))
+    }
+
+    /// Makes an account `active`, `suspended` or `closed`.
+    ///
+    /// # Errors
+    /// If there is no such account.
+    pub fn set_status(&self, account: &str, status: &str) -> Result<(), SandboxError> {
+        self.shared.set_status(Some(account), status)
+    }
+
+    /// Sets an account's balance, in hundredths.
+    ///
+    /// # Errors
+    /// If there is no such account.
+    pub fn set_balance(&self, account: &str, cents: i64) -> Result<(), SandboxError> {
+        self.shared.with_account(Some(account), |world, sid| {
+            if let Some(account) = world.accounts.get_mut(sid) {
+                account.balance = cents;
+            }
+        })
+    }
+
+    /// Gives the first account a number that it has had all along; the ledger does not hear of it. Answers its sid.
+    ///
+    /// # Errors
+    /// If it is no number, or owned already.
+    pub fn seed_number(&self, number: &str) -> Result<String, SandboxError> {
+        self.seed(NumberSeed { number: number.to_owned(), ..NumberSeed::default() })
+    }
+
+    /// Gives an account a number, with settings.
+    ///
+    /// # Errors
+    /// If it is no number, is owned already, or a field does not exist.
+    pub fn seed(&self, seed: NumberSeed) -> Result<String, SandboxError> {
+        self.shared.seed_number(seed)
+    }
+
+    /// A number as the carrier's API shows it.
+    pub fn number(&self, number: &str) -> Option<Value> {
+        self.shared.number(number)
+    }
+
+    /// Every owned number as the carrier's API shows it, in the order of purchase.
+    pub fn numbers(&self) -> Vec<Value> {
+        self.shared.numbers()
+    }
+
+    /// A field of a number as text; `None` if the number is not owned or the field not set.
+    pub fn field(&self, number: &str, field: &str) -> Option<String> {
+        let state = self.shared.state();
+        state.world.by_number(number).and_then(|number| number.get(field).map(str::to_owned))
+    }
+
+    /// A person changes a number in the carrier's console: fields as answers name them, empty to clear. Rules of the
+    /// API do not apply, so that states can be made that it would refuse.
+    ///
+    /// # Errors
+    /// If nobody owns the number or a field does not exist.
+    pub fn edit(&self, number: &str, fields: &[(&str, &str)]) -> Result<(), SandboxError> {
+        let fields = fields.iter().map(|(field, value)| ((*field).to_owned(), (*value).to_owned()));
+        self.shared.edit(number, fields.collect())
+    }
+
+    /// The number is gone from its account: given back by a person, or reclaimed. The ledger counts no release.
+    ///
+    /// # Errors
+    /// If nobody owns it.
+    pub fn lose_number(&self, number: &str) -> Result<(), SandboxError> {
+        self.shared.lose_number(number)
+    }
+
+    /// Offers a number for sale.
+    ///
+    /// # Errors
+    /// If it is no number.
+    pub fn add_stock(&self, number: &str) -> Result<(), SandboxError> {
+        self.shared.add_stock(number)
+    }
+
+    /// Somebody else buys a number that was for sale. Says whether it was.
+    pub fn take_stock(&self, number: &str) -> bool {
+        self.shared.take_stock(number)
+    }
+
+    /// Makes a TwiML application; answers its sid. Settings are named as a number's are: `voice_url`, `sms_url`.
+    ///
+    /// # Errors
+    /// If there is no such account.
+    pub fn add_application(&self, account: &str, settings: &[(&str, &str)]) -> Result<String, SandboxError> {
+        let settings = settings.iter().map(|(field, value)| ((*field).to_owned(), (*value).to_owned()));
+        self.shared.add_application(Some(account), settings.collect())
+    }
+
+    /// Makes a messaging service with members; answers its sid.
+    ///
+    /// # Errors
+    /// If the account is unknown, or a number is not the account's or in another service.
+    pub fn add_service(&self, seed: ServiceSeed) -> Result<String, SandboxError> {
+        self.shared.add_service(seed)
+    }
+
+    /// Changes how the carrier behaves where nobody knows how the real one does.
+    pub fn switch(&self, change: impl FnOnce(&mut Switches)) {
+        change(&mut self.shared.state().world.switches);
+    }
+
+    /// Sends webhooks for a public host to a server nearby; see [`SandboxConfig::hosts`](super::SandboxConfig::hosts).
+    pub fn map_host(&self, host: &str, base: &str) {
+        let mut hosts = self.shared.hosts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        hosts.insert(host.to_owned(), base.to_owned());
+    }
+
+    /// Makes requests meet a fault.
+    pub fn inject(&self, rule: Rule) {
+        self.shared.state().faults.rules.push(rule);
+    }
+
+    /// The rules that are not used up.
+    pub fn faults(&self) -> Vec<Rule> {
+        self.shared.state().faults.rules.clone()
+    }
+
+    /// Behaves again.
+    pub fn clear_faults(&self) {
+        self.shared.state().faults.rules.clear();
+    }
+
+    /// A copy of the ledger as it stands.
+    pub fn ledger(&self) -> Ledger {
+        self.shared.state().ledger.clone()
+    }
+
+    /// The ledger in figures.
+    pub fn summary(&self) -> Summary {
+        self.shared.state().ledger.summary()
+    }
+
+    /// Forgets what was asked so far, and nothing else.
+    pub fn reset_ledger(&self) {
+        self.shared.state().ledger.reset();
+    }
+
+    /// Back to how it was started: numbers, accounts, switches, rules and ledger.
+    pub fn reset(&self) {
+        // The configuration made a world before; it makes the same one again.
+        let _ = self.shared.reset();
+    }
+
+    /// `from` calls a number: its route is looked up and its webhook really asked.
+    pub async fn call(&self, from: &str, to: &str) -> Placed {
+        self.place(Traffic::Call, from, to, "").await
+    }
+
+    /// `from` writes to a number.
+    pub async fn text(&self, from: &str, to: &str, body: &str) -> Placed {
+        self.place(Traffic::Text, from, to, body).await
+    }
+
+    async fn place(&self, traffic: Traffic, from: &str, to: &str, body: &str) -> Placed {
+        let (shared, from, number, body) = (self.shared.clone(), from.to_owned(), to.to_owned(), body.to_owned());
+        // On the sandbox's own runtime, so that the caller's may be any, with paused time even.
+        let task = self.runtime.spawn(async move { place(&shared, traffic, &from, &number, &body).await });
+        task.await.unwrap_or_else(|_| Placed {
+            to: to.to_owned(),
+            outcome: super::Outcome::Failed,
+            via: None,
+            attempts: vec![],
+            status_callback: None,
+        })
+    }
+}

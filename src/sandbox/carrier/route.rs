@@ -1,0 +1,96 @@
+//! Which webhooks a call or a text message to a number meets, with everything that stands before them. No I/O.
+
+use std::collections::BTreeMap;
+
+use super::{
+    call::{Hook, Outcome, Traffic},
+    world::{Number, World},
+};
+
+/// Where traffic goes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Route(Box<Route>),
+    Trunk(String),
+    Nowhere(Outcome),
+}
+
+/// The webhooks that are asked, and how they are signed.
+#[derive(PartialEq, Eq)]
+pub(super) struct Route {
+    pub account: String,
+    /// The account's primary Auth Token.
+    pub token: String,
+    pub via: String,
+    pub service: Option<String>,
+    pub primary: Hook,
+    pub fallback: Option<Hook>,
+    pub status: Option<Hook>,
+}
+
+impl std::fmt::Debug for Route {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Route").field("via", &self.via).field("primary", &self.primary).finish_non_exhaustive()
+    }
+}
+
+/// The webhooks for traffic to a number. For calls a trunk wins over an application, and that over the number's own
+/// URLs; for texts a Messaging Service wins over the number unless it says otherwise.
+pub(super) fn webhooks(world: &World, traffic: Traffic, to: &str) -> Place {
+    let Some(number) = world.by_number(to) else { return Place::Nowhere(Outcome::NoSuchNumber) };
+    let Some(account) = world.accounts.get(&number.account).filter(|account| account.status == "active") else {
+        return Place::Nowhere(Outcome::AccountInactive);
+    };
+    if let (Traffic::Call, Some(trunk)) = (traffic, number.get("trunk_sid")) {
+        return Place::Trunk(trunk.to_owned());
+    }
+    let service = world
+        .services
+        .iter()
+        .filter(|_| traffic == Traffic::Text)
+        .find(|service| service.members.iter().any(|(member, _)| *member == number.sid));
+    let (via, settings, names) = match service {
+        Some(service) if !service.use_number_webhook => (
+            service.sid.clone(),
+            &service.settings,
+            ["inbound_request_url", "inbound_method", "fallback_url", "fallback_method"],
+        ),
+        _ => own(world, number, traffic),
+    };
+    let hook = |settings: &BTreeMap<String, String>, url: &str, method: &str| {
+        let method = settings.get(method).map_or("POST", String::as_str).to_owned();
+        settings.get(url).map(|url| Hook { url: url.clone(), method })
+    };
+    let Some(primary) = hook(settings, names[0], names[1]) else { return Place::Nowhere(Outcome::Nothing) };
+    // An application's status callback stands before the number's own.
+    let status = hook(settings, "status_callback", "status_callback_method")
+        .or_else(|| hook(&number.settings, "status_callback", "status_callback_method"));
+    Place::Route(Box::new(Route {
+        account: account.sid.clone(),
+        token: account.token.clone(),
+        via,
+        service: service.map(|service| service.sid.clone()),
+        primary,
+        fallback: hook(settings, names[2], names[3]),
+        status,
+    }))
+}
+
+/// The number's own route, or that of the application that stands before it.
+fn own<'a>(
+    world: &'a World,
+    number: &'a Number,
+    traffic: Traffic,
+) -> (String, &'a BTreeMap<String, String>, [&'static str; 4]) {
+    let (application, names) = match traffic {
+        Traffic::Call => {
+            ("voice_application_sid", ["voice_url", "voice_method", "voice_fallback_url", "voice_fallback_method"])
+        }
+        Traffic::Text => ("sms_application_sid", ["sms_url", "sms_method", "sms_fallback_url", "sms_fallback_method"]),
+    };
+    let application = number.get(application).and_then(|sid| Some((sid, world.applications.get(sid)?)));
+    match application {
+        Some((sid, application)) => (sid.to_owned(), &application.settings, names),
+        None => ("number".to_owned(), &number.settings, names),
+    }
+}

@@ -1,0 +1,305 @@
+//! A request's way through the carrier: written down, delayed, harmed, applied, answered. Does I/O.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use axum::{
+    body::{Body, Bytes},
+    extract::{ConnectInfo, State as Extracted},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
+    response::Response,
+};
+use futures::StreamExt as _;
+use serde_json::json;
+
+use super::{
+    Shared,
+    faults::{Fault, Met, Seen},
+    ledger::{Bodies, Entry, Ledger, redacted},
+    line::Cut,
+    twilio,
+    wire::{self, Reply, Request},
+    world::World,
+};
+
+/// Everything that a request can change, behind one lock.
+#[derive(Debug)]
+pub(super) struct State {
+    pub world: World,
+    pub ledger: Ledger,
+    pub faults: super::faults::Faults,
+    in_flight: HashMap<String, usize>,
+}
+
+impl State {
+    pub fn new(world: World) -> Self {
+        Self { world, ledger: Ledger::default(), faults: Default::default(), in_flight: HashMap::new() }
+    }
+}
+
+/// What the client gets to see.
+enum Answer {
+    Reply(Reply),
+    /// Half of the body, then the connection breaks.
+    Torn(Reply),
+    /// A body that no part of the carrier's API would send.
+    Raw(u16, &'static str, &'static str),
+    /// The connection is closed without a word.
+    Lost,
+    /// Nothing, for as long as the client waits.
+    Silence,
+}
+
+const HTML: &str = "<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>";
+const RUBBISH: &str = r#"{"ok":true}"#;
+
+/// The one handler of every carrier path.
+pub(super) async fn carrier(
+    Extracted(shared): Extracted<Arc<Shared>>,
+    ConnectInfo(cut): ConnectInfo<Cut>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let base = text(header::HOST).map_or_else(|| shared.url.clone(), |host| format!("http://{host}"));
+    let request = Request {
+        method: method.as_str().to_owned(),
+        path: uri.path().to_owned(),
+        query: wire::pairs(uri.query().unwrap_or_default().as_bytes()),
+        form: wire::pairs(&body),
+        credentials: text(header::AUTHORIZATION).and_then(wire::basic),
+        base,
+        views: Vec::new(),
+    };
+    // In a task of its own: a client that hangs up does not keep the carrier from doing what it was asked.
+    let answer = tokio::spawn(process(shared, request)).await.unwrap_or(Answer::Lost);
+    match answer {
+        Answer::Reply(reply) => respond(reply),
+        Answer::Torn(reply) => torn(reply),
+        Answer::Raw(status, kind, body) => response(status, Some(kind), Body::from(body)),
+        Answer::Lost => {
+            cut.now();
+            Response::new(Body::empty())
+        }
+        Answer::Silence => std::future::pending().await,
+    }
+}
+
+/// Counts a request while the carrier has it in hand.
+struct InHand {
+    shared: Arc<Shared>,
+    account: String,
+}
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        if let Some(count) = self.shared.state().in_flight.get_mut(&self.account) {
+            *count = count.saturating_sub(1);
+        }
+    }
+}
+
+struct Arrival {
+    seq: u64,
+    met: Met,
+    in_hand: InHand,
+    /// How many requests of this account are in hand, with this one.
+    concurrent: usize,
+    latency_ms: u64,
+    refused: Option<Reply>,
+}
+
+/// Writes the request down, chooses what it meets, and checks whether there is room for it.
+fn arrive(shared: &Arc<Shared>, request: &Request) -> Arrival {
+    let mut guard = shared.state();
+    let state = &mut *guard;
+    let kind = twilio::classify(request);
+    let account = twilio::account_of(&state.world, request);
+    let number = twilio::number_of(&state.world, request);
+    let seen = Seen {
+        method: &request.method,
+        path: &request.path,
+        kind,
+        account: account.as_deref(),
+        number: number.as_deref(),
+    };
+    let met = state.faults.meet(&seen);
+    let switches = &state.world.switches;
+    let bodies = switches.record_bodies.then(|| Bodies {
+        query: request.query.clone(),
+        form: request.form.clone(),
+        answer: None,
+    });
+    let in_hand = InHand { shared: shared.clone(), account: account.clone().unwrap_or_default() };
+    let concurrent = state.in_flight.entry(in_hand.account.clone()).or_default();
+    *concurrent += 1;
+    let concurrent = *concurrent;
+    let peak = state.ledger.peak.entry(in_hand.account.clone()).or_default();
+    *peak = concurrent.max(*peak);
+    let full = switches.concurrency.is_some_and(|limit| concurrent > limit);
+    let refused = full.then(|| too_many(switches.retry_after));
+    let latency_ms = switches.latency_ms;
+    let seq = state.ledger.open(Entry {
+        seq: 0,
+        at_ms: jiff::Timestamp::now().as_millisecond(),
+        method: request.method.clone(),
+        path: request.path.clone(),
+        kind,
+        account,
+        number,
+        status: None,
+        code: None,
+        applied: false,
+        changed: Vec::new(),
+        faults: met.names.clone(),
+        bodies,
+    });
+    drop(guard);
+    Arrival { seq, met, in_hand, concurrent, latency_ms, refused }
+}
+
+async fn process(shared: Arc<Shared>, mut request: Request) -> Answer {
+    let Arrival { seq, met, in_hand, concurrent, latency_ms, refused } = arrive(&shared, &request);
+    let answer = match refused {
+        Some(reply) => Answer::Reply(reply),
+        None => {
+            let delay = Duration::from_millis(met.delay_ms + latency_ms);
+            if !delay.is_zero() {
+                tokio::time::sleep(delay).await;
+            }
+            request.views = met.views;
+            decide(&shared, seq, request, met.outcome)
+        }
+    };
+    drop(in_hand);
+    conclude(&shared, seq, answer, concurrent)
+}
+
+/// Applies the request or does not, and chooses the answer.
+fn decide(shared: &Arc<Shared>, seq: u64, request: Request, outcome: Option<Fault>) -> Answer {
+    let done = || apply(shared, seq, &request);
+    let refusal = |status, code, message: &str| {
+        Answer::Reply(twilio::refused(&twilio::Refusal { status, code, message: message.to_owned() }))
+    };
+    let error = |status: u16| refusal(status, if status == 503 { 20503 } else { 20500 }, "Internal Server Error");
+    match outcome {
+        None | Some(Fault::Slow { .. } | Fault::Lag { .. } | Fault::LagWrites { .. }) => Answer::Reply(done()),
+        Some(Fault::TornPage | Fault::EmptyPage) => Answer::Reply(done()),
+        Some(Fault::Hang) => Answer::Silence,
+        Some(Fault::HangAfter) => {
+            done();
+            Answer::Silence
+        }
+        Some(Fault::TooMany { retry_after }) => Answer::Reply(too_many(retry_after)),
+        Some(Fault::ServerErrorBefore { status }) => error(status),
+        Some(Fault::ServerErrorAfter { status }) => {
+            done();
+            error(status)
+        }
+        Some(Fault::RequestLost) => Answer::Lost,
+        Some(Fault::AnswerLost) => {
+            done();
+            Answer::Lost
+        }
+        Some(Fault::AppliedLate { ms }) => {
+            let shared = shared.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(ms)).await;
+                apply(&shared, seq, &request);
+            });
+            Answer::Lost
+        }
+        Some(Fault::TornBody) => Answer::Torn(done()),
+        Some(Fault::Html { status }) => Answer::Raw(status, "text/html", HTML),
+        Some(Fault::Rubbish) => {
+            done();
+            Answer::Raw(200, "application/json", RUBBISH)
+        }
+        Some(Fault::Unauthorized) => refusal(401, 20003, "Authenticate"),
+        Some(Fault::NotFound) => refusal(404, 20404, "The requested resource was not found"),
+        Some(Fault::Refuse { status, code }) => refusal(status, code, "Refused by the sandbox"),
+    }
+}
+
+/// Does what the request asks, and writes down what that changed.
+fn apply(shared: &Shared, seq: u64, request: &Request) -> Reply {
+    let mut guard = shared.state();
+    let state = &mut *guard;
+    let reply = twilio::handle(&mut state.world, request);
+    state.ledger.amend(seq, |entry| {
+        let effect = &reply.effect;
+        entry.kind = effect.kind.unwrap_or(entry.kind);
+        entry.applied = effect.applied;
+        entry.changed.clone_from(&effect.changed);
+        entry.code = reply.code;
+        if effect.number.is_some() {
+            entry.number.clone_from(&effect.number);
+        }
+    });
+    reply
+}
+
+/// Writes down what the client is told.
+fn conclude(shared: &Shared, seq: u64, mut answer: Answer, concurrent: usize) -> Answer {
+    let mut state = shared.state();
+    state.ledger.amend(seq, |entry| match &answer {
+        Answer::Reply(reply) | Answer::Torn(reply) => {
+            entry.status = Some(reply.status);
+            entry.code = reply.code;
+            if let Some(bodies) = &mut entry.bodies {
+                bodies.answer = reply.body.clone().map(redacted);
+            }
+        }
+        Answer::Raw(status, ..) => entry.status = Some(*status),
+        Answer::Lost | Answer::Silence => {}
+    });
+    if let Answer::Reply(reply) = &mut answer {
+        reply.headers.push(("twilio-concurrent-requests", concurrent.to_string()));
+    }
+    answer
+}
+
+fn too_many(retry_after: Option<u64>) -> Reply {
+    let message = "Too many concurrent requests".to_owned();
+    let mut reply = twilio::refused(&twilio::Refusal { status: 429, code: 20429, message });
+    reply.headers.extend(retry_after.map(|seconds| ("retry-after", seconds.to_string())));
+    reply
+}
+
+fn response(status: u16, kind: Option<&'static str>, body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    if let Some(kind) = kind {
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    }
+    response
+}
+
+fn respond(reply: Reply) -> Response {
+    let mut response = match &reply.body {
+        Some(body) => response(reply.status, Some("application/json"), Body::from(body.to_string())),
+        None => response(reply.status, None, Body::empty()),
+    };
+    for (name, value) in reply.headers {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+/// An answer that promises its whole length and breaks off in the middle.
+fn torn(reply: Reply) -> Response {
+    let text = reply.body.unwrap_or_else(|| json!({ "status": "in-use" })).to_string();
+    let half = text.as_bytes()[..text.len() / 2].to_vec();
+    let first = futures::stream::iter([Ok(half)]);
+    // A pause, so that the first half really leaves before the connection breaks.
+    let then = futures::stream::once(async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset))
+    });
+    let mut response = response(reply.status, Some("application/json"), Body::from_stream(first.chain(then)));
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(text.len()));
+    response
+}

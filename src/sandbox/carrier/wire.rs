@@ -1,0 +1,101 @@
+//! A request and its answer as a dialect sees them, free of HTTP's machinery. No I/O.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde_json::Value;
+use url::form_urlencoded;
+
+use super::{faults::Fault, ledger::Kind};
+
+/// A request to the carrier.
+#[derive(Clone)]
+pub(super) struct Request {
+    pub method: String,
+    /// Decoded nowhere, without its query.
+    pub path: String,
+    pub query: Vec<(String, String)>,
+    pub form: Vec<(String, String)>,
+    /// User and password of HTTP Basic authentication.
+    pub credentials: Option<(String, String)>,
+    /// Scheme and host under which the client reached us, for the absolute links of answers.
+    pub base: String,
+    /// What a listing shows, if not the plain truth.
+    pub views: Vec<Fault>,
+}
+
+impl Request {
+    /// The value of a query parameter.
+    pub fn query(&self, name: &str) -> Option<&str> {
+        find(&self.query, name)
+    }
+
+    /// The value of a form field; empty counts as given.
+    pub fn form(&self, name: &str) -> Option<&str> {
+        find(&self.form, name)
+    }
+}
+
+fn find<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    pairs.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+}
+
+/// Decodes a query or form. `+` is a space, as everywhere on the web: the first trap of a filter by phone number.
+pub(super) fn pairs(encoded: &[u8]) -> Vec<(String, String)> {
+    form_urlencoded::parse(encoded).into_owned().collect()
+}
+
+/// User and password of an `Authorization: Basic` header.
+pub(super) fn basic(header: &str) -> Option<(String, String)> {
+    let decoded = STANDARD.decode(header.strip_prefix("Basic ")?.trim()).ok()?;
+    let (user, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
+    Some((user.to_owned(), password.to_owned()))
+}
+
+/// What a request did, for the ledger.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Effect {
+    /// What it turned out to be, where that differs from what its path said.
+    pub kind: Option<Kind>,
+    pub number: Option<String>,
+    pub applied: bool,
+    pub changed: Vec<String>,
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub(super) struct Reply {
+    pub status: u16,
+    /// `None` for an empty body.
+    pub body: Option<Value>,
+    pub headers: Vec<(&'static str, String)>,
+    pub code: Option<i64>,
+    pub effect: Effect,
+}
+
+impl Reply {
+    /// An answer that changed nothing.
+    pub fn ok(body: Value) -> Self {
+        Self { status: 200, body: Some(body), headers: Vec::new(), code: None, effect: Effect::default() }
+    }
+
+    /// An answer to something that was done.
+    pub fn did(status: u16, body: Option<Value>, effect: Effect) -> Self {
+        Self { status, body, headers: Vec::new(), code: None, effect: Effect { applied: true, ..effect } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_raw_plus_is_a_space() {
+        assert_eq!(pairs(b"PhoneNumber=+1415"), [("PhoneNumber".to_owned(), " 1415".to_owned())]);
+        assert_eq!(pairs(b"PhoneNumber=%2B1415"), [("PhoneNumber".to_owned(), "+1415".to_owned())]);
+    }
+
+    #[test]
+    fn a_password_may_contain_colons() {
+        assert_eq!(basic("Basic QUM6YTpi"), Some(("AC".to_owned(), "a:b".to_owned())));
+        assert_eq!(basic("Bearer QUM6YTpi"), None);
+    }
+}

@@ -1,0 +1,346 @@
+//! The simulated carrier's memory: accounts, owned numbers, messaging services, and what is for sale. No I/O.
+//!
+//! Every change of a number goes through [`World::change`], [`World::insert`] or [`World::remove`], which remember what
+//! was there before: that is how a listing can be made to lag.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap, VecDeque},
+    fmt,
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    config::{KeySeed, SandboxConfig, Switches},
+    faults::Fault,
+    stock::{Offer, Stock},
+};
+
+/// How many changes of numbers a lagging listing can look back over.
+const HISTORY: usize = 20_000;
+
+/// A carrier account, or a subaccount of one.
+#[derive(Clone)]
+pub(super) struct Account {
+    pub sid: String,
+    pub name: String,
+    /// The primary Auth Token: it signs webhooks.
+    pub token: String,
+    pub owner: Option<String>,
+    /// `active`, `suspended` or `closed`.
+    pub status: String,
+    pub keys: Vec<KeySeed>,
+    /// Hundredths of the account's currency.
+    pub balance: i64,
+    pub created: Timestamp,
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account").field("sid", &self.sid).field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+/// A number that an account owns.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Number {
+    /// Its place in the order of purchase.
+    pub order: u64,
+    pub sid: String,
+    pub number: String,
+    pub account: String,
+    /// `local`, `mobile` or `tollfree`.
+    pub kind: String,
+    pub features: Vec<&'static str>,
+    pub address_requirements: &'static str,
+    pub created: Timestamp,
+    pub updated: Timestamp,
+    /// What is set, by the name of its field in answers. Unset is absent.
+    pub settings: BTreeMap<String, String>,
+}
+
+impl Number {
+    /// The value of a field that is set.
+    pub fn get(&self, field: &str) -> Option<&str> {
+        self.settings.get(field).map(String::as_str)
+    }
+}
+
+/// A group of numbers with a webhook of its own for text messages.
+#[derive(Clone, Debug)]
+pub(super) struct Service {
+    pub sid: String,
+    pub account: String,
+    pub settings: BTreeMap<String, String>,
+    pub use_number_webhook: bool,
+    /// Sids of its members, in the order in which they were added.
+    pub members: Vec<(String, Timestamp)>,
+    pub created: Timestamp,
+}
+
+/// A TwiML application: a set of webhooks that stands before a number's own.
+#[derive(Clone, Debug)]
+pub(super) struct Application {
+    pub account: String,
+    pub settings: BTreeMap<String, String>,
+}
+
+#[derive(Debug)]
+struct Change {
+    at: Instant,
+    order: u64,
+    before: Option<Number>,
+}
+
+/// Everything the carrier knows.
+#[derive(Debug)]
+pub(super) struct World {
+    pub switches: Switches,
+    pub accounts: BTreeMap<String, Account>,
+    pub services: Vec<Service>,
+    pub applications: BTreeMap<String, Application>,
+    pub stock: Stock,
+    numbers: BTreeMap<u64, Number>,
+    /// Never forgets, so that a page token outlives its number.
+    orders: HashMap<String, u64>,
+    owned: HashMap<String, u64>,
+    history: VecDeque<Change>,
+    seed: u64,
+    serial: u64,
+}
+
+impl World {
+    /// The world as the configuration describes it, the same one every time.
+    pub fn new(config: &SandboxConfig) -> Result<Self, String> {
+        let mut world = Self {
+            switches: config.switches.clone(),
+            accounts: BTreeMap::new(),
+            services: Vec::new(),
+            applications: BTreeMap::new(),
+            stock: Stock::generate(config.seed, config.stock_per_area),
+            numbers: BTreeMap::new(),
+            orders: HashMap::new(),
+            owned: HashMap::new(),
+            history: VecDeque::new(),
+            seed: config.seed,
+            serial: 0,
+        };
+        for account in config.accounts() {
+            world.add_account(account)?;
+        }
+        let default = config.default_account();
+        for number in &config.numbers {
+            let account = number.account.clone().unwrap_or_else(|| default.clone());
+            world.seed_number(&account, &number.number, number.settings.clone())?;
+        }
+        Ok(world)
+    }
+
+    /// 32 hexadecimal digits that no one else has, and that are the same in every run.
+    pub fn hex(&mut self, what: &str) -> String {
+        self.serial += 1;
+        hex32(&format!("{}/{what}/{}", self.seed, self.serial))
+    }
+
+    pub fn add_account(&mut self, seed: super::config::AccountSeed) -> Result<String, String> {
+        let sid = match seed.sid {
+            Some(sid) if is_sid("AC", &sid) => sid,
+            Some(sid) => return Err(format!("{sid:?} is not an account SID: write AC and 32 hexadecimal digits")),
+            None => format!("AC{}", self.hex("account")),
+        };
+        if let Some(parent) = &seed.parent {
+            self.accounts.get(parent).ok_or_else(|| format!("there is no account {parent} to be the parent"))?;
+        }
+        let token = seed.auth_token.unwrap_or_else(|| self.hex("token"));
+        let account = Account {
+            sid: sid.clone(),
+            name: seed.friendly_name.unwrap_or_else(|| "Sandbox".to_owned()),
+            token,
+            owner: seed.parent,
+            status: "active".to_owned(),
+            keys: seed.keys,
+            balance: seed.balance_cents,
+            created: Timestamp::now(),
+        };
+        self.accounts.insert(sid.clone(), account);
+        Ok(sid)
+    }
+
+    /// The numbers as a reader sees them, who may be shown the past.
+    pub fn seen(&self, views: &[Fault]) -> Cow<'_, BTreeMap<u64, Number>> {
+        let undone = views.iter().map(|view| match view {
+            Fault::Lag { ms } => match Instant::now().checked_sub(Duration::from_millis(*ms)) {
+                Some(then) => self.history.iter().rev().take_while(|change| change.at > then).count(),
+                None => self.history.len(),
+            },
+            Fault::LagWrites { writes } => *writes,
+            _ => 0,
+        });
+        let undone = undone.max().unwrap_or(0);
+        if undone == 0 {
+            return Cow::Borrowed(&self.numbers);
+        }
+        let mut past = self.numbers.clone();
+        for Change { order, before, .. } in self.history.iter().rev().take(undone) {
+            match before {
+                Some(number) => past.insert(*order, number.clone()),
+                None => past.remove(order),
+            };
+        }
+        Cow::Owned(past)
+    }
+
+    /// Every owned number, in the order of purchase.
+    pub fn numbers(&self) -> impl Iterator<Item = &Number> {
+        self.numbers.values()
+    }
+
+    pub fn by_sid(&self, sid: &str) -> Option<&Number> {
+        self.orders.get(sid).and_then(|order| self.numbers.get(order))
+    }
+
+    pub fn by_number(&self, number: &str) -> Option<&Number> {
+        self.owned.get(number).and_then(|order| self.numbers.get(order))
+    }
+
+    /// The place in the order of purchase of a number that is or was owned.
+    pub fn order_of(&self, sid: &str) -> Option<u64> {
+        self.orders.get(sid).copied()
+    }
+
+    fn remember(&mut self, order: u64, before: Option<Number>) {
+        if self.history.len() == HISTORY {
+            self.history.pop_front();
+        }
+        self.history.push_back(Change { at: Instant::now(), order, before });
+    }
+
+    /// Makes `offer` a number of this account under a new sid, with nothing set.
+    pub fn insert(&mut self, account: &str, offer: &Offer) -> String {
+        let sid = format!("PN{}", self.hex("number"));
+        let (order, now) = (self.serial, Timestamp::now());
+        self.stock.remove(&offer.number);
+        self.orders.insert(sid.clone(), order);
+        self.owned.insert(offer.number.clone(), order);
+        self.remember(order, None);
+        let number = Number {
+            order,
+            sid: sid.clone(),
+            number: offer.number.clone(),
+            account: account.to_owned(),
+            kind: offer.kind.owned_type().to_owned(),
+            features: offer.features.clone(),
+            address_requirements: offer.place.address,
+            created: now,
+            updated: now,
+            settings: BTreeMap::new(),
+        };
+        self.numbers.insert(order, number);
+        sid
+    }
+
+    /// Changes a number and says which of its fields became different.
+    pub fn change(&mut self, sid: &str, change: impl FnOnce(&mut Number)) -> Vec<String> {
+        let Some(before) = self.by_sid(sid).cloned() else { return Vec::new() };
+        let mut after = before.clone();
+        change(&mut after);
+        let fields = before.settings.keys().chain(after.settings.keys());
+        let mut changed: Vec<String> = fields.filter(|f| before.get(f) != after.get(f)).cloned().collect();
+        if before.account != after.account {
+            changed.push("account_sid".to_owned());
+        }
+        changed.sort();
+        changed.dedup();
+        if !changed.is_empty() {
+            after.updated = Timestamp::now();
+            self.remember(before.order, Some(before));
+        }
+        self.numbers.insert(after.order, after);
+        changed
+    }
+
+    /// The account no longer has the number, and neither has anybody's messaging service.
+    pub fn remove(&mut self, sid: &str) -> Option<Number> {
+        let order = self.order_of(sid)?;
+        let number = self.numbers.remove(&order)?;
+        self.owned.remove(&number.number);
+        self.services.iter_mut().for_each(|service| service.members.retain(|(member, _)| member != sid));
+        self.remember(order, Some(number.clone()));
+        Some(number)
+    }
+
+    /// A number that the account has had all along.
+    pub fn seed_number(
+        &mut self,
+        account: &str,
+        number: &str,
+        settings: BTreeMap<String, String>,
+    ) -> Result<String, String> {
+        let number: crate::api::number::E164 = number.parse().map_err(|e| format!("{e}"))?;
+        self.accounts.get(account).ok_or_else(|| format!("there is no account {account}"))?;
+        if self.owned.contains_key(number.as_str()) {
+            return Err(format!("{number} is owned already"));
+        }
+        let offer = self.stock.offer_for(number.as_str());
+        let sid = self.insert(account, &offer);
+        self.change(&sid, |n| {
+            n.settings.insert("friendly_name".to_owned(), super::stock::national(number.as_str()));
+            n.settings.extend(settings.into_iter().filter(|(_, value)| !value.is_empty()));
+        });
+        Ok(sid)
+    }
+}
+
+/// 32 hexadecimal digits made of a text.
+pub(super) fn hex32(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().take(16).map(|b| format!("{b:02x}")).collect()
+}
+
+/// Whether `sid` is one of the kind that begins with `prefix`.
+pub(super) fn is_sid(prefix: &str, sid: &str) -> bool {
+    sid.strip_prefix(prefix).is_some_and(|hex| hex.len() == 32 && hex.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn world() -> World {
+        World::new(&SandboxConfig::default()).unwrap()
+    }
+
+    #[test]
+    fn a_lagging_view_shows_what_was_there_before_the_last_changes() {
+        let mut world = world();
+        let account = SandboxConfig::default().default_account();
+        let first = world.seed_number(&account, "+14155550100", BTreeMap::new()).unwrap();
+        world.seed_number(&account, "+14155550101", BTreeMap::new()).unwrap();
+        world.change(&first, |n| drop(n.settings.insert("voice_url".into(), "https://a.example/".into())));
+        world.remove(&first);
+        let seen = |writes| world.seen(&[Fault::LagWrites { writes }]).values().cloned().collect::<Vec<_>>();
+        assert_eq!(seen(0).len(), 1);
+        assert_eq!(seen(1).len(), 2);
+        assert_eq!(seen(1)[0].get("voice_url"), Some("https://a.example/"));
+        assert_eq!(seen(2)[0].get("voice_url"), None);
+        assert_eq!(seen(1000).len(), 0);
+    }
+
+    #[test]
+    fn a_change_that_says_nothing_new_names_no_field() {
+        let mut world = world();
+        let account = SandboxConfig::default().default_account();
+        let sid = world.seed_number(&account, "+14155550100", BTreeMap::new()).unwrap();
+        let set = |n: &mut Number| drop(n.settings.insert("voice_url".into(), "https://a.example/".into()));
+        assert_eq!(world.change(&sid, set), ["voice_url"]);
+        assert!(world.change(&sid, set).is_empty());
+    }
+
+    #[test]
+    fn the_same_configuration_makes_the_same_world() {
+        let sids = |world: World| world.accounts.into_keys().collect::<Vec<_>>();
+        assert_eq!(sids(world()), sids(world()));
+    }
+}

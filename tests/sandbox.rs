@@ -1,0 +1,6 @@
+//! The simulated carrier, seen from outside: over HTTP, as a client of the real one would.
+
+mod client;
+mod faults;
+mod traps;
+mod webhooks;
