@@ -1,1 +1,4 @@
 //! Every integration test, in one binary, so that one control plane serves the whole run.
+
+mod control_plane;
+mod support;
