@@ -1,3 +1,5 @@
 //! Every integration test, in one binary, so that one control plane serves the whole run.
 
 mod sandbox;
+mod control_plane;
+mod support;
