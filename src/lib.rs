@@ -2,5 +2,6 @@
 
 pub mod api;
 pub mod carrier;
+pub mod cli;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
