@@ -1,0 +1,71 @@
+//! The API server's own record of who asked for what: the judge of how many requests were made and with which rights.
+//! It does I/O: one file.
+
+use std::{fs, path::Path};
+
+use serde::Deserialize;
+
+/// A request that the API server has answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// `dialplane-admin`, `system:serviceaccount:<namespace>:<name>`, `system:kube-controller-manager`.
+    pub user: String,
+    /// As in RBAC: `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`.
+    pub verb: String,
+    /// `configmaps`, or `configmaps/status` for a subresource; empty for a path like `/readyz`.
+    pub resource: String,
+    pub namespace: String,
+    pub name: String,
+    pub code: u16,
+}
+
+/// Every request so far, in the order of their ends. The last may be written a moment after its answer is received.
+pub fn requests(log: &Path) -> Vec<Request> {
+    let text = fs::read_to_string(log).unwrap();
+    // The last line may be half written.
+    let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    let events = whole.lines().map(|line| serde_json::from_str::<Event>(line).unwrap());
+    events.filter(|event| event.stage == "ResponseComplete").map(Request::from).collect()
+}
+
+impl From<Event> for Request {
+    fn from(event: Event) -> Self {
+        let Event { stage: _, user, verb, object_ref, response_status } = event;
+        let ObjectRef { resource, subresource, namespace, name } = object_ref;
+        let resource = if subresource.is_empty() { resource } else { format!("{resource}/{subresource}") };
+        Self { user: user.username, verb, resource, namespace, name, code: response_status.code }
+    }
+}
+
+/// A line of the log (`audit.k8s.io/v1`), as far as it is of use here.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Event {
+    stage: String,
+    user: User,
+    verb: String,
+    #[serde(default)]
+    object_ref: ObjectRef,
+    #[serde(default)]
+    response_status: ResponseStatus,
+}
+
+#[derive(Deserialize)]
+struct User {
+    username: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ObjectRef {
+    resource: String,
+    subresource: String,
+    namespace: String,
+    name: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ResponseStatus {
+    code: u16,
+}
