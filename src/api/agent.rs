@@ -136,7 +136,8 @@ pub struct Webhooks {
         "message": "a webhook is an absolute URL with http or https and a host, as in https://engine.example.com/{agent}/{version}/voice",
     },
     {
-        "rule": "!self.replace('{agent}', '').replace('{version}', '').replace('{namespace}', '').replace('{number}', '').matches('[{}]')",
+        // Replaced by something and not by nothing, which would make a placeholder of what stood around it.
+        "rule": "!self.replace('{agent}', 'x').replace('{version}', 'x').replace('{namespace}', 'x').replace('{number}', 'x').matches('[{}]')",
         "message": "unknown placeholder: only {agent}, {version}, {namespace} and {number} are filled in",
     },
     {
