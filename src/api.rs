@@ -7,6 +7,7 @@ pub mod conditions;
 pub mod meta;
 pub mod number;
 pub mod phone_number;
+mod schema;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
@@ -18,5 +19,7 @@ pub use phone_number::PhoneNumber;
 
 /// Every custom resource definition, in the order in which a person would read them. `crds/` holds them as YAML.
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    vec![CarrierAccount::crd(), PhoneNumber::crd(), Agent::crd(), AgentVersion::crd(), NumberClaim::crd()]
+    [CarrierAccount::crd(), PhoneNumber::crd(), Agent::crd(), AgentVersion::crd(), NumberClaim::crd()]
+        .map(schema::tidy)
+        .into()
 }

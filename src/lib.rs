@@ -4,5 +4,6 @@ pub mod api;
 pub mod carrier;
 pub mod plan;
 pub mod cluster;
+pub mod cli;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;

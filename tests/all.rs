@@ -2,4 +2,6 @@
 
 mod sandbox;
 mod control_plane;
+mod generated;
+mod schema;
 mod support;

@@ -4,6 +4,7 @@
 
 pub mod audit;
 pub mod cli;
+pub mod crds;
 
 use std::{
     io::Write as _,

@@ -62,7 +62,7 @@ pub struct CarrierAccountSpec {
     /// One other base URL for all of the carrier's hosts: a proxy, or the sandbox.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048))]
-    #[x_kube(validation = Rule::new("self.matches('^https?://[^/?#]+')").message("endpoint is an absolute URL with http or https, as in http://sandbox:8080"))]
+    #[x_kube(validation = Rule::new(r"self.matches('^https?://(\\[[0-9a-fA-F:.]+\\]|[^]/?#@:\\s[]+)(:[0-9]+)?(/[^?#\\s]*)?$')").message("endpoint is an absolute URL with http or https and a host, without credentials and query, as in http://sandbox:8080"))]
     pub endpoint: Option<String>,
     /// Which namespaces may use this account. Only its own unless said otherwise.
     #[serde(default)]
@@ -87,16 +87,19 @@ fn default_scan_interval() -> String {
 #[x_kube(validation = Rule::new("has(self.region) == has(self.edge)").message("region and edge go together, as in region: ie1 with edge: dublin: Twilio no longer answers on a regional host without an edge. Set both, or neither"))]
 pub struct TwilioAccount {
     /// Account SID of the account or subaccount whose numbers are managed: `AC` and 32 hexadecimal digits.
-    #[schemars(length(max = 34))]
+    // Longer than an Account SID, so that the rule speaks and not "too long".
+    #[schemars(length(max = 128))]
     #[x_kube(validation = Rule::new("self.matches('^AC[0-9a-fA-F]{32}$')").message("accountSid is AC followed by 32 hexadecimal digits; the Twilio console shows it as Account SID"))]
     pub account_sid: String,
     /// Twilio region, as in `ie1`. Goes with `edge`; API keys and number configuration belong to one region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 32), regex(pattern = "^[a-z0-9]+$"))]
+    #[schemars(length(max = 32))]
+    #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]+$')").message("region is a Twilio region in lower-case letters and digits, as in ie1"))]
     pub region: Option<String>,
     /// Twilio edge location, as in `dublin`. Goes with `region`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 32), regex(pattern = "^[a-z0-9-]+$"))]
+    #[schemars(length(max = 32))]
+    #[x_kube(validation = Rule::new("self.matches('^[a-z0-9-]+$')").message("edge is a Twilio edge location in lower-case letters, digits and dashes, as in dublin"))]
     pub edge: Option<String>,
 }
 

@@ -62,7 +62,8 @@ use super::{
         json_path = ".status.conditions[?(@.type=='Ready')].reason",
         description = "Why, or why not"
     ),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new("size(self.metadata.name) <= 189").message("the name of an Agent has at most 189 characters: with a dot and a version it must make the name of an AgentVersion")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct AgentSpec {
@@ -75,7 +76,8 @@ pub struct AgentSpec {
     pub version: Option<String>,
     /// Publish only a draft, or serve only a version, that has this digest: `sha256:` and 64 hexadecimal digits. `status.draftDigest` shows the draft's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 71))]
+    // Longer than a digest, so that the rule speaks and not "too long".
+    #[schemars(length(max = 128))]
     #[x_kube(validation = Rule::new("self.matches('^sha256:[0-9a-f]{64}$')").message("versionDigest is sha256: followed by 64 hexadecimal digits, as status.draftDigest shows it"))]
     pub version_digest: Option<String>,
     /// True takes the agent off the air: the routes of its numbers are cleared until it is false again.
@@ -130,12 +132,18 @@ pub struct Webhooks {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("x-kubernetes-validations" = [
     {
-        "rule": "self.matches('^https?://[^/?#\\\\s]+([/?#]\\\\S*)?$')",
+        "rule": "self.matches('^https?://([^/?#@\\\\s]*@)?(\\\\[[0-9a-fA-F:.]+\\\\]|[^]/?#@:\\\\s[]+)(:[0-9]+)?([/?#]\\\\S*)?$')",
         "message": "a webhook is an absolute URL with http or https and a host, as in https://engine.example.com/{agent}/{version}/voice",
     },
     {
-        "rule": "!self.replace('{agent}', '').replace('{version}', '').replace('{namespace}', '').replace('{number}', '').matches('[{}]')",
+        // Replaced by something and not by nothing, which would make a placeholder of what stood around it.
+        "rule": "!self.replace('{agent}', 'x').replace('{version}', 'x').replace('{namespace}', 'x').replace('{number}', 'x').matches('[{}]')",
         "message": "unknown placeholder: only {agent}, {version}, {namespace} and {number} are filled in",
+    },
+    {
+        // Its plus is filled in escaped, which is no host.
+        "rule": "!self.matches('^https?://[^/?#]*[{]number[}]')",
+        "message": "{number} cannot stand in the host: move it into the path or the query",
     },
 ]))]
 pub struct UrlTemplate(#[schemars(length(max = 1024))] pub String);
@@ -212,7 +220,9 @@ pub enum DraftState {
 /// A name that was published, and of what.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PublishedVersion {
+    /// Name of the version.
     pub name: String,
+    /// Fingerprint of the draft that was published under it.
     pub digest: String,
 }
 

@@ -64,10 +64,13 @@ pub struct NumberClaimSpec {
 /// The object that holds a claim.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Holder {
+    /// Namespace of the PhoneNumber.
     #[schemars(length(min = 1, max = 63))]
     pub namespace: String,
+    /// Name of the PhoneNumber.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
+    /// Uid of the PhoneNumber: another object of the same name is another holder.
     #[schemars(length(min = 1, max = 128))]
     pub uid: String,
 }

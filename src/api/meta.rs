@@ -77,9 +77,12 @@ pub struct LocalReference {
 #[schemars(extend("x-kubernetes-validations" = [{
     "rule": "(self.from == 'Selector') == has(self.selector)",
     "message": "selector goes with `from: Selector` and with nothing else: set both, or neither",
+}, {
+    "rule": "!has(self.selector) || !has(self.selector.matchExpressions) || self.selector.matchExpressions.all(e, e.operator in ['In', 'NotIn'] ? has(e.values) && size(e.values) > 0 : e.operator in ['Exists', 'DoesNotExist'] && (!has(e.values) || size(e.values) == 0))",
+    "message": "in a selector's matchExpressions the operator is In or NotIn with values, or Exists or DoesNotExist without values",
 }]))]
 pub struct AllowedNamespaces {
-    /// `Same`: this object's own namespace. `All`: every namespace. `Selector`: also those whose labels match `selector`.
+    /// How they are chosen. `Same`: this object's own namespace. `All`: every namespace. `Selector`: its own, and those whose labels match `selector`.
     #[serde(default)]
     pub from: From,
     /// Labels of the namespaces that may, with `from: Selector`.

@@ -47,7 +47,8 @@ impl JsonSchema for E164 {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "maxLength": 16,
+            // Longer than a number, so that the rule speaks and not "too long".
+            "maxLength": 64,
             "x-kubernetes-validations": [{
                 "rule": r"self.matches('^\\+[1-9][0-9]{6,14}$')",
                 "message": "not a phone number in E.164 form: write + and 7 to 15 digits without spaces, as in +14155551234",
@@ -133,20 +134,21 @@ impl Method {
     }
 }
 
-/// Where one [`Channel`] of a number goes. The default leg goes nowhere.
-///
-/// Adapters hand out legs in canonical form, so that two legs are the same exactly when they are equal:
-/// a method without its URL is the default one, and unset, null and empty are all `None`.
+/// Where one channel of a number goes.
+// The default leg goes nowhere. Adapters hand out legs in canonical form, so that two legs are the same exactly when they
+// are equal: a method without its URL is the default one, and unset, null and empty are all `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Leg {
     /// Absolute URL that the carrier requests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+    /// How `url` is requested.
     pub method: Method,
     /// Absolute URL that the carrier requests when `url` fails.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback_url: Option<String>,
+    /// How `fallbackUrl` is requested.
     pub fallback_method: Method,
     /// What at the carrier stands before the URLs and wins over them, by its carrier's name for it:
     /// a Twilio `trunkSid`, `voiceApplicationSid` or `smsApplicationSid`.

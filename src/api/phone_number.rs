@@ -84,7 +84,7 @@ pub struct PhoneNumberSpec {
     /// The Agent that answers. Without one the number rests: it is kept, and goes nowhere by our doing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_ref: Option<Reference>,
-    /// `Manage`: the route at the carrier is made as wanted. `Observe`: the carrier is only looked at.
+    /// Whether the carrier is written to. `Manage`: the route there is made as wanted. `Observe`: it is only looked at.
     #[serde(default)]
     pub mode: Mode,
     /// What is done when somebody else changes the route at the carrier. `Enforce`: it is put back. `Report`: it is said.
@@ -102,7 +102,7 @@ pub struct PhoneNumberSpec {
 /// A number that the account owns already.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Import {
-    /// The number in E.164 form, as in `+14155551234`.
+    /// The number in E.164 form, as in `"+14155551234"`. In quotes: without them YAML reads an integer.
     pub number: E164,
 }
 

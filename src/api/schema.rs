@@ -1,0 +1,119 @@
+//! From the schema that the types give to the one that users read in `kubectl explain` and the API server enforces. No I/O.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+};
+
+/// Takes out of the schemas of `crd` what is there because the types are Rust's.
+pub fn tidy(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
+    for version in &mut crd.spec.versions {
+        if let Some(root) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {
+            tidy_schema(root);
+        }
+    }
+    crd
+}
+
+fn tidy_schema(schema: &mut JSONSchemaProps) {
+    // The name of the type, which says nothing that the kind does not.
+    schema.title = None;
+    // An optional field is left out. As null it would be stored, shown, and a difference to tools that compare.
+    schema.nullable = None;
+    // Warned of as unknown at every apply. What of it matters stands in `minimum`.
+    if schema.format.as_deref().is_some_and(|format| format.starts_with("uint")) {
+        schema.format = None;
+    }
+    if let Some(description) = &mut schema.description {
+        *description = unwrap(description);
+    }
+    children(schema).for_each(tidy_schema);
+}
+
+/// Every schema directly in `schema`.
+fn children(schema: &mut JSONSchemaProps) -> impl Iterator<Item = &mut JSONSchemaProps> {
+    let properties = schema.properties.iter_mut().flat_map(|properties| properties.values_mut());
+    let items = match &mut schema.items {
+        Some(JSONSchemaPropsOrArray::Schema(items)) => Some(&mut **items),
+        _ => None,
+    };
+    let values = match &mut schema.additional_properties {
+        Some(JSONSchemaPropsOrBool::Schema(values)) => Some(&mut **values),
+        _ => None,
+    };
+    properties.chain(items).chain(values)
+}
+
+/// Paragraphs in one line each: kubectl wraps them itself, and would keep our line breaks in the middle of its own.
+fn unwrap(text: &str) -> String {
+    text.split("\n\n").map(|paragraph| paragraph.replace('\n', " ")).collect::<Vec<_>>().join("\n\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Calls `check` for every schema of every kind, with its path and whether it is that of a named field.
+    fn each(check: &mut impl FnMut(&str, bool, &JSONSchemaProps)) {
+        fn walk(
+            path: &str,
+            field: bool,
+            schema: &JSONSchemaProps,
+            check: &mut impl FnMut(&str, bool, &JSONSchemaProps),
+        ) {
+            check(path, field, schema);
+            for (name, property) in schema.properties.iter().flatten() {
+                walk(&format!("{path}.{name}"), true, property, check);
+            }
+            if let Some(JSONSchemaPropsOrArray::Schema(items)) = &schema.items {
+                walk(&format!("{path}[]"), false, items, check);
+            }
+            if let Some(JSONSchemaPropsOrBool::Schema(values)) = &schema.additional_properties {
+                walk(&format!("{path}.*"), false, values, check);
+            }
+        }
+        for crd in crate::api::crds() {
+            for version in &crd.spec.versions {
+                let root = version.schema.as_ref().and_then(|schema| schema.open_api_v3_schema.as_ref()).unwrap();
+                walk(&crd.spec.names.kind, true, root, check);
+            }
+        }
+    }
+
+    #[test]
+    fn every_field_is_described_as_users_speak_of_it() {
+        let mut bad = vec![];
+        each(&mut |path, field, schema| {
+            let text = schema.description.as_deref().unwrap_or_default();
+            if field && text.is_empty() {
+                bad.push(format!("{path} has no description: give the field a doc comment"));
+            }
+            for rust in ["[`", "`]", "::", "`None`", "`Some", "`Option", "rustdoc"] {
+                if text.contains(rust) {
+                    bad.push(format!("{path} speaks Rust ({rust}): {text}"));
+                }
+            }
+        });
+        assert!(bad.is_empty(), "{}", bad.join("\n"));
+    }
+
+    #[test]
+    fn nothing_in_a_schema_is_there_because_of_rust() {
+        // What the API server knows, of the formats that our types can have.
+        let known = ["int32", "int64", "date-time"];
+        each(&mut |path, _, schema| {
+            assert_eq!(schema.title, None, "{path}");
+            assert_eq!(schema.nullable, None, "{path}");
+            assert!(
+                schema.format.as_deref().is_none_or(|format| known.contains(&format)),
+                "{path}: {:?}",
+                schema.format
+            );
+            assert!(schema.any_of.is_none() && schema.one_of.is_none(), "{path} is a union");
+        });
+    }
+
+    #[test]
+    fn a_paragraph_is_one_line() {
+        assert_eq!(unwrap("one\ntwo\n\nthree\nfour"), "one two\n\nthree four");
+    }
+}

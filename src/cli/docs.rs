@@ -1,0 +1,64 @@
+//! `dialplane docs`: the reference pages that are made from the code. It does I/O: files.
+
+mod api;
+mod reasons;
+
+use std::path::PathBuf;
+
+use super::generated;
+
+/// What `dialplane docs` takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The directory to write them into
+    #[arg(long, default_value = "docs")]
+    pub dir: PathBuf,
+}
+
+/// Writes the pages.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    generated::write(&args.dir, &files())
+}
+
+/// Name and text of every page.
+pub fn files() -> Vec<(String, String)> {
+    vec![("api.md".to_owned(), api::page()), ("reasons.md".to_owned(), reasons::page())]
+}
+
+/// A table in Markdown.
+fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    let line = |cells: [String; N]| format!("| {} |\n", cells.join(" | "));
+    let rows = rows.into_iter().map(|cells| line(cells.map(|cell| escaped(&cell))));
+    let body: String = rows.collect();
+    format!("{}{}{body}", line(head.map(str::to_owned)), line([(); N].map(|()| "---".to_owned())))
+}
+
+/// What would end a cell, or be taken for HTML and vanish, outside of code.
+fn escaped(cell: &str) -> String {
+    let mut code = false;
+    let mut text = String::new();
+    for c in cell.chars() {
+        match c {
+            '`' => {
+                code = !code;
+                text.push(c);
+            }
+            '\n' => text.push(' '),
+            '|' => text.push_str("\\|"),
+            '<' if !code => text.push_str("&lt;"),
+            c => text.push(c),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_stays_one_cell_and_shows_what_it_says() {
+        assert_eq!(escaped("a | b <c> `<d>`\ne"), "a \\| b &lt;c> `<d>` e");
+        assert_eq!(table(["x", "y"], [["1".into(), "2".into()]]), "| x | y |\n| --- | --- |\n| 1 | 2 |\n");
+    }
+}

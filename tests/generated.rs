@@ -1,0 +1,82 @@
+//! What is made from the code and committed is what the code makes.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+use dialplane::cli::{crds, docs};
+use kube::ResourceExt as _;
+use serde::Deserialize as _;
+
+/// Files that differ from what is generated, and files of `ending` in `dir` that nothing generates.
+fn stale(dir: &str, files: &[(String, String)], ending: Option<&str>) -> Vec<String> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join(dir);
+    let differs = |(name, text): &&(String, String)| fs::read_to_string(dir.join(name)).ok().as_ref() != Some(text);
+    let mut stale: Vec<String> = files.iter().filter(differs).map(|(name, _)| name.clone()).collect();
+    if let Some(ending) = ending {
+        let generated: BTreeSet<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+        let there = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        stale.extend(there.filter(|name| name.ends_with(ending) && !generated.contains(name.as_str())));
+    }
+    stale
+}
+
+#[test]
+fn the_committed_definitions_are_those_of_the_code() {
+    let stale = stale("crds", &crds::files().unwrap(), Some(".yaml"));
+    assert!(stale.is_empty(), "run `cargo run -- crds --dir crds` and remove what is left over: {stale:?}");
+}
+
+#[test]
+fn the_committed_reference_pages_are_those_of_the_code() {
+    let stale = stale("docs", &docs::files(), None);
+    assert!(stale.is_empty(), "run `cargo run -- docs`: {stale:?}");
+}
+
+#[test]
+fn the_definitions_survive_yaml() {
+    for ((name, text), crd) in crds::files().unwrap().iter().zip(dialplane::api::crds()) {
+        let read: serde_json::Value = serde_yaml_ng::from_str(text).unwrap();
+        assert_eq!(read, serde_json::to_value(crd).unwrap(), "{name}");
+    }
+}
+
+fn dialplane(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_dialplane")).args(args).output().unwrap()
+}
+
+#[test]
+fn crds_prints_every_definition_as_one_stream() {
+    let output = dialplane(&["crds"]);
+    assert!(output.status.success(), "{output:?}");
+    let documents = serde_yaml_ng::Deserializer::from_slice(&output.stdout);
+    let names: Vec<String> = documents
+        .map(|document| serde_json::Value::deserialize(document).unwrap()["metadata"]["name"].as_str().unwrap().into())
+        .collect();
+    assert_eq!(names, dialplane::api::crds().iter().map(|crd| crd.name_any()).collect::<Vec<_>>());
+}
+
+#[test]
+fn crds_and_docs_write_into_the_directory_that_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    for (command, files) in [("crds", crds::files().unwrap()), ("docs", docs::files())] {
+        let into = dir.path().join("new").join(command);
+        let output = dialplane(&[command, "--dir", into.to_str().unwrap()]);
+        assert!(output.status.success(), "{output:?}");
+        for (name, text) in files {
+            assert_eq!(fs::read_to_string(into.join(&name)).unwrap(), text, "{name}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_written_is_named_in_one_line_and_fails() {
+    let output = dialplane(&["crds", "--dir", "/dev/null/crds"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.starts_with("error: cannot make the directory /dev/null/crds: "), "{said}");
+}

@@ -1,0 +1,620 @@
+//! What a real API server makes of our kinds: what it accepts, what it fills in, and what it says to what is wrong.
+
+mod manifests;
+mod server;
+
+use axum::http::{Method, Request, header::CONTENT_TYPE};
+use dialplane::api::{self, Agent, AgentVersion, CarrierAccount, NumberClaim, PhoneNumber};
+use kube::{
+    Resource, ResourceExt as _,
+    api::{ListParams, Patch, PatchParams},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use self::{
+    manifests::{KINDS, SID, good, with},
+    server::Server,
+};
+use crate::support;
+
+const E164: &str = "write + and 7 to 15 digits without spaces, as in +14155551234";
+const URL: &str = "a webhook is an absolute URL with http or https and a host, as in https://";
+const PLACEHOLDER: &str = "unknown placeholder: only {agent}, {version}, {namespace} and {number} are filled in";
+const ENDPOINT: &str = "endpoint is an absolute URL with http or https and a host";
+const LABEL: &str = "version is a DNS label: lower-case letters, digits and dashes, as in v3 or 2026-11-22";
+const DIGEST: &str = "versionDigest is sha256: followed by 64 hexadecimal digits";
+const INTERVAL: &str = "scanInterval is a duration from 1s to 24h, as in 10m or 1h30m";
+const TOGETHER: &str = "et both, or neither";
+const OPERATOR: &str = "the operator is In or NotIn with values, or Exists or DoesNotExist without values";
+const SID_SHAPE: &str =
+    "accountSid is AC followed by 32 hexadecimal digits; the Twilio console shows it as Account SID";
+const FROZEN: &str = "an AgentVersion never changes: apply another one under a new version name";
+const ACCOUNT_FIXED: &str = "accountRef cannot change: delete this PhoneNumber (the number stays yours)";
+const NAMED: &str = "make metadata.name, spec.agent and spec.version agree";
+
+fn spec(spec: Value) -> Value {
+    json!({ "spec": spec })
+}
+
+#[tokio::test]
+async fn the_definitions_are_accepted_without_a_warning() {
+    let client = support::cluster().await.client().await;
+    for crd in api::crds() {
+        let name = crd.name_any();
+        let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+        let query = "fieldManager=dialplane-warned&force=true&dryRun=All&fieldValidation=Strict";
+        let request = Request::builder().method(Method::PATCH).uri(format!("{path}/{name}?{query}"));
+        let request = request.header(CONTENT_TYPE, "application/apply-patch+yaml");
+        let answer = client.send(request.body(serde_json::to_vec(&crd).unwrap().into()).unwrap()).await.unwrap();
+        assert!(answer.status().is_success(), "{name}: {}", answer.status());
+        assert_eq!(answer.headers().get("warning"), None, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_smallest_manifest_of_every_kind_is_enough() {
+    let server = Server::new().await;
+    for kind in KINDS {
+        server.check(&good(kind)).await.unwrap();
+    }
+}
+
+/// Two places fill in defaults: the API server, and the types when they read an object of before a field was there.
+#[tokio::test]
+async fn the_api_server_fills_in_what_the_types_fill_in() {
+    async fn agree<K: Resource<DynamicType = ()> + Serialize + DeserializeOwned>(server: &Server) {
+        let kind = K::kind(&());
+        let read: K = serde_json::from_value(good(&kind)).unwrap();
+        let stored = server.check(&good(&kind)).await.unwrap();
+        assert_eq!(stored["spec"], json!(read)["spec"], "{kind}");
+    }
+    let server = Server::new().await;
+    agree::<CarrierAccount>(&server).await;
+    agree::<PhoneNumber>(&server).await;
+    agree::<Agent>(&server).await;
+    agree::<AgentVersion>(&server).await;
+    agree::<NumberClaim>(&server).await;
+}
+
+#[tokio::test]
+async fn what_is_left_out_has_its_documented_default() {
+    let server = Server::new().await;
+    let account =
+        server.check(&with(good("CarrierAccount"), &spec(json!({"limits": {"concurrency": 3}})))).await.unwrap();
+    assert_eq!(account["spec"]["limits"], json!({"concurrency": 3, "requestsPerSecond": 10}));
+    assert_eq!(account["spec"]["scanInterval"], "10m");
+    assert_eq!(account["spec"]["allowedNamespaces"], json!({"from": "Same"}));
+
+    let number = server.check(&good("PhoneNumber")).await.unwrap();
+    let PhoneNumberDefaults { mode, drift, on_delete, suspend } =
+        serde_json::from_value(number["spec"].clone()).unwrap();
+    assert_eq!((&*mode, &*drift, &*on_delete, suspend), ("Manage", "Enforce", "Clear", false));
+
+    let hooks = json!({"draft": {"webhooks": {"voice": {"url": "https://e.example.com"}}}});
+    let agent = server.check(&with(good("Agent"), &spec(hooks))).await.unwrap();
+    assert_eq!(agent["spec"]["historyLimit"], 10);
+    assert_eq!(agent["spec"]["offline"], false);
+    assert_eq!(agent["spec"]["allowedNamespaces"], json!({"from": "Same"}));
+    let voice = json!({"url": "https://e.example.com", "method": "POST", "fallbackMethod": "POST"});
+    assert_eq!(agent["spec"]["draft"]["webhooks"]["voice"], voice);
+}
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PhoneNumberDefaults {
+    mode: String,
+    drift: String,
+    on_delete: String,
+    suspend: bool,
+}
+
+#[tokio::test]
+async fn a_carrier_account_that_is_wrong_is_refused_with_what_to_do() {
+    let server = Server::new().await;
+    let twilio = |value: Value| spec(json!({ "twilio": value }));
+    let endpoint = |url: &str| spec(json!({ "endpoint": url }));
+    let interval = |text: &str| spec(json!({ "scanInterval": text }));
+    let allowed = |value: Value| spec(json!({ "allowedNamespaces": value }));
+    let matching =
+        |expression: Value| allowed(json!({"from": "Selector", "selector": {"matchExpressions": [expression]}}));
+    let refused = [
+        (twilio(json!({"accountSid": "AC123"})), SID_SHAPE),
+        (twilio(json!({"accountSid": "SK0123456789abcdef0123456789abcdef"})), SID_SHAPE),
+        (twilio(json!({"accountSid": "AC0123456789abcdef0123456789abcdeg"})), SID_SHAPE),
+        (twilio(json!({"accountSid": "AC0123456789abcdef0123456789abcdef0"})), SID_SHAPE),
+        (twilio(json!({"accountSid": ""})), SID_SHAPE),
+        (twilio(json!({"region": "ie1"})), TOGETHER),
+        (twilio(json!({"edge": "dublin"})), TOGETHER),
+        (twilio(json!({"region": "IE1", "edge": "dublin"})), "lower-case letters and digits, as in ie1"),
+        (twilio(json!({"region": "ie1", "edge": "dublin.twilio.com"})), "digits and dashes, as in dublin"),
+        (twilio(json!({"region": "", "edge": ""})), "as in ie1"),
+        (spec(json!({ "twilio": null })), "spec.twilio: Required value"),
+        (spec(json!({ "credentialsRef": null })), "spec.credentialsRef: Required value"),
+        (
+            spec(json!({"credentialsRef": {"name": ""}})),
+            "spec.credentialsRef.name in body should be at least 1 chars long",
+        ),
+        (endpoint("/relative"), ENDPOINT),
+        (endpoint("sandbox:8080"), ENDPOINT),
+        (endpoint("ftp://sandbox"), ENDPOINT),
+        (endpoint("http://"), ENDPOINT),
+        (endpoint("http://:8080"), ENDPOINT),
+        (endpoint("http://a b"), ENDPOINT),
+        (endpoint("http://sandbox/a b"), ENDPOINT),
+        (endpoint("http://user:secret@sandbox"), "without credentials and query"),
+        (endpoint("http://sandbox?x=y"), "without credentials and query"),
+        (interval("0s"), INTERVAL),
+        (interval("999ms"), INTERVAL),
+        (interval("25h"), INTERVAL),
+        (interval("10"), INTERVAL),
+        (interval("ten minutes"), INTERVAL),
+        (interval("-10m"), INTERVAL),
+        (interval(""), INTERVAL),
+        (interval("99999999999999999999h"), INTERVAL),
+        (allowed(json!({"from": "Selector"})), TOGETHER),
+        (allowed(json!({"selector": {}})), TOGETHER),
+        (allowed(json!({"from": "All", "selector": {}})), TOGETHER),
+        (allowed(json!({"from": "Some"})), r#"supported values: "Same", "All", "Selector""#),
+        (matching(json!({"key": "team", "operator": "Is", "values": ["voice"]})), OPERATOR),
+        (matching(json!({"key": "team", "operator": "In"})), OPERATOR),
+        (matching(json!({"key": "team", "operator": "NotIn", "values": []})), OPERATOR),
+        (matching(json!({"key": "team", "operator": "Exists", "values": ["voice"]})), OPERATOR),
+        (spec(json!({"limits": {"concurrency": 0}})), "should be greater than or equal to 1"),
+        (spec(json!({"limits": {"requestsPerSecond": 10001}})), "should be less than or equal to 10000"),
+        (spec(json!({"limits": {"concurrency": -1}})), "should be greater than or equal to 1"),
+    ];
+    server.refuses("CarrierAccount", &refused).await;
+    let accepted = [
+        twilio(json!({"region": "ie1", "edge": "dublin"})),
+        endpoint("http://sandbox:8080"),
+        endpoint("https://[::1]:8080/twilio/"),
+        interval("1s"),
+        interval("1h30m"),
+        interval("24h"),
+        allowed(json!({"from": "All"})),
+        allowed(json!({"from": "Selector", "selector": {}})),
+        matching(json!({"key": "team", "operator": "In", "values": ["voice"]})),
+        matching(json!({"key": "team", "operator": "DoesNotExist"})),
+    ];
+    server.accepts("CarrierAccount", &accepted).await;
+}
+
+#[tokio::test]
+async fn a_carrier_account_stays_the_account_it_is() {
+    let server = Server::new().await;
+    server.create(&good("CarrierAccount")).await;
+    let other = SID.replace('0', "1");
+    let refused =
+        [(spec(json!({"twilio": {"accountSid": other}})), "Make another CarrierAccount for the other account")];
+    server.refuses_change("CarrierAccount", "twilio-prod", &refused).await;
+    let accepted = [
+        spec(json!({"twilio": {"region": "ie1", "edge": "dublin"}})),
+        spec(json!({"credentialsRef": {"name": "rotated"}, "limits": null, "endpoint": "http://sandbox"})),
+    ];
+    server.accepts_change("CarrierAccount", "twilio-prod", &accepted).await;
+}
+
+#[tokio::test]
+async fn a_phone_number_that_is_wrong_is_refused_with_what_to_do() {
+    let server = Server::new().await;
+    let import = |number: Value| spec(json!({"import": {"number": number}}));
+    let refused = [
+        (import(json!("14155551234")), E164),
+        (import(json!("+1 415 555 1234")), E164),
+        (import(json!("+1 (415) 555-1234, ext. 5")), E164),
+        (import(json!("+04155551234")), E164),
+        (import(json!("+123456")), E164),
+        (import(json!("+1234567890123456")), E164),
+        (import(json!("+1415555123x")), E164),
+        (import(json!("tel:+14155551234")), E164),
+        (import(json!("")), E164),
+        (import(json!(14155551234_u64)), "must be of type string"),
+        (spec(json!({"import": {"number": null}})), "spec.import.number: Required value"),
+        (spec(json!({ "import": null })), "spec.import: Required value"),
+        (spec(json!({ "accountRef": null })), "spec.accountRef: Required value"),
+        (spec(json!({"accountRef": {"name": ""}})), "spec.accountRef.name in body should be at least 1 chars long"),
+        (spec(json!({"agentRef": {"namespace": "agents"}})), "spec.agentRef.name: Required value"),
+        (spec(json!({"mode": "manage"})), r#"supported values: "Manage", "Observe""#),
+        (spec(json!({"drift": "Ignore"})), r#"supported values: "Enforce", "Report""#),
+        (spec(json!({"onDelete": "Release"})), r#"supported values: "Clear", "Restore", "Leave""#),
+        (spec(json!({"suspend": "yes"})), "must be of type boolean"),
+    ];
+    server.refuses("PhoneNumber", &refused).await;
+    let accepted = [import(json!("+4420111")), import(json!("+123456789012345")), spec(json!({"mode": "Observe"}))];
+    server.accepts("PhoneNumber", &accepted).await;
+}
+
+#[tokio::test]
+async fn a_phone_number_stays_with_its_account_and_its_number() {
+    let server = Server::new().await;
+    server.create(&good("PhoneNumber")).await;
+    let elsewhere = json!({"accountRef": {"name": "twilio-prod", "namespace": "telephony"}});
+    let named = with(good("PhoneNumber"), &json!({"metadata": {"name": "elsewhere"}, "spec": elsewhere}));
+    server.create(&named).await;
+
+    let another = "a PhoneNumber stands for one number. Make another PhoneNumber for the other number";
+    let refused = [
+        (spec(json!({"accountRef": {"name": "other"}})), ACCOUNT_FIXED),
+        (spec(json!({"accountRef": {"namespace": "telephony"}})), ACCOUNT_FIXED),
+        (spec(json!({"import": {"number": "+14155551235"}})), another),
+    ];
+    server.refuses_change("PhoneNumber", "front-desk", &refused).await;
+    let refused = [(spec(json!({"accountRef": {"namespace": null}})), ACCOUNT_FIXED)];
+    server.refuses_change("PhoneNumber", "elsewhere", &refused).await;
+    let accepted = [
+        spec(json!({"agentRef": {"name": "ringback-dental"}, "suspend": true})),
+        spec(json!({"mode": "Observe", "drift": "Report", "onDelete": "Leave"})),
+        spec(json!({"mode": null})),
+    ];
+    server.accepts_change("PhoneNumber", "front-desk", &accepted).await;
+}
+
+/// What is wrong with webhooks, whatever object they stand in.
+fn wrong_urls() -> Vec<(&'static str, &'static str)> {
+    vec![
+        ("/relative", URL),
+        ("engine.example.com/voice", URL),
+        ("ftp://engine.example.com/voice", URL),
+        ("//engine.example.com/voice", URL),
+        ("https://", URL),
+        ("https:///voice", URL),
+        ("https://:8443/voice", URL),
+        ("https://user@/voice", URL),
+        ("https://engine example.com/voice", URL),
+        ("https://engine.example.com/voice mail", URL),
+        (" https://engine.example.com/voice", URL),
+        ("", URL),
+        ("https://engine.example.com/{tenant}/voice", PLACEHOLDER),
+        ("https://engine.example.com/{Agent}", PLACEHOLDER),
+        ("https://engine.example.com/{}", PLACEHOLDER),
+        ("https://engine.example.com/{agent", PLACEHOLDER),
+        ("https://engine.example.com/agent}", PLACEHOLDER),
+        ("https://engine.example.com/{{agent}}", PLACEHOLDER),
+        ("https://engine.example.com/{ver{agent}sion}", PLACEHOLDER),
+        ("https://{number}.example.com/", "move it into the path or the query"),
+    ]
+}
+
+#[tokio::test]
+async fn a_webhook_that_is_wrong_is_refused_with_what_to_do() {
+    let server = Server::new().await;
+    let draft = |hooks: Value| spec(json!({"draft": { "webhooks": hooks }}));
+    let mut of_agent = vec![];
+    let mut of_version = vec![];
+    for (url, says) in wrong_urls() {
+        of_agent.push((draft(json!({"voice": { "url": url }})), says));
+        of_version.push((spec(json!({"webhooks": {"sms": { "url": url }}})), says));
+    }
+    let good_url = "https://engine.example.com/voice";
+    of_agent.extend([
+        (draft(json!({"voice": {"url": good_url, "fallbackUrl": "/relative"}})), URL),
+        (draft(json!({"status": {"url": "/relative"}})), URL),
+        (draft(json!({"status": {"url": "https://engine.example.com/{tenant}"}})), PLACEHOLDER),
+        (draft(json!({"voice": {"url": good_url, "method": "PUT"}})), r#"supported values: "POST", "GET""#),
+        (draft(json!({"voice": {"method": "GET"}})), "spec.draft.webhooks.voice.url: Required value"),
+        (draft(json!({"voice": {"url": format!("{good_url}?{}", "x".repeat(1024))}})), "may not be more than 1024"),
+    ]);
+    server.refuses("Agent", &of_agent).await;
+    server.refuses("AgentVersion", &of_version).await;
+    let accepted = [
+        good_url,
+        "https://engine.example.com",
+        "https://engine.example.com?to={number}",
+        "http://user:secret@engine.example.com:8443/{namespace}/{agent}/{version}/voice?to={number}#x",
+        "https://{agent}.example.com/",
+        "https://[2001:db8::1]:8443/voice",
+    ];
+    let accepted = accepted.map(|url| draft(json!({"voice": { "url": url, "fallbackUrl": url }})));
+    server.accepts("Agent", &accepted).await;
+}
+
+#[tokio::test]
+async fn an_agent_that_is_wrong_is_refused_with_what_to_do() {
+    let server = Server::new().await;
+    let version = |name: &str| spec(json!({ "version": name }));
+    let digest = |text: &str| spec(json!({ "versionDigest": text }));
+    let hex = "0123456789abcdef".repeat(4);
+    let refused = [
+        (version("V3"), LABEL),
+        (version("v3.1"), LABEL),
+        (version("-v3"), LABEL),
+        (version("v3-"), LABEL),
+        (version("v 3"), LABEL),
+        (version(""), LABEL),
+        (version(&"v".repeat(64)), "may not be more than 63"),
+        (digest(&hex), DIGEST),
+        (digest("sha256:abc"), DIGEST),
+        (digest(&format!("sha256:{}", hex.to_uppercase())), DIGEST),
+        (digest(&format!("sha512:{hex}")), DIGEST),
+        (digest(&format!("sha256:{hex}0")), DIGEST),
+        (spec(json!({"allowedNamespaces": {"from": "Selector"}})), TOGETHER),
+        (spec(json!({"historyLimit": -1})), "should be greater than or equal to 0"),
+        (spec(json!({"historyLimit": 1001})), "should be less than or equal to 1000"),
+        (spec(json!({ "draft": null })), "spec.draft: Required value"),
+        (spec(json!({"draft": {"config": "text"}})), "must be of type object"),
+        (json!({"metadata": {"name": "a".repeat(190)}}), "the name of an Agent has at most 189 characters"),
+    ];
+    server.refuses("Agent", &refused).await;
+    let accepted = [version("v3"), version("2026-11-22"), version("3"), digest(&format!("sha256:{hex}"))];
+    server.accepts("Agent", &accepted).await;
+}
+
+#[tokio::test]
+async fn an_agent_version_is_named_by_its_agent_and_version() {
+    let server = Server::new().await;
+    let refused = [
+        (json!({"metadata": {"name": "v3"}}), NAMED),
+        (json!({"metadata": {"name": "ringback-dental-v3"}}), NAMED),
+        (spec(json!({"agent": "other"})), NAMED),
+        (spec(json!({"version": "v4"})), NAMED),
+        (json!({"metadata": {"name": "ringback-dental.v3.1"}, "spec": {"version": "v3.1"}}), LABEL),
+        (spec(json!({ "agent": null })), "spec.agent: Required value"),
+        (spec(json!({ "version": null })), "spec.version: Required value"),
+    ];
+    server.refuses("AgentVersion", &refused).await;
+    let dotted = json!({"metadata": {"name": "ringback.dental.v3"}, "spec": {"agent": "ringback.dental"}});
+    server.accepts("AgentVersion", &[dotted]).await;
+}
+
+#[tokio::test]
+async fn an_agent_version_never_changes() {
+    let server = Server::new().await;
+    server.create(&good("AgentVersion")).await;
+    let refused = [
+        (spec(json!({"config": {"prompt": "hello"}})), FROZEN),
+        (spec(json!({"webhooks": {"voice": {"url": "https://e.example.com"}}})), FROZEN),
+    ];
+    server.refuses_change("AgentVersion", "ringback-dental.v3", &refused).await;
+
+    let whole = json!({
+        "metadata": {"name": "ringback-dental.v4"},
+        "spec": {
+            "version": "v4",
+            "webhooks": {"voice": {"url": "https://e.example.com"}, "sms": {"url": "https://e.example.com"}},
+            "config": {"prompt": "hello", "tools": [{"name": "book", "retries": 2}], "voice": {"tts": {"speed": 1}}},
+        },
+    });
+    server.create(&with(good("AgentVersion"), &whole)).await;
+    let refused = [
+        (spec(json!({ "config": null })), FROZEN),
+        (spec(json!({ "webhooks": null })), FROZEN),
+        (spec(json!({"webhooks": {"sms": null}})), FROZEN),
+        (spec(json!({"webhooks": {"voice": {"url": "https://f.example.com"}}})), FROZEN),
+        (spec(json!({"webhooks": {"voice": {"method": "GET"}}})), FROZEN),
+        (spec(json!({"webhooks": {"status": {"url": "https://e.example.com"}}})), FROZEN),
+        (spec(json!({"config": {"prompt": "goodbye"}})), FROZEN),
+        (spec(json!({"config": {"prompt": null}})), FROZEN),
+        (spec(json!({"config": {"added": 1}})), FROZEN),
+        (spec(json!({"config": {"voice": {"tts": {"speed": 2}}}})), FROZEN),
+        (spec(json!({"config": {"voice": {"tts": {"speed": "1"}}}})), FROZEN),
+        (spec(json!({"config": {"voice": {"tts": {"speed": null}}}})), FROZEN),
+        (spec(json!({"config": {"tools": []}})), FROZEN),
+        (spec(json!({"config": {"tools": [{"name": "book", "retries": 3}]}})), FROZEN),
+        (spec(json!({"config": {"tools": [{"retries": 2, "name": "book"}, {"name": "cancel"}]}})), FROZEN),
+        (spec(json!({"agent": "other"})), FROZEN),
+    ];
+    server.refuses_change("AgentVersion", "ringback-dental.v4", &refused).await;
+    let accepted = [
+        json!({"metadata": {"labels": {"team": "voice"}, "finalizers": ["dialplane.dev/in-use"]}}),
+        spec(json!({"webhooks": {"voice": {"method": "POST"}}, "config": {"voice": {"tts": {"speed": 1}}}})),
+    ];
+    server.accepts_change("AgentVersion", "ringback-dental.v4", &accepted).await;
+}
+
+#[tokio::test]
+async fn an_agent_version_may_be_applied_again_as_it_is() {
+    let server = Server::new().await;
+    let config = json!({"config": {"voice": {"tts": {"speed": 1.0, "pitch": 0.5}}, "tools": [{"name": "book"}]}});
+    let manifest = with(good("AgentVersion"), &spec(config));
+    let apply = PatchParams::apply("pipeline");
+    for _ in 0..2 {
+        server.api("AgentVersion").patch("ringback-dental.v3", &apply, &Patch::Apply(&manifest)).await.unwrap();
+    }
+    let stored = server.api("AgentVersion").get("ringback-dental.v3").await.unwrap();
+    assert_eq!(stored.metadata.generation, Some(1));
+}
+
+#[tokio::test]
+async fn a_number_claim_stands_for_the_number_it_is_named_by() {
+    let server = Server::new().await;
+    let digits = "a NumberClaim is named by the digits of its number";
+    let refused = [
+        (json!({"metadata": {"name": "14155551235"}}), digits),
+        (spec(json!({"number": "+14155551235"})), digits),
+        (json!({"metadata": {"name": "1415"}, "spec": {"number": "+1415"}}), E164),
+        (spec(json!({"acquisition": "Stolen"})), r#"supported values: "Imported""#),
+        (spec(json!({"onDelete": "Release"})), r#"supported values: "Clear", "Restore", "Leave""#),
+        (spec(json!({ "holder": null })), "spec.holder: Required value"),
+        (spec(json!({"holder": {"uid": ""}})), "spec.holder.uid in body should be at least 1 chars long"),
+    ];
+    server.refuses("NumberClaim", &refused).await;
+
+    // Claims have no namespace: this number is this test's own.
+    let own = json!({"metadata": {"name": "14155550199"}, "spec": {"number": "+14155550199"}});
+    server.create(&with(good("NumberClaim"), &own)).await;
+    let refused = [(spec(json!({"number": "+14155550198"})), "number cannot change")];
+    server.refuses_change("NumberClaim", "14155550199", &refused).await;
+    let leg = json!({"url": "https://old.example.com", "shadow": {"trunkSid": "TK1"}});
+    let accepted = [
+        spec(json!({"holder": {"name": "other", "uid": "2c3d"}, "carrierNumberId": "PN1"})),
+        spec(json!({"previous": {"voice": leg}, "sent": [{"voice": "sha256:a"}, {"sms": "sha256:b"}]})),
+    ];
+    server.accepts_change("NumberClaim", "14155550199", &accepted).await;
+}
+
+#[tokio::test]
+async fn a_field_that_does_not_exist_is_refused_where_that_is_asked_for_and_else_dropped() {
+    let server = Server::new().await;
+    for kind in KINDS {
+        let manifest = with(good(kind), &spec(json!({"typo": 1})));
+        let path = format!("{}?dryRun=All&fieldValidation=Strict", server.path(kind));
+        let request = Request::post(path).header(CONTENT_TYPE, "application/json");
+        let request = request.body(serde_json::to_vec(&manifest).unwrap()).unwrap();
+        let refusal = server.client.request::<Value>(request).await.unwrap_err().to_string();
+        assert!(refusal.contains(r#"unknown field "spec.typo""#), "{kind}: {refusal}");
+        assert_eq!(server.check(&manifest).await.unwrap()["spec"]["typo"], Value::Null, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn a_config_keeps_whatever_it_holds() {
+    let server = Server::new().await;
+    let config = json!({"prompt": "hello", "nested": {"any": [1, "two", null, {"three": 3.5}]}, "nothing": null});
+    let agent = good("Agent");
+    // Not through `with`, for which null removes.
+    let agent = json!({
+        "apiVersion": agent["apiVersion"], "kind": agent["kind"], "metadata": agent["metadata"],
+        "spec": {"draft": { "config": config }},
+    });
+    assert_eq!(server.check(&agent).await.unwrap()["spec"]["draft"]["config"], config);
+}
+
+#[tokio::test]
+async fn a_condition_type_stands_once_in_a_status() {
+    let server = Server::new().await;
+    server.create(&good("PhoneNumber")).await;
+    let condition = json!({
+        "type": "Ready", "status": "True", "reason": "Routed", "message": "", "lastTransitionTime": "2026-11-22T00:00:00Z",
+    });
+    let params = PatchParams::default();
+    let status = |conditions: Value| Patch::Merge(json!({"status": { "conditions": conditions }}));
+    let numbers = server.api("PhoneNumber");
+    let twice = numbers.patch_status("front-desk", &params, &status(json!([condition, condition]))).await.unwrap_err();
+    assert!(twice.to_string().contains("Duplicate value"), "{twice}");
+    numbers.patch_status("front-desk", &params, &status(json!([condition]))).await.unwrap();
+}
+
+#[tokio::test]
+async fn every_kind_has_a_short_name_and_the_category() {
+    let server = Server::new().await;
+    let resources = server.client.list_api_group_resources("dialplane.dev/v1alpha1").await.unwrap().resources;
+    let named: Vec<(&str, &str)> = resources
+        .iter()
+        .filter(|resource| !resource.name.contains('/'))
+        .map(|resource| {
+            assert_eq!(resource.categories.as_deref(), Some(&["dialplane".to_owned()][..]), "{}", resource.kind);
+            (&*resource.kind, &*resource.short_names.as_deref().unwrap()[0])
+        })
+        .collect();
+    let wanted = [
+        ("CarrierAccount", "ca"),
+        ("PhoneNumber", "pn"),
+        ("Agent", "ag"),
+        ("AgentVersion", "agv"),
+        ("NumberClaim", "nc"),
+    ];
+    assert_eq!(named.len(), wanted.len(), "{named:?}");
+    assert!(wanted.iter().all(|kind| named.contains(kind)), "{named:?}");
+}
+
+#[tokio::test]
+async fn every_field_that_is_said_to_be_selectable_is() {
+    let server = Server::new().await;
+    for crd in api::crds() {
+        let kind = &crd.spec.names.kind;
+        for field in crd.spec.versions[0].selectable_fields.iter().flatten() {
+            let by = format!("{}=nothing-has-this", field.json_path.trim_start_matches('.'));
+            let found = server.api(kind).list(&ListParams::default().fields(&by)).await;
+            assert_eq!(found.unwrap_or_else(|error| panic!("{kind} {by}: {error}")).items.len(), 0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn numbers_are_found_by_their_agent_and_by_what_they_are() {
+    let server = Server::new().await;
+    server.create(&with(good("PhoneNumber"), &spec(json!({"agentRef": {"name": "ringback-dental"}})))).await;
+    server.create(&with(good("PhoneNumber"), &json!({"metadata": {"name": "resting"}}))).await;
+    let status = Patch::Merge(json!({"status": {"number": "+14155551234"}}));
+    let numbers = server.api("PhoneNumber");
+    numbers.patch_status("resting", &PatchParams::default(), &status).await.unwrap();
+    for (by, found) in [
+        ("spec.agentRef.name=ringback-dental", vec!["front-desk"]),
+        ("spec.agentRef.name=", vec!["resting"]),
+        ("status.number=+14155551234", vec!["resting"]),
+        ("spec.import.number=+14155551234,status.number=", vec!["front-desk"]),
+        ("spec.accountRef.name=twilio-prod", vec!["front-desk", "resting"]),
+    ] {
+        let list = numbers.list(&ListParams::default().fields(by)).await.unwrap();
+        assert_eq!(list.iter().map(|number| number.name_any()).collect::<Vec<_>>(), found, "{by}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_shows_what_people_look_for() {
+    let server = Server::new().await;
+    server.create(&with(good("PhoneNumber"), &spec(json!({"agentRef": {"name": "ringback-dental"}})))).await;
+    let status = json!({
+        "number": "+14155551234",
+        "route": {"agent": "agents/ringback-dental", "version": "v3", "digests": {"voice": "sha256:a"}},
+        "conditions": [{
+            "type": "Ready", "status": "True", "reason": "Routed", "message": "It is.",
+            "lastTransitionTime": "2026-11-22T00:00:00Z",
+        }],
+    });
+    let patch = Patch::Merge(json!({ "status": status }));
+    server.api("PhoneNumber").patch_status("front-desk", &PatchParams::default(), &patch).await.unwrap();
+
+    let table = server.get(&server.path("PhoneNumber"), "application/json;as=Table;v=v1;g=meta.k8s.io").await;
+    let columns = table["columnDefinitions"].as_array().unwrap();
+    let cells = table["rows"][0]["cells"].as_array().unwrap();
+    let shown: Vec<(&str, &str)> = columns
+        .iter()
+        .zip(cells)
+        .map(|(column, cell)| (column["name"].as_str().unwrap(), cell.as_str().unwrap_or_default()))
+        .filter(|(name, _)| *name != "Age")
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("Name", "front-desk"),
+            ("Number", "+14155551234"),
+            ("Agent", "ringback-dental"),
+            ("Version", "v3"),
+            ("Ready", "True"),
+            ("Reason", "Routed"),
+            ("Account", "twilio-prod"),
+            ("Message", "It is."),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn every_column_of_every_kind_is_shown() {
+    let server = Server::new().await;
+    for crd in api::crds() {
+        let kind = &crd.spec.names.kind;
+        let table = server.get(&server.path(kind), "application/json;as=Table;v=v1;g=meta.k8s.io").await;
+        let shown: Vec<&str> = table["columnDefinitions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|column| column["name"].as_str().unwrap())
+            .collect();
+        let columns = crd.spec.versions[0].additional_printer_columns.iter().flatten();
+        let wanted: Vec<&str> = std::iter::once("Name").chain(columns.map(|column| &*column.name)).collect();
+        assert_eq!(shown, wanted, "{kind}");
+    }
+}
+
+/// `kubectl explain` reads the same.
+#[tokio::test]
+async fn fields_are_explained() {
+    let server = Server::new().await;
+    let published = || async {
+        let api = server.get("/openapi/v3/apis/dialplane.dev/v1alpha1", "application/json").await;
+        let number = &api["components"]["schemas"]["dev.dialplane.v1alpha1.PhoneNumber"]["properties"];
+        number.is_object().then(|| number.clone())
+    };
+    let number = support::eventually("the kind is in the OpenAPI of the server", published).await;
+    assert_eq!(
+        number["spec"]["properties"]["drift"],
+        json!({
+            "description": "What is done when somebody else changes the route at the carrier. `Enforce`: it is put back. `Report`: it is said.",
+            "type": "string",
+            "default": "Enforce",
+            "enum": ["Enforce", "Report"],
+        })
+    );
+}

@@ -1,0 +1,45 @@
+//! A good manifest of every kind, as small as it may be, and how the others are made of it. No I/O.
+
+use serde_json::{Value, json};
+
+pub const SID: &str = "AC0123456789abcdef0123456789abcdef";
+pub const KINDS: [&str; 5] = ["CarrierAccount", "PhoneNumber", "Agent", "AgentVersion", "NumberClaim"];
+
+/// The smallest manifest of `kind` that is accepted.
+pub fn good(kind: &str) -> Value {
+    let (name, spec) = match kind {
+        "CarrierAccount" => {
+            ("twilio-prod", json!({"twilio": {"accountSid": SID}, "credentialsRef": {"name": "twilio-prod"}}))
+        }
+        "PhoneNumber" => {
+            ("front-desk", json!({"accountRef": {"name": "twilio-prod"}, "import": {"number": "+14155551234"}}))
+        }
+        "Agent" => ("ringback-dental", json!({"draft": {}})),
+        "AgentVersion" => ("ringback-dental.v3", json!({"agent": "ringback-dental", "version": "v3"})),
+        "NumberClaim" => (
+            "14155551234",
+            json!({
+                "number": "+14155551234",
+                "holder": {"namespace": "telephony", "name": "front-desk", "uid": "0a1b"},
+                "account": {"namespace": "telephony", "name": "twilio-prod", "identity": SID},
+                "carrierNumberId": "PN0123456789abcdef0123456789abcdef",
+                "acquisition": "Imported",
+                "onDelete": "Clear",
+            }),
+        ),
+        _ => panic!("there is no kind {kind}"),
+    };
+    json!({"apiVersion": "dialplane.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec})
+}
+
+/// `manifest` with a merge patch: objects are merged, null removes, anything else replaces.
+pub fn with(manifest: Value, patch: &Value) -> Value {
+    let (Value::Object(mut fields), Value::Object(changes)) = (manifest, patch) else { return patch.clone() };
+    for (name, change) in changes {
+        let field = fields.remove(name).unwrap_or_default();
+        if !change.is_null() {
+            fields.insert(name.clone(), with(field, change));
+        }
+    }
+    Value::Object(fields)
+}
