@@ -1,5 +1,7 @@
 //! The kinds that users write and read, in `dialplane.dev/v1alpha1`, and the types they share. No I/O.
 
+#![allow(clippy::duplicated_attributes, reason = "columns and rules repeat the names of their parameters")]
+
 pub mod account;
 pub mod agent;
 pub mod claim;

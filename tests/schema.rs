@@ -611,7 +611,7 @@ async fn fields_are_explained() {
     assert_eq!(
         number["spec"]["properties"]["drift"],
         json!({
-            "description": "What is done when somebody else changes the route at the carrier. `Enforce`: it is put back. `Report`: it is said.",
+            "description": "What is done when somebody else changes the route at the carrier. `Enforce`, the default: it is put back. `Report`: it is said.",
             "type": "string",
             "default": "Enforce",
             "enum": ["Enforce", "Report"],

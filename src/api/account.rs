@@ -70,7 +70,7 @@ pub struct CarrierAccountSpec {
     /// How much of the carrier's patience may be used.
     #[serde(default)]
     pub limits: Limits,
-    /// How often the account's numbers are listed to find drift: a duration like `10m` or `90s`, at least 1s.
+    /// How often the account's numbers are listed to find drift: a duration like `90s` or `1h30m`, from 1s to 24h; `10m` unless said otherwise.
     #[serde(default = "default_scan_interval")]
     #[schemars(length(max = 32))]
     #[x_kube(validation = Rule::new("self.matches('^([0-9]+(h|m|s|ms))+$') && duration(self) >= duration('1s') && duration(self) <= duration('24h')").message("scanInterval is a duration from 1s to 24h, as in 10m or 1h30m"))]
@@ -107,10 +107,10 @@ pub struct TwilioAccount {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Limits {
-    /// Requests under way at once.
+    /// Requests under way at once. 5 unless said otherwise.
     #[schemars(range(min = 1, max = 1000))]
     pub concurrency: u32,
-    /// Requests begun per second.
+    /// Requests begun per second. 10 unless said otherwise.
     #[schemars(range(min = 1, max = 10000))]
     pub requests_per_second: u32,
 }

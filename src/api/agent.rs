@@ -86,7 +86,7 @@ pub struct AgentSpec {
     /// Which namespaces may have their numbers answered by this agent. Only its own unless said otherwise.
     #[serde(default)]
     pub allowed_namespaces: AllowedNamespaces,
-    /// How many versions that serve nobody are kept to roll back to. Their names stay used for good.
+    /// How many versions that serve nobody are kept to roll back to, 10 unless said otherwise. Their names stay used for good.
     #[serde(default = "default_history_limit")]
     #[schemars(range(min = 0, max = 1000))]
     pub history_limit: u32,
@@ -154,13 +154,13 @@ pub struct UrlTemplate(#[schemars(length(max = 1024))] pub String);
 pub struct Webhook {
     /// What the carrier requests. `{agent}`, `{version}`, `{namespace}` and `{number}` are filled in.
     pub url: UrlTemplate,
-    /// How it is requested.
+    /// How it is requested: `POST` unless said otherwise.
     #[serde(default)]
     pub method: Method,
     /// What the carrier requests when `url` fails.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback_url: Option<UrlTemplate>,
-    /// How `fallbackUrl` is requested.
+    /// How `fallbackUrl` is requested: `POST` unless said otherwise.
     #[serde(default)]
     pub fallback_method: Method,
 }
@@ -171,7 +171,7 @@ pub struct Webhook {
 pub struct StatusWebhook {
     /// What the carrier requests. `{agent}`, `{version}`, `{namespace}` and `{number}` are filled in.
     pub url: UrlTemplate,
-    /// How it is requested.
+    /// How it is requested: `POST` unless said otherwise.
     #[serde(default)]
     pub method: Method,
 }

@@ -82,7 +82,7 @@ pub struct LocalReference {
     "message": "in a selector's matchExpressions the operator is In or NotIn with values, or Exists or DoesNotExist without values",
 }]))]
 pub struct AllowedNamespaces {
-    /// How they are chosen. `Same`: this object's own namespace. `All`: every namespace. `Selector`: its own, and those whose labels match `selector`.
+    /// How they are chosen. `Same`, the default: this object's own namespace. `All`: every namespace. `Selector`: its own, and those whose labels match `selector`.
     #[serde(default)]
     pub from: From,
     /// Labels of the namespaces that may, with `from: Selector`.

@@ -143,12 +143,12 @@ pub struct Leg {
     /// Absolute URL that the carrier requests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// How `url` is requested.
+    /// How `url` is requested: `POST` unless said otherwise.
     pub method: Method,
     /// Absolute URL that the carrier requests when `url` fails.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback_url: Option<String>,
-    /// How `fallbackUrl` is requested.
+    /// How `fallbackUrl` is requested: `POST` unless said otherwise.
     pub fallback_method: Method,
     /// What at the carrier stands before the URLs and wins over them, by its carrier's name for it:
     /// a Twilio `trunkSid`, `voiceApplicationSid` or `smsApplicationSid`.

@@ -84,14 +84,14 @@ pub struct PhoneNumberSpec {
     /// The Agent that answers. Without one the number rests: it is kept, and goes nowhere by our doing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_ref: Option<Reference>,
-    /// Whether the carrier is written to. `Manage`: the route there is made as wanted. `Observe`: it is only looked at.
+    /// Whether the carrier is written to. `Manage`, the default: the route there is made as wanted. `Observe`: it is only looked at.
     #[serde(default)]
     pub mode: Mode,
-    /// What is done when somebody else changes the route at the carrier. `Enforce`: it is put back. `Report`: it is said.
+    /// What is done when somebody else changes the route at the carrier. `Enforce`, the default: it is put back. `Report`: it is said.
     #[serde(default)]
     pub drift: DriftPolicy,
-    /// What becomes of the route when this object is deleted. `Clear`: it is emptied. `Restore`: what was there before comes
-    /// back. `Leave`: it stays. Only what is still ours is touched, and the number is never given back.
+    /// What becomes of the route when this object is deleted. `Clear`, the default: it is emptied. `Restore`: what was
+    /// there before comes back. `Leave`: it stays. Only what is still ours is touched, and the number is never given back.
     #[serde(default)]
     pub on_delete: OnDelete,
     /// While true nothing is written at the carrier for this object. Deleted while suspended, its route is left as it is.

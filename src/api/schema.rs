@@ -96,6 +96,25 @@ mod tests {
         assert!(bad.is_empty(), "{}", bad.join("\n"));
     }
 
+    /// `kubectl explain` does not show defaults.
+    #[test]
+    fn the_description_of_a_field_names_its_default() {
+        let mut bad = vec![];
+        each(&mut |path, _, schema| {
+            let text = schema.description.as_deref().unwrap_or_default();
+            let default = match schema.default.as_ref().map(|default| &default.0) {
+                Some(serde_json::Value::String(default)) => default.clone(),
+                Some(serde_json::Value::Number(default)) => default.to_string(),
+                // Nothing, no and empty are what everybody expects.
+                _ => return,
+            };
+            if path.contains(".spec.") && !text.contains(&default) {
+                bad.push(format!("{path} does not name its default, {default}: {text}"));
+            }
+        });
+        assert!(bad.is_empty(), "{}", bad.join("\n"));
+    }
+
     #[test]
     fn nothing_in_a_schema_is_there_because_of_rust() {
         // What the API server knows, of the formats that our types can have.
