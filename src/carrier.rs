@@ -5,11 +5,14 @@
 
 pub mod http;
 pub mod inventory;
+mod open;
 pub mod twilio;
 
 use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
+
+pub use open::{OpenError, open};
 
 use crate::api::number::{Channel, E164, Route};
 

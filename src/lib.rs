@@ -2,8 +2,10 @@
 
 pub mod api;
 pub mod carrier;
-pub mod plan;
-pub mod cluster;
 pub mod cli;
+pub mod cluster;
+pub mod controller;
+pub mod plan;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+pub mod telemetry;

@@ -123,3 +123,20 @@ pub struct Note {
     pub reason: &'static str,
     pub text: String,
 }
+
+impl Effect {
+    /// What it is called in logs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Effect::CreateClaim(_) => "create_claim",
+            Effect::WriteClaim(_) => "write_claim",
+            Effect::DropClaim(_) => "drop_claim",
+            Effect::AddFinalizer(_) => "add_finalizer",
+            Effect::RemoveFinalizer(_) => "remove_finalizer",
+            Effect::SetRoute(_) => "set_route",
+            Effect::CreateVersion(_) => "create_version",
+            Effect::DeleteVersion(_) => "delete_version",
+            Effect::AcceptInventory => "accept_inventory",
+        }
+    }
+}

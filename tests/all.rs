@@ -1,7 +1,8 @@
 //! Every integration test, in one binary, so that one control plane serves the whole run.
 
-mod sandbox;
 mod control_plane;
 mod generated;
+mod import;
+mod sandbox;
 mod schema;
 mod support;

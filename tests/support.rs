@@ -5,6 +5,8 @@
 pub mod audit;
 pub mod cli;
 pub mod crds;
+pub mod operator;
+pub mod scene;
 
 use std::{
     io::Write as _,

@@ -136,7 +136,7 @@ reasons! {
     AccountNotFound: Accepted False, Waiting, Warning, "There is no CarrierAccount of that name. Apply it, or correct spec.accountRef in a new object.";
     AccountNotAllowed: Accepted False, Waiting, Warning, "The CarrierAccount does not allow this namespace. Its owner can, in spec.allowedNamespaces. Nothing is written at the carrier meanwhile; the last route stays.";
 
-    Imported: Acquired True, Good, Normal, "The number is in the account and this object holds its claim.";
+    Imported: Acquired True, Good, Silent, "The number is in the account and this object holds its claim.";
     Observed: Acquired True, Good, Silent, "The number is in the account. With mode: Observe it is looked at and not claimed.";
     NotInAccount: Acquired False, Waiting, Warning, "The account does not own the number. Check the number and the account; it is looked for again at every scan.";
     ClaimedByAnother: Acquired False, Stalled, Warning, "Another PhoneNumber holds the claim of this number. Delete one of the two; this one takes over once the other is gone.";
@@ -294,12 +294,15 @@ fn summary(findings: &[Finding]) -> Option<&Finding> {
         .or(findings.last())
 }
 
-/// The findings among `findings` that were not so before and are worth an event.
-pub fn news<'a>(before: &'a [Condition], findings: &'a [Finding]) -> impl Iterator<Item = &'a Finding> {
-    findings.iter().filter(|finding| {
-        let row = finding.reason.row();
-        let known = before.iter().any(|old| old.type_ == row.of.as_str() && old.reason == row.name);
-        row.event != Event::Silent && !known
+/// The conditions in `after` that were not so in `before` and are worth an event, each with its row of the table.
+pub fn news<'a>(
+    before: &'a [Condition],
+    after: &'a [Condition],
+) -> impl Iterator<Item = (&'static Row, &'a Condition)> {
+    let known = |new: &Condition| before.iter().any(|old| old.type_ == new.type_ && old.reason == new.reason);
+    after.iter().filter(move |new| !known(new)).filter_map(|new| {
+        let row = REASONS.iter().find(|row| row.name == new.reason && row.of.as_str() == new.type_)?;
+        (row.event != Event::Silent).then_some((row, new))
     })
 }
 
@@ -358,8 +361,8 @@ mod tests {
         let findings = [Reason::Routed.into()];
         let first = conditions(&[], &findings, Some(1), at(0));
         assert_eq!(conditions(&first, &findings, Some(1), at(60)), first);
-        assert_eq!(news(&first, &findings).count(), 0);
-        assert_eq!(news(&[], &findings).count(), 1);
+        assert_eq!(news(&first, &first).count(), 0);
+        assert_eq!(news(&[], &first).count(), 1, "Ready repeats what Routed says");
     }
 
     #[test]

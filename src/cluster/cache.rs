@@ -27,6 +27,8 @@ pub enum Index {
     Agent,
     /// The number that an object is about, in E.164 form.
     Number,
+    /// The AgentVersion that an object is seen to reach, as its key is written: `namespace/name`.
+    Version,
     /// The uid of the object that holds this one.
     Holder,
 }

@@ -13,7 +13,7 @@ use crate::{
         conditions::{Finding, Reason, conditions},
         meta::{ABANDON, CONFIRM_INVENTORY, IN_USE_FINALIZER},
     },
-    carrier::Identity,
+    carrier::{ErrorClass, Identity},
 };
 
 /// Everything known about one CarrierAccount.
@@ -39,8 +39,8 @@ pub enum Credentials {
     /// Not read in this pass, and none known from before.
     NotRead,
     Missing,
-    /// These keys are not there.
-    Incomplete(Vec<String>),
+    /// It cannot be used; the text says which keys it lacks.
+    Incomplete(String),
     Known,
 }
 
@@ -89,7 +89,22 @@ pub fn next(w: &World<'_>) -> Decision<CarrierAccountStatus> {
     }
 }
 
+/// The carrier's id of the account, where it may be used: it is known to be the right one, active, and listed, and its
+/// credentials were not refused. A Secret that has gone since closes nothing: its namespace may be going, and numbers with it.
+pub fn open(w: &World<'_>) -> Option<String> {
+    let identity =
+        w.identity.filter(|identity| identity.account == w.wanted_identity() && identity.inactive.is_none())?;
+    let refused = w.trouble.is_some_and(|t| matches!(t.error.class, ErrorClass::Unauthorized | ErrorClass::Forbidden));
+    (w.inventory.numbers.is_some() && !refused).then(|| identity.account.clone())
+}
+
 impl World<'_> {
+    /// The account that was seen first, or the one that is asked for.
+    fn wanted_identity(&self) -> &str {
+        let pinned = self.account.status.as_ref().and_then(|status| status.identity.as_deref());
+        pinned.unwrap_or(&self.account.spec.twilio.account_sid)
+    }
+
     fn open(&self) -> Decision<CarrierAccountStatus> {
         let secret = &self.account.spec.credentials_ref.name;
         match &self.credentials {
@@ -98,8 +113,8 @@ impl World<'_> {
                 let text = format!("There is no Secret {secret} in this namespace: apply it. It is looked for again.");
                 return self.rest(Finding::new(Reason::SecretNotFound, text), Some(policy::POLL));
             }
-            Credentials::Incomplete(keys) => {
-                let text = format!("The Secret {secret} lacks {}.", keys.join(", "));
+            Credentials::Incomplete(why) => {
+                let text = format!("The Secret {secret} cannot be used: {why}.");
                 return self.rest(Finding::new(Reason::SecretIncomplete, text), Some(policy::POLL));
             }
             Credentials::Known => {}
@@ -108,8 +123,7 @@ impl World<'_> {
             return self.rest(policy::account_trouble(&trouble.error), Some(trouble.wait));
         }
         let Some(identity) = self.identity else { return Decision::Look(Look::Identity) };
-        let pinned = self.account.status.as_ref().and_then(|status| status.identity.as_deref());
-        let wanted = pinned.unwrap_or(&self.account.spec.twilio.account_sid);
+        let wanted = self.wanted_identity();
         if identity.account != wanted {
             let text = format!(
                 "The credentials in the Secret {secret} open {}, and this account is {wanted}. Nothing is done under it: put back the \

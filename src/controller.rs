@@ -1,0 +1,108 @@
+//! Runs the plan: gathers a world, asks what to do next, and looks, acts or rests. All I/O of the operator starts here.
+
+mod access;
+mod context;
+mod driver;
+mod effects;
+mod kinds;
+mod memory;
+mod sessions;
+mod triggers;
+
+use std::{sync::Arc, time::Duration};
+
+use kube::Client;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    api::meta::Key,
+    cluster::{queue::Queue, watch::watch},
+    telemetry::metrics::Metrics,
+};
+pub use context::Context;
+
+/// One object to look at.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Work {
+    pub kind: Kind,
+    pub key: Key,
+}
+
+/// The kinds that have a controller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    CarrierAccount,
+    PhoneNumber,
+    Agent,
+    AgentVersion,
+    NumberClaim,
+}
+
+impl Kind {
+    /// As Kubernetes writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::CarrierAccount => "CarrierAccount",
+            Kind::PhoneNumber => "PhoneNumber",
+            Kind::Agent => "Agent",
+            Kind::AgentVersion => "AgentVersion",
+            Kind::NumberClaim => "NumberClaim",
+        }
+    }
+}
+
+/// How many objects of one account, or of one other kind, are worked on at once.
+const LANE_WIDTH: usize = 32;
+
+/// The operator: caches that follow the cluster, and the work on what they show.
+pub struct Controller {
+    context: Arc<Context>,
+}
+
+impl Controller {
+    /// A controller that has not begun to watch.
+    pub fn new(client: Client, metrics: Arc<Metrics>) -> anyhow::Result<Self> {
+        Ok(Self { context: Context::new(client, metrics, LANE_WIDTH)? })
+    }
+
+    /// Whether every cache has seen a complete list.
+    pub fn is_synced(&self) -> bool {
+        self.context.caches.synced()
+    }
+
+    /// Follows the cluster until `token` is cancelled. A replica that does not lead follows too, so that it can take over at once.
+    pub async fn follow(&self, token: CancellationToken) {
+        let tasks = TaskTracker::new();
+        macro_rules! follow {
+            ($kind:ty, $cache:ident, $changed:ident) => {{
+                let (context, token) = (self.context.clone(), token.clone());
+                let api = kube::Api::<$kind>::all(context.client.clone());
+                let cache = context.caches.$cache.clone();
+                tasks.spawn(async move { watch(api, cache, token, move |change| context.$changed(&change)).await });
+            }};
+        }
+        follow!(crate::api::CarrierAccount, accounts, account_changed);
+        follow!(crate::api::PhoneNumber, numbers, number_changed);
+        follow!(crate::api::Agent, agents, agent_changed);
+        follow!(crate::api::AgentVersion, versions, version_changed);
+        follow!(crate::api::NumberClaim, claims, claim_changed);
+        follow!(k8s_openapi::api::core::v1::Namespace, namespaces, namespace_changed);
+        tasks.close();
+        tasks.wait().await;
+    }
+
+    /// Works until `token` is cancelled, and then until what was begun has ended. Call it once this replica leads;
+    /// `predecessor` is how long a replica that led before, and did not end in order, may still be heard of.
+    pub async fn work(&self, predecessor: bool, token: CancellationToken) {
+        self.context.begin(predecessor);
+        while !self.is_synced() {
+            tokio::select! {
+                () = token.cancelled() => return,
+                () = tokio::time::sleep(Duration::from_millis(20)) => {}
+            }
+        }
+        let context = self.context.clone();
+        let queue: Arc<Queue<Work>> = context.queue.clone();
+        queue.run(token, move |work| driver::work(context.clone(), work)).await;
+    }
+}

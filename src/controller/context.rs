@@ -1,0 +1,176 @@
+//! What every pass works with: the caches, the open accounts, the memory, the queue. Does no I/O by itself.
+
+use std::sync::{Arc, OnceLock};
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{
+    Client,
+    runtime::events::{Recorder, Reporter},
+};
+use tokio::time::{Duration, Instant};
+
+use super::{Kind, Work, memory::Memory, sessions::Sessions};
+use crate::{
+    api::{
+        Agent, AgentVersion, CarrierAccount, NumberClaim, PhoneNumber,
+        meta::{AllowedNamespaces, Key},
+        number::E164,
+    },
+    carrier::CarrierError,
+    cluster::{
+        cache::{Cache, Index},
+        queue::{Priority, Queue},
+    },
+    plan::InFlight,
+    telemetry::metrics::Metrics,
+};
+
+/// The name under which events are reported.
+const CONTROLLER: &str = "dialplane.dev/operator";
+
+/// What is known of the cluster.
+pub struct Caches {
+    pub accounts: Arc<Cache<CarrierAccount>>,
+    pub numbers: Arc<Cache<PhoneNumber>>,
+    pub agents: Arc<Cache<Agent>>,
+    pub versions: Arc<Cache<AgentVersion>>,
+    pub claims: Arc<Cache<NumberClaim>>,
+    pub namespaces: Arc<Cache<Namespace>>,
+}
+
+impl Caches {
+    fn new() -> Self {
+        Self {
+            accounts: Arc::new(Cache::new(|_, _| {})),
+            numbers: Arc::new(Cache::new(|number, add| {
+                let namespace = number.metadata.namespace.as_deref().unwrap_or_default();
+                add(Index::Account, number.spec.account_ref.key(namespace).to_string());
+                add(Index::Number, number.spec.import.number.to_string());
+                if let Some(agent) = &number.spec.agent_ref {
+                    add(Index::Agent, agent.key(namespace).to_string());
+                }
+                if let Some(route) = number.status.as_ref().and_then(|status| status.route.as_ref()) {
+                    add(Index::Version, format!("{}.{}", route.agent, route.version));
+                }
+            })),
+            agents: Arc::new(Cache::new(|_, _| {})),
+            versions: Arc::new(Cache::new(|version, add| {
+                let namespace = version.metadata.namespace.as_deref().unwrap_or_default();
+                add(Index::Agent, Key::new(namespace, &*version.spec.agent).to_string());
+            })),
+            claims: Arc::new(Cache::new(|claim, add| {
+                let account = &claim.spec.account;
+                add(Index::Account, Key::new(&*account.namespace, &*account.name).to_string());
+                add(Index::Holder, claim.spec.holder.uid.clone());
+            })),
+            namespaces: Arc::new(Cache::new(|_, _| {})),
+        }
+    }
+
+    /// Whether a complete list of every kind has been seen.
+    pub fn synced(&self) -> bool {
+        self.accounts.synced()
+            && self.numbers.synced()
+            && self.agents.synced()
+            && self.versions.synced()
+            && self.claims.synced()
+            && self.namespaces.synced()
+    }
+
+    /// Whether an object of the namespace `owner` with this consent may be referred to from `namespace`.
+    pub fn allows(&self, consent: &AllowedNamespaces, owner: &str, namespace: &str) -> bool {
+        let known = self.namespaces.get(&Key::new("", namespace));
+        super::access::allows(consent, owner, namespace, known.as_deref())
+    }
+
+    /// The number whose claim is named `name`.
+    pub fn claim_of(&self, number: &E164) -> Option<Arc<NumberClaim>> {
+        self.claims.get(&Key::new("", number.digits()))
+    }
+}
+
+/// What every pass works with.
+pub struct Context {
+    pub client: Client,
+    pub caches: Arc<Caches>,
+    pub sessions: Sessions,
+    pub memory: Memory,
+    pub queue: Arc<Queue<Work>>,
+    pub recorder: Recorder,
+    pub metrics: Arc<Metrics>,
+    /// When this process began to work, and whether another one may have been cut off just before.
+    began: OnceLock<(Instant, bool)>,
+}
+
+impl Context {
+    pub fn new(client: Client, metrics: Arc<Metrics>, lane_width: usize) -> anyhow::Result<Arc<Self>> {
+        let caches = Arc::new(Caches::new());
+        let lanes = caches.clone();
+        let queue = Arc::new(Queue::new(lane_width, move |work: &Work| lane(&lanes, work)));
+        let (numbers, wake) = (caches.clone(), queue.clone());
+        let on_change = move |changed: &[E164]| {
+            for number in changed.iter().flat_map(|number| numbers.numbers.by(Index::Number, number.as_str())) {
+                wake.add(Work { kind: Kind::PhoneNumber, key: Key::of(&*number) }, Priority::Background);
+            }
+        };
+        let reporter = Reporter { controller: CONTROLLER.to_owned(), instance: std::env::var("POD_NAME").ok() };
+        Ok(Arc::new(Self {
+            recorder: Recorder::new(client.clone(), reporter),
+            client,
+            caches,
+            sessions: Sessions::new(Arc::new(on_change))?,
+            memory: Memory::default(),
+            queue,
+            metrics,
+            began: OnceLock::new(),
+        }))
+    }
+
+    /// Notes that this process works from now on.
+    pub fn begin(&self, predecessor: bool) {
+        self.began.get_or_init(|| (Instant::now(), predecessor));
+    }
+
+    /// Has an object looked at.
+    pub fn wake(&self, kind: Kind, key: Key, priority: Priority) {
+        self.queue.add(Work { kind, key }, priority);
+    }
+
+    /// What may still be on its way to the carrier for a number of this account.
+    pub fn in_flight(&self, account: &Key, number: &E164) -> InFlight {
+        let now = Instant::now();
+        let Some(session) = self.sessions.get(account) else { return InFlight::default() };
+        let left = |until: Instant| until.saturating_duration_since(now);
+        let lifetime = session.inventory.carrier().capabilities().write_lifetime;
+        let predecessor = match self.began.get() {
+            Some((began, true)) => left(*began + lifetime),
+            _ => Duration::ZERO,
+        };
+        InFlight { unknown: session.inventory.in_flight_until(number).map_or(Duration::ZERO, left), predecessor }
+    }
+
+    /// A carrier refused credentials that it took before: the account reads its Secret again and closes if that does not help.
+    pub fn suspect(&self, account: &Key, error: &CarrierError) {
+        if error.class == crate::carrier::ErrorClass::Unauthorized
+            && let Some(session) = self.sessions.get(account)
+        {
+            session.doubt_identity();
+            self.wake(Kind::CarrierAccount, account.clone(), Priority::Urgent);
+        }
+    }
+}
+
+/// Numbers and claims share a lane with their account, so that an account that hangs holds up only itself.
+fn lane(caches: &Caches, work: &Work) -> Arc<str> {
+    let account = match work.kind {
+        Kind::PhoneNumber => {
+            caches.numbers.get(&work.key).map(|number| number.spec.account_ref.key(&work.key.namespace).to_string())
+        }
+        Kind::NumberClaim => caches
+            .claims
+            .get(&work.key)
+            .map(|claim| Key::new(&*claim.spec.account.namespace, &*claim.spec.account.name).to_string()),
+        Kind::CarrierAccount | Kind::Agent | Kind::AgentVersion => None,
+    };
+    account.unwrap_or_else(|| work.kind.as_str().to_owned()).into()
+}

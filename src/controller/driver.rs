@@ -1,0 +1,75 @@
+//! One pass over one object: gather, plan, then look, act or rest. The same for every kind.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{
+    Context, Kind, Work,
+    effects::{Error, act, rest},
+    kinds::{Controlled, Looked},
+};
+use crate::{
+    api::{Agent, AgentVersion, CarrierAccount, NumberClaim, PhoneNumber, meta::Key},
+    plan::Decision,
+};
+
+/// How many looks one pass may take. A plan needs three at most; more is a plan that goes in circles.
+const LOOKS: usize = 12;
+
+/// How long to wait after a pass that the API server did not let through, by how often in a row.
+const RETRIES: [Duration; 6] = [
+    Duration::from_millis(50),
+    Duration::from_millis(250),
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+    Duration::from_secs(15),
+    Duration::from_secs(30),
+];
+
+/// Works on one object once; answers when to come back.
+pub async fn work(context: Arc<Context>, work: Work) -> Option<Duration> {
+    let began = Instant::now();
+    let result = match work.kind {
+        Kind::CarrierAccount => pass::<CarrierAccount>(&context, &work.key).await,
+        Kind::PhoneNumber => pass::<PhoneNumber>(&context, &work.key).await,
+        Kind::Agent => pass::<Agent>(&context, &work.key).await,
+        Kind::AgentVersion => pass::<AgentVersion>(&context, &work.key).await,
+        Kind::NumberClaim => pass::<NumberClaim>(&context, &work.key).await,
+    };
+    context.metrics.reconciled(work.kind.as_str(), result.is_ok(), began.elapsed());
+    match result {
+        Ok(again) => {
+            context.memory.passed(&work);
+            again
+        }
+        Err(error) => {
+            let failures = context.memory.stumbled(&work);
+            let wait = RETRIES[(failures as usize).min(RETRIES.len() - 1)];
+            // Losing a compare-and-set is how two writers meet, and no news.
+            if error.is_conflict() && failures < 3 {
+                tracing::debug!(kind = work.kind.as_str(), object = %work.key, %error, "will look again");
+            } else {
+                tracing::warn!(kind = work.kind.as_str(), object = %work.key, %error, "will try again in {wait:?}");
+            }
+            Some(wait)
+        }
+    }
+}
+
+async fn pass<K: Controlled>(context: &Context, key: &Key) -> Result<Option<Duration>, Error> {
+    let mut looked = Looked::begin();
+    for _ in 0..LOOKS {
+        let Some(object) = K::cache(&context.caches).get(key) else { return Ok(None) };
+        match K::decide(context, &object, &looked) {
+            Decision::Look(look) => K::look(context, &object, look, &mut looked).await?,
+            Decision::Act(effect) => {
+                tracing::debug!(kind = %K::kind(&()), object = %key, effect = effect.name(), "acting");
+                act(context, &*object, effect).await?;
+                return Ok(Some(Duration::ZERO));
+            }
+            Decision::Rest(next) => return rest(context, &*object, next).await,
+        }
+    }
+    Err(Error::Circles)
+}

@@ -1,0 +1,291 @@
+//! Does what a plan decided. Every write to the cluster is compare-and-set, and its answer enters the cache at once.
+
+use std::time::Duration;
+
+use kube::{
+    Api, Resource, ResourceExt,
+    api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions},
+    runtime::events::{Event, EventType},
+};
+use serde_json::json;
+
+use super::{Context, kinds::Controlled, memory::Attempt};
+use crate::{
+    api::{
+        AgentVersion, NumberClaim,
+        agent::AgentVersionSpec,
+        claim::NumberClaimSpec,
+        conditions::{self, news},
+        meta::{IN_USE_FINALIZER, Key},
+    },
+    carrier::Outcome,
+    cluster::cache::Index,
+    plan::{Effect, Note, Rest, SetRoute},
+};
+
+/// Why a pass ended before the plan said so. It is tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Normal when two writers meet (409), or while the API server is away.
+    #[error("the API server: {0}")]
+    Api(#[source] Box<kube::Error>),
+    /// The object that a plan spoke of is not there any more. Normal when somebody is faster.
+    #[error("{0} is gone")]
+    Gone(String),
+    /// A bug: a plan asks for the same look again and again.
+    #[error("the plan goes in circles; this is a bug in Dialplane")]
+    Circles,
+    /// A bug: a plan asks for something that its kind does not have.
+    #[error("a plan for {0} asks for what that kind does not have; this is a bug in Dialplane")]
+    NotForThisKind(&'static str),
+}
+
+impl Error {
+    /// Whether somebody else wrote the object first.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Error::Api(error) if code(error) == Some(409))
+    }
+}
+
+impl From<kube::Error> for Error {
+    fn from(error: kube::Error) -> Self {
+        Error::Api(Box::new(error))
+    }
+}
+
+fn code(error: &kube::Error) -> Option<u16> {
+    match error {
+        kube::Error::Api(status) => Some(status.code),
+        _ => None,
+    }
+}
+
+/// Does `effect` for `object`.
+pub async fn act<K: Controlled>(context: &Context, object: &K, effect: Effect) -> Result<(), Error> {
+    match effect {
+        Effect::CreateClaim(spec) => context.create_claim(*spec).await,
+        Effect::WriteClaim(spec) => context.write_claim(*spec).await,
+        Effect::DropClaim(note) => {
+            context.drop_claim(object).await?;
+            context.tell(object, note.as_slice());
+            Ok(())
+        }
+        Effect::AddFinalizer(name) => {
+            let mut finalizers = object.finalizers().to_vec();
+            finalizers.push(name.to_owned());
+            context.set_finalizers(object, finalizers).await
+        }
+        Effect::RemoveFinalizer(name) => {
+            let finalizers = object.finalizers().iter().filter(|other| *other != name).cloned().collect();
+            context.set_finalizers(object, finalizers).await
+        }
+        Effect::SetRoute(write) => {
+            context.set_route(object, *write).await;
+            Ok(())
+        }
+        Effect::CreateVersion(spec) => context.create_version(object, *spec).await,
+        Effect::DeleteVersion(key) => context.delete_version(&key).await,
+        Effect::AcceptInventory => {
+            if let Some(session) = context.sessions.get(&Key::of(object)) {
+                session.inventory.accept_doubt();
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Ends a pass: writes the status where it differs, and tells what is new in it.
+pub async fn rest<K: Controlled>(
+    context: &Context,
+    object: &K,
+    rest: Rest<K::Status>,
+) -> Result<Option<Duration>, Error> {
+    let Rest { status: Some(status), again } = rest else { return Ok(rest.again) };
+    if object.status() == Some(&status) {
+        return Ok(again);
+    }
+    let before = object.status().map_or(&[][..], K::conditions);
+    let notes: Vec<Note> = news(before, K::conditions(&status))
+        .map(|(row, condition)| Note {
+            warning: row.event == conditions::Event::Warning,
+            reason: row.name,
+            text: condition.message.clone(),
+        })
+        .collect();
+    let mut wanted = object.clone();
+    wanted.set_status(status);
+    let api = K::api(context.client.clone(), &object.namespace().unwrap_or_default());
+    let written = api.replace_status(&object.name_any(), &PostParams::default(), &wanted).await;
+    context.wrote(object, written).await?;
+    context.tell(object, &notes);
+    Ok(again)
+}
+
+impl Context {
+    /// Takes the answer of a write into the cache. Where the write lost, the object is read again, so that the next pass does
+    /// not decide on the same old one.
+    async fn wrote<K: Controlled>(&self, old: &K, written: kube::Result<K>) -> Result<(), Error> {
+        let change = match written {
+            Ok(object) => K::cache(&self.caches).wrote(object),
+            Err(error) if matches!(code(&error), Some(404 | 409)) => {
+                self.read_again::<K>(&Key::of(old), old.meta().uid.as_deref()).await?;
+                return Err(error.into());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(change) = change {
+            K::changed(self, &change);
+        }
+        Ok(())
+    }
+
+    async fn read_again<K: Controlled>(&self, key: &Key, uid: Option<&str>) -> Result<(), Error> {
+        let found = K::api(self.client.clone(), &key.namespace).get_opt(&key.name).await?;
+        let cache = K::cache(&self.caches);
+        let change = match (found, uid) {
+            (Some(object), _) => cache.wrote(object),
+            (None, Some(uid)) => cache.gone(key, uid),
+            (None, None) => None,
+        };
+        if let Some(change) = change {
+            K::changed(self, &change);
+        }
+        Ok(())
+    }
+
+    /// A merge patch that names the version it was decided on: the API server refuses it where the object has changed since.
+    async fn set_finalizers<K: Controlled>(&self, object: &K, finalizers: Vec<String>) -> Result<(), Error> {
+        let patch = json!({"metadata": {"resourceVersion": object.resource_version(), "finalizers": finalizers}});
+        let api = K::api(self.client.clone(), &object.namespace().unwrap_or_default());
+        let written = api.patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(&patch)).await;
+        self.wrote(object, written).await
+    }
+
+    async fn create_claim(&self, spec: NumberClaimSpec) -> Result<(), Error> {
+        let name = spec.number.digits().to_owned();
+        let mut claim = NumberClaim::new(&name, spec);
+        claim.metadata.finalizers = Some(vec![IN_USE_FINALIZER.to_owned()]);
+        let api: Api<NumberClaim> = Api::all(self.client.clone());
+        match api.create(&PostParams::default(), &claim).await {
+            // Whoever finds it there has lost, and the next pass sees to whom.
+            Err(error) if code(&error) == Some(409) => self.read_again::<NumberClaim>(&Key::of(&claim), None).await,
+            written => self.wrote(&claim, written).await,
+        }
+    }
+
+    async fn write_claim(&self, spec: NumberClaimSpec) -> Result<(), Error> {
+        let Some(current) = self.caches.claim_of(&spec.number) else {
+            return Err(Error::Gone(format!("the claim of {}", spec.number)));
+        };
+        let claim = NumberClaim { spec, ..(*current).clone() };
+        let api: Api<NumberClaim> = Api::all(self.client.clone());
+        let written = api.replace(&claim.name_any(), &PostParams::default(), &claim).await;
+        self.wrote(&*current, written).await
+    }
+
+    /// Deletes the claim of `object`'s number, or the claim that `object` is; then its finalizer, which lets it go.
+    async fn drop_claim<K: Controlled>(&self, object: &K) -> Result<(), Error> {
+        let (any, uid): (&dyn std::any::Any, _) = (object, object.meta().uid.as_deref().unwrap_or_default());
+        let claim = match any.downcast_ref::<NumberClaim>() {
+            Some(claim) => self.caches.claims.get(&Key::of(claim)),
+            None => self.caches.claims.by(Index::Holder, uid).into_iter().next(),
+        };
+        let Some(claim) = claim else { return Ok(()) };
+        if claim.metadata.deletion_timestamp.is_none() {
+            let parameters = DeleteParams {
+                preconditions: Some(Preconditions {
+                    uid: claim.metadata.uid.clone(),
+                    resource_version: claim.metadata.resource_version.clone(),
+                }),
+                ..DeleteParams::default()
+            };
+            let api: Api<NumberClaim> = Api::all(self.client.clone());
+            match api.delete(&claim.name_any(), &parameters).await {
+                Ok(deleted) => match deleted.left() {
+                    Some(deleting) => self.wrote(&*claim, Ok(deleting)).await?,
+                    None => self.read_again::<NumberClaim>(&Key::of(&*claim), claim.metadata.uid.as_deref()).await?,
+                },
+                Err(error) => self.wrote(&*claim, Err(error)).await?,
+            }
+        }
+        let Some(deleting) = self.caches.claims.get(&Key::of(&*claim)) else { return Ok(()) };
+        let kept = deleting.finalizers().iter().filter(|name| *name != IN_USE_FINALIZER).cloned().collect();
+        self.set_finalizers(&*deleting, kept).await
+    }
+
+    /// The one place where the carrier is written to.
+    async fn set_route<K: Controlled>(&self, object: &K, write: SetRoute) {
+        let Some(session) = self.sessions.get(&write.account) else { return };
+        let uid = object.meta().uid.as_deref().unwrap_or_default();
+        let carrier = session.inventory.carrier().capabilities().name;
+        let outcome = session.inventory.set_route(&write.number, &write.id, &write.route).await;
+        self.metrics.carrier_written(carrier, &outcome);
+        match outcome {
+            Outcome::Did(_) => {
+                self.memory.succeeded(uid, Attempt::Write);
+                if write.put_back {
+                    self.memory.put_back(uid);
+                    self.metrics.drift_corrected();
+                }
+                self.tell(object, &write.notes);
+            }
+            Outcome::DidNothing(error) | Outcome::Unknown(error) => {
+                tracing::warn!(object = %Key::of(object), number = %write.number, %error, "the route could not be set");
+                self.suspect(&write.account, &error);
+                self.memory.failed(uid, Attempt::Write, error);
+            }
+        }
+    }
+
+    async fn create_version<K: Controlled>(&self, agent: &K, spec: AgentVersionSpec) -> Result<(), Error> {
+        let name = AgentVersion::name_of(&spec.agent, &spec.version);
+        let mut version = AgentVersion::new(&name, spec);
+        version.metadata = ObjectMeta {
+            name: Some(name),
+            namespace: agent.namespace(),
+            owner_references: agent.controller_owner_ref(&()).map(|owner| vec![owner]),
+            finalizers: Some(vec![IN_USE_FINALIZER.to_owned()]),
+            ..ObjectMeta::default()
+        };
+        let api: Api<AgentVersion> = Api::namespaced(self.client.clone(), &agent.namespace().unwrap_or_default());
+        match api.create(&PostParams::default(), &version).await {
+            Err(error) if code(&error) == Some(409) => self.read_again::<AgentVersion>(&Key::of(&version), None).await,
+            written => self.wrote(&version, written).await,
+        }
+    }
+
+    async fn delete_version(&self, key: &Key) -> Result<(), Error> {
+        let Some(version) = self.caches.versions.get(key) else { return Ok(()) };
+        let parameters = DeleteParams {
+            preconditions: Some(Preconditions { uid: version.metadata.uid.clone(), resource_version: None }),
+            ..DeleteParams::default()
+        };
+        let api: Api<AgentVersion> = Api::namespaced(self.client.clone(), &key.namespace);
+        match api.delete(&key.name, &parameters).await {
+            Err(error) => self.wrote(&*version, Err(error)).await,
+            Ok(deleted) => match deleted.left() {
+                Some(deleting) => self.wrote(&*version, Ok(deleting)).await,
+                None => self.read_again::<AgentVersion>(key, version.metadata.uid.as_deref()).await,
+            },
+        }
+    }
+
+    /// Publishes events, without making anybody wait for them: they are for people, and the object says the same.
+    fn tell<K: Resource<DynamicType = ()>>(&self, object: &K, notes: &[Note]) {
+        for note in notes {
+            let (recorder, reference) = (self.recorder.clone(), object.object_ref(&()));
+            let event = Event {
+                type_: if note.warning { EventType::Warning } else { EventType::Normal },
+                reason: note.reason.to_owned(),
+                note: Some(note.text.clone()),
+                action: "Reconcile".to_owned(),
+                secondary: None,
+            };
+            tokio::spawn(async move {
+                if let Err(error) = recorder.publish(&event, &reference).await {
+                    tracing::debug!(%error, reason = event.reason, "an event could not be published");
+                }
+            });
+        }
+    }
+}

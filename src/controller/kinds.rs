@@ -1,0 +1,192 @@
+//! What the driver needs to know of a kind: where it is kept, how its world is gathered, how its status is written.
+
+mod account;
+mod agent;
+mod claim;
+mod number;
+mod version;
+
+use std::{fmt::Debug, future::Future, sync::Arc};
+
+use k8s_openapi::{
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+    apimachinery::pkg::apis::meta::v1::Condition,
+};
+use kube::{Api, Client, CustomResourceExt, Resource};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::time::Instant;
+
+use super::{Context, Kind, context::Caches, effects::Error, memory::Attempt};
+use crate::{
+    api::{AgentVersion, PhoneNumber, claim::Holder, meta::Key, number::E164},
+    carrier::inventory,
+    cluster::cache::{Cache, Change},
+    plan::{self, AccountRef, AccountView, Decision, Liveness, Look, Requested, Trouble},
+};
+
+/// A kind that the driver can work on.
+pub trait Controlled:
+    Resource<DynamicType = ()> + CustomResourceExt + Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'static
+{
+    type Status: Clone + PartialEq + Send;
+    const KIND: Kind;
+
+    fn cache(caches: &Caches) -> &Cache<Self>;
+
+    /// The API of this kind, in `namespace` if the kind has namespaces.
+    fn api(client: Client, namespace: &str) -> Api<Self>;
+
+    /// Gathers the world of `object` and asks the plan.
+    fn decide(context: &Context, object: &Arc<Self>, looked: &Looked) -> Decision<Self::Status>;
+
+    /// What to do about a change of an object of this kind.
+    fn changed(context: &Context, change: &Change<Self>);
+
+    fn status(&self) -> Option<&Self::Status>;
+
+    fn set_status(&mut self, status: Self::Status);
+
+    fn conditions(status: &Self::Status) -> &[Condition];
+
+    /// Looks at something for `object` and notes in `looked` what was seen.
+    fn look(
+        context: &Context,
+        object: &Arc<Self>,
+        look: Look,
+        looked: &mut Looked,
+    ) -> impl Future<Output = Result<(), Error>> + Send {
+        async move { context.look(&**object, look, looked).await }
+    }
+}
+
+/// What one pass has looked at so far.
+#[derive(Debug)]
+pub struct Looked {
+    /// When the pass began: what was seen by a look that began later is fresh.
+    pub began: Instant,
+    pub holder: Liveness,
+    pub definition_going: Option<bool>,
+    /// An AgentVersion by a live read.
+    pub version: Option<Option<Arc<AgentVersion>>>,
+    /// What the account's Secret was found to hold.
+    pub credentials: Option<plan::account::Credentials>,
+}
+
+impl Looked {
+    pub fn begin() -> Self {
+        let began = Instant::now();
+        Self { began, holder: Liveness::NotRead, definition_going: None, version: None, credentials: None }
+    }
+}
+
+/// What is known of a number at its account, kept alive for as long as a world borrows it.
+pub enum Seen {
+    Unseen,
+    Absent { fresh: bool },
+    Present { number: Arc<crate::carrier::OwnedNumber>, fresh: bool },
+}
+
+impl Seen {
+    pub fn view(&self) -> plan::Seen<'_> {
+        match self {
+            Seen::Unseen => plan::Seen::Unseen,
+            Seen::Absent { fresh } => plan::Seen::Absent { fresh: *fresh },
+            Seen::Present { number, fresh } => plan::Seen::Present { number, fresh: *fresh },
+        }
+    }
+}
+
+impl Context {
+    /// What a reference to an account from `namespace` leads to.
+    fn account_ref(&self, key: Key, namespace: &str) -> AccountRef {
+        let Some(account) = self.caches.accounts.get(&key) else { return AccountRef::Missing(key) };
+        if !self.caches.allows(&account.spec.allowed_namespaces, &key.namespace, namespace) {
+            return AccountRef::Refused(key);
+        }
+        let session = self.sessions.get(&key).filter(|session| Some(&session.uid) == account.metadata.uid.as_ref());
+        let open = session.and_then(|session| session.open());
+        AccountRef::Found(AccountView { key, open, abandoned: account.is_annotated(crate::api::meta::ABANDON) })
+    }
+
+    fn seen(&self, account: &Key, number: &E164, looked: &Looked) -> Seen {
+        match self.sessions.get(account).map(|session| session.inventory.seen(number)) {
+            Some(inventory::Seen::Present { number, begun }) => Seen::Present { number, fresh: begun >= looked.began },
+            Some(inventory::Seen::Absent { begun }) => Seen::Absent { fresh: begun >= looked.began },
+            Some(inventory::Seen::Unseen) | None => Seen::Unseen,
+        }
+    }
+
+    fn trouble_of(&self, object: &impl Resource) -> Option<Trouble> {
+        self.memory.trouble(object.meta().uid.as_deref()?)
+    }
+
+    /// The looks that mean the same for every kind.
+    async fn look<K: Controlled>(&self, object: &K, look: Look, looked: &mut Looked) -> Result<(), Error> {
+        match look {
+            Look::Number { account, number } => self.look_at_number(object, &account, &number, looked).await,
+            Look::Holder(holder) => {
+                looked.holder = self.liveness(&holder).await?;
+                Ok(())
+            }
+            Look::Definition => {
+                let definitions: Api<CustomResourceDefinition> = Api::all(self.client.clone());
+                let definition = definitions.get_metadata_opt(K::crd_name()).await?;
+                looked.definition_going = Some(definition.is_none_or(|d| d.metadata.deletion_timestamp.is_some()));
+                Ok(())
+            }
+            Look::Version(key) => {
+                let versions: Api<AgentVersion> = Api::namespaced(self.client.clone(), &key.namespace);
+                looked.version = Some(versions.get_opt(&key.name).await?.map(Arc::new));
+                Ok(())
+            }
+            Look::Credentials | Look::Identity | Look::Inventory => Err(Error::NotForThisKind(K::KIND.as_str())),
+        }
+    }
+
+    async fn look_at_number<K: Resource>(
+        &self,
+        object: &K,
+        account: &Key,
+        number: &E164,
+        looked: &Looked,
+    ) -> Result<(), Error> {
+        let Some(session) = self.sessions.get(account) else { return Ok(()) };
+        let uid = object.meta().uid.as_deref().unwrap_or_default();
+        match session.inventory.lookup(number, looked.began).await {
+            Ok(_) => self.memory.succeeded(uid, Attempt::Look),
+            Err(error) => {
+                self.suspect(account, &error);
+                self.memory.failed(uid, Attempt::Look, error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the object that holds a claim lives, by a live read. One that is made again under its name is another.
+    async fn liveness(&self, holder: &Holder) -> Result<Liveness, Error> {
+        let numbers: Api<PhoneNumber> = Api::namespaced(self.client.clone(), &holder.namespace);
+        let found = numbers.get_metadata_opt(&holder.name).await?;
+        let lives = found.is_some_and(|found| found.metadata.uid.as_ref() == Some(&holder.uid));
+        Ok(if lives { Liveness::Alive } else { Liveness::Gone })
+    }
+}
+
+/// Implements the parts of [`Controlled`] that are the same for every kind with a status.
+macro_rules! with_status {
+    ($status:ty) => {
+        type Status = $status;
+
+        fn status(&self) -> Option<&Self::Status> {
+            self.status.as_ref()
+        }
+
+        fn set_status(&mut self, status: Self::Status) {
+            self.status = Some(status);
+        }
+
+        fn conditions(status: &Self::Status) -> &[Condition] {
+            &status.conditions
+        }
+    };
+}
+use with_status;

@@ -1,0 +1,67 @@
+//! The world of a NumberClaim.
+
+use std::sync::Arc;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{Api, Client};
+
+use super::{Controlled, Looked};
+use crate::{
+    api::{NumberClaim, meta::Key, phone_number::Mode},
+    cluster::cache::{Cache, Change, Index},
+    controller::{Context, Kind, context::Caches},
+    plan::{self, Decision, Liveness},
+};
+
+impl Controlled for NumberClaim {
+    type Status = ();
+    const KIND: Kind = Kind::NumberClaim;
+
+    fn cache(caches: &Caches) -> &Cache<Self> {
+        &caches.claims
+    }
+
+    fn api(client: Client, _: &str) -> Api<Self> {
+        Api::all(client)
+    }
+
+    fn decide(context: &Context, object: &Arc<Self>, looked: &Looked) -> Decision<()> {
+        let spec = &object.spec;
+        let account = Key::new(&*spec.account.namespace, &*spec.account.name);
+        let holder = context.caches.numbers.get(&Key::new(&*spec.holder.namespace, &*spec.holder.name));
+        let cached = holder.is_some_and(|number| number.metadata.uid.as_ref() == Some(&spec.holder.uid));
+        let heir = context.caches.numbers.by(Index::Number, spec.number.as_str()).iter().any(|number| {
+            let namespace = number.metadata.namespace.as_deref().unwrap_or_default();
+            number.metadata.deletion_timestamp.is_none()
+                && number.spec.mode == Mode::Manage
+                && number.spec.account_ref.key(namespace) == account
+        });
+        let trouble = context.trouble_of(&**object);
+        let seen = context.seen(&account, &spec.number, looked);
+        plan::claim::next(&plan::claim::World {
+            claim: object,
+            holder: if cached { Liveness::Alive } else { looked.holder },
+            heir,
+            seen: seen.view(),
+            trouble: trouble.as_ref(),
+            in_flight: context.in_flight(&account, &spec.number),
+            definition_going: looked.definition_going,
+            // The holder was allowed to use the account; what it left behind is taken back where it was.
+            account: context.account_ref(account.clone(), &account.namespace),
+        })
+    }
+
+    fn changed(context: &Context, change: &Change<Self>) {
+        context.claim_changed(change);
+    }
+
+    fn status(&self) -> Option<&()> {
+        None
+    }
+
+    fn set_status(&mut self, (): ()) {}
+
+    fn conditions((): &()) -> &[Condition] {
+        &[]
+    }
+}

@@ -1,0 +1,156 @@
+//! The accounts that are open: their credentials, what they own, and the limits they share. Opens connections lazily.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak},
+};
+
+use k8s_openapi::ByteString;
+
+use crate::{
+    api::{
+        CarrierAccount,
+        account::CarrierAccountSpec,
+        meta::Key,
+        number::{E164, digest_of},
+    },
+    carrier::{
+        Identity, OpenError,
+        http::{DEFAULT_DEADLINE, Limiter, Limits, Transport},
+        inventory::Inventory,
+        open,
+    },
+};
+
+/// Told which numbers are seen otherwise than before.
+pub type OnChange = Arc<dyn Fn(&[E164]) + Send + Sync>;
+
+/// One account, opened with one set of credentials.
+pub struct Session {
+    /// The CarrierAccount object that it was opened for.
+    pub uid: String,
+    /// Fingerprint of credentials and address.
+    opened_with: String,
+    pub inventory: Arc<Inventory>,
+    limiter: Arc<Limiter>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    identity: Option<Identity>,
+    /// The carrier's id of the account, while it may be used.
+    open: Option<String>,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("inventory", &self.inventory).finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// The carrier's id of the account, while it may be used.
+    pub fn open(&self) -> Option<String> {
+        self.state().open.clone()
+    }
+
+    /// Says whether the account may be used; answers whether that is news.
+    pub fn set_open(&self, open: Option<String>) -> bool {
+        let mut state = self.state();
+        let news = state.open != open;
+        state.open = open;
+        news
+    }
+
+    /// Whose account it is, as far as the carrier said.
+    pub fn identity(&self) -> Option<Identity> {
+        self.state().identity.clone()
+    }
+
+    pub fn set_identity(&self, identity: Identity) {
+        self.state().identity = Some(identity);
+    }
+
+    /// The credentials were refused: whose account they open has to be asked again.
+    pub fn doubt_identity(&self) {
+        self.state().identity = None;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Every account that was opened.
+pub struct Sessions {
+    open: RwLock<HashMap<Key, Arc<Session>>>,
+    /// One limiter for each carrier account and credentials, however many CarrierAccounts name it.
+    limiters: Mutex<HashMap<String, Weak<Limiter>>>,
+    transport: Transport,
+    on_change: OnChange,
+}
+
+impl Sessions {
+    pub fn new(on_change: OnChange) -> anyhow::Result<Self> {
+        let transport = Transport::new(DEFAULT_DEADLINE)?;
+        Ok(Self { open: RwLock::default(), limiters: Mutex::default(), transport, on_change })
+    }
+
+    /// The session of a CarrierAccount, if it was ever opened.
+    pub fn get(&self, account: &Key) -> Option<Arc<Session>> {
+        self.open.read().unwrap_or_else(PoisonError::into_inner).get(account).cloned()
+    }
+
+    /// The CarrierAccount is gone.
+    pub fn close(&self, account: &Key) {
+        self.open.write().unwrap_or_else(PoisonError::into_inner).remove(account);
+    }
+
+    /// Opens the account with what its Secret holds, unless it is open with just that. `owned` are the numbers that it is
+    /// remembered to own. Answers whether anything is new.
+    pub fn open(
+        &self,
+        account: &CarrierAccount,
+        secret: &BTreeMap<String, ByteString>,
+        owned: impl IntoIterator<Item = E164>,
+    ) -> Result<bool, OpenError> {
+        let key = Key::of(account);
+        let uid = account.metadata.uid.clone().unwrap_or_default();
+        let opened_with = fingerprint(&account.spec, secret);
+        let limits = Limits {
+            concurrency: account.spec.limits.concurrency,
+            requests_per_second: account.spec.limits.requests_per_second,
+        };
+        if let Some(session) = self.get(&key).filter(|s| s.uid == uid && s.opened_with == opened_with) {
+            session.limiter.set_limits(limits);
+            return Ok(false);
+        }
+        let limiter = self.limiter(&opened_with, limits);
+        let carrier = open(&account.spec, secret, self.transport.clone(), limiter.clone())?;
+        let on_change = self.on_change.clone();
+        let inventory = Arc::new(Inventory::new(carrier, Box::new(move |changed| on_change(changed))));
+        inventory.expect(owned);
+        let session = Session { uid, opened_with, inventory, limiter, state: Mutex::default() };
+        self.open.write().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::new(session));
+        Ok(true)
+    }
+
+    fn limiter(&self, opened_with: &str, limits: Limits) -> Arc<Limiter> {
+        let mut limiters = self.limiters.lock().unwrap_or_else(PoisonError::into_inner);
+        limiters.retain(|_, limiter| limiter.strong_count() > 0);
+        if let Some(limiter) = limiters.get(opened_with).and_then(Weak::upgrade) {
+            limiter.set_limits(limits);
+            return limiter;
+        }
+        let limiter = Limiter::new(limits);
+        limiters.insert(opened_with.to_owned(), Arc::downgrade(&limiter));
+        limiter
+    }
+}
+
+/// What makes two ways of opening an account the same.
+fn fingerprint(spec: &CarrierAccountSpec, secret: &BTreeMap<String, ByteString>) -> String {
+    digest_of(&(&spec.twilio, &spec.endpoint, secret))
+}

@@ -1,0 +1,186 @@
+//! Which objects to look at when another has changed. No I/O.
+//!
+//! What an object says of itself in its status wakes nobody who does not read it: our own status writes must not keep us busy.
+
+use std::{sync::Arc, time::Duration};
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Resource, ResourceExt};
+
+use super::{Context, Kind, Work};
+use crate::{
+    api::{
+        Agent, AgentVersion, CarrierAccount, NumberClaim, PhoneNumber,
+        meta::{ABANDON, Key},
+        number::E164,
+    },
+    cluster::{
+        cache::{Change, Index},
+        queue::Priority,
+    },
+    plan::Requested,
+};
+
+/// How long the count of an agent's or account's numbers may lag behind: many change at once, and one write says it all.
+const COUNT_LAG: Duration = Duration::from_secs(1);
+
+impl Context {
+    pub fn number_changed(&self, change: &Change<PhoneNumber>) {
+        let key = change.key();
+        if is_edited(change) {
+            self.noticed(change);
+            self.wake(Kind::PhoneNumber, key.clone(), Priority::Urgent);
+        }
+        let agents = |number: &Arc<PhoneNumber>| {
+            let agent = number.spec.agent_ref.as_ref().map(|agent| agent.key(&key.namespace));
+            let route = number.status.as_ref().and_then(|status| status.route.clone());
+            (agent, route, number.metadata.deletion_timestamp.is_some())
+        };
+        let (old, new) = (change.old.as_ref().map(agents), change.new.as_ref().map(agents));
+        if old != new {
+            for (agent, route, _) in old.into_iter().chain(new) {
+                if let Some(agent) = agent {
+                    self.count(Kind::Agent, agent);
+                }
+                if let Some((namespace, agent)) = route.as_ref().and_then(|route| route.agent.split_once('/')) {
+                    let version = route.as_ref().map(|route| &*route.version).unwrap_or_default();
+                    self.count(Kind::AgentVersion, Key::new(namespace, AgentVersion::name_of(agent, version)));
+                }
+            }
+        }
+        if let Change { old: Some(gone), new: None } = change {
+            self.count(Kind::CarrierAccount, gone.spec.account_ref.key(&key.namespace));
+            self.wake_claimants(&gone.spec.import.number);
+        }
+    }
+
+    /// Whoever wants this number, and the claim itself, if its holder left it behind.
+    fn wake_claimants(&self, number: &E164) {
+        for claimant in self.caches.numbers.by(Index::Number, number.as_str()) {
+            self.wake(Kind::PhoneNumber, Key::of(&*claimant), Priority::Urgent);
+        }
+        if self.caches.claim_of(number).is_some() {
+            self.wake(Kind::NumberClaim, Key::new("", number.digits()), Priority::Background);
+        }
+    }
+
+    pub fn claim_changed(&self, change: &Change<NumberClaim>) {
+        let Some(claim) = change.new.as_ref().or(change.old.as_ref()) else { return };
+        self.count(Kind::CarrierAccount, Key::new(&*claim.spec.account.namespace, &*claim.spec.account.name));
+        if change.new.is_none() {
+            self.noticed(change);
+        }
+        self.wake_claimants(&claim.spec.number);
+    }
+
+    pub fn agent_changed(&self, change: &Change<Agent>) {
+        let key = change.key();
+        if is_edited(change) {
+            self.wake(Kind::Agent, key.clone(), Priority::Urgent);
+        }
+        let serves = |agent: &Arc<Agent>| {
+            let published = agent.status.as_ref().and_then(|status| status.published_version.clone());
+            (published, agent.spec.offline, agent.spec.allowed_namespaces.clone())
+        };
+        let (old, new) = (change.old.as_ref().map(serves), change.new.as_ref().map(serves));
+        if old != new {
+            for number in self.caches.numbers.by(Index::Agent, &key.to_string()) {
+                self.wake(Kind::PhoneNumber, Key::of(&*number), Priority::Background);
+            }
+            for (version, ..) in old.into_iter().chain(new) {
+                if let Some(version) = version {
+                    self.count(
+                        Kind::AgentVersion,
+                        Key::new(&*key.namespace, AgentVersion::name_of(&key.name, &version)),
+                    );
+                }
+            }
+        }
+    }
+
+    pub fn version_changed(&self, change: &Change<AgentVersion>) {
+        let Some(version) = change.new.as_ref().or(change.old.as_ref()) else { return };
+        if !is_edited(change) {
+            return;
+        }
+        let key = change.key();
+        let agent = Key::new(&*key.namespace, &*version.spec.agent);
+        self.wake(Kind::AgentVersion, key, Priority::Urgent);
+        self.wake(Kind::Agent, agent.clone(), Priority::Urgent);
+        let serves = self.caches.agents.get(&agent).and_then(|agent| agent.status.as_ref()?.published_version.clone());
+        if serves.as_ref() == Some(&version.spec.version) {
+            for number in self.caches.numbers.by(Index::Agent, &agent.to_string()) {
+                self.wake(Kind::PhoneNumber, Key::of(&*number), Priority::Background);
+            }
+        }
+    }
+
+    pub fn account_changed(&self, change: &Change<CarrierAccount>) {
+        let key = change.key();
+        if is_edited(change) {
+            self.noticed(change);
+            self.wake(Kind::CarrierAccount, key.clone(), Priority::Urgent);
+        }
+        if change.new.is_none() {
+            self.sessions.close(&key);
+        }
+        let consent = |account: &Arc<CarrierAccount>| {
+            (account.spec.allowed_namespaces.clone(), account.is_annotated(ABANDON), account.metadata.uid.clone())
+        };
+        if change.old.as_ref().map(consent) != change.new.as_ref().map(consent) {
+            self.wake_numbers_of(&key);
+        }
+    }
+
+    /// The labels of a namespace decide what its objects may refer to.
+    pub fn namespace_changed(&self, change: &Change<Namespace>) {
+        let labels = |namespace: &Arc<Namespace>| namespace.labels().clone();
+        if change.old.as_ref().map(labels) == change.new.as_ref().map(labels) {
+            return;
+        }
+        let name = change.key().name;
+        for number in self.caches.numbers.all() {
+            if number.metadata.namespace.as_ref() == Some(&name) {
+                self.wake(Kind::PhoneNumber, Key::of(&*number), Priority::Background);
+            }
+        }
+    }
+
+    /// Has something that counts numbers count again, soon.
+    fn count(&self, kind: Kind, key: Key) {
+        self.queue.add_after(Work { kind, key }, COUNT_LAG);
+    }
+
+    /// A person may have mended what failed.
+    fn noticed<K: Resource<DynamicType = ()>>(&self, change: &Change<K>) {
+        let request = |object: &Arc<K>| object.request().map(str::to_owned);
+        let uid = |object: &Arc<K>| object.meta().uid.clone();
+        match (&change.old, &change.new) {
+            (_, Some(new)) => {
+                let uid = uid(new).unwrap_or_default();
+                self.memory.edited(&uid);
+                if change.old.as_ref().and_then(request) != request(new) {
+                    self.memory.requested(&uid);
+                }
+            }
+            (Some(old), None) => self.memory.forget(&uid(old).unwrap_or_default()),
+            (None, None) => {}
+        }
+    }
+}
+
+/// Whether something changed that the object's own controller reads: not its status, and not who manages which field.
+fn is_edited<K: Resource>(change: &Change<K>) -> bool {
+    let read = |object: &Arc<K>| {
+        let meta = object.meta();
+        (
+            meta.uid.clone(),
+            meta.generation,
+            meta.annotations.clone(),
+            meta.finalizers.clone(),
+            meta.deletion_timestamp.is_some(),
+            meta.owner_references.clone(),
+        )
+    };
+    change.old.as_ref().map(read) != change.new.as_ref().map(read)
+}

@@ -1,0 +1,29 @@
+//! The operator that all tests of a run share, in this process. It does I/O.
+
+use std::sync::Arc;
+
+use dialplane::{controller::Controller, telemetry::metrics::Metrics};
+use tokio_util::sync::CancellationToken;
+
+use super::{cluster, crds};
+
+/// Runs the operator on the shared cluster from now to the end of the process.
+pub async fn shared() {
+    static RUNNING: tokio::sync::OnceCell<()> = tokio::sync::OnceCell::const_new();
+    RUNNING
+        .get_or_init(|| async {
+            crds::install().await;
+            let kubeconfig = cluster().await.kubeconfig.clone();
+            // Each test has a runtime of its own and takes down with it what runs there.
+            std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+                runtime.block_on(async {
+                    let client = dialplane::sandbox::control_plane::kubeconfig::client(&kubeconfig).await.unwrap();
+                    let controller = Arc::new(Controller::new(client, Arc::new(Metrics::default())).unwrap());
+                    let token = CancellationToken::new();
+                    tokio::join!(controller.follow(token.clone()), controller.work(false, token.clone()));
+                });
+            });
+        })
+        .await;
+}
