@@ -129,7 +129,7 @@ async fn kubectl_and_helm_work_with_the_kubeconfig() {
 
 #[tokio::test]
 async fn an_api_server_that_was_gone_comes_back_with_everything_in_its_place() {
-    let mut control_plane = ControlPlane::start(&support::binaries()).await.unwrap();
+    let mut control_plane = ControlPlane::start(support::binaries()).await.unwrap();
     let maps: Api<ConfigMap> = Api::namespaced(control_plane.client().await.unwrap(), "default");
     let made = maps.create(&PostParams::default(), &config_map("kept")).await.unwrap();
 
@@ -176,9 +176,9 @@ fn holds_a_control_plane_until_it_is_killed() {
     }
     let binaries = support::binaries();
     // On a thread and a runtime that are gone when the control plane is to be killed with its process.
-    let start = move || {
+    let start = || {
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        runtime.block_on(ControlPlane::start(&binaries)).unwrap()
+        runtime.block_on(ControlPlane::start(binaries)).unwrap()
     };
     let control_plane = std::thread::spawn(start).join().unwrap();
     println!("\ndir={}\nheld", control_plane.dir().display());

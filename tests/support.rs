@@ -8,6 +8,7 @@ pub mod cli;
 use std::{
     io::Write as _,
     path::PathBuf,
+    sync::OnceLock,
     time::{Duration, Instant},
 };
 
@@ -59,15 +60,17 @@ pub async fn cluster() -> &'static Cluster {
 pub async fn control_plane() -> &'static ControlPlane {
     // Failure is kept too, so that it is told at once to every test and not tried again by each.
     static SHARED: OnceCell<Result<ControlPlane, String>> = OnceCell::const_new();
-    let start = || async { ControlPlane::start(&binaries()).await.map_err(|error| error.to_string()) };
+    let start = || async { ControlPlane::start(binaries()).await.map_err(|error| error.to_string()) };
     SHARED.get_or_init(start).await.as_ref().unwrap_or_else(|error| panic!("no control plane: {error}"))
 }
 
 /// The programs of a control plane, for a test that starts its own. The first call on a machine builds them.
-pub fn binaries() -> Binaries {
+pub fn binaries() -> &'static Binaries {
+    static BINARIES: OnceLock<Result<Binaries, String>> = OnceLock::new();
     // Not `eprintln!`, which the test runner keeps to itself: five silent minutes look like a hang.
     let progress = |line: &str| writeln!(std::io::stderr(), "control plane: {line}").unwrap_or_default();
-    Binaries::find_or_build(progress).unwrap_or_else(|error| panic!("{error}"))
+    let find = || Binaries::find_or_build(progress).map_err(|error| error.to_string());
+    BINARIES.get_or_init(find).as_ref().unwrap_or_else(|error| panic!("no control plane: {error}"))
 }
 
 /// A namespace of a test's own, and a client. It is left to the end of the cluster.

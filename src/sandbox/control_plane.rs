@@ -153,6 +153,8 @@ impl ControlPlane {
             flags::controller_manager(&dir),
         )?;
         controllers_ready(&mut controller_manager, &admin).await?;
+        // Another etcd that took the port first would have answered in the name of ours, which is dead by now.
+        etcd.still_runs()?;
         Ok(Self {
             binaries: binaries.clone(),
             dir,

@@ -226,6 +226,8 @@ impl GoBuild<'_> {
         // instead of downloading another one; GOGC, because memory is cheaper here than the collector's time.
         go.env("GOFLAGS", GOFLAGS).env("GOTOOLCHAIN", "local").env("GOWORK", "off").env("GOGC", "400");
         go.env("CGO_ENABLED", "0").env_remove("GOOS").env_remove("GOARCH");
+        // A gigabyte of intermediate files, which goes with the directory if the build is killed.
+        go.env("GOTMPDIR", &module);
 
         let guard = Guard::over_processes(&module)?;
         let mut child = guard.spawn(&mut go).map_err(|error| match error {
