@@ -3,6 +3,7 @@
 mod control_plane;
 mod generated;
 mod import;
+mod openapi;
 mod sandbox;
 mod schema;
 mod support;

@@ -54,7 +54,7 @@ async fn a_late_request_is_applied_after_its_answer_was_lost() {
     let client = Client::new();
     client.sandbox.seed_number(NUMBER).unwrap();
     let path = client.number_path(NUMBER);
-    client.sandbox.inject(Rule::new(Match::route_write(), Fault::AppliedLate { ms: 300 }));
+    client.sandbox.inject(Rule::new(Match::route_write(), Fault::AppliedLate { ms: 700 }));
     assert!(client.try_send("POST", &path, &SET).await.is_err());
     assert_eq!((client.sandbox.field(NUMBER, "voice_url"), client.sandbox.ledger().writes()), (None, 0));
     let begun = Instant::now();
@@ -68,11 +68,11 @@ async fn a_late_request_is_applied_after_its_answer_was_lost() {
 #[tokio::test]
 async fn what_a_slow_carrier_was_asked_happens_although_the_client_hung_up() {
     let client = Client::new();
-    client.sandbox.inject(Rule::new(Match::purchase(), Fault::Slow { ms: 300 }));
+    client.sandbox.inject(Rule::new(Match::purchase(), Fault::Slow { ms: 2000 }));
     let path = client.path("IncomingPhoneNumbers.json");
     let form = [("AreaCode", "415")];
     let asked = client.try_send("POST", &path, &form);
-    assert!(tokio::time::timeout(Duration::from_millis(100), asked).await.is_err());
+    assert!(tokio::time::timeout(Duration::from_millis(1000), asked).await.is_err());
     let begun = Instant::now();
     while client.sandbox.ledger().purchases() == 0 {
         assert!(begun.elapsed() < Duration::from_secs(5), "never applied");
@@ -143,7 +143,7 @@ async fn more_at_once_than_the_carrier_takes_are_refused_and_not_applied() {
     client.sandbox.switch(|s| {
         s.concurrency = Some(2);
         s.retry_after = Some(3);
-        s.latency_ms = 200;
+        s.latency_ms = 600;
     });
     let path = client.path("IncomingPhoneNumbers.json");
     let form = [("AreaCode", "415")];

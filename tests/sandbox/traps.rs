@@ -1,6 +1,8 @@
 //! What the real carrier does that nobody expects.
 
-use dialplane::sandbox::carrier::{AccountSeed, KeyScope, KeySeed, Kind, SandboxConfig, UnsetAnswer};
+use dialplane::sandbox::carrier::{
+    AccountSeed, KeyScope, KeySeed, Kind, NumberSeed, Sandbox, SandboxConfig, UnsetAnswer,
+};
 use serde_json::{Value, json};
 
 use super::client::Client;
@@ -374,6 +376,9 @@ async fn two_sandboxes_of_one_seed_are_alike_and_strangers() {
     assert_eq!(one.offered("415").await, two.offered("415").await);
     one.buy(&[("AreaCode", "415")]).await;
     assert_eq!((one.sandbox.ledger().purchases(), two.sandbox.ledger().purchases()), (1, 0));
+    let slip = ("voiceUrl".to_owned(), "https://e.example/".to_owned());
+    let seed = NumberSeed { number: NUMBER.to_owned(), account: None, settings: [slip].into() };
+    assert!(Sandbox::start(SandboxConfig { numbers: vec![seed], ..SandboxConfig::default() }).is_err());
     one.sandbox.reset();
     assert_eq!((one.sandbox.numbers().len(), one.sandbox.summary().requests), (0, 0));
 }

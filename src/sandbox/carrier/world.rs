@@ -281,6 +281,10 @@ impl World {
     ) -> Result<String, String> {
         let number: crate::api::number::E164 = number.parse().map_err(|e| format!("{e}"))?;
         self.accounts.get(account).ok_or_else(|| format!("there is no account {account}"))?;
+        // A slip of the pen must not look like a setting without effect.
+        if let Some(field) = settings.keys().find(|field| !super::twilio::is_field(field)) {
+            return Err(format!("a number has no field {field:?}; write it as answers do: voice_url"));
+        }
         if self.owned.contains_key(number.as_str()) {
             return Err(format!("{number} is owned already"));
         }
