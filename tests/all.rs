@@ -1,4 +1,5 @@
 //! Every integration test, in one binary, so that one control plane serves the whole run.
 
+mod openapi;
 mod sandbox;
 mod twilio;

@@ -2,5 +2,6 @@
 
 mod client;
 mod faults;
+mod official;
 mod traps;
 mod webhooks;

@@ -101,7 +101,16 @@ pub(super) fn list(world: &World, account: &str, kind: Option<&str>, request: &R
     } else {
         by_place(world, &ask, &numbers, fits, answer)?
     };
+    let page = Page { rows: page.rows.into_iter().map(|row| under(kind, row)).collect(), ..page };
     Ok(paging::envelope(&ask, page, "incoming_phone_numbers", &FILTERS, request))
+}
+
+/// A number as the listing of its type shows it: without the type, which only the newer answers have.
+pub(super) fn under(kind: Option<&str>, mut number: Value) -> Value {
+    if let (Some(_), Value::Object(fields)) = (kind, &mut number) {
+        fields.remove("type");
+    }
+    number
 }
 
 /// Cuts a page at the number that its token names: `PA` goes on after it, `PB` goes back before it.

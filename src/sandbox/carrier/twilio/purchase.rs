@@ -21,6 +21,11 @@ pub(super) fn purchase(
     kind: Option<&str>,
     request: &Request,
 ) -> Result<Reply, Refusal> {
+    let reply = buy(world, account, kind, request)?;
+    Ok(Reply { body: reply.body.map(|number| numbers::under(kind, number)), ..reply })
+}
+
+fn buy(world: &mut World, account: &str, kind: Option<&str>, request: &Request) -> Result<Reply, Refusal> {
     let given = |name| request.form(name).filter(|value| !value.is_empty());
     let offer = match (given("PhoneNumber"), given("AreaCode")) {
         (Some(number), _) => match world.by_number(number).filter(|n| n.account == account) {
