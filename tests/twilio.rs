@@ -15,6 +15,8 @@ use dialplane::{
     },
 };
 
+use crate::openapi::check_ledger;
+
 const NUMBER: &str = "+14155550100";
 
 fn number(text: &str) -> E164 {
@@ -22,7 +24,18 @@ fn number(text: &str) -> E164 {
 }
 
 fn sandbox() -> Sandbox {
-    Sandbox::start(SandboxConfig::default()).unwrap()
+    sandbox_of(SandboxConfig::default())
+}
+
+fn sandbox_of(config: SandboxConfig) -> Sandbox {
+    let sandbox = Sandbox::start(config).unwrap();
+    sandbox.switch(|switches| switches.record_bodies = true);
+    sandbox
+}
+
+/// Everything that was asked and answered is as the carrier's official documents describe it.
+fn assert_conforms(sandbox: &Sandbox) {
+    assert_eq!(check_ledger(&sandbox.ledger()), [""; 0]);
 }
 
 fn open_as(sandbox: &Sandbox, account_sid: &str, credentials: Credentials) -> Twilio {
@@ -75,6 +88,7 @@ async fn every_number_is_listed_over_many_pages() {
         assert_eq!(error.class, ErrorClass::Transient);
         sandbox.clear_faults();
     }
+    assert_conforms(&sandbox);
 }
 
 #[tokio::test]
@@ -89,6 +103,7 @@ async fn a_number_is_found_however_loosely_the_carrier_matches() {
         assert!(twilio.find(&number("+4420794600")).await.unwrap().is_some());
         assert_eq!(twilio.find(&number("+44207946001")).await.unwrap(), None);
     }
+    assert_conforms(&sandbox);
 }
 
 #[tokio::test]
@@ -125,6 +140,7 @@ async fn what_was_set_is_shown_and_compares_equal_however_unset_values_are_answe
         }
     }
     assert!(found_nothing(&sandbox), "the last route cleared everything");
+    assert_conforms(&sandbox);
 }
 
 fn found_nothing(sandbox: &Sandbox) -> bool {
@@ -141,6 +157,7 @@ async fn a_channel_that_is_not_named_is_left_alone() {
     did(open(&sandbox).set_route(&id, &[(Channel::Voice, leg("https://ours.example.com/"))].into()).await);
     assert_eq!(sandbox.field(NUMBER, "sms_url").as_deref(), Some("https://theirs.example.com/"));
     assert_eq!(sandbox.field(NUMBER, "friendly_name").as_deref(), Some("Front desk"));
+    assert_conforms(&sandbox);
 }
 
 #[tokio::test]
@@ -181,6 +198,7 @@ async fn no_write_is_called_undone_that_was_applied_nor_done_that_was_not() {
             Outcome::DidNothing(_) => assert!(!write.applied && write.status.is_some(), "{}", fault.name()),
             Outcome::Unknown(error) => assert_eq!(error.class, ErrorClass::Transient, "{}", fault.name()),
         }
+        assert_conforms(&sandbox);
     }
 }
 
@@ -196,6 +214,7 @@ async fn a_read_survives_what_passes() {
         sandbox.inject(Rule::new(Match::list(), fault));
         assert_eq!(open(&sandbox).list().await.unwrap_err().class, class);
     }
+    assert_conforms(&sandbox);
 }
 
 #[tokio::test]
@@ -208,6 +227,7 @@ async fn the_limiter_keeps_a_carrier_that_counts_requests_content() {
     let all = futures::future::join_all((0..60).map(|_| twilio.find(&wanted))).await;
     assert!(all.iter().all(|found| matches!(found, Ok(Some(_)))));
     assert_eq!(sandbox.summary().statuses.get(&429), None);
+    assert_conforms(&sandbox);
 }
 
 #[tokio::test]
@@ -226,7 +246,7 @@ async fn who_receives_the_messages_is_seen_with_the_accounts_own_credentials_onl
         ..NumberSeed::default()
     });
     let config = SandboxConfig { accounts, numbers: numbers.into(), ..SandboxConfig::default() };
-    let sandbox = Sandbox::start(config).unwrap();
+    let sandbox = sandbox_of(config);
     let service = ServiceSeed { account: Some(child.clone()), numbers: vec![NUMBER.into()], ..ServiceSeed::default() };
     let id = sandbox.add_service(service).unwrap();
 
@@ -242,6 +262,7 @@ async fn who_receives_the_messages_is_seen_with_the_accounts_own_credentials_onl
     assert_eq!(seen(Credentials::AuthToken(Secret::new(token))).await, known);
     assert_eq!(seen(own_key).await, known);
     assert_eq!(seen(parents_key).await, vec![Messaging::Unseen; 2]);
+    assert_conforms(&sandbox);
 }
 
 #[tokio::test]
@@ -253,4 +274,5 @@ async fn credentials_that_open_nothing_say_so() {
     let (_, unknown_key) = key(&format!("SK{}", "9".repeat(32)));
     let wrong = open_as(&sandbox, &account, unknown_key);
     assert_eq!(wrong.identify().await.unwrap_err().class, ErrorClass::Unauthorized);
+    assert_conforms(&sandbox);
 }
