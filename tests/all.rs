@@ -7,3 +7,4 @@ mod openapi;
 mod sandbox;
 mod schema;
 mod support;
+mod twilio;

@@ -424,6 +424,22 @@ async fn a_doubt_ends_when_the_numbers_are_seen_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_doubt_is_not_worn_down_by_writes() {
+    let world = World::seen(10).await;
+    advance(LAG * 2).await;
+    world.inventory.note_unknown(&number(0), Instant::now());
+    world.lose(0..4);
+    world.list().await.unwrap();
+    let doubt = Some(Doubt { owned_before: 10, vanished: 4 });
+    assert_eq!(world.inventory.doubt(), doubt, "one may only be lagging, the others are not");
+    (1..3).for_each(|n| world.inventory.note_unknown(&number(n), Instant::now()));
+    world.list().await.unwrap();
+    assert_eq!(world.inventory.doubt(), doubt);
+    world.look(3).await.unwrap();
+    assert!(world.is_present(3) && world.told().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_first_listing_is_doubted_too_if_it_lacks_what_was_expected() {
     let world = World::of(2).await;
     world.inventory.expect((0..10).map(number));

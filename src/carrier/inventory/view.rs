@@ -216,23 +216,27 @@ impl View {
     /// Draws the conclusions from what a listing lacks.
     fn miss(&mut self, shown: &HashSet<E164>, begun: Instant, owned_before: usize, changed: &mut Vec<E164>) {
         let lag = self.lag;
-        let mut vanished = Vec::new();
+        let (mut vanished, mut lacked) = (Vec::new(), 0);
         for (number, track) in &mut self.tracks {
             if shown.contains(number) {
                 continue;
             }
-            if track.lag_over(lag).is_some_and(|over| begun <= over) {
+            let owned = track.is_owned();
+            lacked += usize::from(owned);
+            // A write that came since a doubt began makes what is doubted no likelier.
+            if track.doubted.is_none() && track.lag_over(lag).is_some_and(|over| begun <= over) {
                 continue;
             }
             track.lacking = Some(begun);
-            match track.is_owned() {
+            match owned {
                 true => vanished.push(number.clone()),
                 false if track.missing(lag).is_none() => track.missing = Some(begun),
                 false => {}
             }
         }
-        let doubtful = is_doubtful(owned_before, vanished.len());
-        self.doubt = doubtful.then_some(Doubt { owned_before, vanished: vanished.len() });
+        // Numbers that may only be lagging are no reason for doubt, but where there is one they speak for it.
+        let doubtful = !vanished.is_empty() && is_doubtful(owned_before, lacked);
+        self.doubt = doubtful.then_some(Doubt { owned_before, vanished: lacked });
         for number in vanished {
             let Some(track) = self.tracks.get_mut(&number) else { continue };
             let first = *track.doubted.get_or_insert(begun);
