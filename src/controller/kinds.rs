@@ -6,7 +6,7 @@ mod claim;
 mod number;
 mod version;
 
-use std::{fmt::Debug, future::Future, sync::Arc};
+use std::{fmt::Debug, future::Future, sync::Arc, time::Duration};
 
 use k8s_openapi::{
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use super::{Context, Kind, context::Caches, effects::Error, memory::Attempt};
 use crate::{
     api::{AgentVersion, PhoneNumber, claim::Holder, meta::Key, number::E164},
-    carrier::inventory,
+    carrier::{CarrierError, ErrorClass, inventory},
     cluster::cache::{Cache, Change},
     plan::{self, AccountRef, AccountView, Decision, Liveness, Look, Requested, Trouble},
 };
@@ -152,8 +152,18 @@ impl Context {
     ) -> Result<(), Error> {
         let Some(session) = self.sessions.get(account) else { return Ok(()) };
         let uid = object.meta().uid.as_deref().unwrap_or_default();
-        match session.inventory.lookup(number, looked.began).await {
-            Ok(_) => self.memory.succeeded(uid, Attempt::Look),
+        let asked = async {
+            session.inventory.lookup(number, looked.began).await?;
+            // A look-up alone that misses proves nothing of a number that was there: it takes a listing as well.
+            if !self.seen(account, number, looked).view().is_fresh() {
+                session.inventory.listing(looked.began).await?;
+                session.inventory.lookup(number, Instant::now()).await?;
+            }
+            Ok(())
+        };
+        match asked.await {
+            Ok(()) if self.seen(account, number, looked).view().is_fresh() => self.memory.succeeded(uid, Attempt::Look),
+            Ok(()) => self.memory.failed(uid, Attempt::Look, not_believed()),
             Err(error) => {
                 self.suspect(account, &error);
                 self.memory.failed(uid, Attempt::Look, error);
@@ -168,6 +178,17 @@ impl Context {
         let found = numbers.get_metadata_opt(&holder.name).await?;
         let lives = found.is_some_and(|found| found.metadata.uid.as_ref() == Some(&holder.uid));
         Ok(if lives { Liveness::Alive } else { Liveness::Gone })
+    }
+}
+
+/// What is known of a number that was there a moment ago and was missed by one look.
+fn not_believed() -> CarrierError {
+    CarrierError {
+        class: ErrorClass::Transient,
+        code: None,
+        text: "The number was there and a look did not find it, which is not believed yet; it is looked for again."
+            .to_owned(),
+        retry_after: Some(Duration::from_secs(10)),
     }
 }
 
