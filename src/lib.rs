@@ -5,3 +5,4 @@ pub mod carrier;
 pub mod cluster;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+pub mod telemetry;
