@@ -40,8 +40,8 @@ fn values_stand_under_their_labels() {
     for line in [
         r#"dialplane_reconciles_total{kind="PhoneNumber",result="acted"} 1"#,
         r#"dialplane_queue_length{state="waiting"} 7"#,
-        r#"dialplane_carrier_requests_total{carrier="twilio",operation="list",class="throttled"} 1"#,
-        r#"dialplane_carrier_writes_total{carrier="twilio",outcome="did"} 1"#,
+        r#"dialplane_carrier_requests_total{carrier="Twilio",operation="list",class="throttled"} 1"#,
+        r#"dialplane_carrier_writes_total{carrier="Twilio",outcome="did"} 1"#,
         r#"dialplane_numbers{state="ready"} 3"#,
         "dialplane_leader 1",
     ] {
