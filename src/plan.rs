@@ -86,6 +86,8 @@ pub enum Effect {
     CreateClaim(Box<NumberClaimSpec>),
     /// Writes the claim that the world showed.
     WriteClaim(Box<NumberClaimSpec>),
+    /// Writes into the claim that the world showed that nothing of ours is left at the carrier; tells what there is to tell.
+    CloseClaim(Box<NumberClaimSpec>, Option<Note>),
     /// Deletes the claim that the world showed, and its finalizer; tells what there is to tell.
     DropClaim(Option<Note>),
     /// Puts the finalizer on the object.

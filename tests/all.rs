@@ -8,3 +8,4 @@ mod sandbox;
 mod schema;
 mod support;
 mod twilio;
+mod plan;
