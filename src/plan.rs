@@ -88,7 +88,7 @@ pub enum Effect {
     WriteClaim(Box<NumberClaimSpec>),
     /// Writes into the claim that the world showed that nothing of ours is left at the carrier; tells what there is to tell.
     CloseClaim(Box<NumberClaimSpec>, Option<Note>),
-    /// Deletes the claim that the world showed, and its finalizer; tells what there is to tell.
+    /// Deletes the claim that this pass is about, and its finalizer; tells what there is to tell.
     DropClaim(Option<Note>),
     /// Puts the finalizer on the object.
     AddFinalizer(&'static str),
@@ -132,6 +132,7 @@ impl Effect {
         match self {
             Effect::CreateClaim(_) => "create_claim",
             Effect::WriteClaim(_) => "write_claim",
+            Effect::CloseClaim(..) => "close_claim",
             Effect::DropClaim(_) => "drop_claim",
             Effect::AddFinalizer(_) => "add_finalizer",
             Effect::RemoveFinalizer(_) => "remove_finalizer",

@@ -1,6 +1,7 @@
 //! The metrics: one table that says what each means, and the counters themselves. No I/O.
 //!
-//! Labels are closed enums, so that nothing a user or a carrier writes can become a time series or leak through one.
+//! Labels are closed enums and the constant names of carriers, so that nothing a user or a carrier writes can become a time
+//! series or leak through one.
 //! The one exception is the name of a CarrierAccount, of which there are as many as objects.
 
 use std::fmt::{self, Write};
@@ -148,10 +149,6 @@ label!(
     Queued { Waiting = "waiting", Running = "running" }
 );
 label!(
-    /// Which carrier.
-    CarrierName { Twilio = "twilio", Telnyx = "telnyx", Flowyte = "flowyte", Nixflex = "nixflex" }
-);
-label!(
     /// What was asked of a carrier.
     Operation { Identify = "identify", List = "list", Find = "find", SetRoute = "set_route" }
 );
@@ -221,14 +218,14 @@ struct QueueLabels {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
-    carrier: CarrierName,
+    carrier: &'static str,
     operation: Operation,
     class: Class,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct WriteLabels {
-    carrier: CarrierName,
+    carrier: &'static str,
     outcome: Written,
 }
 
@@ -245,7 +242,7 @@ struct AccountLabels {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CarrierLabels {
-    carrier: CarrierName,
+    carrier: &'static str,
 }
 
 /// The metrics of this process.
@@ -303,13 +300,13 @@ impl Metrics {
     }
 
     /// A carrier has answered, or has not.
-    pub fn carrier_request(&self, carrier: CarrierName, operation: Operation, result: Result<(), ErrorClass>) {
+    pub fn carrier_request(&self, carrier: &'static str, operation: Operation, result: Result<(), ErrorClass>) {
         let class = result.map_or_else(Class::from, |()| Class::Ok);
         self.carrier_requests.get_or_create(&RequestLabels { carrier, operation, class }).inc();
     }
 
     /// A write at a carrier has ended.
-    pub fn carrier_write<T>(&self, carrier: CarrierName, outcome: &Outcome<T>) {
+    pub fn carrier_write<T>(&self, carrier: &'static str, outcome: &Outcome<T>) {
         let outcome = match outcome {
             Outcome::Did(_) => Written::Did,
             Outcome::DidNothing(_) => Written::DidNothing,
@@ -334,7 +331,7 @@ impl Metrics {
     }
 
     /// A route was found that somebody else changed.
-    pub fn drift(&self, carrier: CarrierName) {
+    pub fn drift(&self, carrier: &'static str) {
         self.drift.get_or_create(&CarrierLabels { carrier }).inc();
     }
 

@@ -8,12 +8,12 @@ fn used() -> Metrics {
     let metrics = Metrics::new();
     metrics.reconciled(Kind::PhoneNumber, Pass::Acted, Duration::from_millis(3));
     metrics.queued(7, 2);
-    metrics.carrier_request(CarrierName::Twilio, Operation::List, Ok(()));
-    metrics.carrier_request(CarrierName::Twilio, Operation::List, Err(ErrorClass::Throttled));
-    metrics.carrier_write(CarrierName::Twilio, &Outcome::Did(()));
+    metrics.carrier_request("Twilio", Operation::List, Ok(()));
+    metrics.carrier_request("Twilio", Operation::List, Err(ErrorClass::Throttled));
+    metrics.carrier_write("Twilio", &Outcome::Did(()));
     metrics.numbers(NumberState::Ready, 3);
     metrics.scanned(&Key::new("telephony", "twilio"), jiff::Timestamp::UNIX_EPOCH);
-    metrics.drift(CarrierName::Telnyx);
+    metrics.drift("Telnyx");
     metrics.leading(true);
     metrics
 }
@@ -40,8 +40,8 @@ fn values_stand_under_their_labels() {
     for line in [
         r#"dialplane_reconciles_total{kind="PhoneNumber",result="acted"} 1"#,
         r#"dialplane_queue_length{state="waiting"} 7"#,
-        r#"dialplane_carrier_requests_total{carrier="twilio",operation="list",class="throttled"} 1"#,
-        r#"dialplane_carrier_writes_total{carrier="twilio",outcome="did"} 1"#,
+        r#"dialplane_carrier_requests_total{carrier="Twilio",operation="list",class="throttled"} 1"#,
+        r#"dialplane_carrier_writes_total{carrier="Twilio",outcome="did"} 1"#,
         r#"dialplane_numbers{state="ready"} 3"#,
         "dialplane_leader 1",
     ] {
@@ -61,7 +61,7 @@ fn an_account_that_is_gone_raises_no_alert() {
 fn an_unknown_outcome_is_counted_as_such() {
     let error = CarrierError { class: ErrorClass::Transient, code: None, text: String::new(), retry_after: None };
     let metrics = Metrics::new();
-    metrics.carrier_write(CarrierName::Twilio, &Outcome::<()>::Unknown(error));
+    metrics.carrier_write("Twilio", &Outcome::<()>::Unknown(error));
     assert!(metrics.render().contains(r#"outcome="unknown"} 1"#));
 }
 
