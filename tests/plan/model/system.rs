@@ -387,7 +387,7 @@ impl System {
             true => AccountRef::Refused(key),
             false => {
                 let open = self.account_open.then(|| "AC1".to_owned());
-                AccountRef::Found(AccountView { key, open, abandoned: false })
+                AccountRef::Found(AccountView { key, open, opening: false, abandoned: false })
             }
         }
     }
