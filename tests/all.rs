@@ -1,11 +1,16 @@
 //! Every integration test, in one binary, so that one control plane serves the whole run.
 
+mod claims;
+mod consent;
 mod control_plane;
 mod figures;
+mod drift;
 mod generated;
 mod import;
 mod openapi;
 mod plan;
+mod publishing;
+mod removal;
 mod sandbox;
 mod schema;
 mod support;
