@@ -220,11 +220,11 @@ impl Context {
         let carrier = session.inventory.carrier().capabilities().name;
         let outcome = session.inventory.set_route(&write.number, &write.id, &write.route).await;
         self.metrics.carrier_write(carrier, &outcome);
-        let result = match &outcome {
-            Outcome::Did(_) => Ok(()),
-            Outcome::DidNothing(error) | Outcome::Unknown(error) => Err(error.class),
+        let error = match &outcome {
+            Outcome::Did(_) => None,
+            Outcome::DidNothing(error) | Outcome::Unknown(error) => Some(error),
         };
-        self.metrics.carrier_request(carrier, Operation::SetRoute, result);
+        self.metrics.carrier_request(carrier, Operation::SetRoute, error);
         match outcome {
             Outcome::Did(_) => {
                 self.memory.succeeded(uid, Attempt::Write);

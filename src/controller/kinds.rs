@@ -156,7 +156,7 @@ impl Context {
         let carrier = session.inventory.carrier().capabilities().name;
         let asked = async {
             let found = session.inventory.lookup(number, looked.began).await;
-            self.metrics.carrier_request(carrier, Operation::Find, found.as_ref().map(|_| ()).map_err(|e| e.class));
+            self.metrics.carrier_request(carrier, Operation::Find, found.as_ref().err());
             found?;
             // A look-up alone that misses proves nothing of a number that was there: it takes a listing as well.
             if !self.seen(account, number, looked).view().is_fresh() {

@@ -16,7 +16,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry};
 
 use crate::api::meta::Key;
-use crate::carrier::{ErrorClass, Outcome};
+use crate::carrier::{CarrierError, ErrorClass, Outcome};
 
 /// The content type of what `Metrics::render` gives.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -326,8 +326,8 @@ impl Metrics {
     }
 
     /// A carrier has answered, or has not.
-    pub fn carrier_request(&self, carrier: &'static str, operation: Operation, result: Result<(), ErrorClass>) {
-        let class = result.map_or_else(Class::from, |()| Class::Ok);
+    pub fn carrier_request(&self, carrier: &'static str, operation: Operation, error: Option<&CarrierError>) {
+        let class = error.map_or(Class::Ok, |error| error.class.into());
         self.carrier_requests.get_or_create(&RequestLabels { carrier, operation, class }).inc();
     }
 

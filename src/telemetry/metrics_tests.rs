@@ -8,8 +8,10 @@ fn used() -> Metrics {
     let metrics = Metrics::new();
     metrics.reconciled(Kind::PhoneNumber, Pass::Acted, Duration::from_millis(3));
     metrics.queued(7, 2);
-    metrics.carrier_request("Twilio", Operation::List, Ok(()));
-    metrics.carrier_request("Twilio", Operation::List, Err(ErrorClass::Throttled));
+    let throttled =
+        CarrierError { class: ErrorClass::Throttled, code: None, text: "too many".to_owned(), retry_after: None };
+    metrics.carrier_request("Twilio", Operation::List, None);
+    metrics.carrier_request("Twilio", Operation::List, Some(&throttled));
     metrics.carrier_write("Twilio", &Outcome::Did(()));
     metrics.numbers(NumberState::Ready, 3);
     metrics.scanned(&Key::new("telephony", "twilio"), jiff::Timestamp::UNIX_EPOCH);

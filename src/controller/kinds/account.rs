@@ -147,7 +147,7 @@ impl Context {
             _ => (Operation::List, session.inventory.listing(began).await.map(|_| ())),
         };
         let carrier = session.inventory.carrier().capabilities().name;
-        self.metrics.carrier_request(carrier, operation, asked.as_ref().map(|()| ()).map_err(|error| error.class));
+        self.metrics.carrier_request(carrier, operation, asked.as_ref().err());
         if operation == Operation::List && asked.is_ok() {
             self.metrics.scanned(&Key::of(account), Timestamp::now());
         }
