@@ -22,7 +22,7 @@ use crate::{
     },
     cluster::{
         queue::{Length, Queue},
-        watch::watch,
+        watch::{trouble, watch},
     },
     telemetry::metrics::{Kind, Metrics, NumberState},
 };
@@ -92,6 +92,31 @@ impl Controller {
 }
 
 impl Controller {
+    /// What keeps the kinds that are followed from being listed now, in words that say what to do.
+    pub async fn trouble(&self) -> Vec<String> {
+        macro_rules! trouble {
+            ($($kind:ty),+ $(,)?) => {
+                tokio::join!($(trouble(kube::Api::<$kind>::all(self.context.client.clone()))),+).into()
+            };
+        }
+        let all: [Option<String>; 6] = trouble!(
+            crate::api::CarrierAccount,
+            crate::api::PhoneNumber,
+            crate::api::Agent,
+            crate::api::AgentVersion,
+            crate::api::NumberClaim,
+            k8s_openapi::api::core::v1::Namespace,
+        );
+        let mut said: Vec<String> = Vec::new();
+        for trouble in all.into_iter().flatten() {
+            // An API server that is away is away for all of them.
+            if !said.contains(&trouble) {
+                said.push(trouble);
+            }
+        }
+        said
+    }
+
     /// Brings the gauges up to date with what the caches and the queue hold now. To be called before they are shown.
     pub fn measure(&self) {
         let Context { caches, queue, metrics, .. } = &*self.context;

@@ -2,6 +2,7 @@
 
 mod claims;
 mod consent;
+mod chart;
 mod control_plane;
 mod figures;
 mod drift;

@@ -63,9 +63,10 @@ impl Lease {
 
     fn keep(&self, seen: Option<Seen>, renewed: Instant) -> Leadership {
         tracing::info!(identity = self.identity, lease = self.name, "leading");
+        let predecessor = seen.as_ref().is_some_and(Seen::is_held);
         let (lost, stop) = (CancellationToken::new(), CancellationToken::new());
         let renewing = tokio::spawn(self.clone().renew(seen, renewed, lost.clone(), stop.clone()));
-        Leadership { lost, stop: stop.drop_guard(), renewing, lease: self.clone() }
+        Leadership { lost, stop: stop.drop_guard(), renewing, lease: self.clone(), predecessor }
     }
 
     /// Renews until told to stop. `lost` is cancelled when it did not succeed for two thirds of the duration, counted
@@ -162,9 +163,16 @@ pub struct Leadership {
     stop: DropGuard,
     renewing: JoinHandle<()>,
     lease: Lease,
+    predecessor: bool,
 }
 
 impl Leadership {
+    /// Whether somebody led before us who may not have ended in order: the Lease bore a name when it was taken. What that
+    /// process had sent may still be on its way. No name, or no Lease, says that nobody led or that all was ended first.
+    pub fn predecessor(&self) -> bool {
+        self.predecessor
+    }
+
     /// Cancelled when we no longer lead, also by `release`. Work must start nothing more then.
     pub fn lost(&self) -> CancellationToken {
         self.lost.clone()
@@ -205,6 +213,11 @@ impl Seen {
             Some(before) if before.spec == spec => before,
             _ => Self { spec, since: now },
         }
+    }
+
+    /// Whether it bears the name of somebody, who may be gone by now.
+    fn is_held(&self) -> bool {
+        self.spec.holder_identity.as_deref().is_some_and(|holder| !holder.is_empty())
     }
 }
 

@@ -145,6 +145,19 @@ async fn one_of_two_leads_and_goes_on_leading() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_leads_knows_whether_another_may_still_be_heard_of() {
+    let (server, token) = (Server::default(), CancellationToken::new());
+    let first = server.candidate("a", &token).lead(&token).await.unwrap();
+    assert!(!first.predecessor(), "there was no Lease");
+    first.release().await;
+    let second = server.candidate("b", &token).lead(&token).await.unwrap();
+    assert!(!second.predecessor(), "it was released in order");
+    drop(second);
+    let third = server.candidate("c", &token).lead(&token).await.unwrap();
+    assert!(third.predecessor(), "it was left to run out");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_released_lease_passes_on_without_waiting_for_its_end() {
     let (server, token) = (Server::default(), CancellationToken::new());
     let first = server.candidate("a", &token).lead(&token).await.unwrap();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{
     Api, Resource, ResourceExt,
     api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions},
@@ -247,7 +248,7 @@ impl Context {
         version.metadata = ObjectMeta {
             name: Some(name),
             namespace: agent.namespace(),
-            owner_references: agent.controller_owner_ref(&()).map(|owner| vec![owner]),
+            owner_references: agent.controller_owner_ref(&()).map(|owner| vec![deferential(owner)]),
             finalizers: Some(vec![IN_USE_FINALIZER.to_owned()]),
             ..ObjectMeta::default()
         };
@@ -283,4 +284,10 @@ impl Context {
             });
         }
     }
+}
+
+/// An owner reference that does not hold up the deletion of its owner: the finalizers do that where it is needed. With
+/// `blockOwnerDeletion` some clusters (OpenShift) ask for the right to write finalizers of the owner as well.
+fn deferential(owner: OwnerReference) -> OwnerReference {
+    OwnerReference { block_owner_deletion: None, ..owner }
 }

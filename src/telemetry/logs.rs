@@ -9,7 +9,7 @@ use tracing_subscriber::fmt::MakeWriter;
 pub const DEFAULT_FILTER: &str = "info,kube=warn,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,tower=warn";
 
 /// How a log line looks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// One JSON object per line, for a log store.
     #[default]

@@ -2,7 +2,8 @@
 //!
 //! Labels are closed enums and the constant names of carriers, so that nothing a user or a carrier writes can become a time
 //! series or leak through one.
-//! The one exception is the name of a CarrierAccount, of which there are as many as objects.
+//! The exceptions are the name of a CarrierAccount, of which there are as many as objects, and that of the installation,
+//! of which there is one.
 
 use std::fmt::{self, Write};
 use std::time::Duration;
@@ -83,9 +84,26 @@ const DRIFT: Row =
     row("dialplane_drift_total", Type::Counter, &["carrier"], "Routes found changed at the carrier by somebody else");
 const LEADER: Row = row("dialplane_leader", Type::Gauge, &[], "1 in the replica that leads, 0 in one that stands by");
 
+const BUILD: Row = row(
+    "dialplane_build_info",
+    Type::Gauge,
+    &["version", "installation"],
+    "Always 1; says which version runs, and under which name it was installed",
+);
+
 /// Every metric. The documentation is made of it, and a test holds it against what is really served.
-pub const TABLE: &[Row] =
-    &[RECONCILES, RECONCILE_SECONDS, QUEUE_LENGTH, CARRIER_REQUESTS, CARRIER_WRITES, NUMBERS, LAST_SCAN, DRIFT, LEADER];
+pub const TABLE: &[Row] = &[
+    RECONCILES,
+    RECONCILE_SECONDS,
+    QUEUE_LENGTH,
+    CARRIER_REQUESTS,
+    CARRIER_WRITES,
+    NUMBERS,
+    LAST_SCAN,
+    DRIFT,
+    LEADER,
+    BUILD,
+];
 
 /// The table as Markdown, for the documentation.
 pub fn markdown() -> String {
@@ -245,6 +263,12 @@ struct CarrierLabels {
     carrier: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BuildLabels {
+    version: &'static str,
+    installation: String,
+}
+
 /// The metrics of this process.
 #[derive(Debug)]
 pub struct Metrics {
@@ -258,6 +282,7 @@ pub struct Metrics {
     last_scan: Family<AccountLabels, Gauge>,
     drift: Family<CarrierLabels, Counter>,
     leader: Gauge,
+    build: Family<BuildLabels, Gauge>,
 }
 
 impl Default for Metrics {
@@ -282,6 +307,7 @@ impl Metrics {
             last_scan: register(&mut registry, &LAST_SCAN, Family::default()),
             drift: register(&mut registry, &DRIFT, Family::default()),
             leader: register(&mut registry, &LEADER, Gauge::default()),
+            build: register(&mut registry, &BUILD, Family::default()),
             registry,
         }
     }
@@ -338,6 +364,12 @@ impl Metrics {
     /// Whether this replica leads.
     pub fn leading(&self, leads: bool) {
         self.leader.set(i64::from(leads));
+    }
+
+    /// This process is of this version of the program, installed under that name.
+    pub fn installed_as(&self, installation: &str) {
+        let labels = BuildLabels { version: env!("CARGO_PKG_VERSION"), installation: installation.to_owned() };
+        self.build.get_or_create(&labels).set(1);
     }
 
     /// All of them as OpenMetrics text, to be served as `CONTENT_TYPE`.

@@ -17,6 +17,7 @@ fn used() -> Metrics {
     metrics.scanned(&Key::new("telephony", "twilio"), jiff::Timestamp::UNIX_EPOCH);
     metrics.drift("Telnyx");
     metrics.leading(true);
+    metrics.installed_as("prod-eu");
     metrics
 }
 
