@@ -5,8 +5,13 @@ pub mod crds;
 pub mod demo;
 pub mod docs;
 mod generated;
+pub mod run;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// The Kubernetes operator for phone numbers.
 #[derive(Debug, Parser)]
@@ -22,6 +27,11 @@ pub enum Command {
     /// See it work on this machine: a cluster, a simulated carrier, the operator, and a story told with them
     #[cfg(feature = "sandbox")]
     Demo(demo::Args),
+    /// Run the operator: it follows the cluster at once, and works while it leads
+    Run(run::Args),
+    /// Serve a simulated carrier, to try things without an account or money
+    #[cfg(feature = "sandbox")]
+    Sandbox(sandbox::Args),
     /// Print the custom resource definitions as YAML, ready for kubectl apply
     Crds(crds::Args),
     /// Write the reference pages that are made from the code
@@ -34,10 +44,25 @@ impl Cli {
         match self.command {
             #[cfg(feature = "sandbox")]
             Command::Demo(args) => demo::run(&args),
+            Command::Run(args) => run::run(args),
+            #[cfg(feature = "sandbox")]
+            Command::Sandbox(args) => sandbox::run(args),
             Command::Crds(args) => crds::run(&args),
             Command::Docs(args) => docs::run(&args),
         }
     }
+}
+
+/// Ends at the first SIGTERM or SIGINT after the call: from then on neither kills this process.
+fn asked_to_end() -> anyhow::Result<impl Future<Output = ()> + Send> {
+    let listen = |kind| signal(kind).context("cannot listen to signals");
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
 
 #[cfg(test)]

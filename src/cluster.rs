@@ -3,5 +3,6 @@
 //! Nothing here knows what Dialplane is for. The kinds and their rules are in `api` and `plan`.
 
 pub mod cache;
+pub mod lease;
 pub mod queue;
 pub mod watch;

@@ -9,15 +9,22 @@ mod memory;
 mod sessions;
 mod triggers;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use kube::Client;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    api::meta::Key,
-    cluster::{queue::Queue, watch::watch},
-    telemetry::metrics::Metrics,
+    api::{
+        PhoneNumber,
+        conditions::{Truth, Type},
+        meta::Key,
+    },
+    cluster::{
+        queue::{Length, Queue},
+        watch::{trouble, watch},
+    },
+    telemetry::metrics::{Kind, Metrics, NumberState},
 };
 pub use context::Context;
 
@@ -26,29 +33,6 @@ pub use context::Context;
 pub struct Work {
     pub kind: Kind,
     pub key: Key,
-}
-
-/// The kinds that have a controller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    CarrierAccount,
-    PhoneNumber,
-    Agent,
-    AgentVersion,
-    NumberClaim,
-}
-
-impl Kind {
-    /// As Kubernetes writes it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Kind::CarrierAccount => "CarrierAccount",
-            Kind::PhoneNumber => "PhoneNumber",
-            Kind::Agent => "Agent",
-            Kind::AgentVersion => "AgentVersion",
-            Kind::NumberClaim => "NumberClaim",
-        }
-    }
 }
 
 /// How many objects of one account, or of one other kind, are worked on at once.
@@ -104,5 +88,60 @@ impl Controller {
         let context = self.context.clone();
         let queue: Arc<Queue<Work>> = context.queue.clone();
         queue.run(token, move |work| driver::work(context.clone(), work)).await;
+    }
+}
+
+impl Controller {
+    /// What keeps the kinds that are followed from being listed now, in words that say what to do.
+    pub async fn trouble(&self) -> Vec<String> {
+        macro_rules! trouble {
+            ($($kind:ty),+ $(,)?) => {
+                tokio::join!($(trouble(kube::Api::<$kind>::all(self.context.client.clone()))),+).into()
+            };
+        }
+        let all: [Option<String>; 6] = trouble!(
+            crate::api::CarrierAccount,
+            crate::api::PhoneNumber,
+            crate::api::Agent,
+            crate::api::AgentVersion,
+            crate::api::NumberClaim,
+            k8s_openapi::api::core::v1::Namespace,
+        );
+        let mut said: Vec<String> = Vec::new();
+        for trouble in all.into_iter().flatten() {
+            // An API server that is away is away for all of them.
+            if !said.contains(&trouble) {
+                said.push(trouble);
+            }
+        }
+        said
+    }
+
+    /// Brings the gauges up to date with what the caches and the queue hold now. To be called before they are shown.
+    pub fn measure(&self) {
+        let Context { caches, queue, metrics, .. } = &*self.context;
+        let lanes = queue.lanes();
+        let sum = |of: fn(&Length) -> usize| lanes.iter().map(|(_, length)| of(length)).sum();
+        metrics.queued(sum(|length| length.waiting), sum(|length| length.running));
+        let mut counts: HashMap<NumberState, usize> = NumberState::ALL.iter().map(|state| (*state, 0)).collect();
+        for number in caches.numbers.all() {
+            *counts.entry(state_of(&number)).or_default() += 1;
+        }
+        counts.into_iter().for_each(|(state, count)| metrics.numbers(state, count));
+    }
+}
+
+/// What a PhoneNumber's conditions say of it. One that says nothing yet is being worked on.
+fn state_of(number: &PhoneNumber) -> NumberState {
+    let conditions = number.status.as_ref().map_or(&[][..], |status| &status.conditions);
+    let is = |of: Type, truth: Truth| conditions.iter().any(|c| c.type_ == of.as_str() && c.status == truth.as_str());
+    if is(Type::Ready, Truth::True) {
+        NumberState::Ready
+    } else if is(Type::Stalled, Truth::True) {
+        NumberState::Stalled
+    } else if is(Type::Ready, Truth::False) && !is(Type::Reconciling, Truth::True) {
+        NumberState::Waiting
+    } else {
+        NumberState::Reconciling
     }
 }

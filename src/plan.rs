@@ -86,7 +86,9 @@ pub enum Effect {
     CreateClaim(Box<NumberClaimSpec>),
     /// Writes the claim that the world showed.
     WriteClaim(Box<NumberClaimSpec>),
-    /// Deletes the claim that the world showed, and its finalizer; tells what there is to tell.
+    /// Writes into the claim that the world showed that nothing of ours is left at the carrier; tells what there is to tell.
+    CloseClaim(Box<NumberClaimSpec>, Option<Note>),
+    /// Deletes the claim that this pass is about, and its finalizer; tells what there is to tell.
     DropClaim(Option<Note>),
     /// Puts the finalizer on the object.
     AddFinalizer(&'static str),
@@ -130,6 +132,7 @@ impl Effect {
         match self {
             Effect::CreateClaim(_) => "create_claim",
             Effect::WriteClaim(_) => "write_claim",
+            Effect::CloseClaim(..) => "close_claim",
             Effect::DropClaim(_) => "drop_claim",
             Effect::AddFinalizer(_) => "add_finalizer",
             Effect::RemoveFinalizer(_) => "remove_finalizer",

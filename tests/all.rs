@@ -1,9 +1,11 @@
 //! Every integration test, in one binary, so that one control plane serves the whole run.
 
 mod control_plane;
+mod figures;
 mod generated;
 mod import;
 mod openapi;
+mod plan;
 mod sandbox;
 mod schema;
 mod support;

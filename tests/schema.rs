@@ -430,8 +430,10 @@ async fn a_number_claim_stands_for_the_number_it_is_named_by() {
     ];
     server.refuses("NumberClaim", &refused).await;
 
-    // Claims have no namespace: this number is this test's own.
-    let own = json!({"metadata": {"name": "14155550199"}, "spec": {"number": "+14155550199"}});
+    // Claims have no namespace: this number is this test's own. Something was sent for it by an account that is not there, so
+    // that the operator, which drops what nobody holds, waits.
+    let sent = json!([{"voice": "sha256:a"}]);
+    let own = json!({"metadata": {"name": "14155550199"}, "spec": {"number": "+14155550199", "sent": sent}});
     server.create(&with(good("NumberClaim"), &own)).await;
     let refused = [(spec(json!({"number": "+14155550198"})), "number cannot change")];
     server.refuses_change("NumberClaim", "14155550199", &refused).await;

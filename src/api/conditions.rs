@@ -157,6 +157,7 @@ reasons! {
     Drifted: Routed False, Waiting, Warning, "Somebody else changed the route at the carrier. With drift: Report it is only said.";
     Contested: Routed False, Stalled, Warning, "Somebody changes the route at the carrier again and again. It is left alone for now: find out who, then set the annotation dialplane.dev/reconcile-requested-at.";
     Suspended: Routed False, Waiting, Silent, "The route should change, and the object is suspended. Set spec.suspend to false to go on.";
+    Routing: Routed False, Working, Silent, "The route is about to be set.";
     RouteRefused: Routed False, Stalled, Warning, "The carrier refuses the route. Correct the webhooks and publish another version.";
     RouteFailed: Routed False, Working, Silent, "The route could not be set yet; it is tried again.";
     RouteUnsettled: Routed Unknown, Working, Silent, "A route was sent and no answer came. It is waited for until it can no longer be applied.";

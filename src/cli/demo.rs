@@ -8,9 +8,9 @@ mod stage;
 mod story;
 mod wait;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, pin::pin};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow};
 
 use self::{show::Show, stage::Stage};
 
@@ -35,40 +35,25 @@ async fn play(args: &Args) -> Result<()> {
     let show = Show::new();
     show.title("Dialplane: phone numbers as Kubernetes resources");
     let stage = Stage::set(args.kubeconfig.as_deref(), &show).await?;
+    // From here on an interrupt ends the story, and then everything that it left behind is cleaned up.
+    let mut interrupted = pin!(super::asked_to_end()?);
     let told = tokio::select! {
         told = story::tell(&stage, &show) => told,
-        () = interrupted() => bail_after_interrupt(),
+        () = &mut interrupted => Err(anyhow!("interrupted")),
     };
-    if told.is_ok() {
-        show.end("Everything came true.");
+    match &told {
+        Ok(()) => show.end("Everything came true."),
+        Err(_) => show.log(stage.log.path()),
     }
-    if args.keep {
+    if args.keep && !told.as_ref().is_err_and(|error| error.to_string() == "interrupted") {
         if let Err(error) = &told {
             show.line(&format!("\n{error:#}"));
         }
         what_next(&stage, &show);
-        interrupted().await;
+        interrupted.await;
     }
     let struck = stage.strike().await;
     told.and(struck)
-}
-
-fn bail_after_interrupt() -> Result<()> {
-    bail!("interrupted")
-}
-
-/// Returns when somebody wants the end: Ctrl-C or, from a script, SIGTERM.
-async fn interrupted() {
-    let terminated = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = terminated => {}
-    }
 }
 
 fn what_next(stage: &Stage, show: &Show) {
@@ -87,7 +72,10 @@ The carrier is at {carrier}: place a call, change a number behind our back, read
 
   curl {carrier}/admin/call --json '{{"from":"+12025550143","to":"+14155550101"}}'
   curl {carrier}/admin/numbers/+14155550101/edit --json '{{"voice_url":"https://console.example.net/voice"}}'
-  curl {carrier}/admin/ledger/summary"#,
-        kubeconfig.display()
+  curl {carrier}/admin/ledger/summary
+
+The operator logs to {}."#,
+        kubeconfig.display(),
+        stage.log.path().display()
     ));
 }

@@ -29,8 +29,6 @@ pub enum Index {
     Number,
     /// The AgentVersion that an object is seen to reach, as its key is written: `namespace/name`.
     Version,
-    /// The uid of the object that holds this one.
-    Holder,
 }
 
 /// Calls its second argument once for every value under which an object is to be found.

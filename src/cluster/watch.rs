@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use futures::StreamExt;
+use kube::api::ListParams;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
@@ -43,6 +44,15 @@ where
             None => return,
         }
     }
+}
+
+/// What keeps a kind from being listed now, and what to do about it, in words; `None` if nothing does.
+pub async fn trouble<K>(api: Api<K>) -> Option<String>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
+{
+    let error = api.list(&ListParams::default().limit(1)).await.err()?;
+    explain::<K>(&watcher::Error::InitialListFailed(error))
 }
 
 /// What went wrong and what to do, in words; `None` where it is normal.

@@ -61,7 +61,6 @@ impl Caches {
             claims: Arc::new(Cache::new(|claim, add| {
                 let account = &claim.spec.account;
                 add(Index::Account, Key::new(&*account.namespace, &*account.name).to_string());
-                add(Index::Holder, claim.spec.holder.uid.clone());
             })),
             namespaces: Arc::new(Cache::new(|_, _| {})),
         }

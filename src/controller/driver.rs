@@ -12,6 +12,7 @@ use super::{
 use crate::{
     api::{Agent, AgentVersion, CarrierAccount, NumberClaim, PhoneNumber, meta::Key},
     plan::Decision,
+    telemetry::metrics::Pass,
 };
 
 /// How many looks one pass may take. A plan needs three at most; more is a plan that goes in circles.
@@ -37,11 +38,19 @@ pub async fn work(context: Arc<Context>, work: Work) -> Option<Duration> {
         Kind::AgentVersion => pass::<AgentVersion>(&context, &work.key).await,
         Kind::NumberClaim => pass::<NumberClaim>(&context, &work.key).await,
     };
-    context.metrics.reconciled(work.kind.as_str(), result.is_ok(), began.elapsed());
+    let ended = match &result {
+        Ok(Ended::Acted) => Pass::Acted,
+        Ok(Ended::Rested(_)) => Pass::Rested,
+        Err(_) => Pass::Failed,
+    };
+    context.metrics.reconciled(work.kind, ended, began.elapsed());
     match result {
-        Ok(again) => {
+        Ok(ended) => {
             context.memory.passed(&work);
-            again
+            match ended {
+                Ended::Acted => Some(Duration::ZERO),
+                Ended::Rested(again) => again,
+            }
         }
         Err(error) => {
             let failures = context.memory.stumbled(&work);
@@ -57,18 +66,26 @@ pub async fn work(context: Arc<Context>, work: Work) -> Option<Duration> {
     }
 }
 
-async fn pass<K: Controlled>(context: &Context, key: &Key) -> Result<Option<Duration>, Error> {
+/// How a pass ended.
+enum Ended {
+    /// One thing was done; the next pass begins with a fresh world.
+    Acted,
+    /// Nothing was left to do, until then.
+    Rested(Option<Duration>),
+}
+
+async fn pass<K: Controlled>(context: &Context, key: &Key) -> Result<Ended, Error> {
     let mut looked = Looked::begin();
     for _ in 0..LOOKS {
-        let Some(object) = K::cache(&context.caches).get(key) else { return Ok(None) };
+        let Some(object) = K::cache(&context.caches).get(key) else { return Ok(Ended::Rested(None)) };
         match K::decide(context, &object, &looked) {
             Decision::Look(look) => K::look(context, &object, look, &mut looked).await?,
             Decision::Act(effect) => {
                 tracing::debug!(kind = %K::kind(&()), object = %key, effect = effect.name(), "acting");
                 act(context, &*object, effect).await?;
-                return Ok(Some(Duration::ZERO));
+                return Ok(Ended::Acted);
             }
-            Decision::Rest(next) => return rest(context, &*object, next).await,
+            Decision::Rest(next) => return rest(context, &*object, next).await.map(Ended::Rested),
         }
     }
     Err(Error::Circles)

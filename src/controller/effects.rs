@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{
     Api, Resource, ResourceExt,
     api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions},
@@ -19,8 +20,8 @@ use crate::{
         meta::{IN_USE_FINALIZER, Key},
     },
     carrier::Outcome,
-    cluster::cache::Index,
     plan::{Effect, Note, Rest, SetRoute},
+    telemetry::metrics::Operation,
 };
 
 /// Why a pass ended before the plan said so. It is tried again.
@@ -65,8 +66,13 @@ pub async fn act<K: Controlled>(context: &Context, object: &K, effect: Effect) -
     match effect {
         Effect::CreateClaim(spec) => context.create_claim(*spec).await,
         Effect::WriteClaim(spec) => context.write_claim(*spec).await,
+        Effect::CloseClaim(spec, note) => {
+            context.write_claim(*spec).await?;
+            context.tell(object, note.as_slice());
+            Ok(())
+        }
         Effect::DropClaim(note) => {
-            context.drop_claim(object).await?;
+            context.drop_object(object).await?;
             context.tell(object, note.as_slice());
             Ok(())
         }
@@ -183,34 +189,28 @@ impl Context {
         self.wrote(&*current, written).await
     }
 
-    /// Deletes the claim of `object`'s number, or the claim that `object` is; then its finalizer, which lets it go.
-    async fn drop_claim<K: Controlled>(&self, object: &K) -> Result<(), Error> {
-        let (any, uid): (&dyn std::any::Any, _) = (object, object.meta().uid.as_deref().unwrap_or_default());
-        let claim = match any.downcast_ref::<NumberClaim>() {
-            Some(claim) => self.caches.claims.get(&Key::of(claim)),
-            None => self.caches.claims.by(Index::Holder, uid).into_iter().next(),
-        };
-        let Some(claim) = claim else { return Ok(()) };
-        if claim.metadata.deletion_timestamp.is_none() {
-            let parameters = DeleteParams {
-                preconditions: Some(Preconditions {
-                    uid: claim.metadata.uid.clone(),
-                    resource_version: claim.metadata.resource_version.clone(),
-                }),
-                ..DeleteParams::default()
-            };
-            let api: Api<NumberClaim> = Api::all(self.client.clone());
-            match api.delete(&claim.name_any(), &parameters).await {
-                Ok(deleted) => match deleted.left() {
-                    Some(deleting) => self.wrote(&*claim, Ok(deleting)).await?,
-                    None => self.read_again::<NumberClaim>(&Key::of(&*claim), claim.metadata.uid.as_deref()).await?,
-                },
-                Err(error) => self.wrote(&*claim, Err(error)).await?,
-            }
+    /// Deletes the very version of `object` that was decided on; then our finalizer, which lets it go.
+    async fn drop_object<K: Controlled>(&self, object: &K) -> Result<(), Error> {
+        if object.meta().deletion_timestamp.is_none() {
+            self.delete(object, object.resource_version()).await?;
         }
-        let Some(deleting) = self.caches.claims.get(&Key::of(&*claim)) else { return Ok(()) };
+        let Some(deleting) = K::cache(&self.caches).get(&Key::of(object)) else { return Ok(()) };
         let kept = deleting.finalizers().iter().filter(|name| *name != IN_USE_FINALIZER).cloned().collect();
         self.set_finalizers(&*deleting, kept).await
+    }
+
+    /// Deletes `object`, and no other that has come under its name.
+    async fn delete<K: Controlled>(&self, object: &K, resource_version: Option<String>) -> Result<(), Error> {
+        let preconditions = Some(Preconditions { uid: object.uid(), resource_version });
+        let parameters = DeleteParams { preconditions, ..DeleteParams::default() };
+        let api = K::api(self.client.clone(), &object.namespace().unwrap_or_default());
+        match api.delete(&object.name_any(), &parameters).await {
+            Err(error) => self.wrote(object, Err(error)).await,
+            Ok(deleted) => match deleted.left() {
+                Some(deleting) => self.wrote(object, Ok(deleting)).await,
+                None => self.read_again::<K>(&Key::of(object), object.meta().uid.as_deref()).await,
+            },
+        }
     }
 
     /// The one place where the carrier is written to.
@@ -219,13 +219,18 @@ impl Context {
         let uid = object.meta().uid.as_deref().unwrap_or_default();
         let carrier = session.inventory.carrier().capabilities().name;
         let outcome = session.inventory.set_route(&write.number, &write.id, &write.route).await;
-        self.metrics.carrier_written(carrier, &outcome);
+        self.metrics.carrier_write(carrier, &outcome);
+        let error = match &outcome {
+            Outcome::Did(_) => None,
+            Outcome::DidNothing(error) | Outcome::Unknown(error) => Some(error),
+        };
+        self.metrics.carrier_request(carrier, Operation::SetRoute, error);
         match outcome {
             Outcome::Did(_) => {
                 self.memory.succeeded(uid, Attempt::Write);
                 if write.put_back {
                     self.memory.put_back(uid);
-                    self.metrics.drift_corrected();
+                    self.metrics.drift(carrier);
                 }
                 self.tell(object, &write.notes);
             }
@@ -243,7 +248,7 @@ impl Context {
         version.metadata = ObjectMeta {
             name: Some(name),
             namespace: agent.namespace(),
-            owner_references: agent.controller_owner_ref(&()).map(|owner| vec![owner]),
+            owner_references: agent.controller_owner_ref(&()).map(|owner| vec![deferential(owner)]),
             finalizers: Some(vec![IN_USE_FINALIZER.to_owned()]),
             ..ObjectMeta::default()
         };
@@ -255,18 +260,9 @@ impl Context {
     }
 
     async fn delete_version(&self, key: &Key) -> Result<(), Error> {
-        let Some(version) = self.caches.versions.get(key) else { return Ok(()) };
-        let parameters = DeleteParams {
-            preconditions: Some(Preconditions { uid: version.metadata.uid.clone(), resource_version: None }),
-            ..DeleteParams::default()
-        };
-        let api: Api<AgentVersion> = Api::namespaced(self.client.clone(), &key.namespace);
-        match api.delete(&key.name, &parameters).await {
-            Err(error) => self.wrote(&*version, Err(error)).await,
-            Ok(deleted) => match deleted.left() {
-                Some(deleting) => self.wrote(&*version, Ok(deleting)).await,
-                None => self.read_again::<AgentVersion>(key, version.metadata.uid.as_deref()).await,
-            },
+        match self.caches.versions.get(key) {
+            Some(version) => self.delete(&*version, None).await,
+            None => Ok(()),
         }
     }
 
@@ -288,4 +284,10 @@ impl Context {
             });
         }
     }
+}
+
+/// An owner reference that does not hold up the deletion of its owner: the finalizers do that where it is needed. With
+/// `blockOwnerDeletion` some clusters (OpenShift) ask for the right to write finalizers of the owner as well.
+fn deferential(owner: OwnerReference) -> OwnerReference {
+    OwnerReference { block_owner_deletion: None, ..owner }
 }

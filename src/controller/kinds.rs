@@ -22,6 +22,7 @@ use crate::{
     carrier::{CarrierError, ErrorClass, inventory},
     cluster::cache::{Cache, Change},
     plan::{self, AccountRef, AccountView, Decision, Liveness, Look, Requested, Trouble},
+    telemetry::metrics::Operation,
 };
 
 /// A kind that the driver can work on.
@@ -152,8 +153,11 @@ impl Context {
     ) -> Result<(), Error> {
         let Some(session) = self.sessions.get(account) else { return Ok(()) };
         let uid = object.meta().uid.as_deref().unwrap_or_default();
+        let carrier = session.inventory.carrier().capabilities().name;
         let asked = async {
-            session.inventory.lookup(number, looked.began).await?;
+            let found = session.inventory.lookup(number, looked.began).await;
+            self.metrics.carrier_request(carrier, Operation::Find, found.as_ref().err());
+            found?;
             // A look-up alone that misses proves nothing of a number that was there: it takes a listing as well.
             if !self.seen(account, number, looked).view().is_fresh() {
                 session.inventory.listing(looked.began).await?;

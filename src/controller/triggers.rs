@@ -123,6 +123,7 @@ impl Context {
         }
         if change.new.is_none() {
             self.sessions.close(&key);
+            self.metrics.forget_account(&key);
         }
         let consent = |account: &Arc<CarrierAccount>| {
             (account.spec.allowed_namespaces.clone(), account.is_annotated(ABANDON), account.metadata.uid.clone())

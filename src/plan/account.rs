@@ -172,8 +172,11 @@ impl World<'_> {
         status.numbers = self.inventory.numbers.or(status.numbers);
         status.conditions = conditions(&status.conditions, &[finding], generation, self.now);
         status.observed_generation = generation;
-        status.last_handled_reconcile_at =
-            self.account.request().map(str::to_owned).or(status.last_handled_reconcile_at);
+        // A listing that could not be had is only put off.
+        if self.inventory.fresh {
+            status.last_handled_reconcile_at =
+                self.account.request().map(str::to_owned).or(status.last_handled_reconcile_at);
+        }
         Decision::Rest(Rest { status: Some(status), again })
     }
 }

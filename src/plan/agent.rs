@@ -45,6 +45,12 @@ struct Published {
     moved_to: Option<PublishedVersion>,
 }
 
+/// What publishing needs first.
+enum Step {
+    Look(Look),
+    Act(Effect),
+}
+
 /// Decides what to do next for an Agent.
 pub fn next(w: &World<'_>) -> Decision<AgentStatus> {
     let held = w.agent.finalizers().iter().any(|finalizer| finalizer == IN_USE_FINALIZER);
@@ -56,7 +62,8 @@ pub fn next(w: &World<'_>) -> Decision<AgentStatus> {
     }
     let published = match w.publish() {
         Ok(published) => published,
-        Err(decision) => return decision,
+        Err(Step::Look(look)) => return Decision::Look(look),
+        Err(Step::Act(effect)) => return Decision::Act(effect),
     };
     match w.outdated() {
         Some(old) if published.moved_to.is_none() => Decision::Act(Effect::DeleteVersion(Key::of(old))),
@@ -93,7 +100,7 @@ impl<'a> World<'a> {
         Decision::Rest(Rest { status: Some(status), again: None })
     }
 
-    fn publish(&self) -> Result<Published, Decision<AgentStatus>> {
+    fn publish(&self) -> Result<Published, Step> {
         let status = self.status();
         let stay = |finding| Ok(Published { finding, moved_to: None });
         let Some(wanted) = &self.agent.spec.version else {
@@ -106,7 +113,7 @@ impl<'a> World<'a> {
         let name = AgentVersion::name_of(&self.agent.name_any(), wanted);
         match self.wanted {
             Frozen::NotRead => {
-                Err(Decision::Look(Look::Version(Key::new(self.agent.namespace().unwrap_or_default(), name))))
+                Err(Step::Look(Look::Version(Key::new(self.agent.namespace().unwrap_or_default(), name))))
             }
             Frozen::Missing if known.is_some() => stay(Finding::new(
                 Reason::VersionGone,
@@ -121,7 +128,7 @@ impl<'a> World<'a> {
     }
 
     /// The draft becomes an AgentVersion; it serves only once that is there.
-    fn freeze(&self, wanted: &str) -> Result<Published, Decision<AgentStatus>> {
+    fn freeze(&self, wanted: &str) -> Result<Published, Step> {
         let draft = &self.agent.spec.draft;
         if let Some(finding) = self.mismatch(&draft.digest()) {
             return Ok(Published { finding, moved_to: None });
@@ -129,7 +136,7 @@ impl<'a> World<'a> {
         if let Err(why) = version::validate(draft) {
             return Ok(Published { finding: self.invalid(wanted, &why), moved_to: None });
         }
-        Err(Decision::Act(Effect::CreateVersion(Box::new(AgentVersionSpec {
+        Err(Step::Act(Effect::CreateVersion(Box::new(AgentVersionSpec {
             agent: self.agent.name_any(),
             version: wanted.to_owned(),
             webhooks: draft.webhooks.clone(),
@@ -137,12 +144,7 @@ impl<'a> World<'a> {
         }))))
     }
 
-    fn serve(
-        &self,
-        wanted: &str,
-        version: &AgentVersion,
-        known: Option<&PublishedVersion>,
-    ) -> Result<Published, Decision<AgentStatus>> {
+    fn serve(&self, wanted: &str, version: &AgentVersion, known: Option<&PublishedVersion>) -> Result<Published, Step> {
         let stay = |finding| Ok(Published { finding, moved_to: None });
         let digest = version.spec.draft().digest();
         if let Some(known) = known.filter(|known| known.digest != digest) {

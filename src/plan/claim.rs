@@ -1,7 +1,7 @@
 //! Ends what a vanished PhoneNumber left behind: a claim whose holder is gone, and perhaps a route that is still ours.
 //!
-//! A PhoneNumber that is deleted in order drops its own claim. This is for the others: a finalizer that somebody took off, a
-//! crash between the claim and the finalizer.
+//! A PhoneNumber that is deleted in order leaves a claim that says so, and it is dropped. The others had their finalizer taken
+//! off by somebody, or never had one after a crash: their route is taken back first.
 
 use super::{
     AccountRef, Decision, Effect, InFlight, Liveness, Look, Rest, Seen, Trouble, policy,

@@ -115,14 +115,16 @@ impl<'a> World<'a> {
         match self.trouble {
             Some(trouble) if !trouble.wait.is_zero() => {
                 let text = &trouble.error.text;
-                match self.own_claim() {
-                    Some(_) => self.stop(vec![
-                        Reason::Accepted.into(),
-                        self.imported(&account.key),
-                        Finding::new(Reason::RouteUnseen, text),
-                    ]),
-                    None => self.stop(vec![Reason::Accepted.into(), Finding::new(Reason::NotSeen, text)]),
-                }
+                let findings = match self.own_claim() {
+                    Some(_) => {
+                        vec![self.imported(&account.key), Finding::new(Reason::RouteUnseen, text)]
+                    }
+                    None => vec![Finding::new(Reason::NotSeen, text)],
+                };
+                let mut status = self.said([vec![Reason::Accepted.into()], findings].concat());
+                // The look that was asked for is only put off.
+                status.last_handled_reconcile_at = self.status().and_then(|s| s.last_handled_reconcile_at.clone());
+                Decision::Rest(Rest { status: Some(status), again: Some(trouble.wait) })
             }
             _ => Decision::Look(Look::Number {
                 account: account.key.clone(),
@@ -237,6 +239,8 @@ impl<'a> World<'a> {
     /// made again from the object's status.
     pub(super) fn claim_spec(&self, found: &Found<'_>, current: Option<&NumberClaimSpec>) -> NumberClaimSpec {
         let seen = &found.number.route;
+        // Where the last holder left nothing of its own, what is there now is what was there before us.
+        let current = current.filter(|claim| claim.holder.uid == self.uid() || !claim.sent.is_empty());
         let remembered = || self.route_status().map(|route| route.digests.clone()).into_iter().collect();
         let sent = current.map_or_else(remembered, |claim| claim.sent.clone());
         let mut claim = NumberClaimSpec {
@@ -259,7 +263,8 @@ impl<'a> World<'a> {
             None => seen.iter().filter(is_foreign).map(|(channel, leg)| (*channel, leg.clone())).collect(),
         };
         let target = route::wanted(self.agent.as_ref()).target(seen, |channel, leg| claim.is_ours(channel, leg));
-        claim.sent = route::journal(&claim.sent, route::digests(&target), seen);
+        let unsettled = self.in_flight.unsettled(&claim).is_some();
+        claim.sent = route::journal(&claim.sent, route::digests(&target), seen, unsettled);
         claim
     }
 

@@ -26,10 +26,11 @@ pub struct InFlight {
 }
 
 impl InFlight {
-    /// How long to wait until what was sent for this claim has surely arrived or never will. The last route counts as arrived
-    /// where it was seen, unless a predecessor may have sent it again.
+    /// How long to wait until what was sent for this claim has surely arrived or never will. For one that never sent anything
+    /// a predecessor did not either.
     pub(super) fn unsettled(&self, claim: &NumberClaimSpec) -> Option<Duration> {
-        let wait = if claim.sent.is_empty() { Duration::ZERO } else { self.unknown.max(self.predecessor) };
+        let predecessor = if claim.sent.is_empty() { Duration::ZERO } else { self.predecessor };
+        let wait = self.unknown.max(predecessor);
         (!wait.is_zero()).then_some(wait)
     }
 }
@@ -141,7 +142,8 @@ impl Removal<'_> {
             "The route of {} cannot be taken back: {why}. Mend that, or set the annotation {ABANDON}: \"true\" to let the number go as it is.",
             self.number
         );
-        Step::Wait(Finding::new(Reason::CleanupBlocked, text), self.trouble.map(|t| t.wait).or(Some(policy::POLL)))
+        let due = self.trouble.map(|trouble| trouble.wait).filter(|wait| !wait.is_zero());
+        Step::Wait(Finding::new(Reason::CleanupBlocked, text), due.or(Some(policy::POLL)))
     }
 }
 
@@ -185,11 +187,14 @@ pub(super) fn of_number(w: &World<'_>) -> Decision<PhoneNumberStatus> {
     }
 }
 
-/// The claim goes first: without the finalizer nobody would come back for it.
+/// The claim says first that nothing of ours is left, so that a crash after that does not take anything back twice. It goes
+/// after its holder: once it is gone, it could not be told from one that somebody deleted.
 fn let_go(w: &World<'_>, note: Option<Note>) -> Decision<PhoneNumberStatus> {
     Decision::Act(match w.own_claim() {
-        Some(_) => Effect::DropClaim(note),
-        None => Effect::RemoveFinalizer(ROUTE_FINALIZER),
+        Some(claim) if !claim.spec.sent.is_empty() => {
+            Effect::CloseClaim(Box::new(NumberClaimSpec { sent: Vec::new(), ..claim.spec.clone() }), note)
+        }
+        _ => Effect::RemoveFinalizer(ROUTE_FINALIZER),
     })
 }
 

@@ -1,5 +1,7 @@
 //! Where a number's traffic should go, what must change for it, and whether that is allowed.
 
+use std::time::Duration;
+
 use super::{
     Decision, Effect, Note, SetRoute,
     number::{Found, World},
@@ -120,17 +122,20 @@ pub(super) fn changes(target: &Route, seen: &Route) -> Route {
     target.iter().filter(|(channel, leg)| differs(channel, leg)).map(|(c, l)| (*c, l.clone())).collect()
 }
 
-/// The journal of a route, with `next` at its head. Behind it stays what may still be on its way, the last head, and what is
-/// still there: dropping those would make our own route look like another's.
-pub(super) fn journal(sent: &[Digests], next: Digests, seen: &Route) -> Vec<Digests> {
+/// The journal of a route, with `next` at its head. Behind it stays the last head, what is still there and, while anything may
+/// be on its way, everything: dropping those would make our own route look like another's.
+pub(super) fn journal(sent: &[Digests], next: Digests, seen: &Route, unsettled: bool) -> Vec<Digests> {
     let covers = |head: &Digests| next.iter().all(|(channel, digest)| head.get(channel) == Some(digest));
     if next.is_empty() || sent.first().is_some_and(covers) {
         return sent.to_vec();
     }
     let there = digests(seen);
-    let kept = |(i, old): &(usize, &Digests)| *i == 0 || old.iter().any(|(c, d)| there.get(c) == Some(d));
+    let kept = |(i, old): &(usize, &Digests)| {
+        let may_be_seen = *i == 0 || unsettled || old.iter().any(|(c, d)| there.get(c) == Some(d));
+        may_be_seen && **old != next
+    };
     let behind = sent.iter().enumerate().filter(kept).map(|(_, old)| old.clone());
-    std::iter::once(next).chain(behind).collect()
+    std::iter::once(next.clone()).chain(behind).collect()
 }
 
 /// Decides for a number that is ours, with its claim and finalizer in place.
@@ -159,6 +164,11 @@ pub(super) fn next(w: &World<'_>, found: &Found<'_>, claim: Option<&NumberClaimS
     }
     if let Some(trouble) = w.trouble.filter(|trouble| !trouble.wait.is_zero()) {
         return w.rest(found, policy::route_trouble(trouble), w.route_status().cloned());
+    }
+    // To report what others change, what we change ourselves must be told from it: a route counts as confirmed no longer before
+    // it is replaced.
+    if w.number.spec.drift == DriftPolicy::Report && w.route_status().is_some() {
+        return w.rest(found, Reason::Routing.into(), None).again(Duration::ZERO);
     }
     let notes = notes(&changes, &found.number.route, &drifted, ours);
     Decision::Act(Effect::SetRoute(Box::new(SetRoute {

@@ -1,7 +1,9 @@
 //! How the demo looks on a terminal and in a file. It does I/O: standard output, and one line on standard error.
 
 use std::{
+    fs,
     io::{self, IsTerminal as _, Write as _},
+    path::Path,
     time::Instant,
 };
 
@@ -15,6 +17,8 @@ const DIM: &str = "2";
 const GREEN: &str = "32";
 const YELLOW: &str = "33";
 const CYAN: &str = "36";
+/// How many warnings are quoted.
+const WARNINGS: usize = 5;
 
 /// Where the story is told.
 #[derive(Debug)]
@@ -74,6 +78,16 @@ impl Show {
     pub fn end(&self, text: &str) {
         let took = self.began.elapsed().as_secs_f32();
         self.line(&format!("\n{} {}", self.paint(BOLD, text), self.paint(DIM, &format!("({took:.0} s)"))));
+    }
+
+    /// The last warnings of the operator's log, for a person who asks why.
+    pub fn log(&self, path: &Path) {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let warnings: Vec<&str> =
+            text.lines().filter(|line| line.contains(" WARN ") || line.contains("ERROR ")).collect();
+        for line in &warnings[warnings.len().saturating_sub(WARNINGS)..] {
+            self.detail(&format!("operator: {line}"));
+        }
     }
 
     /// How far the one long step is: over itself on a terminal, line by line elsewhere.

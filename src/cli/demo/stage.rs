@@ -3,7 +3,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -17,7 +17,8 @@ use kube::{
     config::Kubeconfig,
     core::{ApiResource, DynamicObject, GroupVersionKind},
 };
-use serde_json::json;
+use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -29,14 +30,16 @@ use crate::{
         carrier::{NumberSeed, Sandbox, SandboxConfig},
         control_plane::{Binaries, ControlPlane, KUBERNETES_VERSION, kubeconfig},
     },
-    telemetry::metrics::Metrics,
+    telemetry::{logs::DEFAULT_FILTER, metrics::Metrics},
 };
 
 /// Marks what the demo adds to a cluster that is not its own, so that an interrupted one can be told from an installation.
-const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
-const DEMO: &str = "dialplane-demo";
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+pub const DEMO: &str = "dialplane-demo";
 /// Where the story plays in a cluster of its own.
 const NAMESPACE: &str = "telephony";
+/// Where the operator lives there.
+const SYSTEM: &str = "dialplane-system";
 /// How long a cluster may take to answer at all.
 const ANSWER: Duration = Duration::from_secs(10);
 /// Where calls went before Dialplane came.
@@ -51,6 +54,10 @@ pub struct Stage {
     pub engine: String,
     /// The kubeconfig of a person who looks on.
     pub kubeconfig: PathBuf,
+    /// What the operator logs.
+    pub log: NamedTempFile,
+    /// Namespace of the operator's ServiceAccount.
+    system: String,
     operator: Operator,
     /// `None` on a cluster that was there before.
     control_plane: Option<ControlPlane>,
@@ -79,31 +86,34 @@ impl Stage {
         let client = kubeconfig::client(&admin).await?;
         greet_cluster(&client, &path, control_plane.is_some(), begin, show).await?;
         install(&client).await?;
-        let namespace = make_namespace(&client, control_plane.is_some()).await?;
+        let (namespace, system) = make_namespaces(&client, control_plane.is_some()).await?;
 
         let sandbox = carrier()?;
         show.good(&format!("carrier      a sandbox that speaks Twilio's API, {}", sandbox.url()));
-        let operator = Operator::start(&identity::operator(&admin, &namespace).await?).await?;
-        show.good("operator     running");
+        let log = log()?;
+        let operator = Operator::start(&identity::operator(&client, &admin, &system).await?).await?;
+        show.good(&format!(
+            "operator     as ServiceAccount {system}/{}, with the rules of the chart",
+            identity::ACCOUNT
+        ));
         let engine = engine::start(&client, &namespace, &sandbox).await?;
         show.good(&format!("agent        {engine}, known to the carrier as https://{}", engine::HOST));
-        Ok(Self { client, namespace, sandbox, engine, kubeconfig: path, operator, control_plane })
+        Ok(Self { client, namespace, sandbox, engine, kubeconfig: path, log, system, operator, control_plane })
     }
 
     /// Ends everything, and takes out of a cluster that was there before what was put in.
     pub async fn strike(self) -> Result<()> {
-        let Self { client, namespace, operator, control_plane, .. } = self;
-        let cleaned = match control_plane.is_some() {
-            true => Ok(()),
-            false => clean(&client, &namespace).await,
-        };
-        operator.stop().await;
-        if control_plane.is_none() && cleaned.is_ok() {
-            uninstall(&client).await?;
+        let Self { client, namespace, system, operator, control_plane, .. } = self;
+        if control_plane.is_some() {
+            operator.stop().await;
+            // It blocks for the fraction of a second that the programs take to end.
+            tokio::task::spawn_blocking(move || drop(control_plane)).await.ok();
+            return Ok(());
         }
-        // It blocks for the fraction of a second that the programs take to end.
-        tokio::task::spawn_blocking(move || drop(control_plane)).await.ok();
-        cleaned.with_context(|| format!("namespace {namespace} could not be cleaned up"))
+        let cleaned = clean(&client, &namespace).await;
+        operator.stop().await;
+        cleaned.with_context(|| format!("namespace {namespace} could not be cleaned up"))?;
+        uninstall(&client, &system).await.context("Dialplane could not be taken out of the cluster")
     }
 }
 
@@ -130,6 +140,16 @@ async fn binaries() -> Result<Binaries> {
     let found = tokio::task::spawn_blocking(|| Binaries::find_or_build(Show::progress)).await;
     Show::progressed();
     Ok(found.context("looking for the control plane failed")??)
+}
+
+/// Has the operator log to a file, which goes with this process.
+fn log() -> Result<NamedTempFile> {
+    let file =
+        tempfile::Builder::new().prefix("dialplane-demo-").suffix(".log").tempfile().context("no file for the log")?;
+    let lines = tracing_subscriber::fmt().with_env_filter(DEFAULT_FILTER).with_ansi(false);
+    let lines = lines.with_writer(Mutex::new(file.reopen()?)).finish();
+    tracing::subscriber::set_global_default(lines).context("logging is set up already")?;
+    Ok(file)
 }
 
 async fn greet_cluster(client: &Client, path: &Path, ours: bool, begin: Instant, show: &Show) -> Result<()> {
@@ -190,9 +210,19 @@ async fn install(client: &Client) -> Result<()> {
     Ok(())
 }
 
-async fn make_namespace(client: &Client, ours: bool) -> Result<String> {
-    let name = if ours { json!({"name": NAMESPACE}) } else { json!({"generateName": "dialplane-demo-"}) };
-    let mut namespace: Namespace = serde_json::from_value(json!({ "metadata": name }))?;
+/// One for the story and one for the operator, which outlives the story's and lets it go in order.
+async fn make_namespaces(client: &Client, ours: bool) -> Result<(String, String)> {
+    if ours {
+        let name = |name: &str| json!({"name": name});
+        return Ok((make_namespace(client, name(NAMESPACE)).await?, make_namespace(client, name(SYSTEM)).await?));
+    }
+    let story = make_namespace(client, json!({"generateName": format!("{DEMO}-")})).await?;
+    let system = make_namespace(client, json!({"name": format!("{story}-system")})).await?;
+    Ok((story, system))
+}
+
+async fn make_namespace(client: &Client, metadata: Value) -> Result<String> {
+    let mut namespace: Namespace = serde_json::from_value(json!({ "metadata": metadata }))?;
     namespace.labels_mut().insert(MANAGED_BY.to_owned(), DEMO.to_owned());
     let made = Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &namespace).await;
     Ok(made.context("no namespace can be made")?.name_any())
@@ -217,7 +247,9 @@ async fn clean(client: &Client, namespace: &str) -> Result<()> {
     Ok(())
 }
 
-async fn uninstall(client: &Client) -> Result<()> {
+async fn uninstall(client: &Client, system: &str) -> Result<()> {
+    identity::remove(client).await?;
+    Api::<Namespace>::all(client.clone()).delete(system, &DeleteParams::default()).await?;
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
     for crd in api::crds() {
         definitions.delete(&crd.name_any(), &DeleteParams::default()).await?;

@@ -23,6 +23,7 @@ use crate::{
         self, Decision, Look,
         account::{Credentials, Inventory},
     },
+    telemetry::metrics::Operation,
 };
 
 impl Controlled for CarrierAccount {
@@ -138,12 +139,18 @@ impl Context {
     async fn ask_account(&self, account: &CarrierAccount, look: Look, began: Instant) {
         let uid = account.metadata.uid.as_deref().unwrap_or_default();
         let Some(session) = self.sessions.get(&Key::of(account)) else { return };
-        let asked = match look {
+        let (operation, asked) = match look {
             Look::Identity => {
-                session.inventory.carrier().identify().await.map(|identity| session.set_identity(identity))
+                let identity = session.inventory.carrier().identify().await;
+                (Operation::Identify, identity.map(|identity| session.set_identity(identity)))
             }
-            _ => session.inventory.listing(began).await.map(|_| ()),
+            _ => (Operation::List, session.inventory.listing(began).await.map(|_| ())),
         };
+        let carrier = session.inventory.carrier().capabilities().name;
+        self.metrics.carrier_request(carrier, operation, asked.as_ref().err());
+        if operation == Operation::List && asked.is_ok() {
+            self.metrics.scanned(&Key::of(account), Timestamp::now());
+        }
         match asked {
             Ok(()) => self.memory.succeeded(uid, Attempt::Look),
             Err(error) => {

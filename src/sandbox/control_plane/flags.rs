@@ -64,6 +64,8 @@ pub(super) fn api_server(dir: &Path, ports: &Ports) -> Vec<String> {
         file("tls-private-key-file", SERVER_KEY),
         file("client-ca-file", CA),
         "--authorization-mode=RBAC".to_owned(),
+        // As on OpenShift: whoever sets an owner reference has to be allowed to.
+        "--enable-admission-plugins=OwnerReferencesPermissionEnforcement".to_owned(),
         "--service-account-issuer=https://kubernetes.default.svc.cluster.local".to_owned(),
         file("service-account-key-file", SIGNING_KEY_PUBLIC),
         file("service-account-signing-key-file", SIGNING_KEY),

@@ -1,0 +1,261 @@
+//! `dialplane run`: the operator as a process. It does I/O: the cluster, the carriers, one listening port, signals.
+//!
+//! Begun in this order: logs, port, caches, leadership, work. Ended in the other: work is begun no more and what is under way
+//! gets its answer from the carrier, then the Lease is released, then the port is closed. Only that order lets a
+//! successor know that nothing of ours is still on its way.
+
+use std::{
+    collections::hash_map::RandomState,
+    hash::{BuildHasher as _, Hasher as _},
+    net::SocketAddr,
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use clap::ArgAction;
+use kube::{Client, Config};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cluster::lease::Lease,
+    controller::Controller,
+    telemetry::{logs, metrics::Metrics, server},
+};
+
+/// How often it is looked whether the caches are filled.
+const POLL: Duration = Duration::from_millis(20);
+
+/// What `dialplane run` takes. Every flag can be given by the environment as well, as a Deployment does.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where /livez, /readyz and /metrics are served
+    #[arg(long, env = "DIALPLANE_HEALTH_ADDRESS", default_value = "0.0.0.0:8080")]
+    pub health_address: SocketAddr,
+
+    /// How log lines look; which ones there are is said by RUST_LOG
+    #[arg(long, env = "DIALPLANE_LOG_FORMAT", value_enum, default_value = "json")]
+    pub log_format: logs::Format,
+
+    /// Work only while holding a Lease, so that replicas do not do the same work. `--leader-elect=false` is for a single process
+    #[arg(long, env = "DIALPLANE_LEADER_ELECT", default_value = "true", action = ArgAction::Set)]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub leader_elect: bool,
+
+    /// Namespace of the Lease; that of the pod or of the kubeconfig's context when not given
+    #[arg(long, env = "POD_NAMESPACE")]
+    pub namespace: Option<String>,
+
+    /// Name of the Lease
+    #[arg(long, env = "DIALPLANE_LEASE_NAME", default_value = "dialplane")]
+    pub lease_name: String,
+
+    /// How long nobody works after a leader has died; whole seconds
+    #[arg(long, env = "DIALPLANE_LEASE_DURATION", default_value = "15s", value_parser = duration)]
+    pub lease_duration: Duration,
+
+    /// How long the first complete lists may take before the process ends and says what is missing
+    #[arg(long, env = "DIALPLANE_SYNC_TIMEOUT", default_value = "2m", value_parser = duration)]
+    pub sync_timeout: Duration,
+
+    /// Name of this Dialplane, to tell the metrics and logs of several clusters apart
+    #[arg(long, env = "DIALPLANE_INSTALLATION", default_value = "")]
+    pub installation: String,
+
+    /// Name of this process in the Lease; a part that is different each time is added
+    #[arg(long, env = "POD_NAME", default_value = "dialplane")]
+    pub identity: String,
+}
+
+/// Runs the operator until SIGTERM or SIGINT. The error says what to do; losing the leadership is one.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    logs::init(args.log_format)?;
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    runtime.block_on(operate(args))
+}
+
+async fn operate(args: Args) -> anyhow::Result<()> {
+    // Asked to end; and, later, that nothing is left to be done.
+    let (stop, done) = (stop_on_signals()?, CancellationToken::new());
+    let (client, namespace) = client().await?;
+    let metrics = Arc::new(Metrics::new());
+    metrics.installed_as(&args.installation);
+    metrics.leading(false);
+    let controller = Arc::new(Controller::new(client.clone(), metrics.clone())?);
+    let listener = TcpListener::bind(args.health_address)
+        .await
+        .with_context(|| format!("cannot listen on {}: choose another --health-address", args.health_address))?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"), installation = args.installation, address = %args.health_address, "begun",
+    );
+    let serving = tokio::spawn(serve(listener, done.clone(), controller.clone(), metrics.clone()));
+    let following = {
+        let (controller, done) = (controller.clone(), done.clone());
+        tokio::spawn(async move { controller.follow(done).await })
+    };
+    let outcome = async {
+        // Only a replica that sees the cluster stands for election: another that does may be waiting.
+        if !synced(&controller, args.sync_timeout, &stop).await? {
+            return Ok(());
+        }
+        if args.leader_elect {
+            let namespace = args.namespace.as_ref().unwrap_or(&namespace);
+            let identity = format!("{}_{:016x}", args.identity, random());
+            let lease = Lease::new(client, namespace, &args.lease_name, &identity, args.lease_duration);
+            lead(&lease, &controller, &metrics, &stop).await
+        } else {
+            // Nothing tells whether another process was here a moment ago: assume that one was.
+            metrics.leading(true);
+            controller.work(true, stop.clone()).await;
+            Ok(())
+        }
+    }
+    .await;
+    done.cancel();
+    following.await.context("a watch ended in a panic; this is a bug in Dialplane")?;
+    serving.await.context("the health server ended in a panic; this is a bug in Dialplane")??;
+    if outcome.is_ok() {
+        tracing::info!("ended in order");
+    }
+    outcome
+}
+
+/// Works while `lease` is held, once it is. The error is that it was lost.
+async fn lead(
+    lease: &Lease,
+    controller: &Controller,
+    metrics: &Metrics,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let Some(leadership) = lease.lead(stop).await else { return Ok(()) };
+    metrics.leading(true);
+    let (lost, work) = (leadership.lost(), stop.child_token());
+    {
+        let mut working = pin!(controller.work(leadership.predecessor(), work.clone()));
+        tokio::select! {
+            () = &mut working => {}
+            () = lost.cancelled() => {
+                work.cancel();
+                working.await;
+            }
+        }
+    }
+    metrics.leading(false);
+    // What this process believes of the cluster may be from before another one worked: it begins anew.
+    if lost.is_cancelled() {
+        bail!("the leadership was lost; what was under way has been ended. Start again to stand for election again");
+    }
+    leadership.release().await;
+    Ok(())
+}
+
+/// Whether the caches were filled before it was asked to end.
+async fn synced(controller: &Controller, within: Duration, stop: &CancellationToken) -> anyhow::Result<bool> {
+    let filled = async {
+        while !controller.is_synced() {
+            tokio::time::sleep(POLL).await;
+        }
+    };
+    match tokio::time::timeout(within, stop.run_until_cancelled(filled)).await {
+        Ok(filled) => Ok(filled.is_some()),
+        Err(_) => match &controller.trouble().await[..] {
+            [] => bail!("no complete list of every kind within {within:?}: look at the log for what was slow"),
+            missing => bail!("cannot see the cluster: {}", missing.join("; ")),
+        },
+    }
+}
+
+async fn serve(
+    listener: TcpListener,
+    done: CancellationToken,
+    controller: Arc<Controller>,
+    metrics: Arc<Metrics>,
+) -> anyhow::Result<()> {
+    let seen = controller.clone();
+    let ready = move || match seen.is_synced() {
+        true => Ok(()),
+        false => Err("waiting for the first complete list of every kind".to_owned()),
+    };
+    let page = move || {
+        controller.measure();
+        metrics.render()
+    };
+    server::serve(listener, done, ready, page).await.context("cannot serve health and metrics")
+}
+
+/// A client for the cluster of KUBECONFIG or ~/.kube/config, else for the one that this pod is in; and its namespace.
+async fn client() -> anyhow::Result<(Client, String)> {
+    // Only the first call in a process can install it, and it is the same for all.
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let mut config =
+        Config::infer().await.context("no cluster: set KUBECONFIG, or run in a pod that has a ServiceAccount token")?;
+    // kube repeats any request up to 15 times by itself; what is to be tried again is decided here.
+    config.default_retry = false;
+    if config.cluster_url.host() == Some("127.0.0.1") {
+        // A proxy of the environment cannot reach our loopback.
+        config.proxy_url = None;
+    }
+    let namespace = config.default_namespace.clone();
+    Ok((Client::try_from(config).context("the cluster's credentials are not usable")?, namespace))
+}
+
+/// A token that SIGTERM or SIGINT cancels. A second signal changes nothing: what is under way is to be ended.
+fn stop_on_signals() -> anyhow::Result<CancellationToken> {
+    let (stop, asked) = (CancellationToken::new(), super::asked_to_end()?);
+    let token = stop.clone();
+    tokio::spawn(async move {
+        asked.await;
+        tracing::info!("asked to end; ending what is under way");
+        token.cancel();
+    });
+    Ok(stop)
+}
+
+/// Tells two processes of one name apart: a container that is started again in its pod has the pod's name too.
+fn random() -> u64 {
+    // The standard library seeds it from the system's entropy.
+    RandomState::new().build_hasher().finish()
+}
+
+/// A duration as Go writes them. Whole seconds, since a Lease knows nothing shorter.
+fn duration(text: &str) -> Result<Duration, String> {
+    let span: jiff::SignedDuration = text.parse().map_err(|_| "write for example 15s or 2m".to_owned())?;
+    match Duration::try_from(span) {
+        Ok(span) if span.subsec_nanos() == 0 && !span.is_zero() => Ok(span),
+        _ => Err("it must be one or more whole seconds".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Program {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn parse(flags: &[&str]) -> Result<Args, clap::Error> {
+        Program::try_parse_from([&["dialplane"], flags].concat()).map(|program| program.args)
+    }
+
+    #[test]
+    fn leaders_are_elected_unless_it_is_said_otherwise() {
+        assert!(parse(&[]).unwrap().leader_elect);
+        assert!(parse(&["--leader-elect"]).unwrap().leader_elect);
+        assert!(!parse(&["--leader-elect=false"]).unwrap().leader_elect);
+    }
+
+    #[test]
+    fn a_lease_lasts_whole_seconds() {
+        assert_eq!(parse(&["--lease-duration", "1m30s"]).unwrap().lease_duration.as_secs(), 90);
+        for wrong in ["0s", "1500ms", "-3s", "soon", "15"] {
+            assert!(parse(&[&format!("--lease-duration={wrong}")]).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! What a number costs: carrier calls and API-server writes, counted, and the time beside a bare loop of the same writes.
+//!
+//! `DIALPLANE_FIGURES=1000 cargo test --release --test all figures -- --nocapture` gives the figures at full size.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use dialplane::{
+    api::{Agent, CarrierAccount, NumberClaim, PhoneNumber},
+    carrier::{
+        Carrier, NumberId, Outcome,
+        http::{DEFAULT_DEADLINE, Limiter, Limits, Transport},
+        twilio::{Config, Credentials, Twilio},
+    },
+    controller::Controller,
+    sandbox::{
+        carrier::Sandbox,
+        control_plane::{ControlPlane, kubeconfig},
+    },
+    telemetry::metrics::Metrics,
+};
+use futures::{StreamExt as _, stream};
+use k8s_openapi::{
+    api::{
+        core::v1::{Namespace, Secret, ServiceAccount},
+        rbac::v1::ClusterRoleBinding,
+    },
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use kube::{
+    Api, Client, ResourceExt as _,
+    api::{Patch, PatchParams, PostParams},
+    runtime::{conditions::is_crd_established, wait::await_condition},
+};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::{audit, binaries, eventually};
+
+const NAMESPACE: &str = "figures";
+const OPERATOR: &str = "operator";
+
+/// How many writes the bare loop has under way at once: as many as the operator has objects of one account.
+const AT_ONCE: usize = 32;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_number_costs_one_carrier_write_and_three_object_writes_and_then_nothing() {
+    let count = std::env::var("DIALPLANE_FIGURES").map_or(100, |n| n.parse().unwrap());
+    let stage = Stage::set(count).await;
+
+    // Everything but the numbers is in place; then the numbers; then the operator.
+    let operator = stage.operator().await;
+    stage.prepare().await;
+    operator.stop().await;
+    stage.create_numbers("n", 0).await;
+    stage.sandbox.reset_ledger();
+    let before = stage.writes();
+    let begin = Instant::now();
+    let operator = stage.operator().await;
+    stage.routed_to("v1").await;
+    let import = begin.elapsed();
+    let cost = stage.cost_since(&before);
+    let ledger = stage.sandbox.ledger();
+    println!("import of {count}: {} carrier writes, {} lists, {cost}", ledger.writes(), ledger.lists());
+    assert_eq!(ledger.writes(), count, "one carrier write for each number");
+    assert!(ledger.lists() <= 2, "{} lists", ledger.lists());
+    assert_eq!((cost.claims, cost.numbers), (count, 2 * count), "claim; finalizer and status");
+
+    stage.three_rounds_write_nothing().await;
+
+    stage.sandbox.reset_ledger();
+    let before = stage.writes();
+    let begin = Instant::now();
+    stage.publish("v2").await;
+    stage.routed_to("v2").await;
+    let publish = begin.elapsed();
+    let cost = stage.cost_since(&before);
+    println!("publishing to {count}: {} carrier writes, {cost}", stage.sandbox.ledger().writes());
+    assert_eq!(stage.sandbox.ledger().writes(), count);
+    assert_eq!((cost.claims, cost.numbers), (count, count), "claim; status");
+    stage.three_rounds_write_nothing().await;
+    operator.stop().await;
+
+    let (bare_import, bare_publish) = stage.bare_loops().await;
+    let ratio = |ours: Duration, bare: Duration| ours.as_secs_f64() / bare.as_secs_f64();
+    println!("import {import:.2?}, bare loop {bare_import:.2?}: {:.2} times", ratio(import, bare_import));
+    println!("publish {publish:.2?}, bare loop {bare_publish:.2?}: {:.2} times", ratio(publish, bare_publish));
+    let ledger = stage.sandbox.ledger();
+    assert_eq!((ledger.purchases(), ledger.releases()), (0, 0));
+}
+
+/// A control plane of its own, so that every write in its audit log is told apart.
+struct Stage {
+    plane: ControlPlane,
+    client: Client,
+    sandbox: Sandbox,
+    count: usize,
+}
+
+/// What the operator wrote, by resource; events apart.
+#[derive(Debug)]
+struct Cost {
+    claims: usize,
+    numbers: usize,
+    events: usize,
+    others: BTreeMap<String, usize>,
+}
+
+impl std::fmt::Display for Cost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { claims, numbers, events, others } = self;
+        write!(f, "{claims} writes of claims and {numbers} of numbers; {events} events; others {others:?}")
+    }
+}
+
+struct Operator {
+    token: CancellationToken,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Operator {
+    async fn stop(self) {
+        self.token.cancel();
+        self.task.await.unwrap();
+    }
+}
+
+impl Stage {
+    async fn set(count: usize) -> Self {
+        let plane = ControlPlane::start(binaries()).await.unwrap();
+        let client = plane.client().await.unwrap();
+        let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+        for crd in dialplane::api::crds() {
+            definitions.create(&PostParams::default(), &crd).await.unwrap();
+            await_condition(definitions.clone(), &crd.name_any(), is_crd_established()).await.unwrap();
+        }
+        let kind: Api<NumberClaim> = Api::all(client.clone());
+        eventually("the kinds are served", || async { kind.list(&Default::default()).await.ok() }).await;
+        let sandbox = Sandbox::start(Default::default()).unwrap();
+        (0..2 * count).for_each(|i| drop(sandbox.seed_number(&number(i)).unwrap()));
+        let stage = Self { plane, client, sandbox, count };
+        create(Api::<Namespace>::all(stage.client.clone()), json!({"metadata": {"name": NAMESPACE}})).await;
+        create(stage.api::<ServiceAccount>(), json!({"metadata": {"name": OPERATOR}})).await;
+        let subject = json!({"kind": "ServiceAccount", "name": OPERATOR, "namespace": NAMESPACE});
+        let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"});
+        let binding = json!({"metadata": {"name": OPERATOR}, "roleRef": role, "subjects": [subject]});
+        create(Api::<ClusterRoleBinding>::all(stage.client.clone()), binding).await;
+        stage
+    }
+
+    /// Starts the operator under a name of its own.
+    async fn operator(&self) -> Operator {
+        let config = kubeconfig::for_service_account(self.plane.kubeconfig(), NAMESPACE, OPERATOR).await.unwrap();
+        let client = kubeconfig::client(&config).await.unwrap();
+        let controller = Controller::new(client, Arc::new(Metrics::new())).unwrap();
+        let token = CancellationToken::new();
+        let stop = token.clone();
+        let task = tokio::spawn(async move {
+            tokio::join!(controller.follow(stop.clone()), controller.work(false, stop));
+        });
+        Operator { token, task }
+    }
+
+    async fn prepare(&self) {
+        let sandbox = self.sandbox.credentials();
+        let secret = json!({"metadata": {"name": "twilio"}, "stringData": {"authToken": sandbox.auth_token}});
+        create(self.api::<Secret>(), secret).await;
+        let spec = json!({
+            "twilio": {"accountSid": sandbox.account_sid},
+            "credentialsRef": {"name": "twilio"},
+            "endpoint": self.sandbox.url(),
+            "limits": {"concurrency": AT_ONCE, "requestsPerSecond": 10_000},
+            "scanInterval": "10m",
+        });
+        create(self.api::<CarrierAccount>(), json!({"metadata": {"name": "twilio"}, "spec": spec})).await;
+        let url = json!({"url": "https://engine.example.com/{agent}/{version}/voice"});
+        let spec = json!({"draft": {"webhooks": {"voice": url}}, "version": "v1"});
+        create(self.api::<Agent>(), json!({"metadata": {"name": "dental"}, "spec": spec})).await;
+        let agents = self.api::<Agent>();
+        eventually("v1 is published", || async { agents.get("dental").await.ok()?.status?.published_version }).await;
+        let accounts = self.api::<CarrierAccount>();
+        eventually("the account is open", || async { accounts.get("twilio").await.ok()?.status?.identity }).await;
+    }
+
+    async fn create_numbers(&self, prefix: &str, from: usize) {
+        let create_one = |i: usize| {
+            let spec = json!({
+                "accountRef": {"name": "twilio"}, "agentRef": {"name": "dental"}, "import": {"number": number(from + i)},
+            });
+            create(self.api::<PhoneNumber>(), json!({"metadata": {"name": format!("{prefix}{i}")}, "spec": spec}))
+        };
+        stream::iter(0..self.count).for_each_concurrent(AT_ONCE, create_one).await;
+    }
+
+    async fn publish(&self, version: &str) {
+        let patch = json!({"spec": {"version": version}});
+        self.api::<Agent>().patch("dental", &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
+    }
+
+    /// Returns once every number's status says that it reaches this version.
+    async fn routed_to(&self, version: &str) {
+        let agents = self.api::<Agent>();
+        let count = u32::try_from(self.count).unwrap();
+        let selector = format!("status.route.version={version}");
+        eventually(&format!("all reach {version}"), || async {
+            let numbers = self.api::<PhoneNumber>();
+            let listed = numbers.list_metadata(&kube::api::ListParams::default().fields(&selector)).await.ok()?;
+            (listed.items.len() == self.count).then_some(())
+        })
+        .await;
+        eventually("the agent counts them", || async {
+            let status = agents.get("dental").await.ok()?.status?;
+            (status.numbers?.routed == count && status.published_version.as_deref() == Some(version)).then_some(())
+        })
+        .await;
+    }
+
+    /// Three listings later nothing was written, neither here nor at the carrier.
+    async fn three_rounds_write_nothing(&self) {
+        // What counts numbers does so a little later than they change.
+        let account = self.api::<CarrierAccount>();
+        let claimed = u32::try_from(self.count).unwrap();
+        eventually("the account counts them", || async {
+            (account.get("twilio").await.ok()?.status?.numbers?.claimed == claimed).then_some(())
+        })
+        .await;
+        let (before, writes) = (self.writes(), self.sandbox.ledger().writes());
+        for round in 1..=3 {
+            let lists = self.sandbox.ledger().lists();
+            let annotations =
+                json!({"dialplane.dev/reconcile-requested-at": format!("{}-{round}", self.sandbox.ledger().lists())});
+            let patch = json!({"metadata": {"annotations": annotations}});
+            account.patch("twilio", &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
+            eventually("a round", || async { (self.sandbox.ledger().lists() > lists).then_some(()) }).await;
+        }
+        let cost = self.cost_since(&before);
+        assert_eq!((cost.claims, cost.numbers, cost.events), (0, 0, 0), "{cost}");
+        assert_eq!(self.sandbox.ledger().writes(), writes, "nothing is written at the carrier");
+    }
+
+    /// The operator's writes so far, by resource.
+    fn writes(&self) -> BTreeMap<String, usize> {
+        let user = format!("system:serviceaccount:{NAMESPACE}:{OPERATOR}");
+        let mut writes = BTreeMap::new();
+        for request in audit::requests(&self.plane.audit_log_path()) {
+            if request.user == user && ["create", "update", "patch", "delete"].contains(&&*request.verb) {
+                *writes.entry(request.resource).or_default() += 1;
+            }
+        }
+        writes
+    }
+
+    fn cost_since(&self, before: &BTreeMap<String, usize>) -> Cost {
+        let mut since: BTreeMap<String, usize> = self
+            .writes()
+            .into_iter()
+            .map(|(resource, count)| (resource.clone(), count - before.get(&resource).copied().unwrap_or(0)))
+            .filter(|(_, count)| *count > 0)
+            .collect();
+        let mut take = |resource: &str| since.remove(resource).unwrap_or(0);
+        let claims = take("numberclaims");
+        let numbers = take("phonenumbers") + take("phonenumbers/status");
+        let events = take("events");
+        Cost { claims, numbers, events, others: since }
+    }
+
+    /// The same writes without anything that decides on them: the time that no operator could beat.
+    async fn bare_loops(&self) -> (Duration, Duration) {
+        self.create_numbers("bare", self.count).await;
+        let limiter = Limiter::new(Limits { concurrency: AT_ONCE as u32, requests_per_second: 0 });
+        let credentials = self.sandbox.credentials();
+        let config = Config {
+            account_sid: credentials.account_sid,
+            credentials: Credentials::AuthToken(dialplane::carrier::http::Secret::new(credentials.auth_token)),
+            region: None,
+            endpoint: Some(self.sandbox.url().parse().unwrap()),
+        };
+        let carrier = Twilio::new(config, Transport::new(DEFAULT_DEADLINE).unwrap(), limiter).unwrap();
+        let ids: BTreeMap<String, NumberId> =
+            carrier.list().await.unwrap().into_iter().map(|n| (n.number.to_string(), n.id)).collect();
+        let template = Api::<NumberClaim>::all(self.client.clone()).get(&number(0)[1..]).await.unwrap();
+        let route = |version: &str| {
+            let leg = json!({"voice": {"url": format!("https://engine.example.com/dental/{version}/voice")}});
+            serde_json::from_value::<dialplane::api::number::Route>(leg).unwrap()
+        };
+        let (claims, numbers) = (Api::<NumberClaim>::all(self.client.clone()), self.api::<PhoneNumber>());
+        let (v1, v2) = (route("v1"), route("v2"));
+
+        let begin = Instant::now();
+        let import_one = |i: usize| {
+            let (claims, numbers, template, carrier, ids, v1) = (&claims, &numbers, &template, &carrier, &ids, &v1);
+            async move {
+                let own = number(self.count + i);
+                let mut claim = NumberClaim::new(&own[1..], template.spec.clone());
+                claim.spec.number = own.parse().unwrap();
+                claims.create(&PostParams::default(), &claim).await.unwrap();
+                let finalizers = json!({"metadata": {"finalizers": ["dialplane.dev/route"]}});
+                let name = format!("bare{i}");
+                let mut object =
+                    numbers.patch(&name, &PatchParams::default(), &Patch::Merge(&finalizers)).await.unwrap();
+                assert!(matches!(carrier.set_route(&ids[&own], v1).await, Outcome::Did(_)));
+                object.status = self.status_like(i).await;
+                numbers.replace_status(&name, &PostParams::default(), &object).await.unwrap();
+            }
+        };
+        stream::iter(0..self.count).for_each_concurrent(AT_ONCE, import_one).await;
+        let import = begin.elapsed();
+
+        let begin = Instant::now();
+        let publish_one = |i: usize| {
+            let (claims, numbers, carrier, ids, v2) = (&claims, &numbers, &carrier, &ids, &v2);
+            async move {
+                let own = number(self.count + i);
+                let sent = json!({"spec": {"sent": [{"voice": "sha256:new"}, {"voice": "sha256:old"}]}});
+                claims.patch(&own[1..], &PatchParams::default(), &Patch::Merge(&sent)).await.unwrap();
+                assert!(matches!(carrier.set_route(&ids[&own], v2).await, Outcome::Did(_)));
+                let status = json!({"status": {"route": {"version": "v2"}}});
+                numbers
+                    .patch_status(&format!("bare{i}"), &PatchParams::default(), &Patch::Merge(&status))
+                    .await
+                    .unwrap();
+            }
+        };
+        stream::iter(0..self.count).for_each_concurrent(AT_ONCE, publish_one).await;
+        (import, begin.elapsed())
+    }
+
+    /// A status as large as those that the operator writes.
+    async fn status_like(&self, _: usize) -> Option<dialplane::api::phone_number::PhoneNumberStatus> {
+        static ONE: tokio::sync::OnceCell<PhoneNumber> = tokio::sync::OnceCell::const_new();
+        ONE.get_or_init(|| async { self.api::<PhoneNumber>().get("n0").await.unwrap() }).await.status.clone()
+    }
+
+    fn api<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), NAMESPACE)
+    }
+}
+
+fn number(i: usize) -> String {
+    format!("+1415{:07}", 2_000_000 + i)
+}
+
+async fn create<K>(api: Api<K>, object: Value)
+where
+    K: Clone + std::fmt::Debug + serde::Serialize + serde::de::DeserializeOwned,
+{
+    let object: K = serde_json::from_value(object).unwrap();
+    api.create(&PostParams::default(), &object).await.unwrap();
+}

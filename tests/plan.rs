@@ -1,0 +1,10 @@
+//! The plan, asked directly: worlds are made by hand, decisions are compared. No I/O but for the sources that `purity` reads.
+
+mod account;
+mod agent;
+mod claim;
+mod model;
+mod number;
+mod purity;
+mod removal;
+mod scene;

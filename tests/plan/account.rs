@@ -1,0 +1,211 @@
+//! Opening an account, and not believing everything it shows.
+
+use std::time::Duration;
+
+use dialplane::{
+    api::{
+        CarrierAccount,
+        account::{AccountNumbers, CarrierAccountSpec, CarrierAccountStatus, TwilioAccount},
+        meta::{CONFIRM_INVENTORY, IN_USE_FINALIZER, LocalReference, RECONCILE_REQUESTED},
+    },
+    carrier::{ErrorClass, Identity},
+    plan::{
+        Decision, Effect, Look, Rest, Trouble,
+        account::{self, Credentials, Inventory},
+    },
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::scene::{now, reason, trouble};
+
+struct Desk {
+    account: CarrierAccount,
+    credentials: Credentials,
+    identity: Option<Identity>,
+    inventory: Inventory,
+    trouble: Option<Trouble>,
+    users: usize,
+    going: Option<bool>,
+}
+
+/// An account that was opened and listed a moment ago.
+fn listed() -> Desk {
+    let twilio = TwilioAccount { account_sid: "AC1".into(), region: None, edge: None };
+    let spec = CarrierAccountSpec {
+        twilio,
+        credentials_ref: LocalReference { name: "twilio".into() },
+        endpoint: None,
+        allowed_namespaces: Default::default(),
+        limits: Default::default(),
+        scan_interval: "10m".into(),
+    };
+    let mut account = CarrierAccount::new("twilio", spec);
+    account.metadata.namespace = Some("clinic".into());
+    account.metadata.generation = Some(1);
+    account.metadata.finalizers = Some(vec![IN_USE_FINALIZER.into()]);
+    let numbers = Some(AccountNumbers { owned: 9, claimed: 3, unclaimed: 6 });
+    Desk {
+        account,
+        credentials: Credentials::Known,
+        identity: Some(Identity { account: "AC1".into(), inactive: None }),
+        inventory: Inventory { numbers, due: Duration::from_secs(60), fresh: false, doubt: None },
+        trouble: None,
+        users: 0,
+        going: None,
+    }
+}
+
+impl Desk {
+    fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    fn next(&self) -> Decision<CarrierAccountStatus> {
+        account::next(&account::World {
+            now: now(),
+            account: &self.account,
+            credentials: self.credentials.clone(),
+            identity: self.identity.as_ref(),
+            inventory: self.inventory.clone(),
+            trouble: self.trouble.as_ref(),
+            users: self.users,
+            user: None,
+            definition_going: self.going,
+        })
+    }
+
+    fn status(&self) -> CarrierAccountStatus {
+        match self.next() {
+            Decision::Rest(Rest { status: Some(status), .. }) => status,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn says(&self) -> String {
+        reason(&self.status().conditions, "Ready").expect("Ready").to_owned()
+    }
+
+    fn again(&self) -> Option<Duration> {
+        match self.next() {
+            Decision::Rest(rest) => rest.again,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn annotate(&mut self, name: &str, value: &str) {
+        self.account.metadata.annotations.get_or_insert_default().insert(name.into(), value.into());
+    }
+}
+
+#[test]
+fn an_account_is_held_then_its_secret_its_identity_and_its_numbers_are_looked_at_in_this_order() {
+    let mut desk = listed().with(|d| {
+        d.account.metadata.finalizers = None;
+        d.credentials = Credentials::NotRead;
+        d.identity = None;
+        d.inventory = Inventory::default();
+    });
+    assert_eq!(desk.next(), Decision::Act(Effect::AddFinalizer(IN_USE_FINALIZER)));
+    desk.account.metadata.finalizers = listed().account.metadata.finalizers;
+    assert_eq!(desk.next(), Decision::Look(Look::Credentials));
+    desk.credentials = Credentials::Known;
+    assert_eq!(desk.next(), Decision::Look(Look::Identity));
+    desk.identity = listed().identity;
+    assert_eq!(desk.next(), Decision::Look(Look::Inventory));
+    desk.inventory = listed().inventory;
+    assert_eq!((desk.says().as_str(), desk.again()), ("Open", Some(Duration::from_secs(60))));
+    assert_eq!(desk.status().identity.as_deref(), Some("AC1"), "and it is pinned");
+}
+
+#[test]
+fn saying_the_same_again_changes_nothing() {
+    let desk = listed().with(|d| d.account.status = Some(d.status()));
+    assert_eq!(Some(desk.status()), desk.account.status);
+}
+
+#[test]
+fn each_way_in_which_an_account_is_not_to_be_had_has_its_reason_and_is_looked_at_again() {
+    let fails = |class| move |d: &mut Desk| d.trouble = Some(trouble(class, 1, 30));
+    type Change = Box<dyn Fn(&mut Desk)>;
+    let table: [(&str, Change); 9] = [
+        ("SecretNotFound", Box::new(|d| d.credentials = Credentials::Missing)),
+        ("SecretIncomplete", Box::new(|d| d.credentials = Credentials::Incomplete(vec!["authToken".into()]))),
+        ("Unauthorized", Box::new(fails(ErrorClass::Unauthorized))),
+        ("Forbidden", Box::new(fails(ErrorClass::Forbidden))),
+        ("CarrierUnreachable", Box::new(fails(ErrorClass::Transient))),
+        ("CarrierUnreachable", Box::new(fails(ErrorClass::NotFound))),
+        ("AccountInactive", Box::new(|d| d.identity.as_mut().unwrap().inactive = Some("suspended".into()))),
+        ("CredentialsChangedAccount", Box::new(|d| d.identity.as_mut().unwrap().account = "AC2".into())),
+        ("InventoryDoubtful", Box::new(|d| d.inventory.doubt = Some((8, 9)))),
+    ];
+    for (reason, change) in table {
+        let desk = listed().with(change);
+        assert_eq!(desk.says(), reason);
+        assert!(desk.again().is_some_and(|wait| !wait.is_zero()), "{reason}");
+        assert_eq!(desk.status().identity, None, "{reason}: nothing is pinned");
+        assert_eq!(desk.status().numbers, desk.inventory.numbers, "{reason}: what is known stays");
+    }
+}
+
+#[test]
+fn the_identity_that_was_seen_first_holds_and_not_what_the_spec_says() {
+    let pinned = |d: &mut Desk| d.account.status = Some(listed().status());
+    let changed = |d: &mut Desk| d.identity.as_mut().unwrap().account = "AC2".into();
+    let desk = listed().with(pinned).with(changed);
+    assert_eq!(desk.says(), "CredentialsChangedAccount");
+    assert_eq!(desk.status().identity.as_deref(), Some("AC1"));
+}
+
+#[test]
+fn trouble_that_is_due_is_tried_again() {
+    let desk = listed().with(|d| d.trouble = Some(trouble(ErrorClass::Unauthorized, 3, 0))).with(|d| d.identity = None);
+    assert_eq!(desk.next(), Decision::Look(Look::Identity));
+}
+
+#[test]
+fn a_doubted_listing_is_believed_when_a_person_confirms_what_is_left() {
+    let doubted = |d: &mut Desk| d.inventory.doubt = Some((8, 9));
+    assert_eq!(listed().with(doubted).with(|d| d.annotate(CONFIRM_INVENTORY, "2")).says(), "InventoryDoubtful");
+    let confirmed = listed().with(doubted).with(|d| d.annotate(CONFIRM_INVENTORY, "1"));
+    assert_eq!(confirmed.next(), Decision::Act(Effect::AcceptInventory));
+}
+
+#[test]
+fn a_request_takes_one_listing_and_is_then_handled() {
+    let desk = listed().with(|d| d.annotate(RECONCILE_REQUESTED, "now"));
+    assert_eq!(desk.next(), Decision::Look(Look::Inventory));
+    let seen = desk.with(|d| d.inventory.fresh = true);
+    assert_eq!(seen.status().last_handled_reconcile_at.as_deref(), Some("now"));
+    let handled = seen.with(|d| d.account.status = Some(d.status())).with(|d| d.inventory.fresh = false);
+    assert_eq!(handled.says(), "Open");
+}
+
+#[test]
+fn a_request_outlasts_trouble() {
+    let desk = listed().with(|d| d.annotate(RECONCILE_REQUESTED, "now"));
+    let desk = desk.with(|d| d.trouble = Some(trouble(ErrorClass::Transient, 1, 9)));
+    assert_eq!(desk.status().last_handled_reconcile_at, None);
+    assert_eq!(desk.with(|d| d.trouble = None).next(), Decision::Look(Look::Inventory));
+}
+
+#[test]
+fn an_account_stays_and_goes_on_working_while_something_refers_to_it() {
+    let delete = |d: &mut Desk| d.account.metadata.deletion_timestamp = Some(Time(now()));
+    let desk = listed().with(delete).with(|d| d.users = 2);
+    assert_eq!(desk.next(), Decision::Look(Look::Definition));
+    let desk = desk.with(|d| d.going = Some(false));
+    assert_eq!(desk.says(), "InUse");
+    let due = |d: &mut Desk| d.inventory.due = Duration::ZERO;
+    assert_eq!(
+        listed().with(delete).with(|d| d.users = 2).with(|d| d.going = Some(false)).with(due).next(),
+        Decision::Look(Look::Inventory)
+    );
+    let gone = Decision::Act(Effect::RemoveFinalizer(IN_USE_FINALIZER));
+    assert_eq!(desk.with(|d| d.users = 0).next(), gone);
+    assert_eq!(listed().with(delete).with(|d| d.users = 2).with(|d| d.going = Some(true)).next(), gone);
+    assert_eq!(
+        listed().with(delete).with(|d| d.account.metadata.finalizers = None).next(),
+        Decision::Rest(Rest::NOTHING)
+    );
+}

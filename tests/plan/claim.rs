@@ -1,0 +1,106 @@
+//! What a vanished PhoneNumber left behind.
+
+use dialplane::plan::{AccountRef, Decision, Effect, InFlight, Liveness, Look, Rest, Seen, claim};
+use dialplane::{
+    api::{NumberClaim, meta::Key, number::Channel, phone_number::OnDelete},
+    carrier::OwnedNumber,
+};
+
+use super::scene::*;
+
+struct Left {
+    claim: NumberClaim,
+    owned: OwnedNumber,
+    account: AccountRef,
+    holder: Liveness,
+    heir: bool,
+    fresh: bool,
+    in_flight: InFlight,
+    going: Option<bool>,
+}
+
+fn left() -> Left {
+    let Scene { claim, owned, account, .. } = routed();
+    let (in_flight, going) = (InFlight::default(), Some(false));
+    Left { claim: claim.unwrap(), owned, account, holder: Liveness::Gone, heir: false, fresh: true, in_flight, going }
+}
+
+impl Left {
+    fn next(&self) -> Decision<()> {
+        claim::next(&claim::World {
+            claim: &self.claim,
+            holder: self.holder,
+            heir: self.heir,
+            account: self.account.clone(),
+            seen: Seen::Present { number: &self.owned, fresh: self.fresh },
+            trouble: None,
+            in_flight: self.in_flight,
+            definition_going: self.going,
+        })
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    fn waits(&self) -> bool {
+        matches!(self.next(), Decision::Rest(Rest { again: Some(wait), .. }) if !wait.is_zero())
+    }
+}
+
+#[test]
+fn a_living_holder_is_left_alone_and_an_unknown_one_is_read() {
+    assert_eq!(left().with(|l| l.holder = Liveness::Alive).next(), Decision::Rest(Rest::NOTHING));
+    assert!(matches!(left().with(|l| l.holder = Liveness::NotRead).next(), Decision::Look(Look::Holder(_))));
+    assert_eq!(left().with(|l| l.going = None).next(), Decision::Look(Look::Definition));
+}
+
+#[test]
+fn what_is_left_is_taken_back_and_then_the_claim_goes() {
+    let Decision::Act(Effect::SetRoute(write)) = left().next() else { panic!() };
+    assert!(write.route.values().all(|leg| leg.is_empty()));
+    let cleared = left().with(|l| l.owned.route = shown([].into()));
+    assert_eq!(cleared.next(), Decision::Act(Effect::DropClaim(None)));
+    assert!(matches!(left().with(|l| l.fresh = false).next(), Decision::Look(Look::Number { .. })));
+    let unsettled = left().with(|l| l.owned.route = shown([].into())).with(|l| l.in_flight.unknown = SECOND);
+    assert!(unsettled.waits());
+}
+
+#[test]
+fn the_policy_that_the_claim_last_heard_of_holds() {
+    let restored = left().with(|l| l.claim.spec.on_delete = OnDelete::Restore);
+    let Decision::Act(Effect::SetRoute(write)) = restored.next() else { panic!() };
+    assert_eq!(write.route[&Channel::Voice], leg(FOREIGN));
+    let kept = left().with(|l| l.claim.spec.on_delete = OnDelete::Leave);
+    assert!(matches!(kept.next(), Decision::Act(Effect::DropClaim(Some(_)))));
+}
+
+#[test]
+fn an_heir_takes_it_over_unless_the_claim_is_being_deleted() {
+    assert!(left().with(|l| l.heir = true).waits());
+    let going = left().with(|l| l.heir = true).with(|l| {
+        l.claim.metadata.deletion_timestamp = deleted().number.metadata.deletion_timestamp;
+    });
+    assert!(matches!(going.next(), Decision::Act(Effect::SetRoute(_))));
+}
+
+#[test]
+fn a_claim_that_was_closed_goes_without_a_look_and_whatever_became_of_its_account() {
+    let closed = left().with(|l| l.claim.spec.sent.clear()).with(|l| l.fresh = false);
+    assert_eq!(closed.next(), Decision::Act(Effect::DropClaim(None)));
+    let missing = closed.with(|l| l.account = AccountRef::Missing(Key::new("clinic", "twilio")));
+    assert_eq!(missing.next(), Decision::Act(Effect::DropClaim(None)));
+}
+
+#[test]
+fn an_account_that_is_gone_blocks_what_is_left_until_it_is_abandoned_or_the_definition_goes() {
+    let missing = || left().with(|l| l.account = AccountRef::Missing(Key::new("clinic", "twilio")));
+    assert!(missing().waits());
+    assert!(matches!(missing().with(|l| l.going = Some(true)).next(), Decision::Act(Effect::DropClaim(Some(_)))));
+    let abandoned = left().with(|l| match &mut l.account {
+        AccountRef::Found(view) => view.abandoned = true,
+        _ => unreachable!(),
+    });
+    assert!(matches!(abandoned.next(), Decision::Act(Effect::DropClaim(Some(_)))));
+}

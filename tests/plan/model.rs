@@ -1,0 +1,77 @@
+//! Random walks through everything that can happen to a few PhoneNumbers that want the same number.
+//!
+//! A cluster, a carrier and two replicas of the operator live in memory; what to do is decided by the real plan and by
+//! nothing else. A schedule is a list of events made from a seed. When a promise breaks, events are taken out for as long
+//! as it still breaks, and what is left is printed. `DIALPLANE_SCHEDULES` says how many schedules are walked.
+
+mod check;
+mod events;
+mod system;
+
+use std::{env, fmt::Write as _};
+
+use events::{Event, Rng};
+use system::{Replicas, System};
+
+/// Long enough for a claim to change hands with a request in flight, short enough to be read.
+const EVENTS: usize = 60;
+
+fn walk(replicas: Replicas, events: &[Event]) -> Result<System, (System, String)> {
+    let mut system = System::new(replicas);
+    for event in events {
+        if let Err(why) = system.happen(event) {
+            return Err((system, why));
+        }
+    }
+    match system.converges() {
+        Ok(()) => Ok(system),
+        Err(why) => Err((system, why)),
+    }
+}
+
+/// The events without which it would not have failed.
+fn shrunk(replicas: Replicas, mut events: Vec<Event>) -> Vec<Event> {
+    loop {
+        let before = events.len();
+        for at in (0..events.len()).rev() {
+            let mut fewer = events.clone();
+            fewer.remove(at);
+            if walk(replicas, &fewer).is_err() {
+                events = fewer;
+            }
+        }
+        if events.len() == before {
+            return events;
+        }
+    }
+}
+
+fn schedules() -> u64 {
+    env::var("DIALPLANE_SCHEDULES").ok().and_then(|n| n.parse().ok()).unwrap_or(4000)
+}
+
+fn explore(replicas: Replicas) {
+    for seed in 0..schedules() {
+        let mut rng = Rng::new(seed);
+        let events: Vec<Event> = (0..EVENTS).map(|_| Event::any(&mut rng)).collect();
+        if walk(replicas, &events).is_err() {
+            let events = shrunk(replicas, events);
+            let Err((system, why)) = walk(replicas, &events) else { unreachable!() };
+            let mut text = format!("{why}\nschedule {seed}, {replicas:?}:\n");
+            for line in system.told {
+                let _ = writeln!(text, "  {line}");
+            }
+            panic!("{text}");
+        }
+    }
+}
+
+#[test]
+fn one_replica_at_a_time_keeps_every_promise_through_crashes_and_requests_that_come_late() {
+    explore(Replicas::OneLeads);
+}
+
+#[test]
+fn two_replicas_at_once_keep_each_promise_that_does_not_need_a_leader() {
+    explore(Replicas::BothAct);
+}

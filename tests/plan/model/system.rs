@@ -1,0 +1,711 @@
+//! A cluster, a carrier and two replicas, and what events do to them. It decides nothing that the plan decides.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use dialplane::{
+    api::{
+        NumberClaim, PhoneNumber,
+        claim::Holder,
+        meta::{ABANDON, Key, RECONCILE_REQUESTED, Reference},
+        number::{Channel, E164, Leg, Route},
+        phone_number::{DriftPolicy, Import, Mode, OnDelete, PhoneNumberSpec, PhoneNumberStatus},
+    },
+    carrier::{ErrorClass, Messaging, NumberId, OwnedNumber},
+    plan::{
+        AccountRef, AccountView, AgentRef, Decision, Effect, InFlight, Liveness, Look, Rest, Seen, Served, SetRoute,
+        Trouble, claim, number,
+    },
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::events::{Event, Fate};
+use crate::plan::scene::{leg, now, shown, trouble};
+
+/// How long a request may be on its way, in ticks. A tick is a second of the plan.
+const LIFETIME: u64 = 3;
+
+/// How the replicas share the work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replicas {
+    /// Whoever leads acts, and knows that somebody led before.
+    OneLeads,
+    /// Both act, as when a lease is lost and not noticed. Neither knows what the other has in flight: what comes late may
+    /// then stay behind.
+    BothAct,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Agent {
+    /// How many versions were ever published: `v1` to this.
+    pub published: usize,
+    /// The one that serves; 0 for none.
+    pub serves: usize,
+    pub offline: bool,
+    pub refused: bool,
+}
+
+/// A request that was sent and has not arrived.
+#[derive(Clone, Debug)]
+struct Request {
+    number: usize,
+    route: Route,
+    until: u64,
+}
+
+/// What a replica sees and remembers.
+#[derive(Clone, Debug, Default)]
+pub struct Replica {
+    pub objects: BTreeMap<usize, PhoneNumber>,
+    claims: BTreeMap<usize, NumberClaim>,
+    pub agents: Vec<Agent>,
+    /// What it last saw of each number at the carrier; nothing after a request without an answer.
+    seen: BTreeMap<usize, Route>,
+    trouble: BTreeMap<String, (Trouble, u64)>,
+    put_backs: BTreeMap<String, u32>,
+    /// Until when requests of its own, and those of others before it, may arrive.
+    unknown: BTreeMap<usize, u64>,
+    predecessor: u64,
+}
+
+pub struct System {
+    pub replicas: Replicas,
+    leader: usize,
+    pub replica: Vec<Replica>,
+    version: u64,
+    pub clock: u64,
+    pub objects: BTreeMap<usize, PhoneNumber>,
+    pub claims: BTreeMap<usize, NumberClaim>,
+    pub agents: Vec<Agent>,
+    pub refused: BTreeSet<usize>,
+    pub account_open: bool,
+    pub carrier: Vec<Route>,
+    requests: Vec<Request>,
+    foreign: usize,
+    /// Whether something of ours was left at the carrier on purpose, or forgotten by force: from then on it is anybody's.
+    pub left_behind: BTreeSet<usize>,
+    pub told: Vec<String>,
+}
+
+pub fn e164(number: usize) -> E164 {
+    format!("+1415555000{number}").parse().unwrap()
+}
+
+/// The first two PhoneNumbers want the first number; the third wants it too, or the second, by how often it was made.
+pub fn wants(object: &PhoneNumber) -> usize {
+    usize::from(object.spec.import.number == e164(1))
+}
+
+pub fn is_ours(leg: &Leg) -> bool {
+    leg.url.as_deref().is_some_and(|url| url.contains("engine.example.com"))
+}
+
+/// The first agent answers calls and messages, and in every third version calls alone.
+pub fn route_of(agent: usize, version: usize) -> Route {
+    let url = |channel| leg(&format!("https://engine.example.com/a{agent}/v{version}/{channel}"));
+    let all = [(Channel::Voice, url("voice")), (Channel::Sms, url("sms"))];
+    all.into_iter().filter(|(channel, _)| *channel == Channel::Voice || version % 3 != 2).collect()
+}
+
+fn uid(object: &PhoneNumber) -> String {
+    object.metadata.uid.clone().unwrap()
+}
+
+fn bumped<T>(version: &mut u64, meta: impl FnOnce(&mut T) -> &mut Option<String>, object: &mut T) {
+    *version += 1;
+    *meta(object) = Some(version.to_string());
+}
+
+impl System {
+    pub fn new(replicas: Replicas) -> Self {
+        let agents = vec![Agent { published: 1, serves: 1, ..Agent::default() }, Agent::default()];
+        let carrier = vec![shown([(Channel::Voice, leg("https://f0.example.net/"))].into()), shown(Route::new())];
+        let mut system = Self {
+            replicas,
+            leader: 0,
+            replica: vec![Replica::default(), Replica::default()],
+            version: 0,
+            clock: 0,
+            objects: BTreeMap::new(),
+            claims: BTreeMap::new(),
+            agents,
+            refused: BTreeSet::new(),
+            account_open: true,
+            carrier,
+            requests: Vec::new(),
+            foreign: 0,
+            left_behind: BTreeSet::new(),
+            told: Vec::new(),
+        };
+        system.create(0);
+        system.create(1);
+        for replica in 0..2 {
+            system.see_all(replica);
+        }
+        system
+    }
+
+    fn tell(&mut self, line: String) {
+        self.told.push(line);
+    }
+
+    pub fn happen(&mut self, event: &Event) -> Result<(), String> {
+        use Event::*;
+        match *event {
+            Pass { replica, slot, fate } => {
+                self.pass(replica, slot, fate)?;
+                return Ok(());
+            }
+            ClaimPass { replica, number, fate } => {
+                self.claim_pass(replica, number, fate)?;
+                return Ok(());
+            }
+            Run { replica, slot } => {
+                self.see_all(replica);
+                for _ in 0..6 {
+                    self.pass(replica, slot, Fate::Fine)?;
+                }
+                return Ok(());
+            }
+            _ => self.tell(format!("{event:?}")),
+        }
+        match *event {
+            SeeObject { replica, slot } => self.see_object(replica, slot),
+            SeeClaim { replica, number } => self.see_claim(replica, number),
+            SeeAgents { replica } => self.replica[replica].agents = self.agents.clone(),
+            List { replica } => self.list(replica),
+            Crash { replica } => {
+                let settled = self.clock + LIFETIME;
+                self.replica[replica] = Replica { predecessor: settled, ..Replica::default() };
+                self.see_all(replica);
+            }
+            Lead { replica } if self.leader != replica => {
+                self.leader = replica;
+                self.replica[replica].predecessor = self.clock + LIFETIME;
+            }
+            Tick => self.tick(),
+            Arrive { which } => self.arrive(which),
+            Foreign { number, channel, empty } => {
+                self.foreign += 1;
+                let url = if empty { String::new() } else { format!("https://f{}.example.net/", self.foreign) };
+                self.carrier[number].insert(Channel::ALL[channel], leg(&url));
+            }
+            Account => self.account_open = !self.account_open,
+            Publish { agent } => {
+                self.agents[agent].published += 1;
+                self.agents[agent].serves = self.agents[agent].published;
+            }
+            RollBack { agent } => self.agents[agent].serves = self.agents[agent].published.min(1),
+            Offline { agent } => self.agents[agent].offline ^= true,
+            AllowAgent { agent } => self.agents[agent].refused ^= true,
+            Create { slot } => self.create(slot),
+            Delete { slot } => self.delete(slot),
+            Replace { slot } => self.edit(slot, |object| object.metadata.finalizers = None),
+            Suspend { slot } => self.edit(slot, |object| object.spec.suspend ^= true),
+            Observe { slot } => self.edit(slot, |object| {
+                object.spec.mode = if object.spec.mode == Mode::Manage { Mode::Observe } else { Mode::Manage };
+            }),
+            Report { slot } => self.edit(slot, |object| {
+                let enforces = object.spec.drift == DriftPolicy::Enforce;
+                object.spec.drift = if enforces { DriftPolicy::Report } else { DriftPolicy::Enforce };
+            }),
+            Policy { slot, which } => self.edit(slot, |object| {
+                object.spec.on_delete = [OnDelete::Clear, OnDelete::Restore, OnDelete::Leave][which];
+            }),
+            Assign { slot, which } => self.edit(slot, |object| object.spec.agent_ref = agent_ref(which)),
+            AllowAccount { slot } => {
+                if !self.refused.remove(&slot) {
+                    self.refused.insert(slot);
+                }
+            }
+            Abandon { slot } => self.annotate(slot, ABANDON, "true"),
+            Request { slot } => {
+                let at = self.version.to_string();
+                self.annotate(slot, RECONCILE_REQUESTED, &at);
+                for replica in &mut self.replica {
+                    replica.put_backs.clear();
+                }
+            }
+            DeleteClaim { number, force } => self.delete_claim(number, force),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    // What users do.
+
+    fn create(&mut self, slot: usize) {
+        if self.objects.contains_key(&slot) {
+            return;
+        }
+        let spec = PhoneNumberSpec {
+            account_ref: Reference { name: "twilio".into(), namespace: None },
+            import: Import { number: e164(usize::from(slot == 2 && self.version % 2 == 1)) },
+            agent_ref: agent_ref(usize::from(slot == 1) + 1),
+            mode: Mode::Manage,
+            drift: DriftPolicy::Enforce,
+            on_delete: OnDelete::Clear,
+            suspend: false,
+        };
+        let mut object = PhoneNumber::new(&format!("p{slot}"), spec);
+        object.metadata.namespace = Some("clinic".into());
+        bumped(&mut self.version, |o: &mut PhoneNumber| &mut o.metadata.resource_version, &mut object);
+        object.metadata.uid = Some(format!("p{slot}-{}", self.version));
+        object.metadata.generation = Some(1);
+        self.objects.insert(slot, object);
+    }
+
+    fn edit(&mut self, slot: usize, change: impl FnOnce(&mut PhoneNumber)) {
+        let Some(object) = self.objects.get_mut(&slot) else { return };
+        let spec = object.spec.clone();
+        change(object);
+        if object.spec != spec {
+            object.metadata.generation = object.metadata.generation.map(|n| n + 1);
+        }
+        bumped(&mut self.version, |o: &mut PhoneNumber| &mut o.metadata.resource_version, object);
+        self.collect(slot);
+    }
+
+    fn annotate(&mut self, slot: usize, name: &str, value: &str) {
+        self.edit(slot, |object| {
+            object.metadata.annotations.get_or_insert_default().insert(name.to_owned(), value.to_owned());
+        });
+    }
+
+    fn delete(&mut self, slot: usize) {
+        self.edit(slot, |object| object.metadata.deletion_timestamp = Some(Time(now())));
+    }
+
+    /// An object that is being deleted goes with its last finalizer.
+    fn collect(&mut self, slot: usize) {
+        let gone = |object: &PhoneNumber| {
+            object.metadata.deletion_timestamp.is_some()
+                && object.metadata.finalizers.as_ref().is_none_or(|finalizers| finalizers.is_empty())
+        };
+        if self.objects.get(&slot).is_some_and(gone) {
+            self.objects.remove(&slot);
+        }
+    }
+
+    fn delete_claim(&mut self, number: usize, force: bool) {
+        let Some(claim) = self.claims.get_mut(&number) else { return };
+        if force {
+            // What was sent and never confirmed in a status is forgotten with it.
+            self.left_behind.insert(number);
+            self.claims.remove(&number);
+        } else {
+            claim.metadata.deletion_timestamp = Some(Time(now()));
+            bumped(&mut self.version, |c: &mut NumberClaim| &mut c.metadata.resource_version, claim);
+        }
+    }
+
+    // What replicas see.
+
+    fn see_object(&mut self, replica: usize, slot: usize) {
+        match self.objects.get(&slot) {
+            Some(object) => self.replica[replica].objects.insert(slot, object.clone()),
+            None => self.replica[replica].objects.remove(&slot),
+        };
+    }
+
+    fn see_claim(&mut self, replica: usize, number: usize) {
+        match self.claims.get(&number) {
+            Some(claim) => self.replica[replica].claims.insert(number, claim.clone()),
+            None => self.replica[replica].claims.remove(&number),
+        };
+    }
+
+    fn list(&mut self, replica: usize) {
+        self.replica[replica].seen = self.carrier.iter().cloned().enumerate().collect();
+    }
+
+    pub fn see_all(&mut self, replica: usize) {
+        self.replica[replica].objects = self.objects.clone();
+        self.replica[replica].claims = self.claims.clone();
+        self.replica[replica].agents = self.agents.clone();
+        self.list(replica);
+    }
+
+    pub fn tick(&mut self) {
+        self.clock += 1;
+        // A request of which nobody decided when it arrives is lost at the end of its life.
+        let clock = self.clock;
+        self.requests.retain(|request| request.until > clock);
+    }
+
+    fn arrive(&mut self, which: usize) {
+        if which < self.requests.len() {
+            let Request { number, route, .. } = self.requests.remove(which);
+            self.carrier[number].extend(route);
+        }
+    }
+
+    /// From now on nothing goes wrong and nobody changes anything.
+    pub fn calm(&mut self) {
+        while !self.requests.is_empty() {
+            self.arrive(0);
+        }
+        self.account_open = true;
+        for _ in 0..=LIFETIME {
+            self.tick();
+        }
+        for replica in 0..2 {
+            self.replica[replica].put_backs.clear();
+            self.see_all(replica);
+        }
+    }
+
+    pub fn leader(&self) -> usize {
+        self.leader
+    }
+
+    // What replicas do.
+
+    fn acts(&self, replica: usize) -> bool {
+        self.replicas == Replicas::BothAct || replica == self.leader
+    }
+
+    fn left(&self, until: u64) -> Duration {
+        Duration::from_secs(until.saturating_sub(self.clock))
+    }
+
+    fn owned(number: usize, route: &Route) -> OwnedNumber {
+        OwnedNumber {
+            id: NumberId(format!("PN{number}")),
+            number: e164(number),
+            route: route.clone(),
+            features: Vec::new(),
+            messaging: Messaging::Unseen,
+        }
+    }
+
+    fn account(&self, refused: bool) -> AccountRef {
+        let key = Key::new("clinic", "twilio");
+        match refused {
+            true => AccountRef::Refused(key),
+            false => {
+                let open = self.account_open.then(|| "AC1".to_owned());
+                AccountRef::Found(AccountView { key, open, abandoned: false })
+            }
+        }
+    }
+
+    fn agent(&self, replica: usize, object: &PhoneNumber) -> Option<AgentRef> {
+        let name = &object.spec.agent_ref.as_ref()?.name;
+        let which = usize::from(name == "a1");
+        let agent = &self.replica[replica].agents[which];
+        let key = Key::new("clinic", name);
+        let serves = match agent.serves {
+            0 => Served::Nothing,
+            n => Served::Version { name: format!("v{n}"), route: route_of(which, n) },
+        };
+        Some(if agent.refused {
+            AgentRef::Refused(key)
+        } else {
+            AgentRef::Found { key, offline: agent.offline, serves }
+        })
+    }
+
+    fn liveness(&self, holder: &Holder) -> Liveness {
+        let alive = self.objects.values().any(|object| object.metadata.uid.as_deref() == Some(&holder.uid));
+        if alive { Liveness::Alive } else { Liveness::Gone }
+    }
+
+    fn in_flight(&self, replica: usize, number: usize) -> InFlight {
+        let memory = &self.replica[replica];
+        InFlight {
+            unknown: self.left(memory.unknown.get(&number).copied().unwrap_or_default()),
+            predecessor: self.left(memory.predecessor),
+        }
+    }
+
+    fn trouble(&self, replica: usize, of: &str) -> Option<Trouble> {
+        let (trouble, due) = self.replica[replica].trouble.get(of)?;
+        Some(Trouble { wait: self.left(*due), ..trouble.clone() })
+    }
+
+    /// One pass over a PhoneNumber. Says whether anything was done.
+    pub fn pass(&mut self, replica: usize, slot: usize, fate: Fate) -> Result<bool, String> {
+        let Some(object) = self.replica[replica].objects.get(&slot).cloned().filter(|_| self.acts(replica)) else {
+            return Ok(false);
+        };
+        let wanted = wants(&object);
+        let claim = self.replica[replica].claims.get(&wanted).cloned();
+        let mut seen = self.replica[replica].seen.get(&wanted).map(|route| Self::owned(wanted, route));
+        let (mut fresh, mut holder, mut definition_going) = (false, Liveness::NotRead, None);
+        let mut looks = 0;
+        let decision = loop {
+            let trouble = self.trouble(replica, &uid(&object));
+            let world = number::World {
+                now: now(),
+                number: &object,
+                account: self.account(self.refused.contains(&slot)),
+                agent: self.agent(replica, &object),
+                claim: claim.as_ref(),
+                holder,
+                seen: seen.as_ref().map_or(Seen::Unseen, |number| Seen::Present { number, fresh }),
+                trouble: trouble.as_ref(),
+                put_backs: self.replica[replica].put_backs.get(&uid(&object)).copied().unwrap_or_default(),
+                in_flight: self.in_flight(replica, wanted),
+                definition_going,
+            };
+            looks += 1;
+            if looks > 6 {
+                return Err("a pass looks for ever".into());
+            }
+            match number::next(&world) {
+                Decision::Look(Look::Number { .. }) => {
+                    if fate == Fate::Lost {
+                        self.fail(replica, &uid(&object), ErrorClass::Transient);
+                        continue;
+                    }
+                    fresh = true;
+                    seen = Some(Self::owned(wanted, &self.carrier[wanted]));
+                    self.replica[replica].seen.insert(wanted, self.carrier[wanted].clone());
+                }
+                Decision::Look(Look::Holder(of)) => holder = self.liveness(&of),
+                Decision::Look(Look::Definition) => definition_going = Some(false),
+                Decision::Look(other) => return Err(format!("a number has no use for {other:?}")),
+                decision => break decision,
+            }
+        };
+        let said = format!("replica {replica}: {}", object.metadata.name.as_deref().unwrap());
+        match decision {
+            Decision::Act(effect) => {
+                if let Effect::SetRoute(write) = &effect {
+                    self.may_write(replica, Some(&object), slot, write, claim.as_ref(), seen.as_ref())?;
+                }
+                self.act(replica, Some(slot), wanted, effect, &uid(&object), fate, &said)?;
+                Ok(true)
+            }
+            Decision::Rest(rest) => Ok(self.rest(replica, slot, &object, rest, &said)),
+            Decision::Look(_) => unreachable!(),
+        }
+    }
+
+    fn rest(
+        &mut self,
+        replica: usize,
+        slot: usize,
+        object: &PhoneNumber,
+        rest: Rest<PhoneNumberStatus>,
+        said: &str,
+    ) -> bool {
+        let Some(status) = rest.status.filter(|status| Some(status) != object.status.as_ref()) else { return false };
+        let ready = crate::plan::scene::reason(&status.conditions, "Ready").unwrap_or("?").to_owned();
+        let done = self.compare_and_set(replica, slot, object, |object| object.status = Some(status));
+        self.tell(format!("{said} says {ready}{}", if done { "" } else { " (conflict)" }));
+        true
+    }
+
+    fn compare_and_set(
+        &mut self,
+        replica: usize,
+        slot: usize,
+        seen: &PhoneNumber,
+        change: impl FnOnce(&mut PhoneNumber),
+    ) -> bool {
+        let current = self.objects.get(&slot);
+        let same = |now: &PhoneNumber| now.metadata.resource_version == seen.metadata.resource_version;
+        if !current.is_some_and(same) {
+            return false;
+        }
+        self.edit(slot, change);
+        self.see_object(replica, slot);
+        true
+    }
+
+    /// One pass over a claim. Says whether anything was done.
+    pub fn claim_pass(&mut self, replica: usize, number: usize, fate: Fate) -> Result<bool, String> {
+        let Some(claim) = self.replica[replica].claims.get(&number).cloned().filter(|_| self.acts(replica)) else {
+            return Ok(false);
+        };
+        let name = format!("claim {number}");
+        let mut seen = self.replica[replica].seen.get(&number).map(|route| Self::owned(number, route));
+        let (mut fresh, mut holder, mut definition_going) = (false, Liveness::NotRead, None);
+        let heir = |(slot, object): (&usize, &PhoneNumber)| {
+            wants(object) == number
+                && object.metadata.deletion_timestamp.is_none()
+                && object.spec.mode == Mode::Manage
+                && !object.spec.suspend
+                && !self.refused.contains(slot)
+        };
+        let heir = self.replica[replica].objects.iter().any(heir);
+        for _ in 0..6 {
+            let trouble = self.trouble(replica, &name);
+            let world = claim::World {
+                claim: &claim,
+                holder,
+                heir,
+                account: self.account(false),
+                seen: seen.as_ref().map_or(Seen::Unseen, |number| Seen::Present { number, fresh }),
+                trouble: trouble.as_ref(),
+                in_flight: self.in_flight(replica, number),
+                definition_going,
+            };
+            match claim::next(&world) {
+                Decision::Look(Look::Number { .. }) => {
+                    fresh = true;
+                    seen = Some(Self::owned(number, &self.carrier[number]));
+                }
+                Decision::Look(Look::Holder(of)) => holder = self.liveness(&of),
+                Decision::Look(_) => definition_going = Some(false),
+                Decision::Rest(_) => return Ok(false),
+                Decision::Act(effect) => {
+                    if let Effect::SetRoute(write) = &effect {
+                        self.may_write(replica, None, 0, write, Some(&claim), seen.as_ref())?;
+                    }
+                    self.act(replica, None, number, effect, &name, fate, &format!("replica {replica}: {name}"))?;
+                    return Ok(true);
+                }
+            }
+        }
+        Err("a pass over a claim looks for ever".into())
+    }
+
+    fn fail(&mut self, replica: usize, of: &str, class: ErrorClass) {
+        let attempts = self.replica[replica].trouble.get(of).map_or(0, |(trouble, _)| trouble.attempts) + 1;
+        let due = self.clock + 1;
+        self.replica[replica].trouble.insert(of.to_owned(), (trouble(class, attempts, 0), due));
+    }
+
+    /// Does one effect as the shell does: the cluster by compare-and-set on what the pass saw.
+    #[allow(clippy::too_many_arguments)]
+    fn act(
+        &mut self,
+        replica: usize,
+        slot: Option<usize>,
+        number: usize,
+        effect: Effect,
+        of: &str,
+        fate: Fate,
+        said: &str,
+    ) -> Result<(), String> {
+        let object = slot.and_then(|slot| self.replica[replica].objects.get(&slot).cloned());
+        let unchanged = |now: Option<&NumberClaim>, seen: Option<&NumberClaim>| {
+            let version = |claim: &NumberClaim| claim.metadata.resource_version.clone();
+            now.map(version) == seen.map(version)
+        };
+        let live = unchanged(self.claims.get(&number), self.replica[replica].claims.get(&number));
+        let conflict = if live { "" } else { " (conflict)" };
+        match effect {
+            Effect::CreateClaim(spec) => {
+                self.tell(format!("{said} creates the claim{conflict}"));
+                if live {
+                    self.previous_is_not_ours(number, &spec)?;
+                    let mut claim = NumberClaim::new(e164(number).digits(), *spec);
+                    bumped(&mut self.version, |c: &mut NumberClaim| &mut c.metadata.resource_version, &mut claim);
+                    self.claims.insert(number, claim);
+                    self.see_claim(replica, number);
+                }
+            }
+            effect @ (Effect::WriteClaim(_) | Effect::CloseClaim(..)) => {
+                let (what, spec) = match effect {
+                    Effect::CloseClaim(spec, _) => ("closes", spec),
+                    Effect::WriteClaim(spec) => ("writes", spec),
+                    _ => unreachable!(),
+                };
+                self.tell(format!("{said} {what} the claim for {}{conflict}", spec.holder.uid));
+                if let Some(claim) = self.claims.get_mut(&number).filter(|_| live) {
+                    if claim.spec == *spec {
+                        return Err("a claim is written that differs in nothing".into());
+                    }
+                    claim.spec = *spec;
+                    bumped(&mut self.version, |c: &mut NumberClaim| &mut c.metadata.resource_version, claim);
+                    self.see_claim(replica, number);
+                }
+                let spec = self.claims.get(&number).map(|claim| claim.spec.clone());
+                if let Some(spec) = spec.filter(|_| live) {
+                    if what == "closes" {
+                        self.note_what_is_left(slot, number);
+                    }
+                    self.previous_is_not_ours(number, &spec)?;
+                }
+            }
+            Effect::DropClaim(_) => {
+                self.tell(format!("{said} drops the claim{conflict}"));
+                if live {
+                    if self.claims.get(&number).is_some_and(|claim| claim.spec.on_delete == OnDelete::Leave) {
+                        self.left_behind.insert(number);
+                    }
+                    self.claims.remove(&number);
+                    self.see_claim(replica, number);
+                }
+            }
+            Effect::AddFinalizer(name) => {
+                let done = self.compare_and_set(replica, slot.unwrap(), object.as_ref().unwrap(), |object| {
+                    object.metadata.finalizers.get_or_insert_default().push(name.to_owned());
+                });
+                self.tell(format!("{said} adds the finalizer{}", if done { "" } else { " (conflict)" }));
+            }
+            Effect::RemoveFinalizer(name) => {
+                let done = self.compare_and_set(replica, slot.unwrap(), object.as_ref().unwrap(), |object| {
+                    object.metadata.finalizers.get_or_insert_default().retain(|finalizer| finalizer != name);
+                });
+                self.tell(format!("{said} removes the finalizer{}", if done { "" } else { " (conflict)" }));
+            }
+            // The last thing before a request leaves is a live read of the claim.
+            Effect::SetRoute(_) if !live => self.tell(format!("{said} would write, and the claim has changed")),
+            Effect::SetRoute(write) => self.send(replica, number, *write, of, fate, said)?,
+            other => return Err(format!("{other:?} is not for a number")),
+        }
+        Ok(())
+    }
+
+    fn note_what_is_left(&mut self, slot: Option<usize>, number: usize) {
+        let Some(object) = slot.and_then(|slot| self.objects.get(&slot)) else { return };
+        let annotations = object.metadata.annotations.as_ref();
+        let abandoned = annotations.is_some_and(|annotations| annotations.contains_key(ABANDON));
+        let restrained =
+            object.spec.suspend || object.spec.mode == Mode::Observe || self.refused.contains(&slot.unwrap());
+        if restrained || abandoned || object.spec.on_delete == OnDelete::Leave {
+            self.left_behind.insert(number);
+        }
+    }
+
+    fn send(
+        &mut self,
+        replica: usize,
+        number: usize,
+        write: SetRoute,
+        of: &str,
+        fate: Fate,
+        said: &str,
+    ) -> Result<(), String> {
+        let legs: Vec<String> = write
+            .route
+            .iter()
+            .map(|(channel, leg)| format!("{channel}={}", leg.url.as_deref().unwrap_or("nothing")))
+            .collect();
+        self.tell(format!("{said} sends {} ({fate:?})", legs.join(" ")));
+        self.has_claim(number, &write)?;
+        if write.put_back {
+            *self.replica[replica].put_backs.entry(of.to_owned()).or_default() += 1;
+        }
+        if matches!(fate, Fate::Fine | Fate::AnswerLost) {
+            self.carrier[number].extend(write.route.clone());
+        }
+        match fate {
+            Fate::Fine => {
+                self.replica[replica].seen.insert(number, self.carrier[number].clone());
+                self.replica[replica].trouble.remove(of);
+            }
+            Fate::Refused => self.fail(replica, of, ErrorClass::Rejected),
+            Fate::Lost | Fate::AnswerLost | Fate::Late => {
+                if fate == Fate::Late {
+                    self.requests.push(Request { number, route: write.route, until: self.clock + LIFETIME });
+                }
+                self.replica[replica].unknown.insert(number, self.clock + LIFETIME);
+                self.replica[replica].seen.remove(&number);
+                self.fail(replica, of, ErrorClass::Transient);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn agent_ref(which: usize) -> Option<Reference> {
+    (which > 0).then(|| Reference { name: format!("a{}", which - 1), namespace: None })
+}

@@ -1,0 +1,571 @@
+//! What a PhoneNumber that is to stay comes to.
+
+use dialplane::{
+    api::{
+        claim::{Digests, Holder},
+        conditions::Reason,
+        meta::{Key, ROUTE_FINALIZER},
+        number::{Channel, Leg, Method},
+        phone_number::{DriftPolicy, Mode, OnDelete},
+    },
+    carrier::{ErrorClass, Messaging},
+    plan::{AccountRef, AgentRef, Decision, Effect, InFlight, Liveness, Look, Rest, Served},
+};
+
+use super::scene::*;
+
+fn look() -> Decision<dialplane::api::phone_number::PhoneNumberStatus> {
+    Decision::Look(Look::Number { account: Key::new("clinic", "twilio"), number: e164() })
+}
+
+fn agent(change: impl FnOnce(&mut bool, &mut Served)) -> Option<AgentRef> {
+    let mut agent = version("v1");
+    let AgentRef::Found { offline, serves, .. } = &mut agent else { unreachable!() };
+    change(offline, serves);
+    Some(agent)
+}
+
+// The order of things.
+
+#[test]
+fn a_number_is_claimed_held_by_a_finalizer_routed_and_said_to_be_in_this_order_and_then_nothing_is_written() {
+    let mut scene = new();
+    let write = "write voice=engine.example.com sms=engine.example.com";
+    assert_eq!(scene.settle(), ["claim", "finalizer", write, "status Routed"]);
+    assert!(scene.settle().is_empty());
+    assert_eq!(scene.number.status.unwrap().route.unwrap().version, "v1");
+}
+
+#[test]
+fn a_number_that_is_routed_as_wanted_already_is_claimed_and_not_written_to() {
+    let mut scene = new().with(|s| s.owned.route = shown(version_route("v1")));
+    assert_eq!(scene.settle(), ["claim", "finalizer", "status Routed"]);
+}
+
+#[test]
+fn publishing_costs_one_write_at_the_carrier_and_two_in_the_cluster() {
+    let mut scene = routed().with(|s| s.agent = Some(version("v2")));
+    let write = "write voice=engine.example.com sms=engine.example.com";
+    assert_eq!(scene.settle(), ["journal", write, "status Routed"]);
+    scene.agent = Some(version("v1"));
+    assert_eq!(scene.settle(), ["journal", write, "status Routed"], "and so does rolling back");
+}
+
+#[test]
+fn taking_the_agent_away_clears_our_route_and_leaves_the_number_in_the_pool() {
+    let mut scene = routed().with(|s| s.agent = None);
+    assert_eq!(scene.settle(), ["write voice=nothing sms=nothing", "status Pooled"]);
+    assert_eq!(scene.number.status.unwrap().route, None);
+}
+
+#[test]
+fn a_number_without_an_agent_keeps_the_route_of_somebody_else() {
+    let mut scene = new().with(|s| s.agent = None);
+    assert_eq!(scene.settle(), ["claim", "finalizer", "status Pooled"]);
+    assert_eq!(scene.owned.route[&Channel::Voice], leg(FOREIGN));
+}
+
+// What is not there, or may not be used.
+
+#[test]
+fn each_thing_that_keeps_a_number_from_being_routed_has_its_reason() {
+    type Change = fn(&mut Scene);
+    let table: [(&str, Change); 9] = [
+        ("AccountNotFound", |s| s.account = AccountRef::Missing(Key::new("clinic", "twilio"))),
+        ("AccountNotAllowed", |s| s.account = AccountRef::Refused(Key::new("clinic", "twilio"))),
+        ("AgentNotFound", |s| s.agent = Some(AgentRef::Missing(Key::new("agents", "dental")))),
+        ("AgentNotAllowed", |s| s.agent = Some(AgentRef::Refused(Key::new("agents", "dental")))),
+        ("NeverPublished", |s| s.agent = Some(serves(Served::Nothing))),
+        ("VersionMissing", |s| s.agent = Some(serves(Served::Missing("v1".into())))),
+        ("NoRoute", |s| s.agent = agent(|_, serves| *serves = Served::Version { name: "v1".into(), route: [].into() })),
+        ("AgentOffline", |s| s.agent = agent(|offline, _| *offline = true)),
+        ("Pooled", |s| s.agent = None),
+    ];
+    for (reason, change) in table {
+        let mut fresh = new().with(change);
+        let done = fresh.settle();
+        assert_eq!(done.last().unwrap(), &format!("status {reason}"));
+        assert!(!done.iter().any(|done| done.starts_with("write")), "{reason}: {done:?}");
+
+        let mut before = routed();
+        before.settle();
+        before.with(|s| {
+            change(s);
+            let kept = !matches!(reason, "AgentOffline" | "Pooled");
+            let route = s.owned.route.clone();
+            s.settle();
+            assert_eq!(s.owned.route == route, kept, "{reason}: only these two take a route back");
+            assert!(s.settle().is_empty(), "{reason}");
+        });
+    }
+}
+
+#[test]
+fn the_last_route_stays_in_the_status_while_it_stays_at_the_carrier() {
+    let mut scene = routed().with(|s| s.agent = Some(serves(Served::Missing("v2".into()))));
+    scene.settle();
+    assert_eq!(scene.number.status.unwrap().route.unwrap().version, "v1");
+}
+
+#[test]
+fn an_offline_agent_clears_what_is_ours_and_coming_back_routes_again() {
+    let mut scene = routed().with(|s| s.agent = agent(|offline, _| *offline = true));
+    assert_eq!(scene.settle(), ["write voice=nothing sms=nothing", "status AgentOffline"]);
+    scene.agent = Some(version("v1"));
+    let back = ["write voice=engine.example.com sms=engine.example.com", "status Routed"];
+    assert_eq!(scene.settle(), back, "the journal knows the route already");
+}
+
+#[test]
+fn an_account_that_is_not_open_leaves_settled_numbers_alone_and_says_so_of_new_ones() {
+    assert_eq!(new().with(Scene::account_closed).says(), "AccountNotReady");
+    assert_eq!(routed().with(Scene::account_closed).next(), Decision::Rest(Rest::NOTHING));
+    let moved = routed().with(Scene::account_closed).with(|s| s.agent = Some(version("v2")));
+    assert_eq!(moved.says(), "RouteUnseen");
+    assert!(moved.message().contains("The last route stays"));
+    assert_eq!(routed().with(Scene::account_closed).with(|s| s.agent = None).says(), "RouteUnseen");
+    let edited = routed().with(Scene::account_closed).with(|s| s.number.metadata.generation = Some(2));
+    assert_eq!(edited.says(), "RouteUnseen", "an edit is answered");
+}
+
+#[test]
+fn absent_is_lost_only_for_what_was_there_before() {
+    let gone = |s: &mut Scene| s.see = See::Absent;
+    assert_eq!(new().with(gone).says(), "NotInAccount");
+    assert_eq!(routed().with(gone).says(), "NumberLost");
+    assert_eq!(routed().with(gone).with(|s| s.claim = None).says(), "NumberLost");
+    let mut lost = routed().with(gone);
+    lost.settle();
+    assert_eq!(lost.number.status.as_ref().unwrap().number, Some(e164()), "what was known stays");
+    assert!(lost.settle().is_empty());
+}
+
+#[test]
+fn a_number_that_nobody_saw_is_looked_at_unless_looking_failed_a_moment_ago() {
+    let unseen = |s: &mut Scene| s.see = See::Unseen;
+    let failed = |s: &mut Scene| s.trouble = Some(trouble(ErrorClass::Transient, 1, 7));
+    assert_eq!(new().with(unseen).next(), look());
+    assert_eq!(new().with(unseen).with(failed).says(), "NotSeen");
+    assert_eq!(routed().with(unseen).with(failed).says(), "RouteUnseen");
+    assert_eq!(new().with(unseen).with(failed).rest().again, Some(SECOND * 7));
+    let due = |s: &mut Scene| s.trouble = Some(trouble(ErrorClass::Transient, 1, 0));
+    assert_eq!(new().with(unseen).with(due).next(), look());
+}
+
+// Restraint.
+
+#[test]
+fn observing_says_how_things_are_and_writes_nothing_anywhere() {
+    let observe = |s: &mut Scene| s.number.spec.mode = Mode::Observe;
+    let mut scene = new().with(observe);
+    assert_eq!(scene.settle(), ["status Differs"]);
+    assert_eq!(scene.number.status.as_ref().unwrap().acquisition, None);
+    let mut same = new().with(observe).with(|s| s.owned.route = shown(version_route("v1")));
+    assert_eq!(same.settle(), ["status Routed"]);
+    assert_eq!(routed().with(observe).with(|s| s.agent = Some(version("v2"))).says(), "Differs");
+    assert_eq!(routed().with(observe).with(|s| s.agent = None).says(), "Differs");
+    let of_another = routed().with(Scene::held_by_another).with(observe);
+    assert_eq!(of_another.says(), "Routed", "it may watch what another manages");
+}
+
+#[test]
+fn a_suspended_number_is_not_claimed_and_not_written_to() {
+    let suspend = |s: &mut Scene| s.number.spec.suspend = true;
+    assert_eq!(new().with(suspend).settle(), ["status NotClaimed"]);
+    assert_eq!(routed().with(suspend).says(), "Routed", "as long as nothing differs");
+    assert_eq!(routed().with(suspend).with(|s| s.agent = Some(version("v2"))).says(), "Suspended");
+    assert_eq!(routed().with(suspend).with(|s| s.set(Channel::Voice, FOREIGN)).says(), "Suspended");
+    let mut heir = routed().with(Scene::held_by_another).with(|s| s.holder = Liveness::Gone).with(suspend);
+    heir.number.status = None;
+    assert_eq!(heir.says(), "NotClaimed");
+}
+
+#[test]
+fn a_refused_agent_or_account_stops_writes_at_once_although_the_route_drifted() {
+    let drifted = routed().with(|s| s.set(Channel::Voice, FOREIGN));
+    assert_eq!(
+        drifted.clone().with(|s| s.agent = Some(AgentRef::Refused(Key::new("a", "b")))).says(),
+        "AgentNotAllowed"
+    );
+    let refused = |s: &mut Scene| s.account = AccountRef::Refused(Key::new("a", "b"));
+    assert_eq!(drifted.with(refused).says(), "AccountNotAllowed");
+}
+
+// Claims.
+
+#[test]
+fn a_claim_held_by_a_living_object_is_final_and_says_who_holds_it() {
+    let scene = routed().with(Scene::held_by_another);
+    let holder = Holder { namespace: "elsewhere".into(), name: "front-desk".into(), uid: "uid-2".into() };
+    assert_eq!(scene.next(), Decision::Look(Look::Holder(holder)));
+    let alive = scene.with(|s| s.holder = Liveness::Alive);
+    assert_eq!(alive.says(), "ClaimedByAnother");
+    assert!(alive.message().contains("elsewhere/front-desk"));
+    assert!(alive.rest().again.is_some(), "nobody announces its end");
+}
+
+#[test]
+fn a_claim_is_taken_over_once_its_holder_is_gone_and_nothing_is_in_flight() {
+    let mut scene = routed().with(Scene::held_by_another).with(|s| s.holder = Liveness::Gone);
+    let previous = scene.claim.as_ref().unwrap().spec.previous.clone();
+    for in_flight in [
+        InFlight { unknown: SECOND * 3, ..InFlight::default() },
+        InFlight { predecessor: SECOND * 3, ..InFlight::default() },
+    ] {
+        scene.in_flight = in_flight;
+        assert_eq!((scene.says().as_str(), scene.rest().again), ("NotSeen", Some(SECOND * 3)));
+    }
+    scene.in_flight = InFlight::default();
+    assert_eq!(scene.settle(), ["journal"]);
+    let claim = &scene.claim.as_ref().unwrap().spec;
+    assert_eq!((claim.holder.uid.as_str(), &claim.previous), ("uid-1", &previous));
+}
+
+#[test]
+fn what_the_last_holder_had_sent_is_ours_for_the_next_one() {
+    let mut heir = routed().with(Scene::held_by_another).with(|s| s.holder = Liveness::Gone).with(|s| s.agent = None);
+    heir.number.status = None;
+    heir.number.metadata.finalizers = None;
+    assert_eq!(heir.settle(), ["journal", "finalizer", "write voice=nothing sms=nothing", "status Pooled"]);
+}
+
+#[test]
+fn a_claim_whose_holder_left_nothing_behind_remembers_what_is_there_now() {
+    let mut heir = routed().with(Scene::held_by_another).with(|s| s.holder = Liveness::Gone);
+    heir.claim_mut().sent.clear();
+    heir.claim_mut().previous.clear();
+    heir.number.status = None;
+    heir.owned.route = shown([(Channel::Sms, leg(FOREIGN))].into());
+    heir.settle();
+    assert_eq!(heir.claim.unwrap().spec.previous, [(Channel::Sms, leg(FOREIGN))].into());
+}
+
+#[test]
+fn a_claim_that_is_being_deleted_is_waited_for_by_others_and_goes_on_working_for_its_holder() {
+    let mut scene = routed();
+    scene.claim.as_mut().unwrap().metadata.deletion_timestamp =
+        scene.clone().with(Scene::delete).number.metadata.deletion_timestamp;
+    assert_eq!(scene.says(), "Routed");
+    scene.held_by_another();
+    scene.holder = Liveness::Gone;
+    assert_eq!(scene.says(), "NotSeen");
+    assert!(scene.rest().again.is_some());
+}
+
+#[test]
+fn a_claim_that_somebody_deleted_is_made_again_from_the_status_and_takes_nothing_of_ours_for_anothers() {
+    let mut scene = routed().with(|s| s.claim = None).with(|s| s.set(Channel::Status, FOREIGN));
+    let digests = scene.number.status.as_ref().unwrap().route.as_ref().unwrap().digests.clone();
+    assert_eq!(scene.settle(), ["claim"]);
+    let claim = &scene.claim.as_ref().unwrap().spec;
+    assert_eq!((&claim.sent, &claim.previous), (&vec![digests], &[(Channel::Status, leg(FOREIGN))].into()));
+    scene.agent = None;
+    assert_eq!(scene.settle(), ["write voice=nothing sms=nothing", "status Pooled"]);
+}
+
+#[test]
+fn an_object_made_again_under_the_same_name_does_not_hold_the_claim_of_the_old_one() {
+    let mut scene = routed();
+    scene.number.metadata.uid = Some("uid-3".into());
+    scene.number.status = None;
+    assert!(matches!(scene.next(), Decision::Look(Look::Holder(holder)) if holder.uid == "uid-1"));
+    scene.holder = Liveness::Gone;
+    assert_eq!(scene.settle(), ["journal", "status Routed"]);
+}
+
+#[test]
+fn a_finalizer_that_replace_took_off_is_put_back_before_anything_is_sent() {
+    let mut scene = routed().with(|s| s.number.metadata.finalizers = None).with(|s| s.agent = Some(version("v2")));
+    assert_eq!(scene.next(), Decision::Act(Effect::AddFinalizer(ROUTE_FINALIZER)));
+    assert_eq!(scene.settle()[..2], ["finalizer", "journal"]);
+}
+
+#[test]
+fn a_claim_learns_of_another_policy_for_the_end() {
+    let mut scene = routed().with(|s| s.number.spec.on_delete = OnDelete::Leave);
+    assert_eq!(scene.settle(), ["journal"]);
+    assert_eq!(scene.claim.unwrap().spec.on_delete, OnDelete::Leave);
+}
+
+// The journal, and what is ours.
+
+#[test]
+fn the_route_that_was_there_before_is_kept_and_never_one_of_ours() {
+    let claim = routed().claim.unwrap().spec;
+    assert_eq!(claim.previous, [(Channel::Voice, leg(FOREIGN))].into());
+    let mut scene = routed().with(|s| s.agent = Some(version("v2")));
+    scene.settle();
+    assert_eq!(scene.claim.unwrap().spec.previous, claim.previous);
+}
+
+#[test]
+fn the_journal_is_written_before_the_carrier_and_keeps_what_is_there() {
+    let mut scene = routed().with(|s| s.agent = Some(version("v2")));
+    let Decision::Act(Effect::WriteClaim(claim)) = scene.next() else { panic!() };
+    assert_eq!(claim.sent, [digests(&version_route("v2")), digests(&version_route("v1"))]);
+    scene.claim_mut().sent = claim.sent;
+    assert!(matches!(scene.next(), Decision::Act(Effect::SetRoute(_))));
+}
+
+#[test]
+fn a_route_that_was_sent_and_never_arrived_stays_ours_while_it_may_arrive_yet() {
+    let mut scene = routed();
+    let v = |n: &str| digests(&version_route(n));
+    scene.claim_mut().sent = vec![v("v3"), v("v2"), v("v1")];
+    scene.agent = Some(version("v4"));
+    let sent = |scene: &Scene| match scene.next() {
+        Decision::Act(Effect::WriteClaim(claim)) => claim.sent,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(sent(&scene), [v("v4"), v("v3"), v("v1")], "v2 can arrive no more");
+    scene.in_flight.unknown = SECOND;
+    assert_eq!(sent(&scene), [v("v4"), v("v3"), v("v2"), v("v1")]);
+}
+
+#[test]
+fn a_journal_names_each_route_once_however_often_a_version_comes_and_goes() {
+    let mut scene = routed();
+    for n in 0..20 {
+        scene.agent = Some(version(["v2", "v1"][n % 2]));
+        let Decision::Act(Effect::WriteClaim(claim)) = scene.next() else { panic!() };
+        scene.claim_mut().sent = claim.sent;
+    }
+    assert_eq!(scene.claim.unwrap().spec.sent.len(), 2);
+}
+
+#[test]
+fn a_leg_that_the_version_no_longer_names_is_emptied_only_if_it_is_ours() {
+    let voice_only = |s: &mut Scene| {
+        let mut route = version_route("v2");
+        route.remove(&Channel::Sms);
+        s.agent = Some(serves(Served::Version { name: "v2".into(), route }));
+    };
+    let mut scene = routed().with(voice_only);
+    assert_eq!(scene.settle()[1], "write voice=engine.example.com sms=nothing");
+    let mut scene = routed().with(voice_only).with(|s| s.set(Channel::Sms, FOREIGN));
+    assert_eq!(scene.settle()[1], "write voice=engine.example.com");
+    assert_eq!(scene.owned.route[&Channel::Sms], leg(FOREIGN));
+}
+
+#[test]
+fn a_channel_that_no_version_names_is_left_to_whoever_set_it() {
+    let mut scene = new().with(|s| s.set(Channel::Status, FOREIGN));
+    scene.settle();
+    scene.agent = None;
+    scene.settle();
+    assert_eq!(scene.owned.route[&Channel::Status], leg(FOREIGN));
+}
+
+#[test]
+fn one_write_names_every_channel_that_differs_and_no_other() {
+    let scene = routed().with(|s| s.set(Channel::Sms, FOREIGN));
+    assert_eq!(scene.write().route.keys().collect::<Vec<_>>(), [&Channel::Sms]);
+}
+
+#[test]
+fn a_method_or_a_fallback_that_differs_is_a_difference() {
+    let scene = routed().with(|s| s.owned.route.get_mut(&Channel::Voice).unwrap().method = Method::Get);
+    assert!(scene.write().put_back);
+    let fallback = |s: &mut Scene| s.owned.route.get_mut(&Channel::Voice).unwrap().fallback_url = Some(FOREIGN.into());
+    assert!(routed().with(fallback).write().put_back);
+}
+
+#[test]
+fn a_channel_that_the_carrier_does_not_show_goes_nowhere() {
+    let mut scene = new().with(|s| s.owned.route.clear());
+    assert_eq!(scene.settle().len(), 4);
+}
+
+// Drift.
+
+#[test]
+fn drift_is_put_back_without_a_word_to_the_cluster() {
+    let mut scene = routed().with(|s| s.set(Channel::Voice, FOREIGN));
+    assert!(scene.write().put_back);
+    assert_eq!(scene.settle(), ["write voice=engine.example.com"]);
+    let emptied = routed().with(|s| s.set(Channel::Voice, ""));
+    assert!(emptied.write().put_back);
+}
+
+#[test]
+fn what_we_change_ourselves_is_not_drift() {
+    assert!(
+        !new()
+            .with(|s| {
+                s.settle();
+            })
+            .with(|s| s.agent = None)
+            .write()
+            .put_back
+    );
+    let mut moving = routed().with(|s| s.agent = Some(version("v2")));
+    moving.claim_mut().sent.insert(0, digests(&version_route("v2")));
+    assert!(!moving.write().put_back);
+    assert!(moving.write().notes.is_empty());
+}
+
+#[test]
+fn drift_is_left_alone_and_said_with_drift_report() {
+    let scene = routed().with(|s| s.number.spec.drift = DriftPolicy::Report).with(|s| s.set(Channel::Voice, FOREIGN));
+    assert_eq!(scene.says(), "Drifted");
+    assert!(scene.message().contains("voice goes to old.example.net, wanted engine.example.com"));
+}
+
+#[test]
+fn with_drift_report_a_new_version_is_still_routed() {
+    let mut scene =
+        routed().with(|s| s.number.spec.drift = DriftPolicy::Report).with(|s| s.agent = Some(version("v2")));
+    scene.settle();
+    assert_eq!(scene.owned.route, shown(version_route("v2")));
+    assert_eq!(scene.status_mut().route.as_ref().unwrap().version, "v2");
+}
+
+#[test]
+fn with_drift_report_a_rollback_before_the_status_was_written_is_not_taken_for_drift() {
+    let mut scene =
+        routed().with(|s| s.number.spec.drift = DriftPolicy::Report).with(|s| s.agent = Some(version("v2")));
+    while scene.owned.route != shown(version_route("v2")) {
+        scene.step();
+    }
+    scene.agent = Some(version("v1"));
+    scene.settle();
+    assert_eq!(scene.owned.route, shown(version_route("v1")));
+    scene.agent = agent(|offline, _| *offline = true);
+    while scene.owned.route != shown([].into()) {
+        scene.step();
+    }
+    scene.agent = Some(version("v1"));
+    scene.settle();
+    assert_eq!(scene.owned.route, shown(version_route("v1")), "nor is coming back on the air");
+}
+
+#[test]
+fn a_fight_ends_with_contested_which_names_field_found_and_wanted_and_a_request_resumes_it() {
+    let mut scene = routed().with(|s| s.set(Channel::Voice, FOREIGN)).with(|s| s.put_backs = 2);
+    assert!(scene.write().put_back);
+    scene.put_backs = 3;
+    assert_eq!(scene.says(), "Contested");
+    assert!(scene.message().contains("voice goes to old.example.net, wanted engine.example.com"));
+    scene.put_backs = 0;
+    assert!(scene.write().put_back);
+}
+
+#[test]
+fn a_new_version_is_no_fight() {
+    let scene = routed().with(|s| s.put_backs = 9).with(|s| s.agent = Some(version("v2")));
+    assert!(matches!(scene.next(), Decision::Act(Effect::WriteClaim(_))));
+}
+
+// What is told.
+
+#[test]
+fn overwriting_names_hosts_and_never_urls() {
+    let mut scene = new();
+    for _ in 0..2 {
+        scene.step();
+    }
+    let told = texts(&scene.write().notes);
+    assert_eq!(
+        told,
+        [
+            "RouteReplaced: Replaced a route that somebody else had set: voice goes to old.example.net, wanted engine.example.com."
+        ]
+    );
+    let drift = routed().with(|s| s.set(Channel::Sms, FOREIGN));
+    assert!(texts(&drift.write().notes)[0].starts_with("DriftCorrected: "));
+    for text in [told, texts(&drift.write().notes), vec![drift.with(|s| s.put_backs = 3).message()]].concat() {
+        assert!(!text.contains("s3cret") && !text.contains("http"), "{text}");
+    }
+}
+
+#[test]
+fn a_difference_within_one_host_is_said_without_the_urls() {
+    let scene =
+        routed().with(|s| s.put_backs = 3).with(|s| s.set(Channel::Sms, "https://engine.example.com/other?key=s3cret"));
+    assert!(scene.message().contains("sms goes to engine.example.com, wanted another URL of engine.example.com"));
+}
+
+#[test]
+fn what_shadows_a_route_is_cleared_with_it_and_said() {
+    let shadow = |s: &mut Scene| {
+        let leg = Leg { shadow: [("trunkSid".to_owned(), "TK1".to_owned())].into(), ..leg(FOREIGN) };
+        s.owned.route.insert(Channel::Voice, leg);
+    };
+    let mut scene = new().with(shadow);
+    for _ in 0..2 {
+        scene.step();
+    }
+    assert!(texts(&scene.write().notes)[0].contains("voice goes to trunkSid TK1"));
+    scene.settle();
+    assert!(scene.owned.route[&Channel::Voice].shadow.is_empty());
+    assert!(routed().with(shadow).write().put_back);
+}
+
+#[test]
+fn a_messaging_service_is_said_and_does_not_stand_in_the_way_of_ready() {
+    let scene = routed().with(|s| s.owned.messaging = Messaging::Group { id: "MG1".into() });
+    let status = scene.rest().status.unwrap();
+    assert_eq!(reason(&status.conditions, "MessagingReady"), Some("MessagingServiceWins"));
+    assert_eq!(scene.says(), "Routed");
+    let unseen = routed().rest().status.unwrap();
+    assert_eq!(reason(&unseen.conditions, "MessagingReady"), Some("RegistrationUnknown"));
+}
+
+// Requests.
+
+#[test]
+fn a_request_takes_one_fresh_look_and_is_then_handled() {
+    let mut scene = routed().with(|s| s.request("now"));
+    assert_eq!(scene.settle(), ["look", "status Routed"]);
+    assert!(scene.settle().is_empty());
+    scene.request("later");
+    assert_eq!(scene.settle(), ["look", "status Routed"]);
+}
+
+#[test]
+fn a_request_is_handled_where_nothing_can_be_looked_at_but_not_while_looking_is_only_put_off() {
+    let handled = |s: &Scene| s.rest().status.unwrap().last_handled_reconcile_at;
+    let refused = routed().with(|s| s.request("now")).with(|s| s.account = AccountRef::Refused(Key::new("a", "b")));
+    assert_eq!(handled(&refused).as_deref(), Some("now"));
+    let put_off = routed().with(|s| s.request("now")).with(|s| s.trouble = Some(trouble(ErrorClass::Transient, 1, 9)));
+    assert_eq!(handled(&put_off), None);
+    assert_eq!(put_off.with(|s| s.trouble = None).next(), look());
+}
+
+#[test]
+fn a_request_is_answered_while_the_number_is_absent() {
+    let mut scene = new().with(|s| s.see = See::Absent).with(|s| s.request("now"));
+    assert_eq!(scene.settle(), ["look", "status NotInAccount"]);
+}
+
+// Trouble.
+
+#[test]
+fn a_write_that_failed_is_said_and_waited_for_and_then_tried_again() {
+    let failed = |class, wait| {
+        let mut scene = routed().with(|s| s.set(Channel::Voice, FOREIGN));
+        scene.trouble = Some(trouble(class, 1, wait));
+        scene
+    };
+    for class in [ErrorClass::Transient, ErrorClass::Throttled, ErrorClass::Forbidden, ErrorClass::Unknown] {
+        assert_eq!(failed(class, 9).says(), "RouteFailed");
+    }
+    assert_eq!(failed(ErrorClass::Rejected, 9).says(), "RouteRefused");
+    assert_eq!(failed(ErrorClass::Rejected, 9).rest().again, Some(SECOND * 9));
+    failed(ErrorClass::Rejected, 0).write();
+}
+
+#[test]
+fn trouble_does_not_hide_that_nothing_differs() {
+    let scene = routed().with(|s| s.trouble = Some(trouble(ErrorClass::Transient, 1, 9)));
+    assert_eq!(scene.says(), "Routed");
+}
+
+#[test]
+fn digests_reveal_no_url() {
+    let all: Vec<Digests> = routed().claim.unwrap().spec.sent;
+    assert!(
+        all.iter().flat_map(|sent| sent.values()).all(|digest| digest.starts_with("sha256:") && digest.len() == 71)
+    );
+    assert_eq!(Reason::Routed.row().name, "Routed");
+}

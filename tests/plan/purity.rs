@@ -1,0 +1,92 @@
+//! The plan decides and does nothing: its sources are read and held to it.
+
+use std::{fs, path::Path};
+
+/// Words that only something impure has a use for, and what may stand in their place.
+const FORBIDDEN: &[&str] = &[
+    "tokio",
+    "reqwest",
+    "async",
+    ".await",
+    "futures",
+    "kube::Client",
+    "kube::Api",
+    "kube::client",
+    "kube::runtime",
+    "kube::api::Api",
+    "std::time::Instant",
+    "SystemTime",
+    "Instant::now",
+    "Timestamp::now",
+    "Zoned::now",
+    "rand::",
+    "rand(",
+    "getrandom",
+    "std::fs",
+    "std::env",
+    "std::net",
+    "std::process",
+    "std::thread",
+    "std::io",
+    "Mutex",
+    "RwLock",
+    "OnceLock",
+    "LazyLock",
+    "Atomic",
+    "static ",
+    "thread_local",
+    "RefCell",
+    "tracing::",
+    "println!",
+    "eprintln!",
+    "env!(",
+    "unsafe",
+    "unwrap()",
+    "HashMap",
+    "HashSet",
+];
+
+/// What the plan may use of the carrier: data, and never the trait.
+const CARRIER: &[&str] = &["CarrierError", "ErrorClass", "Identity", "Messaging", "NumberId", "OwnedNumber"];
+
+fn sources() -> Vec<(String, String)> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut paths = vec![src.join("plan.rs")];
+    paths.extend(fs::read_dir(src.join("plan")).unwrap().map(|entry| entry.unwrap().path()));
+    assert!(paths.len() > 8, "the plan has moved: {paths:?}");
+    paths
+        .iter()
+        .map(|path| {
+            let text = fs::read_to_string(path).unwrap();
+            let code = text.split("#[cfg(test)]").next().unwrap();
+            let code = code.lines().map(|line| line.split("//").next().unwrap()).collect::<Vec<_>>().join("\n");
+            (path.display().to_string(), code)
+        })
+        .collect()
+}
+
+#[test]
+fn nothing_in_the_plan_waits_reads_a_clock_rolls_dice_or_does_io() {
+    for (path, code) in sources() {
+        for word in FORBIDDEN {
+            // `'static` is a lifetime and no variable.
+            assert!(!code.replace("'static ", "").contains(word), "{path} mentions {word}");
+        }
+    }
+}
+
+#[test]
+fn the_plan_knows_the_api_and_of_the_carrier_only_data() {
+    for (path, code) in sources() {
+        for (_, rest) in code.match_indices("carrier::").map(|(at, found)| code.split_at(at + found.len())) {
+            let end = if rest.starts_with('{') { rest.find('}') } else { rest.find([',', ';']) };
+            let used = rest[..end.unwrap_or(rest.len())].trim_matches('{').split(',');
+            for name in used.map(str::trim).filter(|name| !name.is_empty()) {
+                assert!(CARRIER.contains(&name), "{path} uses carrier::{name}");
+            }
+        }
+        for module in ["crate::sandbox", "crate::cluster", "crate::controller", "crate::cli", "crate::telemetry"] {
+            assert!(!code.contains(module), "{path} uses {module}");
+        }
+    }
+}

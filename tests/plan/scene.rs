@@ -1,0 +1,326 @@
+//! One PhoneNumber and everything that can be known about it, to be bent by tests.
+
+use std::time::Duration;
+
+use dialplane::{
+    api::{
+        NumberClaim, PhoneNumber,
+        claim::{Digests, NumberClaimSpec},
+        meta::{Key, RECONCILE_REQUESTED, Reference},
+        number::{Channel, E164, Leg, Route},
+        phone_number::{Import, PhoneNumberSpec, PhoneNumberStatus},
+    },
+    carrier::{CarrierError, ErrorClass, Messaging, NumberId, OwnedNumber},
+    plan::{
+        AccountRef, AccountView, AgentRef, Decision, Effect, InFlight, Liveness, Look, Note, Rest, Seen, Served,
+        SetRoute, Trouble, number,
+    },
+};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+pub const NUMBER: &str = "+14155551234";
+pub const FOREIGN: &str = "https://old.example.net/x?token=s3cret";
+pub const SECOND: Duration = Duration::from_secs(1);
+
+pub fn now() -> Timestamp {
+    Timestamp::from_second(1_800_000_000).unwrap()
+}
+
+pub fn e164() -> E164 {
+    NUMBER.parse().unwrap()
+}
+
+pub fn leg(url: &str) -> Leg {
+    Leg { url: (!url.is_empty()).then(|| url.to_owned()), ..Leg::default() }
+}
+
+/// The voice and text legs of a version.
+pub fn version_route(version: &str) -> Route {
+    let url = |channel| leg(&format!("https://engine.example.com/dental/{version}/{channel}?key=s3cret"));
+    [(Channel::Voice, url("voice")), (Channel::Sms, url("sms"))].into()
+}
+
+/// A whole route as a carrier shows it: the channels that are not named go nowhere.
+pub fn shown(legs: Route) -> Route {
+    Channel::ALL.into_iter().map(|channel| (channel, legs.get(&channel).cloned().unwrap_or_default())).collect()
+}
+
+pub fn digests(route: &Route) -> Digests {
+    route.iter().filter(|(_, leg)| !leg.is_empty()).map(|(channel, leg)| (*channel, leg.digest())).collect()
+}
+
+pub fn serves(serves: Served) -> AgentRef {
+    AgentRef::Found { key: Key::new("agents", "dental"), offline: false, serves }
+}
+
+pub fn version(name: &str) -> AgentRef {
+    serves(Served::Version { name: name.to_owned(), route: version_route(name) })
+}
+
+pub fn trouble(class: ErrorClass, attempts: u32, wait: u64) -> Trouble {
+    let error = CarrierError { class, code: None, text: "The carrier says no.".into(), retry_after: None };
+    Trouble { error, attempts, wait: Duration::from_secs(wait) }
+}
+
+pub fn reason<'a>(conditions: &'a [Condition], of: &str) -> Option<&'a str> {
+    conditions.iter().find(|condition| condition.type_ == of).map(|condition| &*condition.reason)
+}
+
+/// What was seen of the number at the carrier; `fresh` says whether in this pass.
+#[derive(Clone, Debug)]
+pub enum See {
+    Unseen,
+    Absent,
+    Present,
+}
+
+#[derive(Clone, Debug)]
+pub struct Scene {
+    pub number: PhoneNumber,
+    pub account: AccountRef,
+    pub agent: Option<AgentRef>,
+    pub claim: Option<NumberClaim>,
+    pub holder: Liveness,
+    pub owned: OwnedNumber,
+    pub see: See,
+    pub fresh: bool,
+    pub trouble: Option<Trouble>,
+    pub put_backs: u32,
+    pub in_flight: InFlight,
+    pub definition_going: Option<bool>,
+}
+
+/// A new PhoneNumber for a number that somebody routed by hand, with an agent that serves v1.
+pub fn new() -> Scene {
+    let spec = PhoneNumberSpec {
+        account_ref: Reference { name: "twilio".into(), namespace: None },
+        import: Import { number: e164() },
+        agent_ref: Some(Reference { name: "dental".into(), namespace: Some("agents".into()) }),
+        mode: Default::default(),
+        drift: Default::default(),
+        on_delete: Default::default(),
+        suspend: false,
+    };
+    let mut number = PhoneNumber::new("front-desk", spec);
+    number.metadata.namespace = Some("clinic".into());
+    number.metadata.uid = Some("uid-1".into());
+    number.metadata.generation = Some(1);
+    let view = AccountView { key: Key::new("clinic", "twilio"), open: Some("AC1".into()), abandoned: false };
+    Scene {
+        number,
+        account: AccountRef::Found(view),
+        agent: Some(version("v1")),
+        claim: None,
+        holder: Liveness::NotRead,
+        owned: OwnedNumber {
+            id: NumberId("PN1".into()),
+            number: e164(),
+            route: shown([(Channel::Voice, leg(FOREIGN))].into()),
+            features: vec!["SMS".into(), "Voice".into()],
+            messaging: Messaging::Unseen,
+        },
+        see: See::Present,
+        fresh: false,
+        trouble: None,
+        put_backs: 0,
+        in_flight: InFlight::default(),
+        definition_going: None,
+    }
+}
+
+/// A PhoneNumber that reaches v1, after [`new`].
+pub fn routed() -> Scene {
+    let mut scene = new();
+    scene.settle();
+    scene
+}
+
+/// [`routed`], and now being deleted.
+pub fn deleted() -> Scene {
+    routed().with(Scene::delete)
+}
+
+impl Scene {
+    /// The same after `change`.
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    pub fn next(&self) -> Decision<PhoneNumberStatus> {
+        let fresh = self.fresh;
+        number::next(&number::World {
+            now: now(),
+            number: &self.number,
+            account: self.account.clone(),
+            agent: self.agent.clone(),
+            claim: self.claim.as_ref(),
+            holder: self.holder,
+            seen: match self.see {
+                See::Unseen => Seen::Unseen,
+                See::Absent => Seen::Absent { fresh },
+                See::Present => Seen::Present { number: &self.owned, fresh },
+            },
+            trouble: self.trouble.as_ref(),
+            put_backs: self.put_backs,
+            in_flight: self.in_flight,
+            definition_going: self.definition_going,
+        })
+    }
+
+    /// Does what the plan says until nothing is left to do, and names each thing done.
+    pub fn settle(&mut self) -> Vec<String> {
+        let mut done = Vec::new();
+        for _ in 0..30 {
+            match self.next() {
+                Decision::Look(Look::Number { .. }) => {
+                    assert!(!self.fresh, "looked twice in one pass");
+                    self.fresh = true;
+                    done.push("look".to_owned());
+                }
+                Decision::Look(Look::Definition) => self.definition_going = Some(false),
+                Decision::Look(other) => panic!("{other:?} is for the test to answer"),
+                Decision::Act(effect) => {
+                    done.push(self.apply(effect));
+                    self.fresh = false;
+                }
+                Decision::Rest(rest) => {
+                    let before = self.number.status.clone();
+                    if let Some(status) = rest.status.filter(|status| Some(status) != before.as_ref()) {
+                        done.push(format!("status {}", reason(&status.conditions, "Ready").unwrap_or("?")));
+                        self.number.status = Some(status);
+                        continue;
+                    }
+                    self.fresh = false;
+                    return done;
+                }
+            }
+        }
+        panic!("does not come to rest: {done:?}");
+    }
+
+    /// One effect, or the writing of the status.
+    pub fn step(&mut self) {
+        match self.next() {
+            Decision::Act(effect) => {
+                self.apply(effect);
+            }
+            Decision::Rest(rest) => self.number.status = rest.status.or(self.number.status.take()),
+            Decision::Look(look) => panic!("{look:?} is for the test to answer"),
+        }
+    }
+
+    fn apply(&mut self, effect: Effect) -> String {
+        match effect {
+            Effect::CreateClaim(spec) => {
+                assert!(self.claim.is_none());
+                self.claim = Some(NumberClaim::new("14155551234", *spec));
+                "claim".into()
+            }
+            Effect::WriteClaim(spec) => {
+                let claim = self.claim.as_mut().expect("a claim to write");
+                assert_ne!(claim.spec, *spec, "wrote what was there");
+                claim.spec = *spec;
+                "journal".into()
+            }
+            Effect::CloseClaim(spec, _) => {
+                self.claim.as_mut().expect("a claim to close").spec = *spec;
+                "close".into()
+            }
+            Effect::DropClaim(_) => {
+                self.claim = None;
+                "drop".into()
+            }
+            Effect::AddFinalizer(name) => {
+                self.number.metadata.finalizers.get_or_insert_default().push(name.into());
+                "finalizer".into()
+            }
+            Effect::RemoveFinalizer(name) => {
+                self.number.metadata.finalizers.get_or_insert_default().retain(|finalizer| finalizer != name);
+                "let go".into()
+            }
+            Effect::SetRoute(write) => {
+                let legs = write.route.iter().map(|(c, leg)| format!("{c}={}", leg.shown())).collect::<Vec<_>>();
+                self.owned.route.extend(write.route);
+                format!("write {}", legs.join(" "))
+            }
+            other => panic!("{other:?} is not for a number"),
+        }
+    }
+
+    /// The write that the plan decides on.
+    pub fn write(&self) -> SetRoute {
+        match self.next() {
+            Decision::Act(Effect::SetRoute(write)) => *write,
+            other => panic!("no write: {other:?}"),
+        }
+    }
+
+    pub fn rest(&self) -> Rest<PhoneNumberStatus> {
+        match self.next() {
+            Decision::Rest(rest) => rest,
+            other => panic!("no rest: {other:?}"),
+        }
+    }
+
+    /// The reason of `Ready` that the plan rests with.
+    #[track_caller]
+    pub fn says(&self) -> String {
+        let rest = self.rest();
+        let status = rest.status.unwrap_or_else(|| panic!("nothing said"));
+        reason(&status.conditions, "Ready").expect("Ready").to_owned()
+    }
+
+    /// The message of `Ready` that the plan rests with.
+    pub fn message(&self) -> String {
+        let conditions = self.rest().status.expect("a status").conditions;
+        conditions.into_iter().find(|c| c.type_ == "Ready").expect("Ready").message
+    }
+
+    pub fn claim_mut(&mut self) -> &mut NumberClaimSpec {
+        &mut self.claim.as_mut().expect("a claim").spec
+    }
+
+    pub fn status_mut(&mut self) -> &mut PhoneNumberStatus {
+        self.number.status.as_mut().expect("a status")
+    }
+
+    pub fn set(&mut self, channel: Channel, url: &str) {
+        self.owned.route.insert(channel, leg(url));
+    }
+
+    /// Makes another PhoneNumber the holder of the claim.
+    pub fn held_by_another(&mut self) {
+        let claim = self.claim_mut();
+        claim.holder.namespace = "elsewhere".into();
+        claim.holder.uid = "uid-2".into();
+    }
+
+    pub fn request(&mut self, at: &str) {
+        self.number.metadata.annotations.get_or_insert_default().insert(RECONCILE_REQUESTED.into(), at.into());
+    }
+
+    pub fn annotate(&mut self, name: &str) {
+        self.number.metadata.annotations.get_or_insert_default().insert(name.into(), "true".into());
+    }
+
+    pub fn delete(&mut self) {
+        self.number.metadata.deletion_timestamp = Some(Time(now()));
+    }
+
+    pub fn account_closed(&mut self) {
+        self.view().open = None;
+    }
+
+    pub fn view(&mut self) -> &mut AccountView {
+        match &mut self.account {
+            AccountRef::Found(view) => view,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+pub fn texts(notes: &[Note]) -> Vec<String> {
+    notes.iter().map(|note| format!("{}: {}", note.reason, note.text)).collect()
+}
