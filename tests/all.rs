@@ -1,5 +1,6 @@
 //! Every integration test, in one binary, so that one control plane serves the whole run.
 
+mod chart;
 mod control_plane;
 mod figures;
 mod generated;

@@ -31,6 +31,12 @@ fn the_committed_definitions_are_those_of_the_code() {
 }
 
 #[test]
+fn the_definitions_in_the_chart_are_those_of_the_code() {
+    let stale = stale("charts/dialplane/files/crds", &crds::files().unwrap(), Some(".yaml"));
+    assert!(stale.is_empty(), "run `cargo run -- crds --dir charts/dialplane/files/crds`, remove the rest: {stale:?}");
+}
+
+#[test]
 fn the_committed_reference_pages_are_those_of_the_code() {
     let stale = stale("docs", &docs::files(), None);
     assert!(stale.is_empty(), "run `cargo run -- docs`: {stale:?}");

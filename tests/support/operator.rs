@@ -1,11 +1,13 @@
 //! The operator that all tests of a run share, in this process. It does I/O.
+//!
+//! It has exactly the permissions of the chart, so that every test of what it does is one of them as well.
 
 use std::sync::Arc;
 
 use dialplane::{controller::Controller, telemetry::metrics::Metrics};
 use tokio_util::sync::CancellationToken;
 
-use super::{cluster, crds};
+use super::{chart, cluster, crds};
 
 /// Runs the operator on the shared cluster from now to the end of the process.
 pub async fn shared() {
@@ -13,7 +15,7 @@ pub async fn shared() {
     RUNNING
         .get_or_init(|| async {
             crds::install().await;
-            let kubeconfig = cluster().await.kubeconfig.clone();
+            let kubeconfig = chart::access(&cluster().await.kubeconfig).await;
             // Each test has a runtime of its own and takes down with it what runs there.
             std::thread::spawn(move || {
                 let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();

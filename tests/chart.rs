@@ -1,0 +1,150 @@
+//! What the Helm chart renders, what values it takes, and what it installs.
+
+use std::{collections::BTreeSet, process::Command};
+
+use dialplane::api;
+use serde_json::{Value, json};
+
+use crate::support::{chart, cli};
+
+/// Everything that can be switched on.
+const EVERYTHING: [&str; 12] = [
+    "replicas=2",
+    "installation=prod-eu",
+    "log.format=text",
+    "log.filter=debug",
+    "imagePullSecrets[0].name=registry",
+    "metrics.serviceMonitor.enabled=true",
+    "metrics.serviceMonitor.labels.release=prometheus",
+    "podDisruptionBudget.enabled=true",
+    "podLabels.team=telephony",
+    "tolerations[0].operator=Exists",
+    "nodeSelector.pool=system",
+    "priorityClassName=system-cluster-critical",
+];
+
+fn kinds(objects: &[Value]) -> BTreeSet<&str> {
+    objects.iter().map(|object| object["kind"].as_str().unwrap()).collect()
+}
+
+fn named<'a>(objects: &'a [Value], kind: &str, name: &str) -> &'a Value {
+    let is_it = |object: &&Value| object["kind"] == kind && object["metadata"]["name"] == name;
+    objects.iter().find(is_it).unwrap_or_else(|| panic!("no {kind} {name}"))
+}
+
+#[test]
+fn helm_finds_nothing_to_complain_about() {
+    let output = Command::new(cli::helm()).args(["lint", "--strict", chart::CHART]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+fn by_default_there_are_definitions_permissions_an_operator_and_its_metrics() {
+    let objects = chart::render(&[]);
+    let expected =
+        ["ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "Deployment", "Service", "ServiceAccount"];
+    assert_eq!(kinds(&objects), BTreeSet::from(expected));
+}
+
+#[test]
+fn what_is_switched_on_comes_and_what_is_switched_off_goes() {
+    let objects = chart::render(&EVERYTHING);
+    let further = ["ServiceMonitor", "PodDisruptionBudget"];
+    assert!(further.iter().all(|kind| kinds(&objects).contains(kind)), "{:?}", kinds(&objects));
+    let deployment = named(&objects, "Deployment", "dialplane");
+    assert_eq!(deployment["spec"]["replicas"], 2);
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    let arguments = ["run", "--health-address=0.0.0.0:8080", "--log-format=text", "--installation=prod-eu"];
+    assert_eq!(container["args"], json!(arguments));
+    assert_eq!(deployment["spec"]["template"]["metadata"]["labels"]["team"], "telephony");
+
+    let objects =
+        chart::render(&["crds.install=false", "serviceAccount.create=false", "metrics.service.enabled=false"]);
+    assert_eq!(kinds(&objects), BTreeSet::from(["ClusterRole", "ClusterRoleBinding", "Deployment"]));
+}
+
+#[test]
+fn the_definitions_are_those_of_the_code_and_stay_when_the_release_goes() {
+    let objects = chart::render(&[]);
+    for crd in api::crds() {
+        let crd = serde_json::to_value(crd).unwrap();
+        let rendered = named(&objects, "CustomResourceDefinition", crd["metadata"]["name"].as_str().unwrap());
+        assert_eq!(rendered["spec"], crd["spec"]);
+        assert_eq!(rendered["metadata"]["annotations"]["helm.sh/resource-policy"], "keep");
+    }
+    let count = objects.iter().filter(|object| object["kind"] == "CustomResourceDefinition").count();
+    assert_eq!(count, api::crds().len());
+}
+
+#[test]
+fn no_permission_goes_with_a_namespace() {
+    for objects in [chart::render(&[]), chart::render(&EVERYTHING)] {
+        assert!(!kinds(&objects).contains("RoleBinding") && !kinds(&objects).contains("Role"));
+        let binding = named(&objects, "ClusterRoleBinding", "dialplane-operator");
+        let subject = json!({"kind": "ServiceAccount", "name": "dialplane", "namespace": chart::NAMESPACE});
+        assert_eq!(binding["subjects"], json!([subject]));
+    }
+}
+
+#[test]
+fn the_clusters_own_roles_include_our_kinds_unless_it_is_switched_off() {
+    let aggregated = |objects: &[Value]| -> BTreeSet<(String, String)> {
+        let roles = objects.iter().filter(|object| object["kind"] == "ClusterRole");
+        let labels = roles.flat_map(|role| {
+            let name = role["metadata"]["name"].as_str().unwrap().to_owned();
+            let labels = role["metadata"]["labels"].as_object().unwrap().clone();
+            labels.into_iter().map(move |(label, _)| (name.clone(), label))
+        });
+        let prefix = "rbac.authorization.k8s.io/aggregate-to-";
+        labels.filter_map(|(name, label)| Some((name, label.strip_prefix(prefix)?.to_owned()))).collect()
+    };
+    let with = aggregated(&chart::render(&[]));
+    for (role, into) in [("view", "view"), ("edit", "edit"), ("edit", "admin"), ("admin", "admin")] {
+        assert!(with.contains(&(format!("dialplane-{role}"), into.to_owned())), "{role} in {into}: {with:?}");
+    }
+    assert!(!with.contains(&("dialplane-admin".to_owned(), "edit".to_owned())), "accounts are for administrators");
+    assert!(aggregated(&chart::render(&["rbac.aggregate=false"])).is_empty());
+}
+
+#[test]
+fn a_value_that_does_nothing_is_refused() {
+    for (value, named) in [
+        ("replica=2", "replica"),
+        ("image.registry=example.com", "registry"),
+        ("crds.keep=true", "keep"),
+        ("metrics.serviceMonitor.enable=true", "enable"),
+        ("resources.request.cpu=1", "request"),
+        ("tolerations[0].keys=a", "keys"),
+        ("replicas=two", "replicas"),
+        ("replicas=-1", "replicas"),
+        ("log.format=xml", "format"),
+        ("crds.install=maybe", "install"),
+        ("installation=Prod_EU", "installation"),
+        ("serviceAccount.name=", "name"),
+    ] {
+        let output = chart::template(&["--set", value]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(named), "{value}: {said}");
+    }
+}
+
+#[test]
+fn every_value_has_a_place_in_the_schema_and_the_schema_is_closed() {
+    fn walk(path: &str, values: &Value, schema: &Value) {
+        if schema["type"] == "object" {
+            assert!(schema["additionalProperties"].is_object() || schema["additionalProperties"] == false, "{path}");
+            for (name, value) in values.as_object().unwrap() {
+                walk(&format!("{path}.{name}"), value, &schema["properties"][name]);
+            }
+        }
+        assert!(schema.is_object(), "{path} is not in the schema");
+    }
+    let read = |name: &str| std::fs::read_to_string(format!("{}/{name}", chart::CHART)).unwrap();
+    let values: Value = serde_yaml_ng::from_str(&read("values.yaml")).unwrap();
+    let schema: Value = serde_json::from_str(&read("values.schema.json")).unwrap();
+    walk("", &values, &schema);
+    // `global` is Helm's own: it hands it to every chart that is a part of another.
+    let properties = schema["properties"].as_object().unwrap().keys().filter(|name| *name != "global");
+    let documented: BTreeSet<&String> = values.as_object().unwrap().keys().collect();
+    assert_eq!(properties.collect::<BTreeSet<_>>(), documented, "what can be set stands in values.yaml");
+}

@@ -1,0 +1,67 @@
+//! The Helm chart: rendered, and its ServiceAccount with exactly its permissions on a cluster. It does I/O: helm, the API server.
+
+use std::process::{Command, Output};
+
+use dialplane::sandbox::control_plane::kubeconfig;
+use kube::{
+    Api, Client,
+    api::{DynamicObject, Patch, PatchParams},
+    config::Kubeconfig,
+    core::{ApiResource, GroupVersionKind},
+};
+use serde::Deserialize as _;
+use serde_json::{Value, json};
+
+use super::cli;
+
+pub const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/dialplane");
+/// Where the operator is installed in tests.
+pub const NAMESPACE: &str = "dialplane-system";
+/// The operator as the API server knows it.
+pub const USER: &str = "system:serviceaccount:dialplane-system:dialplane";
+
+/// What `helm template` says to these further arguments.
+pub fn template(arguments: &[&str]) -> Output {
+    let mut helm = Command::new(cli::helm());
+    helm.args(["template", "dialplane", CHART, "--namespace", NAMESPACE]).args(arguments).output().unwrap()
+}
+
+/// The objects of the chart with these values (`image.tag=v1`).
+pub fn render(values: &[&str]) -> Vec<Value> {
+    let set: Vec<&str> = values.iter().flat_map(|value| ["--set", value]).collect();
+    let output = template(&set);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let documents = serde_yaml_ng::Deserializer::from_slice(&output.stdout);
+    documents.map(|document| Value::deserialize(document).unwrap()).filter(|object| !object.is_null()).collect()
+}
+
+/// Gives the cluster the chart's ServiceAccount and roles, and nothing else of it; answers access as that account.
+pub async fn access(admin: &Kubeconfig) -> Kubeconfig {
+    let client = kubeconfig::client(admin).await.unwrap();
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
+    apply(&client, &namespace).await;
+    for object in render(&[]) {
+        if ["ServiceAccount", "ClusterRole", "ClusterRoleBinding"].contains(&object["kind"].as_str().unwrap()) {
+            apply(&client, &object).await;
+        }
+    }
+    let access = kubeconfig::for_service_account(admin, NAMESPACE, "dialplane").await.unwrap();
+    // The authorizer learns of a new binding by a watch of its own.
+    let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(kubeconfig::client(&access).await.unwrap());
+    super::eventually("the role allows to list", || async { namespaces.list(&Default::default()).await.ok() }).await;
+    access
+}
+
+/// Applies an object of the chart as it is.
+pub async fn apply(client: &Client, object: &Value) {
+    let (api_version, kind) = (object["apiVersion"].as_str().unwrap(), object["kind"].as_str().unwrap());
+    let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+    let api: Api<DynamicObject> = match object["metadata"]["namespace"].as_str() {
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+        None => Api::all_with(client.clone(), &resource),
+    };
+    let name = object["metadata"]["name"].as_str().unwrap();
+    let params = PatchParams::apply("dialplane-test").force().validation_strict();
+    api.patch(name, &params, &Patch::Apply(object)).await.unwrap_or_else(|error| panic!("{kind} {name}: {error}"));
+}
