@@ -619,7 +619,7 @@ impl System {
                 let spec = self.claims.get(&number).map(|claim| claim.spec.clone());
                 if let Some(spec) = spec.filter(|_| live) {
                     if what == "closes" {
-                        self.note_what_is_left(slot, number);
+                        self.note_what_is_left(slot, object.as_ref(), number);
                     }
                     self.previous_is_not_ours(number, &spec)?;
                 }
@@ -654,8 +654,8 @@ impl System {
         Ok(())
     }
 
-    fn note_what_is_left(&mut self, slot: Option<usize>, number: usize) {
-        let Some(object) = slot.and_then(|slot| self.objects.get(&slot)) else { return };
+    fn note_what_is_left(&mut self, slot: Option<usize>, object: Option<&PhoneNumber>, number: usize) {
+        let Some(object) = object else { return };
         let annotations = object.metadata.annotations.as_ref();
         let abandoned = annotations.is_some_and(|annotations| annotations.contains_key(ABANDON));
         let restrained =
