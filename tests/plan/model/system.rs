@@ -612,6 +612,18 @@ impl System {
                     if claim.spec == *spec {
                         return Err("a claim is written that differs in nothing".into());
                     }
+                    let same = claim.spec.holder == spec.holder;
+                    if same && claim.spec.previous != spec.previous {
+                        return Err("what was there before is forgotten".into());
+                    }
+                    // A replica knows of its own requests alone.
+                    if what == "writes" && self.replicas == Replicas::OneLeads {
+                        let on_their_way = self.requests.iter().filter(|request| request.number == number);
+                        let forgotten = |(channel, leg): (&Channel, &Leg)| is_ours(leg) && !spec.is_ours(*channel, leg);
+                        if on_their_way.flat_map(|request| &request.route).any(forgotten) {
+                            return Err("the journal forgets a route that is on its way".into());
+                        }
+                    }
                     claim.spec = *spec;
                     bumped(&mut self.version, |c: &mut NumberClaim| &mut c.metadata.resource_version, claim);
                     self.see_claim(replica, number);
