@@ -216,9 +216,7 @@ impl System {
             }),
             Assign { slot, which } => self.edit(slot, |object| object.spec.agent_ref = agent_ref(which)),
             AllowAccount { slot } => {
-                if !self.refused.remove(&slot) {
-                    self.refused.insert(slot);
-                }
+                self.refused = &self.refused ^ &BTreeSet::from([slot]);
             }
             Abandon { slot } => self.annotate(slot, ABANDON, "true"),
             Request { slot } => {
@@ -387,7 +385,7 @@ impl System {
             true => AccountRef::Refused(key),
             false => {
                 let open = self.account_open.then(|| "AC1".to_owned());
-                AccountRef::Found(AccountView { key, open, abandoned: false })
+                AccountRef::Found(AccountView { key, open, opening: false, abandoned: false })
             }
         }
     }
@@ -572,7 +570,7 @@ impl System {
     }
 
     /// Does one effect as the shell does: the cluster by compare-and-set on what the pass saw.
-    #[allow(clippy::too_many_arguments)]
+    #[expect(clippy::too_many_arguments, reason = "each is another part of what the pass saw")]
     fn act(
         &mut self,
         replica: usize,
