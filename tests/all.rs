@@ -1,11 +1,12 @@
 //! Every integration test, in one binary, so that one control plane serves the whole run.
 
+mod bad_days;
+mod chart;
 mod claims;
 mod consent;
-mod chart;
 mod control_plane;
-mod figures;
 mod drift;
+mod figures;
 mod generated;
 mod import;
 mod openapi;

@@ -176,7 +176,7 @@ async fn abandoning_an_account_lets_go_of_everything_under_it() {
 #[tokio::test]
 async fn a_deletion_that_the_carrier_refuses_goes_on_by_itself_when_it_no_longer_does() {
     let (scene, number) = Scene::routed().await;
-    scene.always(Match::route_write(), Fault::ServerErrorBefore { status: 500 });
+    scene.always(Match::route_write(), Fault::TooMany { retry_after: Some(1) });
     scene.delete::<PhoneNumber>("main").await;
     scene.reason::<PhoneNumber>("main", "Routed", "Clearing").await;
     scene.sandbox.clear_faults();
