@@ -59,9 +59,11 @@ fn listen() {
     tracing::subscriber::set_global_default(lines.finish()).unwrap();
 }
 
-/// Runs an operator on another cluster, for as long as the test runs.
-pub fn run(client: Client) {
-    tokio::spawn(work(client, CancellationToken::new()));
+/// Runs an operator on another cluster, until it is cancelled or the test ends.
+pub fn run(client: Client) -> CancellationToken {
+    let token = CancellationToken::new();
+    tokio::spawn(work(client, token.clone()));
+    token
 }
 
 async fn work(client: Client, token: CancellationToken) {
