@@ -1,5 +1,6 @@
 //! Every integration test, in one binary, so that one control plane serves the whole run.
 
+mod bad_days;
 mod chart;
 mod claims;
 mod consent;
