@@ -1,6 +1,8 @@
 //! The command line: what each command is called and takes. The commands themselves stand in the modules below.
 
 pub mod crds;
+#[cfg(feature = "sandbox")]
+pub mod demo;
 pub mod docs;
 mod generated;
 pub mod run;
@@ -22,6 +24,9 @@ pub struct Cli {
 /// What can be asked for.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// See it work on this machine: a cluster, a simulated carrier, the operator, and a story told with them
+    #[cfg(feature = "sandbox")]
+    Demo(demo::Args),
     /// Run the operator: it follows the cluster at once, and works while it leads
     Run(run::Args),
     /// Serve a simulated carrier, to try things without an account or money
@@ -37,6 +42,8 @@ impl Cli {
     /// Does what was asked for. The error is for a person to read.
     pub fn run(self) -> anyhow::Result<()> {
         match self.command {
+            #[cfg(feature = "sandbox")]
+            Command::Demo(args) => demo::run(&args),
             Command::Run(args) => run::run(args),
             #[cfg(feature = "sandbox")]
             Command::Sandbox(args) => sandbox::run(args),

@@ -1,0 +1,58 @@
+//! The manifests of `examples/`, which the demo applies as a user would. No I/O: they are in the binary.
+
+use anyhow::{Context as _, Result, bail};
+use serde::Deserialize as _;
+use serde_json::{Value, json};
+
+use crate::{api::PhoneNumber, sandbox::carrier::Credentials};
+
+/// Every file in `examples/`, in the order in which `kubectl apply -f examples/` reads them.
+pub const FILES: [(&str, &str); 4] = [
+    ("00-secret.yaml", include_str!("../../../examples/00-secret.yaml")),
+    ("10-account.yaml", include_str!("../../../examples/10-account.yaml")),
+    ("20-agent.yaml", include_str!("../../../examples/20-agent.yaml")),
+    ("30-numbers.yaml", include_str!("../../../examples/30-numbers.yaml")),
+];
+
+/// Every object of the files, as it is there.
+pub fn objects() -> Result<Vec<Value>> {
+    let mut objects = vec![];
+    for (name, text) in FILES {
+        for document in serde_yaml_ng::Deserializer::from_str(text) {
+            let object = Value::deserialize(document).with_context(|| format!("examples/{name} is not YAML"))?;
+            objects.push(object);
+        }
+    }
+    Ok(objects)
+}
+
+/// The same with the three lines that can only be known at run time: `authToken` of the Secret, `accountSid` and `endpoint`
+/// of the CarrierAccount.
+pub fn filled_in(credentials: &Credentials, endpoint: &str) -> Result<Vec<Value>> {
+    let mut objects = objects()?;
+    for object in &mut objects {
+        match object["kind"].as_str() {
+            Some("Secret") => object["stringData"]["authToken"] = json!(credentials.auth_token),
+            Some("CarrierAccount") => {
+                object["spec"]["twilio"]["accountSid"] = json!(credentials.account_sid);
+                object["spec"]["endpoint"] = json!(endpoint);
+            }
+            _ => {}
+        }
+    }
+    Ok(objects)
+}
+
+/// The PhoneNumbers among them: the name of the object, and the number in E.164 form.
+pub fn numbers() -> Result<Vec<(String, String)>> {
+    let mut numbers = vec![];
+    for object in objects()? {
+        if object["kind"] != "PhoneNumber" {
+            continue;
+        }
+        let number: PhoneNumber = serde_json::from_value(object).context("an example is not a PhoneNumber")?;
+        let Some(name) = number.metadata.name else { bail!("an example has no name") };
+        numbers.push((name, number.spec.import.number.to_string()));
+    }
+    Ok(numbers)
+}
