@@ -7,6 +7,7 @@ pub mod chart;
 pub mod cli;
 pub mod crds;
 pub mod operator;
+pub mod process;
 pub mod scene;
 
 use std::{

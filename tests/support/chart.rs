@@ -3,9 +3,10 @@
 use std::process::{Command, Output};
 
 use dialplane::sandbox::control_plane::kubeconfig;
+use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use kube::{
     Api, Client,
-    api::{DynamicObject, Patch, PatchParams},
+    api::{DynamicObject, Patch, PatchParams, PostParams},
     config::Kubeconfig,
     core::{ApiResource, GroupVersionKind},
 };
@@ -45,11 +46,17 @@ pub async fn access(admin: &Kubeconfig) -> Kubeconfig {
             apply(&client, &object).await;
         }
     }
-    let access = kubeconfig::for_service_account(admin, NAMESPACE, "dialplane").await.unwrap();
-    // The authorizer learns of a new binding by a watch of its own.
-    let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(kubeconfig::client(&access).await.unwrap());
-    super::eventually("the role allows to list", || async { namespaces.list(&Default::default()).await.ok() }).await;
-    access
+    // The authorizer learns of a new binding by a watch of its own. Asked as somebody else, so that nothing is refused to
+    // the operator before it runs.
+    let reviews: Api<SubjectAccessReview> = Api::all(client);
+    let attributes = json!({"resource": "namespaces", "verb": "list"});
+    let review = serde_json::from_value(json!({"spec": {"user": USER, "resourceAttributes": attributes}})).unwrap();
+    super::eventually("the binding is known", || async {
+        let answer = reviews.create(&PostParams::default(), &review).await.unwrap();
+        answer.status.is_some_and(|status| status.allowed).then_some(())
+    })
+    .await;
+    kubeconfig::for_service_account(admin, NAMESPACE, "dialplane").await.unwrap()
 }
 
 /// Applies an object of the chart as it is.
