@@ -2,11 +2,13 @@
 
 mod chart;
 mod control_plane;
+mod demo;
 mod figures;
 mod generated;
 mod import;
 mod openapi;
 mod plan;
+mod readme;
 mod sandbox;
 mod schema;
 mod support;
