@@ -1,9 +1,16 @@
 //! A number that the account owns is imported, routed, kept there and let go.
 
-use dialplane::api::{Agent, PhoneNumber, meta::ROUTE_FINALIZER};
+use dialplane::{
+    api::{Agent, CarrierAccount, PhoneNumber, meta::ROUTE_FINALIZER, number::Channel},
+    sandbox::carrier::{ServiceSeed, UnsetAnswer},
+};
+use kube::api::PostParams;
 use serde_json::json;
 
-use crate::support::scene::{AGENT, Scene};
+use crate::support::{
+    self, audit,
+    scene::{ACCOUNT, AGENT, Scene, fresh},
+};
 
 #[tokio::test]
 async fn an_imported_number_reaches_the_published_version_in_one_carrier_write() {
@@ -17,18 +24,184 @@ async fn an_imported_number_reaches_the_published_version_in_one_carrier_write()
     let main: PhoneNumber = scene.reason("main", "Ready", "Routed").await;
     assert_eq!(scene.voice_url(&number), "https://engine.example.com/dental/v1/voice");
     assert_eq!(scene.sandbox.field(&number, "sms_url").as_deref(), Some("https://engine.example.com/dental/v1/sms"));
-    assert_eq!(scene.sandbox.ledger().writes_to(&number), 1);
+    assert_eq!(scene.writes_to(&number), 1);
     assert!(main.metadata.finalizers.unwrap().contains(&ROUTE_FINALIZER.to_owned()));
     let claim = scene.claim(&number).await.unwrap();
     assert_eq!(claim.spec.holder.name, "main");
-    assert_eq!(
-        claim.spec.previous[&dialplane::api::number::Channel::Voice].url.as_deref(),
-        Some("https://old.example.com/voice")
-    );
+    assert_eq!(claim.spec.previous[&Channel::Voice].url.as_deref(), Some("https://old.example.com/voice"));
 
     scene.delete::<PhoneNumber>("main").await;
     scene.gone::<PhoneNumber>("main").await;
     assert_eq!(scene.voice_url(&number), "");
-    assert!(scene.claim(&number).await.is_none());
+    scene.unclaimed(&number).await;
     assert!(scene.sandbox.number(&number).is_some(), "the number is still ours");
+}
+
+#[tokio::test]
+async fn a_number_is_told_from_one_that_begins_with_it_although_the_carrier_matches_parts() {
+    let scene = Scene::new().await;
+    scene.sandbox.switch(|switches| switches.substring_filter = true);
+    let number = fresh();
+    let longer = format!("{number}9");
+    scene.sandbox.seed_number(&longer).unwrap();
+    scene.agent("engine.example.com", Some("v1")).await;
+    scene.phone_number("main", &number, json!({})).await;
+
+    scene.reason::<PhoneNumber>("main", "Ready", "NotInAccount").await;
+    assert!(scene.claim(&number).await.is_none());
+    assert_eq!(scene.sandbox.ledger().writes(), 0);
+}
+
+#[tokio::test]
+async fn a_number_that_comes_to_the_account_later_is_imported_by_itself() {
+    let scene = Scene::new().await;
+    let number = fresh();
+    scene.agent("engine.example.com", Some("v1")).await;
+    scene.phone_number("main", &number, json!({})).await;
+    let message = scene.message::<PhoneNumber>("main", "Acquired", "NotInAccount").await;
+    assert!(message.contains("check the number and the account"), "{message}");
+
+    scene.sandbox.seed_number(&number).unwrap();
+    scene.reason::<PhoneNumber>("main", "Ready", "Routed").await;
+    assert_eq!(scene.writes_to(&number), 1);
+}
+
+#[tokio::test]
+async fn nothing_is_written_to_a_number_that_has_the_wanted_route_already() {
+    for unset in [UnsetAnswer::Mixed, UnsetAnswer::Null, UnsetAnswer::Empty] {
+        let scene = Scene::bare().await;
+        scene.sandbox.switch(|switches| switches.unset = unset);
+        let number = scene.owned();
+        scene.edit_as_v1(&number);
+        scene.open(json!({})).await;
+        scene.agent("engine.example.com", Some("v1")).await;
+        scene.phone_number("main", &number, json!({})).await;
+
+        scene.reason::<PhoneNumber>("main", "Ready", "Routed").await;
+        scene.scans(2).await;
+        scene.request("main").await;
+        assert_eq!(scene.sandbox.ledger().writes(), 0, "{unset:?}");
+
+        // It is ours now all the same: whoever deletes the object wants the agent off the number.
+        scene.delete::<PhoneNumber>("main").await;
+        scene.gone::<PhoneNumber>("main").await;
+        assert_eq!(scene.voice_url(&number), "");
+    }
+}
+
+#[tokio::test]
+async fn an_application_that_shadows_the_webhooks_is_cleared_in_the_same_write_and_said() {
+    let scene = Scene::new().await;
+    let number = scene.owned();
+    let account = scene.sandbox.credentials().account_sid;
+    let application = scene.sandbox.add_application(&account, &[("voice_url", "https://app.example.com/")]).unwrap();
+    let shadows = [("voice_application_sid", &*application), ("sms_application_sid", &*application)];
+    scene.sandbox.edit(&number, &shadows).unwrap();
+    scene.agent("engine.example.com", Some("v1")).await;
+    scene.phone_number("main", &number, json!({})).await;
+
+    scene.reason::<PhoneNumber>("main", "Ready", "Routed").await;
+    assert_eq!(scene.sandbox.field(&number, "voice_application_sid").unwrap_or_default(), "");
+    assert_eq!(scene.sandbox.field(&number, "sms_application_sid").unwrap_or_default(), "");
+    assert_eq!(scene.writes_to(&number), 1);
+    let said = scene.event("main", "RouteReplaced").await;
+    assert!(said.contains(&format!("voice goes to voiceApplicationSid {application}")), "{said}");
+    assert!(said.contains(&format!("sms goes to smsApplicationSid {application}")), "{said}");
+}
+
+#[tokio::test]
+async fn a_trunk_that_shadows_the_webhooks_is_cleared_in_the_same_write_and_said() {
+    let scene = Scene::new().await;
+    let number = scene.owned();
+    let trunk = "TK0123456789abcdef0123456789abcdef";
+    scene.sandbox.edit(&number, &[("trunk_sid", trunk)]).unwrap();
+    scene.agent("engine.example.com", Some("v1")).await;
+    scene.phone_number("main", &number, json!({})).await;
+
+    scene.reason::<PhoneNumber>("main", "Ready", "Routed").await;
+    assert_eq!(scene.sandbox.field(&number, "trunk_sid").unwrap_or_default(), "");
+    assert_eq!(scene.voice_url(&number), "https://engine.example.com/dental/v1/voice");
+    assert_eq!(scene.writes_to(&number), 1);
+    let said = scene.event("main", "RouteReplaced").await;
+    assert!(said.contains(&format!("trunkSid {trunk}")), "{said}");
+}
+
+#[tokio::test]
+async fn overwriting_somebodys_route_is_an_event_that_names_its_host_and_nothing_more() {
+    let scene = Scene::new().await;
+    let number = scene.owned();
+    let old = "https://user:hunter2@old.example.com/tenant-7?token=s3cret";
+    scene.sandbox.edit(&number, &[("voice_url", old)]).unwrap();
+    scene.agent("engine.example.com", Some("v1")).await;
+    scene.phone_number("main", &number, json!({})).await;
+
+    let said = scene.event("main", "RouteReplaced").await;
+    assert!(said.contains("voice goes to old.example.com, wanted engine.example.com"), "{said}");
+    for secret in ["hunter2", "s3cret", "tenant-7", "https://"] {
+        assert!(!said.contains(secret), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_messaging_service_whose_own_webhook_wins_is_said_and_does_not_stand_in_the_way() {
+    let scene = Scene::bare().await;
+    let (number, deferred) = (scene.owned(), scene.owned());
+    for (number, defers) in [(&number, false), (&deferred, true)] {
+        let service = ServiceSeed {
+            use_inbound_webhook_on_number: defers,
+            settings: [("inbound_request_url".to_owned(), "https://bulk.example.com/".to_owned())].into(),
+            numbers: vec![number.clone()],
+            ..ServiceSeed::default()
+        };
+        scene.sandbox.add_service(service).unwrap();
+    }
+    scene.open(json!({})).await;
+    scene.agent("engine.example.com", Some("v1")).await;
+    scene.phone_number("main", &number, json!({})).await;
+    scene.phone_number("deferred", &deferred, json!({})).await;
+
+    scene.reason::<PhoneNumber>("main", "Ready", "Routed").await;
+    let message = scene.message::<PhoneNumber>("main", "MessagingReady", "MessagingServiceWins").await;
+    assert!(message.contains("Take the number out of the service"), "{message}");
+    scene.event("main", "MessagingServiceWins").await;
+    scene.reason::<PhoneNumber>("deferred", "Ready", "Routed").await;
+    scene.reason::<PhoneNumber>("deferred", "MessagingReady", "RegistrationUnknown").await;
+}
+
+#[tokio::test]
+async fn an_import_is_three_object_writes_and_none_follow() {
+    if std::env::var_os("TEST_KUBECONFIG").is_some() {
+        // Only a control plane of our own has a log that can be read.
+        return;
+    }
+    let scene = Scene::new().await;
+    let number = scene.owned();
+    scene.agent("engine.example.com", Some("v1")).await;
+    scene.reason::<Agent>(AGENT, "Published", "Published").await;
+    let manifest = serde_json::from_value(json!({
+        "apiVersion": "dialplane.dev/v1alpha1", "kind": "PhoneNumber", "metadata": {"name": "main"},
+        "spec": {"accountRef": {"name": ACCOUNT}, "agentRef": {"name": AGENT}, "import": {"number": number}},
+    }));
+    scene.api::<PhoneNumber>().create(&PostParams::default(), &manifest.unwrap()).await.unwrap();
+    scene.reason::<PhoneNumber>("main", "Ready", "Routed").await;
+
+    scene.scans(4).await;
+    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+    let log = support::control_plane().await.audit_log_path();
+    let writes: Vec<String> = audit::requests(&log)
+        .into_iter()
+        .filter(|request| !matches!(&*request.verb, "get" | "list" | "watch"))
+        .filter(|request| request.namespace == scene.namespace || request.name == number[1..])
+        .filter(|request| request.resource.starts_with("phonenumbers") || request.resource == "numberclaims")
+        .map(|request| format!("{} {} {}", request.verb, request.resource, request.code))
+        .collect();
+    assert_eq!(
+        writes,
+        [
+            "create phonenumbers 201", // ours, above
+            "create numberclaims 201",
+            "patch phonenumbers 200",
+            "update phonenumbers/status 200",
+        ]
+    );
 }

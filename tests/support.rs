@@ -23,7 +23,7 @@ use serde_json::json;
 use tokio::sync::OnceCell;
 
 /// How long a test waits for something that happens by itself. Usually it takes milliseconds.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The cluster that tests run on, with the rights of its administrator.
 #[derive(Debug)]
@@ -86,13 +86,17 @@ pub struct Namespace {
 /// A fresh namespace on the [`cluster`].
 pub async fn namespace() -> Namespace {
     let client = cluster().await.client().await;
+    Namespace { name: fresh_namespace(&client).await, client }
+}
+
+/// The name of a fresh namespace on the cluster of `client`.
+pub async fn fresh_namespace(client: &Client) -> String {
     let wanted = serde_json::from_value(json!({
         "metadata": { "generateName": "test-", "labels": { "app.kubernetes.io/part-of": "dialplane-test" } }
     }))
     .unwrap();
     let namespaces: Api<KubeNamespace> = Api::all(client.clone());
-    let name = namespaces.create(&PostParams::default(), &wanted).await.unwrap().name_any();
-    Namespace { name, client }
+    namespaces.create(&PostParams::default(), &wanted).await.unwrap().name_any()
 }
 
 /// Asks until there is an answer. For what no watch can tell: a log line, a file, the end of a process.

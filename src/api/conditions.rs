@@ -177,7 +177,6 @@ reasons! {
     CredentialsChangedAccount: Ready False, Stalled, Warning, "The credentials open another account than the one that was seen first. Nothing is done under it: put back the right credentials, or make another CarrierAccount.";
     InventoryDoubtful: Ready False, Stalled, Warning, "Many numbers vanished in one listing, which is disbelieved. If they are truly gone, confirm how many are left with the annotation dialplane.dev/confirm-inventory.";
     CarrierUnreachable: Ready False, Working, Warning, "The carrier does not answer, or not as it should. It is tried again.";
-    Opening: Ready Unknown, Working, Silent, "The account is being opened and its numbers listed.";
 
     Published: Published True, Good, Normal, "The wanted version serves.";
     Unpublished: Published False, Waiting, Normal, "No version was ever published. Set spec.version to publish the draft.";

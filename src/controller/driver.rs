@@ -76,8 +76,9 @@ enum Ended {
 
 async fn pass<K: Controlled>(context: &Context, key: &Key) -> Result<Ended, Error> {
     let mut looked = Looked::begin();
+    // Once for the whole pass: what is asked for while it looks is not answered by a look that began before.
+    let Some(object) = K::cache(&context.caches).get(key) else { return Ok(Ended::Rested(None)) };
     for _ in 0..LOOKS {
-        let Some(object) = K::cache(&context.caches).get(key) else { return Ok(Ended::Rested(None)) };
         match K::decide(context, &object, &looked) {
             Decision::Look(look) => K::look(context, &object, look, &mut looked).await?,
             Decision::Act(effect) => {

@@ -18,7 +18,13 @@ use tokio::time::Instant;
 
 use super::{Context, Kind, context::Caches, effects::Error, memory::Attempt};
 use crate::{
-    api::{AgentVersion, PhoneNumber, claim::Holder, meta::Key, number::E164},
+    api::{
+        AgentVersion, CarrierAccount, PhoneNumber,
+        claim::Holder,
+        conditions::{Truth, Type},
+        meta::{ABANDON, Key},
+        number::E164,
+    },
     carrier::{CarrierError, ErrorClass, inventory},
     cluster::cache::{Cache, Change},
     plan::{self, AccountRef, AccountView, Decision, Liveness, Look, Requested, Trouble},
@@ -106,7 +112,8 @@ impl Context {
         }
         let session = self.sessions.get(&key).filter(|session| Some(&session.uid) == account.metadata.uid.as_ref());
         let open = session.and_then(|session| session.open());
-        AccountRef::Found(AccountView { key, open, abandoned: account.is_annotated(crate::api::meta::ABANDON) })
+        let opening = open.is_none() && !is_closed(&account);
+        AccountRef::Found(AccountView { key, open, opening, abandoned: account.is_annotated(ABANDON) })
     }
 
     fn seen(&self, account: &Key, number: &E164, looked: &Looked) -> Seen {
@@ -183,6 +190,13 @@ impl Context {
         let lives = found.is_some_and(|found| found.metadata.uid.as_ref() == Some(&holder.uid));
         Ok(if lives { Liveness::Alive } else { Liveness::Gone })
     }
+}
+
+/// Whether an account was found not to be usable. One of which nothing is said yet, or whose last word is that it is ready,
+/// has only not been opened by this process yet.
+pub fn is_closed(account: &CarrierAccount) -> bool {
+    let conditions = account.status.as_ref().map_or(&[][..], |status| &status.conditions);
+    conditions.iter().any(|c| c.type_ == Type::Ready.as_str() && c.status == Truth::False.as_str())
 }
 
 /// What is known of a number that was there a moment ago and was missed by one look.

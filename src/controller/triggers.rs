@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Resource, ResourceExt};
 
-use super::{Context, Kind, Work};
+use super::{Context, Kind, Work, kinds::is_closed};
 use crate::{
     api::{
         Agent, AgentVersion, CarrierAccount, NumberClaim, PhoneNumber,
@@ -126,7 +126,12 @@ impl Context {
             self.metrics.forget_account(&key);
         }
         let consent = |account: &Arc<CarrierAccount>| {
-            (account.spec.allowed_namespaces.clone(), account.is_annotated(ABANDON), account.metadata.uid.clone())
+            (
+                account.spec.allowed_namespaces.clone(),
+                account.is_annotated(ABANDON),
+                is_closed(account),
+                account.metadata.uid.clone(),
+            )
         };
         if change.old.as_ref().map(consent) != change.new.as_ref().map(consent) {
             self.wake_numbers_of(&key);

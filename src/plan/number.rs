@@ -70,7 +70,9 @@ pub fn next(w: &World<'_>) -> Decision<PhoneNumberStatus> {
         }
         AccountRef::Found(account) => account,
     };
-    let Some(identity) = account.open.as_deref() else { return w.account_not_open(account) };
+    let Some(identity) = account.open.as_deref() else {
+        return if account.opening { Decision::Rest(Rest::NOTHING) } else { w.account_not_open(account) };
+    };
     match w.seen {
         Seen::Present { number, fresh } if fresh || !w.is_requested() => {
             w.acquire(&Found { account: account.key.clone(), identity, number })

@@ -76,6 +76,9 @@ impl Removal<'_> {
             AccountRef::Missing(key) => return self.blocked(&format!("CarrierAccount {key} is gone")),
             AccountRef::Refused(key) => return left(&format!("CarrierAccount {key} no longer allows this namespace")),
             AccountRef::Found(account) if account.abandoned => return left("its CarrierAccount is abandoned"),
+            AccountRef::Found(account) if account.open.is_none() && account.opening => {
+                return Step::Wait(Reason::Clearing.into(), Some(policy::POLL));
+            }
             AccountRef::Found(account) if account.open.is_none() => {
                 return self
                     .blocked(&format!("CarrierAccount {} cannot be used; its own conditions say why", account.key));

@@ -25,6 +25,9 @@ pub struct AccountView {
     pub key: Key,
     /// The carrier's id of the account, where it is open: the credentials are right and its numbers have been listed.
     pub open: Option<String>,
+    /// Whether nobody has found out yet if it can be used: after a start, or when it is new. Whoever needs it waits, and has
+    /// nothing to say.
+    pub opening: bool,
     /// Whether a person lets everything under this account go without cleaning up.
     pub abandoned: bool,
 }

@@ -130,7 +130,10 @@ fn each_way_in_which_an_account_is_not_to_be_had_has_its_reason_and_is_looked_at
     type Change = Box<dyn Fn(&mut Desk)>;
     let table: [(&str, Change); 9] = [
         ("SecretNotFound", Box::new(|d| d.credentials = Credentials::Missing)),
-        ("SecretIncomplete", Box::new(|d| d.credentials = Credentials::Incomplete(vec!["authToken".into()]))),
+        (
+            "SecretIncomplete",
+            Box::new(|d| d.credentials = Credentials::Incomplete("it lacks the key authToken".into())),
+        ),
         ("Unauthorized", Box::new(fails(ErrorClass::Unauthorized))),
         ("Forbidden", Box::new(fails(ErrorClass::Forbidden))),
         ("CarrierUnreachable", Box::new(fails(ErrorClass::Transient))),

@@ -16,16 +16,16 @@ use system::{Replicas, System};
 /// Long enough for a claim to change hands with a request in flight, short enough to be read.
 const EVENTS: usize = 60;
 
-fn walk(replicas: Replicas, events: &[Event]) -> Result<System, (System, String)> {
+fn walk(replicas: Replicas, events: &[Event]) -> Result<(), Box<(System, String)>> {
     let mut system = System::new(replicas);
     for event in events {
         if let Err(why) = system.happen(event) {
-            return Err((system, why));
+            return Err(Box::new((system, why)));
         }
     }
     match system.converges() {
-        Ok(()) => Ok(system),
-        Err(why) => Err((system, why)),
+        Ok(()) => Ok(()),
+        Err(why) => Err(Box::new((system, why))),
     }
 }
 
@@ -56,7 +56,8 @@ fn explore(replicas: Replicas) {
         let events: Vec<Event> = (0..EVENTS).map(|_| Event::any(&mut rng)).collect();
         if walk(replicas, &events).is_err() {
             let events = shrunk(replicas, events);
-            let Err((system, why)) = walk(replicas, &events) else { unreachable!() };
+            let Err(failure) = walk(replicas, &events) else { unreachable!() };
+            let (system, why) = *failure;
             let mut text = format!("{why}\nschedule {seed}, {replicas:?}:\n");
             for line in system.told {
                 let _ = writeln!(text, "  {line}");

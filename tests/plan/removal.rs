@@ -1,5 +1,7 @@
 //! The end of a PhoneNumber.
 
+use std::time::Duration;
+
 use dialplane::{
     api::{
         meta::{ABANDON, Key},
@@ -29,7 +31,8 @@ fn each_policy_does_what_it_says_to_a_route_that_is_ours_anothers_or_mixed() {
     let foreign = |s: &mut Scene| s.owned.route = shown([(Channel::Sms, leg("https://new.example.org/"))].into());
     let mixed = |s: &mut Scene| s.set(Channel::Sms, "https://new.example.org/");
     let cleared = "write voice=nothing sms=nothing";
-    let table: [(OnDelete, fn(&mut Scene), &[&str]); 9] = [
+    type Change = fn(&mut Scene);
+    let table: [(OnDelete, Change, &[&str]); 9] = [
         (Clear, ours, &["look", cleared, "look", "close", "let go"]),
         (Clear, foreign, &["look", "close", "let go"]),
         (Clear, mixed, &["look", "write voice=nothing", "look", "close", "let go"]),
@@ -170,7 +173,7 @@ fn a_late_route_of_ours_is_taken_back_after_all() {
     let mut scene = deleted().with(|s| s.in_flight.unknown = SECOND);
     scene.settle();
     scene.owned.route = shown(version_route("v1"));
-    scene.in_flight.unknown = SECOND * 0;
+    scene.in_flight.unknown = Duration::ZERO;
     assert_eq!(scene.settle(), ["look", "write voice=nothing sms=nothing", "look", "close", "let go"]);
 }
 

@@ -106,7 +106,8 @@ pub fn new() -> Scene {
     number.metadata.namespace = Some("clinic".into());
     number.metadata.uid = Some("uid-1".into());
     number.metadata.generation = Some(1);
-    let view = AccountView { key: Key::new("clinic", "twilio"), open: Some("AC1".into()), abandoned: false };
+    let view =
+        AccountView { key: Key::new("clinic", "twilio"), open: Some("AC1".into()), opening: false, abandoned: false };
     Scene {
         number,
         account: AccountRef::Found(view),

@@ -3,7 +3,7 @@
 use dialplane::api;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
-    Api, ResourceExt as _,
+    Api, Client, ResourceExt as _,
     api::{ListParams, Patch, PatchParams},
     core::{ApiResource, DynamicObject, GroupVersionKind},
     runtime::{conditions::is_crd_established, wait::await_condition},
@@ -15,11 +15,11 @@ use super::{cluster, eventually};
 /// Applies every definition, once in a run, and returns when all kinds are served.
 pub async fn install() {
     static INSTALLED: OnceCell<()> = OnceCell::const_new();
-    INSTALLED.get_or_init(apply).await;
+    INSTALLED.get_or_init(|| async { apply(&cluster().await.client().await).await }).await;
 }
 
-async fn apply() {
-    let client = cluster().await.client().await;
+/// Applies every definition to the cluster of `client`, and returns when all kinds are served.
+pub async fn apply(client: &Client) {
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
     let params = PatchParams::apply("dialplane-test").force().validation_strict();
     let crds = api::crds();

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use dialplane::{controller::Controller, telemetry::metrics::Metrics};
+use kube::Client;
 use tokio_util::sync::CancellationToken;
 
 use super::{chart, cluster, crds};
@@ -21,11 +22,19 @@ pub async fn shared() {
                 let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
                 runtime.block_on(async {
                     let client = dialplane::sandbox::control_plane::kubeconfig::client(&kubeconfig).await.unwrap();
-                    let controller = Arc::new(Controller::new(client, Arc::new(Metrics::default())).unwrap());
-                    let token = CancellationToken::new();
-                    tokio::join!(controller.follow(token.clone()), controller.work(false, token.clone()));
+                    work(client, CancellationToken::new()).await;
                 });
             });
         })
         .await;
+}
+
+/// Runs an operator on another cluster, for as long as the test runs.
+pub fn run(client: Client) {
+    tokio::spawn(work(client, CancellationToken::new()));
+}
+
+async fn work(client: Client, token: CancellationToken) {
+    let controller = Controller::new(client, Arc::new(Metrics::default())).unwrap();
+    tokio::join!(controller.follow(token.clone()), controller.work(false, token.clone()));
 }

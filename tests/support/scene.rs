@@ -2,24 +2,33 @@
 
 use std::{
     fmt::Debug,
-    sync::atomic::{AtomicU32, Ordering},
-    time::{SystemTime, UNIX_EPOCH},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use dialplane::{
     api::{Agent, AgentVersion, CarrierAccount, NumberClaim, PhoneNumber},
-    sandbox::carrier::{AccountSeed, Sandbox, SandboxConfig, Switches},
+    sandbox::carrier::{AccountSeed, Fault, Match, Rule, Sandbox, SandboxConfig, Switches},
 };
-use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::Condition};
+use k8s_openapi::{
+    api::{
+        core::v1::{Namespace as KubeNamespace, Secret},
+        events::v1::Event,
+    },
+    apimachinery::pkg::apis::meta::v1::Condition,
+};
 use kube::{
     Api, Client, Resource,
-    api::{DeleteParams, Patch, PatchParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams},
     core::NamespaceResourceScope,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::{Namespace, eventually, namespace, operator};
+use super::{Namespace, eventually, fresh_namespace, namespace, operator};
 
 /// The one account of a scene.
 pub const ACCOUNT: &str = "twilio";
@@ -30,7 +39,7 @@ pub const AGENT: &str = "dental";
 pub struct Scene {
     pub client: Client,
     pub namespace: String,
-    pub sandbox: Sandbox,
+    pub sandbox: Arc<Sandbox>,
 }
 
 impl Drop for Scene {
@@ -46,9 +55,7 @@ impl Scene {
     /// A scene with an open account that is listed every 2 s.
     pub async fn new() -> Self {
         let scene = Self::bare().await;
-        scene.secret(json!({"authToken": scene.sandbox.credentials().auth_token})).await;
-        scene.account(json!({})).await;
-        scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+        scene.open(json!({})).await;
         scene
     }
 
@@ -56,12 +63,68 @@ impl Scene {
     pub async fn bare() -> Self {
         operator::shared().await;
         let Namespace { name: namespace, client } = namespace().await;
-        let config = SandboxConfig {
-            accounts: vec![AccountSeed::default()],
-            switches: Switches { record_bodies: true, ..Switches::default() },
-            ..SandboxConfig::default()
-        };
-        Self { client, namespace, sandbox: Sandbox::start(config).unwrap() }
+        Self { client, namespace, sandbox: carrier() }
+    }
+
+    /// The same on a control plane of a test's own, where the test runs the operator.
+    pub async fn on(client: Client) -> Self {
+        let namespace = fresh_namespace(&client).await;
+        Self { client, namespace, sandbox: carrier() }
+    }
+
+    /// Another namespace with the same carrier, and nothing else in it.
+    pub async fn elsewhere(&self) -> Self {
+        let namespace = fresh_namespace(&self.client).await;
+        Self { client: self.client.clone(), namespace, sandbox: self.sandbox.clone() }
+    }
+
+    /// The Secret and the account, open and listed.
+    pub async fn open(&self, account: Value) {
+        self.secret(self.token()).await;
+        self.account(account).await;
+        self.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+    }
+
+    /// What opens the account.
+    pub fn token(&self) -> Value {
+        json!({"authToken": self.sandbox.credentials().auth_token})
+    }
+
+    /// A scene with a number that is routed to version v1 of the agent on `engine.example.com`, by one write.
+    pub async fn routed() -> (Self, String) {
+        let scene = Self::new().await;
+        let number = scene.owned();
+        scene.agent("engine.example.com", Some("v1")).await;
+        scene.phone_number("main", &number, json!({})).await;
+        scene.reason::<PhoneNumber>("main", "Ready", "Routed").await;
+        (scene, number)
+    }
+
+    /// A scene with a number that had the route to v1 already when it was imported: nothing was written to it, so that
+    /// changes show at the next scan.
+    pub async fn settled(spec: Value) -> (Self, String) {
+        let scene = Self::new().await;
+        let number = scene.owned();
+        scene.edit_as_v1(&number);
+        scene.agent("engine.example.com", Some("v1")).await;
+        scene.phone_number("main", &number, spec).await;
+        scene.reason::<PhoneNumber>("main", "Routed", "Routed").await;
+        assert_eq!(scene.sandbox.ledger().writes(), 0);
+        (scene, number)
+    }
+
+    /// Somebody gives the number the very route of v1.
+    pub fn edit_as_v1(&self, number: &str) {
+        let route = ["voice", "sms", "status"].map(|path| format!("https://engine.example.com/{AGENT}/v1/{path}"));
+        let fields = [
+            ("voice_url", &*route[0]),
+            ("voice_method", "post"),
+            ("sms_url", &*route[1]),
+            ("sms_method", "POST"),
+            ("status_callback", &*route[2]),
+            ("status_callback_method", "POST"),
+        ];
+        self.sandbox.edit(number, &fields).unwrap();
     }
 
     /// Applies the Secret of the account with these keys.
@@ -84,10 +147,13 @@ impl Scene {
 
     /// Applies the agent, with webhooks on `host`.
     pub async fn agent(&self, host: &str, version: Option<&str>) -> Agent {
-        let webhook = |path: &str| json!({"url": format!("https://{host}/{{agent}}/{{version}}/{path}")});
-        let draft =
-            json!({"webhooks": {"voice": webhook("voice"), "sms": webhook("sms"), "status": webhook("status")}});
-        self.object("Agent", AGENT, json!({"draft": draft, "version": version}), json!({})).await
+        self.agent_with(host, version, json!({})).await
+    }
+
+    /// The same; `spec` is laid over it.
+    pub async fn agent_with(&self, host: &str, version: Option<&str>, spec: Value) -> Agent {
+        let base = json!({"draft": {"webhooks": webhooks(host)}, "version": version});
+        self.object("Agent", AGENT, base, spec).await
     }
 
     /// Applies a PhoneNumber that imports `number` for the scene's agent; `spec` is laid over it.
@@ -110,6 +176,64 @@ impl Scene {
     /// Where the carrier sends calls to `number` now.
     pub fn voice_url(&self, number: &str) -> String {
         self.sandbox.field(number, "voice_url").unwrap_or_default()
+    }
+
+    /// Applied writes to `number` at the carrier.
+    pub fn writes_to(&self, number: &str) -> usize {
+        self.sandbox.ledger().writes_to(number)
+    }
+
+    /// Has the carrier misbehave so from now on, until `clear_faults`.
+    pub fn always(&self, when: Match, fault: Fault) {
+        self.sandbox.inject(Rule::new(when, fault).always());
+    }
+
+    /// Returns once the account has been listed so many times more.
+    pub async fn scans(&self, count: usize) {
+        let wanted = self.sandbox.ledger().lists() + count;
+        eventually("the account is listed", || async { (self.sandbox.ledger().lists() >= wanted).then_some(()) }).await;
+    }
+
+    /// The events about `name`: reason and text.
+    pub async fn events(&self, name: &str) -> Vec<(String, String)> {
+        let about = ListParams::default().fields(&format!("regarding.name={name}"));
+        let events = self.api::<Event>().list(&about).await.unwrap();
+        events.into_iter().map(|e| (e.reason.unwrap_or_default(), e.note.unwrap_or_default())).collect()
+    }
+
+    /// Returns the text of the event about `name` with this reason, once there is one.
+    pub async fn event(&self, name: &str, reason: &str) -> String {
+        let ask = || async { self.events(name).await.into_iter().find(|(is, _)| is == reason).map(|(_, note)| note) };
+        eventually(&format!("an event {reason} about {name}"), ask).await
+    }
+
+    /// Gives the scene's namespace these labels and no other of the names.
+    pub async fn label(&self, labels: Value) {
+        let patch = json!({"metadata": {"labels": labels}});
+        let namespaces: Api<KubeNamespace> = Api::all(self.client.clone());
+        namespaces.patch(&self.namespace, &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
+    }
+
+    /// Takes every finalizer off an object, as people do who lose patience.
+    pub async fn strip<K>(&self, name: &str)
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+    {
+        self.patch::<K>(name, json!({"metadata": {"finalizers": null}})).await;
+    }
+
+    /// The message of a condition.
+    pub async fn message<K>(&self, name: &str, of: &str, reason: &str) -> String
+    where
+        K: Conditions + Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+    {
+        let object: K = self.reason(name, of, reason).await;
+        object.conditions().into_iter().find(|c| c.type_ == of).unwrap().message
+    }
+
+    /// Returns once the number has no claim.
+    pub async fn unclaimed(&self, number: &str) {
+        eventually("the claim is gone", || async { self.claim(number).await.is_none().then_some(()) }).await;
     }
 
     /// Returns once the carrier sends calls to `number` there.
@@ -192,7 +316,7 @@ impl Scene {
     where
         K: Conditions + Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
     {
-        let last = std::sync::Mutex::new(String::new());
+        let last = Mutex::new(String::new());
         let ask = || async {
             let object = self.get::<K>(name).await?;
             *last.lock().unwrap() = format!("{:?}", object.conditions());
@@ -201,7 +325,7 @@ impl Scene {
             };
             object.conditions().iter().any(is_it).then_some(object)
         };
-        let asked = tokio::time::timeout(std::time::Duration::from_secs(40), eventually("", ask));
+        let asked = tokio::time::timeout(Duration::from_secs(110), eventually("", ask));
         match asked.await {
             Ok(object) => object,
             Err(_) => panic!("{name} never had {of}={reason}; last: {}", last.lock().unwrap()),
@@ -216,22 +340,39 @@ impl Scene {
     }
 }
 
+/// All three webhooks, on `host`.
+pub fn webhooks(host: &str) -> Value {
+    let webhook = |path: &str| json!({"url": format!("https://{host}/{{agent}}/{{version}}/{path}")});
+    json!({"voice": webhook("voice"), "sms": webhook("sms"), "status": webhook("status")})
+}
+
+/// A carrier with one account, whose ledger keeps what was sent.
+fn carrier() -> Arc<Sandbox> {
+    let config = SandboxConfig {
+        accounts: vec![AccountSeed::default()],
+        switches: Switches { record_bodies: true, ..Switches::default() },
+        ..SandboxConfig::default()
+    };
+    Arc::new(Sandbox::start(config).unwrap())
+}
+
 /// A number that no other test of this or another run has.
 pub fn fresh() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    static BASE: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
+    static BASE: OnceLock<u64> = OnceLock::new();
     let base = BASE.get_or_init(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64 % 90_000);
     format!("+1415{:07}", 2_000_000 + base * 80 + u64::from(NEXT.fetch_add(1, Ordering::Relaxed)))
 }
 
-/// `over` laid over `base`: objects key by key, everything else as a whole.
+/// `over` laid over `base`: objects key by key, everything else as a whole; null takes a key away.
 fn laid_over(base: Value, over: Value) -> Value {
     match (base, over) {
         (Value::Object(mut base), Value::Object(over)) => {
             for (key, value) in over {
-                let below = base.remove(&key).unwrap_or(Value::Null);
+                let below = base.remove(&key).unwrap_or_default();
                 base.insert(key, laid_over(below, value));
             }
+            base.retain(|_, value| !value.is_null());
             Value::Object(base)
         }
         (_, over) => over,

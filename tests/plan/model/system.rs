@@ -216,9 +216,7 @@ impl System {
             }),
             Assign { slot, which } => self.edit(slot, |object| object.spec.agent_ref = agent_ref(which)),
             AllowAccount { slot } => {
-                if !self.refused.remove(&slot) {
-                    self.refused.insert(slot);
-                }
+                self.refused = &self.refused ^ &BTreeSet::from([slot]);
             }
             Abandon { slot } => self.annotate(slot, ABANDON, "true"),
             Request { slot } => {
@@ -387,7 +385,7 @@ impl System {
             true => AccountRef::Refused(key),
             false => {
                 let open = self.account_open.then(|| "AC1".to_owned());
-                AccountRef::Found(AccountView { key, open, abandoned: false })
+                AccountRef::Found(AccountView { key, open, opening: false, abandoned: false })
             }
         }
     }
@@ -572,7 +570,7 @@ impl System {
     }
 
     /// Does one effect as the shell does: the cluster by compare-and-set on what the pass saw.
-    #[allow(clippy::too_many_arguments)]
+    #[expect(clippy::too_many_arguments, reason = "each is another part of what the pass saw")]
     fn act(
         &mut self,
         replica: usize,
@@ -612,6 +610,18 @@ impl System {
                     if claim.spec == *spec {
                         return Err("a claim is written that differs in nothing".into());
                     }
+                    let same = claim.spec.holder == spec.holder;
+                    if same && claim.spec.previous != spec.previous {
+                        return Err("what was there before is forgotten".into());
+                    }
+                    // A replica knows of its own requests alone.
+                    if what == "writes" && self.replicas == Replicas::OneLeads {
+                        let on_their_way = self.requests.iter().filter(|request| request.number == number);
+                        let forgotten = |(channel, leg): (&Channel, &Leg)| is_ours(leg) && !spec.is_ours(*channel, leg);
+                        if on_their_way.flat_map(|request| &request.route).any(forgotten) {
+                            return Err("the journal forgets a route that is on its way".into());
+                        }
+                    }
                     claim.spec = *spec;
                     bumped(&mut self.version, |c: &mut NumberClaim| &mut c.metadata.resource_version, claim);
                     self.see_claim(replica, number);
@@ -619,7 +629,7 @@ impl System {
                 let spec = self.claims.get(&number).map(|claim| claim.spec.clone());
                 if let Some(spec) = spec.filter(|_| live) {
                     if what == "closes" {
-                        self.note_what_is_left(slot, number);
+                        self.note_what_is_left(slot, object.as_ref(), number);
                     }
                     self.previous_is_not_ours(number, &spec)?;
                 }
@@ -654,8 +664,8 @@ impl System {
         Ok(())
     }
 
-    fn note_what_is_left(&mut self, slot: Option<usize>, number: usize) {
-        let Some(object) = slot.and_then(|slot| self.objects.get(&slot)) else { return };
+    fn note_what_is_left(&mut self, slot: Option<usize>, object: Option<&PhoneNumber>, number: usize) {
+        let Some(object) = object else { return };
         let annotations = object.metadata.annotations.as_ref();
         let abandoned = annotations.is_some_and(|annotations| annotations.contains_key(ABANDON));
         let restrained =
