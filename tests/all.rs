@@ -1,18 +1,18 @@
 //! Every integration test, in one binary, so that one control plane serves the whole run.
 
+mod chart;
 mod claims;
 mod consent;
-mod chart;
 mod control_plane;
 mod demo;
-mod figures;
 mod drift;
+mod figures;
 mod generated;
 mod import;
 mod openapi;
 mod plan;
-mod readme;
 mod publishing;
+mod readme;
 mod removal;
 mod sandbox;
 mod schema;
