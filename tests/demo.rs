@@ -1,8 +1,9 @@
 //! The demo tells the whole story on real parts, leaves nothing behind, and says why when it cannot.
 
 use std::{
-    path::Path,
-    process::{Command, Output},
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus, Output, Stdio},
 };
 
 use dialplane::{
@@ -54,6 +55,26 @@ pub async fn demo(arguments: &[&str]) -> Output {
     tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
 }
 
+/// Runs `dialplane demo --keep`, and interrupts it as Ctrl-C does once it says that all is left running. Answers the story
+/// and how it ended.
+async fn interrupted(kubeconfig: PathBuf) -> (String, ExitStatus) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dialplane"));
+    command.args(["demo", "--keep", "--kubeconfig"]).arg(kubeconfig).stdout(Stdio::piped());
+    let run = move || {
+        let mut child = command.spawn().unwrap();
+        let mut story = String::new();
+        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+            let line = line.unwrap();
+            if line.starts_with("The operator logs to") {
+                Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+            }
+            story += &(line + "\n");
+        }
+        (story, child.wait().unwrap())
+    };
+    tokio::task::spawn_blocking(run).await.unwrap()
+}
+
 /// The story, if it was told to its good end.
 pub fn told(output: &Output) -> String {
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -81,12 +102,13 @@ async fn the_demo_comes_true_on_a_cluster_of_its_own() {
 }
 
 #[tokio::test]
-async fn on_a_cluster_that_is_there_the_demo_leaves_nothing_behind() {
+async fn on_a_cluster_that_is_there_the_demo_leaves_nothing_behind_when_it_is_interrupted() {
     let control_plane = ControlPlane::start(support::binaries()).await.unwrap();
     let client = control_plane.client().await.unwrap();
     let path = control_plane.kubeconfig_path();
     let arguments = ["--kubeconfig", path.to_str().unwrap()];
-    told(&demo(&arguments).await);
+    let (story, end) = interrupted(path.clone()).await;
+    assert!(end.success() && story.contains("kubectl get dialplane -n dialplane-demo-"), "{end}\n{story}");
 
     let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
     let (roles, namespaces) = (Api::<ClusterRole>::all(client.clone()), Api::<Namespace>::all(client.clone()));
