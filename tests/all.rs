@@ -1,19 +1,19 @@
 //! Every integration test, in one binary, so that one control plane serves the whole run.
 
+mod chart;
 mod claims;
 mod consent;
-mod chart;
 mod control_plane;
-mod figures;
 mod drift;
+mod figures;
 mod generated;
 mod import;
 mod openapi;
 mod permissions;
 mod plan;
-mod run;
 mod publishing;
 mod removal;
+mod run;
 mod sandbox;
 mod schema;
 mod support;

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeSet,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -76,7 +79,7 @@ impl Stage {
         let operator = Operator::start(&file, dir.path(), "dialplane", &["--lease-duration=3s"]);
         operator.leads().await;
         let config = SandboxConfig { accounts: vec![AccountSeed::default()], ..SandboxConfig::default() };
-        let sandbox = Sandbox::start(config).unwrap();
+        let sandbox = Arc::new(Sandbox::start(config).unwrap());
         let scene = Scene { client, namespace: "default".to_owned(), sandbox };
         Self { control_plane, operator, scene, granted: granted(), _dir: dir }
     }
