@@ -27,6 +27,7 @@ pub use world::{AccountRef, AccountView, Liveness, Requested, Seen, Trouble};
 
 use crate::{
     api::{
+        NumberClaim,
         agent::AgentVersionSpec,
         claim::{Holder, NumberClaimSpec},
         meta::Key,
@@ -84,10 +85,10 @@ pub enum Look {
 pub enum Effect {
     /// Creates the claim; whoever finds it there already has lost.
     CreateClaim(Box<NumberClaimSpec>),
-    /// Writes the claim that the world showed.
-    WriteClaim(Box<NumberClaimSpec>),
+    /// Writes the claim that the world showed, and no later one.
+    WriteClaim(Box<NumberClaim>),
     /// Writes into the claim that the world showed that nothing of ours is left at the carrier; tells what there is to tell.
-    CloseClaim(Box<NumberClaimSpec>, Option<Note>),
+    CloseClaim(Box<NumberClaim>, Option<Note>),
     /// Deletes the claim that this pass is about, and its finalizer; tells what there is to tell.
     DropClaim(Option<Note>),
     /// Puts the finalizer on the object.

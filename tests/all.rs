@@ -1,9 +1,11 @@
 //! Every integration test, in one binary, so that one control plane serves the whole run.
 
+mod bad_days;
 mod chart;
 mod claims;
 mod consent;
 mod control_plane;
+mod demo;
 mod drift;
 mod figures;
 mod generated;
@@ -12,6 +14,7 @@ mod openapi;
 mod permissions;
 mod plan;
 mod publishing;
+mod readme;
 mod removal;
 mod run;
 mod sandbox;

@@ -148,7 +148,7 @@ async fn a_replace_without_our_finalizer_puts_it_back() {
 async fn what_an_object_that_was_torn_out_left_at_the_carrier_is_taken_back() {
     let (scene, number) = Scene::routed().await;
     // As long as the carrier refuses, the deletion waits: time for somebody to lose patience.
-    scene.always(Match::route_write(), Fault::ServerErrorBefore { status: 503 });
+    scene.always(Match::route_write(), Fault::TooMany { retry_after: Some(1) });
     scene.delete::<PhoneNumber>("main").await;
     scene.reason::<PhoneNumber>("main", "Routed", "Clearing").await;
     scene.strip::<PhoneNumber>("main").await;

@@ -7,7 +7,7 @@ use dialplane::{
 use serde_json::json;
 
 use crate::support::{
-    eventually,
+    self, eventually,
     scene::{AGENT, Scene, webhooks},
 };
 
@@ -54,6 +54,24 @@ async fn the_draft_serves_nobody_until_it_is_published_and_a_version_can_be_roll
     assert_eq!(scene.writes_to(&number), 3);
     let main: PhoneNumber = scene.reason("main", "Ready", "Routed").await;
     assert_eq!(main.status.unwrap().route.unwrap().version, "v1");
+}
+
+#[tokio::test]
+async fn publishing_is_two_object_writes_for_a_number_and_putting_drift_back_none() {
+    if !support::is_own_cluster() {
+        return;
+    }
+    let (scene, number) = Scene::routed().await;
+    let imported = scene.object_writes(&number).await.len();
+    scene.agent("engine.example.com", Some("v2")).await;
+    scene.rolled_out(&number, "engine.example.com", "v2").await;
+    let published = scene.object_writes(&number).await;
+    assert_eq!(published[imported..], ["update numberclaims 200", "update phonenumbers/status 200"]);
+
+    scene.sandbox.edit(&number, &[("voice_url", "https://elsewhere.example.com/")]).unwrap();
+    scene.calls_reach(&number, "https://engine.example.com/dental/v2/voice").await;
+    scene.scans(3).await;
+    assert_eq!(scene.object_writes(&number).await, published);
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use dialplane::{
         control_plane::ControlPlane,
     },
 };
+use futures::future::join_all;
 use k8s_openapi::{
     api::core::v1::{Namespace, Secret},
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
@@ -37,7 +38,7 @@ impl Scene {
 
 #[tokio::test]
 async fn on_delete_says_what_becomes_of_the_route() {
-    for (policy, left, writes) in [("Clear", "", 2), ("Restore", OLD, 2), ("Leave", V1, 1)] {
+    join_all([("Clear", "", 2), ("Restore", OLD, 2), ("Leave", V1, 1)].map(async |(policy, left, writes)| {
         let scene = Scene::new().await;
         let number = scene.owned();
         scene.sandbox.edit(&number, &[("voice_url", OLD), ("voice_method", "GET")]).unwrap();
@@ -50,7 +51,8 @@ async fn on_delete_says_what_becomes_of_the_route() {
             assert_eq!(scene.sandbox.field(&number, "voice_method").as_deref(), Some("GET"));
             assert_eq!(scene.sandbox.field(&number, "sms_url").unwrap_or_default(), "");
         }
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
@@ -87,7 +89,7 @@ async fn accounts_and_agents_stay_while_numbers_need_them_and_say_who_does() {
 #[tokio::test]
 async fn everything_can_be_deleted_in_any_order() {
     let orders = [[0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [1, 2, 0, 4, 3], [2, 0, 3, 1, 4]];
-    for order in orders {
+    join_all(orders.map(async |order| {
         let (scene, number) = Scene::routed().await;
         for what in order {
             match what {
@@ -104,7 +106,8 @@ async fn everything_can_be_deleted_in_any_order() {
         scene.gone::<CarrierAccount>(ACCOUNT).await;
         scene.unclaimed(&number).await;
         assert_eq!(scene.voice_url(&number), "", "{order:?}");
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
@@ -114,6 +117,62 @@ async fn a_whole_namespace_goes_and_its_numbers_are_cleared_first() {
     namespaces.delete(&scene.namespace, &DeleteParams::default()).await.unwrap();
     let gone = || async { namespaces.get_opt(&scene.namespace).await.unwrap().is_none().then_some(()) };
     eventually("the namespace is gone", gone).await;
+    assert_eq!(scene.voice_url(&number), "");
+    scene.unclaimed(&number).await;
+}
+
+#[tokio::test]
+async fn a_namespace_that_others_depend_on_waits_for_them_and_says_so() {
+    let scene = Scene::new().await;
+    scene.account(json!({"allowedNamespaces": {"from": "All"}})).await;
+    scene.agent_with("engine.example.com", Some("v1"), json!({"allowedNamespaces": {"from": "All"}})).await;
+    let tenant = scene.elsewhere().await;
+    let number = tenant.owned();
+    let reference = |name: &str| json!({"name": name, "namespace": scene.namespace});
+    let spec = json!({"accountRef": reference(ACCOUNT), "agentRef": reference(AGENT)});
+    tenant.phone_number("main", &number, spec).await;
+    tenant.reason::<PhoneNumber>("main", "Ready", "Routed").await;
+
+    let namespaces: Api<Namespace> = Api::all(scene.client.clone());
+    namespaces.delete(&scene.namespace, &DeleteParams::default()).await.unwrap();
+    scene.gone::<Secret>(ACCOUNT).await;
+    let message = scene.message::<CarrierAccount>(ACCOUNT, "Ready", "InUse").await;
+    assert!(message.contains(&format!("{}/main", tenant.namespace)), "{message}");
+    scene.reason::<Agent>(AGENT, "Ready", "InUse").await;
+    scene.reason::<AgentVersion>("dental.v1", "Ready", "InUse").await;
+    tenant.request("main").await;
+    assert_eq!((&*scene.voice_url(&number), scene.writes_to(&number)), (V1, 1));
+
+    // Its Secret is long gone: the credentials are remembered as long as they are needed.
+    tenant.end("main", &number).await;
+    assert_eq!(scene.voice_url(&number), "");
+    let gone = || async { namespaces.get_opt(&scene.namespace).await.unwrap().is_none().then_some(()) };
+    eventually("the namespace is gone", gone).await;
+}
+
+#[tokio::test]
+async fn credentials_that_are_truly_gone_block_a_deletion_until_they_are_back() {
+    let own = ControlPlane::start(support::binaries()).await.unwrap();
+    let client = own.client().await.unwrap();
+    crds::apply(&client).await;
+    let first = operator::run(client.clone());
+    let scene = Scene::on(client.clone()).await;
+    let number = scene.owned();
+    scene.open(json!({})).await;
+    scene.agent("engine.example.com", Some("v1")).await;
+    scene.phone_number("main", &number, json!({})).await;
+    scene.reason::<PhoneNumber>("main", "Ready", "Routed").await;
+
+    first.cancel();
+    scene.delete::<Secret>(ACCOUNT).await;
+    scene.delete::<PhoneNumber>("main").await;
+    operator::run(client);
+    let message = scene.message::<PhoneNumber>("main", "Routed", "CleanupBlocked").await;
+    assert!(message.contains("its own conditions say why") && message.contains(ABANDON), "{message}");
+    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "SecretNotFound").await;
+
+    scene.secret(scene.token()).await;
+    scene.gone::<PhoneNumber>("main").await;
     assert_eq!(scene.voice_url(&number), "");
     scene.unclaimed(&number).await;
 }
@@ -176,7 +235,7 @@ async fn abandoning_an_account_lets_go_of_everything_under_it() {
 #[tokio::test]
 async fn a_deletion_that_the_carrier_refuses_goes_on_by_itself_when_it_no_longer_does() {
     let (scene, number) = Scene::routed().await;
-    scene.always(Match::route_write(), Fault::ServerErrorBefore { status: 500 });
+    scene.always(Match::route_write(), Fault::TooMany { retry_after: Some(1) });
     scene.delete::<PhoneNumber>("main").await;
     scene.reason::<PhoneNumber>("main", "Routed", "Clearing").await;
     scene.sandbox.clear_faults();

@@ -61,6 +61,11 @@ pub async fn cluster() -> &'static Cluster {
         .await
 }
 
+/// Whether the cluster is [`control_plane`]: of another one there is no audit log to read.
+pub fn is_own_cluster() -> bool {
+    std::env::var_os("TEST_KUBECONFIG").is_none_or(|path| path.is_empty())
+}
+
 /// The control plane that all tests of this run share. It is not to be stopped; it ends with the process.
 pub async fn control_plane() -> &'static ControlPlane {
     // Failure is kept too, so that it is told at once to every test and not tried again by each.

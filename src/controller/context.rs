@@ -148,6 +148,17 @@ impl Context {
         InFlight { unknown: session.inventory.in_flight_until(number).map_or(Duration::ZERO, left), predecessor }
     }
 
+    /// The same where another account may have sent something for the number under an earlier claim.
+    pub fn in_flight_for(&self, account: &Key, claim: Option<&NumberClaim>, number: &E164) -> InFlight {
+        let own = self.in_flight(account, number);
+        let Some(claimed) = claim.map(|claim| Key::new(&*claim.spec.account.namespace, &*claim.spec.account.name))
+        else {
+            return own;
+        };
+        let other = self.in_flight(&claimed, number);
+        InFlight { unknown: own.unknown.max(other.unknown), predecessor: own.predecessor.max(other.predecessor) }
+    }
+
     /// A carrier refused credentials that it took before: the account reads its Secret again and closes if that does not help.
     pub fn suspect(&self, account: &Key, error: &CarrierError) {
         if error.class == crate::carrier::ErrorClass::Unauthorized

@@ -18,6 +18,7 @@ use crate::{
         claim::NumberClaimSpec,
         conditions::{self, news},
         meta::{IN_USE_FINALIZER, Key},
+        number::E164,
     },
     carrier::Outcome,
     plan::{Effect, Note, Rest, SetRoute},
@@ -64,10 +65,10 @@ fn code(error: &kube::Error) -> Option<u16> {
 /// Does `effect` for `object`.
 pub async fn act<K: Controlled>(context: &Context, object: &K, effect: Effect) -> Result<(), Error> {
     match effect {
-        Effect::CreateClaim(spec) => context.create_claim(*spec).await,
-        Effect::WriteClaim(spec) => context.write_claim(*spec).await,
-        Effect::CloseClaim(spec, note) => {
-            context.write_claim(*spec).await?;
+        Effect::CreateClaim(spec) => context.create_claim(object, *spec).await,
+        Effect::WriteClaim(claim) => context.write_claim(object, &claim).await,
+        Effect::CloseClaim(claim, note) => {
+            context.write_claim(object, &claim).await?;
             context.tell(object, note.as_slice());
             Ok(())
         }
@@ -86,6 +87,7 @@ pub async fn act<K: Controlled>(context: &Context, object: &K, effect: Effect) -
             context.set_finalizers(object, finalizers).await
         }
         Effect::SetRoute(write) => {
+            context.fence(object, &write.number).await?;
             context.set_route(object, *write).await;
             Ok(())
         }
@@ -167,7 +169,7 @@ impl Context {
         self.wrote(object, written).await
     }
 
-    async fn create_claim(&self, spec: NumberClaimSpec) -> Result<(), Error> {
+    async fn create_claim<K: Controlled>(&self, holder: &K, spec: NumberClaimSpec) -> Result<(), Error> {
         let name = spec.number.digits().to_owned();
         let mut claim = NumberClaim::new(&name, spec);
         claim.metadata.finalizers = Some(vec![IN_USE_FINALIZER.to_owned()]);
@@ -175,18 +177,42 @@ impl Context {
         match api.create(&PostParams::default(), &claim).await {
             // Whoever finds it there has lost, and the next pass sees to whom.
             Err(error) if code(&error) == Some(409) => self.read_again::<NumberClaim>(&Key::of(&claim), None).await,
-            written => self.wrote(&claim, written).await,
+            written => self.claimed(holder, &claim, written).await,
         }
     }
 
-    async fn write_claim(&self, spec: NumberClaimSpec) -> Result<(), Error> {
-        let Some(current) = self.caches.claim_of(&spec.number) else {
-            return Err(Error::Gone(format!("the claim of {}", spec.number)));
-        };
-        let claim = NumberClaim { spec, ..(*current).clone() };
+    async fn write_claim<K: Controlled>(&self, holder: &K, claim: &NumberClaim) -> Result<(), Error> {
         let api: Api<NumberClaim> = Api::all(self.client.clone());
-        let written = api.replace(&claim.name_any(), &PostParams::default(), &claim).await;
-        self.wrote(&*current, written).await
+        let written = api.replace(&claim.name_any(), &PostParams::default(), claim).await;
+        self.claimed(holder, claim, written).await
+    }
+
+    async fn claimed<K: Controlled>(
+        &self,
+        holder: &K,
+        claim: &NumberClaim,
+        written: kube::Result<NumberClaim>,
+    ) -> Result<(), Error> {
+        self.wrote(claim, written).await?;
+        self.memory.claimed(holder.meta().uid.as_deref().unwrap_or_default());
+        Ok(())
+    }
+
+    /// Makes sure that the claim on which a carrier write was decided is still as it was: by having written it just now, or by
+    /// a live read. A cache may be old, and another replica or object may hold the number by now.
+    async fn fence<K: Controlled>(&self, object: &K, number: &E164) -> Result<(), Error> {
+        if self.memory.has_just_claimed(object.meta().uid.as_deref().unwrap_or_default()) {
+            return Ok(());
+        }
+        let api: Api<NumberClaim> = Api::all(self.client.clone());
+        let live = api.get_metadata_opt(number.digits()).await?.and_then(|claim| claim.resource_version());
+        let decided_on = self.caches.claim_of(number);
+        if live.is_some() && live == decided_on.as_ref().and_then(|claim| claim.resource_version()) {
+            return Ok(());
+        }
+        let uid = decided_on.as_ref().and_then(|claim| claim.uid());
+        self.read_again::<NumberClaim>(&Key::new("", number.digits()), uid.as_deref()).await?;
+        Err(Error::Gone(format!("the claim of {number} that was decided on")))
     }
 
     /// Deletes the very version of `object` that was decided on; then our finalizer, which lets it go.

@@ -18,6 +18,9 @@ use crate::{
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
+/// For how long having written a claim is as good as reading it: less than it takes another replica to notice that this one
+/// is gone.
+const JUST: Duration = Duration::from_secs(5);
 
 /// What failed last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +33,8 @@ pub enum Attempt {
 struct Entry {
     trouble: Option<(Attempt, CarrierError, u32, Instant)>,
     put_backs: Vec<Instant>,
+    /// When this process last wrote the claim of the object's number.
+    claimed: Option<Instant>,
 }
 
 /// The memory of one process.
@@ -95,6 +100,17 @@ impl Memory {
         let now = Instant::now();
         let recent = |entry: &Entry| entry.put_backs.iter().filter(|at| now.duration_since(**at) < HOUR).count();
         self.entries().get(uid).map_or(0, recent).try_into().unwrap_or(u32::MAX)
+    }
+
+    /// This process has written the claim for this object, against all others.
+    pub fn claimed(&self, uid: &str) {
+        self.entries().entry(uid.to_owned()).or_default().claimed = Some(Instant::now());
+    }
+
+    /// Whether it did so a moment ago.
+    pub fn has_just_claimed(&self, uid: &str) -> bool {
+        let entries = self.entries();
+        entries.get(uid).and_then(|entry| entry.claimed).is_some_and(|at| at.elapsed() < JUST)
     }
 
     /// The object is gone.

@@ -7,6 +7,7 @@ use std::{
 };
 
 use k8s_openapi::ByteString;
+use tokio::time::Instant;
 
 use crate::{
     api::{
@@ -39,7 +40,8 @@ pub struct Session {
 
 #[derive(Debug, Default)]
 struct State {
-    identity: Option<Identity>,
+    /// Whose account it is, and when that was asked.
+    identity: Option<(Identity, Instant)>,
     /// The carrier's id of the account, while it may be used.
     open: Option<String>,
 }
@@ -64,13 +66,16 @@ impl Session {
         news
     }
 
-    /// Whose account it is, as far as the carrier said.
-    pub fn identity(&self) -> Option<Identity> {
-        self.state().identity.clone()
+    /// Whose account it is, as far as the carrier said. That an account cannot serve now has to be asked again in every pass:
+    /// nobody tells when it can.
+    pub fn identity(&self, pass: Instant) -> Option<Identity> {
+        let state = self.state();
+        let (identity, asked) = state.identity.as_ref()?;
+        (identity.inactive.is_none() || *asked >= pass).then(|| identity.clone())
     }
 
-    pub fn set_identity(&self, identity: Identity) {
-        self.state().identity = Some(identity);
+    pub fn set_identity(&self, identity: Identity, asked: Instant) {
+        self.state().identity = Some((identity, asked));
     }
 
     /// The credentials were refused: whose account they open has to be asked again.

@@ -85,6 +85,8 @@ impl Context {
         let (old, new) = (change.old.as_ref().map(serves), change.new.as_ref().map(serves));
         if old != new {
             for number in self.caches.numbers.by(Index::Agent, &key.to_string()) {
+                // A route that was refused says nothing about the next one.
+                self.memory.edited(number.metadata.uid.as_deref().unwrap_or_default());
                 self.wake(Kind::PhoneNumber, Key::of(&*number), Priority::Background);
             }
             for (version, ..) in old.into_iter().chain(new) {

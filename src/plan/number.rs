@@ -17,7 +17,7 @@ use crate::{
         conditions::{Finding, Reason, conditions},
         meta::{Key, ROUTE_FINALIZER},
         number::{Leg, Route},
-        phone_number::{Acquisition, Mode, PhoneNumberStatus, RouteStatus},
+        phone_number::{Acquisition, Mode, OnDelete, PhoneNumberStatus, RouteStatus},
     },
     carrier::{Messaging, OwnedNumber},
 };
@@ -188,15 +188,26 @@ impl<'a> World<'a> {
             return Decision::Act(Effect::AddFinalizer(ROUTE_FINALIZER));
         }
         let decision = route::next(self, found, Some(&claim.spec));
-        let wanted = self.claim_spec(found, Some(&claim.spec));
         // The journal comes before the carrier. At rest it is brought up to date as well: a route that was there before us
         // and is just what we want becomes ours.
         let journalled =
             matches!(decision, Decision::Act(Effect::SetRoute(_))) || self.is_as_wanted(found, &claim.spec);
-        if journalled && wanted != claim.spec {
-            return Decision::Act(Effect::WriteClaim(Box::new(wanted)));
+        let wanted = if journalled {
+            self.claim_spec(found, Some(&claim.spec))
+        } else {
+            NumberClaimSpec { on_delete: self.on_delete(), ..claim.spec.clone() }
+        };
+        if wanted != claim.spec {
+            return Decision::Act(Effect::WriteClaim(Box::new(NumberClaim { spec: wanted, ..claim.clone() })));
         }
         decision
+    }
+
+    /// What becomes of the route when this object is gone without having said so. What must not be written now must not be
+    /// written then.
+    fn on_delete(&self) -> OnDelete {
+        let spec = &self.number.spec;
+        if spec.suspend || spec.mode == Mode::Observe { OnDelete::Leave } else { spec.on_delete }
     }
 
     fn is_as_wanted(&self, found: &Found<'_>, claim: &NumberClaimSpec) -> bool {
@@ -228,7 +239,10 @@ impl<'a> World<'a> {
                     say(Reason::NotSeen, format!("A route that the last holder of {number} sent may still be applied."))
                         .again(wait)
                 }
-                None => Decision::Act(Effect::WriteClaim(Box::new(self.claim_spec(found, Some(&other.spec))))),
+                None => {
+                    let spec = self.claim_spec(found, Some(&other.spec));
+                    Decision::Act(Effect::WriteClaim(Box::new(NumberClaim { spec, ..other.clone() })))
+                }
             },
         }
     }
@@ -255,7 +269,7 @@ impl<'a> World<'a> {
             },
             carrier_number_id: found.number.id.0.clone(),
             acquisition: Acquisition::Imported,
-            on_delete: self.number.spec.on_delete,
+            on_delete: self.on_delete(),
             previous: Route::new(),
             sent,
         };

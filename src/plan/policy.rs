@@ -42,7 +42,8 @@ pub(super) fn route_trouble(trouble: &Trouble) -> Finding {
 pub(super) fn account_trouble(error: &CarrierError) -> Finding {
     let reason = match error.class {
         ErrorClass::Unauthorized => Reason::Unauthorized,
-        ErrorClass::Forbidden => Reason::Forbidden,
+        // An account that the carrier does not know is one that these credentials do not open.
+        ErrorClass::Forbidden | ErrorClass::NotFound => Reason::Forbidden,
         _ => Reason::CarrierUnreachable,
     };
     Finding::new(reason, &*error.text)

@@ -9,6 +9,7 @@ use super::{
     policy, route,
 };
 use crate::api::{
+    NumberClaim,
     claim::{ClaimedAccount, NumberClaimSpec},
     conditions::{Finding, Reason},
     meta::{ABANDON, ROUTE_FINALIZER},
@@ -195,7 +196,8 @@ pub(super) fn of_number(w: &World<'_>) -> Decision<PhoneNumberStatus> {
 fn let_go(w: &World<'_>, note: Option<Note>) -> Decision<PhoneNumberStatus> {
     Decision::Act(match w.own_claim() {
         Some(claim) if !claim.spec.sent.is_empty() => {
-            Effect::CloseClaim(Box::new(NumberClaimSpec { sent: Vec::new(), ..claim.spec.clone() }), note)
+            let spec = NumberClaimSpec { sent: Vec::new(), ..claim.spec.clone() };
+            Effect::CloseClaim(Box::new(NumberClaim { spec, ..claim.clone() }), note)
         }
         _ => Effect::RemoveFinalizer(ROUTE_FINALIZER),
     })

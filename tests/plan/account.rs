@@ -137,7 +137,7 @@ fn each_way_in_which_an_account_is_not_to_be_had_has_its_reason_and_is_looked_at
         ("Unauthorized", Box::new(fails(ErrorClass::Unauthorized))),
         ("Forbidden", Box::new(fails(ErrorClass::Forbidden))),
         ("CarrierUnreachable", Box::new(fails(ErrorClass::Transient))),
-        ("CarrierUnreachable", Box::new(fails(ErrorClass::NotFound))),
+        ("Forbidden", Box::new(fails(ErrorClass::NotFound))),
         ("AccountInactive", Box::new(|d| d.identity.as_mut().unwrap().inactive = Some("suspended".into()))),
         ("CredentialsChangedAccount", Box::new(|d| d.identity.as_mut().unwrap().account = "AC2".into())),
         ("InventoryDoubtful", Box::new(|d| d.inventory.doubt = Some((8, 9)))),

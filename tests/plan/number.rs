@@ -302,8 +302,8 @@ fn the_route_that_was_there_before_is_kept_and_never_one_of_ours() {
 fn the_journal_is_written_before_the_carrier_and_keeps_what_is_there() {
     let mut scene = routed().with(|s| s.agent = Some(version("v2")));
     let Decision::Act(Effect::WriteClaim(claim)) = scene.next() else { panic!() };
-    assert_eq!(claim.sent, [digests(&version_route("v2")), digests(&version_route("v1"))]);
-    scene.claim_mut().sent = claim.sent;
+    assert_eq!(claim.spec.sent, [digests(&version_route("v2")), digests(&version_route("v1"))]);
+    scene.claim_mut().sent = claim.spec.sent;
     assert!(matches!(scene.next(), Decision::Act(Effect::SetRoute(_))));
 }
 
@@ -314,7 +314,7 @@ fn a_route_that_was_sent_and_never_arrived_stays_ours_while_it_may_arrive_yet() 
     scene.claim_mut().sent = vec![v("v3"), v("v2"), v("v1")];
     scene.agent = Some(version("v4"));
     let sent = |scene: &Scene| match scene.next() {
-        Decision::Act(Effect::WriteClaim(claim)) => claim.sent,
+        Decision::Act(Effect::WriteClaim(claim)) => claim.spec.sent,
         other => panic!("{other:?}"),
     };
     assert_eq!(sent(&scene), [v("v4"), v("v3"), v("v1")], "v2 can arrive no more");
@@ -328,7 +328,7 @@ fn a_journal_names_each_route_once_however_often_a_version_comes_and_goes() {
     for n in 0..20 {
         scene.agent = Some(version(["v2", "v1"][n % 2]));
         let Decision::Act(Effect::WriteClaim(claim)) = scene.next() else { panic!() };
-        scene.claim_mut().sent = claim.sent;
+        scene.claim_mut().sent = claim.spec.sent;
     }
     assert_eq!(scene.claim.unwrap().spec.sent.len(), 2);
 }

@@ -219,14 +219,14 @@ impl Scene {
                 self.claim = Some(NumberClaim::new("14155551234", *spec));
                 "claim".into()
             }
-            Effect::WriteClaim(spec) => {
+            Effect::WriteClaim(written) => {
                 let claim = self.claim.as_mut().expect("a claim to write");
-                assert_ne!(claim.spec, *spec, "wrote what was there");
-                claim.spec = *spec;
+                assert_ne!(claim.spec, written.spec, "wrote what was there");
+                *claim = *written;
                 "journal".into()
             }
-            Effect::CloseClaim(spec, _) => {
-                self.claim.as_mut().expect("a claim to close").spec = *spec;
+            Effect::CloseClaim(closed, _) => {
+                *self.claim.as_mut().expect("a claim to close") = *closed;
                 "close".into()
             }
             Effect::DropClaim(_) => {

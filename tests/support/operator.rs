@@ -2,11 +2,15 @@
 //!
 //! It has exactly the permissions of the chart, so that every test of what it does is one of them as well.
 
-use std::sync::Arc;
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
 
 use dialplane::{controller::Controller, telemetry::metrics::Metrics};
 use kube::Client;
 use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
 
 use super::{chart, cluster, crds};
 
@@ -15,6 +19,7 @@ pub async fn shared() {
     static RUNNING: tokio::sync::OnceCell<()> = tokio::sync::OnceCell::const_new();
     RUNNING
         .get_or_init(|| async {
+            listen();
             crds::install().await;
             let kubeconfig = chart::access(&cluster().await.kubeconfig).await;
             // Each test has a runtime of its own and takes down with it what runs there.
@@ -29,9 +34,36 @@ pub async fn shared() {
         .await;
 }
 
-/// Runs an operator on another cluster, for as long as the test runs.
-pub fn run(client: Client) {
-    tokio::spawn(work(client, CancellationToken::new()));
+/// Everything that operators and whatever else runs here have logged since the first was started, line by line.
+pub fn log() -> Vec<String> {
+    let log = LOG.lock().unwrap();
+    String::from_utf8_lossy(&log).lines().map(str::to_owned).collect()
+}
+
+static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+/// Keeps what is logged, and more of it than an operator usually tells: nobody knows which level somebody will choose.
+fn listen() {
+    struct Keep;
+    impl io::Write for Keep {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            LOG.lock().unwrap().extend(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let filter = EnvFilter::new("debug,dialplane=trace");
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(|| Keep);
+    tracing::subscriber::set_global_default(lines.finish()).unwrap();
+}
+
+/// Runs an operator on another cluster, until it is cancelled or the test ends.
+pub fn run(client: Client) -> CancellationToken {
+    let token = CancellationToken::new();
+    tokio::spawn(work(client, token.clone()));
+    token
 }
 
 async fn work(client: Client, token: CancellationToken) {

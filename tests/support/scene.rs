@@ -28,7 +28,7 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::{Namespace, eventually, fresh_namespace, namespace, operator};
+use super::{Namespace, audit, control_plane, eventually, fresh_namespace, namespace, operator};
 
 /// The one account of a scene.
 pub const ACCOUNT: &str = "twilio";
@@ -186,6 +186,17 @@ impl Scene {
     /// Has the carrier misbehave so from now on, until `clear_faults`.
     pub fn always(&self, when: Match, fault: Fault) {
         self.sandbox.inject(Rule::new(when, fault).always());
+    }
+
+    /// Who wrote what of the PhoneNumbers of this namespace and of the claim of `number`, in order: verb, resource, answer.
+    pub async fn object_writes(&self, number: &str) -> Vec<String> {
+        let log = control_plane().await.audit_log_path();
+        let writes = audit::requests(&log).into_iter().filter(|request| {
+            !matches!(&*request.verb, "get" | "list" | "watch")
+                && (request.namespace == self.namespace && request.resource.starts_with("phonenumbers")
+                    || request.name == number[1..] && request.resource == "numberclaims")
+        });
+        writes.map(|request| format!("{} {} {}", request.verb, request.resource, request.code)).collect()
     }
 
     /// Returns once the account has been listed so many times more.

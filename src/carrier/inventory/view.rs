@@ -161,10 +161,11 @@ impl View {
         if let Some(begun) = track.absent(self.lag) {
             return Seen::Absent { begun };
         }
-        // It was gone, and a write of unknown outcome may have brought it back.
-        let reopened = track.missing.is_some() && track.missing(self.lag).is_none();
+        // A listing that is believed lacks it: what was seen before no longer speaks for it, and only an exact look-up can
+        // tell. Or it was gone, and a write of unknown outcome may have brought it back.
+        let open = track.missing.is_some();
         match &track.sight {
-            Some(sight) if !reopened => Seen::Present { number: sight.number.clone(), begun: sight.begun },
+            Some(sight) if !open => Seen::Present { number: sight.number.clone(), begun: sight.begun },
             _ => Seen::Unseen,
         }
     }

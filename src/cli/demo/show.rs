@@ -35,7 +35,11 @@ impl Show {
     }
 
     fn paint(&self, style: &str, text: &str) -> String {
-        if self.colour && !text.is_empty() { format!("\x1b[{style}m{text}\x1b[0m") } else { text.to_owned() }
+        if self.colour && !text.is_empty() && !style.is_empty() {
+            format!("\x1b[{style}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
     }
 
     /// A line as it is. A reader who has gone, as `head` does, ends nothing.
@@ -118,7 +122,7 @@ impl Show {
                     _ if at == 0 => DIM,
                     "True" => GREEN,
                     "False" | "Unknown" | "Changed" => YELLOW,
-                    _ => "0",
+                    _ => "",
                 };
                 line += &self.paint(style, cell);
                 line += &" ".repeat(gap);

@@ -85,6 +85,7 @@ impl Stage {
         };
         let client = kubeconfig::client(&admin).await?;
         greet_cluster(&client, &path, control_plane.is_some(), begin, show).await?;
+        check_vacant(&client).await?;
         install(&client).await?;
         let (namespace, system) = make_namespaces(&client, control_plane.is_some()).await?;
 
@@ -178,29 +179,47 @@ fn carrier() -> Result<Sandbox> {
     Ok(sandbox)
 }
 
-/// The definitions of our kinds. Where there are some already an operator may be at work, and two must not be.
-async fn install(client: &Client) -> Result<()> {
+/// Refuses a cluster where an operator may be at work already: two must not be.
+async fn check_vacant(client: &Client) -> Result<()> {
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let crds = api::crds();
-    for crd in &crds {
-        let there = definitions.get_opt(&crd.name_any()).await?;
-        if there.is_some_and(|there| there.labels().get(MANAGED_BY).is_none_or(|by| by != DEMO)) {
+    for crd in api::crds() {
+        let name = crd.name_any();
+        let Some(there) = definitions.get_opt(&name).await? else { continue };
+        if there.labels().get(MANAGED_BY).is_none_or(|by| by != DEMO) {
             bail!(
-                "Dialplane is installed in this cluster already ({} is there), and the demo's operator would work on what \
-                 is there: use another cluster, or none, and the demo starts its own",
-                crd.name_any()
+                "Dialplane is installed in this cluster already ({name} is there), and the demo's operator would work on \
+                 what is there: use another cluster, or no --kubeconfig, and the demo starts its own"
+            );
+        }
+        // Without objects it is what an interrupted demo left.
+        if let Some(object) = kind(client, &crd).list(&ListParams::default().limit(1)).await?.items.first() {
+            bail!(
+                "another demo is at work in this cluster, or was interrupted there ({} {} is there): wait for its end, use \
+                 another cluster, or no --kubeconfig, and the demo starts its own",
+                crd.spec.names.kind,
+                object.name_any()
             );
         }
     }
+    Ok(())
+}
+
+/// Every object of the kind that `crd` defines.
+fn kind(client: &Client, crd: &CustomResourceDefinition) -> Api<DynamicObject> {
+    let gvk = GroupVersionKind::gvk(&crd.spec.group, &crd.spec.versions[0].name, &crd.spec.names.kind);
+    Api::all_with(client.clone(), &ApiResource::from_gvk_with_plural(&gvk, &crd.spec.names.plural))
+}
+
+/// The definitions of our kinds.
+async fn install(client: &Client) -> Result<()> {
+    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
     let params = PatchParams::apply(DEMO).force().validation_strict();
-    for mut crd in crds {
+    for mut crd in api::crds() {
         crd.labels_mut().insert(MANAGED_BY.to_owned(), DEMO.to_owned());
         definitions.patch(&crd.name_any(), &params, &Patch::Apply(&crd)).await?;
     }
     for crd in api::crds() {
-        let gvk = GroupVersionKind::gvk(&crd.spec.group, &crd.spec.versions[0].name, &crd.spec.names.kind);
-        let resource = ApiResource::from_gvk_with_plural(&gvk, &crd.spec.names.plural);
-        let kind: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+        let kind = kind(client, &crd);
         // Established is said a moment before the kind is served, so it is the kind that is asked for.
         let served = || async { Ok(kind.list(&ListParams::default().limit(1)).await.is_ok()) };
         if !wait::patiently(served).await? {

@@ -60,11 +60,7 @@ pub async fn until<K: Object>(
         }
         if begin.elapsed() >= PATIENCE {
             let known = object.map(|object| json!(object));
-            bail!(
-                "{what} did not come true within {} s\n{}",
-                PATIENCE.as_secs(),
-                why(client, namespace, name, known).await
-            );
+            bail!("waited {} s in vain for {what}\n{}", PATIENCE.as_secs(), why(client, namespace, name, known).await);
         }
         tokio::time::sleep(LOOK).await;
     }

@@ -14,6 +14,7 @@ use crate::{
         account::{AccountNumbers, CarrierAccountStatus},
         meta::Key,
     },
+    carrier::ErrorClass,
     cluster::{
         cache::{Cache, Change, Index},
         queue::Priority,
@@ -41,7 +42,7 @@ impl Controlled for CarrierAccount {
     fn decide(context: &Context, object: &Arc<Self>, looked: &Looked) -> Decision<CarrierAccountStatus> {
         let key = Key::of(&**object);
         let session = context.sessions.get(&key).filter(|s| Some(&s.uid) == object.metadata.uid.as_ref());
-        let identity = session.as_ref().and_then(|session| session.identity());
+        let identity = session.as_ref().and_then(|session| session.identity(looked.began));
         let trouble = context.trouble_of(&**object);
         let inventory = session.as_ref().map(|s| context.inventory(object, s, looked)).unwrap_or_default();
         let (users, user) = context.users(&key);
@@ -142,7 +143,7 @@ impl Context {
         let (operation, asked) = match look {
             Look::Identity => {
                 let identity = session.inventory.carrier().identify().await;
-                (Operation::Identify, identity.map(|identity| session.set_identity(identity)))
+                (Operation::Identify, identity.map(|identity| session.set_identity(identity, Instant::now())))
             }
             _ => (Operation::List, session.inventory.listing(began).await.map(|_| ())),
         };
@@ -154,7 +155,8 @@ impl Context {
         match asked {
             Ok(()) => self.memory.succeeded(uid, Attempt::Look),
             Err(error) => {
-                if error.class == crate::carrier::ErrorClass::Unauthorized {
+                // Whether the account is still there and active says more than that it may not be listed.
+                if matches!(error.class, ErrorClass::Unauthorized | ErrorClass::Forbidden) {
                     session.doubt_identity();
                 }
                 self.memory.failed(uid, Attempt::Look, error);

@@ -10,7 +10,7 @@ use crate::{
     api::{NumberClaim, meta::Key, phone_number::Mode},
     cluster::cache::{Cache, Change, Index},
     controller::{Context, Kind, context::Caches},
-    plan::{self, Decision, Liveness},
+    plan::{self, AccountRef, Decision, Liveness},
 };
 
 impl Controlled for NumberClaim {
@@ -34,7 +34,9 @@ impl Controlled for NumberClaim {
             let namespace = number.metadata.namespace.as_deref().unwrap_or_default();
             number.metadata.deletion_timestamp.is_none()
                 && number.spec.mode == Mode::Manage
+                && !number.spec.suspend
                 && number.spec.account_ref.key(namespace) == account
+                && !matches!(context.account_ref(account.clone(), namespace), AccountRef::Refused(_))
         });
         let trouble = context.trouble_of(&**object);
         let seen = context.seen(&account, &spec.number, looked);

@@ -53,7 +53,7 @@ impl Controlled for PhoneNumber {
             seen: seen.view(),
             trouble: trouble.as_ref(),
             put_backs: context.memory.put_backs(uid),
-            in_flight: context.in_flight(&account, number),
+            in_flight: context.in_flight_for(&account, claim.as_deref(), number),
             definition_going: looked.definition_going,
             account: context.account_ref(account, namespace),
         })
@@ -81,7 +81,11 @@ impl Context {
             return Served::Nothing;
         };
         let version = Key::new(&*key.namespace, AgentVersion::name_of(&key.name, &published));
-        match self.caches.versions.get(&version) {
+        let known = agent.status.iter().flat_map(|status| &status.versions).find(|known| known.name == published);
+        // Another one under the name of one that was published serves nobody.
+        let is_published =
+            |version: &&Arc<AgentVersion>| known.is_some_and(|known| known.digest == version.spec.draft().digest());
+        match self.caches.versions.get(&version).as_ref().filter(is_published) {
             None => Served::Missing(published),
             Some(version) => {
                 let route = version.spec.webhooks.route(key, &published, number);

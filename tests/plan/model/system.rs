@@ -601,13 +601,13 @@ impl System {
             }
             effect @ (Effect::WriteClaim(_) | Effect::CloseClaim(..)) => {
                 let (what, spec) = match effect {
-                    Effect::CloseClaim(spec, _) => ("closes", spec),
-                    Effect::WriteClaim(spec) => ("writes", spec),
+                    Effect::CloseClaim(claim, _) => ("closes", claim.spec),
+                    Effect::WriteClaim(claim) => ("writes", claim.spec),
                     _ => unreachable!(),
                 };
                 self.tell(format!("{said} {what} the claim for {}{conflict}", spec.holder.uid));
                 if let Some(claim) = self.claims.get_mut(&number).filter(|_| live) {
-                    if claim.spec == *spec {
+                    if claim.spec == spec {
                         return Err("a claim is written that differs in nothing".into());
                     }
                     let same = claim.spec.holder == spec.holder;
@@ -622,7 +622,7 @@ impl System {
                             return Err("the journal forgets a route that is on its way".into());
                         }
                     }
-                    claim.spec = *spec;
+                    claim.spec = spec;
                     bumped(&mut self.version, |c: &mut NumberClaim| &mut c.metadata.resource_version, claim);
                     self.see_claim(replica, number);
                 }

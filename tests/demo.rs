@@ -1,0 +1,166 @@
+//! The demo tells the whole story on real parts, leaves nothing behind, and says why when it cannot.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus, Output, Stdio},
+};
+
+use dialplane::{
+    cli::demo::examples,
+    sandbox::control_plane::{ControlPlane, KUBERNETES_VERSION},
+};
+use k8s_openapi::{
+    api::{core::v1::Namespace, rbac::v1::ClusterRole},
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use kube::{
+    Api, ResourceExt as _,
+    api::{DynamicObject, ListParams, Patch, PatchParams, PostParams},
+    core::{ApiResource, GroupVersionKind},
+};
+
+use crate::support::{self, crds};
+
+/// What the story must say, in this order.
+const OUTCOMES: [&str; 20] = [
+    "with the rules of the chart",
+    "phonenumber.dialplane.dev/london serverside-applied",
+    "twilio-prod",
+    "Published   3         3        True    RolledOut",
+    "bookings     +14155550102    ringback-dental   v1        True    Routed",
+    "https://engine.example.com/ringback-dental/v1/voice",
+    "“Ringback Dental, hello! How can we help?”",
+    "without the carrier's signature: 403",
+    "Changed",
+    "still v1; nothing was written at the carrier",
+    "ringback-dental.v2",
+    "“Ringback Dental, now open on Saturdays! How can we help?”",
+    "event: Warning DriftCorrected",
+    "v2 answers again",
+    "v1 serves again",
+    "ClaimedByAnother",
+    "front-desk-copy: PhoneNumber",
+    "voice_url=\"\" sms_url=\"\" status_callback=\"\"",
+    "+442079460958 goes nowhere and is still ours",
+    "purchases 0   releases 0",
+];
+
+/// Runs `dialplane demo`, beside the other tests of this run.
+pub async fn demo(arguments: &[&str]) -> Output {
+    // Found or built by this process first, which tells how far it is.
+    let assets = support::binaries().dir().to_owned();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dialplane"));
+    command.arg("demo").args(arguments).env("KUBEBUILDER_ASSETS", assets);
+    tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+}
+
+/// Runs `dialplane demo --keep`, and interrupts it as Ctrl-C does once it says that all is left running. Answers the story
+/// and how it ended.
+async fn interrupted(kubeconfig: PathBuf) -> (String, ExitStatus) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dialplane"));
+    command.args(["demo", "--keep", "--kubeconfig"]).arg(kubeconfig).stdout(Stdio::piped());
+    let run = move || {
+        let mut child = command.spawn().unwrap();
+        let mut story = String::new();
+        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+            let line = line.unwrap();
+            if line.starts_with("The operator logs to") {
+                Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+            }
+            story += &(line + "\n");
+        }
+        (story, child.wait().unwrap())
+    };
+    tokio::task::spawn_blocking(run).await.unwrap()
+}
+
+/// The story, if it was told to its good end.
+pub fn told(output: &Output) -> String {
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{out}\n{err}");
+    assert!(out.contains("Everything came true."), "{out}");
+    out.into_owned()
+}
+
+fn refused(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[tokio::test]
+async fn the_demo_comes_true_on_a_cluster_of_its_own() {
+    let story = told(&demo(&[]).await);
+    assert!(story.contains(KUBERNETES_VERSION), "{story}");
+    let mut rest = story.as_str();
+    for outcome in OUTCOMES {
+        rest =
+            rest.split_once(outcome).unwrap_or_else(|| panic!("{outcome} is missing, or not in its place:\n{story}")).1;
+    }
+    assert!(!story.contains('\x1b'), "colour is for terminals");
+    assert!(story.lines().count() <= 95, "{} lines are too many to enjoy", story.lines().count());
+}
+
+#[tokio::test]
+async fn on_a_cluster_that_is_there_the_demo_leaves_nothing_behind_when_it_is_interrupted() {
+    let control_plane = ControlPlane::start(support::binaries()).await.unwrap();
+    let client = control_plane.client().await.unwrap();
+    let path = control_plane.kubeconfig_path();
+    let arguments = ["--kubeconfig", path.to_str().unwrap()];
+    let (story, end) = interrupted(path.clone()).await;
+    assert!(end.success() && story.contains("kubectl get dialplane -n dialplane-demo-"), "{end}\n{story}");
+
+    let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let (roles, namespaces) = (Api::<ClusterRole>::all(client.clone()), Api::<Namespace>::all(client.clone()));
+    support::eventually("nothing of the demo is left", || async {
+        let mut left: Vec<String> = vec![];
+        left.extend(crds.list(&ListParams::default()).await.ok()?.iter().map(|crd| crd.name_any()));
+        left.extend(roles.list(&ListParams::default()).await.ok()?.iter().map(|role| role.name_any()));
+        left.extend(namespaces.list(&ListParams::default()).await.ok()?.iter().map(|namespace| namespace.name_any()));
+        (!left.iter().any(|name| name.contains("dialplane"))).then_some(())
+    })
+    .await;
+
+    // Somebody's Dialplane is not to be met by a second operator.
+    crds.create(&PostParams::default(), &dialplane::api::crds()[0]).await.unwrap();
+    let said = refused(&demo(&arguments).await);
+    assert!(said.contains("Dialplane is installed in this cluster already"), "{said}");
+}
+
+#[tokio::test]
+async fn a_cluster_that_does_not_answer_is_named_with_the_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("dead.kubeconfig");
+    // Nobody listens on port 1.
+    let dead = "{apiVersion: v1, kind: Config, current-context: dead,
+        clusters: [{name: dead, cluster: {server: 'https://127.0.0.1:1'}}], users: [{name: dead, user: {token: none}}],
+        contexts: [{name: dead, context: {cluster: dead, user: dead}}]}";
+    std::fs::write(&path, dead).unwrap();
+    let said = refused(&demo(&["--kubeconfig", path.to_str().unwrap()]).await);
+    assert!(said.contains(&format!("the cluster of {} does not answer: check that it runs", path.display())), "{said}");
+    assert!(said.contains("Connection refused"), "{said}");
+}
+
+#[tokio::test]
+async fn the_examples_are_what_the_api_server_takes() {
+    crds::install().await;
+    let support::Namespace { name: namespace, client } = support::namespace().await;
+    for object in examples::objects().unwrap() {
+        let (version, kind) = (object["apiVersion"].as_str().unwrap(), object["kind"].as_str().unwrap());
+        let (group, version) = version.rsplit_once('/').unwrap_or(("", version));
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &resource);
+        let params = PatchParams::apply("test").validation_strict().dry_run();
+        let name = object["metadata"]["name"].as_str().unwrap();
+        api.patch(name, &params, &Patch::Apply(&object)).await.unwrap_or_else(|error| panic!("{kind} {name}: {error}"));
+    }
+}
+
+#[test]
+fn every_file_of_the_examples_is_in_the_demo() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut there: Vec<String> =
+        std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    there.sort();
+    assert_eq!(there, examples::FILES.map(|(name, _)| name.to_owned()));
+}
