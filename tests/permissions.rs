@@ -144,6 +144,7 @@ async fn publish_and_import(scene: &Scene) {
     let number = "+14155550101";
     scene.sandbox.seed_number(number).unwrap();
     scene.phone_number("main", number, json!({})).await;
+    eventually("it holds its number", || scene.claim(number)).await;
     scene.phone_number("rival", number, json!({})).await;
     for version in ["v1", "v2", "v3", "v4", "v3"] {
         scene.agent("engine.example.com", Some(version)).await;
