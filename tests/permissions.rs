@@ -1,10 +1,11 @@
 //! The operator has every permission that it uses, and uses every permission that it has.
 
-use std::sync::Arc;
-
 use std::{
     collections::BTreeSet,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -78,8 +79,8 @@ impl Stage {
         let operator = Operator::start(&file, dir.path(), "dialplane", &["--lease-duration=3s"]);
         operator.leads().await;
         let config = SandboxConfig { accounts: vec![AccountSeed::default()], ..SandboxConfig::default() };
-        let sandbox = Sandbox::start(config).unwrap();
-        let scene = Scene { client, namespace: "default".to_owned(), sandbox: Arc::new(sandbox) };
+        let sandbox = Arc::new(Sandbox::start(config).unwrap());
+        let scene = Scene { client, namespace: "default".to_owned(), sandbox };
         Self { control_plane, operator, scene, granted: granted(), _dir: dir }
     }
 
@@ -143,6 +144,7 @@ async fn publish_and_import(scene: &Scene) {
     let number = "+14155550101";
     scene.sandbox.seed_number(number).unwrap();
     scene.phone_number("main", number, json!({})).await;
+    eventually("it holds its number", || scene.claim(number)).await;
     scene.phone_number("rival", number, json!({})).await;
     for version in ["v1", "v2", "v3", "v4", "v3"] {
         scene.agent("engine.example.com", Some(version)).await;

@@ -1,6 +1,7 @@
 //! The simulated carrier, seen from outside: over HTTP, as a client of the real one would.
 
 mod client;
+mod command;
 mod faults;
 mod official;
 mod traps;

@@ -23,7 +23,11 @@ impl Operator {
         let (address, log) = (format!("127.0.0.1:{port}"), dir.join(format!("{name}.log")));
         let mut command = Command::new(env!("CARGO_BIN_EXE_dialplane"));
         command.args(["run", "--log-format=text", "--health-address", &address, "--identity", name]).args(flags);
-        command.env("KUBECONFIG", kubeconfig).stderr(File::create(&log).unwrap());
+        command
+            .env("KUBECONFIG", kubeconfig)
+            .env("RUST_LOG", "info,dialplane=debug")
+            .env("NO_COLOR", "1")
+            .stderr(File::create(&log).unwrap());
         Self { child: command.spawn().unwrap(), address, log }
     }
 
@@ -75,6 +79,9 @@ impl Operator {
 
 impl Drop for Operator {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("what the operator logged:\n{}", self.log());
+        }
         self.child.kill().ok();
         self.child.wait().ok();
     }
