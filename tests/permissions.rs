@@ -76,7 +76,7 @@ impl Stage {
         let operator = Operator::start(&file, dir.path(), "dialplane", &["--lease-duration=3s"]);
         operator.leads().await;
         let config = SandboxConfig { accounts: vec![AccountSeed::default()], ..SandboxConfig::default() };
-        let sandbox = Sandbox::start(config).unwrap();
+        let sandbox = Sandbox::start(config).unwrap().into();
         let scene = Scene { client, namespace: "default".to_owned(), sandbox };
         Self { control_plane, operator, scene, granted: granted(), _dir: dir }
     }
