@@ -1,5 +1,7 @@
 //! The operator has every permission that it uses, and uses every permission that it has.
 
+use std::sync::Arc;
+
 use std::{
     collections::BTreeSet,
     sync::atomic::{AtomicU32, Ordering},
@@ -76,8 +78,8 @@ impl Stage {
         let operator = Operator::start(&file, dir.path(), "dialplane", &["--lease-duration=3s"]);
         operator.leads().await;
         let config = SandboxConfig { accounts: vec![AccountSeed::default()], ..SandboxConfig::default() };
-        let sandbox = Sandbox::start(config).unwrap().into();
-        let scene = Scene { client, namespace: "default".to_owned(), sandbox };
+        let sandbox = Sandbox::start(config).unwrap();
+        let scene = Scene { client, namespace: "default".to_owned(), sandbox: Arc::new(sandbox) };
         Self { control_plane, operator, scene, granted: granted(), _dir: dir }
     }
 

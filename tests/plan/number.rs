@@ -156,7 +156,10 @@ fn a_number_that_nobody_saw_is_looked_at_unless_looking_failed_a_moment_ago() {
 
 #[test]
 fn observing_says_how_things_are_and_writes_nothing_anywhere() {
-    let observe = |s: &mut Scene| s.number.spec.mode = Mode::Observe;
+    let observe = |s: &mut Scene| {
+        s.number.spec.mode = Mode::Observe;
+        left_alone(s);
+    };
     let mut scene = new().with(observe);
     assert_eq!(scene.settle(), ["status Differs"]);
     assert_eq!(scene.number.status.as_ref().unwrap().acquisition, None);
@@ -168,9 +171,29 @@ fn observing_says_how_things_are_and_writes_nothing_anywhere() {
     assert_eq!(of_another.says(), "Routed", "it may watch what another manages");
 }
 
+/// The claim of a number that is suspended or observed says so.
+fn left_alone(scene: &mut Scene) {
+    if let Some(claim) = &mut scene.claim {
+        claim.spec.on_delete = OnDelete::Leave;
+    }
+}
+
+#[test]
+fn what_must_not_be_written_now_is_not_written_when_the_object_vanishes_either() {
+    for forbid in [|s: &mut Scene| s.number.spec.suspend = true, |s: &mut Scene| s.number.spec.mode = Mode::Observe] {
+        let mut scene = routed().with(forbid);
+        let Decision::Act(Effect::WriteClaim(claim)) = scene.next() else { panic!() };
+        assert_eq!(claim.spec.on_delete, OnDelete::Leave);
+        assert_eq!(scene.settle(), ["journal"]);
+    }
+}
+
 #[test]
 fn a_suspended_number_is_not_claimed_and_not_written_to() {
-    let suspend = |s: &mut Scene| s.number.spec.suspend = true;
+    let suspend = |s: &mut Scene| {
+        s.number.spec.suspend = true;
+        left_alone(s);
+    };
     assert_eq!(new().with(suspend).settle(), ["status NotClaimed"]);
     assert_eq!(routed().with(suspend).says(), "Routed", "as long as nothing differs");
     assert_eq!(routed().with(suspend).with(|s| s.agent = Some(version("v2"))).says(), "Suspended");
