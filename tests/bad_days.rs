@@ -310,6 +310,40 @@ async fn many_numbers_that_vanish_at_once_are_not_believed_until_a_person_confir
 }
 
 #[tokio::test]
+async fn an_operator_that_starts_to_an_almost_empty_account_believes_it_no_more_than_one_that_was_there() {
+    let own = ControlPlane::start(support::binaries()).await.unwrap();
+    let client = own.client().await.unwrap();
+    crds::apply(&client).await;
+    let first = operator::run(client.clone());
+    let scene = Scene::on(client.clone()).await;
+    scene.open(json!({})).await;
+    scene.agent("engine.example.com", Some("v1")).await;
+    let numbers: Vec<String> = (0..4).map(|_| scene.owned()).collect();
+    for (i, number) in numbers.iter().enumerate() {
+        scene.phone_number(&format!("n{i}"), number, json!({})).await;
+        scene.reason::<PhoneNumber>(&format!("n{i}"), "Ready", "Routed").await;
+    }
+    let last = scene.owned();
+    first.cancel();
+    for number in &numbers[1..] {
+        scene.sandbox.lose_number(number).unwrap();
+    }
+    scene.phone_number("late", &last, json!({})).await;
+    scene.agent("engine.example.com", Some("v2")).await;
+    operator::run(client);
+
+    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "InventoryDoubtful").await;
+    scene.calls_reach(&numbers[0], V2).await;
+    scene.reason::<PhoneNumber>("late", "Ready", "Routed").await;
+    scene.scans(2).await;
+    for (i, number) in numbers.iter().enumerate() {
+        let main = scene.get::<PhoneNumber>(&format!("n{i}")).await.unwrap().status.unwrap();
+        assert!(main.conditions.iter().all(|condition| condition.reason != "NumberLost"), "{:?}", main.conditions);
+        assert!(scene.claim(number).await.is_some());
+    }
+}
+
+#[tokio::test]
 async fn an_api_server_that_is_gone_for_a_while_loses_nothing() {
     let mut own = ControlPlane::start(support::binaries()).await.unwrap();
     let client = own.client().await.unwrap();

@@ -221,3 +221,46 @@ async fn an_account_that_is_made_again_goes_on_with_what_was_claimed_under_it() 
     assert_eq!(scene.claim(&number).await.unwrap().spec.previous.get(&Channel::Voice), None);
     assert!(scene.get::<dialplane::api::Agent>(AGENT).await.is_some());
 }
+
+#[tokio::test]
+async fn an_observer_beside_the_manager_of_a_number_looks_on_and_is_told_no_lie() {
+    let (scene, number) = Scene::routed().await;
+    scene.phone_number("watch", &number, json!({"mode": "Observe"})).await;
+    scene.reason::<PhoneNumber>("watch", "Ready", "Routed").await;
+    scene.reason::<PhoneNumber>("watch", "Acquired", "Observed").await;
+    scene.delete::<PhoneNumber>("watch").await;
+    scene.gone::<PhoneNumber>("watch").await;
+    assert_eq!(scene.claim(&number).await.unwrap().spec.holder.name, "main");
+    assert_eq!(scene.writes_to(&number), 1);
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_claim_can_be_deleted_without_touching_the_number() {
+    let (scene, number) = Scene::routed().await;
+    scene.phone_number("second", &number, json!({})).await;
+    scene.reason::<PhoneNumber>("second", "Ready", "ClaimedByAnother").await;
+    scene.delete::<PhoneNumber>("second").await;
+    scene.gone::<PhoneNumber>("second").await;
+    scene.request("main").await;
+    assert_eq!(scene.claim(&number).await.unwrap().spec.holder.name, "main");
+    assert_eq!(scene.writes_to(&number), 1);
+}
+
+#[tokio::test]
+async fn a_number_whose_manager_was_torn_out_goes_to_whoever_waits_without_an_outage() {
+    let (scene, number) = Scene::routed().await;
+    scene.phone_number("second", &number, json!({})).await;
+    scene.reason::<PhoneNumber>("second", "Ready", "ClaimedByAnother").await;
+    scene.always(Match::route_write(), Fault::TooMany { retry_after: Some(1) });
+    scene.delete::<PhoneNumber>("main").await;
+    scene.reason::<PhoneNumber>("main", "Routed", "Clearing").await;
+    scene.strip::<PhoneNumber>("main").await;
+    scene.gone::<PhoneNumber>("main").await;
+
+    scene.reason::<PhoneNumber>("second", "Ready", "Routed").await;
+    assert_eq!(scene.claim(&number).await.unwrap().spec.holder.name, "second");
+    scene.sandbox.clear_faults();
+    scene.request("second").await;
+    assert_eq!(scene.voice_url(&number), "https://engine.example.com/dental/v1/voice");
+    assert_eq!(scene.writes_to(&number), 1, "it was never cleared");
+}

@@ -171,6 +171,21 @@ async fn a_messaging_service_whose_own_webhook_wins_is_said_and_does_not_stand_i
 }
 
 #[tokio::test]
+async fn manifests_can_be_applied_in_any_order() {
+    let scene = Scene::bare().await;
+    let number = scene.owned();
+    scene.phone_number("main", &number, json!({})).await;
+    scene.reason::<PhoneNumber>("main", "Ready", "AccountNotFound").await;
+    scene.secret(scene.token()).await;
+    scene.account(json!({})).await;
+    scene.reason::<PhoneNumber>("main", "Routed", "AgentNotFound").await;
+    assert_eq!(scene.sandbox.ledger().writes(), 0);
+    scene.agent("engine.example.com", Some("v1")).await;
+    scene.reason::<PhoneNumber>("main", "Ready", "Routed").await;
+    assert_eq!(scene.writes_to(&number), 1);
+}
+
+#[tokio::test]
 async fn an_import_is_three_object_writes_and_none_follow() {
     if !support::is_own_cluster() {
         return;

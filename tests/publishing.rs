@@ -120,6 +120,47 @@ async fn a_version_stays_as_long_as_numbers_reach_it() {
 }
 
 #[tokio::test]
+async fn a_version_or_an_agent_that_was_torn_out_leaves_its_numbers_as_they_are() {
+    let (scene, number) = Scene::routed().await;
+    scene.delete::<AgentVersion>("dental.v1").await;
+    scene.strip::<AgentVersion>("dental.v1").await;
+    scene.gone::<AgentVersion>("dental.v1").await;
+    scene.reason::<PhoneNumber>("main", "Routed", "VersionMissing").await;
+    scene.reason::<Agent>(AGENT, "Published", "VersionGone").await;
+    scene.agent("new.example.com", Some("v2")).await;
+    scene.rolled_out(&number, "new.example.com", "v2").await;
+
+    scene.delete::<Agent>(AGENT).await;
+    scene.strip::<Agent>(AGENT).await;
+    scene.gone::<Agent>(AGENT).await;
+    scene.reason::<PhoneNumber>("main", "Routed", "AgentNotFound").await;
+    scene.request("main").await;
+    assert_eq!(scene.voice_url(&number), "https://new.example.com/dental/v2/voice");
+    assert_eq!(scene.writes_to(&number), 2);
+    scene.delete::<PhoneNumber>("main").await;
+    scene.gone::<PhoneNumber>("main").await;
+    assert_eq!(scene.voice_url(&number), "");
+}
+
+#[tokio::test]
+async fn a_number_can_go_from_one_agent_to_another() {
+    let (scene, number) = Scene::routed().await;
+    let voice = json!({"url": "https://other.example.com/{number}"});
+    let spec = json!({"draft": {"webhooks": {"voice": voice}}, "version": "v1"});
+    let other =
+        json!({"apiVersion": "dialplane.dev/v1alpha1", "kind": "Agent", "metadata": {"name": "other"}, "spec": spec});
+    scene.apply::<Agent>(other).await;
+    scene.reason::<Agent>("other", "Published", "Published").await;
+    scene.phone_number("main", &number, json!({"agentRef": {"name": "other"}})).await;
+    scene.calls_reach(&number, &format!("https://other.example.com/%2B{}", &number[1..])).await;
+    assert_eq!(scene.sandbox.field(&number, "sms_url").unwrap_or_default(), "", "ours, and no longer wanted");
+    assert_eq!(scene.writes_to(&number), 2);
+    scene.reason::<Agent>("other", "RolledOut", "RolledOut").await;
+    scene.delete::<Agent>(AGENT).await;
+    scene.gone::<Agent>(AGENT).await;
+}
+
+#[tokio::test]
 async fn only_a_draft_with_the_wanted_digest_is_published() {
     let (scene, number) = Scene::routed().await;
     let draft = scene.agent("new.example.com", Some("v1")).await.spec.draft.digest();

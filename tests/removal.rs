@@ -281,3 +281,42 @@ async fn removing_the_software_lets_numbers_go_as_they_are() {
     assert_eq!(PhoneNumber::crd_name(), "phonenumbers.dialplane.dev");
     assert_eq!((&*scene.voice_url(&number), scene.writes_to(&number)), (V1, 1));
 }
+
+#[tokio::test]
+async fn abandoning_one_number_lets_go_of_that_one_alone() {
+    let (scene, number) = Scene::routed().await;
+    let other = scene.owned();
+    scene.phone_number("other", &other, json!({})).await;
+    scene.reason::<PhoneNumber>("other", "Ready", "Routed").await;
+    scene.patch::<PhoneNumber>("main", json!({"metadata": {"annotations": {ABANDON: "true"}}})).await;
+    scene.request("main").await;
+    scene.reason::<PhoneNumber>("main", "Ready", "Routed").await;
+    scene.end("main", &number).await;
+    assert_eq!((&*scene.voice_url(&number), scene.writes_to(&number)), (V1, 1));
+    let said = scene.event("main", "LeftAsItIs").await;
+    assert!(said.contains("it was abandoned"), "{said}");
+    scene.end("other", &other).await;
+    assert_eq!(scene.voice_url(&other), "");
+}
+
+#[tokio::test]
+async fn a_number_that_left_the_account_blocks_no_deletion() {
+    let (scene, number) = Scene::routed().await;
+    scene.sandbox.lose_number(&number).unwrap();
+    scene.delete::<PhoneNumber>("main").await;
+    scene.gone::<PhoneNumber>("main").await;
+    scene.unclaimed(&number).await;
+}
+
+#[tokio::test]
+async fn a_number_that_never_got_a_route_is_let_go_without_asking_the_carrier() {
+    let scene = Scene::new().await;
+    let number = scene.owned();
+    scene.sandbox.edit(&number, &[("voice_url", OLD)]).unwrap();
+    scene.agent("engine.example.com", None).await;
+    scene.phone_number("main", &number, json!({})).await;
+    scene.reason::<PhoneNumber>("main", "Ready", "NeverPublished").await;
+    scene.always(Match::any(), Fault::ServerErrorBefore { status: 500 });
+    scene.end("main", &number).await;
+    assert_eq!((&*scene.voice_url(&number), scene.sandbox.ledger().writes()), (OLD, 0));
+}
