@@ -13,7 +13,7 @@ mod tests;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
 use tokio::time::Instant;
@@ -30,7 +30,7 @@ pub type OnChange = Box<dyn Fn(&[E164]) + Send + Sync>;
 
 /// The numbers of one account. Everything that asks about one of them asks here.
 pub struct Inventory {
-    carrier: Arc<dyn Carrier>,
+    carrier: RwLock<Arc<dyn Carrier>>,
     view: Mutex<View>,
     /// Held while a listing is under way.
     flight: tokio::sync::Mutex<()>,
@@ -47,7 +47,7 @@ struct Ended {
 
 impl fmt::Debug for Inventory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inventory").field("carrier", &self.carrier).finish_non_exhaustive()
+        f.debug_struct("Inventory").field("carrier", &self.carrier()).finish_non_exhaustive()
     }
 }
 
@@ -57,7 +57,7 @@ impl Inventory {
     pub fn new(carrier: Arc<dyn Carrier>, on_change: OnChange) -> Self {
         let view = View::new(carrier.capabilities().listing_lag, carrier.capabilities().write_lifetime);
         Self {
-            carrier,
+            carrier: RwLock::new(carrier),
             view: Mutex::new(view),
             flight: tokio::sync::Mutex::default(),
             ended: Mutex::default(),
@@ -66,8 +66,14 @@ impl Inventory {
     }
 
     /// The account itself, for what is not about its numbers.
-    pub fn carrier(&self) -> &Arc<dyn Carrier> {
-        &self.carrier
+    pub fn carrier(&self) -> Arc<dyn Carrier> {
+        self.carrier.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Asks the same account with other credentials from now on. What was seen of it stands, and so does what may still be
+    /// on its way.
+    pub fn reopen(&self, carrier: Arc<dyn Carrier>) {
+        *self.carrier.write().unwrap_or_else(PoisonError::into_inner) = carrier;
     }
 
     /// Says that the account is known to own these numbers, from a time that this process does not remember. The first
@@ -102,7 +108,7 @@ impl Inventory {
             }
         }
         let begun = Instant::now();
-        let result = self.carrier.list().await;
+        let result = self.carrier().list().await;
         let applied = match result {
             Ok(numbers) => Ok(self.view().apply_listing(begun, numbers)),
             Err(error) => Err(error),
@@ -127,7 +133,7 @@ impl Inventory {
     pub async fn lookup(&self, number: &E164, after: Instant) -> Result<Seen, CarrierError> {
         if !self.view().looked_after(number, after) {
             let begun = Instant::now();
-            let found = self.carrier.find(number).await?;
+            let found = self.carrier().find(number).await?;
             self.view().apply_lookup(number, begun, found);
         }
         Ok(self.seen(number))
@@ -148,7 +154,7 @@ impl Inventory {
     pub async fn set_route(&self, number: &E164, id: &NumberId, route: &Route) -> Outcome<Arc<OwnedNumber>> {
         let begun = Instant::now();
         let mut write = UnderWay { inventory: self, number, unknown: true };
-        let outcome = self.carrier.set_route(id, route).await;
+        let outcome = self.carrier().set_route(id, route).await;
         write.unknown = matches!(outcome, Outcome::Unknown(_));
         match outcome {
             Outcome::Did(owned) => Outcome::Did(self.record_write(owned, begun)),

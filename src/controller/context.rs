@@ -170,7 +170,7 @@ impl Context {
     }
 }
 
-/// Numbers and claims share a lane with their account, so that an account that hangs holds up only itself.
+/// Numbers and claims of one account share a lane, so that an account that hangs holds up only itself.
 fn lane(caches: &Caches, work: &Work) -> Arc<str> {
     let account = match work.kind {
         Kind::PhoneNumber => {
@@ -180,7 +180,9 @@ fn lane(caches: &Caches, work: &Work) -> Arc<str> {
             .claims
             .get(&work.key)
             .map(|claim| Key::new(&*claim.spec.account.namespace, &*claim.spec.account.name).to_string()),
-        Kind::CarrierAccount | Kind::Agent | Kind::AgentVersion => None,
+        // Listing an account may take long, and its numbers have nothing to do meanwhile.
+        Kind::CarrierAccount => Some(format!("account {}", work.key)),
+        Kind::Agent | Kind::AgentVersion => None,
     };
     account.unwrap_or_else(|| work.kind.as_str().to_owned()).into()
 }

@@ -31,7 +31,9 @@ pub type OnChange = Arc<dyn Fn(&[E164]) + Send + Sync>;
 pub struct Session {
     /// The CarrierAccount object that it was opened for.
     pub uid: String,
-    /// Fingerprint of credentials and address.
+    /// Fingerprint of which account it is, and where it is reached.
+    address: String,
+    /// Fingerprint of that and the credentials.
     opened_with: String,
     pub inventory: Arc<Inventory>,
     limiter: Arc<Limiter>,
@@ -134,10 +136,19 @@ impl Sessions {
         }
         let limiter = self.limiter(&opened_with, limits);
         let carrier = open(&account.spec, secret, self.transport.clone(), limiter.clone())?;
-        let on_change = self.on_change.clone();
-        let inventory = Arc::new(Inventory::new(carrier, Box::new(move |changed| on_change(changed))));
+        let address = digest_of(&(&account.spec.twilio, &account.spec.endpoint));
+        let inventory = match self.get(&key).filter(|session| session.uid == uid && session.address == address) {
+            Some(session) => {
+                session.inventory.reopen(carrier);
+                session.inventory.clone()
+            }
+            None => {
+                let on_change = self.on_change.clone();
+                Arc::new(Inventory::new(carrier, Box::new(move |changed| on_change(changed))))
+            }
+        };
         inventory.expect(owned);
-        let session = Session { uid, opened_with, inventory, limiter, state: Mutex::default() };
+        let session = Session { uid, address, opened_with, inventory, limiter, state: Mutex::default() };
         self.open.write().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::new(session));
         Ok(true)
     }
