@@ -145,8 +145,8 @@ reasons! {
     AccountNotReady: Acquired Unknown, Waiting, Silent, "The CarrierAccount cannot be used now; its own conditions say why. What the number was last known to be still stands.";
     NotClaimed: Acquired False, Waiting, Silent, "The object is suspended and has not claimed its number. Set spec.suspend to false to go on.";
 
-    Routed: Routed True, Good, Normal, "The carrier sends this number to the agent's published version.";
-    Pooled: Routed True, Good, Normal, "No agent is assigned: the number rests, and nothing of ours is set at the carrier.";
+    Routed: Routed True, Good, Silent, "The carrier sends this number to the agent's published version.";
+    Pooled: Routed True, Good, Silent, "No agent is assigned: the number rests, and nothing of ours is set at the carrier.";
     NeverPublished: Routed False, Waiting, Warning, "The agent has no published version. Set spec.version of the Agent. The number keeps the route it had.";
     AgentNotFound: Routed False, Waiting, Warning, "There is no Agent of that name. Apply it, or correct spec.agentRef. The number keeps the route it had.";
     AgentNotAllowed: Routed False, Waiting, Warning, "The Agent does not allow this namespace. Its owner can, in spec.allowedNamespaces. The number keeps the route it had.";
@@ -358,7 +358,7 @@ mod tests {
 
     #[test]
     fn saying_the_same_again_changes_nothing() {
-        let findings = [Reason::Routed.into()];
+        let findings = [Reason::NeverPublished.into()];
         let first = conditions(&[], &findings, Some(1), at(0));
         assert_eq!(conditions(&first, &findings, Some(1), at(60)), first);
         assert_eq!(news(&first, &first).count(), 0);
