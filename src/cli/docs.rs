@@ -1,6 +1,7 @@
 //! `dialplane docs`: the reference pages that are made from the code. It does I/O: files.
 
 mod api;
+mod metrics;
 mod reasons;
 
 use std::path::PathBuf;
@@ -22,7 +23,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 
 /// Name and text of every page.
 pub fn files() -> Vec<(String, String)> {
-    vec![("api.md".to_owned(), api::page()), ("reasons.md".to_owned(), reasons::page())]
+    let pages = [("api.md", api::page()), ("metrics.md", metrics::page()), ("reasons.md", reasons::page())];
+    pages.map(|(name, page)| (name.to_owned(), page)).into()
 }
 
 /// A table in Markdown.

@@ -5,7 +5,7 @@
 //! The exceptions are the name of a CarrierAccount, of which there are as many as objects, and that of the installation,
 //! of which there is one.
 
-use std::fmt::{self, Write};
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text};
@@ -104,17 +104,6 @@ pub const TABLE: &[Row] = &[
     LEADER,
     BUILD,
 ];
-
-/// The table as Markdown, for the documentation.
-pub fn markdown() -> String {
-    let mut page = "| name | type | labels | meaning |\n|---|---|---|---|\n".to_owned();
-    for Row { name, kind, labels, meaning } in TABLE {
-        let labels = labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
-        // Writing to a String cannot fail.
-        let _ = writeln!(page, "| `{name}` | {} | {labels} | {meaning} |", kind.as_str());
-    }
-    page
-}
 
 /// A closed set of label values, each with its text.
 macro_rules! label {

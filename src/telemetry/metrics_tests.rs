@@ -67,10 +67,3 @@ fn an_unknown_outcome_is_counted_as_such() {
     metrics.carrier_write("Twilio", &Outcome::<()>::Unknown(error));
     assert!(metrics.render().contains(r#"outcome="unknown"} 1"#));
 }
-
-#[test]
-fn the_documentation_has_a_row_for_every_metric() {
-    let page = markdown();
-    assert_eq!(page.lines().count(), TABLE.len() + 2);
-    assert!(page.contains("| `dialplane_carrier_writes_total` | counter | `carrier`, `outcome` | Writes at carriers"));
-}
