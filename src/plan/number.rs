@@ -10,16 +10,14 @@ use super::{
     policy, remove,
     route::{self, Wanted},
 };
-use crate::{
-    api::{
-        NumberClaim, PhoneNumber,
-        claim::{ClaimedAccount, Holder, NumberClaimSpec},
-        conditions::{Finding, Reason, conditions},
-        meta::{Key, ROUTE_FINALIZER},
-        number::{Leg, Route},
-        phone_number::{Acquisition, Mode, OnDelete, PhoneNumberStatus, RouteStatus},
-    },
-    carrier::{Messaging, OwnedNumber},
+use crate::api::{
+    NumberClaim, PhoneNumber,
+    claim::{ClaimedAccount, Holder, NumberClaimSpec},
+    conditions::{Finding, Reason, conditions},
+    meta::{Key, ROUTE_FINALIZER},
+    number::{Leg, Route},
+    phone_number::{Acquisition, Mode, OnDelete, PhoneNumberStatus, RouteStatus},
+    seen::{Messaging, OwnedNumber},
 };
 
 /// Everything known about one PhoneNumber.
