@@ -86,6 +86,8 @@ pub async fn act<K: Controlled>(context: &Context, object: &K, effect: Effect) -
             let finalizers = object.finalizers().iter().filter(|other| *other != name).cloned().collect();
             context.set_finalizers(object, finalizers).await
         }
+        // Another replica may lead by now, or wait for us to end: nothing more is sent.
+        Effect::SetRoute(_) if context.is_ending() => Ok(()),
         Effect::SetRoute(write) => {
             context.fence(object, &write.number).await?;
             context.set_route(object, *write).await;
