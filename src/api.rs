@@ -10,6 +10,7 @@ pub mod meta;
 pub mod number;
 pub mod phone_number;
 mod schema;
+pub mod seen;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;

@@ -12,7 +12,8 @@ mod triggers;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use kube::Client;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::{
@@ -56,7 +57,7 @@ impl Controller {
 
     /// Follows the cluster until `token` is cancelled. A replica that does not lead follows too, so that it can take over at once.
     pub async fn follow(&self, token: CancellationToken) {
-        let tasks = TaskTracker::new();
+        let mut tasks = JoinSet::new();
         macro_rules! follow {
             ($kind:ty, $cache:ident, $changed:ident) => {{
                 let (context, token) = (self.context.clone(), token.clone());
@@ -71,14 +72,20 @@ impl Controller {
         follow!(crate::api::AgentVersion, versions, version_changed);
         follow!(crate::api::NumberClaim, claims, claim_changed);
         follow!(k8s_openapi::api::core::v1::Namespace, namespaces, namespace_changed);
-        tasks.close();
-        tasks.wait().await;
+        // A panic in one of them is this one's too: a cache that nobody fills must not be worked on.
+        while let Some(ended) = tasks.join_next().await {
+            if let Err(error) = ended
+                && error.is_panic()
+            {
+                std::panic::resume_unwind(error.into_panic());
+            }
+        }
     }
 
     /// Works until `token` is cancelled, and then until what was begun has ended. Call it once this replica leads;
     /// `predecessor` is how long a replica that led before, and did not end in order, may still be heard of.
     pub async fn work(&self, predecessor: bool, token: CancellationToken) {
-        self.context.begin(predecessor);
+        self.context.begin(predecessor, token.clone());
         while !self.is_synced() {
             tokio::select! {
                 () = token.cancelled() => return,

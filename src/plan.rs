@@ -25,15 +25,13 @@ pub use remove::InFlight;
 pub use route::{AgentRef, Served};
 pub use world::{AccountRef, AccountView, Liveness, Requested, Seen, Trouble};
 
-use crate::{
-    api::{
-        NumberClaim,
-        agent::AgentVersionSpec,
-        claim::{Holder, NumberClaimSpec},
-        meta::Key,
-        number::{E164, Route},
-    },
-    carrier::NumberId,
+use crate::api::{
+    NumberClaim,
+    agent::AgentVersionSpec,
+    claim::{Holder, NumberClaimSpec},
+    meta::Key,
+    number::{E164, Route},
+    seen::NumberId,
 };
 
 /// What to do next for one object.

@@ -1,6 +1,5 @@
 //! Agent and AgentVersion: drafts, and what is published of them. No I/O.
 
-use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -350,11 +349,6 @@ impl UrlTemplate {
             .replace("{namespace}", &agent.namespace)
             .replace("{number}", &format!("%2B{}", number.digits()))
     }
-}
-
-/// A moment, as Kubernetes writes it: to the second.
-pub fn time(at: Timestamp) -> Time {
-    Time(at)
 }
 
 #[cfg(test)]

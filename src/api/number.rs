@@ -31,11 +31,6 @@ impl E164 {
     pub fn example() -> Self {
         Self("+15005550006".to_owned())
     }
-
-    /// The number whose [`digits`](Self::digits) these are.
-    pub fn from_digits(digits: &str) -> Result<Self, NotE164> {
-        format!("+{digits}").parse()
-    }
 }
 
 impl JsonSchema for E164 {

@@ -20,7 +20,10 @@ use reqwest::header::HeaderMap;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use self::transport::{Answer, Broken};
+use self::{
+    limiter::RETRY_AFTER_MOST,
+    transport::{Answer, Broken},
+};
 pub use self::{
     limiter::{DEFAULT_CONCURRENCY, DEFAULT_REQUESTS_PER_SECOND, Limiter, Limits, Permit, Verdict},
     secret::Secret,
@@ -227,15 +230,16 @@ impl<T> Sent<T> {
     }
 }
 
-/// How long `Retry-After` asks to wait, in either of its forms ([RFC
+/// How long `Retry-After` asks to wait, at most [`RETRY_AFTER_MOST`], in either of its forms ([RFC
 /// 9110](https://www.rfc-editor.org/rfc/rfc9110#field.retry-after)).
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(reqwest::header::RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
+        return Some(Duration::from_secs(seconds).min(RETRY_AFTER_MOST));
     }
     let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
-    Some(Duration::try_from(at.duration_since(jiff::Timestamp::now())).unwrap_or_default())
+    let wish = Duration::try_from(at.duration_since(jiff::Timestamp::now())).unwrap_or_default();
+    Some(wish.min(RETRY_AFTER_MOST))
 }
 
 /// Somewhere between half and all of `most`, so that many who failed together do not come back together.

@@ -1,7 +1,7 @@
 //! What one carrier account owns, as last seen: one listing shared by all its numbers. Does I/O, through [`Carrier`]
 //! only.
 //!
-//! [`Inventory`] asks and waits; what its answers prove is decided by the pure [`view`], which knows no async and no
+//! [`Inventory`] asks and waits; what its answers prove is decided by the pure `view`, which knows no async and no
 //! clock.
 
 mod view;

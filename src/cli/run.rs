@@ -92,8 +92,12 @@ async fn operate(args: Args) -> anyhow::Result<()> {
     );
     let serving = tokio::spawn(serve(listener, done.clone(), controller.clone(), metrics.clone()));
     let following = {
-        let (controller, done) = (controller.clone(), done.clone());
-        tokio::spawn(async move { controller.follow(done).await })
+        let (controller, done, stop) = (controller.clone(), done.clone(), stop.clone());
+        tokio::spawn(async move {
+            // However it ends: what nobody keeps up to date any more is not worked on.
+            let _stop = stop.drop_guard();
+            controller.follow(done).await;
+        })
     };
     let outcome = async {
         // Only a replica that sees the cluster stands for election: another that does may be waiting.

@@ -8,6 +8,7 @@ use kube::{
     runtime::events::{Recorder, Reporter},
 };
 use tokio::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
 
 use super::{Kind, Work, memory::Memory, sessions::Sessions};
 use crate::{
@@ -99,6 +100,8 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// When this process began to work, and whether another one may have been cut off just before.
     began: OnceLock<(Instant, bool)>,
+    /// Cancelled when it is to work no longer.
+    until: OnceLock<CancellationToken>,
 }
 
 impl Context {
@@ -122,12 +125,19 @@ impl Context {
             queue,
             metrics,
             began: OnceLock::new(),
+            until: OnceLock::new(),
         }))
     }
 
-    /// Notes that this process works from now on.
-    pub fn begin(&self, predecessor: bool) {
+    /// Notes that this process works from now on, until `token` is cancelled.
+    pub fn begin(&self, predecessor: bool, token: CancellationToken) {
         self.began.get_or_init(|| (Instant::now(), predecessor));
+        self.until.get_or_init(|| token);
+    }
+
+    /// Whether this process was told to end its work. A pass that began before may still be looking at something.
+    pub fn is_ending(&self) -> bool {
+        self.until.get().is_some_and(CancellationToken::is_cancelled)
     }
 
     /// Has an object looked at.

@@ -86,6 +86,8 @@ pub async fn act<K: Controlled>(context: &Context, object: &K, effect: Effect) -
             let finalizers = object.finalizers().iter().filter(|other| *other != name).cloned().collect();
             context.set_finalizers(object, finalizers).await
         }
+        // Another replica may lead by now, or wait for us to end: nothing more is sent.
+        Effect::SetRoute(_) if context.is_ending() => Ok(()),
         Effect::SetRoute(write) => {
             context.fence(object, &write.number).await?;
             context.set_route(object, *write).await;
@@ -201,13 +203,15 @@ impl Context {
     /// Makes sure that the claim on which a carrier write was decided is still as it was: by having written it just now, or by
     /// a live read. A cache may be old, and another replica or object may hold the number by now.
     async fn fence<K: Controlled>(&self, object: &K, number: &E164) -> Result<(), Error> {
-        if self.memory.has_just_claimed(object.meta().uid.as_deref().unwrap_or_default()) {
+        // Before the API server is asked: a claim that moves meanwhile must not pass for the one that was decided on.
+        let decided_on = self.caches.claim_of(number);
+        let lets_write = decided_on.as_ref().is_some_and(|claim| lets_write(claim, object.meta()));
+        if lets_write && self.memory.has_just_claimed(object.meta().uid.as_deref().unwrap_or_default()) {
             return Ok(());
         }
         let api: Api<NumberClaim> = Api::all(self.client.clone());
         let live = api.get_metadata_opt(number.digits()).await?.and_then(|claim| claim.resource_version());
-        let decided_on = self.caches.claim_of(number);
-        if live.is_some() && live == decided_on.as_ref().and_then(|claim| claim.resource_version()) {
+        if lets_write && live.is_some() && live == decided_on.as_ref().and_then(|claim| claim.resource_version()) {
             return Ok(());
         }
         let uid = decided_on.as_ref().and_then(|claim| claim.uid());
@@ -312,8 +316,43 @@ impl Context {
     }
 }
 
+/// Whether the number of this claim may be written to for that object: it holds the claim, or is that very version of it.
+fn lets_write(claim: &NumberClaim, object: &ObjectMeta) -> bool {
+    let is_claim = claim.metadata.uid == object.uid && claim.metadata.resource_version == object.resource_version;
+    is_claim || object.uid.as_ref() == Some(&claim.spec.holder.uid)
+}
+
 /// An owner reference that does not hold up the deletion of its owner: the finalizers do that where it is needed. With
 /// `blockOwnerDeletion` some clusters (OpenShift) ask for the right to write finalizers of the owner as well.
 fn deferential(owner: OwnerReference) -> OwnerReference {
     OwnerReference { block_owner_deletion: None, ..owner }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_holder_writes_and_a_claim_only_as_long_as_it_has_not_moved() {
+        let claim: NumberClaim = serde_json::from_value(json!({
+            "apiVersion": "dialplane.dev/v1alpha1", "kind": "NumberClaim",
+            "metadata": {"name": "14155551234", "uid": "claim", "resourceVersion": "7"},
+            "spec": {
+                "number": "+14155551234", "holder": {"namespace": "a", "name": "b", "uid": "holder"},
+                "account": {"namespace": "a", "name": "b", "identity": "AC1"}, "carrierNumberId": "PN1",
+                "acquisition": "Imported", "onDelete": "Clear",
+            },
+        }))
+        .unwrap();
+        for (uid, version, may) in
+            [("holder", "3", true), ("other", "7", false), ("claim", "7", true), ("claim", "6", false)]
+        {
+            let object = ObjectMeta {
+                uid: Some(uid.to_owned()),
+                resource_version: Some(version.to_owned()),
+                ..ObjectMeta::default()
+            };
+            assert_eq!(lets_write(&claim, &object), may, "{uid} {version}");
+        }
+    }
 }

@@ -46,6 +46,11 @@ pub trait Controlled:
     /// Gathers the world of `object` and asks the plan.
     fn decide(context: &Context, object: &Arc<Self>, looked: &Looked) -> Decision<Self::Status>;
 
+    /// The definitions whose end is the end of this kind's work: nothing is cleaned up after any of them.
+    fn definitions() -> Vec<&'static str> {
+        vec![Self::crd_name()]
+    }
+
     /// What to do about a change of an object of this kind.
     fn changed(context: &Context, change: &Change<Self>);
 
@@ -138,8 +143,12 @@ impl Context {
             }
             Look::Definition => {
                 let definitions: Api<CustomResourceDefinition> = Api::all(self.client.clone());
-                let definition = definitions.get_metadata_opt(K::crd_name()).await?;
-                looked.definition_going = Some(definition.is_none_or(|d| d.metadata.deletion_timestamp.is_some()));
+                let mut going = false;
+                for name in K::definitions() {
+                    let definition = definitions.get_metadata_opt(name).await?;
+                    going |= definition.is_none_or(|d| d.metadata.deletion_timestamp.is_some());
+                }
+                looked.definition_going = Some(going);
                 Ok(())
             }
             Look::Version(key) => {

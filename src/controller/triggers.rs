@@ -150,6 +150,10 @@ impl Context {
         for number in self.caches.numbers.all() {
             if number.metadata.namespace.as_ref() == Some(&name) {
                 self.wake(Kind::PhoneNumber, Key::of(&*number), Priority::Background);
+                // Agents count the numbers that may refer to them.
+                if let Some(agent) = &number.spec.agent_ref {
+                    self.count(Kind::Agent, agent.key(&name));
+                }
             }
         }
     }
@@ -164,8 +168,13 @@ impl Context {
         let request = |object: &Arc<K>| object.request().map(str::to_owned);
         let uid = |object: &Arc<K>| object.meta().uid.clone();
         match (&change.old, &change.new) {
-            (_, Some(new)) => {
+            (old, Some(new)) => {
+                let old = old.as_ref().and_then(uid);
                 let uid = uid(new).unwrap_or_default();
+                // Made again under its name, without our having seen it go.
+                if let Some(gone) = old.filter(|old| *old != uid) {
+                    self.memory.forget(&gone);
+                }
                 self.memory.edited(&uid);
                 if change.old.as_ref().and_then(request) != request(new) {
                     self.memory.requested(&uid);

@@ -6,14 +6,12 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{Decision, Effect, Look, Requested, Rest, Trouble, policy};
-use crate::{
-    api::{
-        CarrierAccount,
-        account::{AccountNumbers, CarrierAccountStatus},
-        conditions::{Finding, Reason, conditions},
-        meta::{ABANDON, CONFIRM_INVENTORY, IN_USE_FINALIZER},
-    },
-    carrier::{ErrorClass, Identity},
+use crate::api::{
+    CarrierAccount,
+    account::{AccountNumbers, CarrierAccountStatus},
+    conditions::{Finding, Reason, conditions},
+    meta::{ABANDON, CONFIRM_INVENTORY, IN_USE_FINALIZER},
+    seen::{ErrorClass, Identity},
 };
 
 /// Everything known about one CarrierAccount.

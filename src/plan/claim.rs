@@ -41,7 +41,7 @@ pub fn next(w: &World<'_>) -> Decision<()> {
         number: &spec.number,
         claim: spec,
         policy: spec.on_delete,
-        hands_off: definition_going.then(|| "the definition of NumberClaim is being deleted".to_owned()),
+        hands_off: definition_going.then(|| "the definition of PhoneNumber or NumberClaim is being deleted".to_owned()),
         account: &w.account,
         seen: w.seen,
         trouble: w.trouble,

@@ -10,16 +10,14 @@ use super::{
     policy, remove,
     route::{self, Wanted},
 };
-use crate::{
-    api::{
-        NumberClaim, PhoneNumber,
-        claim::{ClaimedAccount, Holder, NumberClaimSpec},
-        conditions::{Finding, Reason, conditions},
-        meta::{Key, ROUTE_FINALIZER},
-        number::{Leg, Route},
-        phone_number::{Acquisition, Mode, OnDelete, PhoneNumberStatus, RouteStatus},
-    },
-    carrier::{Messaging, OwnedNumber},
+use crate::api::{
+    NumberClaim, PhoneNumber,
+    claim::{ClaimedAccount, Holder, NumberClaimSpec},
+    conditions::{Finding, Reason, conditions},
+    meta::{Key, ROUTE_FINALIZER},
+    number::{Leg, Route},
+    phone_number::{Acquisition, Mode, OnDelete, PhoneNumberStatus, RouteStatus},
+    seen::{Messaging, OwnedNumber},
 };
 
 /// Everything known about one PhoneNumber.
@@ -123,10 +121,7 @@ impl<'a> World<'a> {
                     }
                     None => vec![Finding::new(Reason::NotSeen, text)],
                 };
-                let mut status = self.said([vec![Reason::Accepted.into()], findings].concat());
-                // The look that was asked for is only put off.
-                status.last_handled_reconcile_at = self.status().and_then(|s| s.last_handled_reconcile_at.clone());
-                Decision::Rest(Rest { status: Some(status), again: Some(trouble.wait) })
+                self.put_off([vec![Reason::Accepted.into()], findings].concat())
             }
             _ => Decision::Look(Look::Number {
                 account: account.key.clone(),
@@ -139,7 +134,7 @@ impl<'a> World<'a> {
     fn account_not_open(&self, account: &AccountView) -> Decision<PhoneNumberStatus> {
         let text = format!("CarrierAccount {} cannot be used now: its own conditions say why.", account.key);
         if self.own_claim().is_none() {
-            return self.stop(vec![Reason::Accepted.into(), Finding::new(Reason::AccountNotReady, text)]);
+            return self.put_off(vec![Reason::Accepted.into(), Finding::new(Reason::AccountNotReady, text)]);
         }
         let observed = self.status().and_then(|status| status.observed_generation) == self.number.metadata.generation;
         let as_wanted = match route::wanted(self.agent.as_ref()) {
@@ -153,7 +148,11 @@ impl<'a> World<'a> {
             return Decision::Rest(Rest::NOTHING);
         }
         let text = format!("{text} The last route stays.");
-        self.stop(vec![Reason::Accepted.into(), self.imported(&account.key), Finding::new(Reason::RouteUnseen, text)])
+        self.put_off(vec![
+            Reason::Accepted.into(),
+            self.imported(&account.key),
+            Finding::new(Reason::RouteUnseen, text),
+        ])
     }
 
     fn absent(&self, account: &Key) -> Decision<PhoneNumberStatus> {
@@ -327,6 +326,14 @@ impl<'a> World<'a> {
     pub(super) fn stop(&self, findings: Vec<Finding>) -> Decision<PhoneNumberStatus> {
         let again = self.trouble.map(|trouble| trouble.wait).filter(|wait| !wait.is_zero());
         Decision::Rest(Rest { status: Some(self.said(findings)), again })
+    }
+
+    /// Rests with `findings`; a look that was asked for is still to be had.
+    fn put_off(&self, findings: Vec<Finding>) -> Decision<PhoneNumberStatus> {
+        let again = self.trouble.map(|trouble| trouble.wait).filter(|wait| !wait.is_zero());
+        let mut status = self.said(findings);
+        status.last_handled_reconcile_at = self.status().and_then(|status| status.last_handled_reconcile_at.clone());
+        Decision::Rest(Rest { status: Some(status), again })
     }
 
     fn said(&self, findings: Vec<Finding>) -> PhoneNumberStatus {

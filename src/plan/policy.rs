@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::world::Trouble;
-use crate::{
-    api::conditions::{Finding, Reason},
-    carrier::{CarrierError, ErrorClass},
+use crate::api::{
+    conditions::{Finding, Reason},
+    seen::{CarrierError, ErrorClass},
 };
 
 /// How often in an hour a route is put back before it is left alone: two operators must not fight for ever.

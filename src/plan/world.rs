@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use kube::Resource;
 
-use crate::{
-    api::meta::{Key, RECONCILE_REQUESTED},
-    carrier::{CarrierError, OwnedNumber},
+use crate::api::{
+    meta::{Key, RECONCILE_REQUESTED},
+    seen::{CarrierError, OwnedNumber},
 };
 
 /// What a reference to an account led to.

@@ -6,7 +6,11 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// What is logged unless `RUST_LOG` says otherwise: our own steps, and of the libraries what went wrong.
-pub const DEFAULT_FILTER: &str = "info,kube=warn,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,tower=warn";
+///
+/// kube's client warns of an answer that does not decode with all of its text, which may be that of a Secret or of a route
+/// with a password in its URL. What it warns of it also returns, and we say it without the text.
+pub const DEFAULT_FILTER: &str =
+    "info,kube=warn,kube_client::client=error,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,tower=warn";
 
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -91,9 +95,15 @@ mod tests {
     #[test]
     fn libraries_are_heard_only_when_something_is_wrong() {
         let text = logged(Format::Text, || {
-            tracing::info!(target: "kube_client::client", "chatter");
-            tracing::warn!(target: "kube_client::client", "trouble");
+            tracing::info!(target: "kube_runtime::watcher", "chatter");
+            tracing::warn!(target: "kube_runtime::watcher", "trouble");
         });
         assert!(text.contains("trouble") && !text.contains("chatter"), "{text}");
+    }
+
+    #[test]
+    fn an_answer_that_does_not_decode_is_not_repeated() {
+        let text = logged(Format::Text, || tracing::warn!(target: "kube_client::client", "hunter2, Error(..)"));
+        assert_eq!(text, "");
     }
 }

@@ -553,6 +553,9 @@ fn a_request_is_handled_where_nothing_can_be_looked_at_but_not_while_looking_is_
     let put_off = routed().with(|s| s.request("now")).with(|s| s.trouble = Some(trouble(ErrorClass::Transient, 1, 9)));
     assert_eq!(handled(&put_off), None);
     assert_eq!(put_off.with(|s| s.trouble = None).next(), look());
+    let closed = routed().with(|s| s.request("now")).with(Scene::account_closed);
+    assert_eq!(closed.says(), "RouteUnseen");
+    assert_eq!(handled(&closed), None);
 }
 
 #[test]

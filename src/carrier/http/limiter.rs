@@ -31,7 +31,7 @@ const OPEN_MOST: Duration = Duration::from_secs(60);
 const PAUSE_FIRST: Duration = Duration::from_millis(500);
 const PAUSE_MOST: Duration = Duration::from_secs(30);
 /// A carrier that asks for longer is asked again after this: a nonsensical header must not stop an account for good.
-const RETRY_AFTER_MOST: Duration = Duration::from_secs(300);
+pub(super) const RETRY_AFTER_MOST: Duration = Duration::from_secs(300);
 /// One more request in flight is allowed after so many answers without a 429.
 const SUCCESSES_TO_GROW: u32 = 20;
 
@@ -240,6 +240,10 @@ impl Gate {
     }
 
     fn set_limits(&mut self, limits: Limits) {
+        // The same ones are set again with every listing: what a 429 has taught stands.
+        if self.limits == limits {
+            return;
+        }
         self.limits = limits;
         self.allowed = limits.concurrency.max(1);
     }
@@ -384,7 +388,8 @@ mod tests {
         for _ in 0..3 {
             gate.leave(now, false, Some(Verdict::Throttled(Some(Duration::from_secs(2)))), later);
         }
-        assert_eq!(gate.allowed, 4);
+        gate.set_limits(UNLIMITED);
+        assert_eq!(gate.allowed, 4, "the same limits set again change nothing");
         assert_eq!(gate.admit(later), Admission::Wait { until: later + Duration::from_secs(2) });
         let resumed = later + Duration::from_secs(2);
         for _ in 0..SUCCESSES_TO_GROW * 20 {

@@ -73,7 +73,7 @@ impl Truth {
 }
 
 fn name(number: u64) -> E164 {
-    E164::from_digits(&format!("1415555000{number}")).unwrap()
+    format!("+1415555000{number}").parse().unwrap()
 }
 
 fn owned(number: u64) -> OwnedNumber {

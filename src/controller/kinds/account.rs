@@ -46,11 +46,13 @@ impl Controlled for CarrierAccount {
         let trouble = context.trouble_of(&**object);
         let inventory = session.as_ref().map(|s| context.inventory(object, s, looked)).unwrap_or_default();
         let (users, user) = context.users(&key);
-        // The Secret is read again with every listing, and as long as the account cannot be used.
+        // The Secret is read again with every listing, as long as the account cannot be used, and where the spec was edited.
         let is_open = session.as_ref().is_some_and(|session| session.open().is_some());
         let credentials = match &looked.credentials {
             Some(read) => read.clone(),
-            None if is_open && identity.is_some() && !inventory.due.is_zero() => Credentials::Known,
+            None if is_observed(object) && is_open && identity.is_some() && !inventory.due.is_zero() => {
+                Credentials::Known
+            }
             None => Credentials::NotRead,
         };
         let world = plan::account::World {
@@ -173,6 +175,11 @@ impl Context {
             self.wake(Kind::NumberClaim, Key::of(&*claim), Priority::Background);
         }
     }
+}
+
+/// Whether the account's status speaks of its spec as it is now: its endpoint, Secret or limits may be others since.
+fn is_observed(account: &CarrierAccount) -> bool {
+    account.status.as_ref().and_then(|status| status.observed_generation) == account.metadata.generation
 }
 
 /// `spec.scanInterval` as a duration. The schema lets only Go durations in; ten minutes for what is no duration all the same.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{Api, Client};
+use kube::{Api, Client, CustomResourceExt};
 
 use super::{Controlled, Looked};
 use crate::{
-    api::{NumberClaim, meta::Key, phone_number::Mode},
+    api::{NumberClaim, PhoneNumber, meta::Key, phone_number::Mode},
     cluster::cache::{Cache, Change, Index},
     controller::{Context, Kind, context::Caches},
     plan::{self, AccountRef, Decision, Liveness},
@@ -23,6 +23,11 @@ impl Controlled for NumberClaim {
 
     fn api(client: Client, _: &str) -> Api<Self> {
         Api::all(client)
+    }
+
+    /// Without PhoneNumbers every holder looks gone, and their routes must not be taken back for that.
+    fn definitions() -> Vec<&'static str> {
+        vec![NumberClaim::crd_name(), PhoneNumber::crd_name()]
     }
 
     fn decide(context: &Context, object: &Arc<Self>, looked: &Looked) -> Decision<()> {

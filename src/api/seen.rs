@@ -1,0 +1,81 @@
+//! What a carrier shows and says, whichever it is: the part of it that decisions are made on. No I/O.
+
+use std::time::Duration;
+
+use super::number::{E164, Route};
+
+/// The carrier's own name for a number that an account owns (a Twilio `PN…`).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct NumberId(pub String);
+
+/// A number that the account owns, as seen at the carrier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnedNumber {
+    pub id: NumberId,
+    pub number: E164,
+    /// Every channel the carrier has, each leg in canonical form.
+    pub route: Route,
+    /// What the number can do, in the words of the API: `Voice`, `SMS`, `MMS`, `Fax`. Sorted.
+    pub features: Vec<String>,
+    /// Who really receives the text messages sent to this number.
+    pub messaging: Messaging,
+}
+
+/// Who receives the text messages of a number, as far as it can be seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Messaging {
+    /// It could not be looked up: the credentials do not reach that part of the carrier's API.
+    #[default]
+    Unseen,
+    /// The number's own route.
+    Number,
+    /// A group that the number is a member of, whose own webhook wins over the number's (a Twilio Messaging Service).
+    Group { id: String },
+}
+
+/// Which account the credentials open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The carrier's id of the account (a Twilio Account SID).
+    pub account: String,
+    /// `Some` with the carrier's word for it where the account cannot serve calls now (`suspended`, `closed`).
+    pub inactive: Option<String>,
+}
+
+/// The one set of classes into which every carrier's errors are sorted. The class alone decides delay, condition and event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorClass {
+    /// Too many requests; never processed.
+    Throttled,
+    /// The carrier is unwell, unreachable, or answered something that is not an answer. Reads are tried again.
+    Transient,
+    /// The credentials are wrong, rotated or revoked.
+    Unauthorized,
+    /// The credentials are right and may not do this, or the account is suspended.
+    Forbidden,
+    /// The request is refused for what it says; it will be refused again.
+    Rejected,
+    /// The account has too little money.
+    Funds,
+    /// What was asked for is not to be had (a number that somebody else took).
+    Unavailable,
+    /// The carrier knows no such thing, or no such account: never by itself a proof of absence.
+    NotFound,
+    /// It collides with something in progress.
+    Conflict,
+    /// A code that nobody has mapped.
+    Unknown,
+}
+
+/// A refusal or failure, told to people.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct CarrierError {
+    pub class: ErrorClass,
+    /// The carrier's own code, where it gave one.
+    pub code: Option<i64>,
+    /// What happened and what to do, stable from one try to the next: no ids, times or secrets.
+    pub text: String,
+    /// How long the carrier asks us to wait.
+    pub retry_after: Option<Duration>,
+}
