@@ -10,6 +10,7 @@ mod drift;
 mod figures;
 mod generated;
 mod import;
+mod kill;
 mod openapi;
 mod permissions;
 mod plan;

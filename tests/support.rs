@@ -6,6 +6,7 @@ pub mod audit;
 pub mod chart;
 pub mod cli;
 pub mod crds;
+pub mod gate;
 pub mod operator;
 pub mod process;
 pub mod scene;

@@ -1,0 +1,343 @@
+//! The operator as a process that dies: between any two of its writes, as one of two replicas; and an API server that is away.
+//!
+//! A [gate](crate::support::gate) puts each crash exactly where it is wanted. `DIALPLANE_KILLS` says how many there are at most;
+//! with 1000 every write of the scenario is one, which takes some minutes:
+//!
+//! ```text
+//! DIALPLANE_KILLS=1000 cargo test --test all kill::
+//! ```
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeSet,
+    path::PathBuf,
+    sync::Arc,
+};
+
+use dialplane::{
+    api::{Agent, CarrierAccount, NumberClaim, PhoneNumber},
+    sandbox::control_plane::{ControlPlane, kubeconfig},
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{Api, ResourceExt as _, api::ListParams};
+use serde_json::json;
+
+use crate::support::{
+    self, audit, chart, crds, eventually,
+    gate::{Gate, Pass},
+    process::Operator,
+    scene::{ACCOUNT, AGENT, Scene},
+};
+
+/// How often the operator is killed at most, unless `DIALPLANE_KILLS` says otherwise.
+const KILLS: usize = 60;
+/// About as many writes as the scenario takes, over which the deaths are spread.
+const WRITES: usize = 131;
+
+/// A cluster of its own with a gate before it and before the carrier, and the access of the chart's ServiceAccount.
+struct Site {
+    scene: Scene,
+    gate: Arc<Gate>,
+    /// Through the gate, and past it.
+    access: PathBuf,
+    direct: PathBuf,
+    control_plane: ControlPlane,
+    dir: tempfile::TempDir,
+}
+
+impl Site {
+    async fn new() -> Self {
+        let control_plane = ControlPlane::start(support::binaries()).await.unwrap();
+        let client = control_plane.client().await.unwrap();
+        crds::apply(&client).await;
+        let account = chart::access(control_plane.kubeconfig()).await;
+        let scene = Scene::on(client).await;
+        let behind = kubeconfig::client(&account).await.unwrap();
+        let (gate, access, carrier) = Gate::open(behind, chart::NAMESPACE, scene.sandbox.url()).await;
+        let dir = tempfile::tempdir().unwrap();
+        let paths = ["gate", "direct"].map(|name| dir.path().join(name));
+        kubeconfig::write(&access, &paths[0]).unwrap();
+        kubeconfig::write(&account, &paths[1]).unwrap();
+        let [access, direct] = paths;
+        scene.secret(scene.token()).await;
+        scene.account(json!({"endpoint": carrier})).await;
+        scene.agent("engine.example.com", Some("v1")).await;
+        Self { scene, gate, access, direct, control_plane, dir }
+    }
+
+    fn start(&self, name: &str, flags: &[&str]) -> Operator {
+        Operator::start(&self.access, self.dir.path(), name, flags)
+    }
+
+    /// One that feels it when the API server is away.
+    fn start_direct(&self, name: &str, flags: &[&str]) -> Operator {
+        Operator::start(&self.direct, self.dir.path(), name, flags)
+    }
+
+    /// Numbers of the account, imported as `n0` and so on.
+    async fn import(&self, count: usize) -> Vec<String> {
+        let numbers: Vec<String> = (0..count).map(|_| self.scene.owned()).collect();
+        for (i, number) in numbers.iter().enumerate() {
+            self.scene.phone_number(&format!("n{i}"), number, json!({})).await;
+        }
+        numbers
+    }
+
+    async fn publish(&self, version: &str) {
+        self.scene.agent("engine.example.com", Some(version)).await;
+    }
+
+    /// Whether all of these are ready with this version, and the agent and the account know.
+    async fn rolled_out(&self, names: &[&str], version: &str) -> Option<()> {
+        for name in names {
+            let number = self.scene.get::<PhoneNumber>(name).await?;
+            let status = number.status.as_ref()?;
+            let current = |c: &&Condition| {
+                c.type_ == "Ready" && c.status == "True" && c.observed_generation == number.metadata.generation
+            };
+            status.conditions.iter().find(current)?;
+            status.route.as_ref().filter(|route| route.version == version)?;
+        }
+        let count = u32::try_from(names.len()).unwrap();
+        let agent = self.scene.get::<Agent>(AGENT).await?.status?;
+        (agent.published_version.as_deref() == Some(version) && agent.numbers?.routed == count).then_some(())?;
+        let account = self.scene.get::<CarrierAccount>(ACCOUNT).await?.status?;
+        (account.numbers?.claimed == count).then_some(())
+    }
+
+    /// The numbers that are claimed, with the uids of their holders.
+    async fn claimed(&self) -> BTreeSet<(String, String)> {
+        let claims: Api<NumberClaim> = Api::all(self.scene.client.clone());
+        let claims = claims.list(&ListParams::default()).await.unwrap();
+        claims.into_iter().map(|claim| (claim.spec.number.to_string(), claim.spec.holder.uid)).collect()
+    }
+
+    /// The numbers of all objects, with their uids.
+    async fn managed(&self) -> BTreeSet<(String, String)> {
+        let numbers = self.scene.api::<PhoneNumber>().list(&ListParams::default()).await.unwrap();
+        numbers.into_iter().map(|n| (n.spec.import.number.to_string(), n.uid().unwrap())).collect()
+    }
+
+    /// The account is listed three times more and nothing is written, neither here nor at the carrier.
+    async fn rests(&self) {
+        let before = self.gate.passed();
+        self.scene.scans(3).await;
+        assert_eq!(self.gate.passed(), before, "nothing is left to be written");
+    }
+
+    fn url(version: &str) -> String {
+        format!("https://engine.example.com/{AGENT}/{version}/voice")
+    }
+}
+
+/// An operator that dies again and again, until it has died often enough.
+struct Mortal<'a> {
+    site: &'a Site,
+    life: RefCell<Option<Operator>>,
+    deaths: Cell<usize>,
+    kills: usize,
+}
+
+impl<'a> Mortal<'a> {
+    fn new(site: &'a Site) -> Self {
+        let kills = std::env::var("DIALPLANE_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
+        let mortal = Self { site, life: RefCell::default(), deaths: Cell::new(0), kills };
+        mortal.live();
+        mortal
+    }
+
+    fn live(&self) {
+        let deaths = self.deaths.get();
+        let every = (4 * WRITES / self.kills.max(1)).div_ceil(3).max(1);
+        self.site.gate.set(match deaths % 4 {
+            _ if deaths >= self.kills => Pass::Everything,
+            // Before an answer and before a write, in turn.
+            0 | 2 => Pass::Unanswered(1, ""),
+            1 => Pass::Answered(every, ""),
+            _ => Pass::Answered(2 * every - 1, ""),
+        });
+        // Without a Lease, the end of which would be waited for after each death.
+        *self.life.borrow_mut() = Some(self.site.start("mortal", &["--leader-elect=false"]));
+    }
+
+    fn die(&self) {
+        self.life.take().unwrap().kill();
+        self.deaths.set(self.deaths.get() + 1);
+    }
+
+    /// Lives and dies until this is so.
+    async fn until<F: Future<Output = Option<()>>>(&self, what: &str, is_so: impl Fn() -> F) {
+        loop {
+            let dies = eventually(what, || async {
+                match self.site.gate.is_reached() {
+                    true => Some(true),
+                    false => is_so().await.map(|()| false),
+                }
+            });
+            if !dies.await {
+                return;
+            }
+            self.die();
+            self.live();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_between_any_two_writes_it_still_ends_where_it_should() {
+    let site = Site::new().await;
+    let scene = &site.scene;
+    let operator = Mortal::new(&site);
+    let numbers = site.import(6).await;
+    let before = "https://before.example.com/";
+    for (i, on_delete) in [(4, "Clear"), (5, "Restore")] {
+        scene.sandbox.edit(&numbers[i], &[("voice_url", before)]).unwrap();
+        scene.patch::<PhoneNumber>(&format!("n{i}"), json!({"spec": {"onDelete": on_delete}})).await;
+    }
+    let all = ["n0", "n1", "n2", "n3", "n4", "n5"];
+    operator.until("v1 serves", || site.rolled_out(&all, "v1")).await;
+    for version in ["v2", "v1"] {
+        site.publish(version).await;
+        operator.until(version, || site.rolled_out(&all, version)).await;
+    }
+
+    let before_removal = operator.deaths.get();
+    // Two are deleted; one is torn out and made again.
+    let old = scene.get::<PhoneNumber>("n3").await.unwrap();
+    for name in ["n3", "n4", "n5"] {
+        scene.delete::<PhoneNumber>(name).await;
+    }
+    scene.strip::<PhoneNumber>("n3").await;
+    scene.gone::<PhoneNumber>("n3").await;
+    scene.phone_number("n3", &numbers[3], json!({})).await;
+    // What the last life sent may still be on its way: all three wait for that.
+    let waits = async |name: &str, reason: &str| {
+        let conditions = scene.get::<PhoneNumber>(name).await?.status?.conditions;
+        conditions.iter().any(|c| c.reason == reason).then_some(())
+    };
+    operator
+        .until("what was sent is waited for", || async {
+            waits("n4", "RouteUnsettled").await?;
+            waits("n5", "RouteUnsettled").await?;
+            waits("n3", "NotSeen").await
+        })
+        .await;
+    if operator.deaths.get() < operator.kills {
+        // In one life, so that it is waited for once: the claims say how it ended, and nobody is told.
+        site.gate.set(Pass::Unanswered(3, "/numberclaims/"));
+    }
+    let gone = async |name: &str| scene.get::<PhoneNumber>(name).await.is_none().then_some(());
+    let left = ["n0", "n1", "n2", "n3"];
+    operator
+        .until("it ends as it should", || async {
+            gone("n4").await?;
+            gone("n5").await?;
+            site.rolled_out(&left, "v1").await?;
+            (site.claimed().await == site.managed().await).then_some(())
+        })
+        .await;
+    // One more, which finds nothing to do.
+    operator.die();
+    let deaths = operator.deaths.replace(operator.kills);
+    let in_removal = deaths - before_removal;
+    operator.live();
+    site.rests().await;
+
+    assert_eq!(scene.voice_url(&numbers[4]), "");
+    assert_eq!(scene.voice_url(&numbers[5]), before);
+    assert_eq!(site.managed().await.len(), 4);
+    assert_ne!(scene.get::<PhoneNumber>("n3").await.unwrap().uid(), old.uid());
+    let ledger = scene.sandbox.ledger();
+    assert_eq!((ledger.purchases(), ledger.releases()), (0, 0));
+    let owned = scene.sandbox.numbers();
+    for (i, number) in numbers.iter().enumerate() {
+        assert!(owned.iter().any(|owned| owned["phone_number"] == **number), "it is still owned");
+        assert!(i >= 4 || scene.voice_url(number) == Site::url("v1"));
+        // Three versions; the third number may be cleared and set once more, the last two are cleared or restored. What was
+        // done and not answered is seen and not done again; one more is for what was under way at a death.
+        let writes = ledger.writes_to(number);
+        let most = [3, 3, 3, 5, 4, 4][i];
+        assert!((3..=most + 1).contains(&writes), "{writes} writes to n{i}");
+    }
+    println!(
+        "killed {deaths} times, {in_removal} of them while something was removed; {} writes in all",
+        site.gate.passed()
+    );
+    let log = site.control_plane.audit_log_path();
+    assert!(audit::requests(&log).iter().all(|request| request.user != chart::USER || request.code != 403));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_replicas_one_is_killed_and_callers_notice_nothing() {
+    let site = Site::new().await;
+    let scene = &site.scene;
+    let numbers = site.import(20).await;
+    let names: Vec<String> = (0..numbers.len()).map(|i| format!("n{i}")).collect();
+    let names: Vec<&str> = names.iter().map(|name| &**name).collect();
+    let flags = ["--lease-duration=2s"];
+    let first = site.start("first", &flags);
+    first.leads().await;
+    let second = site.start("second", &flags);
+    second.ready().await;
+    eventually("v1 serves", || site.rolled_out(&names, "v1")).await;
+    assert_eq!(scene.sandbox.ledger().writes(), 20);
+
+    site.gate.set(Pass::Answered(8, "/IncomingPhoneNumbers/"));
+    site.publish("v2").await;
+    eventually("v2 is on its way", || async { site.gate.is_reached().then_some(()) }).await;
+    first.kill();
+    site.gate.set(Pass::Everything);
+    second.leads().await;
+    eventually("v2 serves", || site.rolled_out(&names, "v2")).await;
+    site.rests().await;
+
+    assert_eq!(site.claimed().await, site.managed().await);
+    let ledger = scene.sandbox.ledger();
+    for number in &numbers {
+        assert_eq!(scene.voice_url(number), Site::url("v2"));
+        let written = ledger.entries().iter().filter(|e| e.applied && e.number.as_ref() == Some(number));
+        let urls: Vec<String> = written
+            .filter_map(|entry| entry.bodies.as_ref()?.form.iter().find(|(name, _)| name == "VoiceUrl"))
+            .map(|(_, url)| url.clone())
+            .collect();
+        assert_eq!(urls, [Site::url("v1"), Site::url("v2")], "callers reached one or the other at any time");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_api_server_is_away_the_process_stays_and_then_goes_on() {
+    let mut site = Site::new().await;
+    let number = site.import(1).await.remove(0);
+    let mut operator = site.start_direct("alone", &["--leader-elect=false"]);
+    eventually("v1 serves", || site.rolled_out(&["n0"], "v1")).await;
+
+    site.control_plane.stop_api_server();
+    eventually("its watches fail", || async { operator.log().contains(" WARN ").then_some(()) }).await;
+    site.scene.sandbox.edit(&number, &[("voice_url", "https://elsewhere.example.com/")]).unwrap();
+    assert_eq!(operator.get("/livez").await.unwrap().0, 200);
+    site.control_plane.start_api_server().await.unwrap();
+    site.scene.calls_reach(&number, &Site::url("v1")).await;
+    site.publish("v2").await;
+    eventually("v2 serves", || site.rolled_out(&["n0"], "v2")).await;
+    assert_eq!(site.scene.writes_to(&number), 3, "v1, v1 put back, v2");
+    operator.terminate();
+    assert_eq!(operator.ended().await.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_loses_the_api_server_ends_and_says_so_and_the_next_one_goes_on() {
+    let mut site = Site::new().await;
+    site.import(1).await;
+    let mut first = site.start_direct("first", &["--lease-duration=2s"]);
+    eventually("v1 serves", || site.rolled_out(&["n0"], "v1")).await;
+    site.control_plane.stop_api_server();
+    assert_eq!(first.ended().await.code(), Some(1));
+    assert!(first.log().contains("error: the leadership was lost"), "{}", first.log());
+
+    // As a kubelet starts it again; it waits for the API server.
+    let second = site.start_direct("second", &["--lease-duration=2s"]);
+    site.control_plane.start_api_server().await.unwrap();
+    site.publish("v2").await;
+    eventually("v2 serves", || site.rolled_out(&["n0"], "v2")).await;
+    second.leads().await;
+}

@@ -1,0 +1,200 @@
+//! Stands between an operator and what it writes to, and stops its writes at a chosen one. It does I/O: two listening ports.
+//!
+//! So a crash is put exactly between two writes, or between a write and its answer, whoever was asked: the API server and the
+//! carrier are behind one gate, and a write of either is counted the same.
+
+use std::sync::{
+    Arc, Mutex, MutexGuard,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderMap, Method, StatusCode, header, request::Parts},
+    response::{IntoResponse as _, Response},
+};
+use kube::{Client, config::Kubeconfig};
+use serde_json::json;
+
+/// What passes from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pass {
+    Everything,
+    /// So many writes whose path has this in it, with their answers; the next one never arrives.
+    Answered(usize, &'static str),
+    /// So many writes whose path has this in it; they are done, and not one of their answers arrives.
+    Unanswered(usize, &'static str),
+}
+
+/// The gate. What comes after the chosen write is held until its sender is gone.
+pub struct Gate {
+    state: Mutex<Inner>,
+    passed: AtomicUsize,
+    cluster: Client,
+    carrier: String,
+    http: reqwest::Client,
+}
+
+struct Inner {
+    pass: Pass,
+    /// Writes that may still pass, and those whose outcome is waited for.
+    left: usize,
+    under_way: usize,
+    reached: bool,
+}
+
+/// What becomes of one write.
+enum Verdict {
+    Through,
+    DoneUnanswered,
+    Held,
+}
+
+impl Gate {
+    /// A gate before this cluster and this carrier; with it a kubeconfig for the cluster and a URL of the carrier.
+    pub async fn open(cluster: Client, namespace: &str, carrier: &str) -> (Arc<Self>, Kubeconfig, String) {
+        let inner = Inner { pass: Pass::Everything, left: 0, under_way: 0, reached: false };
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let (state, passed) = (Mutex::new(inner), AtomicUsize::new(0));
+        let gate = Arc::new(Self { state, passed, cluster, carrier: carrier.to_owned(), http });
+        let to_cluster = listen(Router::new().fallback(to_cluster).with_state(gate.clone())).await;
+        let to_carrier = listen(Router::new().fallback(to_carrier).with_state(gate.clone())).await;
+        let kubeconfig = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "gate", "cluster": {"server": to_cluster}}],
+            "users": [{"name": "gate", "user": {}}],
+            "contexts": [{"name": "gate", "context": {"cluster": "gate", "user": "gate", "namespace": namespace}}],
+            "current-context": "gate",
+        });
+        (gate, serde_json::from_value(kubeconfig).unwrap(), to_carrier)
+    }
+
+    /// Says what passes from now on.
+    pub fn set(&self, pass: Pass) {
+        let left = match pass {
+            Pass::Everything => 0,
+            Pass::Answered(count, _) | Pass::Unanswered(count, _) => count,
+        };
+        *self.state() = Inner { pass, left, under_way: 0, reached: false };
+    }
+
+    /// Whether the chosen write has come, and what passes before it is done.
+    pub fn is_reached(&self) -> bool {
+        let state = self.state();
+        state.reached && state.under_way == 0
+    }
+
+    /// Writes that were let through so far.
+    pub fn passed(&self) -> usize {
+        self.passed.load(Ordering::Relaxed)
+    }
+
+    fn state(&self) -> MutexGuard<'_, Inner> {
+        self.state.lock().unwrap()
+    }
+
+    fn judge(&self, asked: &Parts) -> Verdict {
+        let path = asked.uri.path();
+        // Events are for people and nothing rests on them; they come and go beside the writes.
+        if matches!(asked.method, Method::GET | Method::HEAD) || path.ends_with("/events") || path.contains("/leases/")
+        {
+            return Verdict::Through;
+        }
+        let mut state = self.state();
+        let (of, unanswered) = match state.pass {
+            Pass::Everything => {
+                self.passed.fetch_add(1, Ordering::Relaxed);
+                return Verdict::Through;
+            }
+            Pass::Answered(_, of) => (of, false),
+            Pass::Unanswered(_, of) => (of, true),
+        };
+        let counts = path.contains(of);
+        if state.reached || counts && state.left == 0 {
+            state.reached |= !unanswered;
+            return Verdict::Held;
+        }
+        self.passed.fetch_add(1, Ordering::Relaxed);
+        if !counts {
+            return Verdict::Through;
+        }
+        state.left -= 1;
+        if !unanswered {
+            return Verdict::Through;
+        }
+        state.under_way += 1;
+        Verdict::DoneUnanswered
+    }
+
+    /// A write that was to stay unanswered is done. One that was refused changed nothing and does not count.
+    fn done(&self, status: StatusCode) -> bool {
+        let mut state = self.state();
+        state.under_way -= 1;
+        if !status.is_success() {
+            state.left += 1;
+            return false;
+        }
+        state.reached = state.left == 0;
+        true
+    }
+}
+
+async fn listen(router: Router) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    format!("http://{address}")
+}
+
+async fn to_cluster(State(gate): State<Arc<Gate>>, request: Request) -> Response {
+    let send = |gate: Arc<Gate>, parts: Parts, body: Vec<u8>| async move {
+        let request = axum::http::Request::from_parts(parts, body.into());
+        match gate.cluster.send(request).await {
+            Ok(answer) => answer.map(Body::new),
+            Err(_) => StatusCode::BAD_GATEWAY.into_response(),
+        }
+    };
+    through(gate, request, send).await
+}
+
+async fn to_carrier(State(gate): State<Arc<Gate>>, request: Request) -> Response {
+    let send = |gate: Arc<Gate>, parts: Parts, body: Vec<u8>| async move {
+        let url = format!("{}{}", gate.carrier, parts.uri);
+        let Ok(answer) = gate.http.request(parts.method, url).headers(parts.headers).body(body).send().await else {
+            return StatusCode::BAD_GATEWAY.into_response();
+        };
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        (status, headers, answer.bytes().await.unwrap_or_default()).into_response()
+    };
+    through(gate, request, send).await
+}
+
+async fn through<F>(gate: Arc<Gate>, request: Request, send: impl FnOnce(Arc<Gate>, Parts, Vec<u8>) -> F) -> Response
+where
+    F: Future<Output = Response> + Send + 'static,
+{
+    let (mut parts, body) = request.into_parts();
+    strip(&mut parts.headers);
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default().to_vec();
+    let verdict = gate.judge(&parts);
+    if matches!(verdict, Verdict::Held) {
+        return std::future::pending().await;
+    }
+    // Whoever hangs up meanwhile does not undo what was asked.
+    let mut answer = tokio::spawn(send(gate.clone(), parts, body)).await.unwrap();
+    if matches!(verdict, Verdict::DoneUnanswered) && gate.done(answer.status()) {
+        return std::future::pending().await;
+    }
+    strip(answer.headers_mut());
+    answer
+}
+
+/// Takes off what is said of one connection only.
+fn strip(headers: &mut HeaderMap) {
+    for name in [header::HOST, header::CONNECTION, header::TRANSFER_ENCODING, header::CONTENT_LENGTH] {
+        headers.remove(name);
+    }
+}
