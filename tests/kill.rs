@@ -274,7 +274,7 @@ async fn of_two_replicas_one_is_killed_and_callers_notice_nothing() {
     let numbers = site.import(20).await;
     let names: Vec<String> = (0..numbers.len()).map(|i| format!("n{i}")).collect();
     let names: Vec<&str> = names.iter().map(|name| &**name).collect();
-    let flags = ["--lease-duration=2s"];
+    let flags = ["--lease-duration=6s"];
     let first = site.start("first", &flags);
     first.leads().await;
     let second = site.start("second", &flags);

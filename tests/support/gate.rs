@@ -178,16 +178,20 @@ where
 {
     let (mut parts, body) = request.into_parts();
     strip(&mut parts.headers);
-    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default().to_vec();
+    // Of one that broke off in the middle nothing arrives.
+    let Ok(body) = axum::body::to_bytes(body, usize::MAX).await else { return StatusCode::BAD_REQUEST.into_response() };
     let verdict = gate.judge(&parts);
     if matches!(verdict, Verdict::Held) {
         return std::future::pending().await;
     }
-    // Whoever hangs up meanwhile does not undo what was asked.
-    let mut answer = tokio::spawn(send(gate.clone(), parts, body)).await.unwrap();
-    if matches!(verdict, Verdict::DoneUnanswered) && gate.done(answer.status()) {
-        return std::future::pending().await;
-    }
+    let send = send(gate.clone(), parts, body.to_vec());
+    // Whoever hangs up meanwhile does not undo what was asked, nor keeps it from being counted.
+    let done = tokio::spawn(async move {
+        let answer = send.await;
+        let unanswered = matches!(verdict, Verdict::DoneUnanswered) && gate.done(answer.status());
+        (!unanswered).then_some(answer)
+    });
+    let Some(mut answer) = done.await.unwrap() else { return std::future::pending().await };
     strip(answer.headers_mut());
     answer
 }
