@@ -55,6 +55,15 @@ impl From<kube::Error> for Error {
     }
 }
 
+/// How long the API server may take to answer. Its own limit for a request is a minute, and a connection may die unnoticed.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Waits for an answer of the API server, and not for ever: one that is lost must not hold its object up. A write without an
+/// answer may have been done; the next pass reads what is there.
+pub async fn answered<T>(request: impl Future<Output = kube::Result<T>>) -> kube::Result<T> {
+    tokio::time::timeout(DEADLINE, request).await.unwrap_or_else(|late| Err(kube::Error::Service(late.into())))
+}
+
 fn code(error: &kube::Error) -> Option<u16> {
     match error {
         kube::Error::Api(status) => Some(status.code),
@@ -125,7 +134,7 @@ pub async fn rest<K: Controlled>(
     let mut wanted = object.clone();
     wanted.set_status(status);
     let api = K::api(context.client.clone(), &object.namespace().unwrap_or_default());
-    let written = api.replace_status(&object.name_any(), &PostParams::default(), &wanted).await;
+    let written = answered(api.replace_status(&object.name_any(), &PostParams::default(), &wanted)).await;
     context.wrote(object, written).await?;
     context.tell(object, &notes);
     Ok(again)
@@ -150,7 +159,7 @@ impl Context {
     }
 
     async fn read_again<K: Controlled>(&self, key: &Key, uid: Option<&str>) -> Result<(), Error> {
-        let found = K::api(self.client.clone(), &key.namespace).get_opt(&key.name).await?;
+        let found = answered(K::api(self.client.clone(), &key.namespace).get_opt(&key.name)).await?;
         let cache = K::cache(&self.caches);
         let change = match (found, uid) {
             (Some(object), _) => cache.wrote(object),
@@ -167,7 +176,7 @@ impl Context {
     async fn set_finalizers<K: Controlled>(&self, object: &K, finalizers: Vec<String>) -> Result<(), Error> {
         let patch = json!({"metadata": {"resourceVersion": object.resource_version(), "finalizers": finalizers}});
         let api = K::api(self.client.clone(), &object.namespace().unwrap_or_default());
-        let written = api.patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(&patch)).await;
+        let written = answered(api.patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(&patch))).await;
         self.wrote(object, written).await
     }
 
@@ -176,7 +185,7 @@ impl Context {
         let mut claim = NumberClaim::new(&name, spec);
         claim.metadata.finalizers = Some(vec![IN_USE_FINALIZER.to_owned()]);
         let api: Api<NumberClaim> = Api::all(self.client.clone());
-        match api.create(&PostParams::default(), &claim).await {
+        match answered(api.create(&PostParams::default(), &claim)).await {
             // Whoever finds it there has lost, and the next pass sees to whom.
             Err(error) if code(&error) == Some(409) => self.read_again::<NumberClaim>(&Key::of(&claim), None).await,
             written => self.claimed(holder, &claim, written).await,
@@ -185,7 +194,7 @@ impl Context {
 
     async fn write_claim<K: Controlled>(&self, holder: &K, claim: &NumberClaim) -> Result<(), Error> {
         let api: Api<NumberClaim> = Api::all(self.client.clone());
-        let written = api.replace(&claim.name_any(), &PostParams::default(), claim).await;
+        let written = answered(api.replace(&claim.name_any(), &PostParams::default(), claim)).await;
         self.claimed(holder, claim, written).await
     }
 
@@ -210,7 +219,7 @@ impl Context {
             return Ok(());
         }
         let api: Api<NumberClaim> = Api::all(self.client.clone());
-        let live = api.get_metadata_opt(number.digits()).await?.and_then(|claim| claim.resource_version());
+        let live = answered(api.get_metadata_opt(number.digits())).await?.and_then(|claim| claim.resource_version());
         if lets_write && live.is_some() && live == decided_on.as_ref().and_then(|claim| claim.resource_version()) {
             return Ok(());
         }
@@ -234,7 +243,7 @@ impl Context {
         let preconditions = Some(Preconditions { uid: object.uid(), resource_version });
         let parameters = DeleteParams { preconditions, ..DeleteParams::default() };
         let api = K::api(self.client.clone(), &object.namespace().unwrap_or_default());
-        match api.delete(&object.name_any(), &parameters).await {
+        match answered(api.delete(&object.name_any(), &parameters)).await {
             Err(error) => self.wrote(object, Err(error)).await,
             Ok(deleted) => match deleted.left() {
                 Some(deleting) => self.wrote(object, Ok(deleting)).await,
@@ -283,7 +292,7 @@ impl Context {
             ..ObjectMeta::default()
         };
         let api: Api<AgentVersion> = Api::namespaced(self.client.clone(), &agent.namespace().unwrap_or_default());
-        match api.create(&PostParams::default(), &version).await {
+        match answered(api.create(&PostParams::default(), &version)).await {
             Err(error) if code(&error) == Some(409) => self.read_again::<AgentVersion>(&Key::of(&version), None).await,
             written => self.wrote(&version, written).await,
         }
@@ -331,6 +340,12 @@ fn deferential(owner: OwnerReference) -> OwnerReference {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_never_comes_is_an_error_that_is_tried_again() {
+        let lost = answered(std::future::pending::<kube::Result<()>>()).await;
+        assert!(matches!(lost, Err(kube::Error::Service(_))));
+    }
 
     #[test]
     fn only_the_holder_writes_and_a_claim_only_as_long_as_it_has_not_moved() {

@@ -16,7 +16,12 @@ use kube::{Api, Client, CustomResourceExt, Resource};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
 
-use super::{Context, Kind, context::Caches, effects::Error, memory::Attempt};
+use super::{
+    Context, Kind,
+    context::Caches,
+    effects::{Error, answered},
+    memory::Attempt,
+};
 use crate::{
     api::{
         AgentVersion, CarrierAccount, PhoneNumber,
@@ -145,7 +150,7 @@ impl Context {
                 let definitions: Api<CustomResourceDefinition> = Api::all(self.client.clone());
                 let mut going = false;
                 for name in K::definitions() {
-                    let definition = definitions.get_metadata_opt(name).await?;
+                    let definition = answered(definitions.get_metadata_opt(name)).await?;
                     going |= definition.is_none_or(|d| d.metadata.deletion_timestamp.is_some());
                 }
                 looked.definition_going = Some(going);
@@ -153,7 +158,7 @@ impl Context {
             }
             Look::Version(key) => {
                 let versions: Api<AgentVersion> = Api::namespaced(self.client.clone(), &key.namespace);
-                looked.version = Some(versions.get_opt(&key.name).await?.map(Arc::new));
+                looked.version = Some(answered(versions.get_opt(&key.name)).await?.map(Arc::new));
                 Ok(())
             }
             Look::Credentials | Look::Identity | Look::Inventory => Err(Error::NotForThisKind(K::KIND.as_str())),
@@ -195,7 +200,7 @@ impl Context {
     /// Whether the object that holds a claim lives, by a live read. One that is made again under its name is another.
     async fn liveness(&self, holder: &Holder) -> Result<Liveness, Error> {
         let numbers: Api<PhoneNumber> = Api::namespaced(self.client.clone(), &holder.namespace);
-        let found = numbers.get_metadata_opt(&holder.name).await?;
+        let found = answered(numbers.get_metadata_opt(&holder.name)).await?;
         let lives = found.is_some_and(|found| found.metadata.uid.as_ref() == Some(&holder.uid));
         Ok(if lives { Liveness::Alive } else { Liveness::Gone })
     }

@@ -19,7 +19,13 @@ use crate::{
         cache::{Cache, Change, Index},
         queue::Priority,
     },
-    controller::{Context, Kind, context::Caches, effects::Error, memory::Attempt, sessions::Session},
+    controller::{
+        Context, Kind,
+        context::Caches,
+        effects::{Error, answered},
+        memory::Attempt,
+        sessions::Session,
+    },
     plan::{
         self, Decision, Look,
         account::{Credentials, Inventory},
@@ -122,7 +128,7 @@ impl Context {
     async fn read_credentials(&self, account: &CarrierAccount) -> Result<Credentials, Error> {
         let key = Key::of(account);
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &key.namespace);
-        let Some(secret) = secrets.get_opt(&account.spec.credentials_ref.name).await? else {
+        let Some(secret) = answered(secrets.get_opt(&account.spec.credentials_ref.name)).await? else {
             return Ok(Credentials::Missing);
         };
         let claims = self.caches.claims.by(Index::Account, &key.to_string());
