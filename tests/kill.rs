@@ -274,7 +274,7 @@ async fn of_two_replicas_one_is_killed_and_callers_notice_nothing() {
     let numbers = site.import(20).await;
     let names: Vec<String> = (0..numbers.len()).map(|i| format!("n{i}")).collect();
     let names: Vec<&str> = names.iter().map(|name| &**name).collect();
-    let flags = ["--lease-duration=6s"];
+    let flags = ["--lease-duration=15s"];
     let first = site.start("first", &flags);
     first.leads().await;
     let second = site.start("second", &flags);
@@ -328,14 +328,14 @@ async fn while_the_api_server_is_away_the_process_stays_and_then_goes_on() {
 async fn a_leader_that_loses_the_api_server_ends_and_says_so_and_the_next_one_goes_on() {
     let mut site = Site::new().await;
     site.import(1).await;
-    let mut first = site.start_direct("first", &["--lease-duration=2s"]);
+    let mut first = site.start_direct("first", &["--lease-duration=6s"]);
     eventually("v1 serves", || site.rolled_out(&["n0"], "v1")).await;
     site.control_plane.stop_api_server();
     assert_eq!(first.ended().await.code(), Some(1));
     assert!(first.log().contains("error: the leadership was lost"), "{}", first.log());
 
     // As a kubelet starts it again; it waits for the API server.
-    let second = site.start_direct("second", &["--lease-duration=2s"]);
+    let second = site.start_direct("second", &["--lease-duration=6s"]);
     site.control_plane.start_api_server().await.unwrap();
     site.publish("v2").await;
     eventually("v2 serves", || site.rolled_out(&["n0"], "v2")).await;

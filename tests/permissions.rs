@@ -76,7 +76,7 @@ impl Stage {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("kubeconfig");
         kubeconfig::write(&access, &file).unwrap();
-        let operator = Operator::start(&file, dir.path(), "dialplane", &["--lease-duration=3s"]);
+        let operator = Operator::start(&file, dir.path(), "dialplane", &["--lease-duration=9s"]);
         operator.leads().await;
         let config = SandboxConfig { accounts: vec![AccountSeed::default()], ..SandboxConfig::default() };
         let sandbox = Arc::new(Sandbox::start(config).unwrap());

@@ -91,7 +91,7 @@ async fn one_replica_leads_and_another_takes_over_from_a_dead_one_and_from_one_t
     let site = Site::new().await;
     site.install();
     let access = site.access("dialplane").await;
-    let flags = ["--lease-duration=3s", "--installation=prod-eu"];
+    let flags = ["--lease-duration=6s", "--installation=prod-eu"];
 
     let first = site.start(&access, "first", &flags);
     first.ready().await;
@@ -123,7 +123,7 @@ async fn one_replica_leads_and_another_takes_over_from_a_dead_one_and_from_one_t
 async fn a_leader_whose_lease_is_taken_ends_and_says_so() {
     let site = Site::new().await;
     site.install();
-    let mut operator = site.start(&site.access("dialplane").await, "robbed", &["--lease-duration=3s"]);
+    let mut operator = site.start(&site.access("dialplane").await, "robbed", &["--lease-duration=6s"]);
     operator.leads().await;
     let leases: Api<Lease> = Api::namespaced(site.client.clone(), chart::NAMESPACE);
     let taken = json!({"spec": {"holderIdentity": "somebody", "leaseDurationSeconds": 60}});
