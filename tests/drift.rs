@@ -58,8 +58,12 @@ async fn a_look_at_the_whole_account_can_be_asked_for_as_well() {
     let request = json!({"metadata": {"annotations": {RECONCILE_REQUESTED: "now"}}});
     scene.patch::<CarrierAccount>(ACCOUNT, request).await;
     scene.calls_reach(&number, V1).await;
-    let account = scene.get::<CarrierAccount>(ACCOUNT).await.unwrap();
-    assert_eq!(account.status.unwrap().last_handled_reconcile_at.as_deref(), Some("now"));
+    // The listing wakes its numbers before the account says that the request was handled.
+    eventually("the request is handled", || async {
+        let status = scene.get::<CarrierAccount>(ACCOUNT).await?.status?;
+        (status.last_handled_reconcile_at.as_deref() == Some("now")).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
