@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    meta::Key,
     number::{Channel, E164, Leg, Route},
     phone_number::{Acquisition, OnDelete},
 };
@@ -85,6 +86,13 @@ pub struct ClaimedAccount {
     /// The carrier's id of the account.
     #[schemars(length(max = 128))]
     pub identity: String,
+}
+
+impl ClaimedAccount {
+    /// The CarrierAccount.
+    pub fn key(&self) -> Key {
+        Key::new(&*self.namespace, &*self.name)
+    }
 }
 
 impl NumberClaimSpec {

@@ -60,8 +60,7 @@ impl Caches {
                 add(Index::Agent, Key::new(namespace, &*version.spec.agent).to_string());
             })),
             claims: Arc::new(Cache::new(|claim, add| {
-                let account = &claim.spec.account;
-                add(Index::Account, Key::new(&*account.namespace, &*account.name).to_string());
+                add(Index::Account, claim.spec.account.key().to_string());
             })),
             namespaces: Arc::new(Cache::new(|_, _| {})),
         }
@@ -161,8 +160,7 @@ impl Context {
     /// The same where another account may have sent something for the number under an earlier claim.
     pub fn in_flight_for(&self, account: &Key, claim: Option<&NumberClaim>, number: &E164) -> InFlight {
         let own = self.in_flight(account, number);
-        let Some(claimed) = claim.map(|claim| Key::new(&*claim.spec.account.namespace, &*claim.spec.account.name))
-        else {
+        let Some(claimed) = claim.map(|claim| claim.spec.account.key()) else {
             return own;
         };
         let other = self.in_flight(&claimed, number);
@@ -186,10 +184,7 @@ fn lane(caches: &Caches, work: &Work) -> Arc<str> {
         Kind::PhoneNumber => {
             caches.numbers.get(&work.key).map(|number| number.spec.account_ref.key(&work.key.namespace).to_string())
         }
-        Kind::NumberClaim => caches
-            .claims
-            .get(&work.key)
-            .map(|claim| Key::new(&*claim.spec.account.namespace, &*claim.spec.account.name).to_string()),
+        Kind::NumberClaim => caches.claims.get(&work.key).map(|claim| claim.spec.account.key().to_string()),
         // Listing an account may take long, and its numbers have nothing to do meanwhile.
         Kind::CarrierAccount => Some(format!("account {}", work.key)),
         Kind::Agent | Kind::AgentVersion => None,

@@ -66,7 +66,7 @@ impl Context {
 
     pub fn claim_changed(&self, change: &Change<NumberClaim>) {
         let Some(claim) = change.new.as_ref().or(change.old.as_ref()) else { return };
-        self.count(Kind::CarrierAccount, Key::new(&*claim.spec.account.namespace, &*claim.spec.account.name));
+        self.count(Kind::CarrierAccount, claim.spec.account.key());
         if change.new.is_none() {
             self.noticed(change);
         }

@@ -32,7 +32,7 @@ impl Controlled for NumberClaim {
 
     fn decide(context: &Context, object: &Arc<Self>, looked: &Looked) -> Decision<()> {
         let spec = &object.spec;
-        let account = Key::new(&*spec.account.namespace, &*spec.account.name);
+        let account = spec.account.key();
         let holder = context.caches.numbers.get(&Key::new(&*spec.holder.namespace, &*spec.holder.name));
         let cached = holder.is_some_and(|number| number.metadata.uid.as_ref() == Some(&spec.holder.uid));
         let heir = context.caches.numbers.by(Index::Number, spec.number.as_str()).iter().any(|number| {
