@@ -7,8 +7,11 @@ pub mod agent;
 pub mod claim;
 pub mod conditions;
 pub mod meta;
+pub mod money;
 pub mod number;
+pub mod offer;
 pub mod phone_number;
+pub mod purchase;
 mod schema;
 pub mod seen;
 
@@ -19,10 +22,18 @@ pub use account::CarrierAccount;
 pub use agent::{Agent, AgentVersion};
 pub use claim::NumberClaim;
 pub use phone_number::PhoneNumber;
+pub use purchase::NumberPurchase;
 
 /// Every custom resource definition, in the order in which a person would read them. `crds/` holds them as YAML.
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    [CarrierAccount::crd(), PhoneNumber::crd(), Agent::crd(), AgentVersion::crd(), NumberClaim::crd()]
-        .map(schema::tidy)
-        .into()
+    [
+        CarrierAccount::crd(),
+        PhoneNumber::crd(),
+        Agent::crd(),
+        AgentVersion::crd(),
+        NumberClaim::crd(),
+        NumberPurchase::crd(),
+    ]
+    .map(schema::tidy)
+    .into()
 }

@@ -11,11 +11,18 @@ pub mod twilio;
 use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
-pub use crate::api::seen::{CarrierError, ErrorClass, Identity, Messaging, NumberId, OwnedNumber};
+pub use crate::api::seen::{CarrierError, ErrorClass, Identity, Messaging, NumberId, Order, OwnedNumber};
 pub use open::{OpenError, open};
 
-use crate::api::number::{Channel, E164, Route};
+use crate::api::{
+    account::Balance,
+    number::{Channel, E164, Route},
+    offer::{Offer, Search},
+    phone_number::Regulatory,
+    purchase::{Hold, Marker},
+};
 
 /// How a carrier differs from the others, as data.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +35,33 @@ pub struct Capabilities {
     pub write_lifetime: Duration,
     /// How long a listing may lag behind a write: a number missing from one that began earlier than this is not absent.
     pub listing_lag: Duration,
+    /// How numbers are bought; `None` where they cannot be.
+    pub purchasing: Option<Purchasing>,
+}
+
+/// How a carrier sells numbers, as data. The protocol of buying is safe whatever stands here: these only tell what to try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Purchasing {
+    /// Whether a number can be held for a while before it is bought.
+    pub holds: bool,
+    /// Whether a purchase may be accepted long before it is finished: then there are orders to look at.
+    pub orders: bool,
+    /// Whether a bought number bears our marker from the first moment.
+    pub marks: bool,
+    /// What buying a number that the account owns already is taken to do.
+    pub repeated: Repeated,
+    /// How long a purchase of unknown outcome may take to be seen: a request's whole life, and how far listings lag. Until that
+    /// has passed a number that is not there is not known not to have been bought.
+    pub settling: Duration,
+}
+
+/// What a carrier is taken to do when it is asked to sell a number to the account that owns it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeated {
+    /// It answers like a purchase and changes the number's settings.
+    Updates,
+    /// It says that the number is not available.
+    Refuses,
 }
 
 /// What became of a write.
@@ -39,6 +73,41 @@ pub enum Outcome<T> {
     DidNothing(CarrierError),
     /// It may have been done, or may yet be: no answer, a 5xx, a torn one.
     Unknown(CarrierError),
+}
+
+impl<T> Outcome<T> {
+    /// The same outcome with what `f` makes of the answer.
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Outcome<U> {
+        match self {
+            Outcome::Did(answer) => Outcome::Did(f(answer)),
+            Outcome::DidNothing(error) => Outcome::DidNothing(error),
+            Outcome::Unknown(error) => Outcome::Unknown(error),
+        }
+    }
+}
+
+/// A number to buy, and how it should begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Purchase {
+    pub number: E164,
+    pub marker: Marker,
+    /// Where its traffic goes from the first moment, in canonical form; every channel that is not named goes nowhere.
+    pub route: Route,
+    pub regulatory: Regulatory,
+    pub hold: Option<Hold>,
+    /// The same for every time that this very purchase is sent, for carriers that take such a key.
+    pub key: String,
+    /// It is not sent any more after this.
+    pub before: Instant,
+}
+
+/// What a purchase that was accepted has led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bought {
+    /// The number is ours.
+    Owned(OwnedNumber),
+    /// The carrier works on it.
+    Ordered(Order),
 }
 
 /// One carrier account, opened with its credentials.
@@ -59,6 +128,49 @@ pub trait Carrier: Send + Sync + fmt::Debug {
 
     /// Sets the channels that `route` names and leaves the others alone, in one write where the carrier allows it.
     async fn set_route(&self, id: &NumberId, route: &Route) -> Outcome<OwnedNumber>;
+
+    /// Writes the marker on a number of ours that has lost it, or never had one.
+    async fn mark(&self, _: &NumberId, _: &Marker) -> Outcome<OwnedNumber> {
+        Outcome::DidNothing(self.does_not("keep a marker on a number"))
+    }
+
+    /// What the account has left, where the carrier says so.
+    async fn balance(&self) -> Result<Option<Balance>, CarrierError> {
+        Ok(None)
+    }
+
+    /// Numbers for sale that fit `search` as it stands, as many as one request shows. The carrier's own widening is not used:
+    /// `best_effort` is not looked at. What comes is checked again by whoever asked. A country or type that the carrier does not
+    /// have is an error of the class `NotFound`.
+    async fn offers(&self, _: &Search) -> Result<Vec<Offer>, CarrierError> {
+        Err(self.does_not("sell numbers"))
+    }
+
+    /// The offer of just this number, if it is for sale.
+    async fn offer(&self, _: &E164) -> Result<Option<Offer>, CarrierError> {
+        Err(self.does_not("sell numbers"))
+    }
+
+    /// Purchases that the carrier has accepted and not finished: all of them or an error.
+    async fn orders(&self) -> Result<Vec<Order>, CarrierError> {
+        Ok(Vec::new())
+    }
+
+    /// Has the number kept for us for a while.
+    async fn hold(&self, _: &E164, _: &Marker) -> Outcome<Hold> {
+        Outcome::DidNothing(self.does_not("hold numbers"))
+    }
+
+    /// Buys just this number. Sent once: money may be spent whatever comes back, unless it is `DidNothing`.
+    async fn purchase(&self, _: &Purchase) -> Outcome<Bought> {
+        Outcome::DidNothing(self.does_not("sell numbers"))
+    }
+
+    /// The refusal of what this carrier does not have, by its [`Capabilities`].
+    fn does_not(&self, what: &str) -> CarrierError {
+        let text = format!("{} does not {what}", self.capabilities().name);
+        CarrierError { class: ErrorClass::Rejected, code: None, text, retry_after: None }
+    }
 
     /// `route` as this carrier will show it once it is set, so that comparing it with what is seen does not flap.
     fn canonical(&self, route: Route) -> Route;

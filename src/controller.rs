@@ -5,6 +5,7 @@ mod context;
 mod driver;
 mod effects;
 mod kinds;
+mod market;
 mod memory;
 mod sessions;
 mod triggers;
@@ -15,6 +16,7 @@ use kube::Client;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub use crate::cluster::lease::Past;
 use crate::{
     api::{
         PhoneNumber,
@@ -27,7 +29,7 @@ use crate::{
     },
     telemetry::metrics::{Kind, Metrics, NumberState},
 };
-pub use context::Context;
+pub use context::{Context, Settings};
 
 /// One object to look at.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -46,8 +48,8 @@ pub struct Controller {
 
 impl Controller {
     /// A controller that has not begun to watch.
-    pub fn new(client: Client, metrics: Arc<Metrics>) -> anyhow::Result<Self> {
-        Ok(Self { context: Context::new(client, metrics, LANE_WIDTH)? })
+    pub fn new(client: Client, metrics: Arc<Metrics>, settings: Settings) -> anyhow::Result<Self> {
+        Ok(Self { context: Context::new(client, metrics, settings, LANE_WIDTH)? })
     }
 
     /// Whether every cache has seen a complete list.
@@ -71,6 +73,7 @@ impl Controller {
         follow!(crate::api::Agent, agents, agent_changed);
         follow!(crate::api::AgentVersion, versions, version_changed);
         follow!(crate::api::NumberClaim, claims, claim_changed);
+        follow!(crate::api::NumberPurchase, journals, journal_changed);
         follow!(k8s_openapi::api::core::v1::Namespace, namespaces, namespace_changed);
         // A panic in one of them is this one's too: a cache that nobody fills must not be worked on.
         while let Some(ended) = tasks.join_next().await {
@@ -83,9 +86,9 @@ impl Controller {
     }
 
     /// Works until `token` is cancelled, and then until what was begun has ended. Call it once this replica leads;
-    /// `predecessor` is how long a replica that led before, and did not end in order, may still be heard of.
-    pub async fn work(&self, predecessor: bool, token: CancellationToken) {
-        self.context.begin(predecessor, token.clone());
+    /// `past` is what is known of whoever led before.
+    pub async fn work(&self, past: Past, token: CancellationToken) {
+        self.context.begin(past, token.clone());
         while !self.is_synced() {
             tokio::select! {
                 () = token.cancelled() => return,
@@ -106,12 +109,13 @@ impl Controller {
                 tokio::join!($(trouble(kube::Api::<$kind>::all(self.context.client.clone()))),+).into()
             };
         }
-        let all: [Option<String>; 6] = trouble!(
+        let all: [Option<String>; 7] = trouble!(
             crate::api::CarrierAccount,
             crate::api::PhoneNumber,
             crate::api::Agent,
             crate::api::AgentVersion,
             crate::api::NumberClaim,
+            crate::api::NumberPurchase,
             k8s_openapi::api::core::v1::Namespace,
         );
         let mut said: Vec<String> = Vec::new();

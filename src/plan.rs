@@ -5,13 +5,19 @@
 //! the time and everything seen are part of the world. A test holds this module to it.
 //!
 //! - `number` decides for a PhoneNumber: [`number`] the order of things, `route` where its traffic should go, `remove` its end.
+//! - `buy` buys one, at most once; `choose` says which.
+//! - `grant` keeps spending within an account's limits; `journal` keeps the journals of buying.
 //! - `claim` ends what a vanished PhoneNumber left behind.
 //! - `agent` publishes and rolls back, `version` says what a version is good for, `account` opens an account and lists it.
 //! - `policy` holds the figures: how long to wait after what, and how often to fight.
 
 pub mod account;
 pub mod agent;
+pub mod buy;
+pub mod choose;
 pub mod claim;
+pub mod grant;
+pub mod journal;
 pub mod number;
 pub mod policy;
 mod remove;
@@ -21,16 +27,19 @@ mod world;
 
 use std::time::Duration;
 
+pub use buy::{Asked, Buying, Grant, Intent, Offers, Own, Tried};
 pub use remove::InFlight;
 pub use route::{AgentRef, Served};
 pub use world::{AccountRef, AccountView, Liveness, Requested, Seen, Trouble};
 
 use crate::api::{
-    NumberClaim,
+    NumberClaim, NumberPurchase,
     agent::AgentVersionSpec,
     claim::{Holder, NumberClaimSpec},
     meta::Key,
     number::{E164, Route},
+    phone_number::Regulatory,
+    purchase::Marker,
     seen::NumberId,
 };
 
@@ -74,6 +83,10 @@ pub enum Look {
     Identity,
     /// A complete listing of the account's numbers.
     Inventory,
+    /// What is for sale.
+    Offers(Asked),
+    /// This very object, read from the API server and not from a cache.
+    Itself,
     /// An AgentVersion, read from the API server and not from a cache.
     Version(Key),
 }
@@ -95,6 +108,14 @@ pub enum Effect {
     RemoveFinalizer(&'static str),
     /// Writes at the carrier.
     SetRoute(Box<SetRoute>),
+    /// Asks the account to let this object buy a number.
+    AskGrant,
+    /// Writes an entry into the journal of buying.
+    WriteJournal(Box<Entry>),
+    /// Buys a number, by the entry that was written last.
+    Purchase(Box<BuyNumber>),
+    /// Gives up the number that the last entry names, for which nothing was sent: somebody else has its claim.
+    LoseNumber(Key, E164),
     /// Freezes a version.
     CreateVersion(Box<AgentVersionSpec>),
     /// Deletes a version that serves nobody.
@@ -117,6 +138,30 @@ pub struct SetRoute {
     pub notes: Vec<Note>,
 }
 
+/// An entry of the journal of buying.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// The journal with it: new, or the one that the world showed.
+    pub journal: NumberPurchase,
+    pub intent: Intent,
+    /// Whether all that was ever sent for the number that it names was surely refused.
+    pub clean: bool,
+}
+
+/// One purchase at the carrier. It can be made of nothing but an entry of the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuyNumber {
+    pub account: Key,
+    pub number: E164,
+    pub marker: Marker,
+    pub route: Route,
+    pub regulatory: Regulatory,
+    /// What the journal bears as long as this process may send.
+    pub token: String,
+    /// What the claim bears as long as it may.
+    pub attempt: u32,
+}
+
 /// An event that is not the change of a condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
@@ -136,6 +181,10 @@ impl Effect {
             Effect::AddFinalizer(_) => "add_finalizer",
             Effect::RemoveFinalizer(_) => "remove_finalizer",
             Effect::SetRoute(_) => "set_route",
+            Effect::AskGrant => "ask_grant",
+            Effect::WriteJournal(_) => "write_journal",
+            Effect::Purchase(_) => "purchase",
+            Effect::LoseNumber(..) => "lose_number",
             Effect::CreateVersion(_) => "create_version",
             Effect::DeleteVersion(_) => "delete_version",
             Effect::AcceptInventory => "accept_inventory",

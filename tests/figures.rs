@@ -158,11 +158,11 @@ impl Stage {
     async fn operator(&self) -> Operator {
         let config = kubeconfig::for_service_account(self.plane.kubeconfig(), NAMESPACE, OPERATOR).await.unwrap();
         let client = kubeconfig::client(&config).await.unwrap();
-        let controller = Controller::new(client, Arc::new(Metrics::new())).unwrap();
+        let controller = Controller::new(client, Arc::new(Metrics::new()), Settings::default()).unwrap();
         let token = CancellationToken::new();
         let stop = token.clone();
         let task = tokio::spawn(async move {
-            tokio::join!(controller.follow(stop.clone()), controller.work(false, stop));
+            tokio::join!(controller.follow(stop.clone()), controller.work(Past::default(), stop));
         });
         Operator { token, task }
     }

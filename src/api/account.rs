@@ -5,7 +5,10 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::meta::{AllowedNamespaces, LocalReference};
+use super::{
+    meta::{AllowedNamespaces, LocalReference},
+    money::Amount,
+};
 
 /// An account at a carrier and the credentials that open it.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -67,6 +70,9 @@ pub struct CarrierAccountSpec {
     /// Which namespaces may use this account. Only its own unless said otherwise.
     #[serde(default)]
     pub allowed_namespaces: AllowedNamespaces,
+    /// What may be spent.
+    #[serde(default)]
+    pub purchasing: Purchasing,
     /// How much of the carrier's patience may be used.
     #[serde(default)]
     pub limits: Limits,
@@ -103,6 +109,24 @@ pub struct TwilioAccount {
     pub edge: Option<String>,
 }
 
+/// What may be spent under an account. What is not named is not limited.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Purchasing {
+    /// Numbers bought in one day (UTC).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_per_day: Option<u32>,
+    /// Numbers that the account may own in all, whoever bought them: beyond that nothing more is bought.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_owned: Option<u32>,
+    /// The most that any one number may cost every month, in the currency that the carrier bills in. A number whose price is
+    /// not known is not bought then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_monthly_price: Option<Amount>,
+    /// While true nothing is bought. What was sent before is still settled.
+    pub paused: bool,
+}
+
 /// How much of the carrier's patience one account may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -128,6 +152,12 @@ pub struct CarrierAccountStatus {
     /// The carrier's id of the account that the credentials opened first. If they ever open another, nothing is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
+    /// What the account has left, where the carrier says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balance: Option<Balance>,
+    /// What was spent today and what may yet be: the ledger behind `spec.purchasing`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grants: Option<Grants>,
     /// How many numbers there are, as of the last complete listing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub numbers: Option<AccountNumbers>,
@@ -141,6 +171,41 @@ pub struct CarrierAccountStatus {
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
+}
+
+/// Money at a carrier.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Balance {
+    /// How much.
+    pub amount: Amount,
+    /// Three-letter code of its currency.
+    #[schemars(length(max = 8))]
+    pub currency: String,
+}
+
+/// The right to buy, given out one number at a time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Grants {
+    /// The day (UTC) that `bought` counts, as in `2026-11-24`.
+    #[schemars(length(max = 16))]
+    pub day: String,
+    /// Numbers bought on that day.
+    pub bought: u32,
+    /// Who may buy a number now. Each counts like one that is bought until it is settled, or found unused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["uid"]))]
+    pub open: Vec<Grant>,
+}
+
+/// The right of one PhoneNumber to buy one number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Grant {
+    /// Uid of the PhoneNumber.
+    #[schemars(length(min = 1, max = 128))]
+    pub uid: String,
+    /// The day (UTC) on which it was given.
+    #[schemars(length(max = 16))]
+    pub day: String,
 }
 
 /// The numbers of an account, counted.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     meta::Key,
     number::{Channel, E164, Leg, Route},
+    offer::Price,
     phone_number::{Acquisition, OnDelete},
 };
 
@@ -33,6 +34,7 @@ pub type Digests = BTreeMap<Channel, String>;
     printcolumn(name = "Number", type_ = "string", json_path = ".spec.number", description = "The number"),
     printcolumn(name = "Namespace", type_ = "string", json_path = ".spec.holder.namespace", description = "Namespace of the PhoneNumber that holds it"),
     printcolumn(name = "Holder", type_ = "string", json_path = ".spec.holder.name", description = "The PhoneNumber that holds it"),
+    printcolumn(name = "Identity", type_ = "string", json_path = ".spec.purchase.identity", description = "What a bought number is for", priority = 1),
     printcolumn(name = "Account", type_ = "string", json_path = ".spec.account.identity", description = "The carrier's id of the account that owns it"),
     printcolumn(name = "Acquisition", type_ = "string", json_path = ".spec.acquisition", description = "How it came to be ours"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
@@ -43,14 +45,20 @@ pub type Digests = BTreeMap<Channel, String>;
 pub struct NumberClaimSpec {
     /// The number.
     pub number: E164,
-    /// The PhoneNumber that manages it.
-    pub holder: Holder,
+    /// The PhoneNumber that manages it. A number that was bought stays ours without one: its claim rests then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<Holder>,
     /// The account that owns it.
     pub account: ClaimedAccount,
-    /// The carrier's own id of the number.
+    /// The carrier's own id of the number, once it is known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 128))]
     pub carrier_number_id: String,
     /// How it came to be ours.
     pub acquisition: Acquisition,
+    /// For a number that is bought: what for, and by which attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purchase: Option<ClaimedPurchase>,
     /// What becomes of the route when the holder is gone without having said so.
     pub on_delete: OnDelete,
     /// The route that was there before ours. It stands here for `onDelete: Restore`, and nowhere else.
@@ -88,7 +96,26 @@ pub struct ClaimedAccount {
     pub identity: String,
 }
 
+/// What a number was or is being bought for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClaimedPurchase {
+    /// The identity that it is for; the NumberPurchase of that identity is the journal of buying it.
+    #[schemars(length(min = 1, max = 320))]
+    pub identity: String,
+    /// The attempt of that identity which claimed the number. It only grows.
+    pub attempt: u32,
+    /// What it costs, as far as that was known when it was bought.
+    #[serde(default)]
+    pub price: Price,
+}
+
 impl ClaimedAccount {
+    /// The account of the CarrierAccount `key` that its carrier knows by `identity`.
+    pub fn of(key: &Key, identity: &str) -> Self {
+        Self { namespace: key.namespace.clone(), name: key.name.clone(), identity: identity.to_owned() }
+    }
+
     /// The CarrierAccount.
     pub fn key(&self) -> Key {
         Key::new(&*self.namespace, &*self.name)
@@ -96,6 +123,16 @@ impl ClaimedAccount {
 }
 
 impl NumberClaimSpec {
+    /// Whether the object with this uid holds it.
+    pub fn is_held_by(&self, uid: &str) -> bool {
+        self.holder.as_ref().is_some_and(|holder| holder.uid == uid)
+    }
+
+    /// Whether it was made to buy the number for this identity.
+    pub fn is_for(&self, identity: &str) -> bool {
+        self.purchase.as_ref().is_some_and(|purchase| purchase.identity == identity)
+    }
+
     /// Whether `leg` is one that we sent. Nothing is nobody's.
     pub fn is_ours(&self, channel: Channel, leg: &Leg) -> bool {
         let digest = leg.digest();

@@ -145,6 +145,25 @@ reasons! {
     AccountNotReady: Acquired Unknown, Waiting, Silent, "The CarrierAccount cannot be used now; its own conditions say why. What the number was last known to be still stands.";
     NotClaimed: Acquired False, Waiting, Silent, "The object is suspended and has not claimed its number. Set spec.suspend to false to go on.";
 
+    Purchased: Acquired True, Good, Silent, "The number was bought and this object holds its claim.";
+    NothingForSale: Acquired False, Waiting, Warning, "No number for sale fits spec.purchase.search. It is looked for again every few minutes. Ask for less, or for another place.";
+    TooDear: Acquired False, Waiting, Warning, "What fits costs more than spec.purchase or the CarrierAccount allows. Raise the limit, or look for something else.";
+    PriceUnknown: Acquired False, Waiting, Warning, "There is a limit and the carrier does not say what the number costs: nothing is bought by guess. Take the limit away, or look for something else.";
+    NumberUnavailable: Acquired False, Waiting, Warning, "The number is not for sale, or others were quicker. It is tried again. If the number is yours already, import it.";
+    AlreadyOwned: Acquired False, Stalled, Warning, "The account owns the number that should be bought. Import it instead.";
+    IdentityInUse: Acquired False, Stalled, Warning, "Another PhoneNumber, or another account, has a number for the same purchase.identity. Delete one of the two, or use another identity.";
+    MarkedByAnother: Acquired False, Stalled, Warning, "The number bears the marker of another identity or installation at the carrier. It is not touched.";
+    SeveralNumbers: Acquired False, Stalled, Warning, "The account has several numbers that were bought for this identity. Say which one is meant with the annotation dialplane.dev/number.";
+    AwaitingApproval: Acquired False, Waiting, Normal, "A number was found, and its price stands in the status. The annotation dialplane.dev/approve with that number buys it.";
+    PurchasingPaused: Acquired False, Waiting, Normal, "The CarrierAccount buys nothing now, by its spec.purchasing.paused.";
+    SpendingLimit: Acquired False, Waiting, Warning, "The CarrierAccount has bought or owns as many numbers as its spec.purchasing allows. It goes on when that changes.";
+    InsufficientFunds: Acquired False, Waiting, Warning, "The account at the carrier has too little money. Top it up; it is tried again by itself.";
+    RegulatoryRequired: Acquired False, Stalled, Warning, "The country's rules ask for an address or documents. Name them in spec.purchase.regulatory.";
+    PurchaseForbidden: Acquired False, Waiting, Warning, "The credentials may not buy this. Give them the permission, or look at the state of the account at the carrier.";
+    PurchaseRefused: Acquired False, Stalled, Warning, "The carrier refuses what is asked for. Correct spec.purchase.";
+    PurchaseFailed: Acquired False, Working, Silent, "The carrier could not be asked, or bought nothing. It is tried again.";
+    PurchaseUnsettled: Acquired Unknown, Working, Warning, "A purchase was sent, or may have been, and nobody knows what came of it. It is looked for; nothing else is bought meanwhile.";
+
     Routed: Routed True, Good, Silent, "The carrier sends this number to the agent's published version.";
     Pooled: Routed True, Good, Silent, "No agent is assigned: the number rests, and nothing of ours is set at the carrier.";
     NeverPublished: Routed False, Waiting, Warning, "The agent has no published version. Set spec.version of the Agent. The number keeps the route it had.";

@@ -19,6 +19,11 @@ pub const ABANDON: &str = "dialplane.dev/abandon";
 /// On a CarrierAccount whose inventory is doubted: the number of numbers that it really owns now, confirmed by a person.
 pub const CONFIRM_INVENTORY: &str = "dialplane.dev/confirm-inventory";
 
+/// On a PhoneNumber with `approval: Manual`: the number to buy, which its status offers.
+pub const APPROVE: &str = "dialplane.dev/approve";
+/// On a PhoneNumber that buys: the number that is its own already, said by a person where nothing else tells.
+pub const NUMBER: &str = "dialplane.dev/number";
+
 /// The namespace and name of an object; the namespace is empty for kinds that have none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {

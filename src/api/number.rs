@@ -27,6 +27,22 @@ impl E164 {
         &self.0[1..]
     }
 
+    /// The digits behind the country code. Which of the first digits are that follows from [ITU-T
+    /// E.164](https://www.itu.int/rec/T-REC-E.164): zones 1 and 7 have one, some countries two, all others three.
+    pub fn national(&self) -> &str {
+        let two = [
+            "20", "27", "30", "31", "32", "33", "34", "36", "39", "40", "41", "43", "44", "45", "46", "47", "48", "49",
+            "51", "52", "53", "54", "55", "56", "57", "58", "60", "61", "62", "63", "64", "65", "66", "81", "82", "84",
+            "86", "90", "91", "92", "93", "94", "95", "98",
+        ];
+        let digits = self.digits();
+        match &digits[..2] {
+            code if code.starts_with(['1', '7']) => &digits[1..],
+            code if two.contains(&code) => &digits[2..],
+            _ => &digits[3..],
+        }
+    }
+
     /// A number that nobody has, to try a template with.
     pub fn example() -> Self {
         Self("+15005550006".to_owned())
@@ -200,6 +216,20 @@ mod tests {
             ["", "+", "14155551234", "+0415555123", "+1 415 555 1234", "+1415555123x", "+1234567890123456", "+123456"]
         {
             assert!(bad.parse::<E164>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_country_code_is_told_from_what_follows() {
+        for (number, national) in [
+            ("+14155551234", "4155551234"),
+            ("+442079460000", "2079460000"),
+            ("+493023125000", "3023125000"),
+            ("+61491570156", "491570156"),
+            ("+353201234567", "201234567"),
+            ("+79991234567", "9991234567"),
+        ] {
+            assert_eq!(number.parse::<E164>().unwrap().national(), national);
         }
     }
 

@@ -5,7 +5,12 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{meta::Reference, number::E164};
+use super::{
+    meta::{Key, Reference},
+    money::Amount,
+    number::E164,
+    offer::{Price, Search},
+};
 
 /// A number and the agent that answers it.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,6 +27,7 @@ use super::{meta::Reference, number::E164};
     selectable = ".spec.accountRef.name",
     selectable = ".spec.agentRef.name",
     selectable = ".spec.import.number",
+    selectable = ".spec.purchase.identity",
     selectable = ".status.number",
     selectable = ".status.route.version",
     printcolumn(
@@ -68,19 +74,26 @@ use super::{meta::Reference, number::E164};
         priority = 1,
         description = "What to know or to do"
     ),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new("!has(oldSelf.spec.purchase) || has(self.spec.purchase) || (has(oldSelf.status) && has(oldSelf.status.number) && self.spec.__import__.number == oldSelf.status.number)").message("purchase can only become import of the number that was bought: status.number names it")
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("self.accountRef == oldSelf.accountRef").message("accountRef cannot change: delete this PhoneNumber (the number stays yours) and make one under the other account"),
-    validation = Rule::new("self.__import__ == oldSelf.__import__").message("import.number cannot change: a PhoneNumber stands for one number. Make another PhoneNumber for the other number"),
+    validation = Rule::new("has(self.__import__) != has(self.purchase)").message("say exactly one of import (a number that the account owns) and purchase (a number to buy)"),
+    validation = Rule::new("!has(self.__import__) || !has(oldSelf.__import__) || self.__import__ == oldSelf.__import__").message("import.number cannot change: a PhoneNumber stands for one number. Make another PhoneNumber for the other number"),
+    validation = Rule::new("!has(oldSelf.__import__) || has(self.__import__)").message("import cannot become purchase: make another PhoneNumber for the number to buy"),
+    validation = Rule::new("!has(self.purchase) || !has(oldSelf.purchase) || (has(self.purchase.identity) == has(oldSelf.purchase.identity) && (!has(self.purchase.identity) || self.purchase.identity == oldSelf.purchase.identity))").message("purchase.identity cannot change: it is what the number is known by. Make another PhoneNumber for another identity"),
 )]
 pub struct PhoneNumberSpec {
     /// The CarrierAccount that owns the number. Cannot change.
     pub account_ref: Reference,
-    /// Takes over a number that the account owns already. Cannot change.
-    #[serde(rename = "import")]
-    pub import: Import,
+    /// Takes over a number that the account owns already. Cannot change. Either this or `purchase`.
+    #[serde(default, rename = "import", skip_serializing_if = "Option::is_none")]
+    pub import: Option<Import>,
+    /// Buys a number, once. Without effect once a number is owned. Either this or `import`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purchase: Option<Purchase>,
     /// The Agent that answers. Without one the number rests: it is kept, and goes nowhere by our doing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_ref: Option<Reference>,
@@ -104,6 +117,74 @@ pub struct PhoneNumberSpec {
 pub struct Import {
     /// The number in E.164 form, as in `"+14155551234"`. In quotes: without them YAML reads an integer.
     pub number: E164,
+}
+
+/// A number to buy: one that is named, or one that is searched for.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.number) != has(self.search)").message("say exactly one of number (this very number) and search (one that fits)"))]
+pub struct Purchase {
+    /// This very number in E.164 form, as in `"+14155551234"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<E164>,
+    /// A number that fits this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<Search>,
+    /// The most that the number may cost every month, in the currency that the carrier bills in. A number whose price is not
+    /// known is not bought then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_monthly_price: Option<Amount>,
+    /// The most that the number may cost once, in the currency that the carrier bills in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_setup_price: Option<Amount>,
+    /// Whether a person is asked. `Automatic`, the default: no. `Manual`: a number and its price are shown in the status, held
+    /// where the carrier can, and bought once the annotation `dialplane.dev/approve` names that number.
+    #[serde(default)]
+    pub approval: Approval,
+    /// What the number is for: an object with the same identity finds it again, whatever its own name is. `<namespace>/<name>`
+    /// of this object unless said otherwise. Cannot change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub identity: Option<String>,
+    /// What the country's rules ask for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regulatory: Option<Regulatory>,
+}
+
+/// Whether a person is asked before money is spent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Approval {
+    #[default]
+    Automatic,
+    Manual,
+}
+
+/// What a country's rules ask for, by the carrier's ids of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Regulatory {
+    /// A Twilio Address: `AD…`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub address_sid: Option<String>,
+    /// A Twilio regulatory bundle: `BU…`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub bundle_sid: Option<String>,
+}
+
+impl PhoneNumber {
+    /// The number that this object names by itself, without anybody having looked.
+    pub fn named(&self) -> Option<&E164> {
+        let bought = self.spec.purchase.as_ref().and_then(|purchase| purchase.number.as_ref());
+        self.spec.import.as_ref().map(|import| &import.number).or(bought)
+    }
+
+    /// What it buys a number for, if it buys one.
+    pub fn identity(&self) -> Option<String> {
+        let purchase = self.spec.purchase.as_ref()?;
+        Some(purchase.identity.clone().unwrap_or_else(|| Key::of(self).to_string()))
+    }
 }
 
 /// Whether the carrier is written to.
@@ -144,6 +225,15 @@ pub struct PhoneNumberStatus {
     /// How the number came to be ours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acquisition: Option<Acquisition>,
+    /// What a bought number costs, as offered when it was bought.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
+    /// The number that would be bought, where that waits for somebody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offer: Option<OfferStatus>,
+    /// Whether a number that was searched for is in the very place that was named, and not one from farther away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exact: Option<bool>,
     /// The route that the carrier was last seen to have, where we set it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route: Option<RouteStatus>,
@@ -168,6 +258,21 @@ pub struct PhoneNumberStatus {
 pub enum Acquisition {
     /// It was in the account before.
     Imported,
+    /// It was bought.
+    Purchased,
+}
+
+/// A number that would be bought.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OfferStatus {
+    /// The number. The annotation `dialplane.dev/approve` with just this value buys it.
+    pub number: E164,
+    /// What it costs.
+    #[serde(default)]
+    pub price: Price,
+    /// Whether it is in the very place that was named.
+    pub exact: bool,
 }
 
 /// The route that the carrier was last seen to have.

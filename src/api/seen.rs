@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::number::{E164, Route};
+use super::{
+    number::{E164, Route},
+    purchase::Marker,
+};
 
 /// The carrier's own name for a number that an account owns (a Twilio `PN…`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -19,6 +22,8 @@ pub struct OwnedNumber {
     pub features: Vec<String>,
     /// Who really receives the text messages sent to this number.
     pub messaging: Messaging,
+    /// What is written on it to know it again, if that is a marker of this software: ours or another installation's.
+    pub marker: Option<Marker>,
 }
 
 /// Who receives the text messages of a number, as far as it can be seen.
@@ -31,6 +36,16 @@ pub enum Messaging {
     Number,
     /// A group that the number is a member of, whose own webhook wins over the number's (a Twilio Messaging Service).
     Group { id: String },
+}
+
+/// A purchase that the carrier has accepted and not finished.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// The carrier's id of it.
+    pub id: String,
+    pub number: E164,
+    /// What is written on it, if that is a marker of this software.
+    pub marker: Option<Marker>,
 }
 
 /// Which account the credentials open.
@@ -57,6 +72,8 @@ pub enum ErrorClass {
     Rejected,
     /// The account has too little money.
     Funds,
+    /// The country's rules ask for an address or for documents that were not named.
+    Regulatory,
     /// What was asked for is not to be had (a number that somebody else took).
     Unavailable,
     /// The carrier knows no such thing, or no such account: never by itself a proof of absence.

@@ -18,6 +18,7 @@ use std::{
 
 use reqwest::header::HeaderMap;
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 use url::Url;
 
 use self::{
@@ -53,6 +54,8 @@ pub struct Call<'a> {
     pub args: &'a [&'a str],
     /// The encoded query string without its `?`; empty for none.
     pub query: &'a str,
+    /// It is not sent any more after this: waiting for its turn may take long, and what was true before need not be then.
+    pub before: Option<Instant>,
 }
 
 /// What a request carries.
@@ -146,6 +149,14 @@ impl<D: Dialect> Http<D> {
             Ok(permit) => permit,
             Err(error) => return Sent::Nothing { error, held: true },
         };
+        if call.before.is_some_and(|before| Instant::now() >= before) {
+            permit.end(Verdict::Answered);
+            let error = CarrierError {
+                class: ErrorClass::Throttled,
+                ..self.failure("could not be asked in time: too much was to be asked before")
+            };
+            return Sent::Nothing { error, held: true };
+        }
         let sent = match self.transport.exchange(method, call, &self.auth, body).await {
             Ok(answer) => self.judge(answer),
             Err(broken) => self.broken(call, broken),

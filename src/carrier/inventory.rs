@@ -18,8 +18,11 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Carrier, CarrierError, NumberId, Outcome, OwnedNumber};
-use crate::api::number::{E164, Route};
+use super::{Bought, Carrier, CarrierError, NumberId, Outcome, OwnedNumber, Purchase};
+use crate::api::{
+    number::{E164, Route},
+    purchase::Marker,
+};
 
 use self::view::View;
 pub use self::view::{Doubt, Listing, Seen, is_doubtful};
@@ -156,11 +159,39 @@ impl Inventory {
         let mut write = UnderWay { inventory: self, number, unknown: true };
         let outcome = self.carrier().set_route(id, route).await;
         write.unknown = matches!(outcome, Outcome::Unknown(_));
-        match outcome {
-            Outcome::Did(owned) => Outcome::Did(self.record_write(owned, begun)),
-            Outcome::DidNothing(error) => Outcome::DidNothing(error),
-            Outcome::Unknown(error) => Outcome::Unknown(error),
-        }
+        outcome.map(|owned| self.record_write(owned, begun))
+    }
+
+    /// Writes the marker on a number and notes what came of it.
+    pub async fn mark(&self, number: &E164, id: &NumberId, marker: &Marker) -> Outcome<Arc<OwnedNumber>> {
+        let begun = Instant::now();
+        let mut write = UnderWay { inventory: self, number, unknown: true };
+        let outcome = self.carrier().mark(id, marker).await;
+        write.unknown = matches!(outcome, Outcome::Unknown(_));
+        outcome.map(|owned| self.record_write(owned, begun))
+    }
+
+    /// Buys a number and notes what came of it. What is accepted but not finished is not ours yet.
+    pub async fn purchase(&self, purchase: &Purchase) -> Outcome<()> {
+        let begun = Instant::now();
+        let mut write = UnderWay { inventory: self, number: &purchase.number, unknown: true };
+        let outcome = self.carrier().purchase(purchase).await;
+        write.unknown = !matches!(outcome, Outcome::Did(Bought::Owned(_)) | Outcome::DidNothing(_));
+        outcome.map(|bought| {
+            if let Bought::Owned(owned) = bought {
+                self.record_write(owned, begun);
+            }
+        })
+    }
+
+    /// The numbers that bear this marker, by what was seen last.
+    pub fn marked(&self, marker: &Marker) -> Vec<E164> {
+        self.view().marked(marker)
+    }
+
+    /// How many numbers count as owned now, those bought since the last listing among them.
+    pub fn count_owned(&self) -> usize {
+        self.view().count_owned()
     }
 
     /// Notes the answer of a write that began at `begun` and has ended: a look at the number like any other, that no

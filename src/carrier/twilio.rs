@@ -121,6 +121,7 @@ impl Twilio {
             channels: &Channel::ALL,
             write_lifetime: transport.deadline() + WRITE_MARGIN,
             listing_lag: LISTING_LAG,
+            purchasing: None,
         };
         Ok(Self {
             http: Http::new(transport, limiter, auth, Words),
@@ -134,7 +135,7 @@ impl Twilio {
     }
 
     async fn account(&self) -> Result<Account, CarrierError> {
-        let call = Call { base: &self.api, path: ACCOUNT, args: &[&self.account], query: "" };
+        let call = Call { base: &self.api, path: ACCOUNT, args: &[&self.account], query: "", before: None };
         let account: Account = self.http.read(call).await?;
         if account.sid != self.account {
             return Err(listing::torn("it showed another account than was asked for"));
@@ -158,7 +159,7 @@ impl Twilio {
     {
         let mut reading = Reading::new(first);
         while let Some(query) = reading.query() {
-            let page: P = self.http.read(Call { base, path, args, query }).await?;
+            let page: P = self.http.read(Call { base, path, args, query, before: None }).await?;
             reading.take(page)?;
         }
         reading.finish()
@@ -194,7 +195,7 @@ impl Carrier for Twilio {
         if !maybe_a_key {
             return Err(denied);
         }
-        let call = Call { base: &self.api, path: NUMBERS, args: &[&self.account], query: "PageSize=1" };
+        let call = Call { base: &self.api, path: NUMBERS, args: &[&self.account], query: "PageSize=1", before: None };
         let page: NumberPage = self.http.read(call).await?;
         match page.rows.iter().all(|row| row.account_sid == self.account) {
             true => Ok(Identity { account: self.account.clone(), inactive: None }),
@@ -231,7 +232,7 @@ impl Carrier for Twilio {
             });
         }
         let fields: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let call = Call { base: &self.api, path: NUMBER, args: &[&self.account, &id.0], query: "" };
+        let call = Call { base: &self.api, path: NUMBER, args: &[&self.account, &id.0], query: "", before: None };
         let row = match self.http.write::<Row>("POST", call, Body::Form(&fields)).await {
             Outcome::Did(row) => row,
             Outcome::DidNothing(error) => return Outcome::DidNothing(error),

@@ -15,13 +15,14 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::ArgAction;
-use kube::{Client, Config};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Api, Client, Config, api::ListParams};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cluster::lease::Lease,
-    controller::Controller,
+    cluster::lease::{Lease, Past},
+    controller::{Controller, Settings},
     telemetry::{logs, metrics::Metrics, server},
 };
 
@@ -60,9 +61,15 @@ pub struct Args {
     #[arg(long, env = "DIALPLANE_SYNC_TIMEOUT", default_value = "2m", value_parser = duration)]
     pub sync_timeout: Duration,
 
-    /// Name of this Dialplane, to tell the metrics and logs of several clusters apart
+    /// Name of this Dialplane, kept through rebuilding its cluster: it stands in the markers of the numbers that it buys, and tells
+    /// the metrics and logs of several apart. Without one, the cluster's own id
     #[arg(long, env = "DIALPLANE_INSTALLATION", default_value = "")]
     pub installation: String,
+
+    /// How long a purchase of unknown outcome is waited for before the number counts as not bought. What is known of each
+    /// carrier decides unless said otherwise; less may buy twice
+    #[arg(long, env = "DIALPLANE_SETTLING_TIME", value_parser = duration)]
+    pub settling_time: Option<Duration>,
 
     /// Name of this process in the Lease; a part that is different each time is added
     #[arg(long, env = "POD_NAME", default_value = "dialplane")]
@@ -81,14 +88,19 @@ async fn operate(args: Args) -> anyhow::Result<()> {
     let (stop, done) = (stop_on_signals()?, CancellationToken::new());
     let (client, namespace) = client().await?;
     let metrics = Arc::new(Metrics::new());
-    metrics.installed_as(&args.installation);
+    let installation = match &*args.installation {
+        "" => cluster_id(&client).await?,
+        named => named.to_owned(),
+    };
+    metrics.installed_as(&installation);
     metrics.leading(false);
-    let controller = Arc::new(Controller::new(client.clone(), metrics.clone())?);
+    let settings = Settings { installation: installation.clone(), settling: args.settling_time };
+    let controller = Arc::new(Controller::new(client.clone(), metrics.clone(), settings)?);
     let listener = TcpListener::bind(args.health_address)
         .await
         .with_context(|| format!("cannot listen on {}: choose another --health-address", args.health_address))?;
     tracing::info!(
-        version = env!("CARGO_PKG_VERSION"), installation = args.installation, address = %args.health_address, "begun",
+        version = env!("CARGO_PKG_VERSION"), installation, address = %args.health_address, "begun",
     );
     let serving = tokio::spawn(serve(listener, done.clone(), controller.clone(), metrics.clone()));
     let following = {
@@ -112,7 +124,7 @@ async fn operate(args: Args) -> anyhow::Result<()> {
         } else {
             // Nothing tells whether another process was here a moment ago: assume that one was.
             metrics.leading(true);
-            controller.work(true, stop.clone()).await;
+            controller.work(Past { cut_off: true, gap: true }, stop.clone()).await;
             Ok(())
         }
     }
@@ -126,6 +138,16 @@ async fn operate(args: Args) -> anyhow::Result<()> {
     outcome
 }
 
+/// What tells this cluster from every other: the uid of its oldest namespace, as is the custom.
+async fn cluster_id(client: &Client) -> anyhow::Result<String> {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let found = namespaces.list_metadata(&ListParams::default().fields("metadata.name=kube-system")).await;
+    let found =
+        found.context("cannot read the namespace kube-system, whose uid names this cluster: set --installation")?;
+    let uid = found.items.into_iter().next().and_then(|namespace| namespace.metadata.uid);
+    uid.context("there is no namespace kube-system, whose uid would name this cluster: set --installation")
+}
+
 /// Works while `lease` is held, once it is. The error is that it was lost.
 async fn lead(
     lease: &Lease,
@@ -137,7 +159,7 @@ async fn lead(
     metrics.leading(true);
     let (lost, work) = (leadership.lost(), stop.child_token());
     {
-        let mut working = pin!(controller.work(leadership.predecessor(), work.clone()));
+        let mut working = pin!(controller.work(leadership.past(), work.clone()));
         tokio::select! {
             () = &mut working => {}
             () = lost.cancelled() => {

@@ -27,6 +27,8 @@ pub enum Index {
     Agent,
     /// The number that an object is about, in E.164 form.
     Number,
+    /// The identity that a number is bought for.
+    Identity,
     /// The AgentVersion that an object is seen to reach, as its key is written: `namespace/name`.
     Version,
 }

@@ -22,6 +22,15 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 /// How long a Lease lasts unless it is renewed: how long nobody acts after the leader has died.
 pub const DURATION: Duration = Duration::from_secs(15);
 
+/// What is known of whoever worked before this process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Past {
+    /// Whether one may have been cut off a moment ago: what it sent may still be on its way.
+    pub cut_off: bool,
+    /// Whether there was a time of which nobody knows what was done, as after a restore from a backup.
+    pub gap: bool,
+}
+
 /// One candidate for a Lease.
 #[derive(Clone)]
 pub struct Lease {
@@ -63,10 +72,13 @@ impl Lease {
 
     fn keep(&self, seen: Option<Seen>, renewed: Instant) -> Leadership {
         tracing::info!(identity = self.identity, lease = self.name, "leading");
-        let predecessor = seen.as_ref().is_some_and(Seen::is_held);
+        let past = Past {
+            cut_off: seen.as_ref().is_some_and(Seen::is_held),
+            gap: seen.as_ref().is_some_and(|seen| !seen.live),
+        };
         let (lost, stop) = (CancellationToken::new(), CancellationToken::new());
         let renewing = tokio::spawn(self.clone().renew(seen, renewed, lost.clone(), stop.clone()));
-        Leadership { lost, stop: stop.drop_guard(), renewing, lease: self.clone(), predecessor }
+        Leadership { lost, stop: stop.drop_guard(), renewing, lease: self.clone(), past }
     }
 
     /// Renews until told to stop. `lost` is cancelled when it did not succeed for two thirds of the duration, counted
@@ -106,7 +118,11 @@ impl Lease {
     async fn attempt(&self, seen: &mut Option<Seen>) -> kube::Result<Standing> {
         let record = self.api.get_opt(&self.name).await?;
         let (now, clock) = (Instant::now(), MicroTime(Timestamp::now()));
-        *seen = record.as_ref().map(|record| Seen::again(seen.take(), record.spec.clone().unwrap_or_default(), now));
+        *seen = record.as_ref().map(|record| {
+            let spec = record.spec.clone().unwrap_or_default();
+            let live = seen.is_some() || is_recent(&spec, self.duration, &clock);
+            Seen::again(seen.take(), spec, now, live)
+        });
         let spec = match decide(seen.as_ref(), &self.identity, self.duration, now, clock) {
             Decision::Wait { holder } => return Ok(Standing::Follower(holder)),
             Decision::Write(spec) => spec,
@@ -163,14 +179,15 @@ pub struct Leadership {
     stop: DropGuard,
     renewing: JoinHandle<()>,
     lease: Lease,
-    predecessor: bool,
+    past: Past,
 }
 
 impl Leadership {
-    /// Whether somebody led before us who may not have ended in order: the Lease bore a name when it was taken. What that
-    /// process had sent may still be on its way. No name, or no Lease, says that nobody led or that all was ended first.
-    pub fn predecessor(&self) -> bool {
-        self.predecessor
+    /// What the Lease said of whoever led before us. One that bore a name when it was taken was held by a process that may not
+    /// have ended in order: what that had sent may still be on its way. No name, or no Lease, says that nobody led or that all
+    /// was ended first. One that nobody has written for long may have come from a backup: what was done since then nobody knows.
+    pub fn past(&self) -> Past {
+        self.past
     }
 
     /// Cancelled when we no longer lead, also by `release`. Work must start nothing more then.
@@ -205,13 +222,15 @@ struct Seen {
     spec: LeaseSpec,
     /// When it was first seen so, by our own clock.
     since: Instant,
+    /// Whether somebody was there to write it just now: we saw it change, or it said so when we first saw it.
+    live: bool,
 }
 
 impl Seen {
-    fn again(before: Option<Self>, spec: LeaseSpec, now: Instant) -> Self {
+    fn again(before: Option<Self>, spec: LeaseSpec, now: Instant, live: bool) -> Self {
         match before {
             Some(before) if before.spec == spec => before,
-            _ => Self { spec, since: now },
+            _ => Self { spec, since: now, live },
         }
     }
 
@@ -219,6 +238,13 @@ impl Seen {
     fn is_held(&self) -> bool {
         self.spec.holder_identity.as_deref().is_some_and(|holder| !holder.is_empty())
     }
+}
+
+/// Whether the Lease says that it was written a moment ago. Of all that is decided here only this compares clocks; where they
+/// differ, it says no, and then one waits longer before anything is bought.
+fn is_recent(spec: &LeaseSpec, duration: Duration, clock: &MicroTime) -> bool {
+    let age = spec.renew_time.as_ref().map(|renewed| clock.0.duration_since(renewed.0).unsigned_abs());
+    age.is_some_and(|age| age <= duration)
 }
 
 #[derive(Debug, PartialEq)]

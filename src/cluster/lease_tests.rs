@@ -24,7 +24,7 @@ fn held(by: &str, since: Instant) -> Seen {
         lease_transitions: Some(4),
         ..LeaseSpec::default()
     };
-    Seen { spec, since }
+    Seen { spec, since, live: false }
 }
 
 fn written(decision: Decision) -> LeaseSpec {
@@ -72,11 +72,15 @@ fn a_lease_that_was_released_is_taken_at_once() {
 #[test]
 fn the_time_counts_from_the_last_change_that_was_seen() {
     let now = Instant::now();
-    let same = Seen::again(Some(held("b", now)), held("b", now).spec, now + SECOND);
+    let same = Seen::again(Some(held("b", now)), held("b", now).spec, now + SECOND, true);
     assert_eq!(same.since, now);
     let mut renewed = held("b", now).spec;
     renewed.renew_time = Some(clock(1));
-    assert_eq!(Seen::again(Some(same), renewed, now + SECOND).since, now + SECOND, "also when clocks go backwards");
+    assert_eq!(
+        Seen::again(Some(same), renewed, now + SECOND, true).since,
+        now + SECOND,
+        "also when clocks go backwards"
+    );
 }
 
 /// The API server's side of one Lease.
@@ -148,13 +152,13 @@ async fn one_of_two_leads_and_goes_on_leading() {
 async fn whoever_leads_knows_whether_another_may_still_be_heard_of() {
     let (server, token) = (Server::default(), CancellationToken::new());
     let first = server.candidate("a", &token).lead(&token).await.unwrap();
-    assert!(!first.predecessor(), "there was no Lease");
+    assert!(first.past() == Past::default(), "there was no Lease");
     first.release().await;
     let second = server.candidate("b", &token).lead(&token).await.unwrap();
-    assert!(!second.predecessor(), "it was released in order");
+    assert!(second.past() == Past::default(), "it was released in order");
     drop(second);
     let third = server.candidate("c", &token).lead(&token).await.unwrap();
-    assert!(third.predecessor(), "it was left to run out");
+    assert!(third.past() == Past { cut_off: true, gap: false }, "it was left to run out");
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,13 +13,15 @@ use tokio_util::sync::CancellationToken;
 use super::{Kind, Work, memory::Memory, sessions::Sessions};
 use crate::{
     api::{
-        Agent, AgentVersion, CarrierAccount, NumberClaim, PhoneNumber,
+        Agent, AgentVersion, CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber,
+        claim::Holder,
         meta::{AllowedNamespaces, Key},
         number::E164,
     },
     carrier::CarrierError,
     cluster::{
         cache::{Cache, Index},
+        lease::Past,
         queue::{Priority, Queue},
     },
     plan::InFlight,
@@ -36,6 +38,7 @@ pub struct Caches {
     pub agents: Arc<Cache<Agent>>,
     pub versions: Arc<Cache<AgentVersion>>,
     pub claims: Arc<Cache<NumberClaim>>,
+    pub journals: Arc<Cache<NumberPurchase>>,
     pub namespaces: Arc<Cache<Namespace>>,
 }
 
@@ -46,7 +49,12 @@ impl Caches {
             numbers: Arc::new(Cache::new(|number, add| {
                 let namespace = number.metadata.namespace.as_deref().unwrap_or_default();
                 add(Index::Account, number.spec.account_ref.key(namespace).to_string());
-                add(Index::Number, number.spec.import.number.to_string());
+                if let Some(named) = number.named() {
+                    add(Index::Number, named.to_string());
+                }
+                if let Some(identity) = number.identity() {
+                    add(Index::Identity, identity);
+                }
                 if let Some(agent) = &number.spec.agent_ref {
                     add(Index::Agent, agent.key(namespace).to_string());
                 }
@@ -61,6 +69,14 @@ impl Caches {
             })),
             claims: Arc::new(Cache::new(|claim, add| {
                 add(Index::Account, claim.spec.account.key().to_string());
+                if let Some(purchase) = &claim.spec.purchase {
+                    add(Index::Identity, purchase.identity.clone());
+                }
+            })),
+            journals: Arc::new(Cache::new(|journal, add| {
+                if let Some(number) = &journal.spec.number {
+                    add(Index::Number, number.to_string());
+                }
             })),
             namespaces: Arc::new(Cache::new(|_, _| {})),
         }
@@ -73,6 +89,7 @@ impl Caches {
             && self.agents.synced()
             && self.versions.synced()
             && self.claims.synced()
+            && self.journals.synced()
             && self.namespaces.synced()
     }
 
@@ -82,10 +99,39 @@ impl Caches {
         super::access::allows(consent, owner, namespace, known.as_deref())
     }
 
+    /// Whether the cache shows the very object that holds something.
+    pub fn lives(&self, holder: &Holder) -> bool {
+        let number = self.numbers.get(&Key::new(&*holder.namespace, &*holder.name));
+        number.is_some_and(|number| number.metadata.uid.as_ref() == Some(&holder.uid))
+    }
+
+    /// The journal of buying for an identity.
+    pub fn journal_of(&self, identity: &str) -> Option<Arc<NumberPurchase>> {
+        self.journals.get(&Key::new("", NumberPurchase::name_of(identity)))
+    }
+
+    /// Whoever is about this number: by naming it, or by the journal of what it buys.
+    pub fn about(&self, number: &E164) -> Vec<Arc<PhoneNumber>> {
+        let mut about = self.numbers.by(Index::Number, number.as_str());
+        for journal in self.journals.by(Index::Number, number.as_str()) {
+            about.extend(self.numbers.by(Index::Identity, &journal.spec.identity));
+        }
+        about
+    }
+
     /// The number whose claim is named `name`.
     pub fn claim_of(&self, number: &E164) -> Option<Arc<NumberClaim>> {
         self.claims.get(&Key::new("", number.digits()))
     }
+}
+
+/// How this operator was set up.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// The name of this installation, which stands in the markers of the numbers that it buys.
+    pub installation: String,
+    /// How long a purchase of unknown outcome is waited for, where that is not what the carrier's adapter declares.
+    pub settling: Option<Duration>,
 }
 
 /// What every pass works with.
@@ -97,20 +143,26 @@ pub struct Context {
     pub queue: Arc<Queue<Work>>,
     pub recorder: Recorder,
     pub metrics: Arc<Metrics>,
-    /// When this process began to work, and whether another one may have been cut off just before.
-    began: OnceLock<(Instant, bool)>,
+    pub settings: Settings,
+    /// When this process began to work, and what is known of who did before.
+    began: OnceLock<(Instant, Past)>,
     /// Cancelled when it is to work no longer.
     until: OnceLock<CancellationToken>,
 }
 
 impl Context {
-    pub fn new(client: Client, metrics: Arc<Metrics>, lane_width: usize) -> anyhow::Result<Arc<Self>> {
+    pub fn new(
+        client: Client,
+        metrics: Arc<Metrics>,
+        settings: Settings,
+        lane_width: usize,
+    ) -> anyhow::Result<Arc<Self>> {
         let caches = Arc::new(Caches::new());
         let lanes = caches.clone();
         let queue = Arc::new(Queue::new(lane_width, move |work: &Work| lane(&lanes, work)));
         let (numbers, wake) = (caches.clone(), queue.clone());
         let on_change = move |changed: &[E164]| {
-            for number in changed.iter().flat_map(|number| numbers.numbers.by(Index::Number, number.as_str())) {
+            for number in changed.iter().flat_map(|number| numbers.about(number)) {
                 wake.add(Work { kind: Kind::PhoneNumber, key: Key::of(&*number) }, Priority::Background);
             }
         };
@@ -123,14 +175,15 @@ impl Context {
             memory: Memory::default(),
             queue,
             metrics,
+            settings,
             began: OnceLock::new(),
             until: OnceLock::new(),
         }))
     }
 
     /// Notes that this process works from now on, until `token` is cancelled.
-    pub fn begin(&self, predecessor: bool, token: CancellationToken) {
-        self.began.get_or_init(|| (Instant::now(), predecessor));
+    pub fn begin(&self, past: Past, token: CancellationToken) {
+        self.began.get_or_init(|| (Instant::now(), past));
         self.until.get_or_init(|| token);
     }
 
@@ -151,10 +204,24 @@ impl Context {
         let left = |until: Instant| until.saturating_duration_since(now);
         let lifetime = session.inventory.carrier().capabilities().write_lifetime;
         let predecessor = match self.began.get() {
-            Some((began, true)) => left(*began + lifetime),
+            Some((began, past)) if past.cut_off => left(*began + lifetime),
             _ => Duration::ZERO,
         };
         InFlight { unknown: session.inventory.in_flight_until(number).map_or(Duration::ZERO, left), predecessor }
+    }
+
+    /// How long a purchase of unknown outcome at this carrier is waited for.
+    pub fn settling(&self, declared: Duration) -> Duration {
+        self.settings.settling.unwrap_or(declared)
+    }
+
+    /// From when on a listing tells what was bought before this process began to work.
+    pub fn knows_the_past_from(&self, settling: Duration) -> Instant {
+        match self.began.get() {
+            Some((began, past)) if past.gap => *began + settling,
+            Some((began, _)) => *began,
+            None => Instant::now() + settling,
+        }
     }
 
     /// The same where another account may have sent something for the number under an earlier claim.
@@ -187,7 +254,7 @@ fn lane(caches: &Caches, work: &Work) -> Arc<str> {
         Kind::NumberClaim => caches.claims.get(&work.key).map(|claim| claim.spec.account.key().to_string()),
         // Listing an account may take long, and its numbers have nothing to do meanwhile.
         Kind::CarrierAccount => Some(format!("account {}", work.key)),
-        Kind::Agent | Kind::AgentVersion => None,
+        Kind::Agent | Kind::AgentVersion | Kind::NumberPurchase => None,
     };
     account.unwrap_or_else(|| work.kind.as_str().to_owned()).into()
 }

@@ -10,13 +10,13 @@ use super::{
     kinds::{Controlled, Looked},
 };
 use crate::{
-    api::{Agent, AgentVersion, CarrierAccount, NumberClaim, PhoneNumber, meta::Key},
+    api::{Agent, AgentVersion, CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber, meta::Key},
     plan::Decision,
     telemetry::metrics::Pass,
 };
 
-/// How many looks one pass may take. A plan needs three at most; more is a plan that goes in circles.
-const LOOKS: usize = 12;
+/// How many looks one pass may take. A plan needs ten at most; more is a plan that goes in circles.
+const LOOKS: usize = 16;
 
 /// How long to wait after a pass that the API server did not let through, by how often in a row.
 const RETRIES: [Duration; 6] = [
@@ -37,6 +37,7 @@ pub async fn work(context: Arc<Context>, work: Work) -> Option<Duration> {
         Kind::Agent => pass::<Agent>(&context, &work.key).await,
         Kind::AgentVersion => pass::<AgentVersion>(&context, &work.key).await,
         Kind::NumberClaim => pass::<NumberClaim>(&context, &work.key).await,
+        Kind::NumberPurchase => pass::<NumberPurchase>(&context, &work.key).await,
     };
     let ended = match &result {
         Ok(Ended::Acted) => Pass::Acted,

@@ -10,18 +10,20 @@ use kube::{
 };
 use serde_json::json;
 
-use super::{Context, kinds::Controlled, memory::Attempt};
+use tokio::time::Instant;
+
+use super::{Context, Kind, Work, kinds::Controlled, memory::Attempt};
 use crate::{
     api::{
-        AgentVersion, NumberClaim,
+        AgentVersion, NumberClaim, NumberPurchase,
         agent::AgentVersionSpec,
         claim::NumberClaimSpec,
         conditions::{self, news},
         meta::{IN_USE_FINALIZER, Key},
         number::E164,
     },
-    carrier::Outcome,
-    plan::{Effect, Note, Rest, SetRoute},
+    carrier::{CarrierError, ErrorClass, Outcome, Purchase},
+    plan::{BuyNumber, Effect, Entry, Intent, Note, Rest, SetRoute, Tried},
     telemetry::metrics::Operation,
 };
 
@@ -64,6 +66,9 @@ pub async fn answered<T>(request: impl Future<Output = kube::Result<T>>) -> kube
     tokio::time::timeout(DEADLINE, request).await.unwrap_or_else(|late| Err(kube::Error::Service(late.into())))
 }
 
+/// How long the account waits for others who wish to buy as well: one write answers them all.
+const TOGETHER: Duration = Duration::from_millis(50);
+
 fn code(error: &kube::Error) -> Option<u16> {
     match error {
         kube::Error::Api(status) => Some(status.code),
@@ -100,6 +105,21 @@ pub async fn act<K: Controlled>(context: &Context, object: &K, effect: Effect) -
         Effect::SetRoute(write) => {
             context.fence(object, &write.number).await?;
             context.set_route(object, *write).await;
+            Ok(())
+        }
+        Effect::AskGrant => {
+            context.ask_grant(object);
+            Ok(())
+        }
+        Effect::WriteJournal(entry) => context.write_journal(object, *entry).await,
+        Effect::Purchase(_) if context.is_ending() => Ok(()),
+        Effect::Purchase(buy) => {
+            context.fence(object, &buy.number).await?;
+            context.purchase(object, *buy).await;
+            Ok(())
+        }
+        Effect::LoseNumber(account, number) => {
+            context.lose(object, &account, &number);
             Ok(())
         }
         Effect::CreateVersion(spec) => context.create_version(object, *spec).await,
@@ -281,6 +301,97 @@ impl Context {
         }
     }
 
+    /// Notes that the object wishes to buy. The account answers many at once.
+    fn ask_grant<K: Controlled>(&self, object: &K) {
+        let Some(account) = K::account(object) else { return };
+        self.memory.wish(&account, Key::of(object), object.meta().uid.as_deref().unwrap_or_default());
+        self.queue.add_after(Work { kind: Kind::CarrierAccount, key: account }, TOGETHER);
+    }
+
+    /// Writes an entry, and knows from then on that this process wrote it. Without an answer nobody knows.
+    async fn write_journal<K: Controlled>(&self, object: &K, entry: Entry) -> Result<(), Error> {
+        let Entry { journal, intent, clean } = entry;
+        let uid = object.meta().uid.as_deref().unwrap_or_default();
+        if let (Intent::Send, Some(number)) = (intent, &journal.spec.number)
+            && let Some(session) = self.sessions.get(&journal.spec.account.key())
+            && !session.market.keep(number, uid)
+        {
+            // Somebody else of this process is about to take it; the next look shows another.
+            return Ok(());
+        }
+        let api: Api<NumberPurchase> = Api::all(self.client.clone());
+        let begun = Instant::now();
+        let written = match journal.metadata.resource_version {
+            Some(_) => answered(api.replace(&journal.name_any(), &PostParams::default(), &journal)).await,
+            None => {
+                let mut journal = journal.clone();
+                journal.metadata.finalizers = Some(vec![IN_USE_FINALIZER.to_owned()]);
+                answered(api.create(&PostParams::default(), &journal)).await
+            }
+        };
+        match written {
+            Err(error) if code(&error) == Some(409) => {
+                let uid = journal.metadata.uid.as_deref();
+                self.read_again::<NumberPurchase>(&Key::of(&journal), uid).await
+            }
+            written => {
+                self.wrote(&journal, written).await?;
+                self.memory.entered(uid, &journal.spec.token, intent, clean, begun);
+                Ok(())
+            }
+        }
+    }
+
+    /// The one place where money is spent. That it was sent is known before it is: whatever ends this, an attempt is never
+    /// taken for one that was not made.
+    async fn purchase<K: Controlled>(&self, object: &K, buy: BuyNumber) {
+        let Some(session) = self.sessions.get(&buy.account) else { return };
+        let uid = object.meta().uid.as_deref().unwrap_or_default();
+        let Some(before) = self.memory.send(uid, &buy.token) else { return };
+        let carrier = session.inventory.carrier().capabilities().name;
+        let BuyNumber { account, number, marker, route, regulatory, token, attempt } = buy;
+        let purchase = Purchase { number, marker, route, regulatory, hold: None, key: token, before };
+        let outcome = session.inventory.purchase(&purchase).await;
+        let number = &purchase.number;
+        self.metrics.carrier_write(carrier, &outcome);
+        match outcome {
+            Outcome::Did(()) => {
+                tracing::info!(object = %Key::of(object), %number, attempt, "bought");
+                self.metrics.carrier_request(carrier, Operation::Purchase, None);
+                self.memory.succeeded(uid, Attempt::Purchase);
+                session.market.settled(number, true);
+            }
+            Outcome::DidNothing(error) => {
+                tracing::warn!(object = %Key::of(object), %number, attempt, %error, "was not bought");
+                self.metrics.carrier_request(carrier, Operation::Purchase, Some(&error));
+                self.suspect(&account, &error);
+                session.market.settled(number, error.class == ErrorClass::Unavailable);
+                self.memory.tried(uid, Tried::DidNothing(error.clone()));
+                self.memory.failed(uid, Attempt::Purchase, error);
+            }
+            Outcome::Unknown(error) => {
+                tracing::warn!(object = %Key::of(object), %number, attempt, %error, "may have been bought; it is looked for");
+                self.metrics.carrier_request(carrier, Operation::Purchase, Some(&error));
+            }
+        }
+    }
+
+    /// The number of the last entry is somebody else's by its claim: as good as a refusal, and nothing was sent.
+    fn lose<K: Controlled>(&self, object: &K, account: &Key, number: &E164) {
+        let uid = object.meta().uid.as_deref().unwrap_or_default();
+        let error = CarrierError {
+            class: ErrorClass::Unavailable,
+            code: None,
+            text: "another object holds the claim of this number".to_owned(),
+            retry_after: None,
+        };
+        if let Some(session) = self.sessions.get(account) {
+            session.market.settled(number, true);
+        }
+        self.memory.tried(uid, Tried::DidNothing(error.clone()));
+        self.memory.failed(uid, Attempt::Purchase, error);
+    }
+
     async fn create_version<K: Controlled>(&self, agent: &K, spec: AgentVersionSpec) -> Result<(), Error> {
         let name = AgentVersion::name_of(&spec.agent, &spec.version);
         let mut version = AgentVersion::new(&name, spec);
@@ -328,7 +439,7 @@ impl Context {
 /// Whether the number of this claim may be written to for that object: it holds the claim, or is that very version of it.
 fn lets_write(claim: &NumberClaim, object: &ObjectMeta) -> bool {
     let is_claim = claim.metadata.uid == object.uid && claim.metadata.resource_version == object.resource_version;
-    is_claim || object.uid.as_ref() == Some(&claim.spec.holder.uid)
+    is_claim || object.uid.as_ref().is_some_and(|uid| claim.spec.is_held_by(uid))
 }
 
 /// An owner reference that does not hold up the deletion of its owner: the finalizers do that where it is needed. With

@@ -3,10 +3,18 @@
 mod account;
 mod agent;
 mod claim;
+mod journal;
 mod number;
 mod version;
 
-use std::{fmt::Debug, future::Future, sync::Arc, time::Duration};
+use std::{
+    collections::hash_map::RandomState,
+    fmt::Debug,
+    future::Future,
+    hash::{BuildHasher as _, Hasher as _},
+    sync::Arc,
+    time::Duration,
+};
 
 use k8s_openapi::{
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
@@ -30,7 +38,7 @@ use crate::{
         meta::{ABANDON, Key},
         number::E164,
     },
-    carrier::{CarrierError, ErrorClass, inventory},
+    carrier::{CarrierError, ErrorClass, Order, inventory},
     cluster::cache::{Cache, Change},
     plan::{self, AccountRef, AccountView, Decision, Liveness, Look, Requested, Trouble},
     telemetry::metrics::Operation,
@@ -54,6 +62,11 @@ pub trait Controlled:
     /// The definitions whose end is the end of this kind's work: nothing is cleaned up after any of them.
     fn definitions() -> Vec<&'static str> {
         vec![Self::crd_name()]
+    }
+
+    /// The account that the object depends on, if it is one.
+    fn account(_: &Self) -> Option<Key> {
+        None
     }
 
     /// What to do about a change of an object of this kind.
@@ -87,13 +100,38 @@ pub struct Looked {
     pub version: Option<Option<Arc<AgentVersion>>>,
     /// What the account's Secret was found to hold.
     pub credentials: Option<plan::account::Credentials>,
+    /// What was found for sale.
+    pub offers: Vec<plan::Offers>,
+    /// The numbers on order, with their markers.
+    pub orders: Option<Vec<Order>>,
+    /// Whether the object itself lives and is not being deleted.
+    pub itself: Liveness,
+    /// Random, and new for every pass.
+    pub token: String,
 }
 
 impl Looked {
     pub fn begin() -> Self {
         let began = Instant::now();
-        Self { began, holder: Liveness::NotRead, definition_going: None, version: None, credentials: None }
+        Self {
+            began,
+            holder: Liveness::NotRead,
+            definition_going: None,
+            version: None,
+            credentials: None,
+            offers: Vec::new(),
+            orders: None,
+            itself: Liveness::NotRead,
+            token: random(),
+        }
     }
+}
+
+/// 128 bits that nobody has had before, in hexadecimal.
+fn random() -> String {
+    // The standard library seeds each from the system's entropy.
+    let half = || RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}", half(), half())
 }
 
 /// What is known of a number at its account, kept alive for as long as a world borrows it.
@@ -161,7 +199,17 @@ impl Context {
                 looked.version = Some(answered(versions.get_opt(&key.name)).await?.map(Arc::new));
                 Ok(())
             }
-            Look::Credentials | Look::Identity | Look::Inventory => Err(Error::NotForThisKind(K::KIND.as_str())),
+            Look::Itself => {
+                let key = Key::of(object);
+                let live = answered(K::api(self.client.clone(), &key.namespace).get_metadata_opt(&key.name)).await?;
+                let same = live.filter(|live| live.metadata.uid == object.meta().uid);
+                let lives = same.is_some_and(|live| live.metadata.deletion_timestamp.is_none());
+                looked.itself = if lives { Liveness::Alive } else { Liveness::Gone };
+                Ok(())
+            }
+            Look::Credentials | Look::Identity | Look::Inventory | Look::Offers(_) => {
+                Err(Error::NotForThisKind(K::KIND.as_str()))
+            }
         }
     }
 

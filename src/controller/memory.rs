@@ -13,8 +13,9 @@ use tokio::time::Instant;
 
 use super::Work;
 use crate::{
-    carrier::CarrierError,
-    plan::{Trouble, policy},
+    api::{account::Grant, conditions::Finding, meta::Key},
+    carrier::{CarrierError, ErrorClass},
+    plan::{self, Intent, Own, Tried, Trouble, policy},
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -27,7 +28,37 @@ const JUST: Duration = Duration::from_secs(5);
 pub enum Attempt {
     Look,
     Write,
+    Purchase,
 }
+
+/// For how long after an entry of the journal was begun its number may be sent for: so that whoever writes a later one need not
+/// wait longer for ours (design section 4, rule 6).
+const SENDING: Duration = Duration::from_secs(5);
+
+/// The entry that this process wrote last into a journal of buying.
+#[derive(Clone, Debug)]
+struct Entered {
+    token: String,
+    intent: Intent,
+    clean: bool,
+    outcome: Option<Tried>,
+    /// When we began to write it, and when that had ended.
+    begun: Instant,
+    ended: Instant,
+    refused: u32,
+}
+
+/// A wish to buy, as the account knows it.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    pub object: Key,
+    pub uid: String,
+    /// Why it was refused, and until when.
+    refused: Option<(Finding, Instant)>,
+}
+
+/// How long a refusal stands before the account is asked again.
+const REFUSED: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Default)]
 struct Entry {
@@ -35,6 +66,9 @@ struct Entry {
     put_backs: Vec<Instant>,
     /// When this process last wrote the claim of the object's number.
     claimed: Option<Instant>,
+    /// When this process first gathered what is known of the object.
+    met: Option<Instant>,
+    entered: Option<Entered>,
 }
 
 /// The memory of one process.
@@ -43,6 +77,8 @@ pub struct Memory {
     entries: Mutex<HashMap<String, Entry>>,
     /// Passes in a row that the API server did not let through.
     stumbles: Mutex<HashMap<Work, u32>>,
+    /// Who wishes to buy under each account, in the order in which they asked.
+    wishes: Mutex<HashMap<Key, Vec<Wish>>>,
 }
 
 impl Memory {
@@ -76,6 +112,9 @@ impl Memory {
     pub fn edited(&self, uid: &str) {
         if let Some(entry) = self.entries().get_mut(uid) {
             entry.trouble = None;
+            if let Some(entered) = &mut entry.entered {
+                entered.refused = 0;
+            }
         }
     }
 
@@ -111,6 +150,122 @@ impl Memory {
     pub fn has_just_claimed(&self, uid: &str) -> bool {
         let entries = self.entries();
         entries.get(uid).and_then(|entry| entry.claimed).is_some_and(|at| at.elapsed() < JUST)
+    }
+
+    /// When this process first met the object: now, if it is the first time.
+    pub fn met(&self, uid: &str) -> Instant {
+        *self.entries().entry(uid.to_owned()).or_default().met.get_or_insert_with(Instant::now)
+    }
+
+    /// Notes an entry of a journal that was written from `begun` until now.
+    pub fn entered(&self, uid: &str, token: &str, intent: Intent, clean: bool, begun: Instant) {
+        let mut entries = self.entries();
+        let entry = entries.entry(uid.to_owned()).or_default();
+        let refused = entry.entered.as_ref().map_or(0, |before| before.refused);
+        let (token, ended) = (token.to_owned(), Instant::now());
+        entry.entered = Some(Entered { token, intent, clean, outcome: None, begun, ended, refused });
+    }
+
+    /// Notes what became of the purchase that the last entry was written for.
+    pub fn tried(&self, uid: &str, outcome: Tried) {
+        let mut entries = self.entries();
+        let Some(entered) = entries.get_mut(uid).and_then(|entry| entry.entered.as_mut()) else { return };
+        if matches!(&outcome, Tried::DidNothing(error) if error.class == ErrorClass::Unavailable) {
+            entered.refused += 1;
+        }
+        entered.outcome = Some(outcome);
+    }
+
+    /// Until when the number of the entry with this token may be sent for, if it may still; from now on it counts as sent.
+    pub fn send(&self, uid: &str, token: &str) -> Option<Instant> {
+        let mut entries = self.entries();
+        let entered = entries.get_mut(uid)?.entered.as_mut().filter(|entered| entered.token == token)?;
+        let before = entered.begun + SENDING;
+        if entered.intent != Intent::Send || entered.outcome.is_some() || Instant::now() >= before {
+            return None;
+        }
+        entered.outcome = Some(Tried::Unknown);
+        Some(before)
+    }
+
+    /// What this process knows of the entry with this token, if it wrote it, where purchases settle in `settling`.
+    pub fn own(&self, uid: &str, token: &str, settling: Duration) -> Option<Own> {
+        let entries = self.entries();
+        let entered = entries.get(uid)?.entered.as_ref().filter(|entered| entered.token == token)?;
+        Some(Own {
+            intent: entered.intent,
+            clean: entered.clean,
+            outcome: entered.outcome.clone(),
+            may_send: entered.begun.elapsed() < SENDING,
+            settled_in: (entered.ended + settling).saturating_duration_since(Instant::now()),
+            refused: entered.refused,
+        })
+    }
+
+    /// When the last entry of this process was written, whatever became of it.
+    pub fn entered_at(&self, uid: &str) -> Option<Instant> {
+        self.entries().get(uid)?.entered.as_ref().map(|entered| entered.ended)
+    }
+
+    /// The object wishes to buy under this account.
+    pub fn wish(&self, account: &Key, object: Key, uid: &str) {
+        let mut wishes = self.wishes();
+        let wishes = wishes.entry(account.clone()).or_default();
+        wishes.retain(|wish| wish.uid != uid);
+        wishes.push(Wish { object, uid: uid.to_owned(), refused: None });
+    }
+
+    /// What the account has answered to the object's wish, as far as this process knows.
+    pub fn wished(&self, account: &Key, uid: &str) -> plan::Grant {
+        let wishes = self.wishes();
+        let Some(wish) = wishes.get(account).and_then(|all| all.iter().find(|wish| wish.uid == uid)) else {
+            return plan::Grant::None;
+        };
+        match &wish.refused {
+            None => plan::Grant::Asked,
+            Some((finding, until)) => match until.saturating_duration_since(Instant::now()) {
+                Duration::ZERO => plan::Grant::None,
+                left => plan::Grant::Refused(finding.clone(), left),
+            },
+        }
+    }
+
+    /// The wishes under an account that wait for an answer.
+    pub fn open_wishes(&self, account: &Key) -> Vec<Wish> {
+        let wishes = self.wishes();
+        wishes.get(account).into_iter().flatten().filter(|wish| wish.refused.is_none()).cloned().collect()
+    }
+
+    /// Takes the wishes that are granted off the list. Answers whose they were.
+    pub fn grant_wishes(&self, account: &Key, granted: &[Grant]) -> Vec<Key> {
+        let mut wishes = self.wishes();
+        let Some(wishes) = wishes.get_mut(account) else { return Vec::new() };
+        let (answered, rest) = wishes.drain(..).partition(|wish| granted.iter().any(|grant| grant.uid == wish.uid));
+        *wishes = rest;
+        Vec::into_iter(answered).map(|wish: Wish| wish.object).collect()
+    }
+
+    /// Refuses, for a while, what waits for an answer and is not among those that are about to be granted. Answers whose it was.
+    pub fn refuse_wishes(&self, account: &Key, pending: &[Grant], why: &Finding) -> Vec<Key> {
+        let mut wishes = self.wishes();
+        let mut refused = Vec::new();
+        for wish in wishes.get_mut(account).into_iter().flatten() {
+            if wish.refused.is_none() && pending.iter().all(|grant| grant.uid != wish.uid) {
+                wish.refused = Some((why.clone(), Instant::now() + REFUSED));
+                refused.push(wish.object.clone());
+            }
+        }
+        refused
+    }
+
+    /// The account's limits changed: what was refused may be asked again.
+    pub fn forget_wishes(&self, account: &Key) -> Vec<Key> {
+        let wishes = self.wishes().remove(account).unwrap_or_default();
+        wishes.into_iter().map(|wish| wish.object).collect()
+    }
+
+    fn wishes(&self) -> MutexGuard<'_, HashMap<Key, Vec<Wish>>> {
+        self.wishes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The object is gone.

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::{
     api::{
         CarrierAccount,
-        account::CarrierAccountSpec,
+        account::{Balance, CarrierAccountSpec},
         meta::Key,
         number::{E164, digest_of},
     },
@@ -23,6 +23,8 @@ use crate::{
         open,
     },
 };
+
+use super::market::Market;
 
 /// Told which numbers are seen otherwise than before.
 pub type OnChange = Arc<dyn Fn(&[E164]) + Send + Sync>;
@@ -36,6 +38,7 @@ pub struct Session {
     /// Fingerprint of that and the credentials.
     opened_with: String,
     pub inventory: Arc<Inventory>,
+    pub market: Arc<Market>,
     limiter: Arc<Limiter>,
     state: Mutex<State>,
 }
@@ -46,6 +49,8 @@ struct State {
     identity: Option<(Identity, Instant)>,
     /// The carrier's id of the account, while it may be used.
     open: Option<String>,
+    /// What it had left when that was last asked.
+    balance: Option<Balance>,
 }
 
 impl fmt::Debug for Session {
@@ -78,6 +83,15 @@ impl Session {
 
     pub fn set_identity(&self, identity: Identity, asked: Instant) {
         self.state().identity = Some((identity, asked));
+    }
+
+    /// What the account has left, as far as the carrier said.
+    pub fn balance(&self) -> Option<Balance> {
+        self.state().balance.clone()
+    }
+
+    pub fn set_balance(&self, balance: Option<Balance>) {
+        self.state().balance = balance;
     }
 
     /// The credentials were refused: whose account they open has to be asked again.
@@ -137,18 +151,20 @@ impl Sessions {
         let limiter = self.limiter(&opened_with, limits);
         let carrier = open(&account.spec, secret, self.transport.clone(), limiter.clone())?;
         let address = digest_of(&(&account.spec.twilio, &account.spec.endpoint));
-        let inventory = match self.get(&key).filter(|session| session.uid == uid && session.address == address) {
-            Some(session) => {
-                session.inventory.reopen(carrier);
-                session.inventory.clone()
-            }
-            None => {
-                let on_change = self.on_change.clone();
-                Arc::new(Inventory::new(carrier, Box::new(move |changed| on_change(changed))))
-            }
-        };
+        let (inventory, market) =
+            match self.get(&key).filter(|session| session.uid == uid && session.address == address) {
+                Some(session) => {
+                    session.inventory.reopen(carrier);
+                    (session.inventory.clone(), session.market.clone())
+                }
+                None => {
+                    let on_change = self.on_change.clone();
+                    let inventory = Inventory::new(carrier, Box::new(move |changed| on_change(changed)));
+                    (Arc::new(inventory), Arc::default())
+                }
+            };
         inventory.expect(owned);
-        let session = Session { uid, address, opened_with, inventory, limiter, state: Mutex::default() };
+        let session = Session { uid, address, opened_with, inventory, market, limiter, state: Mutex::default() };
         self.open.write().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::new(session));
         Ok(true)
     }

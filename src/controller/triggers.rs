@@ -10,7 +10,7 @@ use kube::{Resource, ResourceExt};
 use super::{Context, Kind, Work, kinds::is_closed};
 use crate::{
     api::{
-        Agent, AgentVersion, CarrierAccount, NumberClaim, PhoneNumber,
+        Agent, AgentVersion, CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber,
         meta::{ABANDON, Key},
         number::E164,
     },
@@ -36,6 +36,13 @@ impl Context {
             let route = number.status.as_ref().and_then(|status| status.route.clone());
             (agent, route, number.metadata.deletion_timestamp.is_some())
         };
+        let is_ours = |number: &Arc<PhoneNumber>| number.status.as_ref().is_some_and(|status| status.number.is_some());
+        if let Some(new) = change.new.as_ref().filter(|new| new.spec.purchase.is_some() && is_ours(new))
+            && !change.old.as_ref().is_some_and(is_ours)
+        {
+            // A right to buy was used: others may be waiting for one.
+            self.count(Kind::CarrierAccount, new.spec.account_ref.key(&key.namespace));
+        }
         let (old, new) = (change.old.as_ref().map(agents), change.new.as_ref().map(agents));
         if old != new {
             for (agent, route, _) in old.into_iter().chain(new) {
@@ -50,13 +57,21 @@ impl Context {
         }
         if let Change { old: Some(gone), new: None } = change {
             self.count(Kind::CarrierAccount, gone.spec.account_ref.key(&key.namespace));
-            self.wake_claimants(&gone.spec.import.number);
+            let bought = gone.status.as_ref().and_then(|status| status.number.as_ref());
+            for number in gone.named().into_iter().chain(bought) {
+                self.wake_claimants(number);
+            }
+            for other in
+                gone.identity().into_iter().flat_map(|identity| self.caches.numbers.by(Index::Identity, &identity))
+            {
+                self.wake(Kind::PhoneNumber, Key::of(&*other), Priority::Urgent);
+            }
         }
     }
 
     /// Whoever wants this number, and the claim itself, if its holder left it behind.
     fn wake_claimants(&self, number: &E164) {
-        for claimant in self.caches.numbers.by(Index::Number, number.as_str()) {
+        for claimant in self.caches.about(number) {
             self.wake(Kind::PhoneNumber, Key::of(&*claimant), Priority::Urgent);
         }
         if self.caches.claim_of(number).is_some() {
@@ -71,6 +86,16 @@ impl Context {
             self.noticed(change);
         }
         self.wake_claimants(&claim.spec.number);
+    }
+
+    pub fn journal_changed(&self, change: &Change<NumberPurchase>) {
+        self.wake(Kind::NumberPurchase, change.key(), Priority::Background);
+        // The claim of a number that it no longer names may be let go.
+        let number = |journal: &Arc<NumberPurchase>| journal.spec.number.clone();
+        let (old, new) = (change.old.as_ref().and_then(number), change.new.as_ref().and_then(number));
+        if let Some(old) = old.filter(|old| Some(old) != new.as_ref()) {
+            self.wake(Kind::NumberClaim, Key::new("", old.digits()), Priority::Background);
+        }
     }
 
     pub fn agent_changed(&self, change: &Change<Agent>) {
@@ -137,6 +162,16 @@ impl Context {
         };
         if change.old.as_ref().map(consent) != change.new.as_ref().map(consent) {
             self.wake_numbers_of(&key);
+        }
+        let limits = |account: &Arc<CarrierAccount>| account.spec.purchasing.clone();
+        let mut answered = match change.old.as_ref().map(limits) == change.new.as_ref().map(limits) {
+            true => Vec::new(),
+            false => self.memory.forget_wishes(&key),
+        };
+        let grants = change.new.as_ref().and_then(|account| account.status.as_ref()?.grants.as_ref());
+        answered.extend(self.memory.grant_wishes(&key, grants.map_or(&[], |grants| &grants.open)));
+        for number in answered {
+            self.wake(Kind::PhoneNumber, number, Priority::Urgent);
         }
     }
 

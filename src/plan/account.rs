@@ -5,10 +5,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::{Decision, Effect, Look, Requested, Rest, Trouble, policy};
+use super::{
+    Decision, Effect, Look, Requested, Rest, Trouble,
+    grant::{self, Wishes},
+    policy,
+};
 use crate::api::{
     CarrierAccount,
-    account::{AccountNumbers, CarrierAccountStatus},
+    account::{AccountNumbers, Balance, CarrierAccountStatus},
     conditions::{Finding, Reason, conditions},
     meta::{ABANDON, CONFIRM_INVENTORY, IN_USE_FINALIZER},
     seen::{ErrorClass, Identity},
@@ -23,6 +27,10 @@ pub struct World<'a> {
     /// Whose account these credentials open, where the carrier said.
     pub identity: Option<&'a Identity>,
     pub inventory: Inventory,
+    /// What the account has left, where the carrier said so.
+    pub balance: Option<Balance>,
+    /// Who wishes to buy under it.
+    pub wishes: Wishes<'a>,
     pub trouble: Option<&'a Trouble>,
     /// How many objects refer to it: PhoneNumbers and NumberClaims.
     pub users: usize,
@@ -167,6 +175,11 @@ impl World<'_> {
         if finding.reason == Reason::Open && status.identity.is_none() {
             status.identity = self.identity.map(|identity| identity.account.clone());
         }
+        // The ledger is brought up to date for those who wish to buy: what was settled meanwhile changes nobody's rights.
+        if finding.reason == Reason::Open && !self.wishes.wish.is_empty() {
+            status.grants = Some(grant::settle(status.grants.as_ref(), &self.account.spec.purchasing, &self.wishes));
+        }
+        status.balance = self.balance.clone().or(status.balance);
         status.numbers = self.inventory.numbers.or(status.numbers);
         status.conditions = conditions(&status.conditions, &[finding], generation, self.now);
         status.observed_generation = generation;

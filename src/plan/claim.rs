@@ -1,18 +1,21 @@
 //! Ends what a vanished PhoneNumber left behind: a claim whose holder is gone, and perhaps a route that is still ours.
 //!
 //! A PhoneNumber that is deleted in order leaves a claim that says so, and it is dropped. The others had their finalizer taken
-//! off by somebody, or never had one after a crash: their route is taken back first.
+//! off by somebody, or never had one after a crash: their route is taken back first. A number that was bought stays ours without
+//! a holder: its claim rests then, like a retained volume.
 
 use super::{
     AccountRef, Decision, Effect, InFlight, Liveness, Look, Rest, Seen, Trouble, policy,
     remove::{Removal, Step},
 };
-use crate::api::NumberClaim;
+use crate::api::{NumberClaim, NumberPurchase, claim::NumberClaimSpec};
 
 /// Everything known about one NumberClaim.
 #[derive(Clone, Debug)]
 pub struct World<'a> {
     pub claim: &'a NumberClaim,
+    /// The journal of the identity that it was made for.
+    pub journal: Option<&'a NumberPurchase>,
     /// Whether the holder lives: from the cache if it is there, else by a live read.
     pub holder: Liveness,
     /// Whether another live PhoneNumber of the same account wants the number: it will take the claim over, route and all.
@@ -27,10 +30,25 @@ pub struct World<'a> {
 /// Decides what to do next for a NumberClaim.
 pub fn next(w: &World<'_>) -> Decision<()> {
     let rest = |again| Decision::Rest(Rest { status: None, again });
+    let deleting = w.claim.metadata.deletion_timestamp.is_some();
+    let Some(holder) = &w.claim.spec.holder else {
+        return match deleting {
+            true if w.heir => rest(Some(policy::POLL)),
+            true => Decision::Act(Effect::DropClaim(None)),
+            false => rest(None),
+        };
+    };
+    if w.is_superseded() {
+        return Decision::Act(Effect::DropClaim(None));
+    }
     match w.holder {
         Liveness::Alive => return rest(None),
-        Liveness::NotRead => return Decision::Look(Look::Holder(w.claim.spec.holder.clone())),
+        Liveness::NotRead => return Decision::Look(Look::Holder(holder.clone())),
         Liveness::Gone => {}
+    }
+    // Whether it was bought is for the next object of its identity to find out: until it is seen, nothing is let go.
+    if w.claim.spec.purchase.is_some() && !matches!(w.seen, Seen::Present { .. }) && !deleting {
+        return rest(Some(policy::POLL));
     }
     let Some(definition_going) = w.definition_going else { return Decision::Look(Look::Definition) };
     if w.heir && w.claim.metadata.deletion_timestamp.is_none() {
@@ -51,6 +69,28 @@ pub fn next(w: &World<'_>) -> Decision<()> {
         Step::Look(look) => Decision::Look(look),
         Step::Write(write) => Decision::Act(Effect::SetRoute(write)),
         Step::Wait(_, again) => rest(again),
+        Step::LetGo(note) if spec.purchase.is_some() && !deleting => {
+            Decision::Act(Effect::CloseClaim(Box::new(rested(w.claim)), note))
+        }
         Step::LetGo(note) => Decision::Act(Effect::DropClaim(note)),
     }
+}
+
+impl World<'_> {
+    /// Whether it was made by an earlier attempt at another number than the journal names now, and that number was not bought
+    /// (rule 8). Attempts only grow, so that an old view of the journal supersedes nothing.
+    fn is_superseded(&self) -> bool {
+        let (Some(purchase), Some(journal)) = (&self.claim.spec.purchase, self.journal) else { return false };
+        let earlier = match &journal.spec.number {
+            Some(number) => *number != self.claim.spec.number && purchase.attempt < journal.spec.attempt,
+            None => purchase.attempt <= journal.spec.attempt,
+        };
+        earlier && purchase.identity == journal.spec.identity && !matches!(self.seen, Seen::Present { .. })
+    }
+}
+
+/// The claim of a number that was bought, without a holder and with nothing of ours at the carrier.
+pub(super) fn rested(claim: &NumberClaim) -> NumberClaim {
+    let spec = NumberClaimSpec { holder: None, sent: Vec::new(), ..claim.spec.clone() };
+    NumberClaim { spec, ..claim.clone() }
 }

@@ -7,16 +7,18 @@ use kube::ResourceExt;
 
 use super::{
     AccountRef, AccountView, AgentRef, Decision, Effect, InFlight, Liveness, Look, Requested, Rest, Seen, Trouble,
+    buy::{self, Buying},
     policy, remove,
     route::{self, Wanted},
 };
 use crate::api::{
-    NumberClaim, PhoneNumber,
-    claim::{ClaimedAccount, Holder, NumberClaimSpec},
+    NumberClaim, NumberPurchase, PhoneNumber,
+    claim::{ClaimedAccount, ClaimedPurchase, Holder, NumberClaimSpec},
     conditions::{Finding, Reason, conditions},
     meta::{Key, ROUTE_FINALIZER},
-    number::{Leg, Route},
+    number::{E164, Leg, Route},
     phone_number::{Acquisition, Mode, OnDelete, PhoneNumberStatus, RouteStatus},
+    purchase::NumberPurchaseSpec,
     seen::{Messaging, OwnedNumber},
 };
 
@@ -28,8 +30,12 @@ pub struct World<'a> {
     pub account: AccountRef,
     /// `None` where no agent is wanted.
     pub agent: Option<AgentRef>,
-    /// The claim of the number, whoever holds it.
+    /// The number that this is about, where there is one: see [`number_of`].
+    pub target: Option<&'a E164>,
+    /// The claim of that number, whoever holds it.
     pub claim: Option<&'a NumberClaim>,
+    /// What buying has come to, where the object buys.
+    pub buying: Option<Buying<'a>>,
     /// Whether the holder of the claim lives, where that was read.
     pub holder: Liveness,
     pub seen: Seen<'a>,
@@ -71,23 +77,39 @@ pub fn next(w: &World<'_>) -> Decision<PhoneNumberStatus> {
     let Some(identity) = account.open.as_deref() else {
         return if account.opening { Decision::Rest(Rest::NOTHING) } else { w.account_not_open(account) };
     };
-    match w.seen {
-        Seen::Present { number, fresh } if fresh || !w.is_requested() => {
-            w.acquire(&Found { account: account.key.clone(), identity, number })
-        }
-        Seen::Absent { fresh } if fresh || !w.is_requested() => w.absent(&account.key),
-        _ => w.look(account),
+    match (&w.buying, w.target) {
+        (Some(buying), _) => buy::next(w, account, identity, buying),
+        (None, Some(number)) => w.import(account, identity, number),
+        (None, None) => Decision::Rest(Rest::NOTHING),
     }
 }
 
+/// The number that a PhoneNumber is about: the one that it names, or the one that the journal of buying names.
+pub fn number_of<'a>(number: &'a PhoneNumber, journal: Option<&'a NumberPurchase>) -> Option<&'a E164> {
+    let uid = number.metadata.uid.as_deref();
+    let own = journal.filter(|journal| Some(&*journal.spec.holder.uid) == uid);
+    own.and_then(|journal| journal.spec.number.as_ref()).or_else(|| number.named())
+}
+
 impl<'a> World<'a> {
+    /// A number that the account is said to own.
+    fn import(&self, account: &AccountView, identity: &'a str, number: &E164) -> Decision<PhoneNumberStatus> {
+        match self.seen {
+            Seen::Present { number, fresh } if fresh || !self.is_requested() => {
+                self.acquire(&Found { account: account.key.clone(), identity, number })
+            }
+            Seen::Absent { fresh } if fresh || !self.is_requested() => self.absent(&account.key, number),
+            _ => self.look(account, number),
+        }
+    }
+
     /// This object, as a claim names it.
     pub(super) fn holder_spec(&self) -> Holder {
         let Key { namespace, name } = Key::of(self.number);
         Holder { namespace, name, uid: self.uid().to_owned() }
     }
 
-    fn uid(&self) -> &str {
+    pub(super) fn uid(&self) -> &'a str {
         self.number.metadata.uid.as_deref().unwrap_or_default()
     }
 
@@ -101,32 +123,29 @@ impl<'a> World<'a> {
     }
 
     /// Whether a person asked for a look that has not been had yet.
-    fn is_requested(&self) -> bool {
+    pub(super) fn is_requested(&self) -> bool {
         let handled = self.status().and_then(|status| status.last_handled_reconcile_at.as_deref());
         self.number.request().is_some_and(|request| Some(request) != handled)
     }
 
     /// The claim, where this very object holds it.
     pub(super) fn own_claim(&self) -> Option<&'a NumberClaim> {
-        self.claim.filter(|claim| claim.spec.holder.uid == self.uid())
+        self.claim.filter(|claim| claim.spec.is_held_by(self.uid()))
     }
 
-    fn look(&self, account: &AccountView) -> Decision<PhoneNumberStatus> {
+    pub(super) fn look(&self, account: &AccountView, number: &E164) -> Decision<PhoneNumberStatus> {
         match self.trouble {
             Some(trouble) if !trouble.wait.is_zero() => {
                 let text = &trouble.error.text;
                 let findings = match self.own_claim() {
                     Some(_) => {
-                        vec![self.imported(&account.key), Finding::new(Reason::RouteUnseen, text)]
+                        vec![self.acquired(&account.key), Finding::new(Reason::RouteUnseen, text)]
                     }
                     None => vec![Finding::new(Reason::NotSeen, text)],
                 };
                 self.put_off([vec![Reason::Accepted.into()], findings].concat())
             }
-            _ => Decision::Look(Look::Number {
-                account: account.key.clone(),
-                number: self.number.spec.import.number.clone(),
-            }),
+            _ => Decision::Look(Look::Number { account: account.key.clone(), number: number.clone() }),
         }
     }
 
@@ -150,13 +169,12 @@ impl<'a> World<'a> {
         let text = format!("{text} The last route stays.");
         self.put_off(vec![
             Reason::Accepted.into(),
-            self.imported(&account.key),
+            self.acquired(&account.key),
             Finding::new(Reason::RouteUnseen, text),
         ])
     }
 
-    fn absent(&self, account: &Key) -> Decision<PhoneNumberStatus> {
-        let number = &self.number.spec.import.number;
+    pub(super) fn absent(&self, account: &Key, number: &E164) -> Decision<PhoneNumberStatus> {
         let was_ours = self.own_claim().is_some() || self.status().is_some_and(|status| status.number.is_some());
         let finding = if was_ours {
             Finding::new(
@@ -175,7 +193,7 @@ impl<'a> World<'a> {
     }
 
     /// The number is there: claims it, then puts the finalizer in place, before anything is sent for it.
-    fn acquire(&self, found: &Found<'a>) -> Decision<PhoneNumberStatus> {
+    pub(super) fn acquire(&self, found: &Found<'a>) -> Decision<PhoneNumberStatus> {
         let claim = match (self.claim, self.own_claim()) {
             (_, Some(own)) => own,
             (_, None) if self.number.spec.mode == Mode::Observe => return route::next(self, found, None),
@@ -196,7 +214,11 @@ impl<'a> World<'a> {
         } else {
             NumberClaimSpec { on_delete: self.on_delete(), ..claim.spec.clone() }
         };
-        if wanted != claim.spec {
+        // The carrier's id of a number that we bought is not worth a write of its own.
+        let known = NumberClaimSpec { carrier_number_id: claim.spec.carrier_number_id.clone(), ..wanted.clone() };
+        let is_news =
+            wanted.carrier_number_id != claim.spec.carrier_number_id && !claim.spec.carrier_number_id.is_empty();
+        if known != claim.spec || is_news {
             return Decision::Act(Effect::WriteClaim(Box::new(NumberClaim { spec: wanted, ..claim.clone() })));
         }
         decision
@@ -204,7 +226,7 @@ impl<'a> World<'a> {
 
     /// What becomes of the route when this object is gone without having said so. What must not be written now must not be
     /// written then.
-    fn on_delete(&self) -> OnDelete {
+    pub(super) fn on_delete(&self) -> OnDelete {
         let spec = &self.number.spec;
         if spec.suspend || spec.mode == Mode::Observe { OnDelete::Leave } else { spec.on_delete }
     }
@@ -216,9 +238,9 @@ impl<'a> World<'a> {
     }
 
     fn claimed_by_another(&self, found: &Found<'a>, other: &NumberClaim) -> Decision<PhoneNumberStatus> {
-        let holder = &other.spec.holder;
         let say = |reason, text: String| self.stop(vec![Reason::Accepted.into(), Finding::new(reason, text)]);
         let number = &other.spec.number;
+        let Some(holder) = &other.spec.holder else { return self.take_over(found, other) };
         match self.holder {
             Liveness::NotRead => Decision::Look(Look::Holder(holder.clone())),
             Liveness::Alive => say(
@@ -229,45 +251,51 @@ impl<'a> World<'a> {
                 ),
             )
             .again(policy::POLL),
-            Liveness::Gone if other.metadata.deletion_timestamp.is_some() => {
-                say(Reason::NotSeen, format!("The last claim of {number} is being let go.")).again(policy::POLL)
-            }
-            Liveness::Gone if self.number.spec.suspend => self.not_claimed(),
-            Liveness::Gone => match self.in_flight.unsettled(&other.spec) {
-                Some(wait) => {
-                    say(Reason::NotSeen, format!("A route that the last holder of {number} sent may still be applied."))
-                        .again(wait)
-                }
-                None => {
-                    let spec = self.claim_spec(found, Some(&other.spec));
-                    Decision::Act(Effect::WriteClaim(Box::new(NumberClaim { spec, ..other.clone() })))
-                }
-            },
+            Liveness::Gone => self.take_over(found, other),
         }
     }
 
-    fn not_claimed(&self) -> Decision<PhoneNumberStatus> {
+    /// Makes the claim ours that nobody holds any more.
+    fn take_over(&self, found: &Found<'a>, other: &NumberClaim) -> Decision<PhoneNumberStatus> {
+        let number = &other.spec.number;
+        let say = |text: String| self.stop(vec![Reason::Accepted.into(), Finding::new(Reason::NotSeen, text)]);
+        if other.metadata.deletion_timestamp.is_some() {
+            return say(format!("The last claim of {number} is being let go.")).again(policy::POLL);
+        }
+        if self.number.spec.suspend {
+            return self.not_claimed();
+        }
+        match self.in_flight.unsettled(&other.spec) {
+            Some(wait) => {
+                say(format!("A route that the last holder of {number} sent may still be applied.")).again(wait)
+            }
+            None => {
+                let spec = self.claim_spec(found, Some(&other.spec));
+                Decision::Act(Effect::WriteClaim(Box::new(NumberClaim { spec, ..other.clone() })))
+            }
+        }
+    }
+
+    pub(super) fn not_claimed(&self) -> Decision<PhoneNumberStatus> {
         self.stop(vec![Reason::Accepted.into(), Reason::NotClaimed.into()])
     }
 
     /// The claim as it should be. Of one that is there, what was before and what was sent is kept; one that somebody deleted is
     /// made again from the object's status.
     pub(super) fn claim_spec(&self, found: &Found<'_>, current: Option<&NumberClaimSpec>) -> NumberClaimSpec {
-        let seen = &found.number.route;
+        let (seen, whole) = (&found.number.route, current);
         // Where the last holder left nothing of its own, what is there now is what was there before us.
-        let current = current.filter(|claim| claim.holder.uid == self.uid() || !claim.sent.is_empty());
+        let current = current.filter(|claim| claim.is_held_by(self.uid()) || !claim.sent.is_empty());
         let remembered = || self.route_status().map(|route| route.digests.clone()).into_iter().collect();
         let sent = current.map_or_else(remembered, |claim| claim.sent.clone());
+        let purchase = self.claimed_purchase(whole);
         let mut claim = NumberClaimSpec {
             number: found.number.number.clone(),
-            holder: self.holder_spec(),
-            account: ClaimedAccount {
-                namespace: found.account.namespace.clone(),
-                name: found.account.name.clone(),
-                identity: found.identity.to_owned(),
-            },
+            holder: Some(self.holder_spec()),
+            account: ClaimedAccount::of(&found.account, found.identity),
             carrier_number_id: found.number.id.0.clone(),
-            acquisition: Acquisition::Imported,
+            acquisition: if purchase.is_some() { Acquisition::Purchased } else { Acquisition::Imported },
+            purchase,
             on_delete: self.on_delete(),
             previous: Route::new(),
             sent,
@@ -283,14 +311,26 @@ impl<'a> World<'a> {
         claim
     }
 
-    fn imported(&self, account: &Key) -> Finding {
-        Finding::new(
-            Reason::Imported,
-            format!(
-                "CarrierAccount {account} owns {} and this object holds its claim.",
-                self.number.spec.import.number
-            ),
-        )
+    /// What the number was bought for: what the claim says, brought up to the journal of this object.
+    fn claimed_purchase(&self, current: Option<&NumberClaimSpec>) -> Option<ClaimedPurchase> {
+        let claimed = current.and_then(|claim| claim.purchase.clone());
+        let Some(journal) = self.buying.as_ref().and_then(|buying| buying.journal) else { return claimed };
+        let NumberPurchaseSpec { identity, attempt, price, .. } = &journal.spec;
+        match claimed {
+            Some(claimed) if claimed.identity == *identity => {
+                Some(ClaimedPurchase { attempt: claimed.attempt.max(*attempt), ..claimed })
+            }
+            _ => Some(ClaimedPurchase { identity: identity.clone(), attempt: *attempt, price: price.clone() }),
+        }
+    }
+
+    /// That the number is ours, and how it came to be.
+    fn acquired(&self, account: &Key) -> Finding {
+        let bought = self.own_claim().is_some_and(|claim| claim.spec.purchase.is_some());
+        let reason = if bought { Reason::Purchased } else { Reason::Imported };
+        let number = self.own_claim().map(|claim| &claim.spec.number).or(self.target);
+        let number = number.map_or_else(|| "the number".to_owned(), E164::to_string);
+        Finding::new(reason, format!("CarrierAccount {account} owns {number} and this object holds its claim."))
     }
 
     /// Rests with `routed` said of the route, the number being ours.
@@ -301,7 +341,7 @@ impl<'a> World<'a> {
         route: Option<RouteStatus>,
     ) -> Decision<PhoneNumberStatus> {
         let holds = self.own_claim().is_some();
-        let acquired = if holds { self.imported(&found.account) } else { Reason::Observed.into() };
+        let acquired = if holds { self.acquired(&found.account) } else { Reason::Observed.into() };
         let messaging = match &found.number.messaging {
             Messaging::Group { id } => Finding::new(
                 Reason::MessagingServiceWins,
@@ -316,8 +356,11 @@ impl<'a> World<'a> {
         let mut status = self.said(vec![Reason::Accepted.into(), acquired, routed, messaging]);
         status.number = Some(found.number.number.clone());
         status.carrier_number_id = Some(found.number.id.0.clone());
-        status.acquisition = holds.then_some(Acquisition::Imported);
+        status.acquisition = self.own_claim().map(|claim| claim.spec.acquisition);
         status.features = found.number.features.clone();
+        let journal = self.buying.as_ref().and_then(|buying| buying.journal);
+        (status.price, status.exact) = (journal.map(|j| j.spec.price.clone()), journal.and_then(|j| j.spec.exact));
+        status.offer = None;
         status.route = route;
         Decision::Rest(Rest { status: Some(status), again })
     }
@@ -329,14 +372,14 @@ impl<'a> World<'a> {
     }
 
     /// Rests with `findings`; a look that was asked for is still to be had.
-    fn put_off(&self, findings: Vec<Finding>) -> Decision<PhoneNumberStatus> {
+    pub(super) fn put_off(&self, findings: Vec<Finding>) -> Decision<PhoneNumberStatus> {
         let again = self.trouble.map(|trouble| trouble.wait).filter(|wait| !wait.is_zero());
         let mut status = self.said(findings);
         status.last_handled_reconcile_at = self.status().and_then(|status| status.last_handled_reconcile_at.clone());
         Decision::Rest(Rest { status: Some(status), again })
     }
 
-    fn said(&self, findings: Vec<Finding>) -> PhoneNumberStatus {
+    pub(super) fn said(&self, findings: Vec<Finding>) -> PhoneNumberStatus {
         let mut status = self.number.status.clone().unwrap_or_default();
         let generation = self.number.metadata.generation;
         status.conditions = conditions(&status.conditions, &findings, generation, self.now);

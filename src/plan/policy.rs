@@ -17,13 +17,19 @@ pub const CLEANUP_TRIES: u32 = 5;
 /// How long to wait before the next look at something that nobody announces: a holder, a Secret.
 pub const POLL: Duration = Duration::from_secs(30);
 
+/// How long to wait while others take what there is.
+pub const CROWDED: Duration = Duration::from_millis(300);
+
+/// How long to wait before what was not for sale is looked for again.
+pub const LOOK_AGAIN: Duration = Duration::from_secs(300);
+
 /// How long to wait after the `attempts`th failure (the first is 1) of this class.
 pub fn retry_after(error: &CarrierError, attempts: u32) -> Duration {
     let (first, longest) = match error.class {
         ErrorClass::Throttled | ErrorClass::Conflict => (1, 60),
         ErrorClass::Transient | ErrorClass::Unknown | ErrorClass::NotFound => (1, 300),
         ErrorClass::Unauthorized | ErrorClass::Forbidden | ErrorClass::Funds => (30, 600),
-        ErrorClass::Rejected | ErrorClass::Unavailable => (600, 3600),
+        ErrorClass::Regulatory | ErrorClass::Rejected | ErrorClass::Unavailable => (600, 3600),
     };
     let doubled = first * 2u64.saturating_pow(attempts.saturating_sub(1).min(12));
     Duration::from_secs(doubled.min(longest)).max(error.retry_after.unwrap_or_default())
@@ -36,6 +42,20 @@ pub(super) fn route_trouble(trouble: &Trouble) -> Finding {
         _ => Reason::RouteFailed,
     };
     Finding::new(reason, &*trouble.error.text)
+}
+
+/// What a failed purchase, or a failed look for a number to buy, makes of a number.
+pub(super) fn purchase_trouble(error: &CarrierError) -> Reason {
+    match error.class {
+        ErrorClass::Unauthorized | ErrorClass::Forbidden => Reason::PurchaseForbidden,
+        ErrorClass::Funds => Reason::InsufficientFunds,
+        ErrorClass::Regulatory => Reason::RegulatoryRequired,
+        ErrorClass::Unavailable => Reason::NumberUnavailable,
+        ErrorClass::Rejected | ErrorClass::NotFound => Reason::PurchaseRefused,
+        ErrorClass::Throttled | ErrorClass::Transient | ErrorClass::Conflict | ErrorClass::Unknown => {
+            Reason::PurchaseFailed
+        }
+    }
 }
 
 /// What an error of the whole account is called in its conditions.

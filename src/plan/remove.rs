@@ -5,8 +5,8 @@ use std::time::Duration;
 use kube::ResourceExt;
 
 use super::{
-    AccountRef, AccountView, Decision, Effect, Look, Note, Requested, Rest, Seen, SetRoute, Trouble, number::World,
-    policy, route,
+    AccountRef, AccountView, Decision, Effect, Look, Note, Requested, Rest, Seen, SetRoute, Trouble, buy,
+    claim::rested, number::World, policy, route,
 };
 use crate::api::{
     NumberClaim,
@@ -157,6 +157,12 @@ pub(super) fn of_number(w: &World<'_>) -> Decision<PhoneNumberStatus> {
         return Decision::Rest(Rest::NOTHING);
     }
     let Some(definition_going) = w.definition_going else { return Decision::Look(Look::Definition) };
+    if !definition_going
+        && !w.number.is_annotated(ABANDON)
+        && let Some(decision) = unsettled(w)
+    {
+        return decision;
+    }
     // A claim that somebody deleted still tells, by the object's status, what is ours.
     let remembered = w.claim.is_none().then(|| remembered_claim(w)).flatten();
     let Some(claim) = w.own_claim().map(|claim| &claim.spec).or(remembered.as_ref()) else { return let_go(w, None) };
@@ -169,7 +175,7 @@ pub(super) fn of_number(w: &World<'_>) -> Decision<PhoneNumberStatus> {
     ];
     let hands_off = hands_off.into_iter().find_map(|(yes, why)| yes.then(|| why.to_owned()));
     let removal = Removal {
-        number: &spec.import.number,
+        number: &claim.number,
         claim,
         policy: spec.on_delete,
         hands_off,
@@ -191,10 +197,37 @@ pub(super) fn of_number(w: &World<'_>) -> Decision<PhoneNumberStatus> {
     }
 }
 
+/// A purchase whose outcome is not known holds the object (rule 11): what was sent may yet come to be ours.
+fn unsettled(w: &World<'_>) -> Option<Decision<PhoneNumberStatus>> {
+    let journal = w.buying.as_ref()?.journal?;
+    let number = journal.spec.number.as_ref().filter(|_| journal.spec.holder.uid == w.uid())?;
+    if matches!(w.seen, Seen::Present { .. }) {
+        return None;
+    }
+    let why = match &w.account {
+        AccountRef::Missing(key) => format!("CarrierAccount {key} is gone"),
+        AccountRef::Found(account) if account.abandoned => return None,
+        AccountRef::Found(account) if account.open.is_none() => {
+            if account.opening {
+                return Some(w.stop(vec![Reason::PurchaseUnsettled.into()]).again(policy::POLL));
+            }
+            format!("CarrierAccount {} cannot be used; its own conditions say why", account.key)
+        }
+        // Looking is always allowed.
+        AccountRef::Found(account) => return buy::unsettled(w, account),
+        AccountRef::Refused(key) => format!("CarrierAccount {key} no longer allows this namespace"),
+    };
+    let text = format!(
+        "Whether {number} was bought cannot be found out: {why}. Mend that, or set the annotation {ABANDON}: \"true\" to let the number go as it is."
+    );
+    Some(w.stop(vec![Finding::new(Reason::CleanupBlocked, text)]).again(policy::POLL))
+}
+
 /// The claim says first that nothing of ours is left, so that a crash after that does not take anything back twice. It goes
 /// after its holder: once it is gone, it could not be told from one that somebody deleted.
 fn let_go(w: &World<'_>, note: Option<Note>) -> Decision<PhoneNumberStatus> {
     Decision::Act(match w.own_claim() {
+        Some(bought) if bought.spec.purchase.is_some() => Effect::CloseClaim(Box::new(rested(bought)), note),
         Some(claim) if !claim.spec.sent.is_empty() => {
             let spec = NumberClaimSpec { sent: Vec::new(), ..claim.spec.clone() };
             Effect::CloseClaim(Box::new(NumberClaim { spec, ..claim.clone() }), note)
@@ -213,9 +246,10 @@ fn remembered_claim(w: &World<'_>) -> Option<NumberClaimSpec> {
     };
     let identity = identity.unwrap_or_default();
     Some(NumberClaimSpec {
-        number: w.number.spec.import.number.clone(),
-        holder: w.holder_spec(),
-        account: ClaimedAccount { namespace: account.namespace.clone(), name: account.name.clone(), identity },
+        number: status.number.clone()?,
+        holder: Some(w.holder_spec()),
+        account: ClaimedAccount::of(account, &identity),
+        purchase: None,
         carrier_number_id: status.carrier_number_id.clone().unwrap_or_default(),
         acquisition: status.acquisition?,
         on_delete: w.number.spec.on_delete,

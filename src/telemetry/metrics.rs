@@ -138,6 +138,7 @@ label!(
         Agent = "Agent",
         AgentVersion = "AgentVersion",
         NumberClaim = "NumberClaim",
+        NumberPurchase = "NumberPurchase",
     }
 );
 label!(
@@ -157,7 +158,7 @@ label!(
 );
 label!(
     /// What was asked of a carrier.
-    Operation { Identify = "identify", List = "list", Find = "find", SetRoute = "set_route" }
+    Operation { Identify = "identify", List = "list", Find = "find", SetRoute = "set_route", Mark = "mark", Search = "search", Purchase = "purchase" }
 );
 label!(
     /// Whether a write at a carrier is known to have been done.
@@ -183,6 +184,8 @@ label!(
         Forbidden = "forbidden",
         Rejected = "rejected",
         Funds = "funds",
+        /// It asks for an address or documents.
+        Regulatory = "regulatory",
         Unavailable = "unavailable",
         NotFound = "not_found",
         Conflict = "conflict",
@@ -199,6 +202,7 @@ impl From<ErrorClass> for Class {
             ErrorClass::Forbidden => Class::Forbidden,
             ErrorClass::Rejected => Class::Rejected,
             ErrorClass::Funds => Class::Funds,
+            ErrorClass::Regulatory => Class::Regulatory,
             ErrorClass::Unavailable => Class::Unavailable,
             ErrorClass::NotFound => Class::NotFound,
             ErrorClass::Conflict => Class::Conflict,

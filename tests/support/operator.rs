@@ -67,6 +67,6 @@ pub fn run(client: Client) -> CancellationToken {
 }
 
 async fn work(client: Client, token: CancellationToken) {
-    let controller = Controller::new(client, Arc::new(Metrics::default())).unwrap();
-    tokio::join!(controller.follow(token.clone()), controller.work(false, token.clone()));
+    let controller = Controller::new(client, Arc::new(Metrics::default()), settings()).unwrap();
+    tokio::join!(controller.follow(token.clone()), controller.work(Past::default(), token.clone()));
 }

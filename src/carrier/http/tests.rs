@@ -70,7 +70,8 @@ async fn read(http: &Http<Plain>, base: &Url) -> Result<Value, CarrierError> {
 }
 
 async fn write(http: &Http<Plain>, base: &Url) -> Outcome<Value> {
-    http.write("POST", Call { base, path: "/things", args: &[], query: "" }, Body::Form(&[("a", "+ &")])).await
+    http.write("POST", Call { base, path: "/things", args: &[], query: "", before: None }, Body::Form(&[("a", "+ &")]))
+        .await
 }
 
 fn with(status: u16, body: &'static str) -> Response<AxumBody> {

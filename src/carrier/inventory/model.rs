@@ -78,7 +78,8 @@ fn name(number: u64) -> E164 {
 
 fn owned(number: u64) -> OwnedNumber {
     let (features, messaging) = (Vec::new(), Messaging::Number);
-    OwnedNumber { id: NumberId(format!("PN{number}")), number: name(number), route: Route::new(), features, messaging }
+    let id = NumberId(format!("PN{number}"));
+    OwnedNumber { id, number: name(number), route: Route::new(), features, messaging, marker: None }
 }
 
 fn raise(touched: &mut BTreeMap<u64, u64>, number: u64, at: u64) {

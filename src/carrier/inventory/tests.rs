@@ -96,6 +96,7 @@ fn owned(n: usize) -> OwnedNumber {
         route: Route::new(),
         features: vec!["Voice".into()],
         messaging: Messaging::Number,
+        marker: None,
     }
 }
 
@@ -120,6 +121,7 @@ impl World {
                 channels: &Channel::ALL,
                 write_lifetime: LIFETIME,
                 listing_lag: LAG,
+                purchasing: None,
             },
         });
         let told: Arc<Mutex<Vec<E164>>> = Arc::default();

@@ -13,7 +13,7 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    api::number::E164,
+    api::{number::E164, purchase::Marker},
     carrier::{Messaging, OwnedNumber},
 };
 
@@ -59,6 +59,8 @@ pub(super) struct View {
     lag: Duration,
     write_lifetime: Duration,
     tracks: HashMap<E164, Track>,
+    /// The numbers that were ever seen with each marker.
+    marked: HashMap<Marker, HashSet<E164>>,
     last: Option<Arc<Listing>>,
     doubt: Option<Doubt>,
 }
@@ -132,7 +134,7 @@ impl Track {
 
 impl View {
     pub fn new(lag: Duration, write_lifetime: Duration) -> Self {
-        Self { lag, write_lifetime, tracks: HashMap::new(), last: None, doubt: None }
+        Self { lag, write_lifetime, tracks: HashMap::new(), marked: HashMap::new(), last: None, doubt: None }
     }
 
     pub fn expect(&mut self, number: E164) {
@@ -154,6 +156,29 @@ impl View {
     pub fn owned(&self) -> Vec<Arc<OwnedNumber>> {
         let owned = self.tracks.values().filter(|track| track.is_owned());
         owned.filter_map(|track| Some(track.sight.as_ref()?.number.clone())).collect()
+    }
+
+    /// The owned numbers that bear this marker, in order.
+    pub fn marked(&self, marker: &Marker) -> Vec<E164> {
+        let bears = |number: &&E164| {
+            let track = self.tracks.get(*number).filter(|track| track.is_owned());
+            track
+                .and_then(|track| track.sight.as_ref())
+                .is_some_and(|sight| sight.number.marker.as_ref() == Some(marker))
+        };
+        let mut numbers: Vec<E164> = self.marked.get(marker).into_iter().flatten().filter(bears).cloned().collect();
+        numbers.sort();
+        numbers
+    }
+
+    pub fn count_owned(&self) -> usize {
+        self.tracks.values().filter(|track| track.is_owned()).count()
+    }
+
+    fn remember_marker(&mut self, number: &OwnedNumber) {
+        if let Some(marker) = &number.marker {
+            self.marked.entry(marker.clone()).or_default().insert(number.number.clone());
+        }
     }
 
     pub fn seen(&self, number: &E164) -> Seen {
@@ -203,6 +228,7 @@ impl View {
     /// Takes in one row of a listing; whether the number is seen otherwise now.
     fn see_listed(&mut self, number: OwnedNumber, begun: Instant) -> bool {
         let lag = self.lag;
+        self.remember_marker(&number);
         let track = self.tracks.entry(number.number.clone()).or_default();
         if let Some(sight) = &track.sight {
             let settled = if sight.written { sight.ended + lag } else { sight.ended };
@@ -252,6 +278,9 @@ impl View {
     /// Takes in an exact look-up that began at `begun`.
     pub fn apply_lookup(&mut self, number: &E164, begun: Instant, found: Option<OwnedNumber>) {
         let listed = self.last.as_ref().map(|listing| listing.begun);
+        if let Some(found) = &found {
+            self.remember_marker(found);
+        }
         let track = self.tracks.entry(number.clone()).or_default();
         let newest = track.sight.as_ref().is_none_or(|sight| begun >= sight.ended);
         match found {
@@ -272,6 +301,7 @@ impl View {
 
     /// Takes in the answer of a write that lasted from `begun` to `ended`.
     pub fn record_write(&mut self, number: OwnedNumber, begun: Instant, ended: Instant) -> Arc<OwnedNumber> {
+        self.remember_marker(&number);
         let track = self.tracks.entry(number.number.clone()).or_default();
         // Writes to one number do not overlap; should they, the later answer stands.
         if let Some(sight) = &track.sight

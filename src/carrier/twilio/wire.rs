@@ -82,6 +82,7 @@ impl Row {
             route: canonical([(Channel::Voice, voice), (Channel::Sms, sms), (Channel::Status, status)].into()),
             features: self.capabilities,
             messaging,
+            marker: None,
         })
     }
 }

@@ -52,7 +52,7 @@ pub fn numbers() -> Result<Vec<(String, String)>> {
         }
         let number: PhoneNumber = serde_json::from_value(object).context("an example is not a PhoneNumber")?;
         let Some(name) = number.metadata.name else { bail!("an example has no name") };
-        numbers.push((name, number.spec.import.number.to_string()));
+        numbers.extend(number.spec.import.map(|import| (name, import.number.to_string())));
     }
     Ok(numbers)
 }

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use super::{engine, examples, identity, show::Show, wait};
 use crate::{
     api::{self, NumberClaim, PhoneNumber},
-    controller::Controller,
+    controller::{Controller, Past, Settings},
     sandbox::{
         carrier::{NumberSeed, Sandbox, SandboxConfig},
         control_plane::{Binaries, ControlPlane, KUBERNETES_VERSION, kubeconfig},
@@ -121,11 +121,12 @@ impl Stage {
 impl Operator {
     async fn start(kubeconfig: &Kubeconfig) -> Result<Self> {
         let client = kubeconfig::client(kubeconfig).await?;
-        let controller = Controller::new(client, Arc::new(Metrics::default()))?;
+        let settings = Settings { installation: "demo".to_owned(), settling: None };
+        let controller = Controller::new(client, Arc::new(Metrics::default()), settings)?;
         let token = CancellationToken::new();
         let child = token.clone();
         let task = tokio::spawn(async move {
-            tokio::join!(controller.follow(child.clone()), controller.work(false, child.clone()));
+            tokio::join!(controller.follow(child.clone()), controller.work(Past::default(), child.clone()));
         });
         Ok(Self { token, task })
     }

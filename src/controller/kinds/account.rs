@@ -1,6 +1,6 @@
 //! The world of a CarrierAccount, and the looks that only it takes.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::Condition};
@@ -13,8 +13,9 @@ use crate::{
         CarrierAccount,
         account::{AccountNumbers, CarrierAccountStatus},
         meta::Key,
+        number::E164,
     },
-    carrier::ErrorClass,
+    carrier::{ErrorClass, inventory},
     cluster::{
         cache::{Cache, Change, Index},
         queue::Priority,
@@ -29,6 +30,7 @@ use crate::{
     plan::{
         self, Decision, Look,
         account::{Credentials, Inventory},
+        grant::{Use, Wishes},
     },
     telemetry::metrics::Operation,
 };
@@ -61,12 +63,21 @@ impl Controlled for CarrierAccount {
             }
             None => Credentials::NotRead,
         };
+        let wishes = context.memory.open_wishes(&key);
+        let uses = if wishes.is_empty() { Vec::new() } else { context.uses(object, &key, session.as_deref()) };
         let world = plan::account::World {
             now: Timestamp::now(),
             account: object,
             credentials,
             identity: identity.as_ref(),
             inventory,
+            balance: session.as_ref().and_then(|session| session.balance()),
+            wishes: Wishes {
+                wish: wishes.iter().map(|wish| &*wish.uid).collect(),
+                uses: uses.iter().map(|(uid, used)| (&**uid, *used)).collect(),
+                owned: session.as_ref().map_or(0, |s| u32::try_from(s.inventory.count_owned()).unwrap_or(u32::MAX)),
+                day: Timestamp::now().strftime("%Y-%m-%d").to_string(),
+            },
             trouble: trouble.as_ref(),
             users,
             user,
@@ -77,6 +88,14 @@ impl Controlled for CarrierAccount {
             && session.set_open(plan::account::open(&world))
         {
             context.wake_numbers_of(&key);
+        }
+        if let Decision::Rest(plan::Rest { status: Some(CarrierAccountStatus { grants: Some(grants), .. }), .. }) =
+            &decision
+            && let Some(why) = plan::grant::refusal(grants, &object.spec.purchasing, world.wishes.owned)
+        {
+            for number in context.memory.refuse_wishes(&key, &grants.open, &why) {
+                context.wake(Kind::PhoneNumber, number, Priority::Background);
+            }
         }
         decision
     }
@@ -113,6 +132,37 @@ impl Context {
             fresh: listing.begun >= looked.began,
             doubt: session.inventory.doubt().map(|doubt| (doubt.vanished, doubt.owned_before)),
         }
+    }
+
+    /// What has become of each right to buy that is open.
+    fn uses(&self, account: &CarrierAccount, key: &Key, session: Option<&Session>) -> Vec<(String, Use)> {
+        let open = account.status.as_ref().and_then(|status| status.grants.as_ref()).map_or(&[][..], |g| &g.open);
+        if open.is_empty() {
+            return Vec::new();
+        }
+        let numbers = self.caches.numbers.by(Index::Account, &key.to_string());
+        let by_uid: HashMap<_, _> =
+            numbers.iter().map(|n| (n.metadata.uid.as_deref().unwrap_or_default(), n)).collect();
+        let is_owned = |number: &E164| {
+            session.is_some_and(|s| matches!(s.inventory.seen(number), inventory::Seen::Present { .. }))
+        };
+        let used = |uid: &str| match by_uid.get(uid) {
+            Some(number) if number.spec.purchase.is_none() => Use::Unused,
+            Some(number) => match number.status.as_ref().and_then(|status| status.number.as_ref()) {
+                Some(bought) if is_owned(bought) => Use::Bought,
+                _ => Use::Open,
+            },
+            // Gone: what its journal names may yet come to be ours.
+            None => match self.caches.journals.all().iter().find(|journal| journal.spec.holder.uid == uid) {
+                None => Use::Unused,
+                Some(journal) => match &journal.spec.number {
+                    None => Use::Unused,
+                    Some(number) if is_owned(number) => Use::Bought,
+                    Some(_) => Use::Open,
+                },
+            },
+        };
+        open.iter().map(|grant| (grant.uid.clone(), used(&grant.uid))).collect()
     }
 
     /// How many objects need the account, and one of them.
@@ -158,6 +208,10 @@ impl Context {
         let carrier = session.inventory.carrier().capabilities().name;
         self.metrics.carrier_request(carrier, operation, asked.as_ref().err());
         if operation == Operation::List && asked.is_ok() {
+            // What is left is told to people and decides nothing: not to know it fails nothing.
+            if let Ok(balance) = session.inventory.carrier().balance().await {
+                session.set_balance(balance);
+            }
             self.metrics.scanned(&Key::of(account), Timestamp::now());
         }
         match asked {

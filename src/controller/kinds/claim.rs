@@ -7,7 +7,7 @@ use kube::{Api, Client, CustomResourceExt};
 
 use super::{Controlled, Looked};
 use crate::{
-    api::{NumberClaim, PhoneNumber, meta::Key, phone_number::Mode},
+    api::{NumberClaim, PhoneNumber, phone_number::Mode},
     cluster::cache::{Cache, Change, Index},
     controller::{Context, Kind, context::Caches},
     plan::{self, AccountRef, Decision, Liveness},
@@ -33,9 +33,13 @@ impl Controlled for NumberClaim {
     fn decide(context: &Context, object: &Arc<Self>, looked: &Looked) -> Decision<()> {
         let spec = &object.spec;
         let account = spec.account.key();
-        let holder = context.caches.numbers.get(&Key::new(&*spec.holder.namespace, &*spec.holder.name));
-        let cached = holder.is_some_and(|number| number.metadata.uid.as_ref() == Some(&spec.holder.uid));
-        let heir = context.caches.numbers.by(Index::Number, spec.number.as_str()).iter().any(|number| {
+        let cached = spec.holder.as_ref().is_some_and(|holder| context.caches.lives(holder));
+        let mut heirs = context.caches.numbers.by(Index::Number, spec.number.as_str());
+        let journal = spec.purchase.as_ref().and_then(|purchase| {
+            heirs.extend(context.caches.numbers.by(Index::Identity, &purchase.identity));
+            context.caches.journal_of(&purchase.identity)
+        });
+        let heir = heirs.iter().any(|number| {
             let namespace = number.metadata.namespace.as_deref().unwrap_or_default();
             number.metadata.deletion_timestamp.is_none()
                 && number.spec.mode == Mode::Manage
@@ -47,6 +51,7 @@ impl Controlled for NumberClaim {
         let seen = context.seen(&account, &spec.number, looked);
         plan::claim::next(&plan::claim::World {
             claim: object,
+            journal: journal.as_deref(),
             holder: if cached { Liveness::Alive } else { looked.holder },
             heir,
             seen: seen.view(),

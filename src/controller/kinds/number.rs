@@ -6,17 +6,23 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Api, Client};
 
-use super::{Controlled, Looked, with_status};
+use tokio::time::{Duration, Instant};
+
+use super::{Controlled, Looked, Seen, with_status};
 use crate::{
     api::{
-        Agent, AgentVersion, PhoneNumber,
+        Agent, AgentVersion, NumberClaim, PhoneNumber,
+        account::Purchasing,
         meta::Key,
         number::{E164, Route},
         phone_number::PhoneNumberStatus,
+        purchase::Marker,
     },
-    cluster::cache::{Cache, Change},
-    controller::{Context, Kind, context::Caches},
-    plan::{self, AgentRef, Decision, Served},
+    carrier::{CarrierError, Order, inventory},
+    cluster::cache::{Cache, Change, Index},
+    controller::{Context, Kind, context::Caches, effects::Error, memory::Attempt},
+    plan::{self, AgentRef, Asked, Decision, Look, Served},
+    telemetry::metrics::Operation,
 };
 
 impl Controlled for PhoneNumber {
@@ -35,32 +41,183 @@ impl Controlled for PhoneNumber {
         let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
         let uid = object.metadata.uid.as_deref().unwrap_or_default();
         let account = object.spec.account_ref.key(namespace);
-        let number = &object.spec.import.number;
+        let identity = object.identity();
+        let journal = identity.as_deref().and_then(|identity| context.caches.journal_of(identity));
+        let target = plan::number::number_of(object, journal.as_deref()).cloned();
+        // A route for a number that is not chosen yet is one for any.
+        let number = target.clone().unwrap_or_else(E164::example);
         let agent = object
             .spec
             .agent_ref
             .as_ref()
-            .map(|agent| context.agent_ref(agent.key(namespace), namespace, &account, number));
-        let claim = context.caches.claim_of(number);
+            .map(|agent| context.agent_ref(agent.key(namespace), namespace, &account, &number));
+        let claim = target.as_ref().and_then(|number| context.caches.claim_of(number));
         let trouble = context.trouble_of(&**object);
-        let seen = context.seen(&account, number, looked);
+        let seen = target.as_ref().map_or(Seen::Unseen, |number| context.seen(&account, number, looked));
+        let wares = identity.as_deref().map(|identity| context.wares(object, &account, identity, looked));
+        let own = journal.as_ref().and_then(|journal| {
+            context.memory.own(uid, &journal.spec.token, wares.as_ref().map_or(Duration::ZERO, |w| w.settling))
+        });
+        let buying = wares.as_ref().zip(identity.as_deref()).map(|(wares, identity)| plan::Buying {
+            identity,
+            marker: &wares.marker,
+            journal: journal.as_deref(),
+            holder: looked.holder,
+            own: own.as_ref(),
+            marked: wares.marked.as_deref(),
+            claims: &wares.claims,
+            offers: &looked.offers,
+            grant: wares.grant.clone(),
+            token: &looked.token,
+            live: looked.itself,
+            limits: &wares.limits,
+            doubtful: wares.doubtful,
+            sells: wares.sells,
+            not_before: wares.not_before,
+        });
         plan::number::next(&plan::number::World {
             now: Timestamp::now(),
             number: object,
             agent,
+            target: target.as_ref(),
+            buying,
             claim: claim.as_deref(),
             holder: looked.holder,
             seen: seen.view(),
             trouble: trouble.as_ref(),
             put_backs: context.memory.put_backs(uid),
-            in_flight: context.in_flight_for(&account, claim.as_deref(), number),
+            in_flight: context.in_flight_for(&account, claim.as_deref(), &number),
             definition_going: looked.definition_going,
             account: context.account_ref(account, namespace),
         })
     }
 
+    fn account(object: &Self) -> Option<Key> {
+        Some(object.spec.account_ref.key(object.metadata.namespace.as_deref().unwrap_or_default()))
+    }
+
     fn changed(context: &Context, change: &Change<Self>) {
         context.number_changed(change);
+    }
+
+    async fn look(context: &Context, object: &Arc<Self>, look: Look, looked: &mut Looked) -> Result<(), Error> {
+        match look {
+            Look::Inventory => context.look_for_marked(object, looked).await,
+            Look::Offers(asked) => context.look_for_offers(object, asked, looked).await,
+            other => return context.look(&**object, other, looked).await,
+        }
+        Ok(())
+    }
+}
+
+/// What is known about buying for one object, kept for as long as a world borrows it.
+struct Wares {
+    marker: Marker,
+    marked: Option<Vec<E164>>,
+    claims: Vec<NumberClaim>,
+    grant: plan::Grant,
+    limits: Purchasing,
+    doubtful: bool,
+    sells: bool,
+    settling: Duration,
+    not_before: Duration,
+}
+
+impl Context {
+    fn wares(&self, object: &PhoneNumber, account: &Key, identity: &str, looked: &Looked) -> Wares {
+        let uid = object.metadata.uid.as_deref().unwrap_or_default();
+        let cached = self.caches.accounts.get(account);
+        let session = self.sessions.get(account);
+        let purchasing = session.as_ref().and_then(|s| s.inventory.carrier().capabilities().purchasing.clone());
+        let settling = self.settling(purchasing.as_ref().map_or(Duration::ZERO, |purchasing| purchasing.settling));
+        let marker = Marker::new(&self.settings.installation, identity);
+        let marked = session.as_ref().and_then(|session| {
+            let since = self.marked_since(uid, settling);
+            session.inventory.last_listing().filter(|listing| listing.begun > since)?;
+            let mut marked = session.inventory.marked(&marker);
+            if purchasing.as_ref().is_some_and(|purchasing| purchasing.orders) {
+                let ours = |order: &&Order| order.marker.as_ref() == Some(&marker);
+                marked.extend(looked.orders.as_ref()?.iter().filter(ours).map(|order| order.number.clone()));
+                marked.sort();
+                marked.dedup();
+            }
+            Some(marked)
+        });
+        let mut claims: Vec<NumberClaim> =
+            self.caches.claims.by(Index::Identity, identity).iter().map(|c| (**c).clone()).collect();
+        claims.sort_by_key(|claim| std::cmp::Reverse(claim.spec.purchase.as_ref().map(|purchase| purchase.attempt)));
+        let given = cached
+            .as_ref()
+            .and_then(|account| account.status.as_ref()?.grants.as_ref())
+            .is_some_and(|grants| grants.open.iter().any(|grant| grant.uid == uid));
+        Wares {
+            marker,
+            marked,
+            claims,
+            grant: if given { plan::Grant::Given } else { self.memory.wished(account, uid) },
+            limits: cached.map(|account| account.spec.purchasing.clone()).unwrap_or_default(),
+            doubtful: session.as_ref().is_some_and(|session| session.inventory.doubt().is_some()),
+            sells: purchasing.is_some(),
+            settling,
+            not_before: self.knows_the_past_from(settling).saturating_duration_since(Instant::now()),
+        }
+    }
+
+    /// After when a listing must have begun to show every number that may have been bought for this object.
+    fn marked_since(&self, uid: &str, settling: Duration) -> Instant {
+        let met = self.memory.met(uid);
+        let past = self.knows_the_past_from(settling);
+        met.max(past).max(self.memory.entered_at(uid).unwrap_or(met))
+    }
+
+    async fn look_for_marked(&self, object: &PhoneNumber, looked: &mut Looked) {
+        let uid = object.metadata.uid.as_deref().unwrap_or_default();
+        let Some(session) = PhoneNumber::account(object).and_then(|account| self.sessions.get(&account)) else {
+            return;
+        };
+        let carrier = session.inventory.carrier();
+        let purchasing = carrier.capabilities().purchasing.clone();
+        let settling = self.settling(purchasing.as_ref().map_or(Duration::ZERO, |purchasing| purchasing.settling));
+        let asked = async {
+            let listed = session.inventory.listing(self.marked_since(uid, settling)).await;
+            self.metrics.carrier_request(carrier.capabilities().name, Operation::List, listed.as_ref().err());
+            listed?;
+            if purchasing.is_some_and(|purchasing| purchasing.orders) {
+                looked.orders = Some(carrier.orders().await?);
+            }
+            Ok(())
+        };
+        self.looked(object, asked.await);
+    }
+
+    async fn look_for_offers(&self, object: &PhoneNumber, asked: Asked, looked: &mut Looked) {
+        let uid = object.metadata.uid.as_deref().unwrap_or_default();
+        let Some(session) = PhoneNumber::account(object).and_then(|account| self.sessions.get(&account)) else {
+            return;
+        };
+        let carrier = session.inventory.carrier();
+        let is_claimed = |number: &E164| {
+            self.caches.claim_of(number).is_some_and(|claim| !claim.spec.is_held_by(uid))
+                || matches!(session.inventory.seen(number), inventory::Seen::Present { .. })
+        };
+        let found = session.market.offers(&*carrier, &asked, uid, is_claimed).await;
+        self.metrics.carrier_request(carrier.capabilities().name, Operation::Search, found.as_ref().err());
+        let found = found.map(|offers| looked.offers.push(offers));
+        self.looked(object, found);
+    }
+
+    /// Notes how a look at the account went.
+    fn looked(&self, object: &PhoneNumber, asked: Result<(), CarrierError>) {
+        let uid = object.metadata.uid.as_deref().unwrap_or_default();
+        match asked {
+            Ok(()) => self.memory.succeeded(uid, Attempt::Look),
+            Err(error) => {
+                if let Some(account) = PhoneNumber::account(object) {
+                    self.suspect(&account, &error);
+                }
+                self.memory.failed(uid, Attempt::Look, error);
+            }
+        }
     }
 }
 

@@ -1,0 +1,86 @@
+//! Amounts of money, exact to the last digit. No I/O.
+
+use std::{borrow::Cow, fmt, str::FromStr};
+
+use rust_decimal::Decimal;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+/// An amount in some currency, as carriers and people write it: `1.15`. Never a floating-point number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Amount(Decimal);
+
+/// A text that is no amount.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not an amount: write digits, and a point where there are decimals, as in \"1.50\"")]
+pub struct NotAnAmount(String);
+
+impl Amount {
+    /// Whether this is nothing, or less.
+    pub fn is_spent(self) -> bool {
+        self.0 <= Decimal::ZERO
+    }
+}
+
+impl FromStr for Amount {
+    type Err = NotAnAmount;
+
+    fn from_str(text: &str) -> Result<Self, NotAnAmount> {
+        let amount = text.trim().parse().map_err(|_| NotAnAmount(text.chars().take(32).collect()))?;
+        Ok(Self(amount))
+    }
+}
+
+impl TryFrom<String> for Amount {
+    type Error = NotAnAmount;
+
+    fn try_from(text: String) -> Result<Self, NotAnAmount> {
+        text.parse()
+    }
+}
+
+impl From<Amount> for String {
+    fn from(amount: Amount) -> Self {
+        amount.0.to_string()
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl JsonSchema for Amount {
+    fn schema_name() -> Cow<'static, str> {
+        "Amount".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "maxLength": 32,
+            "x-kubernetes-validations": [{
+                "rule": r"self.matches('^-?[0-9]{1,12}([.][0-9]{1,8})?$')",
+                "message": "not an amount: write digits, and a point where there are decimals, as in \"1.50\"",
+            }],
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_compared_by_what_they_are_worth_and_written_as_they_came() {
+        let amount = |text: &str| text.parse::<Amount>().unwrap();
+        assert_eq!(amount("1.5"), amount("1.50"));
+        assert!(amount("1.15") < amount("2") && amount("0.1") < amount("0.11"));
+        assert_eq!(String::from(amount("1.150")), "1.150");
+        for bad in ["", "free", "1,50", "$1"] {
+            assert!(bad.parse::<Amount>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! What is looked for and what is for sale: the part of buying that people write and carriers answer. No I/O.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{money::Amount, number::E164};
+
+/// What number is looked for. Everything that is named must fit; of several that do, one is chosen.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.areaCode) || self.country in ['US', 'CA'] || self.type != 'TollFree'").message("areaCode goes with a place, and TollFree numbers outside of the US and Canada have none: leave one of the two out"),
+)]
+pub struct Search {
+    /// Two-letter country code ([ISO 3166-1](https://www.iso.org/iso-3166-country-codes.html)), as in `US`.
+    #[schemars(length(max = 16))]
+    #[x_kube(validation = Rule::new("self.matches('^[A-Z]{2}$')").message("country is a two-letter country code in capitals, as in US"))]
+    pub country: String,
+    /// The type of the number. `Local` unless said otherwise.
+    #[serde(default, rename = "type")]
+    pub kind: NumberType,
+    /// Area code: the digits behind the country code that name a place, as in `"415"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    #[x_kube(validation = Rule::new("self.matches('^[0-9]{1,5}$')").message("areaCode is 1 to 5 digits in quotes, as in \"415\""))]
+    pub area_code: Option<String>,
+    /// City or town, as the carrier spells it, as in `San Francisco`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub locality: Option<String>,
+    /// State or province, as in `CA`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub region: Option<String>,
+    /// What the number must be able to do: all of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 5), extend("x-kubernetes-list-type" = "set"))]
+    pub features: Vec<Feature>,
+    /// The digits that follow the country code, as in `"41555"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    #[x_kube(validation = Rule::new("self.matches('^[0-9]{1,14}$')").message("startsWith is 1 to 14 digits in quotes, without the country code, as in \"41555\""))]
+    pub starts_with: Option<String>,
+    /// Digits, or letters as they stand on a keypad, that the number holds somewhere behind the country code, as in `DENT`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    #[x_kube(validation = Rule::new("self.matches('^[0-9A-Za-z]{2,14}$')").message("contains is 2 to 14 digits or letters, as in DENT"))]
+    pub contains: Option<String>,
+    /// The digits at the end, as in `"1234"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    #[x_kube(validation = Rule::new("self.matches('^[0-9]{1,14}$')").message("endsWith is 1 to 14 digits in quotes, as in \"1234\""))]
+    pub ends_with: Option<String>,
+    /// Whether a number from farther away will do where there is none in the place that is named: first any locality, then
+    /// any area code of the region, then the whole country. `true` unless said otherwise. Country, type, features, pattern and
+    /// price never give way.
+    #[serde(default = "yes")]
+    pub best_effort: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// The type of a number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum NumberType {
+    #[default]
+    Local,
+    Mobile,
+    TollFree,
+    National,
+}
+
+impl NumberType {
+    /// As it stands in manifests.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            NumberType::Local => "Local",
+            NumberType::Mobile => "Mobile",
+            NumberType::TollFree => "TollFree",
+            NumberType::National => "National",
+        }
+    }
+}
+
+/// What a number can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Feature {
+    Voice,
+    #[serde(rename = "SMS")]
+    Sms,
+    #[serde(rename = "MMS")]
+    Mms,
+    Fax,
+    Emergency,
+}
+
+impl Feature {
+    /// As it stands in manifests.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Feature::Voice => "Voice",
+            Feature::Sms => "SMS",
+            Feature::Mms => "MMS",
+            Feature::Fax => "Fax",
+            Feature::Emergency => "Emergency",
+        }
+    }
+}
+
+/// What a number costs. What is not known is absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Price {
+    /// Every month.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monthly: Option<Amount>,
+    /// Once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub setup: Option<Amount>,
+    /// Three-letter code of the currency that the carrier bills in ([ISO 4217](https://www.iso.org/iso-4217-currency-codes.html)).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 8))]
+    pub currency: Option<String>,
+}
+
+/// A number for sale, as a carrier offers it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    pub number: E164,
+    /// Two-letter country code.
+    pub country: String,
+    pub kind: NumberType,
+    pub locality: Option<String>,
+    pub region: Option<String>,
+    pub features: Vec<Feature>,
+    pub price: Price,
+    /// Whether the carrier keeps it for a while on request.
+    pub can_hold: bool,
+}

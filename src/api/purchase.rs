@@ -1,0 +1,157 @@
+//! NumberPurchase: the journal of buying a number for one identity. No I/O.
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    claim::{ClaimedAccount, Holder},
+    number::E164,
+    offer::Price,
+};
+
+/// The journal of buying a number for one identity: what is about to be sent stands here first. It points at the one number that
+/// may be ours; only looking at the carrier tells whether it is. Kept for good, so that the same identity finds its number
+/// again. Written by the operator only.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "dialplane.dev",
+    version = "v1alpha1",
+    kind = "NumberPurchase",
+    derive = "PartialEq",
+    shortname = "np",
+    category = "dialplane",
+    doc = "The journal of buying a number for one identity. Kept for good, so that the same identity finds its number again. Written by the operator only.",
+    selectable = ".spec.number",
+    selectable = ".spec.holder.namespace",
+    selectable = ".spec.holder.name",
+    printcolumn(
+        name = "Identity",
+        type_ = "string",
+        json_path = ".spec.identity",
+        description = "What the number is for"
+    ),
+    printcolumn(
+        name = "Number",
+        type_ = "string",
+        json_path = ".spec.number",
+        description = "The one number that may be ours"
+    ),
+    printcolumn(
+        name = "Attempt",
+        type_ = "integer",
+        json_path = ".spec.attempt",
+        description = "How many attempts there were"
+    ),
+    printcolumn(
+        name = "Namespace",
+        type_ = "string",
+        json_path = ".spec.holder.namespace",
+        description = "Namespace of the PhoneNumber that buys"
+    ),
+    printcolumn(
+        name = "Holder",
+        type_ = "string",
+        json_path = ".spec.holder.name",
+        description = "The PhoneNumber that buys"
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.identity == oldSelf.identity").message("identity cannot change"),
+    validation = Rule::new("self.attempt >= oldSelf.attempt").message("attempt only grows"),
+)]
+pub struct NumberPurchaseSpec {
+    /// What the number is for.
+    #[schemars(length(min = 1, max = 320))]
+    pub identity: String,
+    /// The PhoneNumber that buys, or bought.
+    pub holder: Holder,
+    /// The account that it is bought by.
+    pub account: ClaimedAccount,
+    /// The one number that may be ours. Absent once it was proved that none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<E164>,
+    /// The attempt that names this number. It only grows.
+    pub attempt: u32,
+    /// Random, and new with every write: whoever put it here is the only one to send.
+    #[schemars(length(min = 1, max = 64))]
+    pub token: String,
+    /// What the number costs, as offered.
+    #[serde(default)]
+    pub price: Price,
+    /// Whether a number that was searched for is in the very place that was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exact: Option<bool>,
+}
+
+/// A number that a carrier keeps for us.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Hold {
+    /// The carrier's id of the hold.
+    #[schemars(length(max = 128))]
+    pub id: String,
+    /// When it ends, by the carrier's clock (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub until: Option<String>,
+}
+
+impl NumberPurchase {
+    /// The name of the journal of an identity.
+    pub fn name_of(identity: &str) -> String {
+        hash(identity, 40)
+    }
+}
+
+/// What is written on a bought number at the carrier, to know it again: `dp1:<installation>:<hash of the identity>`, in 40
+/// characters at most.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Marker(String);
+
+impl Marker {
+    /// What every marker begins with.
+    pub const PREFIX: &str = "dp1:";
+
+    pub fn new(installation: &str, identity: &str) -> Self {
+        Self(format!("{}{}:{}", Self::PREFIX, short(installation), hash(identity, 16)))
+    }
+
+    /// The marker that a carrier shows, if it is one of this software.
+    pub fn read(text: &str) -> Option<Self> {
+        text.starts_with(Self::PREFIX).then(|| Self(text.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The name of an installation as it stands in markers: a long one is told by its hash.
+fn short(installation: &str) -> String {
+    let plain = installation.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let fits = (1..=16).contains(&installation.len()) && plain;
+    if fits { installation.to_owned() } else { hash(installation, 16) }
+}
+
+/// The first digits of the SHA-256 of a text, in hexadecimal.
+fn hash(text: &str, digits: usize) -> String {
+    Sha256::digest(text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect::<String>()[..digits].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_marker_fits_where_carriers_keep_it_and_tells_installations_and_identities_apart() {
+        let markers = [("prod", "a/b"), ("prod", "a/c"), ("5d0b1c62-9a0e-4a59-bd1f-0f3fd5d0c3a5", "a/b"), ("", "a/b")];
+        let markers: Vec<String> = markers.iter().map(|(i, id)| Marker::new(i, id).as_str().to_owned()).collect();
+        assert!(markers.iter().all(|marker| marker.len() <= 40), "{markers:?}");
+        assert!(markers[0].starts_with("dp1:prod:"));
+        let distinct: std::collections::BTreeSet<_> = markers.iter().collect();
+        assert_eq!(distinct.len(), markers.len());
+    }
+}

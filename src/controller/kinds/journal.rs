@@ -1,0 +1,47 @@
+//! The world of a NumberPurchase.
+
+use std::sync::Arc;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{Api, Client};
+
+use super::{Controlled, Looked};
+use crate::{
+    api::NumberPurchase,
+    cluster::cache::{Cache, Change},
+    controller::{Context, Kind, context::Caches},
+    plan::{self, Decision, Liveness},
+};
+
+impl Controlled for NumberPurchase {
+    type Status = ();
+    const KIND: Kind = Kind::NumberPurchase;
+
+    fn cache(caches: &Caches) -> &Cache<Self> {
+        &caches.journals
+    }
+
+    fn api(client: Client, _: &str) -> Api<Self> {
+        Api::all(client)
+    }
+
+    fn decide(context: &Context, object: &Arc<Self>, looked: &Looked) -> Decision<()> {
+        let cached = context.caches.lives(&object.spec.holder);
+        let holder = if cached { Liveness::Alive } else { looked.holder };
+        plan::journal::next(&plan::journal::World { journal: object, holder })
+    }
+
+    fn changed(context: &Context, change: &Change<Self>) {
+        context.journal_changed(change);
+    }
+
+    fn status(&self) -> Option<&()> {
+        None
+    }
+
+    fn set_status(&mut self, (): ()) {}
+
+    fn conditions((): &()) -> &[Condition] {
+        &[]
+    }
+}

@@ -1,0 +1,610 @@
+//! Buying a number, at most once. Design section 4 is the specification; its rules are named where they are kept.
+//!
+//! The number itself is the idempotency key: the journal names the one number that may be ours, and whether it is can only be
+//! seen at the carrier. What this process knows beside that is [`Own`], and forgetting it is always safe: an attempt that nobody
+//! remembers is one of unknown outcome.
+
+use std::time::Duration;
+
+use kube::{Resource as _, ResourceExt as _};
+
+use super::{
+    AccountView, BuyNumber, Decision, Effect, Liveness, Look, Requested as _, Rest, Seen,
+    choose::{self, Choice},
+    number::{Found, World},
+    policy, route,
+};
+use crate::api::{
+    NumberClaim, NumberPurchase,
+    account::Purchasing,
+    claim::{ClaimedAccount, ClaimedPurchase, NumberClaimSpec},
+    conditions::{Finding, Reason},
+    meta::{APPROVE, NUMBER, ROUTE_FINALIZER},
+    number::{E164, Route},
+    offer::{Offer, Price, Search},
+    phone_number::{Acquisition, Approval, Mode, OfferStatus, PhoneNumberStatus, Purchase},
+    purchase::{Marker, NumberPurchaseSpec},
+    seen::{CarrierError, ErrorClass},
+};
+
+/// Everything known about buying a number for one PhoneNumber.
+#[derive(Clone, Debug)]
+pub struct Buying<'a> {
+    pub identity: &'a str,
+    /// What a number that was bought for this identity bears.
+    pub marker: &'a Marker,
+    /// The journal of this identity, whoever holds it.
+    pub journal: Option<&'a NumberPurchase>,
+    /// Whether the holder of the journal lives, where that was read.
+    pub holder: Liveness,
+    /// What this process knows of the journal's last entry; `None` where another one wrote it.
+    pub own: Option<&'a Own>,
+    /// The numbers that bear our marker at the carrier, owned or on order, by a listing that began after everything that could
+    /// have bought one; `None` where there is none such.
+    pub marked: Option<&'a [E164]>,
+    /// The claims that say they are for this identity, the latest attempt first.
+    pub claims: &'a [NumberClaim],
+    /// What was found for sale in this pass.
+    pub offers: &'a [Offers],
+    pub grant: Grant,
+    /// A random text that was never used before.
+    pub token: &'a str,
+    /// Whether this very object lives and is not being deleted, by a read in this pass.
+    pub live: Liveness,
+    /// The limits of the account.
+    pub limits: &'a Purchasing,
+    /// Whether numbers are missing from the account's listing that should be there.
+    pub doubtful: bool,
+    /// Whether the account's carrier sells numbers.
+    pub sells: bool,
+    /// How long yet until a listing tells what a predecessor of this process, of which nobody knows, may have bought (rule 9).
+    pub not_before: Duration,
+}
+
+/// What this process knows of the journal's last entry, which it wrote itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Own {
+    pub intent: Intent,
+    /// Whether all that was ever sent for this number was surely refused.
+    pub clean: bool,
+    /// What became of it; `None` until it is sent.
+    pub outcome: Option<Tried>,
+    /// Whether the entry is so young that no other process can believe that it may send (rule 6).
+    pub may_send: bool,
+    /// How long yet until nothing that was sent before this entry can come about any more (rule 8).
+    pub settled_in: Duration,
+    /// How many numbers in a row were refused as not available.
+    pub refused: u32,
+}
+
+/// Why an entry was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intent {
+    /// To send.
+    Send,
+    /// To fence off whoever sent before, and wait.
+    Settle,
+}
+
+/// What became of a purchase that was sent and that is not seen yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tried {
+    /// It surely was not done.
+    DidNothing(CarrierError),
+    /// It may have been done.
+    Unknown,
+}
+
+/// What was found for sale by one look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offers {
+    pub asked: Asked,
+    /// Whether there was more, which others in this cluster are just about to buy: one looks again in a moment.
+    pub crowded: bool,
+    /// Without those that anybody in this cluster claims or is about to.
+    pub found: Vec<Offer>,
+}
+
+/// What was looked for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Asked {
+    Number(E164),
+    Search(Search),
+}
+
+/// Whether the account lets this object buy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Grant {
+    /// It was not asked.
+    None,
+    /// It was asked and has not answered.
+    Asked,
+    Given,
+    /// It will not, for now: why, and for how long.
+    Refused(Finding, Duration),
+}
+
+/// How many numbers in a row may turn out not to be available before it is waited.
+const CANDIDATES: u32 = 5;
+
+/// What settling an attempt has come to.
+pub(super) enum Settled<'a> {
+    /// The number is in the account.
+    Ours(&'a crate::api::seen::OwnedNumber),
+    /// It is not and will not be by what was sent. `clean` where all of that was refused.
+    NotBought { clean: bool },
+    /// It is not known yet; this is to be done about it.
+    Not(Decision<PhoneNumberStatus>),
+}
+
+pub(super) fn next<'a>(
+    w: &World<'a>,
+    account: &AccountView,
+    identity: &'a str,
+    b: &Buying<'a>,
+) -> Decision<PhoneNumberStatus> {
+    let step = Step { w, b, account, identity };
+    match b.journal {
+        None => step.find_or_begin(),
+        Some(journal) if journal.spec.holder.uid != w.uid() => step.take_over(journal),
+        Some(journal) if journal.spec.account.identity != identity => {
+            let text = format!(
+                "The number for the identity {} belongs to the account {} and not to {identity}: use another identity, or that account.",
+                b.identity, journal.spec.account.identity
+            );
+            step.stop(Reason::IdentityInUse, text)
+        }
+        Some(journal) => step.go_on(journal),
+    }
+}
+
+/// What is unsettled of a purchase, for an object that is being deleted: `None` where nothing is.
+pub(super) fn unsettled<'a>(w: &World<'a>, account: &AccountView) -> Option<Decision<PhoneNumberStatus>> {
+    let b = w.buying.as_ref()?;
+    let journal = b.journal.filter(|journal| journal.spec.holder.uid == w.uid())?;
+    let number = journal.spec.number.as_ref()?;
+    let step = Step { w, b, account, identity: &journal.spec.account.identity };
+    match step.settle(journal, number) {
+        Settled::Ours(_) => None,
+        Settled::Not(decision) => Some(decision),
+        // The journal says so before the object goes, so that the same identity need not find out again.
+        Settled::NotBought { .. } => {
+            Some(step.write(journal, NumberPurchaseSpec { number: None, ..journal.spec.clone() }, Intent::Settle))
+        }
+    }
+}
+
+struct Step<'a, 'b> {
+    w: &'b World<'a>,
+    b: &'b Buying<'a>,
+    account: &'b AccountView,
+    identity: &'a str,
+}
+
+impl<'a> Step<'a, '_> {
+    fn purchase(&self) -> Option<&'a Purchase> {
+        self.w.number.spec.purchase.as_ref()
+    }
+
+    fn stop(&self, reason: Reason, text: impl Into<String>) -> Decision<PhoneNumberStatus> {
+        self.w.stop(vec![Reason::Accepted.into(), Finding::new(reason, text)])
+    }
+
+    /// No journal: either nothing was ever bought, or what tells of it was lost (rules 2 and 9).
+    fn find_or_begin(&self) -> Decision<PhoneNumberStatus> {
+        if let Some(decision) = self.hands_off().or_else(|| self.finalizer()) {
+            return decision;
+        }
+        let marked = match self.marked() {
+            Ok(marked) => marked,
+            Err(decision) => return decision,
+        };
+        let said = self.w.number.annotation(NUMBER).and_then(|text| text.parse::<E164>().ok());
+        let remembered = self.w.number.status.as_ref().and_then(|status| status.number.clone());
+        let named = match marked {
+            [] => said.or(remembered).or_else(|| self.b.claims.first().map(|claim| claim.spec.number.clone())),
+            [number] => Some(number.clone()),
+            several => match said.filter(|said| several.contains(said)) {
+                Some(said) => Some(said),
+                None => return self.several(several),
+            },
+        };
+        match named {
+            // It is looked for before anything else is considered: of unknown outcome, as far as anybody knows.
+            Some(number) => {
+                let claimed = self.b.claims.iter().find(|claim| claim.spec.number == number);
+                let attempt = claimed.and_then(|claim| claim.spec.purchase.as_ref()).map_or(1, |p| p.attempt);
+                let price = claimed.and_then(|claim| claim.spec.purchase.as_ref()).map(|p| p.price.clone());
+                self.record(Some(number), attempt, price.unwrap_or_default(), Intent::Settle, None)
+            }
+            None => self.begin(None, None),
+        }
+    }
+
+    fn several(&self, numbers: &[E164]) -> Decision<PhoneNumberStatus> {
+        let numbers: Vec<&str> = numbers.iter().map(E164::as_str).collect();
+        let text = format!(
+            "The account has several numbers that were bought for the identity {}: {}. Set the annotation {NUMBER} to the one that is meant.",
+            self.b.identity,
+            numbers.join(", ")
+        );
+        self.stop(Reason::SeveralNumbers, text)
+    }
+
+    /// The numbers that bear our marker, by a listing that can be believed (rules 2 and 9).
+    fn marked(&self) -> Result<&'a [E164], Decision<PhoneNumberStatus>> {
+        if self.b.doubtful {
+            let text = format!(
+                "Numbers are missing from the listing of CarrierAccount {}: nothing is bought until that is clear.",
+                self.account.key
+            );
+            return Err(self.stop(Reason::AccountNotReady, text));
+        }
+        if !self.b.not_before.is_zero() {
+            let text = "This process cannot know what was bought before it began: it waits until that would be seen, and then looks.";
+            let said = self.w.put_off(vec![Reason::Accepted.into(), Finding::new(Reason::PurchaseUnsettled, text)]);
+            return Err(said.again(self.b.not_before));
+        }
+        match (self.b.marked, self.w.trouble) {
+            (Some(marked), _) => Ok(marked),
+            (None, Some(trouble)) if !trouble.wait.is_zero() => {
+                let finding = Finding::new(Reason::NotSeen, &*trouble.error.text);
+                Err(self.w.put_off(vec![Reason::Accepted.into(), finding]))
+            }
+            (None, _) => Err(Decision::Look(Look::Inventory)),
+        }
+    }
+
+    /// Nothing is begun for an object that only looks on.
+    fn hands_off(&self) -> Option<Decision<PhoneNumberStatus>> {
+        let spec = &self.w.number.spec;
+        let why = match (spec.suspend, spec.mode) {
+            (true, _) => "The object is suspended: nothing is bought. Set spec.suspend to false to go on.",
+            (_, Mode::Observe) => "With mode: Observe nothing is bought. Set spec.mode to Manage to go on.",
+            (false, Mode::Manage) => return None,
+        };
+        Some(self.stop(Reason::NotClaimed, why))
+    }
+
+    fn finalizer(&self) -> Option<Decision<PhoneNumberStatus>> {
+        let has = self.w.number.finalizers().iter().any(|finalizer| finalizer == ROUTE_FINALIZER);
+        (!has).then(|| Decision::Act(Effect::AddFinalizer(ROUTE_FINALIZER)))
+    }
+
+    /// Another object holds the journal (rule 1).
+    fn take_over(&self, journal: &NumberPurchase) -> Decision<PhoneNumberStatus> {
+        let holder = &journal.spec.holder;
+        match self.b.holder {
+            Liveness::NotRead => Decision::Look(Look::Holder(holder.clone())),
+            Liveness::Alive => self
+                .stop(
+                    Reason::IdentityInUse,
+                    format!(
+                        "PhoneNumber {}/{} has the identity {}: delete one of the two, or give this one another identity in a new object. \
+                         This one takes over once the other is gone.",
+                        holder.namespace, holder.name, self.b.identity
+                    ),
+                )
+                .again(policy::POLL),
+            Liveness::Gone if journal.meta().deletion_timestamp.is_some() => self
+                .stop(Reason::NotSeen, format!("The journal of the identity {} is being let go.", self.b.identity))
+                .again(policy::POLL),
+            Liveness::Gone => {
+                if let Some(decision) = self.hands_off().or_else(|| self.finalizer()) {
+                    return decision;
+                }
+                let spec = NumberPurchaseSpec { holder: self.w.holder_spec(), ..journal.spec.clone() };
+                self.write(journal, spec, Intent::Settle)
+            }
+        }
+    }
+
+    /// The journal is ours.
+    fn go_on(&self, journal: &NumberPurchase) -> Decision<PhoneNumberStatus> {
+        let Some(number) = &journal.spec.number else { return self.begin(Some(journal), None) };
+        if let (Some(own), Seen::Absent { .. } | Seen::Unseen) = (self.b.own, self.w.seen)
+            && own.intent == Intent::Send
+            && own.outcome.is_none()
+        {
+            return self.send(journal, number, own);
+        }
+        // What was seen to be ours and vanished is lost, and never bought again: there is nothing to find out by waiting.
+        let known = self.w.number.status.as_ref().is_some_and(|status| status.number.as_ref() == Some(number));
+        if known || self.w.own_claim().is_some_and(|claim| !claim.spec.carrier_number_id.is_empty()) {
+            return match self.w.seen {
+                Seen::Present { number, fresh } if fresh || !self.w.is_requested() => self.ours(number),
+                Seen::Absent { fresh } if fresh || !self.w.is_requested() => self.w.absent(&self.account.key, number),
+                _ => self.w.look(self.account, number),
+            };
+        }
+        match self.settle(journal, number) {
+            Settled::Ours(seen) => self.ours(seen),
+            Settled::NotBought { clean } => self.begin(Some(journal), Some(clean)),
+            Settled::Not(decision) => decision,
+        }
+    }
+
+    /// Whether the number that the journal names is ours (rules 7 and 8).
+    fn settle(&self, journal: &NumberPurchase, number: &E164) -> Settled<'a> {
+        if let Seen::Present { number, fresh } = self.w.seen
+            && (fresh || !self.w.is_requested())
+        {
+            return Settled::Ours(number);
+        }
+        match self.b.own {
+            // Nothing was sent since this process began to speak of this number, and nothing before.
+            Some(Own { intent: Intent::Send, clean: true, outcome: None, .. }) => Settled::NotBought { clean: true },
+            Some(Own { clean: true, outcome: Some(Tried::DidNothing(_)), .. }) => Settled::NotBought { clean: true },
+            // Nobody may send any more, by an entry that says so. Then it is waited, and looked.
+            Some(own @ Own { intent: Intent::Settle, .. }) => self.wait(number, own),
+            _ => Settled::Not(self.write(journal, journal.spec.clone(), Intent::Settle)),
+        }
+    }
+
+    fn wait(&self, number: &E164, own: &Own) -> Settled<'a> {
+        let fresh = self.w.seen.is_fresh();
+        if !fresh && self.w.trouble.is_none_or(|trouble| trouble.wait.is_zero()) {
+            return Settled::Not(Decision::Look(Look::Number {
+                account: self.account.key.clone(),
+                number: number.clone(),
+            }));
+        }
+        let on_order = self.b.marked.is_some_and(|marked| marked.contains(number));
+        let absent = matches!(self.w.seen, Seen::Absent { fresh: true });
+        if own.settled_in.is_zero() && absent && !on_order {
+            return match self.b.marked {
+                Some(_) => Settled::NotBought { clean: false },
+                None => Settled::Not(Decision::Look(Look::Inventory)),
+            };
+        }
+        let text = format!(
+            "Whether {number} was bought is not known: no answer came, or nobody remembers it. It is looked for until it is seen, or until \
+             no request can come about any more; nothing else is bought meanwhile."
+        );
+        let wait = if own.settled_in.is_zero() { policy::POLL } else { own.settled_in.min(policy::POLL) };
+        Settled::Not(
+            self.w.put_off(vec![Reason::Accepted.into(), Finding::new(Reason::PurchaseUnsettled, text)]).again(wait),
+        )
+    }
+
+    /// The number is in the account: it is adopted, and then like any other.
+    fn ours(&self, seen: &'a crate::api::seen::OwnedNumber) -> Decision<PhoneNumberStatus> {
+        let number = &seen.number;
+        let foreign = seen.marker.as_ref().is_some_and(|marker| marker != self.b.marker);
+        if foreign && self.w.own_claim().is_none() {
+            let text = format!(
+                "{number} bears the marker of another identity or installation at the carrier: it is not touched. Use another identity."
+            );
+            return self.stop(Reason::MarkedByAnother, text);
+        }
+        self.w.acquire(&Found { account: self.account.key.clone(), identity: self.identity, number: seen })
+    }
+
+    /// Begins an attempt, if money may be spent. `settled` says of the number that the journal names, which is not ours,
+    /// whether all that was sent for it was refused.
+    fn begin(&self, journal: Option<&NumberPurchase>, settled: Option<bool>) -> Decision<PhoneNumberStatus> {
+        if let Some(decision) = self.hands_off().or_else(|| self.finalizer()) {
+            return decision;
+        }
+        let Some(purchase) = self.purchase() else { return Decision::Rest(Rest::NOTHING) };
+        if self.b.limits.paused {
+            let text =
+                format!("CarrierAccount {} buys nothing now: its spec.purchasing.paused says so.", self.account.key);
+            return self.stop(Reason::PurchasingPaused, text);
+        }
+        if !self.b.sells {
+            let text = format!("The carrier of CarrierAccount {} sells no numbers: import one.", self.account.key);
+            return self.stop(Reason::PurchaseRefused, text);
+        }
+        // Rule 2: what bears our marker already is never bought again.
+        match self.marked() {
+            Ok([]) => {}
+            Ok([number]) => {
+                let attempt = journal.map_or(1, |journal| journal.spec.attempt);
+                return self.record(Some(number.clone()), attempt, Price::default(), Intent::Settle, journal);
+            }
+            Ok(several) => return self.several(several),
+            Err(decision) => return decision,
+        }
+        if let Some(decision) = self.refused(journal) {
+            return decision;
+        }
+        match &self.b.grant {
+            Grant::None => return Decision::Act(Effect::AskGrant),
+            Grant::Asked => return Decision::Rest(Rest::NOTHING),
+            Grant::Refused(finding, wait) => {
+                return self.w.stop(vec![Reason::Accepted.into(), finding.clone()]).again(*wait);
+            }
+            Grant::Given => {}
+        }
+        self.choose(journal, settled, purchase)
+    }
+
+    /// What is to be said, and for how long, of a number that was refused.
+    fn refused(&self, journal: Option<&NumberPurchase>) -> Option<Decision<PhoneNumberStatus>> {
+        let trouble = self.w.trouble.filter(|trouble| !trouble.wait.is_zero())?;
+        let number = journal.and_then(|journal| journal.spec.number.as_ref());
+        let named = self.purchase().is_some_and(|purchase| purchase.number.is_some());
+        let tried = self.b.own.is_some_and(|own| own.outcome.is_some());
+        let more = tried && trouble.error.class == ErrorClass::Unavailable && !named;
+        if more && self.b.own.is_some_and(|own| own.refused < CANDIDATES) {
+            return None;
+        }
+        let about = number.filter(|_| tried).map(|number| format!("{number}: ")).unwrap_or_default();
+        let text = format!("{about}{}.", trouble.error.text.trim_end_matches('.'));
+        let finding = Finding::new(policy::purchase_trouble(&trouble.error), text);
+        Some(self.w.put_off(vec![Reason::Accepted.into(), finding]))
+    }
+
+    fn choose(
+        &self,
+        journal: Option<&NumberPurchase>,
+        settled: Option<bool>,
+        purchase: &Purchase,
+    ) -> Decision<PhoneNumberStatus> {
+        let attempt = journal.map_or(0, |journal| journal.spec.attempt) + 1;
+        let last = journal.and_then(|journal| journal.spec.number.as_ref());
+        if let (Some(number), Seen::Present { .. }) = (&purchase.number, self.w.seen) {
+            let text =
+                format!("CarrierAccount {} owns {number} already: import it instead of buying it.", self.account.key);
+            return self.stop(Reason::AlreadyOwned, text);
+        }
+        let shown = self.w.number.status.as_ref().and_then(|status| status.offer.as_ref());
+        let wish = choose::Wish {
+            purchase,
+            ceiling: self.b.limits.max_monthly_price,
+            offers: self.b.offers,
+            prefer: shown.map(|offer| &offer.number),
+            avoid: last.filter(|_| purchase.search.is_some()),
+            spread: (self.b.identity, attempt),
+        };
+        let (offer, exact) = match choose::choose(&wish) {
+            Choice::Look(asked) => return Decision::Look(Look::Offers(asked)),
+            Choice::Wait => return Decision::Rest(Rest { status: None, again: Some(policy::CROWDED) }),
+            Choice::Nothing(finding) => {
+                return self.w.stop(vec![Reason::Accepted.into(), finding]).again(policy::LOOK_AGAIN);
+            }
+            Choice::Take { offer, exact } => (offer, exact),
+        };
+        if purchase.approval == Approval::Manual && !self.is_approved(offer, shown) {
+            return self.ask(offer, exact);
+        }
+        let clean = settled.unwrap_or(true) || last != Some(&offer.number);
+        let spec = self.spec(Some(offer.number.clone()), attempt, offer.price.clone(), Some(exact));
+        Decision::Act(Effect::WriteJournal(Box::new(super::Entry {
+            journal: self.object(journal, spec),
+            intent: Intent::Send,
+            clean,
+        })))
+    }
+
+    /// A person said yes to this number at no less than this price.
+    fn is_approved(&self, offer: &Offer, shown: Option<&OfferStatus>) -> bool {
+        let named = self.w.number.annotation(APPROVE) == Some(offer.number.as_str());
+        named && shown.is_some_and(|shown| shown.number == offer.number && shown.price == offer.price)
+    }
+
+    fn ask(&self, offer: &Offer, exact: bool) -> Decision<PhoneNumberStatus> {
+        let text = format!(
+            "{} can be bought for {}: set the annotation {APPROVE}: \"{}\" to buy it.",
+            offer.number,
+            choose::shown(&offer.price),
+            offer.number
+        );
+        let mut status = self.w.said(vec![Reason::Accepted.into(), Finding::new(Reason::AwaitingApproval, text)]);
+        status.offer = Some(OfferStatus { number: offer.number.clone(), price: offer.price.clone(), exact });
+        Decision::Rest(Rest { status: Some(status), again: Some(policy::LOOK_AGAIN) })
+    }
+
+    /// The entry is ours and nothing was sent by it yet: the claim, then the last checks, then the purchase (rules 4 and 6).
+    fn send(&self, journal: &NumberPurchase, number: &E164, own: &Own) -> Decision<PhoneNumberStatus> {
+        if let Some(decision) = self.hands_off() {
+            return decision;
+        }
+        if !own.may_send {
+            // Nothing was sent by it, so what is known of the number still holds; only the right to send is gone.
+            return self.begin(Some(journal), Some(own.clean));
+        }
+        let route = self.route();
+        let wanted = self.claim(journal, number, &route);
+        match self.w.claim {
+            None => Decision::Act(Effect::CreateClaim(Box::new(wanted))),
+            Some(claim) if claim.spec == wanted => match self.b.live {
+                Liveness::NotRead => Decision::Look(Look::Itself),
+                Liveness::Gone => Decision::Rest(Rest { status: None, again: Some(policy::POLL) }),
+                Liveness::Alive => Decision::Act(Effect::Purchase(Box::new(BuyNumber {
+                    account: self.account.key.clone(),
+                    number: number.clone(),
+                    marker: self.b.marker.clone(),
+                    route,
+                    regulatory: self.purchase().and_then(|p| p.regulatory.clone()).unwrap_or_default(),
+                    token: journal.spec.token.clone(),
+                    attempt: journal.spec.attempt,
+                }))),
+            },
+            Some(claim) if self.is_free(claim, journal) => {
+                Decision::Act(Effect::WriteClaim(Box::new(NumberClaim { spec: wanted, ..claim.clone() })))
+            }
+            // Whoever is ahead of us, or another object, has the number: that is a refusal as good as the carrier's.
+            Some(_) => Decision::Act(Effect::LoseNumber(self.account.key.clone(), number.clone())),
+        }
+    }
+
+    /// Whether we may write the claim: it is ours or rests for us, and no later attempt stands in it.
+    fn is_free(&self, claim: &NumberClaim, journal: &NumberPurchase) -> bool {
+        let earlier = claim.spec.purchase.as_ref().is_none_or(|purchase| purchase.attempt <= journal.spec.attempt);
+        let ours = claim.spec.is_held_by(self.w.uid());
+        let rests = claim.spec.holder.is_none() && claim.spec.is_for(self.b.identity);
+        claim.metadata.deletion_timestamp.is_none() && earlier && (ours || rests)
+    }
+
+    /// The route that the number begins with: its agent's, or none.
+    fn route(&self) -> Route {
+        route::wanted(self.w.agent.as_ref()).target(&Route::new(), |_, _| false)
+    }
+
+    fn claim(&self, journal: &NumberPurchase, number: &E164, route: &Route) -> NumberClaimSpec {
+        let digests = route::digests(route);
+        NumberClaimSpec {
+            number: number.clone(),
+            holder: Some(self.w.holder_spec()),
+            account: journal.spec.account.clone(),
+            carrier_number_id: String::new(),
+            acquisition: Acquisition::Purchased,
+            purchase: Some(ClaimedPurchase {
+                identity: self.b.identity.to_owned(),
+                attempt: journal.spec.attempt,
+                price: journal.spec.price.clone(),
+            }),
+            on_delete: self.w.on_delete(),
+            previous: Route::new(),
+            sent: if digests.is_empty() { Vec::new() } else { vec![digests] },
+        }
+    }
+
+    fn spec(&self, number: Option<E164>, attempt: u32, price: Price, exact: Option<bool>) -> NumberPurchaseSpec {
+        NumberPurchaseSpec {
+            identity: self.b.identity.to_owned(),
+            holder: self.w.holder_spec(),
+            account: ClaimedAccount::of(&self.account.key, self.identity),
+            number,
+            attempt,
+            token: self.b.token.to_owned(),
+            price,
+            exact,
+        }
+    }
+
+    fn record(
+        &self,
+        number: Option<E164>,
+        attempt: u32,
+        price: Price,
+        intent: Intent,
+        journal: Option<&NumberPurchase>,
+    ) -> Decision<PhoneNumberStatus> {
+        let spec = self.spec(number, attempt, price, None);
+        Decision::Act(Effect::WriteJournal(Box::new(super::Entry {
+            journal: self.object(journal, spec),
+            intent,
+            clean: false,
+        })))
+    }
+
+    /// Writes another entry about the same attempt.
+    fn write(&self, journal: &NumberPurchase, spec: NumberPurchaseSpec, intent: Intent) -> Decision<PhoneNumberStatus> {
+        let spec = NumberPurchaseSpec { token: self.b.token.to_owned(), ..spec };
+        Decision::Act(Effect::WriteJournal(Box::new(super::Entry {
+            journal: NumberPurchase { spec, ..journal.clone() },
+            intent,
+            clean: false,
+        })))
+    }
+
+    fn object(&self, journal: Option<&NumberPurchase>, spec: NumberPurchaseSpec) -> NumberPurchase {
+        match journal {
+            Some(journal) => NumberPurchase { spec, ..journal.clone() },
+            None => NumberPurchase::new(&NumberPurchase::name_of(self.b.identity), spec),
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! Which number to buy: what to search for, what fits, and which of those that do.
+
+use super::{
+    buy::{Asked, Offers},
+    policy,
+};
+use crate::api::{
+    conditions::{Finding, Reason},
+    money::Amount,
+    number::E164,
+    offer::{Offer, Price, Search},
+    phone_number::Purchase,
+};
+
+/// What somebody wishes to buy.
+pub(super) struct Wish<'a> {
+    pub purchase: &'a Purchase,
+    /// The most that the account allows a number to cost every month.
+    pub ceiling: Option<Amount>,
+    /// What was found so far.
+    pub offers: &'a [Offers],
+    /// The number to take if it still fits: a person was shown it.
+    pub prefer: Option<&'a E164>,
+    /// The number to take only if there is no other: it was tried.
+    pub avoid: Option<&'a E164>,
+    /// What decides among many that fit, so that many who wish the same do not all take the first.
+    pub spread: (&'a str, u32),
+}
+
+/// What came of it.
+pub(super) enum Choice<'a> {
+    /// This has to be looked for.
+    Look(Asked),
+    Take {
+        offer: &'a Offer,
+        /// Whether it is in the very place that was named.
+        exact: bool,
+    },
+    /// Others are just taking what there is: one looks again in a moment.
+    Wait,
+    /// There is none, and why.
+    Nothing(Finding),
+}
+
+/// Chooses among what was found, or says what to look for next.
+pub(super) fn choose<'a>(wish: &Wish<'a>) -> Choice<'a> {
+    let found = |asked: &Asked| wish.offers.iter().find(|offers| offers.asked == *asked);
+    let steps: Vec<(Asked, bool)> = match (&wish.purchase.number, &wish.purchase.search) {
+        (Some(number), _) => vec![(Asked::Number(number.clone()), true)],
+        (None, Some(search)) => {
+            ladder(search).into_iter().enumerate().map(|(i, search)| (Asked::Search(search), i == 0)).collect()
+        }
+        (None, None) => Vec::new(),
+    };
+    let mut dear: Vec<&Offer> = Vec::new();
+    let mut unfit: Option<&Offer> = None;
+    for (asked, exact) in &steps {
+        let Some(offers) = found(asked) else { return Choice::Look(asked.clone()) };
+        if offers.crowded && offers.found.is_empty() {
+            return Choice::Wait;
+        }
+        let fitting: Vec<&Offer> = offers.found.iter().filter(|offer| asked.fits(offer)).collect();
+        unfit = unfit.or(offers.found.first());
+        let (affordable, too_dear): (Vec<_>, Vec<_>) =
+            fitting.into_iter().partition(|offer| wish.affords(&offer.price));
+        dear.extend(too_dear);
+        if let Some(offer) = wish.pick(&affordable) {
+            return Choice::Take { offer, exact: *exact };
+        }
+    }
+    Choice::Nothing(wish.nothing(&steps, &dear, unfit))
+}
+
+impl Wish<'_> {
+    /// One of several that are as good: the preferred one, or one that another wish would hardly take.
+    fn pick<'o>(&self, offers: &[&'o Offer]) -> Option<&'o Offer> {
+        if let Some(preferred) = offers.iter().find(|offer| Some(&offer.number) == self.prefer) {
+            return Some(preferred);
+        }
+        let others: Vec<&&Offer> = offers.iter().filter(|offer| Some(&offer.number) != self.avoid).collect();
+        match others.len() {
+            0 => offers.first().copied(),
+            count => Some(others[spread(self.spread.0, self.spread.1) % count]),
+        }
+    }
+
+    fn monthly(&self) -> Option<Amount> {
+        let own = self.purchase.max_monthly_price;
+        own.into_iter().chain(self.ceiling).min()
+    }
+
+    /// Whether the price is known to be no more than is allowed.
+    fn affords(&self, price: &Price) -> bool {
+        let within = |most: Option<Amount>, is: Option<Amount>| most.is_none_or(|most| is.is_some_and(|is| is <= most));
+        within(self.monthly(), price.monthly) && within(self.purchase.max_setup_price, price.setup)
+    }
+
+    fn nothing(&self, steps: &[(Asked, bool)], dear: &[&Offer], unfit: Option<&Offer>) -> Finding {
+        let tried = steps.iter().map(|(asked, _)| asked.to_string()).collect::<Vec<_>>().join("; ");
+        if let Some(nearest) = dear.iter().min_by_key(|offer| offer.price.monthly) {
+            let ceiling = self.monthly().map_or_else(|| "the ceiling".to_owned(), |most| format!("{most} a month"));
+            let known = nearest.price.monthly.is_some()
+                && (self.purchase.max_setup_price.is_none() || nearest.price.setup.is_some());
+            return match known {
+                true => Finding::new(
+                    Reason::TooDear,
+                    format!(
+                        "Everything found costs more than {ceiling} allows; the nearest is {} for {}. Tried: {tried}. Raise the limit in \
+                         spec.purchase or of the CarrierAccount, or look for something else.",
+                        nearest.number,
+                        shown(&nearest.price)
+                    ),
+                ),
+                false => Finding::new(
+                    Reason::PriceUnknown,
+                    format!(
+                        "The price of {} is not known, and there is a limit: nothing is bought by guess. Tried: {tried}.",
+                        nearest.number
+                    ),
+                ),
+            };
+        }
+        if let (Some(number), _) = (&self.purchase.number, ()) {
+            let text = format!(
+                "{number} is not for sale now: another may have it. It is looked for again. If it is yours already, import it."
+            );
+            return Finding::new(Reason::NumberUnavailable, text);
+        }
+        let nearest = unfit
+            .map(|offer| format!(" What the carrier showed did not fit, as {} .", offer.number).replace(" .", "."));
+        let minutes = policy::LOOK_AGAIN.as_secs() / 60;
+        Finding::new(
+            Reason::NothingForSale,
+            format!(
+                "No number for sale fits. Tried: {tried}.{} It is looked for again every {minutes} minutes; ask for less, or for another place.",
+                nearest.unwrap_or_default()
+            ),
+        )
+    }
+}
+
+/// A price, for people.
+pub(super) fn shown(price: &Price) -> String {
+    let currency = price.currency.as_deref().unwrap_or_default();
+    let part = |amount: Option<Amount>, what: &str| {
+        amount.map(|amount| format!("{amount} {currency} {what}").replace("  ", " "))
+    };
+    let parts: Vec<String> =
+        [part(price.monthly, "a month"), part(price.setup, "once")].into_iter().flatten().collect();
+    if parts.is_empty() { "a price that is not known".to_owned() } else { parts.join(" and ") }
+}
+
+/// The searches for a wish, the wish itself first: where another place will do, each gives up a little more of the place.
+pub fn ladder(search: &Search) -> Vec<Search> {
+    let mut steps = vec![search.clone()];
+    if search.best_effort {
+        let anywhere_near = Search { locality: None, ..search.clone() };
+        let region = Search { area_code: None, ..anywhere_near.clone() };
+        let country = Search { region: None, ..region.clone() };
+        steps.extend([anywhere_near, region, country]);
+        steps.dedup();
+    }
+    steps
+}
+
+impl Asked {
+    /// Whether an offer is what was asked for, whatever the carrier says.
+    pub fn fits(&self, offer: &Offer) -> bool {
+        match self {
+            Asked::Number(number) => offer.number == *number,
+            Asked::Search(search) => fits(search, offer),
+        }
+    }
+}
+
+impl std::fmt::Display for Asked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let search = match self {
+            Asked::Number(number) => return write!(f, "{number}"),
+            Asked::Search(search) => search,
+        };
+        write!(f, "{} {}", search.country, search.kind.as_str())?;
+        let named = [
+            ("area code", &search.area_code),
+            ("locality", &search.locality),
+            ("region", &search.region),
+            ("starting with", &search.starts_with),
+            ("containing", &search.contains),
+            ("ending with", &search.ends_with),
+        ];
+        for (what, value) in named {
+            if let Some(value) = value {
+                write!(f, ", {what} {value}")?;
+            }
+        }
+        if !search.features.is_empty() {
+            let features: Vec<&str> = search.features.iter().map(|feature| feature.as_str()).collect();
+            write!(f, ", with {}", features.join(" and "))?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether an offer is what `search` says, whatever the carrier says.
+pub fn fits(search: &Search, offer: &Offer) -> bool {
+    let same = |wanted: &Option<String>, is: &Option<String>| match (wanted, is) {
+        (None, _) => true,
+        (Some(wanted), Some(is)) => wanted.eq_ignore_ascii_case(is),
+        (Some(_), None) => false,
+    };
+    offer.country == search.country
+        && offer.kind == search.kind
+        && same(&search.locality, &offer.locality)
+        && same(&search.region, &offer.region)
+        && search.features.iter().all(|feature| offer.features.contains(feature))
+        && fits_digits(search, &offer.number)
+}
+
+/// Whether a number's digits are what `search` says of them.
+pub fn fits_digits(search: &Search, number: &E164) -> bool {
+    let national = number.national();
+    let is = |wanted: &Option<String>, test: fn(&str, &str) -> bool| {
+        wanted.as_ref().is_none_or(|wanted| test(national, &keypad(wanted)))
+    };
+    is(&search.area_code, |digits, wanted| digits.starts_with(wanted))
+        && is(&search.starts_with, |digits, wanted| digits.starts_with(wanted))
+        && is(&search.contains, |digits, wanted| digits.contains(wanted))
+        && is(&search.ends_with, |digits, wanted| digits.ends_with(wanted))
+}
+
+/// The digits under letters on a telephone's keypad ([ITU-T E.161](https://www.itu.int/rec/T-REC-E.161)).
+fn keypad(text: &str) -> String {
+    let digit = |c: char| match c.to_ascii_uppercase() {
+        'A'..='C' => '2',
+        'D'..='F' => '3',
+        'G'..='I' => '4',
+        'J'..='L' => '5',
+        'M'..='O' => '6',
+        'P'..='S' => '7',
+        'T'..='V' => '8',
+        'W'..='Z' => '9',
+        other => other,
+    };
+    text.chars().map(digit).collect()
+}
+
+/// A number that is the same for the same wish and hardly ever for two (FNV-1a).
+fn spread(identity: &str, attempt: u32) -> usize {
+    let bytes = identity.bytes().chain(attempt.to_le_bytes());
+    let hash =
+        bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    (hash >> 16) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::offer::{Feature, NumberType};
+
+    fn search() -> Search {
+        Search {
+            country: "US".into(),
+            kind: NumberType::Local,
+            area_code: Some("415".into()),
+            locality: Some("San Francisco".into()),
+            region: Some("CA".into()),
+            features: vec![Feature::Voice, Feature::Sms],
+            starts_with: None,
+            contains: None,
+            ends_with: None,
+            best_effort: true,
+        }
+    }
+
+    fn offer(number: &str) -> Offer {
+        Offer {
+            number: number.parse().unwrap(),
+            country: "US".into(),
+            kind: NumberType::Local,
+            locality: Some("san francisco".into()),
+            region: Some("CA".into()),
+            features: vec![Feature::Voice, Feature::Sms, Feature::Mms],
+            price: Price { monthly: "1.15".parse().ok(), setup: None, currency: Some("USD".into()) },
+            can_hold: false,
+        }
+    }
+
+    #[test]
+    fn the_place_gives_way_step_by_step_and_nothing_else_does() {
+        let places: Vec<_> = ladder(&search()).into_iter().map(|s| (s.locality, s.area_code, s.region)).collect();
+        let text = |t: &str| Some(t.to_owned());
+        assert_eq!(
+            places,
+            [
+                (text("San Francisco"), text("415"), text("CA")),
+                (None, text("415"), text("CA")),
+                (None, None, text("CA")),
+                (None, None, None),
+            ]
+        );
+        assert_eq!(ladder(&Search { best_effort: false, ..search() }).len(), 1);
+        let anywhere = Search { locality: None, region: None, area_code: None, ..search() };
+        assert_eq!(ladder(&anywhere).len(), 1, "there is nothing to give up");
+    }
+
+    #[test]
+    fn an_offer_is_checked_in_everything_that_was_asked_for() {
+        let good = offer("+14155553368");
+        assert!(fits(&search(), &good));
+        type Bend = fn(&mut Search, &mut Offer);
+        let bends: [(&str, Bend); 9] = [
+            ("country", |_, o| o.country = "CA".into()),
+            ("type", |_, o| o.kind = NumberType::TollFree),
+            ("locality", |_, o| o.locality = None),
+            ("region", |_, o| o.region = Some("NY".into())),
+            ("a feature", |_, o| o.features.retain(|f| *f != Feature::Sms)),
+            ("area code", |s, _| s.area_code = Some("510".into())),
+            ("beginning", |s, _| s.starts_with = Some("155".into())),
+            ("pattern", |s, _| s.contains = Some("CATS".into())),
+            ("end", |s, _| s.ends_with = Some("336".into())),
+        ];
+        for (what, bend) in bends {
+            let (mut search, mut offer) = (search(), good.clone());
+            bend(&mut search, &mut offer);
+            assert!(!fits(&search, &offer), "{what}");
+        }
+        let vanity = Search {
+            contains: Some("dent".into()),
+            starts_with: Some("41555".into()),
+            ends_with: Some("3368".into()),
+            ..search()
+        };
+        assert!(fits(&vanity, &good));
+    }
+}

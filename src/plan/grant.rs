@@ -1,0 +1,138 @@
+//! Whether money may be spent: the right to buy, given out one number at a time within the account's limits. No I/O.
+//!
+//! What was given out stands in the account's status and is written there by compare-and-set, so that the limits hold whatever
+//! races, and across restarts.
+
+use std::collections::HashMap;
+
+use crate::api::{
+    account::{Grant, Grants, Purchasing},
+    conditions::{Finding, Reason},
+};
+
+/// How many rights may be open at once: they all stand in one status.
+const MOST_OPEN: usize = 200;
+
+/// What has become of a right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// It may yet be used, or it is not known.
+    Open,
+    /// The number is bought, and among those that the account owns.
+    Bought,
+    /// It was not used and will not be.
+    Unused,
+}
+
+/// Everything that decides who may buy.
+#[derive(Clone, Debug, Default)]
+pub struct Wishes<'a> {
+    /// Uids of the objects that wish to buy, in the order in which they asked.
+    pub wish: Vec<&'a str>,
+    /// What has become of the rights that are open, by uid.
+    pub uses: HashMap<&'a str, Use>,
+    /// Numbers that the account owns, those bought a moment ago among them.
+    pub owned: u32,
+    /// Today (UTC).
+    pub day: String,
+}
+
+/// The ledger as it should be now.
+pub fn settle(current: Option<&Grants>, limits: &Purchasing, w: &Wishes<'_>) -> Grants {
+    let mut next = Grants { day: w.day.clone(), bought: 0, open: Vec::new() };
+    let current = current.cloned().unwrap_or_default();
+    if current.day == w.day {
+        next.bought = current.bought;
+    }
+    for grant in current.open {
+        match w.uses.get(&*grant.uid).copied().unwrap_or(Use::Open) {
+            Use::Open => next.open.push(grant),
+            Use::Bought if grant.day == w.day => next.bought += 1,
+            Use::Bought | Use::Unused => {}
+        }
+    }
+    for uid in &w.wish {
+        let known = next.open.iter().any(|grant| grant.uid == *uid);
+        if !known && next.open.len() < MOST_OPEN && refusal(&next, limits, w.owned).is_none() {
+            next.open.push(Grant { uid: (*uid).to_owned(), day: w.day.clone() });
+        }
+    }
+    next
+}
+
+/// Why nobody else may buy by this ledger, where that is so.
+pub fn refusal(grants: &Grants, limits: &Purchasing, owned: u32) -> Option<Finding> {
+    let open = u32::try_from(grants.open.len()).unwrap_or(u32::MAX);
+    let (today, in_all) = (grants.bought.saturating_add(open), owned.saturating_add(open));
+    if let Some(most) = limits.max_per_day.filter(|most| today >= *most) {
+        let text = format!(
+            "{today} numbers were bought today (UTC) or may be, and the CarrierAccount allows {most}: it goes on tomorrow, or when \
+             spec.purchasing.maxPerDay is raised."
+        );
+        return Some(Finding::new(Reason::SpendingLimit, text));
+    }
+    let most = limits.max_owned.filter(|most| in_all >= *most)?;
+    let text = format!(
+        "The account owns {owned} numbers and may get {open} more, and the CarrierAccount allows {most} in all: give some back at the carrier, \
+         or raise spec.purchasing.maxOwned."
+    );
+    Some(Finding::new(Reason::SpendingLimit, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(max_per_day: Option<u32>, max_owned: Option<u32>) -> Purchasing {
+        Purchasing { max_per_day, max_owned, ..Purchasing::default() }
+    }
+
+    fn wishes<'a>(wish: &[&'a str], uses: &[(&'a str, Use)], owned: u32, day: &str) -> Wishes<'a> {
+        Wishes { wish: wish.to_vec(), uses: uses.iter().copied().collect(), owned, day: day.to_owned() }
+    }
+
+    fn open(grants: &Grants) -> Vec<&str> {
+        grants.open.iter().map(|grant| &*grant.uid).collect()
+    }
+
+    #[test]
+    fn no_more_are_given_out_than_a_day_allows_whatever_becomes_of_them() {
+        let limits = limits(Some(2), None);
+        let first = settle(None, &limits, &wishes(&["a", "b", "c"], &[], 0, "1"));
+        assert_eq!(open(&first), ["a", "b"]);
+        assert!(refusal(&first, &limits, 0).is_some());
+        let bought = settle(Some(&first), &limits, &wishes(&["c"], &[("a", Use::Bought)], 1, "1"));
+        assert_eq!((bought.bought, open(&bought)), (1, vec!["b"]), "one that is bought counts as before");
+        let unused = settle(Some(&bought), &limits, &wishes(&["c"], &[("b", Use::Unused)], 1, "1"));
+        assert_eq!((unused.bought, open(&unused)), (1, vec!["c"]));
+    }
+
+    #[test]
+    fn a_new_day_begins_with_what_may_still_be_bought() {
+        let limits = limits(Some(2), None);
+        let first = settle(None, &limits, &wishes(&["a", "b"], &[], 0, "1"));
+        let next = settle(Some(&first), &limits, &wishes(&["c", "d"], &[("a", Use::Bought)], 1, "2"));
+        assert_eq!(
+            (next.bought, open(&next)),
+            (0, vec!["b", "c"]),
+            "yesterday's open one counts, yesterday's bought one does not"
+        );
+    }
+
+    #[test]
+    fn what_the_account_owns_counts_with_what_it_may_get() {
+        let limits = limits(None, Some(10));
+        let next = settle(None, &limits, &wishes(&["a", "b", "c"], &[], 8, "1"));
+        assert_eq!(open(&next), ["a", "b"]);
+        assert!(refusal(&next, &limits, 8).unwrap().message.contains("maxOwned"));
+    }
+
+    #[test]
+    fn nobody_is_given_two_and_all_stand_in_one_status() {
+        let next = settle(None, &limits(None, None), &wishes(&["a", "a"], &[], 0, "1"));
+        assert_eq!(open(&next), ["a"]);
+        let names: Vec<String> = (0..300).map(|i| i.to_string()).collect();
+        let many: Vec<&str> = names.iter().map(String::as_str).collect();
+        assert_eq!(settle(None, &limits(None, None), &wishes(&many, &[], 0, "1")).open.len(), MOST_OPEN);
+    }
+}
