@@ -151,7 +151,8 @@ pub trait Carrier: Send + Sync + fmt::Debug {
         Err(self.does_not("sell numbers"))
     }
 
-    /// Purchases that the carrier has accepted and not finished: all of them or an error.
+    /// Purchases that the carrier has accepted and that have not failed: those under way, and those that are finished, since the
+    /// list of numbers may lag behind the list of orders. All of them or an error.
     async fn orders(&self) -> Result<Vec<Order>, CarrierError> {
         Ok(Vec::new())
     }

@@ -83,6 +83,8 @@ pub enum Look {
     Identity,
     /// A complete listing of the account's numbers.
     Inventory,
+    /// The journal of the object's identity, read from the API server and not from a cache.
+    Journal,
     /// What is for sale.
     Offers(Asked),
     /// This very object, read from the API server and not from a cache.

@@ -38,7 +38,7 @@ pub enum Messaging {
     Group { id: String },
 }
 
-/// A purchase that the carrier has accepted and not finished.
+/// A purchase that the carrier has accepted and that has not failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
     /// The carrier's id of it.

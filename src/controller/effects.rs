@@ -178,7 +178,7 @@ impl Context {
         Ok(())
     }
 
-    async fn read_again<K: Controlled>(&self, key: &Key, uid: Option<&str>) -> Result<(), Error> {
+    pub async fn read_again<K: Controlled>(&self, key: &Key, uid: Option<&str>) -> Result<(), Error> {
         let found = answered(K::api(self.client.clone(), &key.namespace).get_opt(&key.name)).await?;
         let cache = K::cache(&self.caches);
         let change = match (found, uid) {

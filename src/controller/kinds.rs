@@ -106,6 +106,8 @@ pub struct Looked {
     pub orders: Option<Vec<Order>>,
     /// Whether the object itself lives and is not being deleted.
     pub itself: Liveness,
+    /// Whether the journal of buying was read from the API server.
+    pub journal: bool,
     /// Random, and new for every pass.
     pub token: String,
 }
@@ -122,6 +124,7 @@ impl Looked {
             offers: Vec::new(),
             orders: None,
             itself: Liveness::NotRead,
+            journal: false,
             token: random(),
         }
     }
@@ -207,7 +210,7 @@ impl Context {
                 looked.itself = if lives { Liveness::Alive } else { Liveness::Gone };
                 Ok(())
             }
-            Look::Credentials | Look::Identity | Look::Inventory | Look::Offers(_) => {
+            Look::Credentials | Look::Identity | Look::Inventory | Look::Offers(_) | Look::Journal => {
                 Err(Error::NotForThisKind(K::KIND.as_str()))
             }
         }

@@ -152,7 +152,7 @@ impl Memory {
         entries.get(uid).and_then(|entry| entry.claimed).is_some_and(|at| at.elapsed() < JUST)
     }
 
-    /// When this process first met the object: now, if it is the first time.
+    /// When this process first met the object, or found that nobody holds the claim: now, if it is the first time.
     pub fn met(&self, uid: &str) -> Instant {
         *self.entries().entry(uid.to_owned()).or_default().met.get_or_insert_with(Instant::now)
     }
@@ -203,8 +203,8 @@ impl Memory {
     }
 
     /// When the last entry of this process was written, whatever became of it.
-    pub fn entered_at(&self, uid: &str) -> Option<Instant> {
-        self.entries().get(uid)?.entered.as_ref().map(|entered| entered.ended)
+    pub fn entered_at(&self, uid: &str) -> Option<(Instant, Intent)> {
+        self.entries().get(uid)?.entered.as_ref().map(|entered| (entered.ended, entered.intent))
     }
 
     /// The object wishes to buy under this account.

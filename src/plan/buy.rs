@@ -24,7 +24,7 @@ use crate::api::{
     offer::{Offer, Price, Search},
     phone_number::{Acquisition, Approval, Mode, OfferStatus, PhoneNumberStatus, Purchase},
     purchase::{Marker, NumberPurchaseSpec},
-    seen::{CarrierError, ErrorClass},
+    seen::{CarrierError, ErrorClass, OwnedNumber},
 };
 
 /// Everything known about buying a number for one PhoneNumber.
@@ -35,6 +35,8 @@ pub struct Buying<'a> {
     pub marker: &'a Marker,
     /// The journal of this identity, whoever holds it.
     pub journal: Option<&'a NumberPurchase>,
+    /// Whether that is how it stands in the cluster, by a read in this pass.
+    pub read: bool,
     /// Whether the holder of the journal lives, where that was read.
     pub holder: Liveness,
     /// What this process knows of the journal's last entry; `None` where another one wrote it.
@@ -130,7 +132,7 @@ const CANDIDATES: u32 = 5;
 /// What settling an attempt has come to.
 pub(super) enum Settled<'a> {
     /// The number is in the account.
-    Ours(&'a crate::api::seen::OwnedNumber),
+    Ours(&'a OwnedNumber),
     /// It is not and will not be by what was sent. `clean` where all of that was refused.
     NotBought { clean: bool },
     /// It is not known yet; this is to be done about it.
@@ -302,9 +304,8 @@ impl<'a> Step<'a, '_> {
     /// The journal is ours.
     fn go_on(&self, journal: &NumberPurchase) -> Decision<PhoneNumberStatus> {
         let Some(number) = &journal.spec.number else { return self.begin(Some(journal), None) };
-        if let (Some(own), Seen::Absent { .. } | Seen::Unseen) = (self.b.own, self.w.seen)
-            && own.intent == Intent::Send
-            && own.outcome.is_none()
+        if let Some(own) = self.b.own.filter(|own| own.intent == Intent::Send && own.outcome.is_none())
+            && self.ours_as_seen().is_none()
         {
             return self.send(journal, number, own);
         }
@@ -326,9 +327,7 @@ impl<'a> Step<'a, '_> {
 
     /// Whether the number that the journal names is ours (rules 7 and 8).
     fn settle(&self, journal: &NumberPurchase, number: &E164) -> Settled<'a> {
-        if let Seen::Present { number, fresh } = self.w.seen
-            && (fresh || !self.w.is_requested())
-        {
+        if let Some(number) = self.ours_as_seen() {
             return Settled::Ours(number);
         }
         match self.b.own {
@@ -341,6 +340,18 @@ impl<'a> Step<'a, '_> {
         }
     }
 
+    /// The number as seen in the account, unless it is there for somebody else: then it was not bought for us, whatever was sent.
+    fn ours_as_seen(&self) -> Option<&'a OwnedNumber> {
+        let Seen::Present { number, fresh } = self.w.seen else { return None };
+        let refused = self.b.own.is_some_and(|own| own.clean && matches!(own.outcome, Some(Tried::DidNothing(_))));
+        let ours = self.w.own_claim().is_some()
+            || match &number.marker {
+                Some(marker) => marker == self.b.marker,
+                None => self.b.own.is_none_or(|own| own.intent == Intent::Settle) && !refused,
+            };
+        (ours && (fresh || !self.w.is_requested())).then_some(number)
+    }
+
     fn wait(&self, number: &E164, own: &Own) -> Settled<'a> {
         let fresh = self.w.seen.is_fresh();
         if !fresh && self.w.trouble.is_none_or(|trouble| trouble.wait.is_zero()) {
@@ -350,7 +361,7 @@ impl<'a> Step<'a, '_> {
             }));
         }
         let on_order = self.b.marked.is_some_and(|marked| marked.contains(number));
-        let absent = matches!(self.w.seen, Seen::Absent { fresh: true });
+        let absent = matches!(self.w.seen, Seen::Absent { fresh: true } | Seen::Present { fresh: true, .. });
         if own.settled_in.is_zero() && absent && !on_order {
             return match self.b.marked {
                 Some(_) => Settled::NotBought { clean: false },
@@ -368,7 +379,7 @@ impl<'a> Step<'a, '_> {
     }
 
     /// The number is in the account: it is adopted, and then like any other.
-    fn ours(&self, seen: &'a crate::api::seen::OwnedNumber) -> Decision<PhoneNumberStatus> {
+    fn ours(&self, seen: &'a OwnedNumber) -> Decision<PhoneNumberStatus> {
         let number = &seen.number;
         let foreign = seen.marker.as_ref().is_some_and(|marker| marker != self.b.marker);
         if foreign && self.w.own_claim().is_none() {
@@ -508,6 +519,8 @@ impl<'a> Step<'a, '_> {
         let route = self.route();
         let wanted = self.claim(journal, number, &route);
         match self.w.claim {
+            // Somebody else has it by now, without a claim of this cluster.
+            _ if matches!(self.w.seen, Seen::Present { .. }) => self.lose(number),
             None => Decision::Act(Effect::CreateClaim(Box::new(wanted))),
             Some(claim) if claim.spec == wanted => match self.b.live {
                 Liveness::NotRead => Decision::Look(Look::Itself),
@@ -522,20 +535,26 @@ impl<'a> Step<'a, '_> {
                     attempt: journal.spec.attempt,
                 }))),
             },
-            Some(claim) if self.is_free(claim, journal) => {
-                Decision::Act(Effect::WriteClaim(Box::new(NumberClaim { spec: wanted, ..claim.clone() })))
-            }
+            Some(claim) if self.is_earlier(claim, journal) => match (&claim.spec.holder, self.w.holder) {
+                (Some(holder), Liveness::NotRead) if holder.uid != self.w.uid() => {
+                    Decision::Look(Look::Holder(holder.clone()))
+                }
+                (Some(holder), Liveness::Alive) if holder.uid != self.w.uid() => self.lose(number),
+                _ => Decision::Act(Effect::WriteClaim(Box::new(NumberClaim { spec: wanted, ..claim.clone() }))),
+            },
             // Whoever is ahead of us, or another object, has the number: that is a refusal as good as the carrier's.
-            Some(_) => Decision::Act(Effect::LoseNumber(self.account.key.clone(), number.clone())),
+            Some(_) => self.lose(number),
         }
     }
 
-    /// Whether we may write the claim: it is ours or rests for us, and no later attempt stands in it.
-    fn is_free(&self, claim: &NumberClaim, journal: &NumberPurchase) -> bool {
+    fn lose(&self, number: &E164) -> Decision<PhoneNumberStatus> {
+        Decision::Act(Effect::LoseNumber(self.account.key.clone(), number.clone()))
+    }
+
+    /// Whether the claim is of this identity, and no later attempt stands in it.
+    fn is_earlier(&self, claim: &NumberClaim, journal: &NumberPurchase) -> bool {
         let earlier = claim.spec.purchase.as_ref().is_none_or(|purchase| purchase.attempt <= journal.spec.attempt);
-        let ours = claim.spec.is_held_by(self.w.uid());
-        let rests = claim.spec.holder.is_none() && claim.spec.is_for(self.b.identity);
-        claim.metadata.deletion_timestamp.is_none() && earlier && (ours || rests)
+        claim.metadata.deletion_timestamp.is_none() && earlier && claim.spec.is_for(self.b.identity)
     }
 
     /// The route that the number begins with: its agent's, or none.

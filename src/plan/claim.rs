@@ -4,6 +4,8 @@
 //! off by somebody, or never had one after a crash: their route is taken back first. A number that was bought stays ours without
 //! a holder: its claim rests then, like a retained volume.
 
+use std::time::Duration;
+
 use super::{
     AccountRef, Decision, Effect, InFlight, Liveness, Look, Rest, Seen, Trouble, policy,
     remove::{Removal, Step},
@@ -18,6 +20,9 @@ pub struct World<'a> {
     pub journal: Option<&'a NumberPurchase>,
     /// Whether the holder lives: from the cache if it is there, else by a live read.
     pub holder: Liveness,
+    /// How long yet until nothing that its holder may have sent can come about any more, counted from when this process found
+    /// that holder gone.
+    pub settled_in: Duration,
     /// Whether another live PhoneNumber of the same account wants the number: it will take the claim over, route and all.
     pub heir: bool,
     pub account: AccountRef,
@@ -46,9 +51,8 @@ pub fn next(w: &World<'_>) -> Decision<()> {
         Liveness::NotRead => return Decision::Look(Look::Holder(holder.clone())),
         Liveness::Gone => {}
     }
-    // Whether it was bought is for the next object of its identity to find out: until it is seen, nothing is let go.
-    if w.claim.spec.purchase.is_some() && !matches!(w.seen, Seen::Present { .. }) && !deleting {
-        return rest(Some(policy::POLL));
+    if w.claim.spec.purchase.is_some() && !matches!(w.seen, Seen::Present { .. }) {
+        return w.unseen();
     }
     let Some(definition_going) = w.definition_going else { return Decision::Look(Look::Definition) };
     if w.heir && w.claim.metadata.deletion_timestamp.is_none() {
@@ -77,6 +81,21 @@ pub fn next(w: &World<'_>) -> Decision<()> {
 }
 
 impl World<'_> {
+    /// The number that somebody who is gone may have bought is not in the account, as far as is known. Whether it was bought is
+    /// for the next object of its identity to find out; where there is none, it is waited for until it is sure that it was not.
+    fn unseen(&self) -> Decision<()> {
+        let rest = |again| Decision::Rest(Rest { status: None, again });
+        let AccountRef::Found(account) = &self.account else { return rest(Some(policy::POLL)) };
+        let due = self.trouble.map_or(Duration::ZERO, |trouble| trouble.wait).max(self.settled_in);
+        if self.heir || account.open.is_none() || !due.is_zero() {
+            return rest(Some(policy::POLL.min(due).max(Duration::from_secs(1))));
+        }
+        match self.seen {
+            Seen::Absent { fresh: true } => Decision::Act(Effect::DropClaim(None)),
+            _ => Decision::Look(Look::Number { account: account.key.clone(), number: self.claim.spec.number.clone() }),
+        }
+    }
+
     /// Whether it was made by an earlier attempt at another number than the journal names now, and that number was not bought
     /// (rule 8). Attempts only grow, so that an old view of the journal supersedes nothing.
     fn is_superseded(&self) -> bool {

@@ -3,7 +3,7 @@
 //! What was given out stands in the account's status and is written there by compare-and-set, so that the limits hold whatever
 //! races, and across restarts.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use crate::api::{
     account::{Grant, Grants, Purchasing},
@@ -30,7 +30,7 @@ pub struct Wishes<'a> {
     /// Uids of the objects that wish to buy, in the order in which they asked.
     pub wish: Vec<&'a str>,
     /// What has become of the rights that are open, by uid.
-    pub uses: HashMap<&'a str, Use>,
+    pub uses: BTreeMap<&'a str, Use>,
     /// Numbers that the account owns, those bought a moment ago among them.
     pub owned: u32,
     /// Today (UTC).

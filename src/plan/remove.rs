@@ -199,9 +199,14 @@ pub(super) fn of_number(w: &World<'_>) -> Decision<PhoneNumberStatus> {
 
 /// A purchase whose outcome is not known holds the object (rule 11): what was sent may yet come to be ours.
 fn unsettled(w: &World<'_>) -> Option<Decision<PhoneNumberStatus>> {
-    let journal = w.buying.as_ref()?.journal?;
+    let buying = w.buying.as_ref()?;
+    // An old view of the journal may not show what another replica has sent.
+    if !buying.read {
+        return Some(Decision::Look(Look::Journal));
+    }
+    let journal = buying.journal?;
     let number = journal.spec.number.as_ref().filter(|_| journal.spec.holder.uid == w.uid())?;
-    if matches!(w.seen, Seen::Present { .. }) {
+    if matches!(w.seen, Seen::Present { .. }) && w.own_claim().is_some() {
         return None;
     }
     let why = match &w.account {

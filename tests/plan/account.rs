@@ -32,6 +32,7 @@ struct Desk {
 fn listed() -> Desk {
     let twilio = TwilioAccount { account_sid: "AC1".into(), region: None, edge: None };
     let spec = CarrierAccountSpec {
+        purchasing: Default::default(),
         twilio,
         credentials_ref: LocalReference { name: "twilio".into() },
         endpoint: None,
@@ -68,6 +69,8 @@ impl Desk {
             credentials: self.credentials.clone(),
             identity: self.identity.as_ref(),
             inventory: self.inventory.clone(),
+            balance: None,
+            wishes: Default::default(),
             trouble: self.trouble.as_ref(),
             users: self.users,
             user: None,

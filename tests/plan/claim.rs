@@ -29,7 +29,9 @@ impl Left {
     fn next(&self) -> Decision<()> {
         claim::next(&claim::World {
             claim: &self.claim,
+            journal: None,
             holder: self.holder,
+            settled_in: std::time::Duration::ZERO,
             heir: self.heir,
             account: self.account.clone(),
             seen: Seen::Present { number: &self.owned, fresh: self.fresh },

@@ -5,7 +5,7 @@
 //! as it still breaks, and what is left is printed. `DIALPLANE_SCHEDULES` says how many schedules are walked.
 
 mod check;
-mod events;
+pub mod events;
 mod system;
 
 use std::{env, fmt::Write as _};

@@ -241,7 +241,7 @@ fn a_claim_is_taken_over_once_its_holder_is_gone_and_nothing_is_in_flight() {
     scene.in_flight = InFlight::default();
     assert_eq!(scene.settle(), ["journal"]);
     let claim = &scene.claim.as_ref().unwrap().spec;
-    assert_eq!((claim.holder.uid.as_str(), &claim.previous), ("uid-1", &previous));
+    assert_eq!((claim.is_held_by("uid-1"), &claim.previous), (true, &previous));
 }
 
 #[test]

@@ -95,7 +95,8 @@ pub struct Scene {
 pub fn new() -> Scene {
     let spec = PhoneNumberSpec {
         account_ref: Reference { name: "twilio".into(), namespace: None },
-        import: Import { number: e164() },
+        import: Some(Import { number: e164() }),
+        purchase: None,
         agent_ref: Some(Reference { name: "dental".into(), namespace: Some("agents".into()) }),
         mode: Default::default(),
         drift: Default::default(),
@@ -120,6 +121,7 @@ pub fn new() -> Scene {
             route: shown([(Channel::Voice, leg(FOREIGN))].into()),
             features: vec!["SMS".into(), "Voice".into()],
             messaging: Messaging::Unseen,
+            marker: None,
         },
         see: See::Present,
         fresh: false,
@@ -156,6 +158,8 @@ impl Scene {
             number: &self.number,
             account: self.account.clone(),
             agent: self.agent.clone(),
+            target: self.number.named(),
+            buying: None,
             claim: self.claim.as_ref(),
             holder: self.holder,
             seen: match self.see {
@@ -294,8 +298,9 @@ impl Scene {
     /// Makes another PhoneNumber the holder of the claim.
     pub fn held_by_another(&mut self) {
         let claim = self.claim_mut();
-        claim.holder.namespace = "elsewhere".into();
-        claim.holder.uid = "uid-2".into();
+        let holder = claim.holder.as_mut().expect("a holder");
+        holder.namespace = "elsewhere".into();
+        holder.uid = "uid-2".into();
     }
 
     pub fn request(&mut self, at: &str) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Api, Client, CustomResourceExt};
+use tokio::time::{Duration, Instant};
 
 use super::{Controlled, Looked};
 use crate::{
@@ -47,12 +48,24 @@ impl Controlled for NumberClaim {
                 && number.spec.account_ref.key(namespace) == account
                 && !matches!(context.account_ref(account.clone(), namespace), AccountRef::Refused(_))
         });
+        let settling = context.sessions.get(&account).map_or(Duration::ZERO, |session| {
+            let purchasing = session.inventory.carrier().capabilities().purchasing.clone();
+            context.settling(purchasing.map_or(Duration::ZERO, |purchasing| purchasing.settling))
+        });
+        let settled_in = match looked.holder {
+            Liveness::Gone if !cached => {
+                let uid = object.metadata.uid.as_deref().unwrap_or_default();
+                (context.memory.met(uid) + settling).saturating_duration_since(Instant::now())
+            }
+            _ => settling,
+        };
         let trouble = context.trouble_of(&**object);
         let seen = context.seen(&account, &spec.number, looked);
         plan::claim::next(&plan::claim::World {
             claim: object,
             journal: journal.as_deref(),
             holder: if cached { Liveness::Alive } else { looked.holder },
+            settled_in,
             heir,
             seen: seen.view(),
             trouble: trouble.as_ref(),

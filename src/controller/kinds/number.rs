@@ -11,7 +11,7 @@ use tokio::time::{Duration, Instant};
 use super::{Controlled, Looked, Seen, with_status};
 use crate::{
     api::{
-        Agent, AgentVersion, NumberClaim, PhoneNumber,
+        Agent, AgentVersion, NumberClaim, NumberPurchase, PhoneNumber,
         account::Purchasing,
         meta::Key,
         number::{E164, Route},
@@ -21,7 +21,7 @@ use crate::{
     carrier::{CarrierError, Order, inventory},
     cluster::cache::{Cache, Change, Index},
     controller::{Context, Kind, context::Caches, effects::Error, memory::Attempt},
-    plan::{self, AgentRef, Asked, Decision, Look, Served},
+    plan::{self, AgentRef, Asked, Decision, Intent, Look, Served},
     telemetry::metrics::Operation,
 };
 
@@ -62,6 +62,7 @@ impl Controlled for PhoneNumber {
             identity,
             marker: &wares.marker,
             journal: journal.as_deref(),
+            read: looked.journal,
             holder: looked.holder,
             own: own.as_ref(),
             marked: wares.marked.as_deref(),
@@ -103,6 +104,13 @@ impl Controlled for PhoneNumber {
     async fn look(context: &Context, object: &Arc<Self>, look: Look, looked: &mut Looked) -> Result<(), Error> {
         match look {
             Look::Inventory => context.look_for_marked(object, looked).await,
+            Look::Journal => {
+                let Some(identity) = object.identity() else { return Ok(()) };
+                let key = Key::new("", NumberPurchase::name_of(&identity));
+                let known = context.caches.journal_of(&identity).and_then(|journal| journal.metadata.uid.clone());
+                context.read_again::<NumberPurchase>(&key, known.as_deref()).await?;
+                looked.journal = true;
+            }
             Look::Offers(asked) => context.look_for_offers(object, asked, looked).await,
             other => return context.look(&**object, other, looked).await,
         }
@@ -167,7 +175,12 @@ impl Context {
     fn marked_since(&self, uid: &str, settling: Duration) -> Instant {
         let met = self.memory.met(uid);
         let past = self.knows_the_past_from(settling);
-        met.max(past).max(self.memory.entered_at(uid).unwrap_or(met))
+        // An entry that fences others off proves by what is seen once nothing can come about any more.
+        let entered = self.memory.entered_at(uid).map(|(at, intent)| match intent {
+            Intent::Settle if at + settling <= Instant::now() => at + settling,
+            Intent::Settle | Intent::Send => at,
+        });
+        met.max(past).max(entered.unwrap_or(met))
     }
 
     async fn look_for_marked(&self, object: &PhoneNumber, looked: &mut Looked) {
@@ -196,8 +209,9 @@ impl Context {
             return;
         };
         let carrier = session.inventory.carrier();
+        let identity = object.identity().unwrap_or_default();
         let is_claimed = |number: &E164| {
-            self.caches.claim_of(number).is_some_and(|claim| !claim.spec.is_held_by(uid))
+            self.caches.claim_of(number).is_some_and(|claim| !claim.spec.is_for(&identity))
                 || matches!(session.inventory.seen(number), inventory::Seen::Present { .. })
         };
         let found = session.market.offers(&*carrier, &asked, uid, is_claimed).await;

@@ -56,7 +56,7 @@ impl System {
             return Err("a route is sent that the journal does not name".into());
         }
         match object {
-            Some(object) if object.metadata.uid.as_deref() != Some(&claim.holder.uid) => {
+            Some(object) if !claim.is_held_by(object.metadata.uid.as_deref().unwrap()) => {
                 Err("promise 3: a write for an object that does not hold the claim".into())
             }
             Some(object) if object.metadata.finalizers.as_ref().is_none_or(Vec::is_empty) => {
@@ -134,7 +134,7 @@ impl System {
     }
 
     fn number_is_as_wanted(&self, number: usize) -> Result<(), String> {
-        let holder = self.claims.get(&number).map(|claim| &claim.spec.holder.uid);
+        let holder = self.claims.get(&number).and_then(|claim| claim.spec.holder.as_ref()).map(|holder| &holder.uid);
         let managed = |(slot, object): &(&usize, &PhoneNumber)| {
             object.metadata.deletion_timestamp.is_none()
                 && object.spec.mode == Mode::Manage

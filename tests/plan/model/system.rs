@@ -95,7 +95,7 @@ pub fn e164(number: usize) -> E164 {
 
 /// The first two PhoneNumbers want the first number; the third wants it too, or the second, by how often it was made.
 pub fn wants(object: &PhoneNumber) -> usize {
-    usize::from(object.spec.import.number == e164(1))
+    usize::from(object.named() == Some(&e164(1)))
 }
 
 pub fn is_ours(leg: &Leg) -> bool {
@@ -240,7 +240,8 @@ impl System {
         }
         let spec = PhoneNumberSpec {
             account_ref: Reference { name: "twilio".into(), namespace: None },
-            import: Import { number: e164(usize::from(slot == 2 && self.version % 2 == 1)) },
+            import: Some(Import { number: e164(usize::from(slot == 2 && self.version % 2 == 1)) }),
+            purchase: None,
             agent_ref: agent_ref(usize::from(slot == 1) + 1),
             mode: Mode::Manage,
             drift: DriftPolicy::Enforce,
@@ -376,6 +377,7 @@ impl System {
             route: route.clone(),
             features: Vec::new(),
             messaging: Messaging::Unseen,
+            marker: None,
         }
     }
 
@@ -441,6 +443,8 @@ impl System {
                 number: &object,
                 account: self.account(self.refused.contains(&slot)),
                 agent: self.agent(replica, &object),
+                target: object.named(),
+                buying: None,
                 claim: claim.as_ref(),
                 holder,
                 seen: seen.as_ref().map_or(Seen::Unseen, |number| Seen::Present { number, fresh }),
@@ -535,7 +539,9 @@ impl System {
             let trouble = self.trouble(replica, &name);
             let world = claim::World {
                 claim: &claim,
+                journal: None,
                 holder,
+                settled_in: Duration::ZERO,
                 heir,
                 account: self.account(false),
                 seen: seen.as_ref().map_or(Seen::Unseen, |number| Seen::Present { number, fresh }),
@@ -605,7 +611,8 @@ impl System {
                     Effect::WriteClaim(claim) => ("writes", claim.spec),
                     _ => unreachable!(),
                 };
-                self.tell(format!("{said} {what} the claim for {}{conflict}", spec.holder.uid));
+                let holder = spec.holder.as_ref().map_or("nobody", |holder| &holder.uid);
+                self.tell(format!("{said} {what} the claim for {holder}{conflict}"));
                 if let Some(claim) = self.claims.get_mut(&number).filter(|_| live) {
                     if claim.spec == spec {
                         return Err("a claim is written that differs in nothing".into());

@@ -1,0 +1,453 @@
+//! The model: what can happen to a [`State`], and what must hold in each. What to do is decided by the real plan.
+
+use stateright::{Model, Property};
+
+use super::{
+    mutants::Mutant,
+    pass,
+    state::{Budget, Cluster, Identity, Line, Object, Own, Replica, State, Stock, Uid},
+};
+
+/// What the carrier does when it is asked to sell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    /// A number that is ours already is sold again, which changes nothing.
+    Updates,
+    /// A number that is ours already is not available.
+    Refuses,
+    /// A purchase is an order that is finished some time later, or fails.
+    Orders,
+}
+
+/// What is looked at.
+#[derive(Clone, Debug)]
+pub struct Buying {
+    pub carrier: Carrier,
+    pub replicas: usize,
+    /// What each object buys a number for.
+    pub objects: &'static [Identity],
+    pub numbers: usize,
+    pub budget: Budget,
+    pub mutant: Option<Mutant>,
+}
+
+/// What becomes of a purchase that is sent in a pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fate {
+    Answered,
+    /// No answer. It may arrive later, or never.
+    Lost,
+}
+
+/// One thing that happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// A replica works on an object until one effect.
+    Pass {
+        replica: u8,
+        slot: u8,
+        fate: Fate,
+    },
+    /// A replica works on a claim until one effect.
+    ClaimPass {
+        replica: u8,
+        number: u8,
+    },
+    /// The caches of a replica catch up.
+    SeeObject {
+        replica: u8,
+        slot: u8,
+    },
+    SeeJournal {
+        replica: u8,
+        identity: Identity,
+    },
+    SeeClaim {
+        replica: u8,
+        number: u8,
+    },
+    /// Too much time has passed to send by the last entry.
+    Expire {
+        replica: u8,
+        identity: Identity,
+    },
+    /// The settling time has passed since a replica wrote its last entry.
+    Settle {
+        replica: u8,
+        identity: Identity,
+    },
+    /// The settling time has passed since a replica began.
+    Begin {
+        replica: u8,
+    },
+    /// The settling time has passed since a replica found the holder of a claim gone.
+    Orphan {
+        replica: u8,
+        number: u8,
+    },
+    Crash {
+        replica: u8,
+    },
+    /// A request that is on its way arrives, or never does.
+    Arrive {
+        at: u8,
+    },
+    Drop {
+        at: u8,
+    },
+    /// Listings catch up with a number.
+    Show {
+        number: u8,
+    },
+    /// An order is finished, well or not.
+    Finish {
+        number: u8,
+    },
+    Fail {
+        number: u8,
+    },
+    /// Somebody else buys a number.
+    Take {
+        number: u8,
+    },
+    Delete {
+        slot: u8,
+    },
+    Create {
+        slot: u8,
+    },
+    /// `kubectl replace`, or a person who takes the finalizer off.
+    Strip {
+        slot: u8,
+    },
+    WipeStatus {
+        slot: u8,
+    },
+    Backup,
+    /// etcd is restored from the backup, and everybody starts again.
+    Restore,
+}
+
+impl Model for Buying {
+    type State = State;
+    type Action = Event;
+
+    fn init_states(&self) -> Vec<State> {
+        let object = |(at, identity): (usize, &Identity)| new(at as u8 + 1, *identity);
+        let objects = self.objects.iter().enumerate().map(object).collect();
+        let identities = self.identities();
+        let cluster = Cluster { objects, journals: vec![None; identities], claims: vec![None; self.numbers] };
+        let replica = Replica::new(cluster.clone(), false);
+        vec![State {
+            cluster,
+            backup: None,
+            replicas: vec![replica; self.replicas],
+            lines: vec![Line::default(); self.numbers],
+            wire: Vec::new(),
+            budget: self.budget,
+            uids: self.objects.len() as u8,
+            broken: None,
+        }]
+    }
+
+    fn actions(&self, s: &State, events: &mut Vec<Event>) {
+        if s.broken.is_some() {
+            return;
+        }
+        let (slots, numbers) = (0..s.cluster.objects.len() as u8, 0..s.lines.len() as u8);
+        for replica in 0..s.replicas.len() as u8 {
+            for slot in slots.clone() {
+                events.push(Event::Pass { replica, slot, fate: Fate::Answered });
+                if s.budget.lost > 0 {
+                    events.push(Event::Pass { replica, slot, fate: Fate::Lost });
+                }
+                events.push(Event::SeeObject { replica, slot });
+            }
+            for identity in 0..self.identities() as u8 {
+                events.extend([
+                    Event::SeeJournal { replica, identity },
+                    Event::Expire { replica, identity },
+                    Event::Settle { replica, identity },
+                ]);
+            }
+            for number in numbers.clone() {
+                events.push(Event::ClaimPass { replica, number });
+                events.push(Event::SeeClaim { replica, number });
+                events.push(Event::Orphan { replica, number });
+            }
+            events.push(Event::Begin { replica });
+            if s.budget.crashes > 0 {
+                events.push(Event::Crash { replica });
+            }
+        }
+        for at in 0..s.wire.len() as u8 {
+            events.extend([Event::Arrive { at }, Event::Drop { at }]);
+        }
+        for number in numbers {
+            events.extend([Event::Show { number }, Event::Finish { number }, Event::Fail { number }]);
+            if s.budget.taken > 0 {
+                events.push(Event::Take { number });
+            }
+        }
+        for slot in slots {
+            events.extend([
+                Event::Delete { slot },
+                Event::Create { slot },
+                Event::Strip { slot },
+                Event::WipeStatus { slot },
+            ]);
+        }
+        if s.budget.restores > 0 {
+            events.extend([Event::Backup, Event::Restore]);
+        }
+    }
+
+    fn next_state(&self, last: &State, event: Event) -> Option<State> {
+        let mut s = last.clone();
+        self.happen(&mut s, event)?;
+        self.check(&mut s);
+        let next = s.normal();
+        (next != *last).then_some(next)
+    }
+
+    fn within_boundary(&self, s: &State) -> bool {
+        s.cluster.journals.iter().flatten().all(|journal| journal.attempt <= self.budget.attempts)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![
+            Property::always("no promise is broken", |_, s: &State| s.broken.is_none()),
+            Property::sometimes("a number is bought", |_, s: &State| {
+                s.lines.iter().any(|line| matches!(line.stock, Stock::Ours(_)))
+            }),
+        ]
+    }
+}
+
+impl Buying {
+    fn happen(&self, s: &mut State, event: Event) -> Option<()> {
+        match event {
+            Event::Pass { replica, slot, fate } => pass::over_object(self, s, replica.into(), slot.into(), fate)?,
+            Event::ClaimPass { replica, number } => pass::over_claim(self, s, replica.into(), number.into())?,
+            Event::SeeObject { replica, slot } => {
+                s.replicas[usize::from(replica)].cache.objects[usize::from(slot)] =
+                    s.cluster.objects[usize::from(slot)];
+            }
+            Event::SeeJournal { replica, identity } => s.see_journal(replica.into(), identity.into()),
+            Event::SeeClaim { replica, number } => s.see_claim(replica.into(), number.into()),
+            Event::Expire { replica, identity } => {
+                s.replicas[usize::from(replica)].own[usize::from(identity)].as_mut()?.may_send = false;
+            }
+            Event::Settle { replica, identity } => self.settle(s, replica.into(), identity.into())?,
+            Event::Begin { replica } => {
+                let quiet = s.wire.is_empty() && s.lines.iter().all(Line::is_shown);
+                (quiet && s.replicas[usize::from(replica)].gap)
+                    .then(|| s.replicas[usize::from(replica)].gap = false)?;
+            }
+            Event::Orphan { replica, number } => s.orphan(replica.into(), number.into())?,
+            Event::Crash { replica } => {
+                s.budget.crashes -= 1;
+                s.crash(replica.into());
+            }
+            Event::Arrive { at } => {
+                let request = s.wire.remove(at.into());
+                self.sell(s, request.identity, request.number);
+            }
+            Event::Drop { at } => drop(s.wire.remove(at.into())),
+            Event::Show { number } => {
+                let line = &mut s.lines[usize::from(number)];
+                line.order_shown |= matches!(line.stock, Stock::Ordered(_));
+                line.shown |= matches!(line.stock, Stock::Ours(_));
+            }
+            Event::Finish { number } => s.finish(number, true)?,
+            Event::Fail { number } => s.finish(number, false)?,
+            Event::Take { number } => {
+                let line = &mut s.lines[usize::from(number)];
+                (line.stock == Stock::ForSale).then(|| line.stock = Stock::Taken)?;
+                s.budget.taken -= 1;
+            }
+            Event::Delete { .. } | Event::Create { .. } | Event::Strip { .. } | Event::WipeStatus { .. } => {
+                s.edit(event, self.objects)?;
+            }
+            Event::Backup => s.backup = s.backup.is_none().then(|| s.cluster.clone()).or(s.backup.take()),
+            Event::Restore => s.restore()?,
+        }
+        Some(())
+    }
+
+    /// The settling time covers a request's whole life and the lag of listings: nothing that was sent by an earlier entry is on
+    /// its way any more, nobody may send by one, and what came of it is shown.
+    fn settle(&self, s: &mut State, replica: usize, identity: usize) -> Option<()> {
+        let own = s.replicas[replica].own[identity].filter(|own| own.settle && !own.settled)?;
+        if self.mutant != Some(Mutant::SettlingTimeZero) {
+            if s.wire.iter().any(|request| request.token < own.token) {
+                return None;
+            }
+            if self.mutant != Some(Mutant::LaggingListTrusted) && !s.lines.iter().all(Line::is_shown) {
+                return None;
+            }
+            for other in s.replicas.iter_mut().flat_map(|replica| replica.own.iter_mut().flatten()) {
+                if other.token < own.token && self.mutant != Some(Mutant::SentAtAnyTime) {
+                    other.may_send = false;
+                }
+            }
+        }
+        let replica = &mut s.replicas[replica];
+        replica.own[identity] = Some(Own { settled: true, ..own });
+        replica.listed[identity] = None;
+        Some(())
+    }
+
+    /// The carrier is asked to sell; whether it did, or had done before.
+    pub fn sell(&self, s: &mut State, identity: Identity, number: u8) -> bool {
+        let line = &mut s.lines[usize::from(number)];
+        match (line.stock, self.carrier) {
+            (Stock::ForSale, Carrier::Orders) => *line = Line { stock: Stock::Ordered(identity), ..Line::default() },
+            (Stock::ForSale, _) => *line = Line { stock: Stock::Ours(identity), ..Line::default() },
+            (Stock::Ours(owner), Carrier::Updates) => {
+                if owner != identity {
+                    s.broken = Some("promise 3: the number of one identity is overwritten for another");
+                }
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    pub fn identities(&self) -> usize {
+        self.objects.iter().max().map_or(0, |last| usize::from(*last) + 1)
+    }
+
+    fn check(&self, s: &mut State) {
+        for identity in 0..self.identities() as u8 {
+            let bought = [Stock::Ours(identity), Stock::Ordered(identity)];
+            if s.lines.iter().filter(|line| bought.contains(&line.stock)).count() > 1 {
+                s.broken = Some("promise 1: two numbers are bought for one identity");
+            }
+        }
+        let stripped = self.budget.stripped > s.budget.stripped;
+        let named = |number: usize| {
+            let journals = s.cluster.journals.iter().flatten();
+            s.cluster.claims[number].is_some()
+                || journals.map(|journal| journal.number).any(|n| n == Some(number as u8))
+        };
+        // What was bought after the backup is known by its marker alone.
+        let restored = self.budget.restores > s.budget.restores;
+        let is_ours = |line: &Line| matches!(line.stock, Stock::Ours(_));
+        let lost = (0..s.lines.len()).any(|number| is_ours(&s.lines[number]) && !named(number));
+        if lost && !restored {
+            s.broken = Some("a number is bought of which nothing in the cluster knows");
+        }
+        let alive = |uid| s.cluster.objects.iter().flatten().any(|object| object.uid == uid);
+        if !restored && !stripped && s.wire.iter().any(|request| !alive(request.uid)) {
+            s.broken = Some("promise 8: an object goes while its purchase is on its way");
+        }
+    }
+}
+
+impl Line {
+    fn is_shown(&self) -> bool {
+        match self.stock {
+            Stock::Ours(_) => self.shown || self.order_shown,
+            Stock::Ordered(_) => self.order_shown,
+            Stock::ForSale | Stock::Taken => true,
+        }
+    }
+}
+
+/// An object as a person applies it.
+fn new(uid: Uid, identity: Identity) -> Option<Object> {
+    Some(Object { uid, identity, deleting: false, finalizer: false, status: None })
+}
+
+impl Replica {
+    fn new(cache: Cluster, gap: bool) -> Self {
+        let identities = cache.journals.len();
+        Self { cache, own: vec![None; identities], listed: vec![None; identities], known: 0, wrote: 0, orphans: 0, gap }
+    }
+}
+
+impl State {
+    pub fn see_journal(&mut self, replica: usize, identity: usize) {
+        self.replicas[replica].cache.journals[identity] = self.cluster.journals[identity];
+    }
+
+    pub fn see_claim(&mut self, replica: usize, number: usize) {
+        let (replica, now) = (&mut self.replicas[replica], self.cluster.claims[number]);
+        if replica.cache.claims[number] != now {
+            replica.cache.claims[number] = now;
+            replica.wrote &= !(1 << number);
+            replica.orphans &= !(1 << number);
+        }
+    }
+
+    /// As with [`Buying::settle`]: what the holder sent has arrived or never will, and is shown.
+    fn orphan(&mut self, replica: usize, number: usize) -> Option<()> {
+        let holder = self.replicas[replica].cache.claims[number]?.holder?;
+        let lives = self.cluster.objects.iter().flatten().any(|object| object.uid == holder);
+        let quiet = self.wire.iter().all(|request| request.uid != holder) && self.lines.iter().all(Line::is_shown);
+        (quiet && !lives).then(|| self.replicas[replica].orphans |= 1 << number)
+    }
+
+    fn crash(&mut self, replica: usize) {
+        let replica = &mut self.replicas[replica];
+        // A list that it starts on may be as old as its caches were.
+        *replica = Replica::new(std::mem::take(&mut replica.cache), replica.gap);
+    }
+
+    fn finish(&mut self, number: u8, well: bool) -> Option<()> {
+        let line = &mut self.lines[usize::from(number)];
+        let Stock::Ordered(identity) = line.stock else { return None };
+        let stock = if well { Stock::Ours(identity) } else { Stock::Taken };
+        *line = Line { stock, shown: false, order_shown: line.order_shown && well };
+        Some(())
+    }
+
+    fn edit(&mut self, event: Event, identities: &[Identity]) -> Option<()> {
+        let budget = &mut self.budget;
+        match event {
+            Event::Delete { slot } => {
+                let object = &mut self.cluster.objects[usize::from(slot)];
+                let live = object.filter(|object| !object.deleting)?;
+                budget.deletions = budget.deletions.checked_sub(1)?;
+                *object = live.finalizer.then_some(Object { deleting: true, ..live });
+            }
+            Event::Create { slot } => {
+                let object = &mut self.cluster.objects[usize::from(slot)];
+                object.is_none().then_some(())?;
+                budget.creations = budget.creations.checked_sub(1)?;
+                self.uids += 1;
+                *object = new(self.uids, identities[usize::from(slot)]);
+            }
+            Event::Strip { slot } => {
+                let object = &mut self.cluster.objects[usize::from(slot)];
+                let held = object.filter(|object| object.finalizer)?;
+                budget.stripped = budget.stripped.checked_sub(1)?;
+                *object = (!held.deleting).then_some(Object { finalizer: false, ..held });
+            }
+            Event::WipeStatus { slot } => {
+                let object =
+                    self.cluster.objects[usize::from(slot)].as_mut().filter(|object| object.status.is_some())?;
+                budget.wiped = budget.wiped.checked_sub(1)?;
+                object.status = None;
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn restore(&mut self) -> Option<()> {
+        self.budget.restores -= 1;
+        let mut cluster = self.backup.take()?;
+        // Revisions are bumped: what is restored is no version that anybody knows.
+        let first = self.stamp();
+        let mut stamps = first..;
+        cluster.journals.iter_mut().flatten().zip(&mut stamps).for_each(|(journal, stamp)| journal.token = stamp);
+        cluster.claims.iter_mut().flatten().zip(&mut stamps).for_each(|(claim, stamp)| claim.version = stamp);
+        self.cluster = cluster;
+        for replica in &mut self.replicas {
+            *replica = Replica::new(self.cluster.clone(), true);
+        }
+        Some(())
+    }
+}

@@ -1,0 +1,66 @@
+//! Ways to break the protocol, one at a time. A model that none of them breaks proves nothing.
+
+/// One thing that is done wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutant {
+    /// Nothing is written down before it is sent.
+    NoIntent,
+    /// Writes to the cluster are not compared with what is there.
+    NoCompareAndSet,
+    /// Whoever sees an entry believes that it is its own.
+    TokenNotCompared,
+    /// A claim that somebody else has is no obstacle.
+    ClaimSkipped,
+    /// The claim of a number that is given up goes whatever attempt it bears.
+    ClaimLetGoByAnybody,
+    /// A claim moves as soon as its holder is gone.
+    ClaimMovedInFlight,
+    /// However long ago the entry was written, it is sent.
+    SentAtAnyTime,
+    /// A listing counts that began before what was sent can show in it.
+    LaggingListTrusted,
+    /// "Not available" is believed of a number that may be ours by an earlier attempt.
+    RefusalAfterUnknownBelieved,
+    /// An attempt without an answer counts as settled at once.
+    SettlingTimeZero,
+    /// The HTTP layer sends a purchase again that got no answer.
+    RetriedByHttp,
+    /// A look that failed counts as one that did not find it.
+    NotFoundIsGone,
+    /// After a timeout another number is tried.
+    NewCandidateOnTimeout,
+    /// A process that starts forgets what was under way.
+    IntentClearedAtStart,
+    /// Nobody searches the account for what bears our marker.
+    MarkerNotSearched,
+    /// An object goes although nobody knows what came of its purchase.
+    DeletedBeforeSettled,
+    /// After a restore nobody waits.
+    NoWaitAfterRestore,
+    /// An order that is not finished does not count.
+    OrderNotLookedAt,
+}
+
+impl Mutant {
+    /// Every one.
+    pub const ALL: [Mutant; 18] = [
+        Mutant::NoIntent,
+        Mutant::NoCompareAndSet,
+        Mutant::TokenNotCompared,
+        Mutant::ClaimSkipped,
+        Mutant::ClaimLetGoByAnybody,
+        Mutant::ClaimMovedInFlight,
+        Mutant::SentAtAnyTime,
+        Mutant::LaggingListTrusted,
+        Mutant::RefusalAfterUnknownBelieved,
+        Mutant::SettlingTimeZero,
+        Mutant::RetriedByHttp,
+        Mutant::NotFoundIsGone,
+        Mutant::NewCandidateOnTimeout,
+        Mutant::IntentClearedAtStart,
+        Mutant::MarkerNotSearched,
+        Mutant::DeletedBeforeSettled,
+        Mutant::NoWaitAfterRestore,
+        Mutant::OrderNotLookedAt,
+    ];
+}

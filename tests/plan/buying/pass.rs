@@ -1,0 +1,590 @@
+//! One pass of a replica: the world as it sees it, the real plan's decision, and what the decision does.
+
+use dialplane::{
+    api::{
+        NumberClaim, NumberPurchase, PhoneNumber,
+        account::Purchasing,
+        claim::{ClaimedAccount, ClaimedPurchase, Holder, NumberClaimSpec},
+        meta::{IN_USE_FINALIZER, Key, ROUTE_FINALIZER, Reference},
+        number::{E164, Route},
+        offer::{NumberType, Offer, Price, Search},
+        phone_number::{Acquisition, OnDelete, PhoneNumberSpec, PhoneNumberStatus, Purchase},
+        purchase::{Marker, NumberPurchaseSpec},
+    },
+    carrier::{CarrierError, ErrorClass, Messaging, NumberId, OwnedNumber},
+    plan::{
+        AccountRef, AccountView, Asked, Decision, Effect, Entry, Grant, InFlight, Intent, Liveness, Look, Offers, Seen,
+        Tried, claim, number,
+    },
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::{
+    model::{Buying, Fate},
+    mutants::Mutant,
+    state::{Claim, Identity, Journal, Line, Number, Object, Own, Request, State, Stock, Uid},
+};
+use crate::plan::scene::now;
+
+/// The names of identities.
+const NAMES: [&str; 2] = ["clinic", "office"];
+const FOREVER: std::time::Duration = std::time::Duration::from_secs(900);
+
+fn e164(number: Number) -> E164 {
+    format!("+1415555000{number}").parse().unwrap()
+}
+
+fn index(number: &E164) -> Number {
+    number.as_str().bytes().last().unwrap() - b'0'
+}
+
+fn holder(uid: Uid) -> Holder {
+    Holder { namespace: "n".into(), name: "pn".into(), uid: uid.to_string() }
+}
+
+fn uid(holder: &Holder) -> Uid {
+    holder.uid.parse().unwrap()
+}
+
+fn account() -> ClaimedAccount {
+    ClaimedAccount { namespace: "n".into(), name: "a".into(), identity: "AC1".into() }
+}
+
+fn marker(identity: Identity) -> Marker {
+    Marker::new("model", NAMES[usize::from(identity)])
+}
+
+fn search() -> Search {
+    Search {
+        country: "US".into(),
+        kind: NumberType::Local,
+        area_code: None,
+        locality: None,
+        region: None,
+        features: Vec::new(),
+        starts_with: None,
+        contains: None,
+        ends_with: None,
+        best_effort: false,
+    }
+}
+
+fn object(object: Object) -> PhoneNumber {
+    let purchase = Purchase {
+        number: None,
+        search: Some(search()),
+        max_monthly_price: None,
+        max_setup_price: None,
+        approval: Default::default(),
+        identity: Some(NAMES[usize::from(object.identity)].into()),
+        regulatory: None,
+    };
+    let mut number = PhoneNumber::new(
+        "pn",
+        PhoneNumberSpec {
+            account_ref: Reference { name: "a".into(), namespace: None },
+            import: None,
+            purchase: Some(purchase),
+            agent_ref: None,
+            mode: Default::default(),
+            drift: Default::default(),
+            on_delete: Default::default(),
+            suspend: false,
+        },
+    );
+    number.metadata.namespace = Some("n".into());
+    number.metadata.uid = Some(object.uid.to_string());
+    number.metadata.deletion_timestamp = object.deleting.then(|| Time(now()));
+    number.metadata.finalizers = object.finalizer.then(|| vec![ROUTE_FINALIZER.to_owned()]);
+    number.status = object.status.map(|n| PhoneNumberStatus { number: Some(e164(n)), ..Default::default() });
+    number
+}
+
+fn journal(identity: Identity, journal: Journal) -> NumberPurchase {
+    let mut shown = NumberPurchase::new(
+        "journal",
+        NumberPurchaseSpec {
+            identity: NAMES[usize::from(identity)].into(),
+            holder: holder(journal.holder),
+            account: account(),
+            number: journal.number.map(e164),
+            attempt: journal.attempt.into(),
+            token: journal.token.to_string(),
+            price: Price::default(),
+            exact: None,
+        },
+    );
+    shown.metadata.resource_version = Some(journal.token.to_string());
+    shown.metadata.finalizers = Some(vec![IN_USE_FINALIZER.into()]);
+    shown
+}
+
+fn claim(number: Number, claim: Claim) -> NumberClaim {
+    let spec = NumberClaimSpec {
+        number: e164(number),
+        holder: claim.holder.map(holder),
+        account: account(),
+        carrier_number_id: if claim.confirmed { "PN".into() } else { String::new() },
+        acquisition: Acquisition::Purchased,
+        purchase: Some(ClaimedPurchase {
+            identity: NAMES[usize::from(claim.identity)].into(),
+            attempt: claim.attempt.into(),
+            price: Price::default(),
+        }),
+        on_delete: OnDelete::Clear,
+        previous: Route::new(),
+        sent: Vec::new(),
+    };
+    let mut shown = NumberClaim::new(e164(number).digits(), spec);
+    shown.metadata.resource_version = Some(claim.version.to_string());
+    shown
+}
+
+fn owned(number: Number, marked: Option<Identity>) -> OwnedNumber {
+    OwnedNumber {
+        id: NumberId("PN".into()),
+        number: e164(number),
+        route: Route::new(),
+        features: Vec::new(),
+        messaging: Messaging::Number,
+        marker: marked.map(marker),
+    }
+}
+
+fn unavailable() -> CarrierError {
+    CarrierError { class: ErrorClass::Unavailable, code: None, text: "taken".into(), retry_after: None }
+}
+
+fn view() -> AccountRef {
+    AccountRef::Found(AccountView {
+        key: Key::new("n", "a"),
+        open: Some("AC1".into()),
+        opening: false,
+        abandoned: false,
+    })
+}
+
+impl State {
+    /// The numbers that a look at the account shows with the marker of an identity, and those on order.
+    fn shown(&self, identity: Identity, with_orders: bool) -> u8 {
+        let is = |line: &Line| match line.stock {
+            Stock::Ours(of) => of == identity && (line.shown || with_orders && line.order_shown),
+            Stock::Ordered(of) => of == identity && with_orders && line.order_shown,
+            Stock::ForSale | Stock::Taken => false,
+        };
+        self.lines.iter().enumerate().filter(|(_, line)| is(line)).fold(0, |mask, (n, _)| mask | 1 << n)
+    }
+
+    /// Whether a look at just this number shows it as ours.
+    fn shows(&self, number: Number) -> bool {
+        let line = &self.lines[usize::from(number)];
+        line.shown && matches!(line.stock, Stock::Ours(_))
+    }
+
+    fn marked(&self, number: Number) -> Option<Identity> {
+        match self.lines[usize::from(number)].stock {
+            Stock::Ours(identity) => Some(identity),
+            _ => None,
+        }
+    }
+
+    fn lives(&self, uid: Uid) -> bool {
+        self.cluster.objects.iter().flatten().any(|object| object.uid == uid)
+    }
+
+    fn liveness(&self, of: &Holder) -> Liveness {
+        if self.lives(uid(of)) { Liveness::Alive } else { Liveness::Gone }
+    }
+}
+
+fn in_mask(mask: u8) -> Vec<E164> {
+    (0..8).filter(|n| mask & (1 << n) != 0).map(e164).collect()
+}
+
+/// What the replica knows of the entry that its cache shows, for this object.
+fn own(m: &Buying, s: &State, replica: usize, of: Object) -> Option<dialplane::plan::Own> {
+    let shown = s.replicas[replica].cache.journals[usize::from(of.identity)]?;
+    let mut own =
+        s.replicas[replica].own[usize::from(of.identity)].filter(|own| own.uid == of.uid && own.token == shown.token);
+    if m.mutant == Some(Mutant::TokenNotCompared) && own.is_none() && shown.holder == of.uid {
+        own = Some(Own {
+            uid: of.uid,
+            token: shown.token,
+            settle: false,
+            clean: true,
+            refused: None,
+            may_send: true,
+            settled: false,
+        });
+    }
+    if m.mutant == Some(Mutant::IntentClearedAtStart) && own.is_none() && shown.holder == of.uid {
+        own = Some(Own {
+            uid: of.uid,
+            token: shown.token,
+            settle: false,
+            clean: true,
+            refused: Some(true),
+            may_send: false,
+            settled: false,
+        });
+    }
+    let own = own?;
+    let tried = match own.refused {
+        None => None,
+        Some(false) if m.mutant == Some(Mutant::NewCandidateOnTimeout) => Some(Tried::DidNothing(unavailable())),
+        // It is sent again, and what comes back then is believed.
+        Some(false) if m.mutant == Some(Mutant::RefusalAfterUnknownBelieved) => None,
+        Some(true) => Some(Tried::DidNothing(unavailable())),
+        Some(false) => Some(Tried::Unknown),
+    };
+    Some(dialplane::plan::Own {
+        intent: if own.settle { Intent::Settle } else { Intent::Send },
+        clean: own.clean,
+        outcome: tried,
+        may_send: own.may_send || m.mutant == Some(Mutant::SentAtAnyTime),
+        settled_in: if own.settled { std::time::Duration::ZERO } else { FOREVER },
+        refused: 0,
+    })
+}
+
+/// A pass over a PhoneNumber. `None` where nothing comes of it.
+pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate: Fate) -> Option<()> {
+    let cached = s.replicas[replica].cache.objects[slot]?;
+    let number_object = object(cached);
+    let identity = usize::from(cached.identity);
+    let shown = s.replicas[replica].cache.journals[identity].map(|entry| journal(cached.identity, entry));
+    let own = own(m, s, replica, cached);
+    let target = number::number_of(&number_object, shown.as_ref()).cloned();
+    let at = target.as_ref().map(index);
+    let held = at.and_then(|n| {
+        let mut held = s.replicas[replica].cache.claims[usize::from(n)]?;
+        if m.mutant == Some(Mutant::ClaimMovedInFlight) && held.holder.is_some_and(|holder| !s.lives(holder)) {
+            held = Claim { holder: None, identity: cached.identity, attempt: 0, ..held };
+        }
+        if m.mutant == Some(Mutant::ClaimSkipped) && held.holder != Some(cached.uid) {
+            let attempt = s.replicas[replica].cache.journals[identity].map_or(0, |journal| journal.attempt);
+            held = Claim { holder: Some(cached.uid), identity: cached.identity, attempt, ..held };
+        }
+        Some(claim(n, held))
+    });
+    let claims: Vec<NumberClaim> = {
+        let all = s.replicas[replica].cache.claims.iter().enumerate();
+        let mut claims: Vec<_> = all.filter_map(|(n, c)| Some((n as Number, (*c)?))).collect();
+        claims.retain(|(_, claim)| claim.identity == cached.identity);
+        claims.sort_by_key(|(_, claim)| std::cmp::Reverse(claim.attempt));
+        claims.into_iter().map(|(n, c)| claim(n, c)).collect()
+    };
+    let sight = at.map(|n| owned(n, s.marked(n)));
+    let mut read = false;
+    let (mut present, mut absent, mut fresh) = (false, false, false);
+    if let Some(n) = at {
+        present = s.replicas[replica].known & (1 << n) != 0;
+    }
+    let (mut holder_lives, mut itself) = (Liveness::NotRead, Liveness::NotRead);
+    let mut offers: Vec<Offers> = Vec::new();
+    let marker = marker(cached.identity);
+    let limits = Purchasing::default();
+    for _ in 0..12 {
+        let listed = match m.mutant {
+            Some(Mutant::MarkerNotSearched) => Some(Vec::new()),
+            _ => s.replicas[replica].listed[identity].map(in_mask),
+        };
+        let gap = s.replicas[replica].gap && m.mutant != Some(Mutant::NoWaitAfterRestore);
+        let buying = dialplane::plan::Buying {
+            identity: NAMES[identity],
+            marker: &marker,
+            journal: shown.as_ref(),
+            read,
+            holder: holder_lives,
+            own: own.as_ref(),
+            marked: listed.as_deref(),
+            claims: &claims,
+            offers: &offers,
+            grant: Grant::Given,
+            token: "0",
+            live: itself,
+            limits: &limits,
+            doubtful: false,
+            sells: true,
+            not_before: if gap { FOREVER } else { std::time::Duration::ZERO },
+        };
+        let forgotten = cached.deleting && m.mutant == Some(Mutant::DeletedBeforeSettled);
+        let world = number::World {
+            now: now(),
+            number: &number_object,
+            account: view(),
+            agent: None,
+            target: target.as_ref(),
+            claim: held.as_ref(),
+            buying: (!forgotten).then_some(buying),
+            holder: holder_lives,
+            seen: match (&sight, present, absent) {
+                (Some(number), true, _) => Seen::Present { number, fresh },
+                (Some(_), false, true) => Seen::Absent { fresh },
+                _ => Seen::Unseen,
+            },
+            trouble: None,
+            put_backs: 0,
+            in_flight: InFlight::default(),
+            definition_going: Some(false),
+        };
+        match number::next(&world) {
+            // A look that fails is no look.
+            Decision::Look(Look::Number { .. } | Look::Inventory) if fate == Fate::Lost => {
+                s.budget.lost = s.budget.lost.checked_sub(1)?;
+                if m.mutant != Some(Mutant::NotFoundIsGone) {
+                    return Some(());
+                }
+                (fresh, absent) = (true, true);
+                s.replicas[replica].listed[identity] = Some(0);
+            }
+            Decision::Look(Look::Number { number, .. }) => {
+                let n = index(&number);
+                fresh = true;
+                present = s.shows(n) || present && s.marked(n).is_some();
+                absent = !present;
+                if present {
+                    s.replicas[replica].known |= 1 << n;
+                }
+            }
+            Decision::Look(Look::Inventory) => {
+                let shown = s.shown(cached.identity, m.mutant != Some(Mutant::OrderNotLookedAt));
+                s.replicas[replica].listed[identity] = Some(shown);
+            }
+            Decision::Look(Look::Offers(asked)) => offers.push(for_sale(s, replica, cached.identity, asked)),
+            Decision::Look(Look::Holder(of)) => holder_lives = s.liveness(&of),
+            Decision::Look(Look::Journal) => {
+                s.see_journal(replica, identity);
+                read = true;
+                let now = s.replicas[replica].cache.journals[identity];
+                if now.map(|entry| journal(cached.identity, entry)) != shown {
+                    // What the world was made of has changed: the pass begins again.
+                    return Some(());
+                }
+            }
+            Decision::Look(Look::Itself) => {
+                let live = s.cluster.objects.iter().flatten().find(|object| object.uid == cached.uid);
+                itself = if live.is_some_and(|live| !live.deleting) { Liveness::Alive } else { Liveness::Gone };
+            }
+            Decision::Look(other) => panic!("a number has no use for {other:?}"),
+            Decision::Rest(rest) => {
+                let said = rest.status?.number.as_ref().map(index);
+                return s.write_object(replica, slot, |object| object.status = said);
+            }
+            Decision::Act(effect) => return act(m, s, replica, slot, cached, effect, fate),
+        }
+    }
+    s.broken = Some("a pass looks for ever");
+    Some(())
+}
+
+fn for_sale(s: &State, replica: usize, of: Identity, asked: Asked) -> Offers {
+    let claims = &s.replicas[replica].cache.claims;
+    let free = |n: &usize| claims[*n].is_none_or(|claim| claim.identity == of);
+    let numbers = (0..s.lines.len()).filter(|n| s.lines[*n].stock == Stock::ForSale).filter(free);
+    let offer = |n: usize| Offer {
+        number: e164(n as Number),
+        country: "US".into(),
+        kind: NumberType::Local,
+        locality: None,
+        region: None,
+        features: Vec::new(),
+        price: Price::default(),
+        can_hold: false,
+    };
+    Offers { asked, crowded: false, found: numbers.map(offer).collect() }
+}
+
+impl State {
+    /// A write to an object, by compare-and-set on what the replica's cache shows.
+    fn write_object(&mut self, replica: usize, slot: usize, change: impl FnOnce(&mut Object)) -> Option<()> {
+        let cached = self.replicas[replica].cache.objects[slot];
+        let mut changed = cached?;
+        change(&mut changed);
+        (Some(changed) != cached).then_some(())?;
+        if self.cluster.objects[slot] == cached {
+            let gone = changed.deleting && !changed.finalizer;
+            self.cluster.objects[slot] = (!gone).then_some(changed);
+        }
+        self.replicas[replica].cache.objects[slot] = self.cluster.objects[slot];
+        Some(())
+    }
+
+    fn write_claim(&mut self, m: &Buying, replica: usize, spec: &NumberClaimSpec) -> bool {
+        let n = usize::from(index(&spec.number));
+        let stamp = self.stamp();
+        let same = self.cluster.claims[n].map(|claim| claim.version)
+            == self.replicas[replica].cache.claims[n].map(|claim| claim.version);
+        if same || m.mutant == Some(Mutant::NoCompareAndSet) {
+            let of = spec.purchase.as_ref().map_or(NAMES[0], |purchase| &purchase.identity);
+            self.cluster.claims[n] = Some(Claim {
+                identity: u8::from(of == NAMES[1]),
+                holder: spec.holder.as_ref().map(uid),
+                attempt: spec.purchase.as_ref().map_or(0, |purchase| purchase.attempt as u8),
+                confirmed: !spec.carrier_number_id.is_empty(),
+                version: stamp,
+            });
+        }
+        self.see_claim(replica, n);
+        if same {
+            self.replicas[replica].wrote |= 1 << n;
+        }
+        same
+    }
+}
+
+fn act(m: &Buying, s: &mut State, replica: usize, slot: usize, of: Object, effect: Effect, fate: Fate) -> Option<()> {
+    match effect {
+        Effect::AddFinalizer(_) => s.write_object(replica, slot, |object| object.finalizer = true),
+        Effect::RemoveFinalizer(_) => s.write_object(replica, slot, |object| object.finalizer = false),
+        Effect::WriteJournal(entry) => {
+            enter(m, s, replica, of, &entry);
+            Some(())
+        }
+        Effect::CreateClaim(spec) => {
+            s.write_claim(m, replica, &spec);
+            Some(())
+        }
+        Effect::WriteClaim(claim) | Effect::CloseClaim(claim, _) => {
+            s.write_claim(m, replica, &claim.spec);
+            Some(())
+        }
+        Effect::LoseNumber(..) => {
+            s.replicas[replica].own[usize::from(of.identity)].as_mut()?.refused = Some(true);
+            Some(())
+        }
+        Effect::Purchase(buy) => {
+            let n = index(&buy.number);
+            let (cached, live) = (s.replicas[replica].cache.claims[usize::from(n)], s.cluster.claims[usize::from(n)]);
+            let just = s.replicas[replica].wrote & (1 << n) != 0;
+            if !just && cached != live && m.mutant != Some(Mutant::ClaimSkipped) {
+                s.see_claim(replica, n.into());
+                return Some(());
+            }
+            send(m, s, replica, of, n, fate)
+        }
+        other => panic!("{other:?} is not for a number without a route"),
+    }
+}
+
+/// Writes an entry of the journal.
+fn enter(m: &Buying, s: &mut State, replica: usize, of: Object, entry: &Entry) {
+    let spec = &entry.journal.spec;
+    let token = s.stamp();
+    let identity = usize::from(of.identity);
+    let cached = s.replicas[replica].cache.journals[identity];
+    let same = s.cluster.journals[identity].map(|journal| journal.token) == cached.map(|journal| journal.token);
+    let written = Journal {
+        holder: uid(&spec.holder),
+        number: spec.number.as_ref().map(index),
+        attempt: spec.attempt as u8,
+        token,
+    };
+    let settle = entry.intent == Intent::Settle;
+    let own = Own { uid: of.uid, token, settle, clean: entry.clean, refused: None, may_send: true, settled: false };
+    if m.mutant == Some(Mutant::NoIntent) {
+        s.replicas[replica].cache.journals[identity] = Some(written);
+        s.replicas[replica].own[identity] = Some(own);
+        return;
+    }
+    if same || m.mutant == Some(Mutant::NoCompareAndSet) {
+        s.cluster.journals[identity] = Some(written);
+        s.replicas[replica].own[identity] = Some(own);
+        s.replicas[replica].listed[identity] = None;
+    }
+    s.see_journal(replica, identity);
+}
+
+/// Sends a purchase, if the last entry still lets it.
+fn send(m: &Buying, s: &mut State, replica: usize, of: Object, number: Number, fate: Fate) -> Option<()> {
+    let identity = usize::from(of.identity);
+    let token = s.replicas[replica].cache.journals[identity]?.token;
+    let anyhow = matches!(m.mutant, Some(Mutant::TokenNotCompared));
+    let own = &mut s.replicas[replica].own[identity];
+    match own.as_mut().filter(|own| own.token == token) {
+        Some(own) => own.refused = Some(false),
+        None if anyhow => {}
+        None => return None,
+    }
+    let lost = fate == Fate::Lost;
+    if lost {
+        s.budget.lost -= 1;
+        if m.mutant != Some(Mutant::RetriedByHttp) {
+            s.wire.push(Request { uid: of.uid, identity: of.identity, number, token });
+            return Some(());
+        }
+        // It arrives, its answer is lost, and it is sent once more.
+        m.sell(s, of.identity, number);
+    }
+    let did = m.sell(s, of.identity, number);
+    if did && s.marked(number).is_some() {
+        s.replicas[replica].known |= 1 << number;
+    }
+    if !did && let Some(own) = s.replicas[replica].own[identity].as_mut() {
+        own.refused = Some(true);
+    }
+    Some(())
+}
+
+/// A pass over a claim.
+pub fn over_claim(m: &Buying, s: &mut State, replica: usize, number: usize) -> Option<()> {
+    let cached = s.replicas[replica].cache.claims[number]?;
+    let shown = claim(number as Number, cached);
+    let mut entry = s.replicas[replica].cache.journals[usize::from(cached.identity)];
+    if let Some(entry) = entry.as_mut().filter(|_| m.mutant == Some(Mutant::ClaimLetGoByAnybody)) {
+        entry.attempt = u8::MAX;
+    }
+    let journal = entry.map(|entry| journal(cached.identity, entry));
+    let sight = owned(number as Number, s.marked(number as Number));
+    let mut present = s.replicas[replica].known & (1 << number) != 0;
+    let mut fresh = false;
+    let orphan = s.replicas[replica].orphans & (1 << number) != 0;
+    let mut holder = Liveness::NotRead;
+    let cached_alive = |uid| s.replicas[replica].cache.objects.iter().flatten().any(|object| object.uid == uid);
+    if cached.holder.is_some_and(cached_alive) {
+        holder = Liveness::Alive;
+    }
+    let objects = s.replicas[replica].cache.objects.iter().flatten();
+    let heir = objects.clone().any(|object| !object.deleting && object.identity == cached.identity);
+    for _ in 0..8 {
+        let world = claim::World {
+            claim: &shown,
+            journal: journal.as_ref(),
+            holder,
+            settled_in: if orphan { std::time::Duration::ZERO } else { FOREVER },
+            heir,
+            account: view(),
+            seen: match (present, fresh) {
+                (true, _) => Seen::Present { number: &sight, fresh },
+                (false, true) => Seen::Absent { fresh },
+                (false, false) => Seen::Unseen,
+            },
+            trouble: None,
+            in_flight: InFlight::default(),
+            definition_going: Some(false),
+        };
+        match claim::next(&world) {
+            Decision::Look(Look::Holder(of)) => holder = s.liveness(&of),
+            Decision::Look(Look::Number { .. }) => {
+                fresh = true;
+                present = s.shows(number as Number);
+            }
+            Decision::Look(other) => panic!("a claim has no use for {other:?}"),
+            Decision::Rest(_) => return None,
+            Decision::Act(Effect::DropClaim(_)) => {
+                if s.cluster.claims[number] == Some(cached) {
+                    s.cluster.claims[number] = None;
+                }
+                s.see_claim(replica, number);
+                return Some(());
+            }
+            Decision::Act(Effect::CloseClaim(claim, _)) => {
+                s.write_claim(m, replica, &claim.spec);
+                return Some(());
+            }
+            Decision::Act(other) => panic!("{other:?} is not for a claim without a route"),
+        }
+    }
+    s.broken = Some("a pass over a claim looks for ever");
+    Some(())
+}

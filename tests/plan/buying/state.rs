@@ -1,0 +1,174 @@
+//! What the cluster, the carrier and the replicas hold, as small as it can be told: one value is one state of the model.
+
+pub type Uid = u8;
+/// What a number is bought for.
+pub type Identity = u8;
+/// One of the few numbers for sale.
+pub type Number = u8;
+/// Tells two writes apart, and which came first. Only the order counts: see [`State::normal`].
+pub type Stamp = u16;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Object {
+    pub uid: Uid,
+    pub identity: Identity,
+    pub deleting: bool,
+    pub finalizer: bool,
+    /// The number that its status shows.
+    pub status: Option<Number>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Journal {
+    pub holder: Uid,
+    pub number: Option<Number>,
+    pub attempt: u8,
+    /// Its token and its version in one.
+    pub token: Stamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Claim {
+    pub identity: Identity,
+    pub holder: Option<Uid>,
+    pub attempt: u8,
+    /// Whether it says that the number was seen to be ours.
+    pub confirmed: bool,
+    pub version: Stamp,
+}
+
+/// What stands in etcd.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Cluster {
+    pub objects: Vec<Option<Object>>,
+    /// One for each identity.
+    pub journals: Vec<Option<Journal>>,
+    pub claims: Vec<Option<Claim>>,
+}
+
+/// What a replica knows of the entry that it wrote last for one object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Own {
+    pub uid: Uid,
+    pub token: Stamp,
+    pub settle: bool,
+    pub clean: bool,
+    /// `None`: not sent. `Some(true)`: surely refused. `Some(false)`: nobody knows.
+    pub refused: Option<bool>,
+    pub may_send: bool,
+    pub settled: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Replica {
+    /// What its caches show.
+    pub cache: Cluster,
+    /// By identity.
+    pub own: Vec<Option<Own>>,
+    /// The numbers that its last listing showed with the marker of each identity, if that began late enough.
+    pub listed: Vec<Option<u8>>,
+    /// The numbers that it ever saw to be ours.
+    pub known: u8,
+    /// The claims that it wrote itself, as they stand in its cache.
+    pub wrote: u8,
+    /// The claims whose holders it has known to be gone for the settling time.
+    pub orphans: u8,
+    /// Whether it cannot know what was bought before it began.
+    pub gap: bool,
+}
+
+/// What has become of a number at the carrier.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Stock {
+    #[default]
+    ForSale,
+    /// Somebody else has it.
+    Taken,
+    /// An order of ours for this identity was accepted and is not finished.
+    Ordered(Identity),
+    /// It was bought for this identity, and bears its marker.
+    Ours(Identity),
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Line {
+    pub stock: Stock,
+    /// Whether listings and look-ups show it.
+    pub shown: bool,
+    /// Whether the list of orders shows the order that it was bought by; it goes on doing so once that is finished.
+    pub order_shown: bool,
+}
+
+/// A purchase that was sent and has not arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Request {
+    pub uid: Uid,
+    pub identity: Identity,
+    pub number: Number,
+    pub token: Stamp,
+}
+
+/// How often each thing may still go wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Budget {
+    pub crashes: u8,
+    pub lost: u8,
+    pub taken: u8,
+    pub deletions: u8,
+    pub creations: u8,
+    pub stripped: u8,
+    pub wiped: u8,
+    pub restores: u8,
+    /// How many attempts are looked at.
+    pub attempts: u8,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct State {
+    pub cluster: Cluster,
+    pub backup: Option<Cluster>,
+    pub replicas: Vec<Replica>,
+    pub lines: Vec<Line>,
+    pub wire: Vec<Request>,
+    pub budget: Budget,
+    pub uids: u8,
+    /// Why a promise is broken, if one is.
+    pub broken: Option<&'static str>,
+}
+
+impl State {
+    pub fn stamp(&self) -> Stamp {
+        let mut copy = self.clone();
+        let mut last = 0;
+        copy.stamps(&mut |stamp| last = last.max(*stamp));
+        last + 1
+    }
+
+    /// The same with its stamps counted from one: two states that differ in nothing but how often something was written before
+    /// are one.
+    pub fn normal(mut self) -> Self {
+        let mut all = Vec::new();
+        self.stamps(&mut |stamp| all.push(*stamp));
+        all.sort_unstable();
+        all.dedup();
+        self.stamps(&mut |stamp| *stamp = all.binary_search(stamp).map_or(0, |at| at as Stamp + 1));
+        self.wire.sort_unstable();
+        self
+    }
+
+    fn stamps(&mut self, each: &mut impl FnMut(&mut Stamp)) {
+        let replicas = self.replicas.iter_mut();
+        let caches = replicas.map(|replica| (&mut replica.cache, &mut replica.own));
+        let mut clusters = vec![&mut self.cluster];
+        clusters.extend(self.backup.as_mut());
+        for (cache, own) in caches {
+            clusters.push(cache);
+            own.iter_mut().flatten().for_each(|own| each(&mut own.token));
+        }
+        for cluster in clusters {
+            cluster.journals.iter_mut().flatten().for_each(|journal| each(&mut journal.token));
+            cluster.claims.iter_mut().flatten().for_each(|claim| each(&mut claim.version));
+        }
+        self.wire.iter_mut().for_each(|request| each(&mut request.token));
+    }
+}

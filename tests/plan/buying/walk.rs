@@ -1,0 +1,152 @@
+//! Random walks through the model, and the way back to rest.
+
+use stateright::Model as _;
+
+use super::{
+    model::{Buying, Event, Fate},
+    state::{State, Stock},
+};
+use crate::plan::model::events::Rng;
+
+/// Long enough for a purchase to go wrong, be settled and be made again.
+const EVENTS: usize = 70;
+/// How many rounds of work it may take to come to rest once nothing goes wrong any more, and for how many nothing is written then.
+const ROUNDS: usize = 20;
+const QUIET: usize = 10;
+
+/// A schedule that breaks a promise: why, and the events without which it would not.
+pub fn broken(model: &Buying, seed: u64) -> Option<(&'static str, Vec<Event>)> {
+    let mut rng = Rng::new(seed);
+    let mut state = model.init_states().remove(0);
+    let mut schedule = Vec::new();
+    for _ in 0..EVENTS {
+        let event = any(model, &state, &mut rng);
+        if let Some(next) = model.next_state(&state, event).filter(|next| model.within_boundary(next)) {
+            state = next;
+            schedule.push(event);
+        }
+        if state.broken.is_some() {
+            return Some(shrunk(model, schedule));
+        }
+    }
+    run(model, &schedule).map(|_| shrunk(model, schedule))
+}
+
+/// Work is likelier than what goes wrong, or nothing would ever be bought.
+fn any(model: &Buying, state: &State, rng: &mut Rng) -> Event {
+    let mut events = Vec::new();
+    model.actions(state, &mut events);
+    let weight = |event: &Event| match event {
+        Event::Pass { fate: Fate::Answered, .. } => 8,
+        Event::Pass { .. } | Event::SeeJournal { .. } | Event::SeeClaim { .. } | Event::SeeObject { .. } => 2,
+        Event::Settle { .. }
+        | Event::Orphan { .. }
+        | Event::ClaimPass { .. }
+        | Event::Show { .. }
+        | Event::Arrive { .. } => 2,
+        _ => 1,
+    };
+    let mut at = rng.below(events.iter().map(weight).sum());
+    for event in &events {
+        match at.checked_sub(weight(event) as usize) {
+            Some(left) => at = left,
+            None => return *event,
+        }
+    }
+    events[0]
+}
+
+/// Why this schedule breaks a promise, on its way or when nothing goes wrong after it, if it does.
+fn run(model: &Buying, schedule: &[Event]) -> Option<&'static str> {
+    let mut state = model.init_states().remove(0);
+    for event in schedule {
+        let mut events = Vec::new();
+        model.actions(&state, &mut events);
+        if !events.contains(event) {
+            continue;
+        }
+        if let Some(next) = model.next_state(&state, *event) {
+            state = next;
+        }
+        if state.broken.is_some() {
+            return state.broken;
+        }
+    }
+    rests(model, state)
+}
+
+fn shrunk(model: &Buying, mut schedule: Vec<Event>) -> (&'static str, Vec<Event>) {
+    let why = run(model, &schedule).unwrap_or("it breaks no promise when it is run again");
+    loop {
+        let before = schedule.len();
+        for at in (0..schedule.len()).rev() {
+            let mut fewer = schedule.clone();
+            fewer.remove(at);
+            if run(model, &fewer) == Some(why) {
+                schedule = fewer;
+            }
+        }
+        if schedule.len() == before {
+            return (why, schedule);
+        }
+    }
+}
+
+/// Once nothing goes wrong any more, one replica works, and everything comes to rest as it should be.
+fn rests(model: &Buying, mut state: State) -> Option<&'static str> {
+    let (mut quiet, mut rounds) = (0, 0);
+    while quiet < QUIET {
+        let before = state.clone();
+        for event in round(&state) {
+            if let Some(next) = model.next_state(&state, event) {
+                state = next;
+            }
+            if state.broken.is_some() {
+                return state.broken;
+            }
+        }
+        quiet = if before.cluster == state.cluster && before.lines == state.lines { quiet + 1 } else { 0 };
+        rounds += 1;
+        if rounds > ROUNDS + QUIET {
+            return Some("promise 7: it does not come to rest");
+        }
+    }
+    let objects: Vec<_> = state.cluster.objects.iter().flatten().collect();
+    if objects.iter().any(|object| object.deleting) {
+        return Some("promise 8: a deletion does not end");
+    }
+    (0..model.identities() as u8).find_map(|identity| is_served(&state, identity))
+}
+
+/// Whether just one object of an identity has the number that was bought for it, or there was none to buy.
+fn is_served(state: &State, identity: u8) -> Option<&'static str> {
+    let objects = || state.cluster.objects.iter().flatten().filter(|object| object.identity == identity);
+    let ours = state.lines.iter().position(|line| line.stock == Stock::Ours(identity)).map(|at| at as u8);
+    let for_sale = state.lines.iter().any(|line| line.stock == Stock::ForSale);
+    let shown = objects().filter_map(|object| object.status).collect::<Vec<_>>();
+    match (ours, objects().count()) {
+        (_, 0) => None,
+        (Some(ours), _) if shown == [ours] => None,
+        (Some(_), _) => Some("promise 7: the number that was bought is not the one of just one object"),
+        (None, _) if for_sale => Some("promise 7: a number is wanted and for sale, and not bought"),
+        (None, _) => None,
+    }
+}
+
+/// What happens in one round when nothing goes wrong: requests arrive, listings catch up, time passes, the first replica works.
+fn round(state: &State) -> Vec<Event> {
+    let (slots, numbers) = (0..state.cluster.objects.len() as u8, 0..state.lines.len() as u8);
+    let mut events: Vec<Event> = state.wire.iter().map(|_| Event::Arrive { at: 0 }).collect();
+    events.extend(numbers.clone().flat_map(|number| [Event::Finish { number }, Event::Show { number }]));
+    events.extend((0..state.replicas.len() as u8).map(|replica| Event::Begin { replica }));
+    for identity in 0..state.cluster.journals.len() as u8 {
+        events.extend((0..state.replicas.len() as u8).map(|replica| Event::Settle { replica, identity }));
+    }
+    events.extend(slots.clone().map(|slot| Event::SeeObject { replica: 0, slot }));
+    events.extend((0..state.cluster.journals.len() as u8).map(|identity| Event::SeeJournal { replica: 0, identity }));
+    events.extend(numbers.clone().map(|number| Event::SeeClaim { replica: 0, number }));
+    events.extend(slots.map(|slot| Event::Pass { replica: 0, slot, fate: Fate::Answered }));
+    events.extend(numbers.clone().map(|number| Event::Orphan { replica: 0, number }));
+    events.extend(numbers.map(|number| Event::ClaimPass { replica: 0, number }));
+    events
+}
