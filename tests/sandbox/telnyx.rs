@@ -1,6 +1,7 @@
 //! The simulated carrier where it speaks Telnyx's API, asked as a client of the real one would.
 
 mod faults;
+mod official;
 mod orders;
 mod traps;
 mod webhooks;
