@@ -155,7 +155,9 @@ impl Shared {
 
     pub(super) fn add_stock(&self, number: &str) -> Result<(), SandboxError> {
         let number: crate::api::number::E164 = number.parse().map_err(|e| SandboxError(format!("{e}")))?;
-        let stock = &mut self.state().world.stock;
+        let world = &mut self.state().world;
+        world.holds.remove(number.as_str());
+        let stock = &mut world.stock;
         stock.cooling.remove(number.as_str());
         let offer = stock.offer_for(number.as_str());
         stock.add(offer);

@@ -3,7 +3,8 @@
 //! Facts and their sources are in `carriers/telnyx.md`; where it says that nobody knows, there is a
 //! [switch](super::config::TelnyxSwitches). Stricter than the real one is known to be: a filter or field that the
 //! documents do not have is refused (10015), so that a slip of the pen does not look like one without effect; and an order
-//! is for one number, so that the ledger has one purchase for each. Orders are not announced by webhooks.
+//! is for one number, so that the ledger has one purchase for each. Orders are not announced by webhooks, one whose documents are missing is
+//! not cancelled at a deadline, and `Idempotency-Key` has no effect, as the documents have it.
 
 mod auth;
 mod body;

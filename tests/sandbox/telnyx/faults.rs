@@ -78,7 +78,7 @@ async fn listings_lag_tear_and_come_empty() {
         assert_eq!(rows(path, Fault::EmptyPage).await, (0, 2), "{path}");
     }
     assert_eq!(rows("number_orders", Fault::LagWrites { writes: 1 }).await, (1, 1));
-    // A purchase is two changes of a number: it is there, and it is set.
+    // An order that sets nothing is one change of a number.
     assert_eq!(rows("phone_numbers", Fault::LagWrites { writes: 1 }).await, (1, 1));
     assert_eq!(numbers(&telnyx.get("phone_numbers").await.1).len(), 2, "the rules are spent");
 }

@@ -21,9 +21,6 @@ use super::{
     uuid,
 };
 
-/// For how long documents are waited for.
-const DEADLINE_MS: u64 = 3 * 24 * 3600 * 1000;
-
 const FIELDS: [&str; 4] = ["connection_id", "messaging_profile_id", "billing_group_id", "customer_reference"];
 const FILTERS: [&str; 6] =
     ["status", "created_at[gt]", "created_at[lt]", "phone_numbers_count", "customer_reference", "requirements_met"];
@@ -102,11 +99,13 @@ fn sub_shown(world: &World, order: &Order, with_numbers: bool) -> Value {
         "created_at": iso(order.created),
         "updated_at": iso(order.updated),
     });
-    if let Some(deadline) = order.deadline {
-        sub["deadline"] = iso(deadline).into();
-    }
     if with_numbers {
-        sub["phone_numbers"] = json!([line(world, order)]);
+        let mut line = line(world, order);
+        if let Value::Object(fields) = &mut line {
+            // By the official client's types this is the order's alone.
+            fields.remove("country_iso_alpha2");
+        }
+        sub["phone_numbers"] = json!([line]);
     }
     sub
 }
@@ -173,7 +172,6 @@ pub(super) fn create(world: &mut World, account: &str, request: &Request) -> Res
         cents,
         status: "pending",
         due,
-        deadline: (!papers).then(|| later(now, DEADLINE_MS)),
         requirements_status: if papers { "approved" } else { "requirement-info-pending" },
         settings,
         number_id: None,

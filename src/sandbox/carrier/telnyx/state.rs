@@ -61,8 +61,6 @@ pub(in super::super) struct Order {
     pub status: &'static str,
     /// When it ends by itself.
     pub due: Option<Timestamp>,
-    /// By when documents must be there, where some are missing.
-    pub deadline: Option<Timestamp>,
     pub requirements_status: &'static str,
     /// What the number will be born with, and what the order shows.
     pub settings: BTreeMap<String, String>,
