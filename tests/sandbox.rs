@@ -4,5 +4,6 @@ mod client;
 mod command;
 mod faults;
 mod official;
+mod telnyx;
 mod traps;
 mod webhooks;

@@ -2,6 +2,8 @@
 //!
 //! [`Sandbox::start`] serves Twilio's API on one local address: accounts, numbers, searches, purchases, messaging
 //! services and prices, down to the traps. The real one's hosts (api, messaging, pricing) are all at [`Sandbox::url`].
+//! Below `/v2` it is Telnyx's, with reservations, orders that end later, TeXML applications and messaging profiles; an
+//! account speaks the one or the other ([`AccountSeed::carrier`]), and both sell the same numbers.
 //! Everything the carrier was asked stands in its [`Ledger`]; [`Sandbox::inject`] makes it misbehave;
 //! [`Sandbox::call`] places a call that really reaches the number's webhook, signed. Nothing global is touched: a
 //! process can have as many as it likes, each on a thread of its own, used from any runtime or none.
@@ -22,6 +24,7 @@
 pub mod admin;
 pub mod call;
 pub mod config;
+mod dialect;
 pub mod faults;
 mod handle;
 pub mod ledger;
@@ -30,6 +33,7 @@ mod route;
 mod serve;
 pub mod signature;
 mod stock;
+mod telnyx;
 mod twilio;
 mod wire;
 mod world;
@@ -47,11 +51,15 @@ use tokio::sync::oneshot;
 
 pub use self::{
     call::{Attempt, Outcome, Placed},
-    config::{AccountSeed, KeyScope, KeySeed, NumberSeed, SandboxConfig, Switches, UnsetAnswer},
+    config::{
+        AccountSeed, ConnectionClearing, Dialect, KeyScope, KeySeed, NumberSeed, OrderEnd, SandboxConfig, Switches,
+        TelnyxSwitches, UnsetAnswer,
+    },
     faults::{Fault, Match, Rule},
     handle::{Credentials, SandboxError, ServiceSeed},
     ledger::{Bodies, Entry, Kind, Ledger, Summary},
     signature::{sign, verify_signature},
+    telnyx::verify_telnyx_signature,
 };
 
 /// A running carrier. It stops when this is dropped.
@@ -76,7 +84,9 @@ pub(crate) struct Shared {
 impl Shared {
     fn state(&self) -> MutexGuard<'_, serve::State> {
         // A panic in one test's assertion must not hide the state from the rest of it.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.settle();
+        state
     }
 
     fn hosts(&self) -> BTreeMap<String, String> {

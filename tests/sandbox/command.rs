@@ -7,6 +7,8 @@ use std::{
 
 use serde_json::Value;
 
+use super::client::http;
+
 const SID: &str = "AC00000000000000000000000000000001";
 
 #[tokio::test]
@@ -20,9 +22,8 @@ async fn the_command_says_where_the_carrier_is_and_serves_until_it_is_told_to_en
     let url = said.iter().find_map(|line| line.strip_prefix("A simulated Twilio is served at ")).unwrap();
     assert!(said.iter().any(|line| line.ends_with("--from-literal=authToken=hunter2")), "{said:?}");
 
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let list = format!("{url}/2010-04-01/Accounts/{SID}/IncomingPhoneNumbers.json");
-    let answer = client.get(list).basic_auth(SID, Some("hunter2")).send().await.unwrap();
+    let answer = http().get(list).basic_auth(SID, Some("hunter2")).send().await.unwrap();
     let answer: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
     let numbers = answer["incoming_phone_numbers"].as_array().unwrap().iter();
     let numbers: Vec<&str> = numbers.map(|number| number["phone_number"].as_str().unwrap()).collect();

@@ -1,4 +1,4 @@
-//! The two witnesses that do not come from us: Twilio's own client, and Twilio's own description of its API.
+//! The two witnesses of Twilio's dialect that do not come from us: Twilio's own client, and Twilio's own description of its API.
 
 use std::{
     path::{Path, PathBuf},
@@ -24,8 +24,13 @@ fn cache() -> PathBuf {
     std::env::var_os("DIALPLANE_CACHE").map_or_else(home, PathBuf::from)
 }
 
-fn run(program: &Path, args: &[&str]) -> String {
-    let output = Command::new(program).args(args).env_remove("TWILIO_EDGE").env_remove("TWILIO_REGION").output();
+pub fn run(program: &Path, args: &[&str]) -> String {
+    let output = Command::new(program)
+        .args(args)
+        .env_remove("TWILIO_EDGE")
+        .env_remove("TWILIO_REGION")
+        .env_remove("TELNYX_BASE_URL")
+        .output();
     let output = output.unwrap_or_else(|e| panic!("{}: {e}; install python3 with venv", program.display()));
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(
@@ -39,17 +44,18 @@ fn run(program: &Path, args: &[&str]) -> String {
     text(&output.stdout)
 }
 
-/// A Python that has the official client; made once for each version of it.
-fn python() -> PathBuf {
-    let home = cache().join(SDK.replace("==", "-"));
+/// A Python that has an official client; made once for each version of it.
+pub fn python(sdk: &str) -> PathBuf {
+    let name = sdk.replace("==", "-").replace(['[', ']'], "-");
+    let home = cache().join(&name);
     let python = |home: &Path| home.join("bin/python");
     if !home.join("ready").exists() {
         // Made beside and then moved, so that two runs at once, or one that is stopped, leave no half of it.
-        let new = cache().join(format!("{}.{}", SDK.replace("==", "-"), std::process::id()));
+        let new = cache().join(format!("{name}.{}", std::process::id()));
         std::fs::create_dir_all(cache()).unwrap();
         run(Path::new("python3"), &["-m", "venv", new.to_str().unwrap()]);
-        run(&python(&new), &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", SDK]);
-        std::fs::write(new.join("ready"), SDK).unwrap();
+        run(&python(&new), &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", sdk]);
+        std::fs::write(new.join("ready"), sdk).unwrap();
         if std::fs::rename(&new, &home).is_err() {
             std::fs::remove_dir_all(&new).unwrap();
         }
@@ -68,7 +74,7 @@ fn the_official_client_does_not_notice() {
     sandbox.add_service(ServiceSeed { numbers: vec!["+14155550100".into()], ..ServiceSeed::default() }).unwrap();
     let credentials = sandbox.credentials();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sandbox/official.py");
-    let said = run(&python(), &[script, sandbox.url(), &credentials.account_sid, &credentials.auth_token]);
+    let said = run(&python(SDK), &[script, sandbox.url(), &credentials.account_sid, &credentials.auth_token]);
     assert_eq!(said.trim(), "done");
     let ledger = sandbox.ledger();
     assert_eq!((ledger.purchases(), ledger.releases()), (2, 1));

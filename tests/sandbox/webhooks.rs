@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use axum::{
     Router,
     extract::{Request, State},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::IntoResponse,
 };
 use dialplane::sandbox::carrier::{Outcome, ServiceSeed, verify_signature};
@@ -18,22 +18,28 @@ const CALLER: &str = "+12125550199";
 
 /// A request that the agent's server got.
 #[derive(Clone, Debug)]
-struct Got {
-    method: String,
-    path: String,
-    query: String,
+pub struct Got {
+    pub method: String,
+    pub path: String,
+    pub query: String,
+    pub body: Vec<u8>,
     host: String,
     signature: String,
     params: Vec<(String, String)>,
+    headers: HeaderMap,
 }
 
 impl Got {
-    fn param(&self, name: &str) -> &str {
+    pub fn header(&self, name: &str) -> String {
+        self.headers.get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
+    }
+
+    pub fn param(&self, name: &str) -> &str {
         self.params.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value)
     }
 }
 
-type Inbox = Arc<Mutex<Vec<Got>>>;
+pub type Inbox = Arc<Mutex<Vec<Got>>>;
 
 async fn receive(State(inbox): State<Inbox>, request: Request) -> impl IntoResponse {
     let (parts, body) = request.into_parts();
@@ -44,12 +50,13 @@ async fn receive(State(inbox): State<Inbox>, request: Request) -> impl IntoRespo
     let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
     let params = form_urlencoded::parse(&body).into_owned().collect();
     let broken = path.contains("broken");
-    inbox.lock().unwrap().push(Got { method, path, query, host, signature, params });
+    let (body, headers) = (body.to_vec(), parts.headers);
+    inbox.lock().unwrap().push(Got { method, path, query, body, host, signature, params, headers });
     if broken { (StatusCode::INTERNAL_SERVER_ERROR, "sorry") } else { (StatusCode::OK, "<Response/>") }
 }
 
 /// An agent's server; its base URL and what it got.
-async fn agent() -> (String, Inbox) {
+pub async fn agent() -> (String, Inbox) {
     let inbox = Inbox::default();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -58,7 +65,7 @@ async fn agent() -> (String, Inbox) {
     (url, inbox)
 }
 
-fn taken(inbox: &Inbox) -> Vec<Got> {
+pub fn taken(inbox: &Inbox) -> Vec<Got> {
     std::mem::take(&mut *inbox.lock().unwrap())
 }
 

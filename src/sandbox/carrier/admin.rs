@@ -1,10 +1,11 @@
 //! What can be done to a running carrier from outside, as JSON under `/admin`. Does I/O.
 //!
-//! There is no authentication: it is for one machine. In what follows an account that is not given is the first one.
+//! There is no authentication: it is for one machine. Accounts of all carriers are named by their sids; a Telnyx account,
+//! which has no name of its own, by the UUID that stands in `accountSid`. In what follows an account that is not given is the first one.
 //!
 //! | request | body | does |
 //! |---|---|---|
-//! | `GET /admin/accounts` | | the accounts with their Auth Tokens, for pasting into a Secret |
+//! | `GET /admin/accounts` | | the accounts with their Auth Tokens or API keys, for pasting into a Secret |
 //! | `POST /admin/accounts` | [`AccountSeed`] | opens an account or subaccount; answers its credentials |
 //! | `POST /admin/accounts/{sid}/rotate` | | replaces its Auth Token; answers the new one |
 //! | `POST /admin/accounts/{sid}/status/{status}` | | `active`, `suspended` or `closed` |
@@ -15,6 +16,11 @@
 //! | `POST /admin/stock/{number}` | | offers a number for sale |
 //! | `DELETE /admin/stock/{number}` | | somebody else buys it |
 //! | `POST /admin/applications` | `{"voice_url": "…"}` | makes an application of the first account |
+//! | `POST /admin/accounts/{sid}/applications` | `{"voice_url": "…"}` | makes one of any account; TeXML on Telnyx |
+//! | `POST /admin/accounts/{sid}/messaging_profiles` | `{"webhook_url": "…"}` | makes a Telnyx messaging profile |
+//! | `GET /admin/shared_routes/{id}` | | a TeXML application or messaging profile, as Telnyx's API shows it |
+//! | `POST /admin/shared_routes/{id}/edit` | `{"voice_url": "…"}` | a person edits it in the portal; empty clears |
+//! | `POST /admin/orders/{number}/{end}` | | a pending Telnyx order ends: an [`OrderEnd`] |
 //! | `POST /admin/services` | [`ServiceSeed`] | makes a messaging service with members |
 //! | `GET`, `POST`, `DELETE /admin/faults` | [`Rule`] | the rules in force, one more, none |
 //! | `GET`, `POST /admin/switches` | [`Switches`] | how it behaves where nobody knows; POST replaces them all |
@@ -43,10 +49,11 @@ use serde_json::{Value, json};
 use super::{
     Shared,
     call::{Placed, Traffic, place},
-    config::{AccountSeed, NumberSeed, Switches},
+    config::{AccountSeed, Dialect, NumberSeed, OrderEnd, Switches},
     faults::Rule,
     handle::{Credentials, SandboxError, ServiceSeed},
     ledger::{Ledger, Summary},
+    telnyx,
 };
 
 type Handle = State<Arc<Shared>>;
@@ -63,6 +70,11 @@ pub(super) fn router() -> Router<Arc<Shared>> {
         .route("/accounts", get(accounts).post(add_account))
         .route("/accounts/{sid}/rotate", post(rotate))
         .route("/accounts/{sid}/status/{status}", post(status))
+        .route("/accounts/{sid}/applications", post(account_application))
+        .route("/accounts/{sid}/messaging_profiles", post(messaging_profile))
+        .route("/shared_routes/{id}", get(shared_route))
+        .route("/shared_routes/{id}/edit", post(edit_shared_route))
+        .route("/orders/{number}/{end}", post(finish_order))
         .route("/numbers", get(numbers).post(seed))
         .route("/numbers/{number}", axum::routing::delete(lose))
         .route("/numbers/{number}/edit", post(edit))
@@ -82,7 +94,14 @@ pub(super) fn router() -> Router<Arc<Shared>> {
 async fn accounts(State(shared): Handle) -> Json<Value> {
     let state = shared.state();
     let shown = state.world.accounts.values().map(|a| {
-        json!({ "accountSid": a.sid, "authToken": a.token, "parent": a.owner, "status": a.status, "friendlyName": a.name })
+        let mut shown = json!({
+            "accountSid": a.sid, "authToken": a.token, "parent": a.owner, "status": a.status, "friendlyName": a.name,
+            "carrier": a.dialect,
+        });
+        if a.dialect == Dialect::Telnyx {
+            shown["webhookKey"] = json!(telnyx::public_key(&state.world, &a.sid));
+        }
+        shown
     });
     Json(shown.collect())
 }
@@ -135,6 +154,42 @@ async fn take(State(shared): Handle, Path(number): Path<String>) -> Result<(), S
 
 async fn application(State(shared): Handle, Json(settings): Json<Settings>) -> Result<Json<Value>, SandboxError> {
     shared.add_application(None, settings).map(|sid| Json(json!({ "sid": sid })))
+}
+
+async fn account_application(
+    State(shared): Handle,
+    Path(sid): Path<String>,
+    Json(settings): Json<Settings>,
+) -> Result<Json<Value>, SandboxError> {
+    shared.add_application(Some(&sid), settings).map(|sid| Json(json!({ "sid": sid })))
+}
+
+async fn messaging_profile(
+    State(shared): Handle,
+    Path(sid): Path<String>,
+    Json(settings): Json<Settings>,
+) -> Result<Json<Value>, SandboxError> {
+    shared.add_messaging_profile(&sid, settings).map(|sid| Json(json!({ "sid": sid })))
+}
+
+async fn shared_route(State(shared): Handle, Path(id): Path<String>) -> Result<Json<Value>, SandboxError> {
+    let shown = telnyx::shown_object(&shared.state().world, &id);
+    shown.map(Json).ok_or_else(|| SandboxError(format!("there is no application or messaging profile {id}")))
+}
+
+async fn edit_shared_route(
+    State(shared): Handle,
+    Path(id): Path<String>,
+    Json(fields): Json<Settings>,
+) -> Result<(), SandboxError> {
+    shared.edit_shared_route(&id, fields)
+}
+
+async fn finish_order(
+    State(shared): Handle,
+    Path((number, end)): Path<(String, OrderEnd)>,
+) -> Result<(), SandboxError> {
+    shared.finish_order(&number, end)
 }
 
 async fn service(State(shared): Handle, Json(seed): Json<ServiceSeed>) -> Result<Json<Value>, SandboxError> {

@@ -3,12 +3,14 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use url::{Url, form_urlencoded};
 
 use super::{
     Shared,
-    route::{Place, webhooks},
-    signature,
+    config::Dialect,
+    route::{Place, Route, Seal, webhooks},
+    signature, telnyx,
 };
 
 /// What became of a call or a text message.
@@ -17,7 +19,8 @@ use super::{
 pub struct Placed {
     pub to: String,
     pub outcome: Outcome,
-    /// What its route came from: `number`, or the sid of an application, service or trunk that stands before it.
+    /// What its route came from: `number`, or the sid of an application, service or trunk that stands before it; on
+    /// Telnyx always the id of an application or messaging profile.
     pub via: Option<String>,
     /// The requests that were sent, the last one decisive.
     pub attempts: Vec<Attempt>,
@@ -85,50 +88,92 @@ pub(super) struct Hook {
 
 type Params = Vec<(String, String)>;
 
+/// What a webhook is told.
+#[derive(Clone, Debug)]
+enum Told {
+    Form(Params),
+    Json(Value),
+}
+
+impl Told {
+    /// What the one who is asked in this place, counted from 1, is told of `traffic` from somebody to a number.
+    fn of(traffic: Traffic, route: &Route, hex: &str, [from, to, body]: [&str; 3], attempt: usize) -> Self {
+        match (route.dialect, traffic) {
+            (Dialect::Twilio, Traffic::Call) => Told::Form(call_params(hex, &route.account, from, to)),
+            (Dialect::Twilio, Traffic::Text) => {
+                Told::Form(text_params(hex, &route.account, from, to, body, route.service.as_deref()))
+            }
+            (Dialect::Telnyx, Traffic::Call) => Told::Form(telnyx::voice_params(hex, route, from, to)),
+            (Dialect::Telnyx, Traffic::Text) => Told::Json(telnyx::text_body(hex, route, from, to, body, attempt)),
+        }
+    }
+
+    fn params(&self) -> &[(String, String)] {
+        match self {
+            Told::Form(params) => params,
+            Told::Json(_) => &[],
+        }
+    }
+
+    /// The body of a POST, and its type.
+    fn body(&self) -> (String, &'static str) {
+        match self {
+            Told::Form(params) => (
+                form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish(),
+                "application/x-www-form-urlencoded; charset=UTF-8",
+            ),
+            Told::Json(value) => (value.to_string(), "application/json"),
+        }
+    }
+}
+
 /// Sends what `from` calls or writes to the number's route, as the carrier would.
 pub(super) async fn place(shared: &Shared, traffic: Traffic, from: &str, to: &str, body: &str) -> Placed {
     let mut placed =
         Placed { to: to.to_owned(), outcome: Outcome::Nothing, via: None, attempts: vec![], status_callback: None };
-    let (route, sid) = {
+    let (route, hex) = {
         let mut state = shared.state();
-        let sid = state.world.hex("traffic");
-        (webhooks(&state.world, traffic, to), sid)
+        let hex = state.world.hex("traffic");
+        (webhooks(&state.world, traffic, to), hex)
     };
     let route = match route {
         Place::Route(route) => route,
         Place::Trunk(trunk) => return Placed { outcome: Outcome::Trunk, via: Some(trunk), ..placed },
         Place::Nowhere(outcome) => return Placed { outcome, ..placed },
     };
-    let mut params = match traffic {
-        Traffic::Call => call_params(&sid, &route.account, from, to),
-        Traffic::Text => text_params(&sid, &route.account, from, to, body, route.service.as_deref()),
-    };
-    placed.via = Some(route.via);
+    let ends = [from, to, body];
+    placed.via = Some(route.via.clone());
     placed.outcome = Outcome::Failed;
-    for hook in [Some(route.primary), route.fallback].into_iter().flatten() {
-        let attempt = send(shared, &hook, &route.token, &params).await;
+    let mut failed: Option<String> = None;
+    for (at, hook) in [Some(&route.primary), route.fallback.as_ref()].into_iter().flatten().enumerate() {
+        let mut told = Told::of(traffic, &route, &hex, ends, at + 1);
+        if let (Dialect::Twilio, Told::Form(params), Some(url)) = (route.dialect, &mut told, &failed) {
+            params.extend(owned([("ErrorCode", "11200"), ("ErrorUrl", url)]));
+        }
+        let attempt = send(shared, hook, &route.seal, &told).await;
         let (done, url) = (attempt.succeeded(), attempt.url.clone());
         placed.attempts.push(attempt);
         if done {
             placed.outcome = Outcome::Answered;
             break;
         }
-        params.extend(owned([("ErrorCode", "11200"), ("ErrorUrl", &url)]));
+        failed = Some(url);
     }
     if let (Traffic::Call, Some(hook)) = (traffic, &route.status) {
-        let status = if placed.outcome == Outcome::Answered { "completed" } else { "failed" };
-        let mut params = call_params(&sid, &route.account, from, to);
-        params.retain(|(name, _)| name != "CallStatus");
-        params.extend(owned([
-            ("CallStatus", status),
-            ("CallDuration", "1"),
-            ("Duration", "1"),
-            ("SequenceNumber", "0"),
-        ]));
-        params.extend(owned([("CallbackSource", "call-progress-events")]));
-        placed.status_callback = Some(send(shared, hook, &route.token, &params).await);
+        let told = ended(Told::of(traffic, &route, &hex, ends, 1), placed.outcome);
+        placed.status_callback = Some(send(shared, hook, &route.seal, &told).await);
     }
     placed
+}
+
+/// The report on a call that is over.
+fn ended(told: Told, outcome: Outcome) -> Told {
+    let status = if outcome == Outcome::Answered { "completed" } else { "failed" };
+    let mut params = told.params().to_vec();
+    params.retain(|(name, _)| name != "CallStatus");
+    params.extend(owned([("CallStatus", status), ("CallDuration", "1"), ("Duration", "1"), ("SequenceNumber", "0")]));
+    params.extend(owned([("CallbackSource", "call-progress-events")]));
+    Told::Form(params)
 }
 
 fn owned<const N: usize>(pairs: [(&str, &str); N]) -> Params {
@@ -169,9 +214,24 @@ fn destination(hosts: &BTreeMap<String, String>, public: &Url) -> Option<Url> {
     Some(real)
 }
 
-/// Asks one webhook. A GET carries the parameters in its URL, which is then what is signed. `Host` and
-/// `X-Forwarded-Proto` are those of the public URL, so that a server elsewhere can check the signature.
-async fn send(shared: &Shared, hook: &Hook, token: &str, params: &Params) -> Attempt {
+/// The headers that prove who asks. A GET carries what it tells in its URL, which is then what Twilio signs.
+fn sealed(seal: &Seal, url: &str, get: bool, told: &Told, body: &str) -> Vec<(&'static str, String)> {
+    match seal {
+        Seal::Twilio(token) => {
+            vec![("x-twilio-signature", signature::sign(token, url, if get { &[] } else { told.params() }))]
+        }
+        Seal::Telnyx(secret) => {
+            let now = jiff::Timestamp::now().as_second();
+            let signature = telnyx::sign_webhook(secret, now, body).unwrap_or_default();
+            vec![("telnyx-timestamp", now.to_string()), ("telnyx-signature-ed25519", signature)]
+        }
+        Seal::None => vec![],
+    }
+}
+
+/// Asks one webhook. `Host` and `X-Forwarded-Proto` are those of the public URL, so that a server elsewhere can check the
+/// signature.
+async fn send(shared: &Shared, hook: &Hook, seal: &Seal, told: &Told) -> Attempt {
     let mut attempt =
         Attempt { url: hook.url.clone(), method: hook.method.clone(), status: None, body: String::new(), error: None };
     let Ok(mut public) = Url::parse(&hook.url) else {
@@ -179,13 +239,10 @@ async fn send(shared: &Shared, hook: &Hook, token: &str, params: &Params) -> Att
         return attempt;
     };
     let get = hook.method == "GET";
-    let signature = if get {
-        public.query_pairs_mut().extend_pairs(params);
+    if get {
+        public.query_pairs_mut().extend_pairs(told.params());
         attempt.url = public.to_string();
-        signature::sign(token, &attempt.url, &[])
-    } else {
-        signature::sign(token, &hook.url, params)
-    };
+    }
     let mapped = destination(&shared.hosts(), &public);
     // The demo URLs of a new number, say, are Twilio's real ones: a simulator does not bother them.
     if mapped.is_none() && public.scheme() != "http" {
@@ -196,13 +253,17 @@ async fn send(shared: &Shared, hook: &Hook, token: &str, params: &Params) -> Att
         Some(port) => format!("{host}:{port}"),
         None => host.to_owned(),
     });
-    let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
+    let (body, kind) = told.body();
+    let body = if get { String::new() } else { body };
     let real = mapped.unwrap_or_else(|| public.clone());
-    let request = if get { shared.client.get(real) } else { shared.client.post(real).body(form) };
+    let mut request = if get { shared.client.get(real) } else { shared.client.post(real) };
+    for (name, value) in sealed(seal, &attempt.url, get, told, &body) {
+        request = request.header(name, value);
+    }
     let request = request
-        .header("x-twilio-signature", signature)
-        .header("user-agent", "TwilioProxy/1.1")
-        .header("content-type", "application/x-www-form-urlencoded; charset=UTF-8")
+        .body(body)
+        .header("user-agent", if matches!(seal, Seal::Twilio(_)) { "TwilioProxy/1.1" } else { "telnyx-webhooks" })
+        .header("content-type", kind)
         .header("x-forwarded-proto", public.scheme())
         .header("host", host.unwrap_or_default())
         .timeout(Duration::from_millis(shared.webhook_timeout_ms));

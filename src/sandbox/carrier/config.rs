@@ -1,9 +1,12 @@
 //! What a simulated carrier is started with, and the switches for what is not known about the real one. No I/O.
 
+mod telnyx;
+
 use std::{collections::BTreeMap, fmt, net::SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::telnyx::{ConnectionClearing, OrderEnd, TelnyxSwitches};
 use super::world::hex32;
 
 /// Everything a sandbox is started with. [`Default`] listens on a free local port and has one account and no numbers.
@@ -49,7 +52,8 @@ impl SandboxConfig {
             accounts.push(AccountSeed::default());
         }
         // The first account's names depend on the seed alone, so that a printed command line goes on working.
-        accounts[0].sid.get_or_insert_with(|| format!("AC{}", hex32(&format!("{}/first account", self.seed))));
+        let carrier = accounts[0].carrier;
+        accounts[0].sid.get_or_insert_with(|| carrier.account_id(&hex32(&format!("{}/first account", self.seed))));
         accounts
     }
 
@@ -58,28 +62,51 @@ impl SandboxConfig {
     }
 }
 
+/// Whose API an account speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Dialect {
+    #[default]
+    Twilio,
+    Telnyx,
+}
+
 /// An account to begin with. What is not given is generated.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct AccountSeed {
+    pub carrier: Dialect,
+    /// Twilio: `AC` and 32 hexadecimal digits. Telnyx, which calls its accounts nothing: a UUID, for the sandbox alone.
     pub sid: Option<String>,
+    /// Twilio: the primary Auth Token. Telnyx: the API key.
     pub auth_token: Option<String>,
     pub friendly_name: Option<String>,
-    /// The sid of the account that this one is a subaccount of.
+    /// The sid of the account that this one is a subaccount of; Twilio only.
     pub parent: Option<String>,
     pub balance_cents: i64,
+    /// Further keys; of a Telnyx key only the secret is ever sent.
     pub keys: Vec<KeySeed>,
 }
 
 impl Default for AccountSeed {
     fn default() -> Self {
-        Self { sid: None, auth_token: None, friendly_name: None, parent: None, balance_cents: 100_000, keys: vec![] }
+        Self {
+            carrier: Dialect::Twilio,
+            sid: None,
+            auth_token: None,
+            friendly_name: None,
+            parent: None,
+            balance_cents: 100_000,
+            keys: vec![],
+        }
     }
 }
 
 impl fmt::Debug for AccountSeed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AccountSeed").field("sid", &self.sid).field("parent", &self.parent).finish_non_exhaustive()
+        let mut shown = f.debug_struct("AccountSeed");
+        shown.field("carrier", &self.carrier).field("sid", &self.sid).field("parent", &self.parent);
+        shown.finish_non_exhaustive()
     }
 }
 
@@ -108,7 +135,7 @@ pub enum KeyScope {
     /// Everything but the accounts themselves.
     #[default]
     Standard,
-    /// Only requests of these kinds; others are 403 with code 70051.
+    /// Only requests of these kinds; others are 403 with code 70051 (Telnyx: 10010).
     Restricted(Vec<super::ledger::Kind>),
 }
 
@@ -121,7 +148,7 @@ pub struct NumberSeed {
     /// The sid of its account; the first account if not given.
     #[serde(default)]
     pub account: Option<String>,
-    /// What is set on it, by the names in the carrier's answers: `voice_url`, `friendly_name`.
+    /// What is set on it, by the names in the carrier's answers: `voice_url`, `friendly_name`; `connection_id`, `tags`.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
 }
@@ -130,7 +157,7 @@ pub struct NumberSeed {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Switches {
-    /// The `PhoneNumber` filter matches anywhere in a number instead of at its beginning.
+    /// The filter of a listing by number matches anywhere in a number instead of at its beginning.
     pub substring_filter: bool,
     /// Buying a number that the account owns is refused (21422) instead of being an update answered with 201.
     pub refuse_owned_purchase: bool,
@@ -148,16 +175,18 @@ pub struct Switches {
     pub suspended_reads_itself: bool,
     /// A number given back can be bought again at once.
     pub rebuy_released: bool,
-    /// Tracks a purchase's price but refuses it (10001) when the balance does not suffice.
+    /// Tracks a purchase's price but refuses it (10001; Telnyx: 20100) when the balance does not suffice.
     pub enforce_balance: bool,
     /// How many requests of one account are worked on at once before others are answered 429.
     pub concurrency: Option<usize>,
-    /// The `Retry-After` of those 429, in seconds.
+    /// The `Retry-After` of those 429, in seconds. Telnyx has none and says it in `x-ratelimit-reset`.
     pub retry_after: Option<u64>,
     /// How long every request takes at least.
     pub latency_ms: u64,
     /// Keeps queries, forms and answers in the ledger.
     pub record_bodies: bool,
+    /// What only Telnyx's dialect has.
+    pub telnyx: TelnyxSwitches,
 }
 
 impl Default for Switches {
@@ -177,6 +206,7 @@ impl Default for Switches {
             retry_after: None,
             latency_ms: 0,
             record_bodies: false,
+            telnyx: TelnyxSwitches::default(),
         }
     }
 }

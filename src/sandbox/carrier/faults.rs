@@ -14,7 +14,7 @@ pub enum Fault {
     Hang,
     /// Applied, and then never answered; the connection stays open.
     HangAfter,
-    /// 429: not applied.
+    /// 429: not applied. Telnyx has no `Retry-After` and says it in `x-ratelimit-reset`.
     TooMany { retry_after: Option<u64> },
     /// A 5xx before anything was applied.
     ServerErrorBefore { status: u16 },
@@ -32,9 +32,9 @@ pub enum Fault {
     Html { status: u16 },
     /// Applied; 200 with a body that is JSON but not an answer.
     Rubbish,
-    /// 401 with code 20003: not applied.
+    /// 401 with code 20003 (Telnyx: 10009): not applied.
     Unauthorized,
-    /// 404 with code 20404: not applied.
+    /// 404 with code 20404 (Telnyx: 10005): not applied.
     NotFound,
     /// Any refusal with the carrier's own error code: not applied.
     Refuse { status: u16, code: i64 },

@@ -1,5 +1,7 @@
 //! What tests, the demo and the admin API do to a carrier from behind: seed, look, edit, harm, call. Does no I/O but calls.
 
+mod telnyx;
+
 use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
@@ -8,11 +10,11 @@ use serde_json::Value;
 use super::{
     Sandbox, Shared,
     call::{Placed, Traffic, place},
-    config::{AccountSeed, KeySeed, NumberSeed, Switches},
+    config::{AccountSeed, Dialect, KeySeed, NumberSeed, Switches},
     faults::Rule,
     ledger::{Ledger, Summary},
     twilio,
-    world::{World, is_sid},
+    world::{Number, World, is_sid},
 };
 
 /// Why the sandbox could not be told so.
@@ -29,7 +31,7 @@ fn fail<T>(text: impl Into<String>) -> Result<T, SandboxError> {
 #[serde(rename_all = "camelCase")]
 pub struct Credentials {
     pub account_sid: String,
-    /// The primary Auth Token.
+    /// Twilio: the primary Auth Token. Telnyx: the API key.
     pub auth_token: String,
 }
 
@@ -50,6 +52,11 @@ pub struct ServiceSeed {
     pub use_inbound_webhook_on_number: bool,
     /// Its members, in E.164 form.
     pub numbers: Vec<String>,
+}
+
+/// A number as its carrier's API shows it.
+fn shown(world: &World, number: &Number) -> Value {
+    world.dialect_of(&number.account).shown(world, number, &world.switches)
 }
 
 impl Shared {
@@ -85,7 +92,7 @@ impl Shared {
 
     pub(super) fn rotate_token(&self, account: Option<&str>) -> Result<Credentials, SandboxError> {
         self.with_account(account, |world, sid| {
-            let token = world.hex("token");
+            let token = world.dialect_of(sid).token(&world.hex("token"));
             if let Some(account) = world.accounts.get_mut(sid) {
                 account.token.clone_from(&token);
             }
@@ -109,22 +116,23 @@ impl Shared {
 
     pub(super) fn number(&self, number: &str) -> Option<Value> {
         let state = self.state();
-        state.world.by_number(number).map(|found| twilio::shown(found, state.world.switches.unset))
+        state.world.by_number(number).map(|found| shown(&state.world, found))
     }
 
     pub(super) fn numbers(&self) -> Vec<Value> {
         let state = self.state();
-        state.world.numbers().map(|number| twilio::shown(number, state.world.switches.unset)).collect()
+        state.world.numbers().map(|number| shown(&state.world, number)).collect()
     }
 
     pub(super) fn edit(&self, number: &str, fields: BTreeMap<String, String>) -> Result<(), SandboxError> {
-        if let Some(field) = fields.keys().find(|field| !twilio::is_field(field)) {
-            return fail(format!("a number has no field {field:?}; write it as answers do: voice_url"));
-        }
         let mut state = self.state();
-        let Some(sid) = state.world.by_number(number).map(|n| n.sid.clone()) else {
+        let Some((sid, account)) = state.world.by_number(number).map(|n| (n.sid.clone(), n.account.clone())) else {
             return fail(format!("nobody owns {number}"));
         };
+        let dialect = state.world.dialect_of(&account);
+        if let Some(field) = fields.keys().find(|field| !dialect.is_field(field)) {
+            return fail(format!("a number has no field {field:?}; write it as answers do: voice_url"));
+        }
         state.world.change(&sid, |number| {
             for (field, value) in fields {
                 match value.as_str() {
@@ -147,7 +155,9 @@ impl Shared {
 
     pub(super) fn add_stock(&self, number: &str) -> Result<(), SandboxError> {
         let number: crate::api::number::E164 = number.parse().map_err(|e| SandboxError(format!("{e}")))?;
-        let stock = &mut self.state().world.stock;
+        let world = &mut self.state().world;
+        world.holds.remove(number.as_str());
+        let stock = &mut world.stock;
         stock.cooling.remove(number.as_str());
         let offer = stock.offer_for(number.as_str());
         stock.add(offer);
@@ -164,6 +174,9 @@ impl Shared {
         settings: BTreeMap<String, String>,
     ) -> Result<String, SandboxError> {
         self.with_account(account, |world, account| {
+            if world.dialect_of(account) == Dialect::Telnyx {
+                return telnyx::found_application(world, account, settings);
+            }
             let sid = format!("AP{}", world.hex("application"));
             let application = super::world::Application { account: account.to_owned(), settings };
             world.applications.insert(sid.clone(), application);
@@ -205,6 +218,10 @@ impl Shared {
         state.ledger.reset();
         Ok(())
     }
+}
+
+fn owned(fields: &[(&str, &str)]) -> BTreeMap<String, String> {
+    fields.iter().map(|(field, value)| ((*field).to_owned(), (*value).to_owned())).collect()
 }
 
 impl Sandbox {
@@ -318,8 +335,7 @@ impl Sandbox {
     /// # Errors
     /// If nobody owns the number or a field does not exist.
     pub fn edit(&self, number: &str, fields: &[(&str, &str)]) -> Result<(), SandboxError> {
-        let fields = fields.iter().map(|(field, value)| ((*field).to_owned(), (*value).to_owned()));
-        self.shared.edit(number, fields.collect())
+        self.shared.edit(number, owned(fields))
     }
 
     /// The number is gone from its account: given back by a person, or reclaimed. The ledger counts no release.
@@ -343,13 +359,13 @@ impl Sandbox {
         self.shared.take_stock(number)
     }
 
-    /// Makes a TwiML application; answers its sid. Settings are named as a number's are: `voice_url`, `sms_url`.
+    /// Makes a TwiML application; answers its sid. Settings are named as a number's are: `voice_url`, `sms_url`. On Telnyx
+    /// it is a TeXML application, and its answer the id that a number has as `connection_id`.
     ///
     /// # Errors
     /// If there is no such account.
     pub fn add_application(&self, account: &str, settings: &[(&str, &str)]) -> Result<String, SandboxError> {
-        let settings = settings.iter().map(|(field, value)| ((*field).to_owned(), (*value).to_owned()));
-        self.shared.add_application(Some(account), settings.collect())
+        self.shared.add_application(Some(account), owned(settings))
     }
 
     /// Makes a messaging service with members; answers its sid.

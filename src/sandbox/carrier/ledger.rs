@@ -18,10 +18,14 @@ pub enum Kind {
     List,
     /// Numbers that could be bought.
     Search,
-    /// Accounts, balances, prices, messaging services: anything else that only looks.
+    /// Accounts, balances, prices, messaging services, orders: anything else that only looks.
     Look,
-    /// Buying a number: money is spent if it was applied.
+    /// Buying a number: money is spent if it was applied. An order that fails later gives it back and is then not applied.
     Purchase,
+    /// Having a number kept for a while, and for longer: nothing is spent, and no owned number changes.
+    Hold,
+    /// A change of an order that was placed: its name, its cancellation.
+    OrderWrite,
     /// A purchase of a number that the account owns already, which acted as an update: no money is spent.
     Overwrite,
     /// A change of where a number's traffic goes.
@@ -32,6 +36,8 @@ pub enum Kind {
     Release,
     /// A change of messaging services or their members.
     MessagingWrite,
+    /// A change of what numbers share as their route: applications, messaging profiles.
+    ApplicationWrite,
     /// A change of accounts.
     AccountWrite,
     /// A path that the carrier does not have.
@@ -74,6 +80,9 @@ pub struct Entry {
     pub applied: bool,
     /// Names of the number's fields whose values became different. Empty for a write that said nothing new.
     pub changed: Vec<String>,
+    /// Where a purchase is an order that ends later, what became of it: `pending`, `success`, `failure`, `cancelled`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<String>,
     /// The misbehaviour it met, by name.
     pub faults: Vec<String>,
     /// What was sent and answered; only with `record_bodies`.
@@ -86,6 +95,9 @@ pub struct Entry {
 pub struct Bodies {
     pub query: Vec<(String, String)>,
     pub form: Vec<(String, String)>,
+    /// A body that is JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub json: Option<Value>,
     pub answer: Option<Value>,
 }
 
@@ -228,7 +240,8 @@ pub(super) fn redacted(mut answer: Value) -> Value {
     match &mut answer {
         Value::Object(fields) => {
             for (name, value) in fields.iter_mut() {
-                let secret = value.is_string() && matches!(name.as_str(), "auth_token" | "secret");
+                let secret = value.is_string()
+                    && matches!(name.as_str(), "auth_token" | "secret" | "external_pin" | "v1_secret");
                 *value = if secret { Value::from("redacted") } else { redacted(value.take()) };
             }
         }
@@ -255,6 +268,7 @@ mod tests {
             code: None,
             applied,
             changed: changed.iter().map(|s| s.to_string()).collect(),
+            order: None,
             faults: vec![],
             bodies: None,
         }

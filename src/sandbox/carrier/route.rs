@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{
     call::{Hook, Outcome, Traffic},
+    config::Dialect,
+    telnyx,
     world::{Number, World},
 };
 
@@ -15,12 +17,22 @@ pub(super) enum Place {
     Nowhere(Outcome),
 }
 
+/// What webhooks are signed with.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Seal {
+    /// The account's primary Auth Token.
+    Twilio(String),
+    /// The secret half of the account's key.
+    Telnyx([u8; 32]),
+    None,
+}
+
 /// The webhooks that are asked, and how they are signed.
 #[derive(PartialEq, Eq)]
 pub(super) struct Route {
+    pub dialect: Dialect,
     pub account: String,
-    /// The account's primary Auth Token.
-    pub token: String,
+    pub seal: Seal,
     pub via: String,
     pub service: Option<String>,
     pub primary: Hook,
@@ -34,13 +46,16 @@ impl std::fmt::Debug for Route {
     }
 }
 
-/// The webhooks for traffic to a number. For calls a trunk wins over an application, and that over the number's own
+/// The webhooks for traffic to a number. On Twilio, for calls a trunk wins over an application, and that over the number's own
 /// URLs; for texts a Messaging Service wins over the number unless it says otherwise.
 pub(super) fn webhooks(world: &World, traffic: Traffic, to: &str) -> Place {
     let Some(number) = world.by_number(to) else { return Place::Nowhere(Outcome::NoSuchNumber) };
     let Some(account) = world.accounts.get(&number.account).filter(|account| account.status == "active") else {
         return Place::Nowhere(Outcome::AccountInactive);
     };
+    if account.dialect == Dialect::Telnyx {
+        return telnyx::route(world, traffic, account, number);
+    }
     if let (Traffic::Call, Some(trunk)) = (traffic, number.get("trunk_sid")) {
         return Place::Trunk(trunk.to_owned());
     }
@@ -66,8 +81,9 @@ pub(super) fn webhooks(world: &World, traffic: Traffic, to: &str) -> Place {
     let status = hook(settings, "status_callback", "status_callback_method")
         .or_else(|| hook(&number.settings, "status_callback", "status_callback_method"));
     Place::Route(Box::new(Route {
+        dialect: Dialect::Twilio,
         account: account.sid.clone(),
-        token: account.token.clone(),
+        seal: Seal::Twilio(account.token.clone()),
         via,
         service: service.map(|service| service.sid.clone()),
         primary,

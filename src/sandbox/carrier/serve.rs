@@ -9,14 +9,15 @@ use axum::{
     response::Response,
 };
 use futures::StreamExt as _;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     Shared,
+    config::Dialect,
     faults::{Fault, Met, Seen},
     ledger::{Bodies, Entry, Ledger, redacted},
     line::Cut,
-    twilio,
+    telnyx,
     wire::{self, Reply, Request},
     world::World,
 };
@@ -33,6 +34,18 @@ pub(super) struct State {
 impl State {
     pub fn new(world: World) -> Self {
         Self { world, ledger: Ledger::default(), faults: Default::default(), in_flight: HashMap::new() }
+    }
+
+    /// Brings about what was only due, so that nobody sees the time between: orders end, and the ledger says how.
+    pub fn settle(&mut self) {
+        telnyx::settle(&mut self.world);
+        for (seq, status) in self.world.telnyx.ended.drain(..) {
+            self.ledger.amend(seq, |entry| {
+                // The money came back: the number was not bought.
+                entry.applied &= matches!(status, "pending" | "success");
+                entry.order = Some(status.to_owned());
+            });
+        }
     }
 }
 
@@ -63,11 +76,15 @@ pub(super) async fn carrier(
 ) -> Response {
     let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let base = text(header::HOST).map_or_else(|| shared.url.clone(), |host| format!("http://{host}"));
+    let json = Dialect::of(uri.path()) == Dialect::Telnyx;
     let request = Request {
         method: method.as_str().to_owned(),
         path: uri.path().to_owned(),
         query: wire::pairs(uri.query().unwrap_or_default().as_bytes()),
-        form: wire::pairs(&body),
+        form: if json { Vec::new() } else { wire::pairs(&body) },
+        json: if json && !body.is_empty() { serde_json::from_slice(&body).ok() } else { Some(Value::Null) },
+        bearer: text(header::AUTHORIZATION).and_then(wire::bearer),
+        seq: 0,
         credentials: text(header::AUTHORIZATION).and_then(wire::basic),
         base,
         views: Vec::new(),
@@ -114,9 +131,10 @@ struct Arrival {
 fn arrive(shared: &Arc<Shared>, request: &Request) -> Arrival {
     let mut guard = shared.state();
     let state = &mut *guard;
-    let kind = twilio::classify(request);
-    let account = twilio::account_of(&state.world, request);
-    let number = twilio::number_of(&state.world, request);
+    let dialect = Dialect::of(&request.path);
+    let kind = dialect.classify(request);
+    let account = dialect.account_of(&state.world, request);
+    let number = dialect.number_of(&state.world, request);
     let seen = Seen {
         method: &request.method,
         path: &request.path,
@@ -129,6 +147,7 @@ fn arrive(shared: &Arc<Shared>, request: &Request) -> Arrival {
     let bodies = switches.record_bodies.then(|| Bodies {
         query: request.query.clone(),
         form: request.form.clone(),
+        json: request.json.clone().filter(|json| !json.is_null()).map(redacted),
         answer: None,
     });
     let in_hand = InHand { shared: shared.clone(), account: account.clone().unwrap_or_default() };
@@ -138,7 +157,7 @@ fn arrive(shared: &Arc<Shared>, request: &Request) -> Arrival {
     let peak = state.ledger.peak.entry(in_hand.account.clone()).or_default();
     *peak = concurrent.max(*peak);
     let full = switches.concurrency.is_some_and(|limit| concurrent > limit);
-    let refused = full.then(|| too_many(switches.retry_after));
+    let refused = full.then(|| dialect.too_many(switches.retry_after));
     let latency_ms = switches.latency_ms;
     let seq = state.ledger.open(Entry {
         seq: 0,
@@ -152,6 +171,7 @@ fn arrive(shared: &Arc<Shared>, request: &Request) -> Arrival {
         code: None,
         applied: false,
         changed: Vec::new(),
+        order: None,
         faults: met.names.clone(),
         bodies,
     });
@@ -160,6 +180,7 @@ fn arrive(shared: &Arc<Shared>, request: &Request) -> Arrival {
 }
 
 async fn process(shared: Arc<Shared>, mut request: Request) -> Answer {
+    let dialect = Dialect::of(&request.path);
     let Arrival { seq, met, in_hand, concurrent, latency_ms, refused } = arrive(&shared, &request);
     let answer = match refused {
         Some(reply) => Answer::Reply(reply),
@@ -169,20 +190,19 @@ async fn process(shared: Arc<Shared>, mut request: Request) -> Answer {
                 tokio::time::sleep(delay).await;
             }
             request.views = met.views;
+            request.seq = seq;
             decide(&shared, seq, request, met.outcome)
         }
     };
     drop(in_hand);
-    conclude(&shared, seq, answer, concurrent)
+    conclude(&shared, seq, answer, concurrent, dialect)
 }
 
 /// Applies the request or does not, and chooses the answer.
 fn decide(shared: &Arc<Shared>, seq: u64, request: Request, outcome: Option<Fault>) -> Answer {
     let done = || apply(shared, seq, &request);
-    let refusal = |status, code, message: &str| {
-        Answer::Reply(twilio::refused(&twilio::Refusal { status, code, message: message.to_owned() }))
-    };
-    let error = |status: u16| refusal(status, if status == 503 { 20503 } else { 20500 }, "Internal Server Error");
+    let dialect = Dialect::of(&request.path);
+    let error = |status: u16| Answer::Reply(dialect.server_error(status));
     match outcome {
         None | Some(Fault::Slow { .. } | Fault::Lag { .. } | Fault::LagWrites { .. }) => Answer::Reply(done()),
         Some(Fault::TornPage | Fault::EmptyPage) => Answer::Reply(done()),
@@ -191,7 +211,7 @@ fn decide(shared: &Arc<Shared>, seq: u64, request: Request, outcome: Option<Faul
             done();
             Answer::Silence
         }
-        Some(Fault::TooMany { retry_after }) => Answer::Reply(too_many(retry_after)),
+        Some(Fault::TooMany { retry_after }) => Answer::Reply(dialect.too_many(retry_after)),
         Some(Fault::ServerErrorBefore { status }) => error(status),
         Some(Fault::ServerErrorAfter { status }) => {
             done();
@@ -216,9 +236,9 @@ fn decide(shared: &Arc<Shared>, seq: u64, request: Request, outcome: Option<Faul
             done();
             Answer::Raw(200, "application/json", RUBBISH)
         }
-        Some(Fault::Unauthorized) => refusal(401, 20003, "Authenticate"),
-        Some(Fault::NotFound) => refusal(404, 20404, "The requested resource was not found"),
-        Some(Fault::Refuse { status, code }) => refusal(status, code, "Refused by the sandbox"),
+        Some(Fault::Unauthorized) => Answer::Reply(dialect.unauthorized()),
+        Some(Fault::NotFound) => Answer::Reply(dialect.not_found()),
+        Some(Fault::Refuse { status, code }) => Answer::Reply(dialect.refused(status, code, "Refused by the sandbox")),
     }
 }
 
@@ -226,7 +246,7 @@ fn decide(shared: &Arc<Shared>, seq: u64, request: Request, outcome: Option<Faul
 fn apply(shared: &Shared, seq: u64, request: &Request) -> Reply {
     let mut guard = shared.state();
     let state = &mut *guard;
-    let reply = twilio::handle(&mut state.world, request);
+    let reply = Dialect::of(&request.path).handle(&mut state.world, request);
     state.ledger.amend(seq, |entry| {
         let effect = &reply.effect;
         entry.kind = effect.kind.unwrap_or(entry.kind);
@@ -241,7 +261,7 @@ fn apply(shared: &Shared, seq: u64, request: &Request) -> Reply {
 }
 
 /// Writes down what the client is told.
-fn conclude(shared: &Shared, seq: u64, mut answer: Answer, concurrent: usize) -> Answer {
+fn conclude(shared: &Shared, seq: u64, mut answer: Answer, concurrent: usize, dialect: Dialect) -> Answer {
     let mut state = shared.state();
     state.ledger.amend(seq, |entry| match &answer {
         Answer::Reply(reply) | Answer::Torn(reply) => {
@@ -255,16 +275,9 @@ fn conclude(shared: &Shared, seq: u64, mut answer: Answer, concurrent: usize) ->
         Answer::Lost | Answer::Silence => {}
     });
     if let Answer::Reply(reply) = &mut answer {
-        reply.headers.push(("twilio-concurrent-requests", concurrent.to_string()));
+        dialect.finish(reply, concurrent);
     }
     answer
-}
-
-fn too_many(retry_after: Option<u64>) -> Reply {
-    let message = "Too many concurrent requests".to_owned();
-    let mut reply = twilio::refused(&twilio::Refusal { status: 429, code: 20429, message });
-    reply.headers.extend(retry_after.map(|seconds| ("retry-after", seconds.to_string())));
-    reply
 }
 
 fn response(status: u16, kind: Option<&'static str>, body: Body) -> Response {

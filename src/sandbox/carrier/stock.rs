@@ -208,6 +208,12 @@ pub(super) fn place_of(number: &str) -> &'static Place {
     area.or_else(|| PLACES.iter().find(|p| number.starts_with(p.prefix))).unwrap_or(&ELSEWHERE)
 }
 
+/// The monthly price of a type in a country, in hundredths of a dollar.
+pub(super) fn price(country: &str, kind: NumberType) -> i64 {
+    let country = COUNTRIES.iter().find(|c| c.code == country);
+    country.and_then(|c| c.prices.iter().find(|(k, _)| *k == kind)).map_or(100, |(_, cents)| *cents)
+}
+
 /// The countries in which a type is sold.
 pub(super) fn sells(country: &str, kind: &str) -> bool {
     PLACES.iter().any(|p| p.country == country && p.kind.path() == kind)

@@ -14,8 +14,14 @@ pub(super) struct Request {
     pub path: String,
     pub query: Vec<(String, String)>,
     pub form: Vec<(String, String)>,
+    /// A body that is JSON; `None` for one that pretends to be, null for an empty one.
+    pub json: Option<Value>,
     /// User and password of HTTP Basic authentication.
     pub credentials: Option<(String, String)>,
+    /// The key of bearer authentication.
+    pub bearer: Option<String>,
+    /// Its place in the ledger, for what becomes of it only later.
+    pub seq: u64,
     /// Scheme and host under which the client reached us, for the absolute links of answers.
     pub base: String,
     /// What a listing shows, if not the plain truth.
@@ -48,6 +54,11 @@ pub(super) fn basic(header: &str) -> Option<(String, String)> {
     let decoded = STANDARD.decode(header.strip_prefix("Basic ")?.trim()).ok()?;
     let (user, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
     Some((user.to_owned(), password.to_owned()))
+}
+
+/// The key of an `Authorization: Bearer` header.
+pub(super) fn bearer(header: &str) -> Option<String> {
+    header.strip_prefix("Bearer ").map(|key| key.trim().to_owned())
 }
 
 /// What a request did, for the ledger.
@@ -97,5 +108,6 @@ mod tests {
     fn a_password_may_contain_colons() {
         assert_eq!(basic("Basic QUM6YTpi"), Some(("AC".to_owned(), "a:b".to_owned())));
         assert_eq!(basic("Bearer QUM6YTpi"), None);
+        assert_eq!(bearer("Bearer KEY1").as_deref(), Some("KEY1"));
     }
 }

@@ -14,9 +14,10 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    config::{KeySeed, SandboxConfig, Switches},
+    config::{Dialect, KeySeed, SandboxConfig, Switches},
     faults::Fault,
     stock::{Offer, Stock},
+    telnyx,
 };
 
 /// How many changes of numbers a lagging listing can look back over.
@@ -25,9 +26,10 @@ const HISTORY: usize = 20_000;
 /// A carrier account, or a subaccount of one.
 #[derive(Clone)]
 pub(super) struct Account {
+    pub dialect: Dialect,
     pub sid: String,
     pub name: String,
-    /// The primary Auth Token: it signs webhooks.
+    /// Twilio: the primary Auth Token, which signs webhooks. Telnyx: the API key.
     pub token: String,
     pub owner: Option<String>,
     /// `active`, `suspended` or `closed`.
@@ -88,6 +90,14 @@ pub(super) struct Application {
     pub settings: BTreeMap<String, String>,
 }
 
+/// A number for sale that only one account can see and buy.
+#[derive(Clone, Debug)]
+pub(super) struct Hold {
+    pub account: String,
+    /// When it lapses; `None` for a number that the account gave back and may reclaim.
+    pub until: Option<Timestamp>,
+}
+
 #[derive(Debug)]
 struct Change {
     at: Instant,
@@ -103,6 +113,9 @@ pub(super) struct World {
     pub services: Vec<Service>,
     pub applications: BTreeMap<String, Application>,
     pub stock: Stock,
+    /// By number; lapsed ones may still stand here.
+    pub holds: HashMap<String, Hold>,
+    pub telnyx: telnyx::State,
     numbers: BTreeMap<u64, Number>,
     /// Never forgets, so that a page token outlives its number.
     orders: HashMap<String, u64>,
@@ -121,6 +134,8 @@ impl World {
             services: Vec::new(),
             applications: BTreeMap::new(),
             stock: Stock::generate(config.seed, config.stock_per_area),
+            holds: HashMap::new(),
+            telnyx: telnyx::State::default(),
             numbers: BTreeMap::new(),
             orders: HashMap::new(),
             owned: HashMap::new(),
@@ -145,17 +160,25 @@ impl World {
         hex32(&format!("{}/{what}/{}", self.seed, self.serial))
     }
 
+    /// 32 bytes that are secret to the outside and the same in every run.
+    pub fn secret(&self, what: &str) -> [u8; 32] {
+        Sha256::digest(format!("{}/{what}", self.seed).as_bytes()).into()
+    }
+
     pub fn add_account(&mut self, seed: super::config::AccountSeed) -> Result<String, String> {
+        let dialect = seed.carrier;
         let sid = match seed.sid {
-            Some(sid) if is_sid("AC", &sid) => sid,
-            Some(sid) => return Err(format!("{sid:?} is not an account SID: write AC and 32 hexadecimal digits")),
-            None => format!("AC{}", self.hex("account")),
+            Some(sid) => dialect.checked_account_id(sid)?,
+            None => dialect.account_id(&self.hex("account")),
         };
         if let Some(parent) = &seed.parent {
-            self.accounts.get(parent).ok_or_else(|| format!("there is no account {parent} to be the parent"))?;
+            let family = |parent: &&Account| parent.dialect == dialect && dialect == Dialect::Twilio;
+            let parent = self.accounts.get(parent).filter(family);
+            parent.ok_or_else(|| format!("there is no account {:?} to be the parent", seed.parent))?;
         }
-        let token = seed.auth_token.unwrap_or_else(|| self.hex("token"));
+        let token = seed.auth_token.unwrap_or_else(|| dialect.token(&self.hex("token")));
         let account = Account {
+            dialect,
             sid: sid.clone(),
             name: seed.friendly_name.unwrap_or_else(|| "Sandbox".to_owned()),
             token,
@@ -218,11 +241,40 @@ impl World {
         self.history.push_back(Change { at: Instant::now(), order, before });
     }
 
+    /// Whose API an account speaks.
+    pub fn dialect_of(&self, account: &str) -> Dialect {
+        self.accounts.get(account).map_or(Dialect::Twilio, |account| account.dialect)
+    }
+
+    /// Whether a number is not for this account to buy, although it stands in the stock: given back a moment ago, or held
+    /// by another account.
+    pub fn withheld(&self, number: &str, account: &str) -> bool {
+        self.stock.cooling.contains(number) || self.holder(number).is_some_and(|hold| hold.account != account)
+    }
+
+    /// The hold on a number, if it has not lapsed.
+    pub fn holder(&self, number: &str) -> Option<&Hold> {
+        self.holds.get(number).filter(|hold| hold.until.is_none_or(|until| until > Timestamp::now()))
+    }
+
+    /// Takes an amount from the balance, a subaccount's from its parent's. Says whether it could.
+    pub fn pay(&mut self, account: &str, cents: i64) -> bool {
+        let payer = self.accounts.get(account).and_then(|a| a.owner.clone()).unwrap_or_else(|| account.to_owned());
+        let enforce = self.switches.enforce_balance;
+        match self.accounts.get_mut(&payer) {
+            Some(payer) if enforce && payer.balance < cents => return false,
+            Some(payer) => payer.balance -= cents,
+            None => {}
+        }
+        true
+    }
+
     /// Makes `offer` a number of this account under a new sid, with nothing set.
     pub fn insert(&mut self, account: &str, offer: &Offer) -> String {
-        let sid = format!("PN{}", self.hex("number"));
+        let sid = self.dialect_of(account).number_id(&self.hex("number"));
         let (order, now) = (self.serial, Timestamp::now());
         self.stock.remove(&offer.number);
+        self.holds.remove(&offer.number);
         self.orders.insert(sid.clone(), order);
         self.owned.insert(offer.number.clone(), order);
         self.remember(order, None);
@@ -280,9 +332,9 @@ impl World {
         settings: BTreeMap<String, String>,
     ) -> Result<String, String> {
         let number: crate::api::number::E164 = number.parse().map_err(|e| format!("{e}"))?;
-        self.accounts.get(account).ok_or_else(|| format!("there is no account {account}"))?;
+        let dialect = self.accounts.get(account).ok_or_else(|| format!("there is no account {account}"))?.dialect;
         // A slip of the pen must not look like a setting without effect.
-        if let Some(field) = settings.keys().find(|field| !super::twilio::is_field(field)) {
+        if let Some(field) = settings.keys().find(|field| !dialect.is_field(field)) {
             return Err(format!("a number has no field {field:?}; write it as answers do: voice_url"));
         }
         if self.owned.contains_key(number.as_str()) {
@@ -291,7 +343,9 @@ impl World {
         let offer = self.stock.offer_for(number.as_str());
         let sid = self.insert(account, &offer);
         self.change(&sid, |n| {
-            n.settings.insert("friendly_name".to_owned(), super::stock::national(number.as_str()));
+            if dialect == Dialect::Twilio {
+                n.settings.insert("friendly_name".to_owned(), super::stock::national(number.as_str()));
+            }
             n.settings.extend(settings.into_iter().filter(|(_, value)| !value.is_empty()));
         });
         Ok(sid)
@@ -301,6 +355,12 @@ impl World {
 /// 32 hexadecimal digits made of a text.
 pub(super) fn hex32(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().take(16).map(|b| format!("{b:02x}")).collect()
+}
+
+/// Hundredths as carriers write an amount.
+pub(super) fn money(cents: i64) -> String {
+    let sign = if cents < 0 { "-" } else { "" };
+    format!("{sign}{}.{:02}", cents.abs() / 100, cents.abs() % 100)
 }
 
 /// Whether `sid` is one of the kind that begins with `prefix`.
@@ -340,6 +400,13 @@ mod tests {
         let set = |n: &mut Number| drop(n.settings.insert("voice_url".into(), "https://a.example/".into()));
         assert_eq!(world.change(&sid, set), ["voice_url"]);
         assert!(world.change(&sid, set).is_empty());
+    }
+
+    #[test]
+    fn amounts_are_texts_with_two_decimals_and_may_be_negative() {
+        for (cents, text) in [(5, "0.05"), (100_000, "1000.00"), (-5, "-0.05"), (-115, "-1.15")] {
+            assert_eq!(money(cents), text);
+        }
     }
 
     #[test]

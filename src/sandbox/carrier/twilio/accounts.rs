@@ -6,7 +6,7 @@ use super::{
     super::{
         config::AccountSeed,
         wire::{Effect, Reply, Request},
-        world::{Account, World},
+        world::{Account, World, money},
     },
     Refusal,
     auth::Caller,
@@ -97,21 +97,5 @@ pub(super) fn balance(world: &World, account: &str, request: &Request) -> Result
             "currency": "USD",
         }))),
         _ => not_found(request),
-    }
-}
-
-/// Hundredths as the carrier writes an amount.
-pub(super) fn money(cents: i64) -> String {
-    let sign = if cents < 0 { "-" } else { "" };
-    format!("{sign}{}.{:02}", cents.abs() / 100, cents.abs() % 100)
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn amounts_are_texts_with_two_decimals_and_may_be_negative() {
-        for (cents, text) in [(5, "0.05"), (100_000, "1000.00"), (-5, "-0.05"), (-115, "-1.15")] {
-            assert_eq!(super::money(cents), text);
-        }
     }
 }

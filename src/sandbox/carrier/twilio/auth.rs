@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        config::{KeyScope, KeySeed},
+        config::{Dialect, KeyScope, KeySeed},
         ledger::Kind,
         wire::Request,
         world::{Account, World, is_sid},
@@ -20,7 +20,9 @@ pub(super) struct Caller {
 
 /// The account that a user name of HTTP Basic authentication belongs to.
 pub(super) fn account_of_user(world: &World, user: &str) -> Option<String> {
-    let owns = |account: &&Account| account.sid == user || account.keys.iter().any(|key| key.sid == user);
+    let owns = |account: &&Account| {
+        account.dialect == Dialect::Twilio && (account.sid == user || account.keys.iter().any(|key| key.sid == user))
+    };
     world.accounts.values().find(owns).map(|account| account.sid.clone())
 }
 

@@ -3,7 +3,7 @@
 use super::{
     super::{
         ledger::Kind,
-        stock::{COUNTRIES, NumberType, Offer, national, place_of},
+        stock::{Offer, national, place_of, price},
         wire::{Reply, Request},
         world::World,
     },
@@ -33,10 +33,10 @@ fn buy(world: &mut World, account: &str, kind: Option<&str>, request: &Request) 
                 let (sid, before) = (owned.sid.clone(), owned.settings.clone());
                 return overwrite(world, account, &sid, &before, request);
             }
-            _ => named(world, number)?,
+            _ => named(world, account, number)?,
         },
         (None, Some(_)) if kind.is_some() => return refuse(400, 21457, "AreaCode cannot be used here"),
-        (None, Some(area)) => in_area(world, area)?,
+        (None, Some(area)) => in_area(world, account, area)?,
         (None, None) => return refuse(400, 21421, "PhoneNumber or AreaCode is required"),
     };
     if kind.is_some_and(|kind| kind != offer.kind.owned_type()) {
@@ -61,23 +61,23 @@ fn overwrite(
     Ok(numbers::updated(world, sid, changed, 201, Some(Kind::Overwrite)))
 }
 
-fn named(world: &World, number: &str) -> Result<Offer, Refusal> {
+fn named(world: &World, account: &str, number: &str) -> Result<Offer, Refusal> {
     if number.parse::<crate::api::number::E164>().is_err() {
         return refuse(400, 21421, format!("{number} is not a valid number"));
     }
-    let taken = world.by_number(number).is_some() || world.stock.cooling.contains(number);
+    let taken = world.by_number(number).is_some() || world.withheld(number, account);
     match world.stock.get(number).filter(|_| !taken) {
         Some(offer) => Ok(offer.clone()),
         None => refuse(400, 21422, format!("{number} is not available")),
     }
 }
 
-fn in_area(world: &World, area: &str) -> Result<Offer, Refusal> {
+fn in_area(world: &World, account: &str, area: &str) -> Result<Offer, Refusal> {
     let place = place_of(&format!("+1{area}0000000"));
     if area.len() != 3 || !area.bytes().all(|b| b.is_ascii_digit()) || place.area != area {
         return refuse(400, 21451, format!("{area} is not a valid area code"));
     }
-    let ours = |o: &&Offer| o.place.area == area && !world.stock.cooling.contains(&o.number);
+    let ours = |o: &&Offer| o.place.area == area && !world.withheld(&o.number, account);
     match world.stock.offers().find(ours) {
         Some(offer) => Ok(offer.clone()),
         None => refuse(400, 21452, format!("No phone numbers found in area code {area}")),
@@ -99,24 +99,12 @@ fn papers_are_there(offer: &Offer, request: &Request) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The monthly price of a type in a country, in hundredths of a dollar.
-fn price(country: &str, kind: NumberType) -> i64 {
-    let country = COUNTRIES.iter().find(|c| c.code == country);
-    country.and_then(|c| c.prices.iter().find(|(k, _)| *k == kind)).map_or(100, |(_, cents)| *cents)
-}
-
 /// Takes the price from the balance, which a subaccount shares with its parent.
 fn pay(world: &mut World, account: &str, offer: &Offer) -> Result<(), Refusal> {
-    let payer = world.accounts.get(account).and_then(|a| a.owner.clone()).unwrap_or_else(|| account.to_owned());
-    let enforce = world.switches.enforce_balance;
-    if let Some(payer) = world.accounts.get_mut(&payer) {
-        let cents = price(offer.place.country, offer.kind);
-        if enforce && payer.balance < cents {
-            return refuse(403, 10001, "Account is not active: out of funds");
-        }
-        payer.balance -= cents;
+    match world.pay(account, price(offer.place.country, offer.kind)) {
+        true => Ok(()),
+        false => refuse(403, 10001, "Account is not active: out of funds"),
     }
-    Ok(())
 }
 
 fn bought(

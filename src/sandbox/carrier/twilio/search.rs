@@ -8,11 +8,9 @@ use super::{
     super::{
         stock::{COUNTRIES, Country, NumberType, Offer, national, place_of, sells},
         wire::{Reply, Request},
-        world::World,
+        world::{World, money},
     },
-    Refusal,
-    accounts::money,
-    not_found, paging, refuse,
+    Refusal, not_found, paging, refuse,
 };
 
 /// How many numbers a search shows at most, whatever page size is asked for.
@@ -55,7 +53,7 @@ pub(super) fn country(account: &str, code: &str, request: &Request) -> Result<Re
 /// Searches. No match is an empty list; an unknown country or type is 404.
 pub(super) fn search(
     world: &World,
-    _account: &str,
+    account: &str,
     country: &str,
     kind: &str,
     request: &Request,
@@ -66,10 +64,7 @@ pub(super) fn search(
     let size = paging::ask(request)?.size.min(CAP);
     let wanted = Wanted::of(request)?;
     let fits = |o: &&Offer| {
-        o.place.country == country
-            && o.kind.path() == kind
-            && !world.stock.cooling.contains(&o.number)
-            && wanted.fits(o)
+        o.place.country == country && o.kind.path() == kind && !world.withheld(&o.number, account) && wanted.fits(o)
     };
     let rows: Vec<Value> = world.stock.offers().filter(fits).take(size).map(offer_shown).collect();
     Ok(Reply::ok(json!({ "available_phone_numbers": rows, "uri": request.path })))

@@ -1,0 +1,158 @@
+//! Which carrier's API a request speaks, and what is said in each: every question that the machinery around them has. No I/O.
+
+use serde_json::Value;
+
+use super::{
+    config::{Dialect, Switches},
+    ledger::Kind,
+    telnyx, twilio,
+    wire::{Reply, Request},
+    world::{Number, World, is_sid},
+};
+
+impl Dialect {
+    /// The API that a path belongs to.
+    pub(super) fn of(path: &str) -> Self {
+        if path.starts_with("/v2/") { Self::Telnyx } else { Self::Twilio }
+    }
+
+    /// What a request is for, before it is known what becomes of it.
+    pub(super) fn classify(self, request: &Request) -> Kind {
+        match self {
+            Self::Twilio => twilio::classify(request),
+            Self::Telnyx => telnyx::classify(request),
+        }
+    }
+
+    /// The account that a request acts on.
+    pub(super) fn account_of(self, world: &World, request: &Request) -> Option<String> {
+        match self {
+            Self::Twilio => twilio::account_of(world, request),
+            Self::Telnyx => telnyx::account_of(world, request),
+        }
+    }
+
+    /// The number that a request is about, as far as it says so.
+    pub(super) fn number_of(self, world: &World, request: &Request) -> Option<String> {
+        match self {
+            Self::Twilio => twilio::number_of(world, request),
+            Self::Telnyx => telnyx::number_of(world, request),
+        }
+    }
+
+    /// Does what the request asks, and answers it.
+    pub(super) fn handle(self, world: &mut World, request: &Request) -> Reply {
+        match self {
+            Self::Twilio => twilio::handle(world, request),
+            Self::Telnyx => telnyx::handle(world, request),
+        }
+    }
+
+    /// A refusal with the carrier's own code.
+    pub(super) fn refused(self, status: u16, code: i64, message: &str) -> Reply {
+        match self {
+            Self::Twilio => twilio::refused(&twilio::Refusal { status, code, message: message.to_owned() }),
+            Self::Telnyx => telnyx::refused(&telnyx::Refusal::new(status, code, message)),
+        }
+    }
+
+    /// Bad credentials.
+    pub(super) fn unauthorized(self) -> Reply {
+        match self {
+            Self::Twilio => self.refused(401, 20003, "Authenticate"),
+            Self::Telnyx => telnyx::refused(&telnyx::unauthorized()),
+        }
+    }
+
+    /// Something that is not there.
+    pub(super) fn not_found(self) -> Reply {
+        let code = match self {
+            Self::Twilio => 20404,
+            Self::Telnyx => telnyx::NOT_FOUND,
+        };
+        self.refused(404, code, "The requested resource was not found")
+    }
+
+    /// A failure of the carrier's own.
+    pub(super) fn server_error(self, status: u16) -> Reply {
+        let code = match (self, status) {
+            (Self::Twilio, 503) => 20503,
+            (Self::Twilio, _) => 20500,
+            (Self::Telnyx, 503) => 10037,
+            (Self::Telnyx, 504) => 10008,
+            (Self::Telnyx, _) => 10007,
+        };
+        self.refused(status, code, "Internal Server Error")
+    }
+
+    /// More requests than it takes.
+    pub(super) fn too_many(self, wait_seconds: Option<u64>) -> Reply {
+        match self {
+            Self::Twilio => {
+                let mut reply = self.refused(429, 20429, "Too many concurrent requests");
+                reply.headers.extend(wait_seconds.map(|seconds| ("retry-after", seconds.to_string())));
+                reply
+            }
+            Self::Telnyx => telnyx::too_many(wait_seconds),
+        }
+    }
+
+    /// What stands on every answer. `concurrent` is how many requests of the account are in hand.
+    pub(super) fn finish(self, reply: &mut Reply, concurrent: usize) {
+        match self {
+            Self::Twilio => reply.headers.push(("twilio-concurrent-requests", concurrent.to_string())),
+            Self::Telnyx => telnyx::rate_limited(reply, None),
+        }
+    }
+
+    /// A number as the carrier's API shows it.
+    pub(super) fn shown(self, world: &World, number: &Number, switches: &Switches) -> Value {
+        match self {
+            Self::Twilio => twilio::shown(number, switches.unset),
+            Self::Telnyx => telnyx::shown(world, number),
+        }
+    }
+
+    /// Whether a number has a field of this name that a person could edit.
+    pub(super) fn is_field(self, field: &str) -> bool {
+        match self {
+            Self::Twilio => twilio::is_field(field),
+            Self::Telnyx => telnyx::is_field(field),
+        }
+    }
+
+    /// The id of an account, made of 32 hexadecimal digits.
+    pub(super) fn account_id(self, hex: &str) -> String {
+        match self {
+            Self::Twilio => format!("AC{hex}"),
+            Self::Telnyx => telnyx::uuid(hex),
+        }
+    }
+
+    /// An account's id that somebody chose.
+    pub(super) fn checked_account_id(self, sid: String) -> Result<String, String> {
+        let hex = || sid.replace('-', "");
+        match self {
+            Self::Twilio if is_sid("AC", &sid) => Ok(sid),
+            Self::Twilio => Err(format!("{sid:?} is not an account SID: write AC and 32 hexadecimal digits")),
+            Self::Telnyx if is_sid("", &hex()) && telnyx::uuid(&hex()) == sid => Ok(sid),
+            Self::Telnyx => Err(format!("{sid:?} does not name an account: write a UUID in small letters")),
+        }
+    }
+
+    /// An account's secret, made of 32 hexadecimal digits.
+    pub(super) fn token(self, hex: &str) -> String {
+        match self {
+            Self::Twilio => hex.to_owned(),
+            Self::Telnyx => format!("KEY{hex}"),
+        }
+    }
+
+    /// The id of a number, made of 32 hexadecimal digits.
+    pub(super) fn number_id(self, hex: &str) -> String {
+        match self {
+            Self::Twilio => format!("PN{hex}"),
+            Self::Telnyx => telnyx::snowflake(hex),
+        }
+    }
+}

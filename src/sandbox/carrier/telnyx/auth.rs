@@ -1,0 +1,39 @@
+//! Who is asking, and whether they may: by the key of a bearer. No I/O.
+
+use super::{
+    super::{
+        config::{Dialect, KeyScope},
+        ledger::Kind,
+        wire::Request,
+        world::{Account, World},
+    },
+    Refusal, refuse, unauthorized,
+};
+
+/// The account whose key the request bears, and what the key may do.
+pub(super) fn caller<'a>(world: &'a World, request: &Request) -> Option<(&'a Account, KeyScope)> {
+    let key = request.bearer.as_deref()?;
+    let ours = world.accounts.values().filter(|account| account.dialect == Dialect::Telnyx);
+    ours.filter_map(|account| {
+        let further = account.keys.iter().find(|k| k.secret == key).map(|k| k.scope.clone());
+        let scope = if account.token == key { Some(KeyScope::Main) } else { further };
+        Some((account, scope?))
+    })
+    .next()
+}
+
+/// The account that a request acts on, if it is in order and its key reaches this far.
+pub(super) fn authorize(world: &World, request: &Request, kind: Kind) -> Result<String, Refusal> {
+    let Some((account, scope)) = caller(world, request) else { return Err(unauthorized()) };
+    match account.status.as_str() {
+        "active" => {}
+        "suspended" => return refuse(403, 20012, "The account is inactive."),
+        _ => return refuse(403, 20013, "The account is blocked."),
+    }
+    match scope {
+        KeyScope::Restricted(kinds) if !kinds.contains(&kind) => {
+            refuse(403, 10010, "You do not have permission to perform the requested action.")
+        }
+        _ => Ok(account.sid.clone()),
+    }
+}
