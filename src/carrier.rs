@@ -29,8 +29,10 @@ use crate::api::{
 pub struct Capabilities {
     /// The carrier's name in texts for people: `Twilio`.
     pub name: &'static str,
-    /// The channels whose webhooks live on the number itself.
+    /// The channels that can be sent somewhere.
     pub channels: &'static [Channel],
+    /// Whether webhooks live on something that many numbers are bound to, and not on the number itself.
+    pub shared_routes: bool,
     /// How long after we gave up on a write it may still be applied: our deadline, and how long the carrier may sit on it.
     pub write_lifetime: Duration,
     /// How long a listing may lag behind a write: a number missing from one that began earlier than this is not absent.
@@ -86,6 +88,15 @@ impl<T> Outcome<T> {
     }
 }
 
+/// Webhooks that many numbers are bound to: a Telnyx application and messaging profile.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SharedRoute {
+    /// What a number's route is, once it is bound to them: one leg for each channel that there is something to bind to.
+    pub bound: Route,
+    /// Where they send traffic, in canonical form.
+    pub webhooks: Route,
+}
+
 /// A number to buy, and how it should begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Purchase {
@@ -128,6 +139,17 @@ pub trait Carrier: Send + Sync + fmt::Debug {
 
     /// Sets the channels that `route` names and leaves the others alone, in one write where the carrier allows it.
     async fn set_route(&self, id: &NumberId, route: &Route) -> Outcome<OwnedNumber>;
+
+    /// The shared route of this name, if there is one: all pages of whatever holds webhooks are looked at, and names compared.
+    async fn shared_route(&self, _name: &str) -> Result<SharedRoute, CarrierError> {
+        Err(self.does_not("share routes between numbers"))
+    }
+
+    /// Makes the shared route of this name send traffic there: changes what is there, makes what is not. `current` is what was
+    /// seen of it a moment ago. One request for each channel's holder that differs.
+    async fn set_shared_route(&self, _name: &str, _current: &SharedRoute, _webhooks: &Route) -> Outcome<SharedRoute> {
+        Outcome::DidNothing(self.does_not("share routes between numbers"))
+    }
 
     /// Writes the marker on a number of ours that has lost it, or never had one.
     async fn mark(&self, _: &NumberId, _: &Marker) -> Outcome<OwnedNumber> {

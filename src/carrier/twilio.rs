@@ -119,6 +119,7 @@ impl Twilio {
         let capabilities = Capabilities {
             name: errors::NAME,
             channels: &Channel::ALL,
+            shared_routes: false,
             write_lifetime: transport.deadline() + WRITE_MARGIN,
             listing_lag: LISTING_LAG,
             purchasing: None,

@@ -122,6 +122,7 @@ impl World {
                 write_lifetime: LIFETIME,
                 listing_lag: LAG,
                 purchasing: None,
+                shared_routes: false,
             },
         });
         let told: Arc<Mutex<Vec<E164>>> = Arc::default();
