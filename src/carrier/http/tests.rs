@@ -152,6 +152,39 @@ async fn a_write_that_is_refused_did_nothing() {
 }
 
 #[tokio::test]
+async fn what_costs_money_was_refused_only_if_the_carrier_says_so_itself() {
+    let cases: [(Make, bool); 8] = [
+        (|| with(400, "{}"), true),
+        (|| with(429, "{}"), true),
+        (|| with(403, "<html>"), false),
+        (|| with(404, ""), false),
+        (busy, false),
+        (|| with(408, "{}"), false),
+        (fails, false),
+        (html, false),
+    ];
+    for (answer, refused) in cases {
+        let (base, asked) = carrier(vec![answer]).await;
+        let call = Call { base: &base, path: "/things", args: &[], query: "", before: None };
+        match http().spend::<Value>("POST", call, Body::Form(&[])).await {
+            Outcome::DidNothing(error) => assert!(refused, "{error:?}"),
+            Outcome::Unknown(error) => assert!(!refused, "{error:?}"),
+            Outcome::Did(value) => panic!("{value}"),
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_sent_any_more_once_it_is_too_late() {
+    let (base, asked) = carrier(vec![good]).await;
+    let call = Call { base: &base, path: "/things", args: &[], query: "", before: Some(Instant::now()) };
+    let outcome = http().spend::<Value>("POST", call, Body::Form(&[])).await;
+    assert!(matches!(outcome, Outcome::DidNothing(_)), "{outcome:?}");
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
 async fn a_write_that_could_not_be_sent_did_nothing() {
     // A port that was free a moment ago.
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
