@@ -82,6 +82,12 @@ pub trait Dialect: Send + Sync {
 
     /// The class and the stable text of a refusal. A 429 or 5xx is told to the limiter whatever class it is given here.
     fn refusal(&self, refusal: &Refusal<'_>) -> CarrierError;
+
+    /// Whether a 4xx is the carrier's own decision, in its own words. A page of something on the way may stand in the place of
+    /// an answer to what had been passed on, and been done.
+    fn is_decision(&self, refusal: &Refusal<'_>) -> bool {
+        serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(refusal.body).is_ok()
+    }
 }
 
 /// One carrier account's way to its API.
@@ -130,11 +136,19 @@ impl<D: Dialect> Http<D> {
         match self.send(method, &call, Some(&body)).await {
             Sent::Answer(value) => Outcome::Did(value),
             Sent::Nothing { error, .. } => Outcome::DidNothing(error),
-            // A 4xx is a decision not to do it. All but 408 and 499, which say that somebody on the way grew tired of
-            // waiting.
-            Sent::Refused { error, status } if (400..500).contains(&status) && ![408, 499].contains(&status) => {
-                Outcome::DidNothing(error)
-            }
+            Sent::Refused { error, status, .. } if is_refusal(status) => Outcome::DidNothing(error),
+            Sent::Refused { error, .. } | Sent::Unclear(error) => Outcome::Unknown(error),
+        }
+    }
+
+    /// As [`write`](Self::write), for what costs money: a refusal proves that nothing was done only if it is the carrier's [own
+    /// decision](Dialect::is_decision). A route that was taken for unset is seen and set again; a purchase that was taken for
+    /// refused is made a second time.
+    pub async fn spend<T: DeserializeOwned>(&self, method: &'static str, call: Call<'_>, body: Body<'_>) -> Outcome<T> {
+        match self.send(method, &call, Some(&body)).await {
+            Sent::Answer(value) => Outcome::Did(value),
+            Sent::Nothing { error, .. } => Outcome::DidNothing(error),
+            Sent::Refused { error, status, decided: true } if is_refusal(status) => Outcome::DidNothing(error),
             Sent::Refused { error, .. } | Sent::Unclear(error) => Outcome::Unknown(error),
         }
     }
@@ -178,9 +192,10 @@ impl<D: Dialect> Http<D> {
                 Err(_) => Sent::Unclear(self.failure("answered something that could not be understood")),
             };
         }
-        let mut error = self.dialect.refusal(&Refusal { status, headers: &headers, body: &body });
+        let refusal = Refusal { status, headers: &headers, body: &body };
+        let mut error = self.dialect.refusal(&refusal);
         error.retry_after = error.retry_after.or_else(|| retry_after(&headers));
-        Sent::Refused { error, status }
+        Sent::Refused { error, status, decided: self.dialect.is_decision(&refusal) }
     }
 
     fn broken<T>(&self, call: &Call<'_>, broken: Broken) -> Sent<T> {
@@ -220,6 +235,8 @@ enum Sent<T> {
     Refused {
         error: CarrierError,
         status: u16,
+        /// Whether it is the carrier's own decision.
+        decided: bool,
     },
     /// It may have arrived; there is no answer that could be read.
     Unclear(CarrierError),
@@ -234,11 +251,16 @@ impl<T> Sent<T> {
     fn verdict(&self) -> Option<Verdict> {
         match self {
             Sent::Answer(_) | Sent::Refused { status: 400..429 | 430..500, .. } => Some(Verdict::Answered),
-            Sent::Refused { error, status: 429 } => Some(Verdict::Throttled(error.retry_after)),
+            Sent::Refused { error, status: 429, .. } => Some(Verdict::Throttled(error.retry_after)),
             Sent::Nothing { error, .. } if error.class != ErrorClass::Transient => None,
             Sent::Refused { .. } | Sent::Unclear(_) | Sent::Nothing { .. } => Some(Verdict::Failed),
         }
     }
+}
+
+/// A 4xx is a decision not to do it. All but 408 and 499, which say that somebody on the way grew tired of waiting.
+fn is_refusal(status: u16) -> bool {
+    (400..500).contains(&status) && ![408, 499].contains(&status)
 }
 
 /// How long `Retry-After` asks to wait, at most [`RETRY_AFTER_MOST`], in either of its forms ([RFC

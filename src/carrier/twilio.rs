@@ -3,9 +3,13 @@
 //! The facts that it is built on, with their sources and traps, are in `carriers/twilio.md`; the section is named where
 //! one is used.
 
+mod calling;
 mod errors;
 mod listing;
 mod messaging;
+mod prices;
+mod purchase;
+mod search;
 mod wire;
 
 #[cfg(test)]
@@ -21,19 +25,40 @@ use url::Url;
 use self::{
     errors::Words,
     listing::{Page, Reading},
+    prices::Prices,
     wire::{Account, NumberPage, Row},
 };
 use super::{
-    Capabilities, Carrier, CarrierError, ErrorClass, Identity, NumberId, Outcome, OwnedNumber,
+    Bought, Capabilities, Carrier, CarrierError, ErrorClass, Identity, NumberId, Outcome, OwnedNumber, Purchase,
+    Purchasing, Repeated,
     http::{Auth, Body, Call, Http, Limiter, Secret, Transport},
 };
-use crate::api::number::{Channel, E164, Route};
+use crate::api::{
+    account::Balance,
+    number::{Channel, E164, Route},
+    offer::{Offer, Search},
+    purchase::Marker,
+};
 
 /// How long Twilio may sit on a request after we hung up. Not documented; a generous guess, because what follows from
 /// one that is too short is a look that is believed too early.
 const WRITE_MARGIN: Duration = Duration::from_secs(45);
 /// How far a listing may lag behind a write. Not documented (section 12): assumed.
 const LISTING_LAG: Duration = Duration::from_secs(30);
+
+/// How Twilio sells (sections 1.2, 2 and 8): a search, and one request that buys.
+const PURCHASING: Purchasing = Purchasing {
+    // Nothing can be reserved.
+    holds: false,
+    // The answer to the one request is the number.
+    orders: false,
+    // FriendlyName, which the purchase itself sets.
+    marks: true,
+    // As was reported in 2019; not documented. With a refusal instead everything holds as well, only later.
+    repeated: Repeated::Updates,
+    // Nothing is documented about how late a request may be applied, or how far listings lag.
+    settling: Duration::from_secs(15 * 60),
+};
 
 const ACCOUNT: &str = "/2010-04-01/Accounts/{}.json";
 const NUMBERS: &str = "/2010-04-01/Accounts/{}/IncomingPhoneNumbers.json";
@@ -88,10 +113,12 @@ pub struct Twilio {
     account: String,
     api: Url,
     messaging: Url,
+    pricing: Url,
     /// Whether the credentials can belong to no other account than ours.
     own: bool,
     /// Whether the account has no parent, where that could be seen. It does not change, so it is asked once.
     parentless: OnceCell<bool>,
+    prices: Prices,
     capabilities: Capabilities,
 }
 
@@ -122,15 +149,17 @@ impl Twilio {
             shared_routes: false,
             write_lifetime: transport.deadline() + WRITE_MARGIN,
             listing_lag: LISTING_LAG,
-            purchasing: None,
+            purchasing: Some(PURCHASING),
         };
         Ok(Self {
             http: Http::new(transport, limiter, auth, Words),
             account,
             api: host("api", region.as_ref(), endpoint.as_ref())?,
             messaging: host("messaging", region.as_ref(), endpoint.as_ref())?,
+            pricing: host("pricing", region.as_ref(), endpoint.as_ref())?,
             own,
             parentless: OnceCell::new(),
+            prices: Prices::default(),
             capabilities,
         })
     }
@@ -172,6 +201,21 @@ impl Twilio {
         match rows.iter().all(|row| row.account_sid == self.account) {
             true => Ok(rows),
             false => Err(listing::torn("it held a number of another account")),
+        }
+    }
+
+    /// Changes these fields of a number and no others (section 1.3).
+    async fn update(&self, id: &NumberId, fields: &[(&str, &str)]) -> Outcome<OwnedNumber> {
+        let call = Call { base: &self.api, path: NUMBER, args: &[&self.account, &id.0], query: "", before: None };
+        let row = match self.http.write::<Row>("POST", call, Body::Form(fields)).await {
+            Outcome::Did(row) => row,
+            Outcome::DidNothing(error) => return Outcome::DidNothing(error),
+            Outcome::Unknown(error) => return Outcome::Unknown(error),
+        };
+        let ours = row.sid == id.0 && row.account_sid == self.account;
+        match row.owned(&messaging::Memberships::default()).filter(|_| ours) {
+            Some(number) => Outcome::Did(number),
+            None => Outcome::Unknown(listing::torn("it showed another number than was asked for")),
         }
     }
 }
@@ -233,17 +277,27 @@ impl Carrier for Twilio {
             });
         }
         let fields: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let call = Call { base: &self.api, path: NUMBER, args: &[&self.account, &id.0], query: "", before: None };
-        let row = match self.http.write::<Row>("POST", call, Body::Form(&fields)).await {
-            Outcome::Did(row) => row,
-            Outcome::DidNothing(error) => return Outcome::DidNothing(error),
-            Outcome::Unknown(error) => return Outcome::Unknown(error),
-        };
-        let ours = row.sid == id.0 && row.account_sid == self.account;
-        match row.owned(&messaging::Memberships::default()).filter(|_| ours) {
-            Some(number) => Outcome::Did(number),
-            None => Outcome::Unknown(listing::torn("it showed another number than was asked for")),
-        }
+        self.update(id, &fields).await
+    }
+
+    async fn mark(&self, id: &NumberId, marker: &Marker) -> Outcome<OwnedNumber> {
+        self.update(id, &[("FriendlyName", marker.as_str())]).await
+    }
+
+    async fn balance(&self) -> Result<Option<Balance>, CarrierError> {
+        self.left().await
+    }
+
+    async fn offers(&self, search: &Search) -> Result<Vec<Offer>, CarrierError> {
+        self.search(search).await
+    }
+
+    async fn offer(&self, number: &E164) -> Result<Option<Offer>, CarrierError> {
+        self.exact(number).await
+    }
+
+    async fn purchase(&self, purchase: &Purchase) -> Outcome<Bought> {
+        self.buy(purchase).await
     }
 
     fn canonical(&self, route: Route) -> Route {

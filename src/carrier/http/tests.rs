@@ -66,7 +66,7 @@ fn http() -> Http<Plain> {
 }
 
 async fn read(http: &Http<Plain>, base: &Url) -> Result<Value, CarrierError> {
-    http.read(Call { base, path: "/things/{}", args: &["a"], query: "token=q" }).await
+    http.read(Call { base, path: "/things/{}", args: &["a"], query: "token=q", before: None }).await
 }
 
 async fn write(http: &Http<Plain>, base: &Url) -> Outcome<Value> {
@@ -149,6 +149,39 @@ async fn a_write_that_is_refused_did_nothing() {
         assert!(matches!(outcome, Outcome::DidNothing(_)), "{outcome:?}");
         assert_eq!(asked.load(Ordering::SeqCst), 1);
     }
+}
+
+#[tokio::test]
+async fn what_costs_money_was_refused_only_if_the_carrier_says_so_itself() {
+    let cases: [(Make, bool); 8] = [
+        (|| with(400, "{}"), true),
+        (|| with(429, "{}"), true),
+        (|| with(403, "<html>"), false),
+        (|| with(404, ""), false),
+        (busy, false),
+        (|| with(408, "{}"), false),
+        (fails, false),
+        (html, false),
+    ];
+    for (answer, refused) in cases {
+        let (base, asked) = carrier(vec![answer]).await;
+        let call = Call { base: &base, path: "/things", args: &[], query: "", before: None };
+        match http().spend::<Value>("POST", call, Body::Form(&[])).await {
+            Outcome::DidNothing(error) => assert!(refused, "{error:?}"),
+            Outcome::Unknown(error) => assert!(!refused, "{error:?}"),
+            Outcome::Did(value) => panic!("{value}"),
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_sent_any_more_once_it_is_too_late() {
+    let (base, asked) = carrier(vec![good]).await;
+    let call = Call { base: &base, path: "/things", args: &[], query: "", before: Some(Instant::now()) };
+    let outcome = http().spend::<Value>("POST", call, Body::Form(&[])).await;
+    assert!(matches!(outcome, Outcome::DidNothing(_)), "{outcome:?}");
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test]

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use crate::carrier::{
     CarrierError,
     ErrorClass::{
-        self, Conflict, Forbidden, Funds, NotFound, Rejected, Throttled, Transient, Unauthorized, Unavailable,
+        self, Conflict, Forbidden, Funds, NotFound, Regulatory, Rejected, Throttled, Transient, Unauthorized,
+        Unavailable,
     },
     http::{Dialect, Refusal},
 };
@@ -33,11 +34,25 @@ impl Dialect for Words {
     }
 
     fn refusal(&self, refusal: &Refusal<'_>) -> CarrierError {
-        let wire: Wire = serde_json::from_slice(refusal.body).unwrap_or_default();
-        let code = wire.code.and_then(|code| code.as_i64().or_else(|| code.as_str()?.parse().ok()));
+        let code = code_of(refusal.body);
         let (class, text) = meaning(refusal.status, code);
         CarrierError { class, code, text, retry_after: None }
     }
+
+    /// Gateways answer with pages and with JSON of their own; neither has a code of Twilio's. One that speaks of a failure decides
+    /// nothing either, whatever the status beside it.
+    fn is_decision(&self, refusal: &Refusal<'_>) -> bool {
+        let Some(code) = code_of(refusal.body) else { return false };
+        match by_code(code) {
+            Some((class, _)) => class != Transient,
+            None => OWN_CODES.contains(&code),
+        }
+    }
+}
+
+fn code_of(body: &[u8]) -> Option<i64> {
+    let code = serde_json::from_slice::<Wire>(body).unwrap_or_default().code?;
+    code.as_i64().or_else(|| code.as_str()?.parse().ok())
 }
 
 /// The class and the text of a refusal. The status decides first where it says more than a code could: a 429 or 5xx is
@@ -52,12 +67,18 @@ fn meaning(status: u16, code: Option<i64>) -> (ErrorClass, String) {
     code.and_then(by_code).unwrap_or_else(|| by_status(status, code))
 }
 
+/// Every code of Twilio's dictionary but the oldest has five digits.
+const OWN_CODES: std::ops::RangeInclusive<i64> = 10_000..=99_999;
+
 const BAD_VALUE: &str = "Twilio refused a value as invalid; check the URLs of the route";
 const UNWELL: &str = "Twilio is unwell; this is tried again by itself";
 const MOVE: &str = "Twilio cannot move the number between these accounts; check that one is the other's parent and \
      both are active";
-const ADDRESS: &str = "Twilio needs an address for this number; set spec.purchase.regulatory.addressSid";
-const DOCUMENTS: &str = "Twilio needs a verified identity for this number; check its regulatory bundle";
+const ADDRESS: &str =
+    "Twilio needs an address of the right kind for this number; set spec.purchase.regulatory.addressSid";
+const BUNDLE: &str = "Twilio needs a regulatory bundle for this number; set spec.purchase.regulatory.bundleSid";
+const DOCUMENTS: &str = "Twilio needs verified documents for this number that its bundle does not have; complete the bundle \
+     in the Twilio Console, or name another one in spec.purchase.regulatory.bundleSid";
 const MEMBERSHIP: &str = "the number's Messaging Service is not the one expected; look at it in the Twilio Console";
 
 /// What the codes mean that are known. By code.
@@ -103,12 +124,12 @@ const CODES: &[(i64, ErrorClass, &str)] = &[
     (21474, Rejected, MOVE),
     (21480, Rejected, "the Twilio account has as many subaccounts as it may have; close one that is not needed"),
     (21481, Transient, "Twilio lost its place in a listing; it is read again by itself"),
-    (21613, Rejected, ADDRESS),
-    (21615, Rejected, ADDRESS),
-    (21631, Rejected, ADDRESS),
-    (21649, Rejected, "Twilio needs a regulatory bundle for this number; set spec.purchase.regulatory.bundleSid"),
-    (21650, Rejected, DOCUMENTS),
-    (21651, Rejected, DOCUMENTS),
+    (21613, Regulatory, ADDRESS),
+    (21615, Regulatory, ADDRESS),
+    (21631, Regulatory, ADDRESS),
+    (21649, Regulatory, BUNDLE),
+    (21650, Regulatory, DOCUMENTS),
+    (21651, Regulatory, DOCUMENTS),
     (21669, Rejected, "the Messaging Service lives in another Twilio region; check the account's region"),
     (21710, Conflict, MEMBERSHIP),
     (21711, Conflict, MEMBERSHIP),
@@ -169,6 +190,29 @@ mod tests {
         for (code, _, text) in CODES {
             assert!(text.contains("; ") && !text.ends_with('.'), "{code}: {text}");
         }
+    }
+
+    #[test]
+    fn what_others_answer_is_no_decision_of_twilios() {
+        let decided = |body: &str| {
+            let headers = reqwest::header::HeaderMap::new();
+            Words.is_decision(&Refusal { status: 403, headers: &headers, body: body.as_bytes() })
+        };
+        assert!(
+            [r#"{"code": 21422}"#, r#"{"code": "20003"}"#, r#"{"code": 99999}"#, r#"{"code": 422}"#].map(decided)
+                == [true; 4]
+        );
+        let others = [
+            "",
+            "<html>",
+            r#"{"message": "Forbidden"}"#,
+            r#"{"code": 16}"#,
+            r#"{"code": 403}"#,
+            "null",
+            r#"{"code": null}"#,
+            r#"{"code": 20503}"#,
+        ];
+        assert_eq!(others.map(decided), [false; 8]);
     }
 
     #[test]

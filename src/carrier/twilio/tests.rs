@@ -1,6 +1,8 @@
 //! The adapter against a small server: what it sends to the byte, and what it makes of what comes back. I/O on the
 //! loopback.
 
+mod buying;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},

@@ -10,7 +10,10 @@ use super::{
     messaging::Memberships,
 };
 use crate::{
-    api::number::{Channel, E164, Leg, Method, Route},
+    api::{
+        number::{Channel, E164, Leg, Method, Route},
+        purchase::Marker,
+    },
     carrier::{NumberId, OwnedNumber},
 };
 
@@ -33,6 +36,7 @@ pub(super) struct Row {
     pub sid: String,
     pub account_sid: String,
     pub phone_number: String,
+    friendly_name: Option<String>,
     #[serde(default, deserialize_with = "capabilities")]
     capabilities: Vec<String>,
     voice_url: Option<String>,
@@ -82,7 +86,7 @@ impl Row {
             route: canonical([(Channel::Voice, voice), (Channel::Sms, sms), (Channel::Status, status)].into()),
             features: self.capabilities,
             messaging,
-            marker: None,
+            marker: self.friendly_name.as_deref().and_then(Marker::read),
         })
     }
 }

@@ -177,6 +177,8 @@ pub struct Switches {
     pub rebuy_released: bool,
     /// Tracks a purchase's price but refuses it (10001; Telnyx: 20100) when the balance does not suffice.
     pub enforce_balance: bool,
+    /// How many numbers a search shows at most, whatever page size is asked for.
+    pub search_cap: usize,
     /// How many requests of one account are worked on at once before others are answered 429.
     pub concurrency: Option<usize>,
     /// The `Retry-After` of those 429, in seconds. Telnyx has none and says it in `x-ratelimit-reset`.
@@ -202,6 +204,7 @@ impl Default for Switches {
             suspended_reads_itself: true,
             rebuy_released: false,
             enforce_balance: false,
+            search_cap: 30,
             concurrency: None,
             retry_after: None,
             latency_ms: 0,

@@ -13,9 +13,6 @@ use super::{
     Refusal, not_found, paging, refuse,
 };
 
-/// How many numbers a search shows at most, whatever page size is asked for.
-const CAP: usize = 30;
-
 /// How far around a place a search looks, in miles, if it does not say.
 const DISTANCE: f64 = 25.0;
 
@@ -61,7 +58,7 @@ pub(super) fn search(
     if !sells(country, kind) {
         return not_found(request);
     }
-    let size = paging::ask(request)?.size.min(CAP);
+    let size = paging::ask(request)?.size.min(world.switches.search_cap);
     let wanted = Wanted::of(request)?;
     let fits = |o: &&Offer| {
         o.place.country == country && o.kind.path() == kind && !world.withheld(&o.number, account) && wanted.fits(o)
