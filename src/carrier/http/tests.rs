@@ -66,7 +66,7 @@ fn http() -> Http<Plain> {
 }
 
 async fn read(http: &Http<Plain>, base: &Url) -> Result<Value, CarrierError> {
-    http.read(Call { base, path: "/things/{}", args: &["a"], query: "token=q" }).await
+    http.read(Call { base, path: "/things/{}", args: &["a"], query: "token=q", before: None }).await
 }
 
 async fn write(http: &Http<Plain>, base: &Url) -> Outcome<Value> {
