@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use crate::support::{chart, cli};
 
 /// Everything that can be switched on.
-const EVERYTHING: [&str; 12] = [
+const EVERYTHING: [&str; 13] = [
     "replicas=2",
     "installation=prod-eu",
+    "settlingTime=15m",
     "log.format=text",
     "log.filter=debug",
     "imagePullSecrets[0].name=registry",
@@ -55,7 +56,8 @@ fn what_is_switched_on_comes_and_what_is_switched_off_goes() {
     let deployment = named(&objects, "Deployment", "dialplane");
     assert_eq!(deployment["spec"]["replicas"], 2);
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];
-    let arguments = ["run", "--health-address=0.0.0.0:8080", "--log-format=text", "--installation=prod-eu"];
+    let arguments =
+        ["run", "--health-address=0.0.0.0:8080", "--log-format=text", "--installation=prod-eu", "--settling-time=15m"];
     assert_eq!(container["args"], json!(arguments));
     assert_eq!(deployment["spec"]["template"]["metadata"]["labels"]["team"], "telephony");
 
@@ -122,6 +124,9 @@ fn a_value_that_does_nothing_is_refused() {
         ("log.format=xml", "format"),
         ("crds.install=maybe", "install"),
         ("installation=Prod_EU", "installation"),
+        ("settlingTime=15", "settlingTime"),
+        ("settlingTime=1500ms", "settlingTime"),
+        ("settlingTime=soon", "settlingTime"),
         ("serviceAccount.name=", "name"),
     ] {
         let output = chart::template(&["--set", value]);

@@ -29,7 +29,8 @@ async fn edit_claim(scene: &Scene, number: &str, patch: Value) {
 
 async fn held_by(scene: &Scene, number: &str, name: &str, uid: &str) -> NumberClaim {
     let ask = || async {
-        scene.claim(number).await.filter(|claim| claim.spec.holder.name == name && claim.spec.holder.uid == uid)
+        let is_it = |claim: &NumberClaim| claim.spec.holder.as_ref().is_some_and(|it| it.name == name && it.uid == uid);
+        scene.claim(number).await.filter(is_it)
     };
     eventually(&format!("{name} holds the claim"), ask).await
 }
@@ -58,7 +59,7 @@ async fn two_objects_that_come_at_once_are_one_winner_and_one_that_waits() {
     let number = scene.owned();
     scene.agent("engine.example.com", Some("v1")).await;
     tokio::join!(scene.phone_number("a", &number, json!({})), scene.phone_number("b", &number, json!({})));
-    let winner = eventually("somebody holds the claim", || scene.claim(&number)).await.spec.holder.name;
+    let winner = eventually("somebody holds the claim", || scene.claim(&number)).await.spec.holder.unwrap().name;
     let loser = if winner == "a" { "b" } else { "a" };
     scene.reason::<PhoneNumber>(&winner, "Ready", "Routed").await;
     scene.reason::<PhoneNumber>(loser, "Ready", "ClaimedByAnother").await;
@@ -230,7 +231,7 @@ async fn an_observer_beside_the_manager_of_a_number_looks_on_and_is_told_no_lie(
     scene.reason::<PhoneNumber>("watch", "Acquired", "Observed").await;
     scene.delete::<PhoneNumber>("watch").await;
     scene.gone::<PhoneNumber>("watch").await;
-    assert_eq!(scene.claim(&number).await.unwrap().spec.holder.name, "main");
+    assert_eq!(scene.claim(&number).await.unwrap().spec.holder.unwrap().name, "main");
     assert_eq!(scene.writes_to(&number), 1);
 }
 
@@ -242,7 +243,7 @@ async fn whoever_waits_for_a_claim_can_be_deleted_without_touching_the_number() 
     scene.delete::<PhoneNumber>("second").await;
     scene.gone::<PhoneNumber>("second").await;
     scene.request("main").await;
-    assert_eq!(scene.claim(&number).await.unwrap().spec.holder.name, "main");
+    assert_eq!(scene.claim(&number).await.unwrap().spec.holder.unwrap().name, "main");
     assert_eq!(scene.writes_to(&number), 1);
 }
 
@@ -258,7 +259,7 @@ async fn a_number_whose_manager_was_torn_out_goes_to_whoever_waits_without_an_ou
     scene.gone::<PhoneNumber>("main").await;
 
     scene.reason::<PhoneNumber>("second", "Ready", "Routed").await;
-    assert_eq!(scene.claim(&number).await.unwrap().spec.holder.name, "second");
+    assert_eq!(scene.claim(&number).await.unwrap().spec.holder.unwrap().name, "second");
     scene.sandbox.clear_faults();
     scene.request("second").await;
     assert_eq!(scene.voice_url(&number), "https://engine.example.com/dental/v1/voice");

@@ -15,7 +15,7 @@ use dialplane::{
         http::{DEFAULT_DEADLINE, Limiter, Limits, Transport},
         twilio::{Config, Credentials, Twilio},
     },
-    controller::Controller,
+    controller::{Controller, Past, Settings},
     sandbox::{
         carrier::Sandbox,
         control_plane::{ControlPlane, kubeconfig},

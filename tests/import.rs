@@ -28,7 +28,7 @@ async fn an_imported_number_reaches_the_published_version_in_one_carrier_write()
     assert_eq!(scene.writes_to(&number), 1);
     assert!(main.metadata.finalizers.unwrap().contains(&ROUTE_FINALIZER.to_owned()));
     let claim = scene.claim(&number).await.unwrap();
-    assert_eq!(claim.spec.holder.name, "main");
+    assert_eq!(claim.spec.holder.unwrap().name, "main");
     assert_eq!(claim.spec.previous[&Channel::Voice].url.as_deref(), Some("https://old.example.com/voice"));
 
     scene.delete::<PhoneNumber>("main").await;

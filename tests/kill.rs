@@ -109,13 +109,17 @@ impl Site {
     async fn claimed(&self) -> BTreeSet<(String, String)> {
         let claims: Api<NumberClaim> = Api::all(self.scene.client.clone());
         let claims = claims.list(&ListParams::default()).await.unwrap();
-        claims.into_iter().map(|claim| (claim.spec.number.to_string(), claim.spec.holder.uid)).collect()
+        claims.into_iter().map(|claim| (claim.spec.number.to_string(), claim.spec.holder.unwrap().uid)).collect()
     }
 
     /// The numbers of all objects, with their uids.
     async fn managed(&self) -> BTreeSet<(String, String)> {
         let numbers = self.scene.api::<PhoneNumber>().list(&ListParams::default()).await.unwrap();
-        numbers.into_iter().map(|n| (n.spec.import.number.to_string(), n.uid().unwrap())).collect()
+        numbers
+            .into_iter()
+            .map(|n| (n.uid().unwrap(), n))
+            .map(|(uid, n)| (n.spec.import.unwrap().number.to_string(), uid))
+            .collect()
     }
 
     /// The account is listed three times more and nothing is written, neither here nor at the carrier.

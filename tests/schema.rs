@@ -4,7 +4,7 @@ mod manifests;
 mod server;
 
 use axum::http::{Method, Request, header::CONTENT_TYPE};
-use dialplane::api::{self, Agent, AgentVersion, CarrierAccount, NumberClaim, PhoneNumber};
+use dialplane::api::{self, Agent, AgentVersion, CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber};
 use kube::{
     Resource, ResourceExt as _,
     api::{ListParams, Patch, PatchParams},
@@ -13,7 +13,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use self::{
-    manifests::{KINDS, SID, good, with},
+    manifests::{KINDS, SID, buying, good, with},
     server::Server,
 };
 use crate::support;
@@ -31,6 +31,10 @@ const SID_SHAPE: &str =
     "accountSid is AC followed by 32 hexadecimal digits; the Twilio console shows it as Account SID";
 const FROZEN: &str = "an AgentVersion never changes: apply another one under a new version name";
 const ACCOUNT_FIXED: &str = "accountRef cannot change: delete this PhoneNumber (the number stays yours)";
+const IMPORT_FIXED: &str = "a PhoneNumber stands for one number. Make another PhoneNumber for the other number";
+const ONE_OF_TWO: &str = "say exactly one of import (a number that the account owns) and purchase (a number to buy)";
+const THIS_OR_THAT: &str = "say exactly one of number (this very number) and search (one that fits)";
+const AMOUNT: &str = r#"not an amount: write digits, and a point where there are decimals, as in "1.50""#;
 const NAMED: &str = "make metadata.name, spec.agent and spec.version agree";
 
 fn spec(spec: Value) -> Value {
@@ -75,6 +79,11 @@ async fn the_api_server_fills_in_what_the_types_fill_in() {
     agree::<Agent>(&server).await;
     agree::<AgentVersion>(&server).await;
     agree::<NumberClaim>(&server).await;
+    agree::<NumberPurchase>(&server).await;
+
+    let manifest = buying(json!({"search": {"country": "US"}}));
+    let read: PhoneNumber = serde_json::from_value(manifest.clone()).unwrap();
+    assert_eq!(server.check(&manifest).await.unwrap()["spec"], json!(read)["spec"], "a PhoneNumber that buys");
 }
 
 #[tokio::test]
@@ -85,6 +94,11 @@ async fn what_is_left_out_has_its_documented_default() {
     assert_eq!(account["spec"]["limits"], json!({"concurrency": 3, "requestsPerSecond": 10}));
     assert_eq!(account["spec"]["scanInterval"], "10m");
     assert_eq!(account["spec"]["allowedNamespaces"], json!({"from": "Same"}));
+    assert_eq!(account["spec"]["purchasing"], json!({"paused": false}), "nothing is limited");
+
+    let bought = server.check(&buying(json!({"search": {"country": "US"}}))).await.unwrap();
+    let search = json!({"country": "US", "type": "Local", "bestEffort": true});
+    assert_eq!(bought["spec"]["purchase"], json!({"search": search, "approval": "Automatic"}));
 
     let number = server.check(&good("PhoneNumber")).await.unwrap();
     let PhoneNumberDefaults { mode, drift, on_delete, suspend } =
@@ -116,6 +130,7 @@ async fn a_carrier_account_that_is_wrong_is_refused_with_what_to_do() {
     let endpoint = |url: &str| spec(json!({ "endpoint": url }));
     let interval = |text: &str| spec(json!({ "scanInterval": text }));
     let allowed = |value: Value| spec(json!({ "allowedNamespaces": value }));
+    let purchasing = |value: Value| spec(json!({ "purchasing": value }));
     let matching =
         |expression: Value| allowed(json!({"from": "Selector", "selector": {"matchExpressions": [expression]}}));
     let refused = [
@@ -163,6 +178,16 @@ async fn a_carrier_account_that_is_wrong_is_refused_with_what_to_do() {
         (spec(json!({"limits": {"concurrency": 0}})), "should be greater than or equal to 1"),
         (spec(json!({"limits": {"requestsPerSecond": 10001}})), "should be less than or equal to 10000"),
         (spec(json!({"limits": {"concurrency": -1}})), "should be greater than or equal to 1"),
+        (purchasing(json!({"maxMonthlyPrice": 3})), "must be of type string"),
+        (purchasing(json!({"maxMonthlyPrice": "3,00"})), AMOUNT),
+        (purchasing(json!({"maxMonthlyPrice": "$3"})), AMOUNT),
+        (purchasing(json!({"maxMonthlyPrice": "-1"})), "maxMonthlyPrice is at least 0"),
+        (purchasing(json!({"maxPerDay": -1})), "should be greater than or equal to 0"),
+        (purchasing(json!({"maxPerDay": 5_000_000_000_u64})), "should be less than or equal to 1000000"),
+        (purchasing(json!({"maxPerDay": "20"})), "must be of type integer"),
+        (purchasing(json!({"maxOwned": -1})), "should be greater than or equal to 0"),
+        (purchasing(json!({"maxOwned": 5_000_000_000_u64})), "should be less than or equal to 1000000"),
+        (purchasing(json!({"paused": "yes"})), "must be of type boolean"),
     ];
     server.refuses("CarrierAccount", &refused).await;
     let accepted = [
@@ -176,6 +201,8 @@ async fn a_carrier_account_that_is_wrong_is_refused_with_what_to_do() {
         allowed(json!({"from": "Selector", "selector": {}})),
         matching(json!({"key": "team", "operator": "In", "values": ["voice"]})),
         matching(json!({"key": "team", "operator": "DoesNotExist"})),
+        purchasing(json!({"maxPerDay": 20, "maxOwned": 500, "maxMonthlyPrice": "3.00", "paused": true})),
+        purchasing(json!({"maxPerDay": 0, "maxOwned": 0, "maxMonthlyPrice": "0"})),
     ];
     server.accepts("CarrierAccount", &accepted).await;
 }
@@ -211,7 +238,8 @@ async fn a_phone_number_that_is_wrong_is_refused_with_what_to_do() {
         (import(json!("")), E164),
         (import(json!(14155551234_u64)), "must be of type string"),
         (spec(json!({"import": {"number": null}})), "spec.import.number: Required value"),
-        (spec(json!({ "import": null })), "spec.import: Required value"),
+        (spec(json!({ "import": null })), ONE_OF_TWO),
+        (spec(json!({"purchase": {"number": "+14155551234"}})), ONE_OF_TWO),
         (spec(json!({ "accountRef": null })), "spec.accountRef: Required value"),
         (spec(json!({"accountRef": {"name": ""}})), "spec.accountRef.name in body should be at least 1 chars long"),
         (spec(json!({"agentRef": {"namespace": "agents"}})), "spec.agentRef.name: Required value"),
@@ -233,11 +261,13 @@ async fn a_phone_number_stays_with_its_account_and_its_number() {
     let named = with(good("PhoneNumber"), &json!({"metadata": {"name": "elsewhere"}, "spec": elsewhere}));
     server.create(&named).await;
 
-    let another = "a PhoneNumber stands for one number. Make another PhoneNumber for the other number";
     let refused = [
         (spec(json!({"accountRef": {"name": "other"}})), ACCOUNT_FIXED),
         (spec(json!({"accountRef": {"namespace": "telephony"}})), ACCOUNT_FIXED),
-        (spec(json!({"import": {"number": "+14155551235"}})), another),
+        (spec(json!({"import": {"number": "+14155551235"}})), IMPORT_FIXED),
+        (spec(json!({ "import": null })), ONE_OF_TWO),
+        (spec(json!({"import": null, "purchase": {"number": "+14155551234"}})), "import cannot become purchase"),
+        (spec(json!({"import": null, "purchase": {"search": {"country": "US"}}})), "import cannot become purchase"),
     ];
     server.refuses_change("PhoneNumber", "front-desk", &refused).await;
     let refused = [(spec(json!({"accountRef": {"namespace": null}})), ACCOUNT_FIXED)];
@@ -248,6 +278,173 @@ async fn a_phone_number_stays_with_its_account_and_its_number() {
         spec(json!({"mode": null})),
     ];
     server.accepts_change("PhoneNumber", "front-desk", &accepted).await;
+}
+
+#[tokio::test]
+async fn a_purchase_that_is_wrong_is_refused_with_what_to_do() {
+    let server = Server::new().await;
+    let purchase = |value: Value| spec(json!({"import": null, "purchase": value}));
+    let search = |value: Value| purchase(json!({"search": with(json!({"country": "US"}), &value)}));
+    let priced = |field: &str, price: Value| purchase(json!({"number": "+14155551234", field: price}));
+    let (country, area) = ("country is a two-letter country code in capitals, as in US", "areaCode is 1 to 5 digits");
+    let (starts, contains) =
+        ("startsWith is 1 to 14 digits in quotes, without the country code", "contains is 2 to 14");
+    let ends = "endsWith is 1 to 14 digits in quotes";
+    let toll_free = "TollFree numbers outside of the US and Canada have none: leave one of the two out";
+    let features = r#"supported values: "Voice", "SMS", "MMS", "Fax", "Emergency""#;
+    let refused = [
+        (purchase(json!({})), THIS_OR_THAT),
+        (purchase(json!({"number": "+14155551234", "search": {"country": "US"}})), THIS_OR_THAT),
+        (purchase(json!({"number": "4155551234"})), E164),
+        (purchase(json!({"search": {}})), "spec.purchase.search.country: Required value"),
+        (search(json!({"country": "USA"})), country),
+        (search(json!({"country": "us"})), country),
+        (search(json!({"country": ""})), country),
+        (search(json!({"type": "Vanity"})), r#"supported values: "Local", "Mobile", "TollFree", "National""#),
+        (search(json!({"areaCode": 415})), "must be of type string"),
+        (search(json!({"areaCode": "41x"})), area),
+        (search(json!({"areaCode": "+1415"})), area),
+        (search(json!({"areaCode": "415555"})), area),
+        (search(json!({"areaCode": ""})), area),
+        (search(json!({"country": "GB", "type": "TollFree", "areaCode": "800"})), toll_free),
+        (search(json!({"locality": ""})), "should be at least 1 chars long"),
+        (search(json!({"region": ""})), "should be at least 1 chars long"),
+        (search(json!({"features": ["Voice", "Sms"]})), features),
+        (search(json!({"features": ["Video"]})), features),
+        (search(json!({"features": ["SMS", "SMS"]})), "Duplicate value"),
+        (search(json!({"features": "SMS"})), "must be of type array"),
+        (search(json!({"startsWith": "+1415"})), starts),
+        (search(json!({"startsWith": "415*"})), starts),
+        (search(json!({"startsWith": "123456789012345"})), starts),
+        (search(json!({"startsWith": 415})), "must be of type string"),
+        (search(json!({"contains": "D"})), contains),
+        (search(json!({"contains": "DEN-T"})), contains),
+        (search(json!({"contains": "*"})), contains),
+        (search(json!({"endsWith": "12a4"})), ends),
+        (search(json!({"endsWith": ""})), ends),
+        (search(json!({"bestEffort": "no"})), "must be of type boolean"),
+        (priced("maxMonthlyPrice", json!(1.5)), "must be of type string"),
+        (priced("maxMonthlyPrice", json!("1,50")), AMOUNT),
+        (priced("maxMonthlyPrice", json!("1.50 USD")), AMOUNT),
+        (priced("maxMonthlyPrice", json!("")), AMOUNT),
+        (priced("maxMonthlyPrice", json!("-1.50")), "maxMonthlyPrice is at least 0"),
+        (priced("maxSetupPrice", json!("1e3")), AMOUNT),
+        (priced("maxSetupPrice", json!("1.123456789")), AMOUNT),
+        (priced("maxSetupPrice", json!("1000000000000")), AMOUNT),
+        (priced("maxSetupPrice", json!("-0.01")), "maxSetupPrice is at least 0"),
+        (priced("approval", json!("Yes")), r#"supported values: "Automatic", "Manual""#),
+        (priced("identity", json!("")), "spec.purchase.identity in body should be at least 1 chars long"),
+        (priced("identity", json!("x".repeat(254))), "may not be more than 253"),
+        (priced("regulatory", json!({"addressSid": ""})), "should be at least 1 chars long"),
+    ];
+    server.refuses("PhoneNumber", &refused).await;
+    let whole = json!({
+        "type": "Local", "areaCode": "415", "locality": "San Francisco", "region": "CA",
+        "features": ["Voice", "SMS", "MMS", "Fax", "Emergency"],
+        "startsWith": "41555", "contains": "DENT", "endsWith": "1234", "bestEffort": false,
+    });
+    let accepted = [
+        purchase(json!({"number": "+14155551234"})),
+        search(json!({})),
+        search(whole),
+        search(json!({"country": "GB", "type": "Mobile"})),
+        search(json!({"country": "GB", "type": "TollFree"})),
+        search(json!({"type": "TollFree", "areaCode": "833"})),
+        search(json!({"country": "GB", "areaCode": "20"})),
+        priced("maxMonthlyPrice", json!("1.50")),
+        priced("maxSetupPrice", json!("0")),
+        priced("approval", json!("Manual")),
+        priced("identity", json!("clinic-17")),
+        priced("regulatory", json!({"addressSid": "AD1", "bundleSid": "BU1"})),
+    ];
+    server.accepts("PhoneNumber", &accepted).await;
+}
+
+#[tokio::test]
+async fn what_is_bought_may_be_edited_and_what_it_is_for_may_not() {
+    let server = Server::new().await;
+    let named = |name: &str, purchase: Value| with(buying(purchase), &json!({"metadata": { "name": name }}));
+    server.create(&named("unnamed", json!({"search": {"country": "US"}}))).await;
+    server.create(&named("clinic", json!({"number": "+14155551234", "identity": "clinic-17"}))).await;
+    let purchase = |value: Value| spec(json!({ "purchase": value }));
+    let fixed = "purchase.identity cannot change: it is what the number is known by. Make another PhoneNumber";
+    let refused = [
+        (purchase(json!({"identity": "clinic-18"})), fixed),
+        (purchase(json!({ "identity": null })), fixed),
+        (purchase(json!({ "number": null })), THIS_OR_THAT),
+        (spec(json!({ "purchase": null })), ONE_OF_TWO),
+        (spec(json!({"import": {"number": "+14155551234"}})), ONE_OF_TWO),
+        (spec(json!({"accountRef": {"name": "other"}})), ACCOUNT_FIXED),
+    ];
+    server.refuses_change("PhoneNumber", "clinic", &refused).await;
+    server.refuses_change("PhoneNumber", "unnamed", &[(purchase(json!({"identity": "unnamed"})), fixed)]).await;
+    let accepted = [
+        purchase(json!({"number": "+14155551235"})),
+        purchase(json!({"number": null, "search": {"country": "CA"}})),
+        purchase(json!({"maxMonthlyPrice": "2.00", "maxSetupPrice": "1", "approval": "Manual"})),
+        purchase(json!({"regulatory": {"bundleSid": "BU1"}})),
+    ];
+    server.accepts_change("PhoneNumber", "clinic", &accepted).await;
+}
+
+#[tokio::test]
+async fn a_purchase_becomes_an_import_of_the_very_number_that_was_bought() {
+    let server = Server::new().await;
+    server.create(&buying(json!({"search": {"country": "US"}}))).await;
+    let import = |number: &str| spec(json!({"purchase": null, "import": { "number": number }}));
+    let only = "purchase can only become import of the very number that was bought: wait until status.number names it";
+    let refused = [(import("+14155551234"), only)];
+    server.refuses_change("PhoneNumber", "front-desk", &refused).await;
+
+    let numbers = server.api("PhoneNumber");
+    for (status, refused) in [
+        (json!({"acquisition": "Purchased"}), "+14155551234"),
+        (json!({"acquisition": "Purchased", "number": "+14155551234"}), "+14155551235"),
+    ] {
+        let patch = Patch::Merge(json!({ "status": status }));
+        numbers.patch_status("front-desk", &PatchParams::default(), &patch).await.unwrap();
+        server.refuses_change("PhoneNumber", "front-desk", &[(import(refused), only)]).await;
+    }
+    // What a user sends along as status is not what the operator wrote.
+    let forged = with(import("+14155551235"), &json!({"status": {"number": "+14155551235"}}));
+    server.refuses_change("PhoneNumber", "front-desk", &[(forged, only)]).await;
+    server.refuses_change("PhoneNumber", "front-desk", &[(spec(json!({ "purchase": null })), ONE_OF_TWO)]).await;
+
+    let change = Patch::Merge(import("+14155551234"));
+    numbers.patch("front-desk", &PatchParams::default(), &change).await.unwrap();
+    let back = spec(json!({"import": null, "purchase": {"number": "+14155551234"}}));
+    server.refuses_change("PhoneNumber", "front-desk", &[(back, "import cannot become purchase")]).await;
+    server.refuses_change("PhoneNumber", "front-desk", &[(import("+14155551235"), IMPORT_FIXED)]).await;
+}
+
+#[tokio::test]
+async fn the_status_of_a_purchase_shows_what_was_offered_and_what_it_costs() {
+    let server = Server::new().await;
+    server.create(&buying(json!({"search": {"country": "US"}}))).await;
+    let status = json!({
+        "acquisition": "Purchased",
+        "price": {"monthly": "1.15", "setup": "0", "currency": "USD"},
+        "offer": {"number": "+14155551234", "price": {"monthly": "1.15", "currency": "USD"}, "exact": true},
+        "exact": false,
+    });
+    let patch = Patch::Merge(json!({ "status": status }));
+    let stored = server.api("PhoneNumber").patch_status("front-desk", &PatchParams::default(), &patch).await.unwrap();
+    assert_eq!(with(status.clone(), &stored.data["status"]), stored.data["status"]);
+    let wrong = Patch::Merge(json!({"status": {"price": {"monthly": "free"}}}));
+    let refusal =
+        server.api("PhoneNumber").patch_status("front-desk", &PatchParams::default(), &wrong).await.unwrap_err();
+    assert!(refusal.to_string().contains(AMOUNT), "{refusal}");
+
+    server.create(&good("CarrierAccount")).await;
+    let grant = json!({"uid": "0a1b", "day": "2026-11-24"});
+    let status = |open: Value| {
+        let grants = json!({"day": "2026-11-24", "bought": 3, "open": open});
+        Patch::Merge(json!({"status": {"balance": {"amount": "-12.3456", "currency": "USD"}, "grants": grants}}))
+    };
+    let (accounts, params) = (server.api("CarrierAccount"), PatchParams::default());
+    accounts.patch_status("twilio-prod", &params, &status(json!([grant]))).await.unwrap();
+    let twice = accounts.patch_status("twilio-prod", &params, &status(json!([grant, grant]))).await.unwrap_err();
+    assert!(twice.to_string().contains("Duplicate value"), "an object has one grant: {twice}");
 }
 
 /// What is wrong with webhooks, whatever object they stand in.
@@ -423,12 +620,18 @@ async fn a_number_claim_stands_for_the_number_it_is_named_by() {
         (json!({"metadata": {"name": "14155551235"}}), digits),
         (spec(json!({"number": "+14155551235"})), digits),
         (json!({"metadata": {"name": "1415"}, "spec": {"number": "+1415"}}), E164),
-        (spec(json!({"acquisition": "Stolen"})), r#"supported values: "Imported""#),
+        (spec(json!({"acquisition": "Stolen"})), r#"supported values: "Imported", "Purchased""#),
         (spec(json!({"onDelete": "Release"})), r#"supported values: "Clear", "Restore", "Leave""#),
-        (spec(json!({ "holder": null })), "spec.holder: Required value"),
         (spec(json!({"holder": {"uid": ""}})), "spec.holder.uid in body should be at least 1 chars long"),
+        (spec(json!({"holder": {"uid": null}})), "spec.holder.uid: Required value"),
+        (spec(json!({"purchase": {"attempt": 1}})), "spec.purchase.identity: Required value"),
+        (spec(json!({"purchase": {"identity": "telephony/front-desk"}})), "spec.purchase.attempt: Required value"),
     ];
     server.refuses("NumberClaim", &refused).await;
+    let purchase = json!({"identity": "telephony/front-desk", "attempt": 2, "price": {"monthly": "1.15"}});
+    let bought = json!({"acquisition": "Purchased", "purchase": purchase, "carrierNumberId": null});
+    let resting = with(bought.clone(), &json!({ "holder": null }));
+    server.accepts("NumberClaim", &[spec(bought), spec(resting)]).await;
 
     // Claims have no namespace: this number is this test's own. Something was sent for it by an account that is not there, so
     // that the operator, which drops what nobody holds, waits.
@@ -443,6 +646,47 @@ async fn a_number_claim_stands_for_the_number_it_is_named_by() {
         spec(json!({"previous": {"voice": leg}, "sent": [{"voice": "sha256:a"}, {"sms": "sha256:b"}]})),
     ];
     server.accepts_change("NumberClaim", "14155550199", &accepted).await;
+}
+
+#[tokio::test]
+async fn a_number_purchase_is_the_journal_of_one_identity_and_never_goes_back() {
+    let server = Server::new().await;
+    let refused = [
+        (spec(json!({"identity": ""})), "spec.identity in body should be at least 1 chars long"),
+        (spec(json!({ "holder": null })), "spec.holder: Required value"),
+        (spec(json!({ "account": null })), "spec.account: Required value"),
+        (spec(json!({ "attempt": null })), "spec.attempt: Required value"),
+        (spec(json!({"attempt": -1})), "should be greater than or equal to 0"),
+        (spec(json!({ "token": null })), "spec.token: Required value"),
+        (spec(json!({"token": ""})), "spec.token in body should be at least 1 chars long"),
+        (spec(json!({"number": "4155551234"})), E164),
+        (spec(json!({"price": {"monthly": "free"}})), AMOUNT),
+    ];
+    server.refuses("NumberPurchase", &refused).await;
+
+    // It has no namespace: this name is this test's own.
+    let name = "f".repeat(40);
+    let own = json!({
+        "metadata": { "name": name },
+        "spec": {"identity": "schema/journal", "attempt": 2, "number": "+14155550197", "price": {"monthly": "1.15"}},
+    });
+    server.create(&with(good("NumberPurchase"), &own)).await;
+    let refused = [
+        (spec(json!({"identity": "schema/other"})), "identity cannot change: this is the journal of one identity"),
+        (spec(json!({"attempt": 1})), "attempt only grows"),
+        (spec(json!({"attempt": 0, "number": null})), "attempt only grows"),
+    ];
+    server.refuses_change("NumberPurchase", &name, &refused).await;
+    let accepted = [
+        spec(json!({"token": "7a8b9c"})),
+        spec(json!({"attempt": 3, "number": "+14155550196", "price": null, "exact": false})),
+        spec(json!({ "number": null })),
+        spec(json!({"holder": {"name": "renamed", "uid": "2c3d"}})),
+    ];
+    server.accepts_change("NumberPurchase", &name, &accepted).await;
+
+    let found = server.api("NumberPurchase").list(&ListParams::default().fields("spec.number=+14155550197")).await;
+    assert_eq!(found.unwrap().iter().map(|found| found.name_any()).collect::<Vec<_>>(), [name]);
 }
 
 #[tokio::test]
@@ -505,6 +749,7 @@ async fn every_kind_has_a_short_name_and_the_category() {
         ("Agent", "ag"),
         ("AgentVersion", "agv"),
         ("NumberClaim", "nc"),
+        ("NumberPurchase", "np"),
     ];
     assert_eq!(named.len(), wanted.len(), "{named:?}");
     assert!(wanted.iter().all(|kind| named.contains(kind)), "{named:?}");
@@ -541,6 +786,10 @@ async fn numbers_are_found_by_their_agent_and_by_what_they_are() {
         let list = numbers.list(&ListParams::default().fields(by)).await.unwrap();
         assert_eq!(list.iter().map(|number| number.name_any()).collect::<Vec<_>>(), found, "{by}");
     }
+    let purchase = json!({"number": "+14155551235", "identity": "clinic-17"});
+    server.create(&with(buying(purchase), &json!({"metadata": {"name": "clinic"}}))).await;
+    let list = numbers.list(&ListParams::default().fields("spec.purchase.identity=clinic-17")).await.unwrap();
+    assert_eq!(list.iter().map(|number| number.name_any()).collect::<Vec<_>>(), ["clinic"]);
 }
 
 #[tokio::test]

@@ -112,11 +112,17 @@ pub struct TwilioAccount {
 /// What may be spent under an account. What is not named is not limited.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "!has(self.maxMonthlyPrice) || !self.maxMonthlyPrice.startsWith('-')",
+    "message": "maxMonthlyPrice is at least 0, as in \"3.00\"; leave it out for no limit",
+}]))]
 pub struct Purchasing {
     /// Numbers bought in one day (UTC).
+    #[schemars(range(max = 1_000_000))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_per_day: Option<u32>,
     /// Numbers that the account may own in all, whoever bought them: beyond that nothing more is bought.
+    #[schemars(range(max = 1_000_000))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_owned: Option<u32>,
     /// The most that any one number may cost every month, in the currency that the carrier bills in. A number whose price is

@@ -88,8 +88,10 @@ pub struct Holder {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ClaimedAccount {
     /// Namespace of the CarrierAccount.
+    #[schemars(length(max = 63))]
     pub namespace: String,
     /// Name of the CarrierAccount.
+    #[schemars(length(max = 253))]
     pub name: String,
     /// The carrier's id of the account.
     #[schemars(length(max = 128))]

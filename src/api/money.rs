@@ -17,6 +17,10 @@ pub struct Amount(Decimal);
 pub struct NotAnAmount(String);
 
 impl Amount {
+    // As in the schema. What a carrier says is fitted to it: what the API server refuses could never be written into a status.
+    const BOUND: u64 = 1_000_000_000_000;
+    const DECIMALS: u32 = 8;
+
     /// Whether this is nothing, or less.
     pub fn is_spent(self) -> bool {
         self.0 <= Decimal::ZERO
@@ -27,8 +31,9 @@ impl FromStr for Amount {
     type Err = NotAnAmount;
 
     fn from_str(text: &str) -> Result<Self, NotAnAmount> {
-        let amount = text.trim().parse().map_err(|_| NotAnAmount(text.chars().take(32).collect()))?;
-        Ok(Self(amount))
+        let amount = text.trim().parse::<Decimal>().ok().map(|amount| amount.round_dp(Self::DECIMALS));
+        let amount = amount.filter(|amount| amount.abs() < Decimal::from(Self::BOUND));
+        Ok(Self(amount.ok_or_else(|| NotAnAmount(text.chars().take(32).collect()))?))
     }
 }
 
@@ -79,8 +84,21 @@ mod tests {
         assert_eq!(amount("1.5"), amount("1.50"));
         assert!(amount("1.15") < amount("2") && amount("0.1") < amount("0.11"));
         assert_eq!(String::from(amount("1.150")), "1.150");
-        for bad in ["", "free", "1,50", "$1"] {
+        for bad in ["", "free", "1,50", "$1", "1000000000000"] {
             assert!(bad.parse::<Amount>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn whatever_a_carrier_says_is_written_so_that_the_schema_takes_it() {
+        let fits = |text: &str| {
+            let digits = text.strip_prefix('-').unwrap_or(text);
+            let (whole, decimals) = digits.split_once('.').unwrap_or((digits, "0"));
+            (1..=12).contains(&whole.len()) && (1..=8).contains(&decimals.len())
+        };
+        for said in ["1.1500000000000001", "-0.00000000000001", "999999999999.99999999", ".5", "+1", "1.", "0012.50"] {
+            let written = String::from(said.parse::<Amount>().unwrap());
+            assert!(fits(&written), "{said} is written {written}");
         }
     }
 }

@@ -75,7 +75,7 @@ use super::{
         description = "What to know or to do"
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    validation = Rule::new("!has(oldSelf.spec.purchase) || has(self.spec.purchase) || (has(oldSelf.status) && has(oldSelf.status.number) && self.spec.__import__.number == oldSelf.status.number)").message("purchase can only become import of the number that was bought: status.number names it")
+    validation = Rule::new("!has(oldSelf.spec.purchase) || has(self.spec.purchase) || (has(self.spec.__import__) && has(oldSelf.status) && has(oldSelf.status.number) && self.spec.__import__.number == oldSelf.status.number)").message("purchase can only become import of the very number that was bought: wait until status.number names it, and write that")
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -122,7 +122,11 @@ pub struct Import {
 /// A number to buy: one that is named, or one that is searched for.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.number) != has(self.search)").message("say exactly one of number (this very number) and search (one that fits)"))]
+#[x_kube(
+    validation = Rule::new("has(self.number) != has(self.search)").message("say exactly one of number (this very number) and search (one that fits)"),
+    validation = Rule::new("!has(self.maxMonthlyPrice) || !self.maxMonthlyPrice.startsWith('-')").message("maxMonthlyPrice is at least 0, as in \"1.50\"; leave it out for no limit"),
+    validation = Rule::new("!has(self.maxSetupPrice) || !self.maxSetupPrice.startsWith('-')").message("maxSetupPrice is at least 0, as in \"1.50\"; leave it out for no limit"),
+)]
 pub struct Purchase {
     /// This very number in E.164 form, as in `"+14155551234"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -60,8 +60,8 @@ use super::{
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("self.identity == oldSelf.identity").message("identity cannot change"),
-    validation = Rule::new("self.attempt >= oldSelf.attempt").message("attempt only grows"),
+    validation = Rule::new("self.identity == oldSelf.identity").message("identity cannot change: this is the journal of one identity, and another has its own"),
+    validation = Rule::new("self.attempt >= oldSelf.attempt").message("attempt only grows: a smaller one is from an older copy of this object. Read it again"),
 )]
 pub struct NumberPurchaseSpec {
     /// What the number is for.

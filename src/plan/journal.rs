@@ -9,6 +9,7 @@ pub struct World<'a> {
     pub journal: &'a NumberPurchase,
     /// Whether its holder lives: from the cache if it is there, else by a live read.
     pub holder: Liveness,
+    pub definition_going: Option<bool>,
 }
 
 /// Decides what to do next for a NumberPurchase.
@@ -18,7 +19,11 @@ pub fn next(w: &World<'_>) -> Decision<()> {
     }
     match w.holder {
         Liveness::NotRead => Decision::Look(Look::Holder(w.journal.spec.holder.clone())),
-        Liveness::Alive => Decision::Rest(Rest { status: None, again: Some(policy::POLL) }),
-        Liveness::Gone => Decision::Act(Effect::RemoveFinalizer(IN_USE_FINALIZER)),
+        Liveness::Alive if w.definition_going.is_none() => Decision::Look(Look::Definition),
+        Liveness::Alive if w.definition_going == Some(false) => {
+            Decision::Rest(Rest { status: None, again: Some(policy::POLL) })
+        }
+        // The software is being removed: its memory must not outstay it.
+        Liveness::Alive | Liveness::Gone => Decision::Act(Effect::RemoveFinalizer(IN_USE_FINALIZER)),
     }
 }

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 pub const SID: &str = "AC0123456789abcdef0123456789abcdef";
-pub const KINDS: [&str; 5] = ["CarrierAccount", "PhoneNumber", "Agent", "AgentVersion", "NumberClaim"];
+pub const KINDS: [&str; 6] =
+    ["CarrierAccount", "PhoneNumber", "Agent", "AgentVersion", "NumberClaim", "NumberPurchase"];
 
 /// The smallest manifest of `kind` that is accepted.
 pub fn good(kind: &str) -> Value {
@@ -27,9 +28,24 @@ pub fn good(kind: &str) -> Value {
                 "onDelete": "Clear",
             }),
         ),
+        "NumberPurchase" => (
+            "0123456789abcdef0123456789abcdef01234567",
+            json!({
+                "identity": "telephony/front-desk",
+                "holder": {"namespace": "telephony", "name": "front-desk", "uid": "0a1b"},
+                "account": {"namespace": "telephony", "name": "twilio-prod", "identity": SID},
+                "attempt": 1,
+                "token": "4d5e6f",
+            }),
+        ),
         _ => panic!("there is no kind {kind}"),
     };
     json!({"apiVersion": "dialplane.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec})
+}
+
+/// The smallest PhoneNumber that buys: `purchase`, and nothing else that `good` has not.
+pub fn buying(purchase: Value) -> Value {
+    with(good("PhoneNumber"), &json!({"spec": {"import": null, "purchase": purchase}}))
 }
 
 /// `manifest` with a merge patch: objects are merged, null removes, anything else replaces.

@@ -26,7 +26,7 @@ impl Server {
     pub fn api(&self, kind: &str) -> Api<DynamicObject> {
         let resource = crds::resource(kind);
         match kind {
-            "NumberClaim" => Api::all_with(self.client.clone(), &resource),
+            "NumberClaim" | "NumberPurchase" => Api::all_with(self.client.clone(), &resource),
             _ => Api::namespaced_with(self.client.clone(), &self.namespace, &resource),
         }
     }

@@ -5,9 +5,13 @@
 use std::{
     io,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
-use dialplane::{controller::Controller, telemetry::metrics::Metrics};
+use dialplane::{
+    controller::{Controller, Past, Settings},
+    telemetry::metrics::Metrics,
+};
 use kube::Client;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -64,6 +68,12 @@ pub fn run(client: Client) -> CancellationToken {
     let token = CancellationToken::new();
     tokio::spawn(work(client, token.clone()));
     token
+}
+
+/// An installation of a name of its own, whose sandbox applies a request at once or never: nobody waits for the settling time
+/// of a real carrier.
+fn settings() -> Settings {
+    Settings { installation: "test".to_owned(), settling: Some(Duration::from_secs(3)) }
 }
 
 async fn work(client: Client, token: CancellationToken) {

@@ -28,7 +28,8 @@ impl Controlled for NumberPurchase {
     fn decide(context: &Context, object: &Arc<Self>, looked: &Looked) -> Decision<()> {
         let cached = context.caches.lives(&object.spec.holder);
         let holder = if cached { Liveness::Alive } else { looked.holder };
-        plan::journal::next(&plan::journal::World { journal: object, holder })
+        let definition_going = looked.definition_going;
+        plan::journal::next(&plan::journal::World { journal: object, holder, definition_going })
     }
 
     fn changed(context: &Context, change: &Change<Self>) {
