@@ -1,6 +1,7 @@
 //! Every integration test, in one binary, so that one control plane serves the whole run.
 
 mod bad_days;
+mod buying;
 mod chart;
 mod claims;
 mod consent;

@@ -86,7 +86,7 @@ impl Stage {
         operator.leads().await;
         let config = SandboxConfig { accounts: vec![AccountSeed::default()], ..SandboxConfig::default() };
         let sandbox = Arc::new(Sandbox::start(config).unwrap());
-        let scene = Scene { client, namespace: "default".to_owned(), sandbox };
+        let scene = Scene { client, namespace: "default".to_owned(), sandbox, bought: Default::default() };
         Self { control_plane, operator, scene, granted: granted(), _dir: dir }
     }
 

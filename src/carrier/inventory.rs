@@ -14,6 +14,7 @@ mod tests;
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    time::Duration,
 };
 
 use tokio::time::Instant;
@@ -156,7 +157,7 @@ impl Inventory {
     /// unknown outcome behind, and so it is noted.
     pub async fn set_route(&self, number: &E164, id: &NumberId, route: &Route) -> Outcome<Arc<OwnedNumber>> {
         let begun = Instant::now();
-        let mut write = UnderWay { inventory: self, number, unknown: true };
+        let mut write = UnderWay::begin(self, number, None);
         let outcome = self.carrier().set_route(id, route).await;
         write.unknown = matches!(outcome, Outcome::Unknown(_));
         outcome.map(|owned| self.record_write(owned, begun))
@@ -165,16 +166,17 @@ impl Inventory {
     /// Writes the marker on a number and notes what came of it.
     pub async fn mark(&self, number: &E164, id: &NumberId, marker: &Marker) -> Outcome<Arc<OwnedNumber>> {
         let begun = Instant::now();
-        let mut write = UnderWay { inventory: self, number, unknown: true };
+        let mut write = UnderWay::begin(self, number, None);
         let outcome = self.carrier().mark(id, marker).await;
         write.unknown = matches!(outcome, Outcome::Unknown(_));
         outcome.map(|owned| self.record_write(owned, begun))
     }
 
-    /// Buys a number and notes what came of it. What is accepted but not finished is not ours yet.
-    pub async fn purchase(&self, purchase: &Purchase) -> Outcome<()> {
+    /// Buys a number and notes what came of it. What is accepted but not finished is not ours yet. One of unknown outcome may
+    /// take `settling` to be seen.
+    pub async fn purchase(&self, purchase: &Purchase, settling: Duration) -> Outcome<()> {
         let begun = Instant::now();
-        let mut write = UnderWay { inventory: self, number: &purchase.number, unknown: true };
+        let mut write = UnderWay::begin(self, &purchase.number, Some(settling));
         let outcome = self.carrier().purchase(purchase).await;
         write.unknown = !matches!(outcome, Outcome::Did(Bought::Owned(_)) | Outcome::DidNothing(_));
         outcome.map(|bought| {
@@ -247,12 +249,23 @@ struct UnderWay<'a> {
     inventory: &'a Inventory,
     number: &'a E164,
     unknown: bool,
+    /// For a purchase: how long it may take to be seen.
+    settling: Option<Duration>,
+}
+
+impl<'a> UnderWay<'a> {
+    fn begin(inventory: &'a Inventory, number: &'a E164, settling: Option<Duration>) -> Self {
+        Self { inventory, number, unknown: true, settling }
+    }
 }
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        if self.unknown {
-            self.inventory.note_unknown(self.number, Instant::now());
+        let now = Instant::now();
+        match self.settling {
+            _ if !self.unknown => {}
+            None => self.inventory.note_unknown(self.number, now),
+            Some(settling) => self.inventory.view().note_unsettled(self.number, now, settling),
         }
     }
 }

@@ -10,7 +10,11 @@ use kube::{
 use tokio::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{Kind, Work, memory::Memory, sessions::Sessions};
+use super::{
+    Kind, Work,
+    memory::Memory,
+    sessions::{Session, Sessions},
+};
 use crate::{
     api::{
         Agent, AgentVersion, CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber,
@@ -210,9 +214,10 @@ impl Context {
         InFlight { unknown: session.inventory.in_flight_until(number).map_or(Duration::ZERO, left), predecessor }
     }
 
-    /// How long a purchase of unknown outcome at this carrier is waited for.
-    pub fn settling(&self, declared: Duration) -> Duration {
-        self.settings.settling.unwrap_or(declared)
+    /// How long a purchase of unknown outcome at this carrier is waited for; no time where it sells none.
+    pub fn settling_of(&self, session: &Session) -> Duration {
+        let declared = session.inventory.carrier().capabilities().purchasing.as_ref().map(|purchasing| purchasing.settling);
+        declared.map_or(Duration::ZERO, |declared| self.settings.settling.unwrap_or(declared))
     }
 
     /// From when on a listing tells what was bought before this process began to work.

@@ -351,7 +351,8 @@ impl Context {
         let carrier = session.inventory.carrier().capabilities().name;
         let BuyNumber { account, number, marker, route, regulatory, token, attempt } = buy;
         let purchase = Purchase { number, marker, route, regulatory, hold: None, key: token, before };
-        let outcome = session.inventory.purchase(&purchase).await;
+        let settling = self.settling_of(&session);
+        let outcome = session.inventory.purchase(&purchase, settling).await;
         let number = &purchase.number;
         self.metrics.carrier_write(carrier, &outcome);
         match outcome {

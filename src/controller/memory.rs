@@ -103,9 +103,9 @@ impl Memory {
     /// The last failure, if it has not been overcome.
     pub fn trouble(&self, uid: &str) -> Option<Trouble> {
         let entries = self.entries();
-        let (_, error, attempts, due) = entries.get(uid)?.trouble.as_ref()?;
+        let (failed, error, attempts, due) = entries.get(uid)?.trouble.as_ref()?;
         let wait = due.saturating_duration_since(Instant::now());
-        Some(Trouble { error: error.clone(), attempts: *attempts, wait })
+        Some(Trouble { error: error.clone(), purchase: *failed == Attempt::Purchase, attempts: *attempts, wait })
     }
 
     /// Somebody changed the object: what failed before is tried again at once.

@@ -249,7 +249,7 @@ impl<'a> Step<'a, '_> {
         }
         match (self.b.marked, self.w.trouble) {
             (Some(marked), _) => Ok(marked),
-            (None, Some(trouble)) if !trouble.wait.is_zero() => {
+            (None, Some(trouble)) if !trouble.purchase && !trouble.wait.is_zero() => {
                 let finding = Finding::new(Reason::NotSeen, &*trouble.error.text);
                 Err(self.w.put_off(vec![Reason::Accepted.into(), finding]))
             }
@@ -354,7 +354,7 @@ impl<'a> Step<'a, '_> {
 
     fn wait(&self, number: &E164, own: &Own) -> Settled<'a> {
         let fresh = self.w.seen.is_fresh();
-        if !fresh && self.w.trouble.is_none_or(|trouble| trouble.wait.is_zero()) {
+        if !fresh && self.w.trouble.is_none_or(|trouble| trouble.purchase || trouble.wait.is_zero()) {
             return Settled::Not(Decision::Look(Look::Number {
                 account: self.account.key.clone(),
                 number: number.clone(),
@@ -407,6 +407,9 @@ impl<'a> Step<'a, '_> {
             let text = format!("The carrier of CarrierAccount {} sells no numbers: import one.", self.account.key);
             return self.stop(Reason::PurchaseRefused, text);
         }
+        if let Some(decision) = self.refused(journal) {
+            return decision;
+        }
         // Rule 2: what bears our marker already is never bought again.
         match self.marked() {
             Ok([]) => {}
@@ -416,9 +419,6 @@ impl<'a> Step<'a, '_> {
             }
             Ok(several) => return self.several(several),
             Err(decision) => return decision,
-        }
-        if let Some(decision) = self.refused(journal) {
-            return decision;
         }
         match &self.b.grant {
             Grant::None => return Decision::Act(Effect::AskGrant),
@@ -436,7 +436,7 @@ impl<'a> Step<'a, '_> {
         let trouble = self.w.trouble.filter(|trouble| !trouble.wait.is_zero())?;
         let number = journal.and_then(|journal| journal.spec.number.as_ref());
         let named = self.purchase().is_some_and(|purchase| purchase.number.is_some());
-        let tried = self.b.own.is_some_and(|own| own.outcome.is_some());
+        let tried = trouble.purchase;
         let more = tried && trouble.error.class == ErrorClass::Unavailable && !named;
         if more && self.b.own.is_some_and(|own| own.refused < CANDIDATES) {
             return None;

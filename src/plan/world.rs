@@ -66,6 +66,8 @@ pub enum Liveness {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
     pub error: CarrierError,
+    /// Whether it was a purchase that failed, and not a look or a route.
+    pub purchase: bool,
     /// How many failures in a row.
     pub attempts: u32,
     /// How long to wait yet before the next try; zero when it is due.

@@ -4,7 +4,7 @@ use std::{
     fmt::Debug,
     sync::{
         Arc, Mutex, OnceLock,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicUsize, Ordering},
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -40,18 +40,54 @@ pub struct Scene {
     pub client: Client,
     pub namespace: String,
     pub sandbox: Arc<Sandbox>,
+    /// How many numbers were to be bought, as far as the test has said.
+    pub bought: AtomicUsize,
 }
 
 impl Drop for Scene {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            let ledger = self.sandbox.ledger();
-            assert_eq!((ledger.purchases(), ledger.releases()), (0, 0), "nothing here buys or releases a number");
+            let (ledger, bought) = (self.sandbox.ledger(), self.bought.load(Ordering::Relaxed));
+            assert_eq!((ledger.purchases(), ledger.releases()), (bought, 0), "numbers bought and given back");
         }
     }
 }
 
 impl Scene {
+    /// Judges the money: so many numbers were bought, each of them once, and each has a claim that says so.
+    pub async fn has_bought(&self, count: usize) {
+        let claims = Api::<NumberClaim>::all(self.client.clone()).list(&ListParams::default()).await.unwrap();
+        let claimed: Vec<String> = claims
+            .into_iter()
+            .filter(|claim| claim.spec.purchase.is_some() && claim.spec.account.namespace == self.namespace)
+            .map(|claim| claim.spec.number.to_string())
+            .collect();
+        let bought = self.sandbox.summary().purchases_by_number;
+        assert!(bought.values().all(|times| *times == 1), "{bought:?}");
+        let unclaimed: Vec<&String> = bought.keys().filter(|number| !claimed.contains(number)).collect();
+        assert!(unclaimed.is_empty(), "bought and not claimed: {unclaimed:?}");
+        assert_eq!(bought.len(), count, "numbers bought");
+        self.bought.store(count, Ordering::Relaxed);
+    }
+
+    /// Applies a PhoneNumber that buys a number for the scene's agent; `purchase` is laid over a search in 415.
+    pub async fn purchase(&self, name: &str, purchase: Value) -> PhoneNumber {
+        let base = json!({"search": {"country": "US", "areaCode": "415", "features": ["Voice", "SMS"]}});
+        let spec = json!({
+            "accountRef": {"name": ACCOUNT}, "agentRef": {"name": AGENT}, "purchase": laid_over(base, purchase),
+        });
+        self.apply(json!({
+            "apiVersion": "dialplane.dev/v1alpha1", "kind": "PhoneNumber", "metadata": {"name": name}, "spec": spec,
+        }))
+        .await
+    }
+
+    /// The number of a PhoneNumber that is routed, once it is.
+    pub async fn routed_number(&self, name: &str) -> String {
+        let number: PhoneNumber = self.reason(name, "Ready", "Routed").await;
+        number.status.unwrap().number.unwrap().to_string()
+    }
+
     /// A scene with an open account that is listed every 2 s.
     pub async fn new() -> Self {
         let scene = Self::bare().await;
@@ -63,19 +99,20 @@ impl Scene {
     pub async fn bare() -> Self {
         operator::shared().await;
         let Namespace { name: namespace, client } = namespace().await;
-        Self { client, namespace, sandbox: carrier() }
+        Self { client, namespace, sandbox: carrier(), bought: AtomicUsize::new(0) }
     }
 
     /// The same on a control plane of a test's own, where the test runs the operator.
     pub async fn on(client: Client) -> Self {
         let namespace = fresh_namespace(&client).await;
-        Self { client, namespace, sandbox: carrier() }
+        Self { client, namespace, sandbox: carrier(), bought: AtomicUsize::new(0) }
     }
 
     /// Another namespace with the same carrier, and nothing else in it.
     pub async fn elsewhere(&self) -> Self {
         let namespace = fresh_namespace(&self.client).await;
-        Self { client: self.client.clone(), namespace, sandbox: self.sandbox.clone() }
+        let bought = AtomicUsize::new(0);
+        Self { client: self.client.clone(), namespace, sandbox: self.sandbox.clone(), bought }
     }
 
     /// The Secret and the account, open and listed.
@@ -362,6 +399,8 @@ fn carrier() -> Arc<Sandbox> {
     let config = SandboxConfig {
         accounts: vec![AccountSeed::default()],
         switches: Switches { record_bodies: true, ..Switches::default() },
+        // Claims are the whole cluster's: no two carriers of a run sell the same numbers.
+        seed: fresh()[5..].parse().unwrap(),
         ..SandboxConfig::default()
     };
     Arc::new(Sandbox::start(config).unwrap())

@@ -81,6 +81,8 @@ struct Track {
     missed: Option<Instant>,
     /// Until when a write of unknown outcome may be applied.
     in_flight_until: Option<Instant>,
+    /// Until when a purchase of unknown outcome may come to be seen, however far listings lag.
+    unsettled_until: Option<Instant>,
 }
 
 /// The number as last seen.
@@ -103,12 +105,12 @@ impl Track {
     /// After when a listing must have begun to prove anything by lacking the number.
     fn lag_over(&self, lag: Duration) -> Option<Instant> {
         let touched = self.sight.as_ref().map(|sight| sight.ended).max(self.in_flight_until);
-        touched.map(|touched| touched + lag)
+        touched.map(|touched| touched + lag).max(self.unsettled_until)
     }
 
     /// Whether nothing ever spoke for the number being there.
     fn is_stranger(&self) -> bool {
-        self.sight.is_none() && !self.expected && self.in_flight_until.is_none()
+        self.sight.is_none() && !self.expected && self.in_flight_until.max(self.unsettled_until).is_none()
     }
 
     /// When the listing began that proves something by lacking the number: not one that a write may have overtaken.
@@ -316,6 +318,12 @@ impl View {
     pub fn note_unknown(&mut self, number: &E164, at: Instant) {
         let track = self.tracks.entry(number.clone()).or_default();
         track.in_flight_until = track.in_flight_until.max(Some(at + self.write_lifetime));
+    }
+
+    /// Notes a purchase of unknown outcome, given up on at `at`, that may take `settling` to be seen.
+    pub fn note_unsettled(&mut self, number: &E164, at: Instant, settling: Duration) {
+        let track = self.tracks.entry(number.clone()).or_default();
+        track.unsettled_until = track.unsettled_until.max(Some(at + settling));
     }
 
     pub fn in_flight_until(&self, number: &E164) -> Option<Instant> {

@@ -182,7 +182,9 @@ impl Context {
             return Ok(Credentials::Missing);
         };
         let claims = self.caches.claims.by(Index::Account, &key.to_string());
-        let owned = claims.iter().map(|claim| claim.spec.number.clone());
+        // A claim of a number that was never seen may be one of a purchase that came to nothing.
+        let seen = claims.iter().filter(|claim| !claim.spec.carrier_number_id.is_empty());
+        let owned = seen.map(|claim| claim.spec.number.clone());
         match self.sessions.open(account, &secret.data.unwrap_or_default(), owned) {
             Ok(is_new) => {
                 if is_new {

@@ -48,10 +48,8 @@ impl Controlled for NumberClaim {
                 && number.spec.account_ref.key(namespace) == account
                 && !matches!(context.account_ref(account.clone(), namespace), AccountRef::Refused(_))
         });
-        let settling = context.sessions.get(&account).map_or(Duration::ZERO, |session| {
-            let purchasing = session.inventory.carrier().capabilities().purchasing.clone();
-            context.settling(purchasing.map_or(Duration::ZERO, |purchasing| purchasing.settling))
-        });
+        let session = context.sessions.get(&account);
+        let settling = session.map_or(Duration::ZERO, |session| context.settling_of(&session));
         let settled_in = match looked.holder {
             Liveness::Gone if !cached => {
                 let uid = object.metadata.uid.as_deref().unwrap_or_default();

@@ -137,7 +137,7 @@ impl Context {
         let cached = self.caches.accounts.get(account);
         let session = self.sessions.get(account);
         let purchasing = session.as_ref().and_then(|s| s.inventory.carrier().capabilities().purchasing.clone());
-        let settling = self.settling(purchasing.as_ref().map_or(Duration::ZERO, |purchasing| purchasing.settling));
+        let settling = session.as_ref().map_or(Duration::ZERO, |session| self.settling_of(session));
         let marker = Marker::new(&self.settings.installation, identity);
         let marked = session.as_ref().and_then(|session| {
             let since = self.marked_since(uid, settling);
@@ -190,7 +190,7 @@ impl Context {
         };
         let carrier = session.inventory.carrier();
         let purchasing = carrier.capabilities().purchasing.clone();
-        let settling = self.settling(purchasing.as_ref().map_or(Duration::ZERO, |purchasing| purchasing.settling));
+        let settling = self.settling_of(&session);
         let asked = async {
             let listed = session.inventory.listing(self.marked_since(uid, settling)).await;
             self.metrics.carrier_request(carrier.capabilities().name, Operation::List, listed.as_ref().err());
