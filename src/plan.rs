@@ -84,7 +84,7 @@ pub enum Look {
     /// A complete listing of the account's numbers.
     Inventory,
     /// What is for sale.
-    Offers(Asked),
+    Offers(Box<Asked>),
     /// This very object, read from the API server and not from a cache.
     Itself,
     /// An AgentVersion, read from the API server and not from a cache.

@@ -103,7 +103,7 @@ impl Controlled for PhoneNumber {
     async fn look(context: &Context, object: &Arc<Self>, look: Look, looked: &mut Looked) -> Result<(), Error> {
         match look {
             Look::Inventory => context.look_for_marked(object, looked).await,
-            Look::Offers(asked) => context.look_for_offers(object, asked, looked).await,
+            Look::Offers(asked) => context.look_for_offers(object, *asked, looked).await,
             other => return context.look(&**object, other, looked).await,
         }
         Ok(())
