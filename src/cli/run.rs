@@ -21,7 +21,10 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cluster::lease::{Lease, Past},
+    cluster::{
+        lease::{Lease, Past},
+        watch,
+    },
     controller::{Controller, Settings},
     telemetry::{logs, metrics::Metrics, server},
 };
@@ -141,9 +144,13 @@ async fn operate(args: Args) -> anyhow::Result<()> {
 /// What tells this cluster from every other: the uid of its oldest namespace, as is the custom.
 async fn cluster_id(client: &Client) -> anyhow::Result<String> {
     let namespaces: Api<Namespace> = Api::all(client.clone());
-    let found = namespaces.list_metadata(&ListParams::default().fields("metadata.name=kube-system")).await;
-    let found =
-        found.context("cannot read the namespace kube-system, whose uid names this cluster: set --installation")?;
+    let found = match namespaces.list_metadata(&ListParams::default().fields("metadata.name=kube-system")).await {
+        Ok(found) => found,
+        Err(error) => {
+            let why = watch::not_listed::<Namespace>(error).unwrap_or_default();
+            bail!("cannot read the id of the cluster, which names this installation unless --installation does: {why}");
+        }
+    };
     let uid = found.items.into_iter().next().and_then(|namespace| namespace.metadata.uid);
     uid.context("there is no namespace kube-system, whose uid would name this cluster: set --installation")
 }
