@@ -52,11 +52,6 @@ where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
 {
     let error = api.list(&ListParams::default().limit(1)).await.err()?;
-    not_listed::<K>(error)
-}
-
-/// Why a list of a kind failed, and what to do about it, in words; `None` where it is normal.
-pub fn not_listed<K: Resource<DynamicType = ()>>(error: kube::Error) -> Option<String> {
     explain::<K>(&watcher::Error::InitialListFailed(error))
 }
 

@@ -130,7 +130,7 @@ impl Context {
         let session = self.sessions.get(account);
         let purchasing = session.as_ref().and_then(|s| s.inventory.carrier().capabilities().purchasing.clone());
         let settling = self.settling(purchasing.as_ref().map_or(Duration::ZERO, |purchasing| purchasing.settling));
-        let marker = Marker::new(&self.settings.installation, identity);
+        let marker = Marker::new(self.installation().unwrap_or_default(), identity);
         let marked = session.as_ref().and_then(|session| {
             let since = self.marked_since(uid, settling);
             session.inventory.last_listing().filter(|listing| listing.begun > since)?;
