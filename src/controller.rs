@@ -57,6 +57,11 @@ impl Controller {
         self.context.caches.synced()
     }
 
+    /// The name of this installation; `None` until the cluster is seen, if it is the cluster's own id.
+    pub fn installation(&self) -> Option<&str> {
+        self.context.installation()
+    }
+
     /// Follows the cluster until `token` is cancelled. A replica that does not lead follows too, so that it can take over at once.
     pub async fn follow(&self, token: CancellationToken) {
         let mut tasks = JoinSet::new();

@@ -86,7 +86,7 @@ pub enum Look {
     /// The journal of the object's identity, read from the API server and not from a cache.
     Journal,
     /// What is for sale.
-    Offers(Asked),
+    Offers(Box<Asked>),
     /// This very object, read from the API server and not from a cache.
     Itself,
     /// An AgentVersion, read from the API server and not from a cache.

@@ -96,7 +96,12 @@ async fn it_takes_one_purchase_call_and_four_writes() {
     scene.scans(2).await;
     assert_eq!(
         scene.object_writes(&number).await,
-        ["patch phonenumbers 201", "patch phonenumbers 200", "create numberclaims 201", "update phonenumbers/status 200"],
+        [
+            "patch phonenumbers 201",
+            "patch phonenumbers 200",
+            "create numberclaims 201",
+            "update phonenumbers/status 200"
+        ],
         "after our own: finalizer, claim, status; and one of the journal"
     );
     let journal = scene.journal(&scene.identity("main")).await.unwrap();
@@ -107,7 +112,9 @@ async fn it_takes_one_purchase_call_and_four_writes() {
 
 #[tokio::test]
 async fn a_purchase_whose_answer_is_lost_still_ends_with_one_number() {
-    for fault in [Fault::AnswerLost, Fault::ServerErrorAfter { status: 502 }, Fault::TornBody, Fault::AppliedLate { ms: 1500 }] {
+    for fault in
+        [Fault::AnswerLost, Fault::ServerErrorAfter { status: 502 }, Fault::TornBody, Fault::AppliedLate { ms: 1500 }]
+    {
         let scene = scene().await;
         scene.misbehaves(fault);
         scene.purchase("main", json!({})).await;
@@ -283,7 +290,12 @@ async fn whatever_cannot_be_bought_ends_in_its_condition_and_says_what_to_do() {
         ("feature", search(json!({"features": ["Fax"]})), "NothingForSale", "Fax"),
         ("area", search(json!({"areaCode": "999", "bestEffort": false})), "NothingForSale", "999"),
         ("dear", json!({"maxMonthlyPrice": "0.50"}), "TooDear", "1.15 USD"),
-        ("papers", search(json!({"country": "DE", "areaCode": null, "features": ["Voice"]})), "RegulatoryRequired", "addressSid"),
+        (
+            "papers",
+            search(json!({"country": "DE", "areaCode": null, "features": ["Voice"]})),
+            "RegulatoryRequired",
+            "addressSid",
+        ),
         ("owned", json!({"search": null, "number": ours}), "AlreadyOwned", "import"),
         ("taken", json!({"search": null, "number": "+14155550000"}), "NumberUnavailable", "+14155550000"),
     ];

@@ -15,8 +15,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::ArgAction;
-use k8s_openapi::api::core::v1::Namespace;
-use kube::{Api, Client, Config, api::ListParams};
+use kube::{Client, Config};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -88,19 +87,15 @@ async fn operate(args: Args) -> anyhow::Result<()> {
     let (stop, done) = (stop_on_signals()?, CancellationToken::new());
     let (client, namespace) = client().await?;
     let metrics = Arc::new(Metrics::new());
-    let installation = match &*args.installation {
-        "" => cluster_id(&client).await?,
-        named => named.to_owned(),
-    };
-    metrics.installed_as(&installation);
     metrics.leading(false);
-    let settings = Settings { installation: installation.clone(), settling: args.settling_time };
+    let settings = Settings { installation: args.installation, settling: args.settling_time };
     let controller = Arc::new(Controller::new(client.clone(), metrics.clone(), settings)?);
     let listener = TcpListener::bind(args.health_address)
         .await
         .with_context(|| format!("cannot listen on {}: choose another --health-address", args.health_address))?;
     tracing::info!(
-        version = env!("CARGO_PKG_VERSION"), installation, address = %args.health_address, "begun",
+        version = env!("CARGO_PKG_VERSION"), installation = controller.installation().unwrap_or_default(),
+        address = %args.health_address, "begun",
     );
     let serving = tokio::spawn(serve(listener, done.clone(), controller.clone(), metrics.clone()));
     let following = {
@@ -116,6 +111,11 @@ async fn operate(args: Args) -> anyhow::Result<()> {
         if !synced(&controller, args.sync_timeout, &stop).await? {
             return Ok(());
         }
+        let installation = controller.installation();
+        let installation = installation
+            .context("there is no namespace kube-system, whose uid would name this cluster: set --installation")?;
+        metrics.installed_as(installation);
+        tracing::info!(installation, "the cluster is seen");
         if args.leader_elect {
             let namespace = args.namespace.as_ref().unwrap_or(&namespace);
             let identity = format!("{}_{:016x}", args.identity, random());
@@ -136,16 +136,6 @@ async fn operate(args: Args) -> anyhow::Result<()> {
         tracing::info!("ended in order");
     }
     outcome
-}
-
-/// What tells this cluster from every other: the uid of its oldest namespace, as is the custom.
-async fn cluster_id(client: &Client) -> anyhow::Result<String> {
-    let namespaces: Api<Namespace> = Api::all(client.clone());
-    let found = namespaces.list_metadata(&ListParams::default().fields("metadata.name=kube-system")).await;
-    let found =
-        found.context("cannot read the namespace kube-system, whose uid names this cluster: set --installation")?;
-    let uid = found.items.into_iter().next().and_then(|namespace| namespace.metadata.uid);
-    uid.context("there is no namespace kube-system, whose uid would name this cluster: set --installation")
 }
 
 /// Works while `lease` is held, once it is. The error is that it was lost.

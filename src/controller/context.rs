@@ -132,7 +132,7 @@ impl Caches {
 /// How this operator was set up.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// The name of this installation, which stands in the markers of the numbers that it buys.
+    /// The name of this installation, which stands in the markers of the numbers that it buys; the cluster's own id when empty.
     pub installation: String,
     /// How long a purchase of unknown outcome is waited for, where that is not what the carrier's adapter declares.
     pub settling: Option<Duration>,
@@ -148,6 +148,7 @@ pub struct Context {
     pub recorder: Recorder,
     pub metrics: Arc<Metrics>,
     pub settings: Settings,
+    cluster_id: OnceLock<String>,
     /// When this process began to work, and what is known of who did before.
     began: OnceLock<(Instant, Past)>,
     /// Cancelled when it is to work no longer.
@@ -180,9 +181,24 @@ impl Context {
             queue,
             metrics,
             settings,
+            cluster_id: OnceLock::new(),
             began: OnceLock::new(),
             until: OnceLock::new(),
         }))
+    }
+
+    /// The name of this installation: as it was set up, else what tells this cluster from every other, which is the uid of its
+    /// oldest namespace, as is the custom. `None` until the namespaces are seen; then it stays the same.
+    pub fn installation(&self) -> Option<&str> {
+        if !self.settings.installation.is_empty() {
+            return Some(&self.settings.installation);
+        }
+        if self.cluster_id.get().is_none() {
+            let oldest = self.caches.namespaces.get(&Key::new("", "kube-system"))?;
+            let id = oldest.metadata.uid.clone()?;
+            self.cluster_id.get_or_init(|| id);
+        }
+        self.cluster_id.get().map(String::as_str)
     }
 
     /// Notes that this process works from now on, until `token` is cancelled.
@@ -216,7 +232,8 @@ impl Context {
 
     /// How long a purchase of unknown outcome at this carrier is waited for; no time where it sells none.
     pub fn settling_of(&self, session: &Session) -> Duration {
-        let declared = session.inventory.carrier().capabilities().purchasing.as_ref().map(|purchasing| purchasing.settling);
+        let declared =
+            session.inventory.carrier().capabilities().purchasing.as_ref().map(|purchasing| purchasing.settling);
         declared.map_or(Duration::ZERO, |declared| self.settings.settling.unwrap_or(declared))
     }
 

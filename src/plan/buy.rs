@@ -136,7 +136,7 @@ pub(super) enum Settled<'a> {
     /// It is not and will not be by what was sent. `clean` where all of that was refused.
     NotBought { clean: bool },
     /// It is not known yet; this is to be done about it.
-    Not(Decision<PhoneNumberStatus>),
+    Not(Box<Decision<PhoneNumberStatus>>),
 }
 
 pub(super) fn next<'a>(
@@ -168,7 +168,7 @@ pub(super) fn unsettled<'a>(w: &World<'a>, account: &AccountView) -> Option<Deci
     let step = Step { w, b, account, identity: &journal.spec.account.identity };
     match step.settle(journal, number) {
         Settled::Ours(_) => None,
-        Settled::Not(decision) => Some(decision),
+        Settled::Not(decision) => Some(*decision),
         // The journal says so before the object goes, so that the same identity need not find out again.
         Settled::NotBought { .. } => {
             Some(step.write(journal, NumberPurchaseSpec { number: None, ..journal.spec.clone() }, Intent::Settle))
@@ -199,7 +199,7 @@ impl<'a> Step<'a, '_> {
         }
         let marked = match self.marked() {
             Ok(marked) => marked,
-            Err(decision) => return decision,
+            Err(decision) => return *decision,
         };
         let said = self.w.number.annotation(NUMBER).and_then(|text| text.parse::<E164>().ok());
         let remembered = self.w.number.status.as_ref().and_then(|status| status.number.clone());
@@ -234,26 +234,26 @@ impl<'a> Step<'a, '_> {
     }
 
     /// The numbers that bear our marker, by a listing that can be believed (rules 2 and 9).
-    fn marked(&self) -> Result<&'a [E164], Decision<PhoneNumberStatus>> {
+    fn marked(&self) -> Result<&'a [E164], Box<Decision<PhoneNumberStatus>>> {
         if self.b.doubtful {
             let text = format!(
                 "Numbers are missing from the listing of CarrierAccount {}: nothing is bought until that is clear.",
                 self.account.key
             );
-            return Err(self.stop(Reason::AccountNotReady, text));
+            return Err(Box::new(self.stop(Reason::AccountNotReady, text)));
         }
         if !self.b.not_before.is_zero() {
             let text = "This process cannot know what was bought before it began: it waits until that would be seen, and then looks.";
             let said = self.w.put_off(vec![Reason::Accepted.into(), Finding::new(Reason::PurchaseUnsettled, text)]);
-            return Err(said.again(self.b.not_before));
+            return Err(Box::new(said.again(self.b.not_before)));
         }
         match (self.b.marked, self.w.trouble) {
             (Some(marked), _) => Ok(marked),
             (None, Some(trouble)) if !trouble.purchase && !trouble.wait.is_zero() => {
                 let finding = Finding::new(Reason::NotSeen, &*trouble.error.text);
-                Err(self.w.put_off(vec![Reason::Accepted.into(), finding]))
+                Err(Box::new(self.w.put_off(vec![Reason::Accepted.into(), finding])))
             }
-            (None, _) => Err(Decision::Look(Look::Inventory)),
+            (None, _) => Err(Box::new(Decision::Look(Look::Inventory))),
         }
     }
 
@@ -270,7 +270,7 @@ impl<'a> Step<'a, '_> {
 
     fn finalizer(&self) -> Option<Decision<PhoneNumberStatus>> {
         let has = self.w.number.finalizers().iter().any(|finalizer| finalizer == ROUTE_FINALIZER);
-        (!has).then(|| Decision::Act(Effect::AddFinalizer(ROUTE_FINALIZER)))
+        (!has).then_some(Decision::Act(Effect::AddFinalizer(ROUTE_FINALIZER)))
     }
 
     /// Another object holds the journal (rule 1).
@@ -321,7 +321,7 @@ impl<'a> Step<'a, '_> {
         match self.settle(journal, number) {
             Settled::Ours(seen) => self.ours(seen),
             Settled::NotBought { clean } => self.begin(Some(journal), Some(clean)),
-            Settled::Not(decision) => decision,
+            Settled::Not(decision) => *decision,
         }
     }
 
@@ -336,7 +336,7 @@ impl<'a> Step<'a, '_> {
             Some(Own { clean: true, outcome: Some(Tried::DidNothing(_)), .. }) => Settled::NotBought { clean: true },
             // Nobody may send any more, by an entry that says so. Then it is waited, and looked.
             Some(own @ Own { intent: Intent::Settle, .. }) => self.wait(number, own),
-            _ => Settled::Not(self.write(journal, journal.spec.clone(), Intent::Settle)),
+            _ => Settled::Not(Box::new(self.write(journal, journal.spec.clone(), Intent::Settle))),
         }
     }
 
@@ -355,17 +355,15 @@ impl<'a> Step<'a, '_> {
     fn wait(&self, number: &E164, own: &Own) -> Settled<'a> {
         let fresh = self.w.seen.is_fresh();
         if !fresh && self.w.trouble.is_none_or(|trouble| trouble.purchase || trouble.wait.is_zero()) {
-            return Settled::Not(Decision::Look(Look::Number {
-                account: self.account.key.clone(),
-                number: number.clone(),
-            }));
+            let look = Look::Number { account: self.account.key.clone(), number: number.clone() };
+            return Settled::Not(Box::new(Decision::Look(look)));
         }
         let on_order = self.b.marked.is_some_and(|marked| marked.contains(number));
         let absent = matches!(self.w.seen, Seen::Absent { fresh: true } | Seen::Present { fresh: true, .. });
         if own.settled_in.is_zero() && absent && !on_order {
             return match self.b.marked {
                 Some(_) => Settled::NotBought { clean: false },
-                None => Settled::Not(Decision::Look(Look::Inventory)),
+                None => Settled::Not(Box::new(Decision::Look(Look::Inventory))),
             };
         }
         let text = format!(
@@ -373,9 +371,8 @@ impl<'a> Step<'a, '_> {
              no request can come about any more; nothing else is bought meanwhile."
         );
         let wait = if own.settled_in.is_zero() { policy::POLL } else { own.settled_in.min(policy::POLL) };
-        Settled::Not(
-            self.w.put_off(vec![Reason::Accepted.into(), Finding::new(Reason::PurchaseUnsettled, text)]).again(wait),
-        )
+        let finding = Finding::new(Reason::PurchaseUnsettled, text);
+        Settled::Not(Box::new(self.w.put_off(vec![Reason::Accepted.into(), finding]).again(wait)))
     }
 
     /// The number is in the account: it is adopted, and then like any other.
@@ -418,7 +415,7 @@ impl<'a> Step<'a, '_> {
                 return self.record(Some(number.clone()), attempt, Price::default(), Intent::Settle, journal);
             }
             Ok(several) => return self.several(several),
-            Err(decision) => return decision,
+            Err(decision) => return *decision,
         }
         match &self.b.grant {
             Grant::None => return Decision::Act(Effect::AskGrant),
@@ -470,7 +467,7 @@ impl<'a> Step<'a, '_> {
             spread: (self.b.identity, attempt),
         };
         let (offer, exact) = match choose::choose(&wish) {
-            Choice::Look(asked) => return Decision::Look(Look::Offers(asked)),
+            Choice::Look(asked) => return Decision::Look(Look::Offers(Box::new(asked))),
             Choice::Wait => return Decision::Rest(Rest { status: None, again: Some(policy::CROWDED) }),
             Choice::Nothing(finding) => {
                 return self.w.stop(vec![Reason::Accepted.into(), finding]).again(policy::LOOK_AGAIN);

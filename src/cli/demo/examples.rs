@@ -7,11 +7,12 @@ use serde_json::{Value, json};
 use crate::{api::PhoneNumber, sandbox::carrier::Credentials};
 
 /// Every file in `examples/`, in the order in which `kubectl apply -f examples/` reads them.
-pub const FILES: [(&str, &str); 4] = [
+pub const FILES: [(&str, &str); 5] = [
     ("00-secret.yaml", include_str!("../../../examples/00-secret.yaml")),
     ("10-account.yaml", include_str!("../../../examples/10-account.yaml")),
     ("20-agent.yaml", include_str!("../../../examples/20-agent.yaml")),
     ("30-numbers.yaml", include_str!("../../../examples/30-numbers.yaml")),
+    ("40-purchase.yaml", include_str!("../../../examples/40-purchase.yaml")),
 ];
 
 /// Every object of the files, as it is there.
@@ -26,10 +27,11 @@ pub fn objects() -> Result<Vec<Value>> {
     Ok(objects)
 }
 
-/// The same with the three lines that can only be known at run time: `authToken` of the Secret, `accountSid` and `endpoint`
-/// of the CarrierAccount.
+/// What the demo applies: all but the number to buy, and with the three lines that can only be known at run time: `authToken`
+/// of the Secret, `accountSid` and `endpoint` of the CarrierAccount.
 pub fn filled_in(credentials: &Credentials, endpoint: &str) -> Result<Vec<Value>> {
     let mut objects = objects()?;
+    objects.retain(|object| object["spec"]["purchase"].is_null());
     for object in &mut objects {
         match object["kind"].as_str() {
             Some("Secret") => object["stringData"]["authToken"] = json!(credentials.auth_token),
@@ -43,7 +45,7 @@ pub fn filled_in(credentials: &Credentials, endpoint: &str) -> Result<Vec<Value>
     Ok(objects)
 }
 
-/// The PhoneNumbers among them: the name of the object, and the number in E.164 form.
+/// The PhoneNumbers that import a number: the name of the object, and the number in E.164 form.
 pub fn numbers() -> Result<Vec<(String, String)>> {
     let mut numbers = vec![];
     for object in objects()? {

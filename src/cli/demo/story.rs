@@ -64,7 +64,7 @@ struct Story<'a> {
 impl Story<'_> {
     async fn apply(&self) -> Result<()> {
         let Stage { namespace, sandbox, client, .. } = self.stage;
-        self.show.command(&format!("kubectl apply --server-side -n {namespace} -f examples/"));
+        self.show.command(&format!("kubectl apply --server-side -n {namespace} -f examples/   # but 40-purchase.yaml"));
         for object in examples::filled_in(&sandbox.credentials(), sandbox.url())? {
             self.show.detail(&self.apply_one(&object).await?);
         }

@@ -111,7 +111,7 @@ impl Controlled for PhoneNumber {
                 context.read_again::<NumberPurchase>(&key, known.as_deref()).await?;
                 looked.journal = true;
             }
-            Look::Offers(asked) => context.look_for_offers(object, asked, looked).await,
+            Look::Offers(asked) => context.look_for_offers(object, *asked, looked).await,
             other => return context.look(&**object, other, looked).await,
         }
         Ok(())
@@ -138,7 +138,7 @@ impl Context {
         let session = self.sessions.get(account);
         let purchasing = session.as_ref().and_then(|s| s.inventory.carrier().capabilities().purchasing.clone());
         let settling = session.as_ref().map_or(Duration::ZERO, |session| self.settling_of(session));
-        let marker = Marker::new(&self.settings.installation, identity);
+        let marker = Marker::new(self.installation().unwrap_or_default(), identity);
         let marked = session.as_ref().and_then(|session| {
             let since = self.marked_since(uid, settling);
             session.inventory.last_listing().filter(|listing| listing.begun > since)?;
@@ -164,7 +164,9 @@ impl Context {
             claims,
             grant: if given { plan::Grant::Given } else { self.memory.wished(account, uid) },
             limits: cached.map(|account| account.spec.purchasing.clone()).unwrap_or_default(),
-            doubtful: session.as_ref().is_some_and(|session| session.inventory.doubt().is_some()),
+            // Without a name for this installation nothing could be told from what others bought.
+            doubtful: self.installation().is_none()
+                || session.as_ref().is_some_and(|session| session.inventory.doubt().is_some()),
             sells: purchasing.is_some(),
             settling,
             not_before: self.knows_the_past_from(settling).saturating_duration_since(Instant::now()),

@@ -351,7 +351,7 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
                 let shown = s.shown(cached.identity, m.mutant != Some(Mutant::OrderNotLookedAt));
                 s.replicas[replica].listed[identity] = Some(shown);
             }
-            Decision::Look(Look::Offers(asked)) => offers.push(for_sale(s, replica, cached.identity, asked)),
+            Decision::Look(Look::Offers(asked)) => offers.push(for_sale(s, replica, cached.identity, *asked)),
             Decision::Look(Look::Holder(of)) => holder_lives = s.liveness(&of),
             Decision::Look(Look::Journal) => {
                 s.see_journal(replica, identity);
