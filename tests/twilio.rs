@@ -1,5 +1,7 @@
 //! The Twilio adapter against the simulated carrier: what it concludes is compared with what really happened.
 
+mod buying;
+
 use std::time::Duration;
 
 use dialplane::{
