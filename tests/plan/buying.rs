@@ -51,7 +51,7 @@ fn scenarios() -> Vec<(&'static str, Buying)> {
             "two identities that want the same",
             &[0, 1],
             2,
-            Budget { lost: 2, crashes: 1, deletions: 1, stripped: 1, ..calm },
+            Budget { lost: 2, crashes: 1, deletions: 1, stripped: 1, taken: 1, ..calm },
         ),
     ];
     let mut all = Vec::new();
@@ -101,8 +101,8 @@ fn every_way_to_break_the_protocol_is_found() {
     for mutant in Mutant::ALL {
         let found = scenarios().into_iter().enumerate().find_map(|(at, (name, model))| {
             let model = Buying { mutant: Some(mutant), ..model };
-            let seeds = (0..1500).map(|seed| seed * 100 + at as u64);
-            let (why, events) = seeds.into_iter().find_map(|seed| walk::broken(&model, seed))?;
+            let seeds = (0..3000).map(|seed| seed * 100 + at as u64);
+            let (why, events) = seeds.into_iter().find_map(|seed| walk::broken_on_the_way(&model, seed))?;
             Some(format!("{mutant:?}: {why} ({name}, {:?})\n{}", model.carrier, trace(&events)))
         });
         match found {

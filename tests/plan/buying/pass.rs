@@ -531,8 +531,9 @@ pub fn over_claim(m: &Buying, s: &mut State, replica: usize, number: usize) -> O
     let cached = s.replicas[replica].cache.claims[number]?;
     let shown = claim(number as Number, cached);
     let mut entry = s.replicas[replica].cache.journals[usize::from(cached.identity)];
-    if let Some(entry) = entry.as_mut().filter(|_| m.mutant == Some(Mutant::ClaimLetGoByAnybody)) {
-        entry.attempt = u8::MAX;
+    if m.mutant == Some(Mutant::ClaimLetGoByAnybody) {
+        let unseen = Journal { holder: cached.holder.unwrap_or_default(), number: None, attempt: 0, token: 0 };
+        entry = Some(Journal { attempt: u8::MAX, ..entry.unwrap_or(unseen) });
     }
     let journal = entry.map(|entry| journal(cached.identity, entry));
     let sight = owned(number as Number, s.marked(number as Number));

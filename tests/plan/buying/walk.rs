@@ -14,8 +14,20 @@ const EVENTS: usize = 70;
 const ROUNDS: usize = 20;
 const QUIET: usize = 10;
 
-/// A schedule that breaks a promise: why, and the events without which it would not.
+/// A schedule that breaks a promise, on its way or when nothing goes wrong after it: why, and the events without which it would
+/// not.
 pub fn broken(model: &Buying, seed: u64) -> Option<(&'static str, Vec<Event>)> {
+    walked(model, seed, rests)
+}
+
+/// The same of promises that are broken on the way.
+pub fn broken_on_the_way(model: &Buying, seed: u64) -> Option<(&'static str, Vec<Event>)> {
+    walked(model, seed, |_, state| state.broken)
+}
+
+type End = fn(&Buying, State) -> Option<&'static str>;
+
+fn walked(model: &Buying, seed: u64, end: End) -> Option<(&'static str, Vec<Event>)> {
     let mut rng = Rng::new(seed);
     let mut state = model.init_states().remove(0);
     let mut schedule = Vec::new();
@@ -26,10 +38,10 @@ pub fn broken(model: &Buying, seed: u64) -> Option<(&'static str, Vec<Event>)> {
             schedule.push(event);
         }
         if state.broken.is_some() {
-            return Some(shrunk(model, schedule));
+            break;
         }
     }
-    run(model, &schedule).map(|_| shrunk(model, schedule))
+    state.broken.or_else(|| end(model, state)).map(|_| shrunk(model, schedule, end))
 }
 
 /// Work is likelier than what goes wrong, or nothing would ever be bought.
@@ -57,7 +69,7 @@ fn any(model: &Buying, state: &State, rng: &mut Rng) -> Event {
 }
 
 /// Why this schedule breaks a promise, on its way or when nothing goes wrong after it, if it does.
-fn run(model: &Buying, schedule: &[Event]) -> Option<&'static str> {
+fn run(model: &Buying, schedule: &[Event], end: End) -> Option<&'static str> {
     let mut state = model.init_states().remove(0);
     for event in schedule {
         let mut events = Vec::new();
@@ -72,17 +84,17 @@ fn run(model: &Buying, schedule: &[Event]) -> Option<&'static str> {
             return state.broken;
         }
     }
-    rests(model, state)
+    end(model, state)
 }
 
-fn shrunk(model: &Buying, mut schedule: Vec<Event>) -> (&'static str, Vec<Event>) {
-    let why = run(model, &schedule).unwrap_or("it breaks no promise when it is run again");
+fn shrunk(model: &Buying, mut schedule: Vec<Event>, end: End) -> (&'static str, Vec<Event>) {
+    let why = run(model, &schedule, end).unwrap_or("it breaks no promise when it is run again");
     loop {
         let before = schedule.len();
         for at in (0..schedule.len()).rev() {
             let mut fewer = schedule.clone();
             fewer.remove(at);
-            if run(model, &fewer) == Some(why) {
+            if run(model, &fewer, end) == Some(why) {
                 schedule = fewer;
             }
         }
