@@ -110,6 +110,8 @@ pub enum Effect {
     RemoveFinalizer(&'static str),
     /// Writes at the carrier.
     SetRoute(Box<SetRoute>),
+    /// Writes our marker on a number at the carrier.
+    Mark(Box<Mark>),
     /// Asks the account to let this object buy a number.
     AskGrant,
     /// Writes an entry into the journal of buying.
@@ -138,6 +140,15 @@ pub struct SetRoute {
     pub put_back: bool,
     /// What to tell once it is done.
     pub notes: Vec<Note>,
+}
+
+/// A marker that a bought number has lost, or that it never had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    pub account: Key,
+    pub id: NumberId,
+    pub number: E164,
+    pub marker: Marker,
 }
 
 /// An entry of the journal of buying.
@@ -183,6 +194,7 @@ impl Effect {
             Effect::AddFinalizer(_) => "add_finalizer",
             Effect::RemoveFinalizer(_) => "remove_finalizer",
             Effect::SetRoute(_) => "set_route",
+            Effect::Mark(_) => "mark",
             Effect::AskGrant => "ask_grant",
             Effect::WriteJournal(_) => "write_journal",
             Effect::Purchase(_) => "purchase",

@@ -210,6 +210,19 @@ async fn a_cluster_that_forgot_everything_knows_its_numbers_by_their_markers() {
 }
 
 #[tokio::test]
+async fn a_marker_that_somebody_edited_away_is_put_back() {
+    let scene = scene().await;
+    scene.purchase("main", json!({})).await;
+    let number = scene.routed_number("main").await;
+    let marker = scene.sandbox.field(&number, "friendly_name").unwrap();
+    scene.sandbox.edit(&number, &[("friendly_name", "Front desk")]).unwrap();
+    scene.request("main").await;
+    assert_eq!(scene.sandbox.field(&number, "friendly_name"), Some(marker));
+    assert_eq!(scene.writes_to(&number), 1, "and nothing else is written");
+    scene.has_bought(1).await;
+}
+
+#[tokio::test]
 async fn a_number_that_is_lost_is_not_bought_again() {
     let scene = scene().await;
     scene.purchase("main", json!({})).await;

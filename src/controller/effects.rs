@@ -12,7 +12,7 @@ use serde_json::json;
 
 use tokio::time::Instant;
 
-use super::{Context, Kind, Work, kinds::Controlled, memory::Attempt};
+use super::{Context, Kind, Work, kinds::Controlled, memory::Attempt, sessions::Session};
 use crate::{
     api::{
         AgentVersion, NumberClaim, NumberPurchase,
@@ -23,7 +23,7 @@ use crate::{
         number::E164,
     },
     carrier::{CarrierError, ErrorClass, Outcome, Purchase},
-    plan::{BuyNumber, Effect, Entry, Intent, Note, Rest, SetRoute, Tried},
+    plan::{BuyNumber, Effect, Entry, Intent, Mark, Note, Rest, SetRoute, Tried},
     telemetry::metrics::Operation,
 };
 
@@ -105,6 +105,12 @@ pub async fn act<K: Controlled>(context: &Context, object: &K, effect: Effect) -
         Effect::SetRoute(write) => {
             context.fence(object, &write.number).await?;
             context.set_route(object, *write).await;
+            Ok(())
+        }
+        Effect::Mark(_) if context.is_ending() => Ok(()),
+        Effect::Mark(mark) => {
+            context.fence(object, &mark.number).await?;
+            context.mark(object, *mark).await;
             Ok(())
         }
         Effect::AskGrant => {
@@ -275,28 +281,47 @@ impl Context {
     /// The one place where the carrier is written to.
     async fn set_route<K: Controlled>(&self, object: &K, write: SetRoute) {
         let Some(session) = self.sessions.get(&write.account) else { return };
-        let uid = object.meta().uid.as_deref().unwrap_or_default();
-        let carrier = session.inventory.carrier().capabilities().name;
         let outcome = session.inventory.set_route(&write.number, &write.id, &write.route).await;
+        if self.changed(object, &write.account, Operation::SetRoute, outcome) {
+            if write.put_back {
+                self.put_back(object, &session);
+            }
+            self.tell(object, &write.notes);
+        }
+    }
+
+    async fn mark<K: Controlled>(&self, object: &K, mark: Mark) {
+        let Some(session) = self.sessions.get(&mark.account) else { return };
+        let outcome = session.inventory.mark(&mark.number, &mark.id, &mark.marker).await;
+        if self.changed(object, &mark.account, Operation::Mark, outcome) {
+            self.put_back(object, &session);
+        }
+    }
+
+    fn put_back<K: Controlled>(&self, object: &K, session: &Session) {
+        self.memory.put_back(object.meta().uid.as_deref().unwrap_or_default());
+        self.metrics.drift(session.inventory.carrier().capabilities().name);
+    }
+
+    /// Notes what came of a change of an owned number; whether it was made.
+    fn changed<K: Controlled, T>(&self, object: &K, account: &Key, operation: Operation, outcome: Outcome<T>) -> bool {
+        let uid = object.meta().uid.as_deref().unwrap_or_default();
+        let Some(session) = self.sessions.get(account) else { return false };
+        let carrier = session.inventory.carrier().capabilities().name;
         self.metrics.carrier_write(carrier, &outcome);
-        let error = match &outcome {
-            Outcome::Did(_) => None,
-            Outcome::DidNothing(error) | Outcome::Unknown(error) => Some(error),
-        };
-        self.metrics.carrier_request(carrier, Operation::SetRoute, error);
         match outcome {
             Outcome::Did(_) => {
+                self.metrics.carrier_request(carrier, operation, None);
                 self.memory.succeeded(uid, Attempt::Write);
-                if write.put_back {
-                    self.memory.put_back(uid);
-                    self.metrics.drift(carrier);
-                }
-                self.tell(object, &write.notes);
+                true
             }
             Outcome::DidNothing(error) | Outcome::Unknown(error) => {
-                tracing::warn!(object = %Key::of(object), number = %write.number, %error, "the route could not be set");
-                self.suspect(&write.account, &error);
+                self.metrics.carrier_request(carrier, operation, Some(&error));
+                let operation = operation.as_str();
+                tracing::warn!(object = %Key::of(object), operation, %error, "the number could not be changed");
+                self.suspect(account, &error);
                 self.memory.failed(uid, Attempt::Write, error);
+                false
             }
         }
     }

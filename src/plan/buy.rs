@@ -59,6 +59,8 @@ pub struct Buying<'a> {
     pub doubtful: bool,
     /// Whether the account's carrier sells numbers.
     pub sells: bool,
+    /// Whether it keeps our marker on them.
+    pub marks: bool,
     /// How long yet until a listing tells what a predecessor of this process, of which nobody knows, may have bought (rule 9).
     pub not_before: Duration,
 }

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{
-    AccountRef, AccountView, AgentRef, Decision, Effect, InFlight, Liveness, Look, Requested, Rest, Seen, Trouble,
+    AccountRef, AccountView, AgentRef, Decision, Effect, InFlight, Liveness, Look, Mark, Requested, Rest, Seen,
+    Trouble,
     buy::{self, Buying},
     policy, remove,
     route::{self, Wanted},
@@ -17,7 +18,7 @@ use crate::api::{
     conditions::{Finding, Reason, conditions},
     meta::{Key, ROUTE_FINALIZER},
     number::{E164, Leg, Route},
-    phone_number::{Acquisition, Mode, OnDelete, PhoneNumberStatus, RouteStatus},
+    phone_number::{Acquisition, DriftPolicy, Mode, OnDelete, PhoneNumberStatus, RouteStatus},
     purchase::NumberPurchaseSpec,
     seen::{Messaging, OwnedNumber},
 };
@@ -204,6 +205,9 @@ impl<'a> World<'a> {
         if !self.number.finalizers().iter().any(|finalizer| finalizer == ROUTE_FINALIZER) {
             return Decision::Act(Effect::AddFinalizer(ROUTE_FINALIZER));
         }
+        if let Some(decision) = self.mark(found) {
+            return decision;
+        }
         let decision = route::next(self, found, Some(&claim.spec));
         // The journal comes before the carrier. At rest it is brought up to date as well: a route that was there before us
         // and is just what we want becomes ours.
@@ -222,6 +226,25 @@ impl<'a> World<'a> {
             return Decision::Act(Effect::WriteClaim(Box::new(NumberClaim { spec: wanted, ..claim.clone() })));
         }
         decision
+    }
+
+    /// A bought number bears our marker: that is how a cluster which has forgotten everything knows it again. One that was edited
+    /// away is put back like a route.
+    fn mark(&self, found: &Found<'_>) -> Option<Decision<PhoneNumberStatus>> {
+        let spec = &self.number.spec;
+        let buying = self.buying.as_ref().filter(|buying| buying.marks)?;
+        let may = spec.mode == Mode::Manage && !spec.suspend && spec.drift == DriftPolicy::Enforce;
+        let again = self.put_backs < policy::PUT_BACKS_PER_HOUR;
+        let waits = self.trouble.is_some_and(|trouble| !trouble.wait.is_zero());
+        if !may || !again || waits || found.number.marker.as_ref() == Some(buying.marker) {
+            return None;
+        }
+        Some(Decision::Act(Effect::Mark(Box::new(Mark {
+            account: found.account.clone(),
+            id: found.number.id.clone(),
+            number: found.number.number.clone(),
+            marker: buying.marker.clone(),
+        }))))
     }
 
     /// What becomes of the route when this object is gone without having said so. What must not be written now must not be

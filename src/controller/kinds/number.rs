@@ -74,6 +74,7 @@ impl Controlled for PhoneNumber {
             limits: &wares.limits,
             doubtful: wares.doubtful,
             sells: wares.sells,
+            marks: wares.marks,
             not_before: wares.not_before,
         });
         plan::number::next(&plan::number::World {
@@ -127,6 +128,7 @@ struct Wares {
     limits: Purchasing,
     doubtful: bool,
     sells: bool,
+    marks: bool,
     settling: Duration,
     not_before: Duration,
 }
@@ -168,6 +170,7 @@ impl Context {
             doubtful: self.installation().is_none()
                 || session.as_ref().is_some_and(|session| session.inventory.doubt().is_some()),
             sells: purchasing.is_some(),
+            marks: purchasing.is_some_and(|purchasing| purchasing.marks),
             settling,
             not_before: self.knows_the_past_from(settling).saturating_duration_since(Instant::now()),
         }

@@ -306,6 +306,7 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
             limits: &limits,
             doubtful: false,
             sells: true,
+            marks: true,
             not_before: if gap { FOREVER } else { std::time::Duration::ZERO },
         };
         let forgotten = cached.deleting && m.mutant == Some(Mutant::DeletedBeforeSettled);
