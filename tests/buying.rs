@@ -210,6 +210,18 @@ async fn a_cluster_that_forgot_everything_knows_its_numbers_by_their_markers() {
 }
 
 #[tokio::test]
+async fn another_search_after_a_number_was_bought_is_told_and_buys_nothing() {
+    let scene = scene().await;
+    scene.purchase("main", json!({})).await;
+    let number = scene.routed_number("main").await;
+    scene.purchase("main", json!({"search": {"areaCode": "212", "bestEffort": false}})).await;
+    let text = scene.message::<PhoneNumber>("main", "Accepted", "PurchaseInert").await;
+    assert!(text.contains(&number), "{text}");
+    assert_eq!(scene.routed_number("main").await, number);
+    scene.has_bought(1).await;
+}
+
+#[tokio::test]
 async fn a_marker_that_somebody_edited_away_is_put_back() {
     let scene = scene().await;
     scene.purchase("main", json!({})).await;

@@ -133,6 +133,7 @@ macro_rules! reasons {
 
 reasons! {
     Accepted: Accepted True, Good, Silent, "The references of this object are there and allow it.";
+    PurchaseInert: Accepted True, Good, Warning, "spec.purchase was changed after a number was bought, and asks for another one: that is without effect. Make another PhoneNumber for another number.";
     AccountNotFound: Accepted False, Waiting, Warning, "There is no CarrierAccount of that name. Apply it, or correct spec.accountRef in a new object.";
     AccountNotAllowed: Accepted False, Waiting, Warning, "The CarrierAccount does not allow this namespace. Its owner can, in spec.allowedNamespaces. Nothing is written at the carrier meanwhile; the last route stays.";
 

@@ -162,6 +162,21 @@ async fn whoever_leads_knows_whether_another_may_still_be_heard_of() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lease_that_nobody_has_written_for_long_may_come_from_a_backup() {
+    for held in [false, true] {
+        let (server, token) = (Server::default(), CancellationToken::new());
+        let first = server.candidate("a", &token).lead(&token).await.unwrap();
+        match held {
+            true => drop(first),
+            false => first.release().await,
+        }
+        server.0.lock().unwrap().0.as_mut().unwrap()["spec"]["renewTime"] = "2020-01-01T00:00:00.000000Z".into();
+        let next = server.candidate("b", &token).lead(&token).await.unwrap();
+        assert!(next.past() == Past { cut_off: held, gap: true }, "{held}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_released_lease_passes_on_without_waiting_for_its_end() {
     let (server, token) = (Server::default(), CancellationToken::new());
     let first = server.candidate("a", &token).lead(&token).await.unwrap();

@@ -228,6 +228,15 @@ pub fn fits_digits(search: &Search, number: &E164) -> bool {
         && is(&search.ends_with, |digits, wanted| digits.ends_with(wanted))
 }
 
+/// Whether a number may have been bought for this, as far as its digits tell: places that could give way are not looked at.
+pub(super) fn could_be(purchase: &Purchase, number: &E164) -> bool {
+    let by_search = |search: &Search| {
+        let area_code = search.area_code.clone().filter(|_| !search.best_effort);
+        fits_digits(&Search { area_code, ..search.clone() }, number)
+    };
+    purchase.number.as_ref().is_none_or(|named| named == number) && purchase.search.as_ref().is_none_or(by_search)
+}
+
 /// The digits under letters on a telephone's keypad ([ITU-T E.161](https://www.itu.int/rec/T-REC-E.161)).
 fn keypad(text: &str) -> String {
     let digit = |c: char| match c.to_ascii_uppercase() {

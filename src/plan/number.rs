@@ -9,7 +9,7 @@ use super::{
     AccountRef, AccountView, AgentRef, Decision, Effect, InFlight, Liveness, Look, Mark, Requested, Rest, Seen,
     Trouble,
     buy::{self, Buying},
-    policy, remove,
+    choose, policy, remove,
     route::{self, Wanted},
 };
 use crate::api::{
@@ -18,6 +18,7 @@ use crate::api::{
     conditions::{Finding, Reason, conditions},
     meta::{Key, ROUTE_FINALIZER},
     number::{E164, Leg, Route},
+    offer::Price,
     phone_number::{Acquisition, DriftPolicy, Mode, OnDelete, PhoneNumberStatus, RouteStatus},
     purchase::NumberPurchaseSpec,
     seen::{Messaging, OwnedNumber},
@@ -356,6 +357,19 @@ impl<'a> World<'a> {
         Finding::new(reason, format!("CarrierAccount {account} owns {number} and this object holds its claim."))
     }
 
+    /// That the object is as it should be, and whether it asks for another number than it has: that is never bought.
+    fn accepted(&self, number: &E164) -> Finding {
+        let fits = self.number.spec.purchase.as_ref().is_none_or(|purchase| choose::could_be(purchase, number));
+        if fits {
+            return Reason::Accepted.into();
+        }
+        let text = format!(
+            "spec.purchase asks for another number than {number}, which was bought for this object: that is without effect. Make another \
+             PhoneNumber for another number."
+        );
+        Finding::new(Reason::PurchaseInert, text)
+    }
+
     /// Rests with `routed` said of the route, the number being ours.
     pub(super) fn rest(
         &self,
@@ -376,13 +390,14 @@ impl<'a> World<'a> {
             Messaging::Number | Messaging::Unseen => Reason::RegistrationUnknown.into(),
         };
         let again = self.trouble.map(|trouble| trouble.wait).filter(|wait| !wait.is_zero());
-        let mut status = self.said(vec![Reason::Accepted.into(), acquired, routed, messaging]);
+        let mut status = self.said(vec![self.accepted(&found.number.number), acquired, routed, messaging]);
         status.number = Some(found.number.number.clone());
         status.carrier_number_id = Some(found.number.id.0.clone());
         status.acquisition = self.own_claim().map(|claim| claim.spec.acquisition);
         status.features = found.number.features.clone();
-        let journal = self.buying.as_ref().and_then(|buying| buying.journal);
-        (status.price, status.exact) = (journal.map(|j| j.spec.price.clone()), journal.and_then(|j| j.spec.exact));
+        let bought = self.own_claim().and_then(|claim| claim.spec.purchase.as_ref());
+        status.price = bought.map(|purchase| purchase.price.clone()).filter(|price| *price != Price::default());
+        status.exact = self.buying.as_ref().and_then(|buying| buying.journal?.spec.exact);
         status.offer = None;
         status.route = route;
         Decision::Rest(Rest { status: Some(status), again })

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::{Controlled, Looked, with_status};
 use crate::{
     api::{
-        CarrierAccount,
+        CarrierAccount, NumberClaim,
         account::{AccountNumbers, CarrierAccountStatus},
         meta::Key,
         number::E164,
@@ -123,8 +123,13 @@ impl Context {
     fn inventory(&self, account: &CarrierAccount, session: &Session, looked: &Looked) -> Inventory {
         let Some(listing) = session.inventory.last_listing() else { return Inventory::default() };
         let owned = u32::try_from(listing.owned).unwrap_or(u32::MAX);
-        let claimed = self.caches.claims.count_by(Index::Account, &Key::of(account).to_string());
-        let claimed = u32::try_from(claimed).unwrap_or(u32::MAX).min(owned);
+        let claims = self.caches.claims.by(Index::Account, &Key::of(account).to_string());
+        // A claim that rests manages nothing, and one of a purchase that is under way has no number yet.
+        let is_managed = |claim: &&Arc<NumberClaim>| {
+            let seen = || session.inventory.seen(&claim.spec.number);
+            claim.spec.holder.is_some() && matches!(seen(), inventory::Seen::Present { .. })
+        };
+        let claimed = u32::try_from(claims.iter().filter(is_managed).count()).unwrap_or(u32::MAX).min(owned);
         let due = listing.begun + scan_interval(account);
         Inventory {
             numbers: Some(AccountNumbers { owned, claimed, unclaimed: owned - claimed }),

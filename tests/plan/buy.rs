@@ -1,0 +1,348 @@
+//! Buying, step by step: what is asked, written and sent, in which order, and what stops it. What all the orders of events come
+//! to is for the model in `buying`.
+
+use std::time::Duration;
+
+use dialplane::{
+    api::{
+        NumberClaim, NumberPurchase,
+        account::Purchasing,
+        meta::{APPROVE, NUMBER as SAID},
+        number::{Channel, E164},
+        offer::{NumberType, Offer, Price, Search},
+        phone_number::{Approval, Purchase},
+        purchase::Marker,
+    },
+    carrier::ErrorClass,
+    plan::{
+        AccountRef, Asked, BuyNumber, Buying, Decision, Effect, Entry, Grant, Intent, Liveness, Look, Offers, Own,
+        Seen, Tried, number,
+    },
+};
+
+use super::scene::*;
+
+const IDENTITY: &str = "clinic/front-desk";
+
+/// A PhoneNumber that buys, and what can be known about that.
+struct Deal {
+    scene: Scene,
+    journal: Option<NumberPurchase>,
+    own: Option<Own>,
+    marked: Option<Vec<E164>>,
+    offers: Vec<Offers>,
+    grant: Grant,
+    live: Liveness,
+    holder: Liveness,
+    limits: Purchasing,
+    seen: bool,
+    not_before: Duration,
+}
+
+fn search() -> Search {
+    serde_json::from_value(serde_json::json!({"country": "US", "areaCode": "415", "bestEffort": false})).unwrap()
+}
+
+fn offer(number: &str, monthly: &str) -> Offer {
+    Offer {
+        number: number.parse().unwrap(),
+        country: "US".into(),
+        kind: NumberType::Local,
+        locality: None,
+        region: None,
+        features: vec![],
+        price: Price { monthly: monthly.parse().ok(), setup: None, currency: Some("USD".into()) },
+        can_hold: false,
+    }
+}
+
+/// Nothing was done yet, and one number is for sale.
+fn deal() -> Deal {
+    let mut scene = new();
+    let purchase: Purchase = serde_json::from_value(serde_json::json!({ "search": search() })).unwrap();
+    (scene.number.spec.import, scene.number.spec.purchase) = (None, Some(purchase));
+    scene.number.metadata.finalizers = Some(vec!["dialplane.dev/route".into()]);
+    scene.owned.marker = Some(marker());
+    scene.owned.route = shown(version_route("v1"));
+    Deal {
+        scene,
+        journal: None,
+        own: None,
+        marked: Some(vec![]),
+        offers: vec![Offers { asked: Asked::Search(search()), crowded: false, found: vec![offer(NUMBER, "1.15")] }],
+        grant: Grant::Given,
+        live: Liveness::Alive,
+        holder: Liveness::NotRead,
+        limits: Purchasing::default(),
+        seen: false,
+        not_before: Duration::ZERO,
+    }
+}
+
+fn marker() -> Marker {
+    Marker::new("test", IDENTITY)
+}
+
+impl Deal {
+    fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    fn next(&self) -> Decision<dialplane::api::phone_number::PhoneNumberStatus> {
+        let marker = marker();
+        let claims: Vec<NumberClaim> = self.scene.claim.iter().cloned().collect();
+        let target = number::number_of(&self.scene.number, self.journal.as_ref());
+        number::next(&number::World {
+            now: now(),
+            number: &self.scene.number,
+            account: self.scene.account.clone(),
+            agent: self.scene.agent.clone(),
+            target,
+            claim: self.scene.claim.as_ref().filter(|_| target.is_some()),
+            buying: Some(Buying {
+                identity: IDENTITY,
+                marker: &marker,
+                journal: self.journal.as_ref(),
+                read: true,
+                holder: self.holder,
+                own: self.own.as_ref(),
+                marked: self.marked.as_deref(),
+                claims: &claims,
+                offers: &self.offers,
+                grant: self.grant.clone(),
+                token: "new",
+                live: self.live,
+                limits: &self.limits,
+                doubtful: false,
+                sells: true,
+                marks: true,
+                not_before: self.not_before,
+            }),
+            holder: self.holder,
+            seen: if self.seen { Seen::Present { number: &self.scene.owned, fresh: true } } else { Seen::Unseen },
+            trouble: self.scene.trouble.as_ref(),
+            put_backs: 0,
+            in_flight: Default::default(),
+            definition_going: Some(false),
+        })
+    }
+
+    #[track_caller]
+    fn entry(&self) -> Entry {
+        match self.next() {
+            Decision::Act(Effect::WriteJournal(entry)) => *entry,
+            other => panic!("no entry: {other:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn purchase(&self) -> BuyNumber {
+        match self.next() {
+            Decision::Act(Effect::Purchase(buy)) => *buy,
+            other => panic!("no purchase: {other:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn says(&self) -> String {
+        match self.next() {
+            Decision::Rest(rest) => reason(&rest.status.expect("a status").conditions, "Acquired").unwrap().to_owned(),
+            other => panic!("no rest: {other:?}"),
+        }
+    }
+
+    /// After the entry was written by this process.
+    fn entered(mut self) -> Self {
+        let entry = self.entry();
+        self.own = Some(Own {
+            intent: entry.intent,
+            clean: entry.clean,
+            outcome: None,
+            may_send: true,
+            settled_in: Duration::from_secs(900),
+            refused: 0,
+        });
+        self.journal = Some(entry.journal);
+        self
+    }
+
+    /// After the claim was made as well.
+    fn claimed(mut self) -> Self {
+        match self.next() {
+            Decision::Act(Effect::CreateClaim(spec)) => self.scene.claim = Some(NumberClaim::new("14155551234", *spec)),
+            other => panic!("no claim: {other:?}"),
+        }
+        self
+    }
+
+    fn tried(mut self, outcome: Tried) -> Self {
+        self.own.as_mut().unwrap().outcome = Some(outcome);
+        self
+    }
+}
+
+#[test]
+fn the_finalizer_the_search_for_our_marker_the_right_to_buy_and_the_offers_come_before_any_entry() {
+    let bare = deal().with(|d| d.scene.number.metadata.finalizers = None);
+    assert!(matches!(bare.next(), Decision::Act(Effect::AddFinalizer(_))));
+    assert_eq!(deal().with(|d| d.marked = None).next(), Decision::Look(Look::Inventory));
+    assert_eq!(deal().with(|d| d.grant = Grant::None).next(), Decision::Act(Effect::AskGrant));
+    let unasked = deal().with(|d| d.offers.clear());
+    assert_eq!(unasked.next(), Decision::Look(Look::Offers(Box::new(Asked::Search(search())))));
+}
+
+#[test]
+fn the_entry_names_one_number_then_the_claim_bears_its_attempt_and_then_it_is_sent_with_the_route() {
+    let entered = deal().entered();
+    let spec = &entered.journal.as_ref().unwrap().spec;
+    assert_eq!((spec.number.as_ref(), spec.attempt, &*spec.token), (Some(&e164()), 1, "new"));
+    let claimed = entered.claimed();
+    let claim = &claimed.scene.claim.as_ref().unwrap().spec;
+    assert_eq!(claim.purchase.as_ref().map(|p| (p.attempt, &*p.identity)), Some((1, IDENTITY)));
+    let buy = claimed.purchase();
+    assert_eq!((buy.number, buy.attempt, buy.marker), (e164(), 1, marker()));
+    assert!(buy.route[&Channel::Voice].url.as_ref().unwrap().contains("/v1/voice"));
+    assert_eq!(claim.sent[0], digests(&buy.route), "what is sent stands in the claim first");
+}
+
+#[test]
+fn nothing_is_sent_for_an_object_that_a_live_read_shows_going_or_after_its_time() {
+    let ready = || deal().entered().claimed();
+    assert_eq!(ready().with(|d| d.live = Liveness::NotRead).next(), Decision::Look(Look::Itself));
+    assert!(matches!(ready().with(|d| d.live = Liveness::Gone).next(), Decision::Rest(_)));
+    let late = ready().with(|d| d.own.as_mut().unwrap().may_send = false).entry();
+    assert_eq!((late.intent, late.journal.spec.attempt, late.clean), (Intent::Send, 2, true), "it is written anew");
+}
+
+#[test]
+fn an_attempt_of_which_nobody_knows_is_fenced_off_and_looked_for_and_nothing_else_is_bought() {
+    for unknown in [deal().entered().claimed().tried(Tried::Unknown), deal().entered().claimed().with(|d| d.own = None)]
+    {
+        let fence = unknown.entry();
+        assert_eq!((fence.intent, fence.journal.spec.attempt), (Intent::Settle, 1));
+        assert_eq!(fence.journal.spec.number, Some(e164()));
+        let fenced = unknown.entered();
+        assert!(matches!(fenced.next(), Decision::Look(Look::Number { .. })));
+        let adopted = fenced.with(|d| d.seen = true).next();
+        assert!(
+            matches!(&adopted, Decision::Rest(rest) if rest.status.as_ref().unwrap().number == Some(e164())),
+            "{adopted:?}"
+        );
+    }
+}
+
+#[test]
+fn a_sure_refusal_goes_on_to_another_number_a_few_times() {
+    let refused = || {
+        let error = trouble(ErrorClass::Unavailable, 1, 600).error;
+        let mut deal = deal().entered().claimed().tried(Tried::DidNothing(error.clone()));
+        deal.offers[0].found.push(offer("+14155559999", "1.15"));
+        deal.scene.trouble =
+            Some(dialplane::plan::Trouble { purchase: true, ..trouble(ErrorClass::Unavailable, 1, 600) });
+        deal
+    };
+    let next = refused().entry();
+    assert_eq!((next.journal.spec.number.unwrap().as_str(), next.journal.spec.attempt), ("+14155559999", 2));
+    assert_eq!(refused().with(|d| d.own.as_mut().unwrap().refused = 5).says(), "NumberUnavailable");
+    let doubtful = refused().with(|d| d.own.as_mut().unwrap().clean = false).entry();
+    assert_eq!(
+        (doubtful.intent, doubtful.journal.spec.number),
+        (Intent::Settle, Some(e164())),
+        "it may be taken by us"
+    );
+}
+
+#[test]
+fn each_refusal_of_the_carrier_has_its_condition() {
+    for (class, expected) in [
+        (ErrorClass::Funds, "InsufficientFunds"),
+        (ErrorClass::Regulatory, "RegulatoryRequired"),
+        (ErrorClass::Forbidden, "PurchaseForbidden"),
+        (ErrorClass::Rejected, "PurchaseRefused"),
+        (ErrorClass::Throttled, "PurchaseFailed"),
+    ] {
+        let error = trouble(class, 1, 30).error;
+        let refused = deal().entered().claimed().tried(Tried::DidNothing(error)).with(|d| {
+            d.scene.trouble = Some(dialplane::plan::Trouble { purchase: true, ..trouble(class, 1, 30) });
+        });
+        assert_eq!(refused.says(), expected);
+        assert!(matches!(refused.with(|d| d.scene.trouble = None).next(), Decision::Act(Effect::WriteJournal(_))));
+    }
+}
+
+#[test]
+fn what_bears_our_marker_is_adopted_and_several_are_asked_about() {
+    let other: E164 = "+14155559999".parse().unwrap();
+    let known = deal().with(|d| d.marked = Some(vec![e164()])).entry();
+    assert_eq!((known.intent, known.journal.spec.number), (Intent::Settle, Some(e164())));
+    let several = || deal().with(|d| d.marked = Some(vec![e164(), other.clone()]));
+    assert_eq!(several().says(), "SeveralNumbers");
+    let said = several().with(|d| {
+        d.scene.number.metadata.annotations.get_or_insert_default().insert(SAID.into(), other.to_string());
+    });
+    assert_eq!(said.entry().journal.spec.number, Some(other.clone()));
+}
+
+#[test]
+fn a_journal_that_another_object_holds_is_taken_over_once_that_is_gone() {
+    let held = || {
+        deal().entered().with(|d| {
+            d.journal.as_mut().unwrap().spec.holder.uid = "uid-2".into();
+            d.own = None;
+        })
+    };
+    assert!(matches!(held().next(), Decision::Look(Look::Holder(_))));
+    assert_eq!(held().with(|d| d.holder = Liveness::Alive).says(), "IdentityInUse");
+    let taken = held().with(|d| d.holder = Liveness::Gone).entry();
+    assert_eq!((taken.intent, &*taken.journal.spec.holder.uid), (Intent::Settle, "uid-1"));
+}
+
+#[test]
+fn money_that_may_not_be_spent_is_not() {
+    let refusals: [(&str, fn(&mut Deal)); 6] = [
+        ("PurchasingPaused", |d| d.limits.paused = true),
+        ("TooDear", |d| d.limits.max_monthly_price = "1.00".parse().ok()),
+        ("TooDear", |d| purchase(d).max_monthly_price = "1.14".parse().ok()),
+        ("PriceUnknown", |d| purchase(d).max_setup_price = "9".parse().ok()),
+        ("NotClaimed", |d| d.scene.number.spec.suspend = true),
+        ("PurchaseUnsettled", |d| d.not_before = SECOND),
+    ];
+    for (expected, bend) in refusals {
+        assert_eq!(deal().with(bend).says(), expected);
+    }
+}
+
+fn purchase(deal: &mut Deal) -> &mut Purchase {
+    deal.scene.number.spec.purchase.as_mut().unwrap()
+}
+
+#[test]
+fn with_manual_approval_just_the_number_that_was_shown_is_bought() {
+    let approve = |number: &str| {
+        let number = number.to_owned();
+        move |d: &mut Deal| {
+            d.scene.number.metadata.annotations.get_or_insert_default().insert(APPROVE.into(), number);
+        }
+    };
+    let mut asked = deal().with(|d| purchase(d).approval = Approval::Manual);
+    let Decision::Rest(rest) = asked.next() else { panic!() };
+    assert_eq!(asked.says(), "AwaitingApproval");
+    asked.scene.number.status = rest.status;
+    let mut other = asked.with(approve("+14155559999"));
+    assert_eq!(other.says(), "AwaitingApproval");
+    other.offers[0].found[0].price.monthly = "1.50".parse().ok();
+    let mut dearer = other.with(approve(NUMBER));
+    assert_eq!(dearer.says(), "AwaitingApproval", "the price is not the one that was shown");
+    dearer.offers[0].found[0].price.monthly = "1.15".parse().ok();
+    assert_eq!(dearer.entry().journal.spec.number, Some(e164()));
+}
+
+#[test]
+fn an_account_that_cannot_be_used_begins_nothing() {
+    let closed = deal().with(|d| match &mut d.scene.account {
+        AccountRef::Found(view) => view.open = None,
+        _ => unreachable!(),
+    });
+    assert_eq!(closed.says(), "AccountNotReady");
+}
