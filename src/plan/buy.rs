@@ -168,6 +168,9 @@ pub(super) fn unsettled<'a>(w: &World<'a>, account: &AccountView) -> Option<Deci
     let journal = b.journal.filter(|journal| journal.spec.holder.uid == w.uid())?;
     let number = journal.spec.number.as_ref()?;
     let step = Step { w, b, account, identity: &journal.spec.account.identity };
+    if step.was_ours(number) {
+        return None;
+    }
     match step.settle(journal, number) {
         Settled::Ours(_) => None,
         Settled::Not(decision) => Some(*decision),
@@ -312,8 +315,7 @@ impl<'a> Step<'a, '_> {
             return self.send(journal, number, own);
         }
         // What was seen to be ours and vanished is lost, and never bought again: there is nothing to find out by waiting.
-        let known = self.w.number.status.as_ref().is_some_and(|status| status.number.as_ref() == Some(number));
-        if known || self.w.own_claim().is_some_and(|claim| !claim.spec.carrier_number_id.is_empty()) {
+        if self.was_ours(number) {
             return match self.w.seen {
                 Seen::Present { number, fresh } if fresh || !self.w.is_requested() => self.ours(number),
                 Seen::Absent { fresh } if fresh || !self.w.is_requested() => self.w.absent(&self.account.key, number),
@@ -325,6 +327,12 @@ impl<'a> Step<'a, '_> {
             Settled::NotBought { clean } => self.begin(Some(journal), Some(clean)),
             Settled::Not(decision) => *decision,
         }
+    }
+
+    /// Whether the number was seen to be ours before.
+    fn was_ours(&self, number: &E164) -> bool {
+        let said = self.w.number.status.as_ref().is_some_and(|status| status.number.as_ref() == Some(number));
+        said || self.w.own_claim().is_some_and(|claim| !claim.spec.carrier_number_id.is_empty())
     }
 
     /// Whether the number that the journal names is ours (rules 7 and 8).

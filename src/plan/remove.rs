@@ -232,7 +232,13 @@ fn unsettled(w: &World<'_>) -> Option<Decision<PhoneNumberStatus>> {
 /// after its holder: once it is gone, it could not be told from one that somebody deleted.
 fn let_go(w: &World<'_>, note: Option<Note>) -> Decision<PhoneNumberStatus> {
     Decision::Act(match w.own_claim() {
-        Some(bought) if bought.spec.purchase.is_some() => Effect::CloseClaim(Box::new(rested(bought)), note),
+        Some(bought) if bought.spec.purchase.is_some() => {
+            let mut claim = rested(bought);
+            // That it was ours tells whoever comes next that it is lost, should it be gone by then.
+            let known = w.number.status.as_ref().and_then(|status| status.carrier_number_id.clone());
+            claim.spec.carrier_number_id = known.unwrap_or(claim.spec.carrier_number_id);
+            Effect::CloseClaim(Box::new(claim), note)
+        }
         Some(claim) if !claim.spec.sent.is_empty() => {
             let spec = NumberClaimSpec { sent: Vec::new(), ..claim.spec.clone() };
             Effect::CloseClaim(Box::new(NumberClaim { spec, ..claim.clone() }), note)
