@@ -246,6 +246,19 @@ async fn a_number_that_is_lost_is_not_bought_again() {
 }
 
 #[tokio::test]
+async fn a_number_that_was_given_back_while_it_rested_is_lost_and_not_bought_again() {
+    let scene = scene().await;
+    scene.purchase("main", json!({})).await;
+    let number = scene.routed_number("main").await;
+    scene.delete::<PhoneNumber>("main").await;
+    scene.gone::<PhoneNumber>("main").await;
+    scene.sandbox.lose_number(&number).unwrap();
+    scene.purchase("main", json!({})).await;
+    scene.acquired("main", "NumberLost").await;
+    scene.has_bought(1).await;
+}
+
+#[tokio::test]
 async fn two_objects_with_one_identity_are_told_so_and_only_one_buys() {
     let scene = scene().await;
     let identity = json!({"identity": scene.identity("shared")});

@@ -294,3 +294,21 @@ macro_rules! with_status {
     };
 }
 use with_status;
+
+/// The same for the kinds that have none.
+macro_rules! without_status {
+    () => {
+        type Status = ();
+
+        fn status(&self) -> Option<&()> {
+            None
+        }
+
+        fn set_status(&mut self, (): ()) {}
+
+        fn conditions((): &()) -> &[Condition] {
+            &[]
+        }
+    };
+}
+use without_status;

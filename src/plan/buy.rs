@@ -206,15 +206,11 @@ impl<'a> Step<'a, '_> {
             Ok(marked) => marked,
             Err(decision) => return *decision,
         };
-        let said = self.w.number.annotation(NUMBER).and_then(|text| text.parse::<E164>().ok());
         let remembered = self.w.number.status.as_ref().and_then(|status| status.number.clone());
-        let named = match marked {
-            [] => said.or(remembered).or_else(|| self.b.claims.first().map(|claim| claim.spec.number.clone())),
-            [number] => Some(number.clone()),
-            several => match said.filter(|said| several.contains(said)) {
-                Some(said) => Some(said),
-                None => return self.several(several),
-            },
+        let claimed = || self.b.claims.first().map(|claim| claim.spec.number.clone());
+        let named = match self.meant(marked) {
+            Ok(meant) => meant.or_else(|| self.said()).or(remembered).or_else(claimed),
+            Err(decision) => return *decision,
         };
         match named {
             // It is looked for before anything else is considered: of unknown outcome, as far as anybody knows.
@@ -225,6 +221,23 @@ impl<'a> Step<'a, '_> {
                 self.record(Some(number), attempt, price.unwrap_or_default(), Intent::Settle, None)
             }
             None => self.begin(None, None),
+        }
+    }
+
+    /// The number that a person says is this object's.
+    fn said(&self) -> Option<E164> {
+        self.w.number.annotation(NUMBER)?.parse().ok()
+    }
+
+    /// Which of the numbers that bear our marker is meant: the only one, or the one that a person says.
+    fn meant(&self, marked: &[E164]) -> Result<Option<E164>, Box<Decision<PhoneNumberStatus>>> {
+        match marked {
+            [] => Ok(None),
+            [number] => Ok(Some(number.clone())),
+            several => match self.said().filter(|said| several.contains(said)) {
+                Some(said) => Ok(Some(said)),
+                None => Err(Box::new(self.several(several))),
+            },
         }
     }
 
@@ -329,10 +342,14 @@ impl<'a> Step<'a, '_> {
         }
     }
 
-    /// Whether the number was seen to be ours before.
+    /// Whether the number was seen to be ours before, by this object or by one of its identity that let it go.
     fn was_ours(&self, number: &E164) -> bool {
         let said = self.w.number.status.as_ref().is_some_and(|status| status.number.as_ref() == Some(number));
-        said || self.w.own_claim().is_some_and(|claim| !claim.spec.carrier_number_id.is_empty())
+        let kept = |claim: &&NumberClaim| {
+            let rests = claim.spec.holder.is_none() && claim.spec.is_for(self.b.identity);
+            rests || claim.spec.is_held_by(self.w.uid())
+        };
+        said || self.w.claim.filter(kept).is_some_and(|claim| !claim.spec.carrier_number_id.is_empty())
     }
 
     /// Whether the number that the journal names is ours (rules 7 and 8).
@@ -418,13 +435,12 @@ impl<'a> Step<'a, '_> {
             return decision;
         }
         // Rule 2: what bears our marker already is never bought again.
-        match self.marked() {
-            Ok([]) => {}
-            Ok([number]) => {
+        match self.marked().and_then(|marked| self.meant(marked)) {
+            Ok(None) => {}
+            Ok(meant) => {
                 let attempt = journal.map_or(1, |journal| journal.spec.attempt);
-                return self.record(Some(number.clone()), attempt, Price::default(), Intent::Settle, journal);
+                return self.record(meant, attempt, Price::default(), Intent::Settle, journal);
             }
-            Ok(several) => return self.several(several),
             Err(decision) => return *decision,
         }
         match &self.b.grant {

@@ -173,7 +173,9 @@ impl Context {
     /// How many objects need the account, and one of them.
     fn users(&self, account: &Key) -> (usize, Option<String>) {
         let numbers = self.caches.numbers.by(Index::Account, &account.to_string());
-        let claims = self.caches.claims.by(Index::Account, &account.to_string());
+        // A claim that rests needs nothing of the account.
+        let mut claims = self.caches.claims.by(Index::Account, &account.to_string());
+        claims.retain(|claim| claim.spec.holder.is_some());
         let number = numbers.first().map(|number| format!("PhoneNumber {}", Key::of(&**number)));
         let claim = || claims.first().map(|claim| format!("NumberClaim {}", Key::of(&**claim)));
         (numbers.len().max(claims.len()), number.or_else(claim))

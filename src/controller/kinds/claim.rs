@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Api, Client, CustomResourceExt};
 use tokio::time::{Duration, Instant};
 
-use super::{Controlled, Looked};
+use super::{Controlled, Looked, without_status};
 use crate::{
     api::{NumberClaim, PhoneNumber, phone_number::Mode},
     cluster::cache::{Cache, Change, Index},
@@ -15,7 +15,7 @@ use crate::{
 };
 
 impl Controlled for NumberClaim {
-    type Status = ();
+    without_status!();
     const KIND: Kind = Kind::NumberClaim;
 
     fn cache(caches: &Caches) -> &Cache<Self> {
@@ -76,15 +76,5 @@ impl Controlled for NumberClaim {
 
     fn changed(context: &Context, change: &Change<Self>) {
         context.claim_changed(change);
-    }
-
-    fn status(&self) -> Option<&()> {
-        None
-    }
-
-    fn set_status(&mut self, (): ()) {}
-
-    fn conditions((): &()) -> &[Condition] {
-        &[]
     }
 }

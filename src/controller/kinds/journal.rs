@@ -5,7 +5,7 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Api, Client};
 
-use super::{Controlled, Looked};
+use super::{Controlled, Looked, without_status};
 use crate::{
     api::NumberPurchase,
     cluster::cache::{Cache, Change},
@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl Controlled for NumberPurchase {
-    type Status = ();
+    without_status!();
     const KIND: Kind = Kind::NumberPurchase;
 
     fn cache(caches: &Caches) -> &Cache<Self> {
@@ -34,15 +34,5 @@ impl Controlled for NumberPurchase {
 
     fn changed(context: &Context, change: &Change<Self>) {
         context.journal_changed(change);
-    }
-
-    fn status(&self) -> Option<&()> {
-        None
-    }
-
-    fn set_status(&mut self, (): ()) {}
-
-    fn conditions((): &()) -> &[Condition] {
-        &[]
     }
 }

@@ -454,6 +454,13 @@ fn act(m: &Buying, s: &mut State, replica: usize, slot: usize, of: Object, effec
             s.replicas[replica].own[usize::from(of.identity)].as_mut()?.refused = Some(true);
             Some(())
         }
+        Effect::Mark(mark) => {
+            let line = &mut s.lines[usize::from(index(&mark.number))];
+            if line.stock != Stock::Ours(of.identity) {
+                s.broken = Some("promise 3: the marker of another identity is overwritten");
+            }
+            Some(())
+        }
         Effect::Purchase(buy) => {
             let n = index(&buy.number);
             let (cached, live) = (s.replicas[replica].cache.claims[usize::from(n)], s.cluster.claims[usize::from(n)]);
