@@ -19,6 +19,7 @@ use kube::{
     api::{DynamicObject, ListParams, Patch, PatchParams, PostParams},
     core::{ApiResource, GroupVersionKind},
 };
+use serde_json::Value;
 
 use crate::support::{self, crds};
 
@@ -166,16 +167,21 @@ async fn a_cluster_that_does_not_answer_is_named_with_the_reason() {
 
 #[tokio::test]
 async fn the_examples_are_what_the_api_server_takes() {
+    are_taken(&examples::objects().unwrap()).await;
+}
+
+/// Asks the API server whether it would take these manifests.
+pub async fn are_taken(objects: &[Value]) {
     crds::install().await;
     let support::Namespace { name: namespace, client } = support::namespace().await;
-    for object in examples::objects().unwrap() {
+    for object in objects {
         let (version, kind) = (object["apiVersion"].as_str().unwrap(), object["kind"].as_str().unwrap());
         let (group, version) = version.rsplit_once('/').unwrap_or(("", version));
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
         let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &resource);
         let params = PatchParams::apply("test").validation_strict().dry_run();
         let name = object["metadata"]["name"].as_str().unwrap();
-        api.patch(name, &params, &Patch::Apply(&object)).await.unwrap_or_else(|error| panic!("{kind} {name}: {error}"));
+        api.patch(name, &params, &Patch::Apply(object)).await.unwrap_or_else(|error| panic!("{kind} {name}: {error}"));
     }
 }
 
