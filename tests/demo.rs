@@ -19,11 +19,12 @@ use kube::{
     api::{DynamicObject, ListParams, Patch, PatchParams, PostParams},
     core::{ApiResource, GroupVersionKind},
 };
+use serde_json::Value;
 
 use crate::support::{self, crds};
 
 /// What the story must say, in this order.
-const OUTCOMES: [&str; 20] = [
+const OUTCOMES: [&str; 32] = [
     "with the rules of the chart",
     "phonenumber.dialplane.dev/london serverside-applied",
     "twilio-prod",
@@ -43,7 +44,19 @@ const OUTCOMES: [&str; 20] = [
     "front-desk-copy: PhoneNumber",
     "voice_url=\"\" sms_url=\"\" status_callback=\"\"",
     "+442079460958 goes nowhere and is still ours",
-    "purchases 0   releases 0",
+    "a number in 415, for at most 2.00 a month, after a yes",
+    "can be bought for 1.15 USD a month",
+    "dialplane.dev/approve='+1415",
+    "friendly_name=\"dp1:demo:",
+    "Purchased",
+    "(san-francisco) → POST https://engine.example.com/ringback-dental/v1/voice",
+    "the connection is closed before the answer",
+    "telephony/after-hours",
+    "one purchase was sent and never answered",
+    "its claim rests",
+    "the same number, and no consent was asked for",
+    "purchases 2   releases 0",
+    "two purchases were sent in all, for two numbers; nothing was given back",
 ];
 
 /// Runs `dialplane demo`, beside the other tests of this run.
@@ -97,8 +110,19 @@ async fn the_demo_comes_true_on_a_cluster_of_its_own() {
         rest =
             rest.split_once(outcome).unwrap_or_else(|| panic!("{outcome} is missing, or not in its place:\n{story}")).1;
     }
+    let (_, offered) = story.split_once("san-francisco: ").unwrap();
+    let (number, _) = offered.split_once(' ').unwrap();
+    for of_it in [
+        format!("calls {number} (san-francisco)"),
+        format!("{number} goes nowhere and stays ours"),
+        format!("san-francisco   {number}   ringback-dental   v1"),
+        format!("{number}   bought once, for telephony/san-francisco"),
+    ] {
+        assert!(story.contains(&of_it), "{of_it} is missing:\n{story}");
+    }
+    assert_eq!(story.matches("   bought once, for ").count(), 2, "{story}");
     assert!(!story.contains('\x1b'), "colour is for terminals");
-    assert!(story.lines().count() <= 95, "{} lines are too many to enjoy", story.lines().count());
+    assert!(story.lines().count() <= 135, "{} lines are too many to enjoy", story.lines().count());
 }
 
 #[tokio::test]
@@ -143,16 +167,21 @@ async fn a_cluster_that_does_not_answer_is_named_with_the_reason() {
 
 #[tokio::test]
 async fn the_examples_are_what_the_api_server_takes() {
+    are_taken(&examples::objects().unwrap()).await;
+}
+
+/// Asks the API server whether it would take these manifests.
+pub async fn are_taken(objects: &[Value]) {
     crds::install().await;
     let support::Namespace { name: namespace, client } = support::namespace().await;
-    for object in examples::objects().unwrap() {
+    for object in objects {
         let (version, kind) = (object["apiVersion"].as_str().unwrap(), object["kind"].as_str().unwrap());
         let (group, version) = version.rsplit_once('/').unwrap_or(("", version));
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
         let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &resource);
         let params = PatchParams::apply("test").validation_strict().dry_run();
         let name = object["metadata"]["name"].as_str().unwrap();
-        api.patch(name, &params, &Patch::Apply(&object)).await.unwrap_or_else(|error| panic!("{kind} {name}: {error}"));
+        api.patch(name, &params, &Patch::Apply(object)).await.unwrap_or_else(|error| panic!("{kind} {name}: {error}"));
     }
 }
 

@@ -43,23 +43,44 @@ async fn every_command_of_the_readme_works() {
                 let gate = fs::read_to_string(Path::new(ROOT).join(".ci/run")).unwrap();
                 assert!(gate.lines().any(|line| line.starts_with("cargo test 2>&1")), "the gate runs `cargo test`");
             }
+            // Far too long for here, where the same tests run with less to do.
+            [states, schedules, "cargo", "test", "--release", "--test", "all", "plan::buying", ..] => {
+                let model = fs::read_to_string(Path::new(ROOT).join("tests/plan/buying.rs")).unwrap();
+                for setting in [states, schedules] {
+                    let (name, figure) = setting.split_once('=').unwrap();
+                    assert!(model.contains(&format!("env::var(\"{name}\")")), "{name} sets nothing");
+                    figure.parse::<u64>().unwrap();
+                }
+            }
             ["helm", "install", ..] => shell(&format!("{command} --dry-run=client")).await,
             ["kubectl", "create", "namespace", _] => shell(&format!("{command} --dry-run=server")).await,
             ["kubectl", ..] if ours != command => shell(&ours).await,
             _ => panic!("nothing runs this command of the README: {command}"),
         }
-        kinds.insert(words[0].to_owned());
+        kinds.insert(words.iter().find(|word| !word.contains('=')).unwrap().to_string());
     }
     assert_eq!(kinds.into_iter().collect::<Vec<_>>(), ["cargo", "helm", "kubectl"]);
     shell(&format!("kubectl delete -n {namespace} -f examples/ --wait=false")).await;
 }
 
-#[test]
-fn every_link_of_the_readme_leads_somewhere() {
+#[tokio::test]
+async fn every_manifest_of_the_readme_is_what_the_api_server_takes() {
     let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
-    for link in readme.split("](").skip(1).map(|rest| rest.split_once(')').unwrap().0) {
-        let file = link.split('#').next().unwrap();
-        assert!(link.starts_with("https://") || Path::new(ROOT).join(file).exists(), "{link} leads nowhere");
+    let blocks = readme.split("```yaml\n").skip(1).map(|block| block.split_once("```").unwrap().0);
+    let manifests: Vec<serde_json::Value> = blocks.map(|block| serde_yaml_ng::from_str(block).unwrap()).collect();
+    assert!(manifests.iter().any(|manifest| !manifest["spec"]["purchase"].is_null()), "it shows how to buy");
+    demo::are_taken(&manifests).await;
+}
+
+#[test]
+fn every_link_of_the_pages_that_are_written_by_hand_leads_somewhere() {
+    for page in ["README.md", "docs/buying.md"] {
+        let page = Path::new(ROOT).join(page);
+        let text = fs::read_to_string(&page).unwrap();
+        for link in text.split("](").skip(1).map(|rest| rest.split_once(')').unwrap().0) {
+            let file = page.with_file_name(link.split('#').next().unwrap());
+            assert!(link.starts_with("https://") || file.exists(), "{link} in {} leads nowhere", page.display());
+        }
     }
 }
 

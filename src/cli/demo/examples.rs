@@ -27,7 +27,7 @@ pub fn objects() -> Result<Vec<Value>> {
     Ok(objects)
 }
 
-/// What the demo applies: all but the number to buy, and with the three lines that can only be known at run time: `authToken`
+/// What the demo begins with: all but the number to buy, and with the three lines that can only be known at run time: `authToken`
 /// of the Secret, `accountSid` and `endpoint` of the CarrierAccount.
 pub fn filled_in(credentials: &Credentials, endpoint: &str) -> Result<Vec<Value>> {
     let mut objects = objects()?;
@@ -43,6 +43,12 @@ pub fn filled_in(credentials: &Credentials, endpoint: &str) -> Result<Vec<Value>
         }
     }
     Ok(objects)
+}
+
+/// The PhoneNumber that buys a number, once a person has said yes to it.
+pub fn purchase() -> Result<Value> {
+    let found = objects()?.into_iter().find(|object| !object["spec"]["purchase"].is_null());
+    found.context("examples/ has no PhoneNumber that buys")
 }
 
 /// The PhoneNumbers that import a number: the name of the object, and the number in E.164 form.

@@ -2,6 +2,7 @@
 //! server. It does I/O.
 
 use std::{
+    fmt::Debug,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -12,11 +13,12 @@ use k8s_openapi::{
     api::core::v1::Namespace, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
-    Api, Client, ResourceExt as _,
+    Api, Client, Resource, ResourceExt as _,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
     config::Kubeconfig,
-    core::{ApiResource, DynamicObject, GroupVersionKind},
+    core::{ApiResource, ClusterResourceScope, DynamicObject, GroupVersionKind},
 };
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 use tokio::task::JoinHandle;
@@ -24,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{engine, examples, identity, show::Show, wait};
 use crate::{
-    api::{self, NumberClaim, PhoneNumber},
+    api::{self, NumberClaim, NumberPurchase, PhoneNumber},
     controller::{Controller, Past, Settings},
     sandbox::{
         carrier::{NumberSeed, Sandbox, SandboxConfig},
@@ -255,14 +257,29 @@ async fn clean(client: &Client, namespace: &str) -> Result<()> {
     for number in numbers.list(&ListParams::default()).await? {
         wait::gone::<PhoneNumber>(client, namespace, &number.name_any()).await?;
     }
+    // The memory of what was bought outlives its objects, and is let go only while the operator works.
+    forget::<NumberClaim>(client).await?;
+    forget::<NumberPurchase>(client).await?;
     let namespaces: Api<Namespace> = Api::all(client.clone());
     namespaces.delete(namespace, &DeleteParams::default()).await?;
     let gone = wait::patiently(|| async { Ok(namespaces.get_opt(namespace).await?.is_none()) }).await?;
-    let claims = Api::<NumberClaim>::all(client.clone()).list(&ListParams::default()).await?.items.len();
-    if !gone || claims > 0 {
-        bail!(
-            "it is still there, or some of its {claims} NumberClaims are: kubectl describe namespace {namespace} says why"
-        );
+    if !gone {
+        bail!("it is still there: kubectl describe namespace {namespace} says why");
+    }
+    Ok(())
+}
+
+/// Deletes every object of a kind that belongs to no namespace, and waits until all are gone.
+async fn forget<K>(client: &Client) -> Result<()>
+where
+    K: Resource<DynamicType = (), Scope = ClusterResourceScope> + Clone + Debug + DeserializeOwned,
+{
+    let all: Api<K> = Api::all(client.clone());
+    all.delete_collection(&DeleteParams::default(), &ListParams::default()).await?;
+    let gone = || async { Ok(all.list(&ListParams::default()).await?.items.is_empty()) };
+    if !wait::patiently(gone).await? {
+        let kind = K::plural(&());
+        bail!("some of the {kind} are still there: kubectl get {kind} -o yaml shows what holds them");
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! The story: each step does what a user would, waits until it has come true and shows it. It does I/O.
 
+mod purchase;
+
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use futures::FutureExt as _;
 use kube::{
@@ -47,6 +49,9 @@ pub async fn tell(stage: &Stage, show: &Show) -> Result<()> {
         ("Back to v1", story.roll_back().boxed()),
         ("A second object wants the same number", story.second_claim().boxed()),
         ("A number is let go, and not given back", story.let_go().boxed()),
+        ("A number is found, approved and bought", story.buy().boxed()),
+        ("Another is bought, and the carrier's answer is lost", story.lose_answer().boxed()),
+        ("Deleted and applied again, it is the same number", story.come_back().boxed()),
         ("What the carrier was asked for", story.ledger().boxed()),
     ];
     for (at, (title, step)) in steps.into_iter().enumerate() {
@@ -198,18 +203,6 @@ impl Story<'_> {
         Ok(())
     }
 
-    async fn ledger(&self) -> Result<()> {
-        let sum = self.stage.sandbox.summary();
-        self.show.detail(&format!(
-            "purchases {}   releases {}   writes {} ({} idle)   lists {}   reads {}   requests {}",
-            sum.purchases, sum.releases, sum.writes, sum.idle_writes, sum.lists, sum.reads, sum.requests
-        ));
-        ensure!(sum.purchases == 0, "numbers were bought");
-        ensure!(sum.releases == 0, "numbers were given back");
-        self.show.good("nothing bought, nothing given back");
-        Ok(())
-    }
-
     /// Has a version serve, and waits until every number reaches it.
     async fn serve(&self, version: &str) -> Result<()> {
         self.patch_agent(&json!({"spec": {"version": version}})).await?;
@@ -226,11 +219,15 @@ impl Story<'_> {
         wait::until::<Agent>(client, namespace, AGENT, what, holds).await.map(drop)
     }
 
-    /// Places a call, and holds what the caller hears against what was published as `version`.
+    /// Calls the number of an example that imports one.
     async fn call(&self, name: &str, version: &str) -> Result<()> {
+        self.call_to(name, &number_of(name)?, version).await
+    }
+
+    /// Places a call, and holds what the caller hears against what was published as `version`.
+    async fn call_to(&self, name: &str, number: &str, version: &str) -> Result<()> {
         let Stage { client, namespace, sandbox, .. } = self.stage;
-        let number = number_of(name)?;
-        let placed = sandbox.call(CALLER, &number).await;
+        let placed = sandbox.call(CALLER, number).await;
         let url = format!("https://{}/{AGENT}/{version}/voice", engine::HOST);
         let answer = placed.answer().filter(|answer| answer.url == url).ok_or_else(|| unanswered(&placed, &url))?;
         let said = engine::said(&answer.body).ok_or_else(|| anyhow!("{url} says nothing: {}", answer.body))?;
@@ -284,23 +281,26 @@ impl Story<'_> {
         Ok(())
     }
 
-    /// `kubectl get` of a kind by its short name.
-    async fn get(&self, kind: &str) -> Result<()> {
+    /// `kubectl get` of a kind by its short name, or of one object of it: `pn`, `pn front-desk`.
+    async fn get(&self, what: &str) -> Result<()> {
         let Stage { client, namespace, .. } = self.stage;
+        let (kind, name) = what.split_once(' ').unwrap_or((what, ""));
         let plural = match kind {
             "ca" => "carrieraccounts",
             "ag" => "agents",
             "agv" => "agentversions",
             "pn" => "phonenumbers",
             "nc" => "numberclaims",
+            "np" => "numberpurchases",
             other => bail!("there is no kind {other}"),
         };
         let (scope, flag) = match kind {
-            "nc" => (String::new(), String::new()),
+            "nc" | "np" => (String::new(), String::new()),
             _ => (format!("/namespaces/{namespace}"), format!(" -n {namespace}")),
         };
-        self.show.command(&format!("kubectl get{flag} {kind}"));
-        self.show.table(client, &format!("/apis/dialplane.dev/v1alpha1{scope}/{plural}")).await
+        self.show.command(&format!("kubectl get{flag} {what}"));
+        let path = format!("/apis/dialplane.dev/v1alpha1{scope}/{plural}/{name}");
+        self.show.table(client, path.trim_end_matches('/')).await
     }
 }
 
