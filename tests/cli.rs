@@ -176,6 +176,11 @@ async fn plan_names_the_number_that_is_bought_then_and_nothing_once_it_is() {
     after.ended(0, &["/main: nothing to do: ", "No money would be spent"]);
     let edited = looker.plan(&[purchase("main", "0.10")]).await;
     edited.ended(0, &["nothing to do"]);
+    let mut misspelt = purchase("main", "2.00");
+    misspelt["spec"]["purchase"]["maxMonthlyPrize"] = "1.00".into();
+    looker.plan(&[misspelt]).await.ended(1, &["there is no field spec.purchase.maxMonthlyPrize"]);
+    let other = looker.plan(&[phone_number("main", json!({"import": {"number": "+14155550000"}}))]).await;
+    other.ended(1, &["would be refused by the API server: purchase can only become import"]);
     scene.has_bought(1).await;
     looker.has_only_looked().await;
 }
@@ -266,6 +271,9 @@ async fn adopt_lists_what_nothing_manages_and_its_manifests_import_it() {
     let identity = format!("{}/main", scene.namespace);
     list.ended(0, &[&ours, &bought, "1.15 USD", &identity]);
     assert_eq!(list.out.lines().count(), 3, "a head and two numbers, not {managed}:\n{}", list.out);
+
+    let again = looker.plan(&[purchase("main", "2.00")]).await;
+    again.ended(0, &[&format!("/main: adopts {bought}, which was bought for {identity}, and would set the route")]);
 
     let manifests = looker.run(&["adopt", "--account", ACCOUNT, "--manifests"], "").await;
     let yaml = looker.run(&["adopt", "--account", ACCOUNT, "-o", "yaml"], "").await;

@@ -9,12 +9,13 @@ use serde_json::json;
 
 use super::{
     search::money,
-    target::{AccountName, Target, block_on, or_dash, table},
+    target::{AccountName, ONLY_LOOKS, Target, block_on, or_dash, table},
 };
 use crate::{api::meta::Key, controller::Unmanaged};
 
 /// What `dialplane adopt` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = ONLY_LOOKS)]
 pub struct Args {
     /// The CarrierAccount to look under; every one of the cluster if not given
     #[arg(long, value_name = "[NAMESPACE/]NAME")]

@@ -2,13 +2,14 @@
 //! carrier, and prints.
 
 use anyhow::bail;
-use clap::{ArgAction, ValueEnum};
+use clap::{ArgAction, ValueEnum, value_parser};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::target::{AccountName, Target, block_on, or_dash, table};
+use super::target::{AccountName, ONLY_LOOKS, Target, block_on, or_dash, table};
 use crate::{
     api::{
+        meta::Key,
         money::Amount,
         number::E164,
         offer::{Feature, NumberType, Offer, Price, Search},
@@ -19,6 +20,7 @@ use crate::{
 
 /// What `dialplane search` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = ONLY_LOOKS)]
 pub struct Args {
     /// The CarrierAccount to look under
     #[arg(long, value_name = "[NAMESPACE/]NAME")]
@@ -65,8 +67,8 @@ pub struct Args {
     pub exact: bool,
 
     /// How many numbers are shown at most
-    #[arg(long, default_value_t = 20)]
-    pub limit: usize,
+    #[arg(long, default_value_t = 20, value_parser = value_parser!(u32).range(1..))]
+    pub limit: u32,
 
     /// How they are printed
     #[arg(long, short, value_enum, default_value = "table")]
@@ -116,7 +118,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                 break;
             }
         }
-        found.truncate(args.limit);
+        found.truncate(args.limit as usize);
         match args.output {
             Output::Json => println!("{}", serde_json::to_string_pretty(&found)?),
             Output::Table if found.is_empty() => {}
@@ -129,12 +131,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     })
 }
 
-async fn fitting(
-    glance: &Glance,
-    account: &crate::api::meta::Key,
-    asked: &Asked,
-    exact: bool,
-) -> anyhow::Result<Vec<Found>> {
+async fn fitting(glance: &Glance, account: &Key, asked: &Asked, exact: bool) -> anyhow::Result<Vec<Found>> {
     let offers = glance.offers(account, asked).await?;
     let fits = offers.found.into_iter().filter(|offer| asked.fits(offer));
     Ok(fits.map(|offer| Found::of(offer, exact)).collect())

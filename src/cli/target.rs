@@ -4,6 +4,10 @@ use anyhow::Context as _;
 
 use crate::{api::meta::Key, controller::Glance};
 
+/// What the commands that only look need and do, at the end of their help.
+pub const ONLY_LOOKS: &str = "It only looks. Its user needs the verb list for every kind of dialplane.dev and for namespaces, \
+                              get for phonenumbers, and get for the Secret of the account.";
+
 /// Which cluster is looked at.
 #[derive(Debug, clap::Args)]
 pub struct Target {

@@ -85,7 +85,7 @@ pub enum End {
     /// This would be done next, and only its outcome would tell what comes then.
     Effect(Effect),
     /// Nothing would be left to do; the status says why.
-    Rest(Option<PhoneNumberStatus>),
+    Rest(Option<Box<PhoneNumberStatus>>),
 }
 
 /// A number that costs money and that no PhoneNumber manages.
@@ -204,7 +204,8 @@ impl Glance {
     pub async fn foresee(&self, key: &Key) -> Result<Foreseen, GlanceError> {
         let (mut effects, mut taken, mut offers) = (Vec::new(), None, Vec::new());
         for _ in 0..STEPS {
-            let number = self.number(key)?;
+            let gone = || effects::Error::Gone(format!("PhoneNumber {key}"));
+            let number = self.number(key).ok_or_else(gone)?;
             let mut looked = Looked::begin();
             let decision = self.ask(&number, &mut looked).await?;
             if !looked.offers.is_empty() {
@@ -213,7 +214,7 @@ impl Glance {
             let effect = match decision {
                 Decision::Act(effect) => effect,
                 Decision::Rest(rest) => {
-                    return Ok(Foreseen { number, effects, taken, offers, end: End::Rest(rest.status) });
+                    return Ok(Foreseen { number, effects, taken, offers, end: End::Rest(rest.status.map(Box::new)) });
                 }
                 Decision::Look(_) => return Err(effects::Error::Circles.into()),
             };
@@ -338,9 +339,9 @@ impl Glance {
         })
     }
 
-    fn number(&self, key: &Key) -> Result<Arc<PhoneNumber>, GlanceError> {
-        let number = self.context.caches.numbers.get(key);
-        number.ok_or_else(|| effects::Error::Gone(format!("PhoneNumber {key}")).into())
+    /// A PhoneNumber as it is, or as the manifests that were taken for applied have made it.
+    pub fn number(&self, key: &Key) -> Option<Arc<PhoneNumber>> {
+        self.context.caches.numbers.get(key)
     }
 
     /// The CarrierAccounts that these PhoneNumbers of our copy name, each once.

@@ -1,5 +1,7 @@
 //! What was foreseen, in words. No I/O.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
 use crate::{
     api::{
         claim::NumberClaimSpec,
@@ -11,15 +13,15 @@ use crate::{
     plan::{Asked, BuyNumber, Effect, SetRoute, choose},
 };
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-
 /// One line about a PhoneNumber. `closed` says why its account could not be opened, where that is so.
 pub fn of(foreseen: &Foreseen, closed: Option<&str>) -> String {
     match &foreseen.end {
         End::Effect(Effect::Purchase(buy)) => would_buy(foreseen, buy),
         End::Effect(Effect::SetRoute(write)) => with(acquires(foreseen), would_set(write)),
         End::Effect(other) => with(acquires(foreseen), format!("would go on with {}", other.name().replace('_', " "))),
-        End::Rest(None) => "nothing to do now".to_owned(),
+        End::Rest(None) => {
+            closed.map_or("nothing to do now".to_owned(), |closed| format!("nothing to do now, while {closed}"))
+        }
         End::Rest(Some(status)) => match closed {
             Some(why) if is_unseen(foreseen) => format!("nobody knows: {why}"),
             _ => rests(foreseen, status),
@@ -30,7 +32,13 @@ pub fn of(foreseen: &Foreseen, closed: Option<&str>) -> String {
 /// Whether what would become of it could not be found out.
 pub fn is_unseen(foreseen: &Foreseen) -> bool {
     let End::Rest(Some(status)) = &foreseen.end else { return false };
-    let unseen = [Reason::AccountNotReady, Reason::NotSeen, Reason::RouteUnseen, Reason::PurchaseFailed];
+    let unseen = [
+        Reason::AccountNotReady,
+        Reason::NotSeen,
+        Reason::RouteUnseen,
+        Reason::PurchaseFailed,
+        Reason::PurchaseUnsettled,
+    ];
     ready(status).is_some_and(|ready| unseen.iter().any(|reason| reason.row().name == ready.reason))
 }
 
@@ -77,7 +85,7 @@ fn shown(route: &Route) -> String {
 fn acquires(foreseen: &Foreseen) -> Option<String> {
     let NumberClaimSpec { number, purchase, .. } = foreseen.taken.as_ref()?;
     Some(match purchase {
-        Some(purchase) => format!("adopts {number}, which was bought for {}", purchase.identity),
+        Some(purchase) => format!("adopts {number}, which was bought for {},", purchase.identity),
         None => format!("imports {number}"),
     })
 }
@@ -91,7 +99,7 @@ fn rests(foreseen: &Foreseen, status: &PhoneNumberStatus) -> String {
     let message = &ready.message;
     if ready.status == Truth::True.as_str() {
         return match acquires(foreseen) {
-            Some(acquires) => format!("{acquires}, and then there is nothing to do: {message}"),
+            Some(acquires) => format!("{acquires} and then there is nothing to do: {message}"),
             None => format!("nothing to do: {message}"),
         };
     }
