@@ -1,13 +1,19 @@
 //! The command line: what each command is called and takes. The commands themselves stand in the modules below.
 
+pub mod adopt;
 pub mod crds;
 #[cfg(feature = "sandbox")]
 pub mod demo;
 pub mod docs;
 mod generated;
+pub mod plan;
 pub mod run;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+pub mod search;
+mod target;
+
+use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -32,6 +38,12 @@ pub enum Command {
     /// Serve a simulated carrier, to try things without an account or money
     #[cfg(feature = "sandbox")]
     Sandbox(sandbox::Args),
+    /// Look for numbers for sale, as a PhoneNumber with this search would; nothing is bought or written
+    Search(search::Args),
+    /// Say what applying PhoneNumbers would do and cost, by the operator's own decisions; nothing is bought or written
+    Plan(plan::Args),
+    /// List the numbers that cost money and that no PhoneNumber manages, or print manifests that import them
+    Adopt(adopt::Args),
     /// Print the custom resource definitions as YAML, ready for kubectl apply
     Crds(crds::Args),
     /// Write the reference pages that are made from the code
@@ -39,17 +51,22 @@ pub enum Command {
 }
 
 impl Cli {
-    /// Does what was asked for. The error is for a person to read.
-    pub fn run(self) -> anyhow::Result<()> {
+    /// Does what was asked for; answers the exit code, which is not zero where a command says so. The error is for a person to
+    /// read.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             #[cfg(feature = "sandbox")]
             Command::Demo(args) => demo::run(&args),
             Command::Run(args) => run::run(args),
             #[cfg(feature = "sandbox")]
             Command::Sandbox(args) => sandbox::run(args),
+            Command::Search(args) => search::run(args),
+            Command::Plan(args) => return plan::run(args),
+            Command::Adopt(args) => adopt::run(args),
             Command::Crds(args) => crds::run(&args),
             Command::Docs(args) => docs::run(&args),
         }
+        .map(|()| ExitCode::SUCCESS)
     }
 }
 

@@ -4,6 +4,7 @@ mod access;
 mod context;
 mod driver;
 mod effects;
+mod glance;
 mod kinds;
 mod market;
 mod memory;
@@ -30,6 +31,7 @@ use crate::{
     telemetry::metrics::{Kind, Metrics, NumberState},
 };
 pub use context::{Context, Settings};
+pub use glance::{End, Foreseen, Glance, GlanceError, Unmanaged};
 
 /// One object to look at.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -6,8 +6,17 @@ use clap::Parser as _;
 use dialplane::cli::Cli;
 
 fn main() -> ExitCode {
-    match Cli::parse().run() {
-        Ok(()) => ExitCode::SUCCESS,
+    // What cannot be parsed is an error like any other: clap's own code for it, 2, means something else to `dialplane plan`.
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(asked) => {
+            // Where even that cannot be printed there is nobody to tell.
+            asked.print().ok();
+            return if asked.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+        }
+    };
+    match cli.run() {
+        Ok(code) => code,
         Err(error) => {
             // `{:#}`: the whole chain in one line, outermost first.
             eprintln!("error: {error:#}");

@@ -4,6 +4,7 @@ mod bad_days;
 mod buying;
 mod chart;
 mod claims;
+mod cli;
 mod consent;
 mod control_plane;
 mod demo;

@@ -1,6 +1,7 @@
 //! `dialplane docs`: the reference pages that are made from the code. It does I/O: files.
 
 mod api;
+mod commands;
 mod metrics;
 mod reasons;
 
@@ -23,7 +24,12 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 
 /// Name and text of every page.
 pub fn files() -> Vec<(String, String)> {
-    let pages = [("api.md", api::page()), ("metrics.md", metrics::page()), ("reasons.md", reasons::page())];
+    let pages = [
+        ("api.md", api::page()),
+        ("commands.md", commands::page()),
+        ("metrics.md", metrics::page()),
+        ("reasons.md", reasons::page()),
+    ];
     pages.map(|(name, page)| (name.to_owned(), page)).into()
 }
 

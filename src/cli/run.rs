@@ -202,7 +202,7 @@ async fn serve(
 }
 
 /// A client for the cluster of KUBECONFIG or ~/.kube/config, else for the one that this pod is in; and its namespace.
-async fn client() -> anyhow::Result<(Client, String)> {
+pub(super) async fn client() -> anyhow::Result<(Client, String)> {
     // Only the first call in a process can install it, and it is the same for all.
     rustls::crypto::ring::default_provider().install_default().ok();
     let mut config =

@@ -402,8 +402,9 @@ impl Context {
         }
     }
 
-    /// The number of the last entry is somebody else's by its claim: as good as a refusal, and nothing was sent.
-    fn lose<K: Controlled>(&self, object: &K, account: &Key, number: &E164) {
+    /// The number of the last entry is somebody else's by its claim: as good as a refusal, and nothing was sent. Only this
+    /// process's memory changes.
+    pub fn lose<K: Controlled>(&self, object: &K, account: &Key, number: &E164) {
         let uid = object.meta().uid.as_deref().unwrap_or_default();
         let error = CarrierError {
             class: ErrorClass::Unavailable,

@@ -140,7 +140,7 @@ impl Wish<'_> {
 }
 
 /// A price, for people.
-pub(super) fn shown(price: &Price) -> String {
+pub fn shown(price: &Price) -> String {
     let currency = price.currency.as_deref().unwrap_or_default();
     let part = |amount: Option<Amount>, what: &str| {
         amount.map(|amount| format!("{amount} {currency} {what}").replace("  ", " "))

@@ -20,7 +20,7 @@ use crate::{
     },
     carrier::{CarrierError, Order, inventory},
     cluster::cache::{Cache, Change, Index},
-    controller::{Context, Kind, context::Caches, effects::Error, memory::Attempt},
+    controller::{Context, Kind, context::Caches, effects::Error, memory::Attempt, sessions::Session},
     plan::{self, AgentRef, Asked, Decision, Intent, Look, Served},
     telemetry::metrics::Operation,
 };
@@ -213,16 +213,28 @@ impl Context {
         let Some(session) = PhoneNumber::account(object).and_then(|account| self.sessions.get(&account)) else {
             return;
         };
-        let carrier = session.inventory.carrier();
         let identity = object.identity().unwrap_or_default();
-        let is_claimed = |number: &E164| {
-            self.caches.claim_of(number).is_some_and(|claim| !claim.spec.is_for(&identity))
-                || matches!(session.inventory.seen(number), inventory::Seen::Present { .. })
-        };
-        let found = session.market.offers(&*carrier, &asked, uid, is_claimed).await;
-        self.metrics.carrier_request(carrier.capabilities().name, Operation::Search, found.as_ref().err());
+        let found = self.offers(&session, &asked, uid, &identity).await;
         let found = found.map(|offers| looked.offers.push(offers));
         self.looked(object, found);
+    }
+
+    /// What is for sale for the object `uid`, without what the account owns or somebody else in this cluster claims.
+    pub async fn offers(
+        &self,
+        session: &Session,
+        asked: &Asked,
+        uid: &str,
+        identity: &str,
+    ) -> Result<plan::Offers, CarrierError> {
+        let carrier = session.inventory.carrier();
+        let is_claimed = |number: &E164| {
+            self.caches.claim_of(number).is_some_and(|claim| !claim.spec.is_for(identity))
+                || matches!(session.inventory.seen(number), inventory::Seen::Present { .. })
+        };
+        let found = session.market.offers(&*carrier, asked, uid, is_claimed).await;
+        self.metrics.carrier_request(carrier.capabilities().name, Operation::Search, found.as_ref().err());
+        found
     }
 
     /// Notes how a look at the account went.

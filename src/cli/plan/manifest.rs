@@ -1,0 +1,199 @@
+//! Manifests of PhoneNumbers, read from a file and held against what the API server would say of them. It does I/O: the file.
+
+use std::{
+    fs,
+    io::{self, Read as _},
+    path::Path,
+};
+
+use anyhow::{Context as _, bail, ensure};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{JSONSchemaProps, JSONSchemaPropsOrArray};
+use kube::CustomResourceExt as _;
+use serde::Deserialize as _;
+use serde_json::Value;
+
+use crate::api::{PhoneNumber, meta::Key, phone_number::Purchase};
+
+/// The objects in a file, or in standard input for `-`.
+pub fn objects(path: &Path) -> anyhow::Result<Vec<Value>> {
+    parsed(&text(path)?).with_context(|| format!("cannot read {}", path.display()))
+}
+
+fn text(path: &Path) -> anyhow::Result<String> {
+    if path.as_os_str() != "-" {
+        return fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()));
+    }
+    let mut text = String::new();
+    io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
+    Ok(text)
+}
+
+/// The objects of every document; those of a list as if each were a document.
+fn parsed(text: &str) -> anyhow::Result<Vec<Value>> {
+    let mut objects = Vec::new();
+    for document in serde_yaml_ng::Deserializer::from_str(text) {
+        let mut object = Value::deserialize(document)?;
+        let is_list = object["kind"].as_str().is_some_and(|kind| kind.ends_with("List"));
+        match object.get_mut("items").map(Value::take) {
+            Some(Value::Array(items)) if is_list => objects.extend(items),
+            // A document that holds nothing but comments.
+            _ if object.is_null() => {}
+            _ => objects.push(object),
+        }
+    }
+    Ok(objects)
+}
+
+/// The PhoneNumber, or what else it is. An error where the API server would refuse it, as far as that is told without it.
+pub fn read(object: Value, wanted: Option<&str>, default: &str) -> anyhow::Result<Result<PhoneNumber, String>> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (kind, name) = (text(&object["kind"]), text(&object["metadata"]["name"]));
+    if kind != "PhoneNumber" || !text(&object["apiVersion"]).starts_with("dialplane.dev/") {
+        return Ok(Err(format!("{kind} {name}").trim().to_owned()));
+    }
+    ensure!(!name.is_empty(), "a PhoneNumber has no metadata.name: give it one");
+    if let Some(field) = spec_schema().and_then(|schema| unknown(&schema, &object["spec"], "spec")) {
+        bail!("PhoneNumber {name} is not valid: there is no field {field}");
+    }
+    let mut number: PhoneNumber =
+        serde_json::from_value(object).with_context(|| format!("PhoneNumber {name} is not valid"))?;
+    ensure!(
+        number.spec.import.is_some() != number.spec.purchase.is_some(),
+        "PhoneNumber {name} is not valid: say exactly one of import (a number that the account owns) and purchase (a number to buy)"
+    );
+    if let Some(purchase) = &number.spec.purchase {
+        ensure!(
+            purchase.number.is_some() != purchase.search.is_some(),
+            "PhoneNumber {name} is not valid: say exactly one of purchase.number (this very number) and purchase.search (one that fits)"
+        );
+    }
+    let namespace = number.metadata.namespace.get_or_insert_with(|| wanted.unwrap_or(default).to_owned());
+    if let Some(wanted) = wanted.filter(|wanted| wanted != namespace) {
+        bail!(
+            "PhoneNumber {name} names the namespace {namespace} and --namespace is {wanted}: leave one of the two out"
+        );
+    }
+    // What only the cluster says of an object is not taken from a file.
+    (number.status, number.metadata.uid, number.metadata.deletion_timestamp) = (None, None, None);
+    Ok(Ok(number))
+}
+
+/// The schema of a PhoneNumber's spec.
+fn spec_schema() -> Option<JSONSchemaProps> {
+    let version = PhoneNumber::crd().spec.versions.into_iter().next()?;
+    version.schema?.open_api_v3_schema?.properties?.remove("spec")
+}
+
+/// The first field in `value` that the schema does not have. kubectl refuses such a manifest: it is a misspelt wish.
+fn unknown(schema: &JSONSchemaProps, value: &Value, path: &str) -> Option<String> {
+    match (value, &schema.items) {
+        (Value::Object(fields), _) => {
+            let properties = schema.properties.as_ref()?;
+            fields.iter().find_map(|(name, value)| {
+                let path = format!("{path}.{name}");
+                match properties.get(name) {
+                    Some(schema) => unknown(schema, value, &path),
+                    None => Some(path),
+                }
+            })
+        }
+        (Value::Array(items), Some(JSONSchemaPropsOrArray::Schema(schema))) => {
+            items.iter().find_map(|item| unknown(schema, item, path))
+        }
+        _ => None,
+    }
+}
+
+/// Fails where the API server would refuse to change `old` into `new`: the rules that the definition has for that.
+pub fn check_change(old: &PhoneNumber, new: &PhoneNumber) -> anyhow::Result<()> {
+    let number = old.status.as_ref().and_then(|status| status.number.as_ref());
+    let (before, after) = (&old.spec, &new.spec);
+    let identity = |purchase: &Purchase| purchase.identity.clone();
+    let why = match (&before.import, &before.purchase, &after.import, &after.purchase) {
+        _ if before.account_ref != after.account_ref => "accountRef cannot change: make another PhoneNumber",
+        (Some(before), _, Some(after), _) if before != after => "import.number cannot change: make another PhoneNumber",
+        (Some(_), _, None, _) => "import cannot become purchase: make another PhoneNumber for the number to buy",
+        (_, Some(_), Some(import), _) if number != Some(&import.number) => {
+            "purchase can only become import of the very number that was bought, which status.number names"
+        }
+        (_, Some(before), _, Some(after)) if identity(before) != identity(after) => {
+            "purchase.identity cannot change: make another PhoneNumber for another identity"
+        }
+        _ => return Ok(()),
+    };
+    bail!("PhoneNumber {} would be refused by the API server: {why}", Key::of(old))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "\
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: s}
+---
+# nothing
+---
+apiVersion: v1
+kind: List
+items:
+- apiVersion: dialplane.dev/v1alpha1
+  kind: PhoneNumber
+  metadata: {name: a}
+  spec: {accountRef: {name: twilio}, import: {number: \"+14155551234\"}}
+";
+
+    #[test]
+    fn documents_and_lists_are_read_and_what_is_no_phone_number_is_named() {
+        let read = |wanted| -> Vec<Result<String, String>> {
+            let objects = parsed(FILE).unwrap().into_iter();
+            objects.map(|o| super::read(o, wanted, "clinics").unwrap().map(|n| Key::of(&n).to_string())).collect()
+        };
+        assert_eq!(read(None), [Err("Secret s".to_owned()), Ok("clinics/a".to_owned())]);
+        assert_eq!(read(Some("b"))[1], Ok("b/a".to_owned()));
+    }
+
+    #[test]
+    fn a_manifest_that_the_cluster_would_refuse_is_named() {
+        let mut objects = parsed(FILE).unwrap();
+        let mut number = objects.remove(1);
+        number["spec"]["import"]["number"] = "555".into();
+        let said = format!("{:#}", super::read(number.clone(), None, "clinics").unwrap_err());
+        assert!(said.contains("PhoneNumber a is not valid") && said.contains("E.164"), "{said}");
+        number["spec"]["import"] = serde_json::json!({"number": "+14155551234", "nmber": 1});
+        let said = super::read(number.clone(), None, "clinics").unwrap_err().to_string();
+        assert!(said.contains("there is no field spec.import.nmber"), "{said}");
+        number["spec"]["import"].take();
+        assert!(super::read(number.clone(), None, "clinics").unwrap_err().to_string().contains("exactly one of"));
+    }
+    #[test]
+    fn a_change_that_the_cluster_would_refuse_is_named() {
+        let number = |acquire: Value, status: Value| -> PhoneNumber {
+            let mut spec = acquire;
+            spec["accountRef"] = serde_json::json!({"name": "twilio"});
+            let metadata = serde_json::json!({"name": "a", "namespace": "b"});
+            serde_json::from_value(serde_json::json!({
+                "apiVersion": "dialplane.dev/v1alpha1", "kind": "PhoneNumber",
+                "metadata": metadata, "spec": spec, "status": status,
+            }))
+            .unwrap()
+        };
+        let import = |text: &str| number(serde_json::json!({"import": {"number": text}}), Value::Null);
+        let purchase = |identity: Option<&str>, status: Value| {
+            number(serde_json::json!({"purchase": {"number": "+14155551234", "identity": identity}}), status)
+        };
+        let bought = purchase(None, serde_json::json!({"number": "+14155551234"}));
+        assert!(check_change(&bought, &import("+14155551234")).is_ok());
+        assert!(check_change(&bought, &bought).is_ok());
+        for (old, new, why) in [
+            (&import("+14155551234"), &import("+14155551235"), "import.number cannot change"),
+            (&import("+14155551234"), &bought, "import cannot become purchase"),
+            (&bought, &import("+14155551235"), "the very number that was bought"),
+            (&bought, &purchase(Some("x"), Value::Null), "purchase.identity cannot change"),
+        ] {
+            assert!(check_change(old, new).unwrap_err().to_string().contains(why), "{why}");
+        }
+    }
+}

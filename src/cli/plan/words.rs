@@ -1,0 +1,124 @@
+//! What was foreseen, in words. No I/O.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use crate::{
+    api::{
+        claim::NumberClaimSpec,
+        conditions::{Reason, Truth, Type},
+        number::Route,
+        phone_number::PhoneNumberStatus,
+    },
+    controller::{End, Foreseen},
+    plan::{Asked, BuyNumber, Effect, SetRoute, choose},
+};
+
+/// One line about a PhoneNumber. `closed` says why its account could not be opened, where that is so.
+pub fn of(foreseen: &Foreseen, closed: Option<&str>) -> String {
+    match &foreseen.end {
+        End::Effect(Effect::Purchase(buy)) => would_buy(foreseen, buy),
+        End::Effect(Effect::SetRoute(write)) => with(acquires(foreseen), would_set(write)),
+        End::Effect(other) => with(acquires(foreseen), format!("would go on with {}", other.name().replace('_', " "))),
+        End::Rest(None) => {
+            closed.map_or("nothing to do now".to_owned(), |closed| format!("nothing to do now, while {closed}"))
+        }
+        End::Rest(Some(status)) => match closed {
+            Some(why) if is_unseen(foreseen) => format!("nobody knows: {why}"),
+            _ => rests(foreseen, status),
+        },
+    }
+}
+
+/// Whether what would become of it could not be found out.
+pub fn is_unseen(foreseen: &Foreseen) -> bool {
+    let End::Rest(Some(status)) = &foreseen.end else { return false };
+    let unseen = [
+        Reason::AccountNotReady,
+        Reason::NotSeen,
+        Reason::RouteUnseen,
+        Reason::PurchaseFailed,
+        Reason::PurchaseUnsettled,
+    ];
+    ready(status).is_some_and(|ready| unseen.iter().any(|reason| reason.row().name == ready.reason))
+}
+
+fn would_buy(foreseen: &Foreseen, buy: &BuyNumber) -> String {
+    let price = foreseen.effects.iter().rev().find_map(|effect| match effect {
+        Effect::WriteJournal(entry) => Some(choose::shown(&entry.journal.spec.price)),
+        _ => None,
+    });
+    let price = price.unwrap_or_else(|| choose::shown(&Default::default()));
+    let because = why(foreseen, buy).map(|why| format!(" because {why}")).unwrap_or_default();
+    let route = if buy.route.is_empty() { String::new() } else { format!("; it would send {}", shown(&buy.route)) };
+    format!("would buy {} for {price}{because}{route}", buy.number)
+}
+
+/// Why just this number: what it fits, and what nothing fitted before.
+fn why(foreseen: &Foreseen, buy: &BuyNumber) -> Option<String> {
+    let purchase = foreseen.number.spec.purchase.as_ref()?;
+    let Some(search) = &purchase.search else {
+        return Some("it is the number that is named, and it is for sale".to_owned());
+    };
+    let holds = |offers: &&crate::plan::Offers| {
+        offers.found.iter().any(|offer| offer.number == buy.number && offers.asked.fits(offer))
+    };
+    let fits = foreseen.offers.iter().find(holds).map(|offers| offers.asked.clone())?;
+    let wish = Asked::Search(search.clone());
+    Some(match fits == wish {
+        true => format!("it fits {wish}"),
+        false => format!("it fits {fits}, and nothing was found for {wish}"),
+    })
+}
+
+fn would_set(write: &SetRoute) -> String {
+    let how = if write.put_back { "would put back the route, which somebody changed" } else { "would set the route" };
+    format!("{how}: {}", shown(&write.route))
+}
+
+/// Where each channel goes; only the host, since the rest of a URL may hold a secret.
+fn shown(route: &Route) -> String {
+    let legs: Vec<String> = route.iter().map(|(channel, leg)| format!("{channel} to {}", leg.shown())).collect();
+    legs.join(", ")
+}
+
+/// How the number would come to be this object's, if it is not yet.
+fn acquires(foreseen: &Foreseen) -> Option<String> {
+    let NumberClaimSpec { number, purchase, .. } = foreseen.taken.as_ref()?;
+    Some(match purchase {
+        Some(purchase) => format!("adopts {number}, which was bought for {},", purchase.identity),
+        None => format!("imports {number}"),
+    })
+}
+
+fn with(acquires: Option<String>, then: String) -> String {
+    acquires.map_or(then.clone(), |acquires| format!("{acquires} and {then}"))
+}
+
+fn rests(foreseen: &Foreseen, status: &PhoneNumberStatus) -> String {
+    let Some(ready) = ready(status) else { return "nothing to do".to_owned() };
+    let message = &ready.message;
+    if ready.status == Truth::True.as_str() {
+        return match acquires(foreseen) {
+            Some(acquires) => format!("{acquires} and then there is nothing to do: {message}"),
+            None => format!("nothing to do: {message}"),
+        };
+    }
+    // `Ready` repeats the condition that is in the way.
+    let in_the_way = status.conditions.iter().find(|c| !is_summary(c) && c.reason == ready.reason);
+    let condition = in_the_way.unwrap_or(ready);
+    let said = format!("{}={} ({}): {message}", condition.type_, condition.status, condition.reason);
+    match acquires(foreseen) {
+        Some(acquires) => format!("{acquires} and then waits: {said}"),
+        None if condition.reason == Reason::AwaitingApproval.row().name => format!("waits for a person: {said}"),
+        None if condition.status == Truth::False.as_str() => format!("is refused: {said}"),
+        None => format!("waits: {said}"),
+    }
+}
+
+fn ready(status: &PhoneNumberStatus) -> Option<&Condition> {
+    status.conditions.iter().find(|condition| condition.type_ == Type::Ready.as_str())
+}
+
+fn is_summary(condition: &Condition) -> bool {
+    [Type::Ready, Type::Reconciling, Type::Stalled].iter().any(|of| of.as_str() == condition.type_)
+}

@@ -1,0 +1,98 @@
+//! What the commands that only look share: which cluster and account, and how tables are printed. It does I/O: the cluster.
+
+use anyhow::Context as _;
+
+use crate::{api::meta::Key, controller::Glance};
+
+/// What the commands that only look need and do, at the end of their help.
+pub const ONLY_LOOKS: &str = "It only looks. Its user needs the verb list for every kind of dialplane.dev and for namespaces, \
+                              get for phonenumbers, and get for the Secret of the account.";
+
+/// Which cluster is looked at.
+#[derive(Debug, clap::Args)]
+pub struct Target {
+    /// Name of the operator's installation, where its Helm value `installation` is set: it tells our numbers from others
+    #[arg(long, env = "DIALPLANE_INSTALLATION", default_value = "")]
+    pub installation: String,
+}
+
+/// A CarrierAccount, as people name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountName {
+    namespace: Option<String>,
+    name: String,
+}
+
+impl std::str::FromStr for AccountName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (namespace, name) = match text.split_once('/') {
+            Some((namespace, name)) => (Some(namespace.to_owned()), name),
+            None => (None, text),
+        };
+        let is_whole = !name.is_empty() && !name.contains('/') && namespace.as_deref() != Some("");
+        is_whole.then(|| Self { namespace, name: name.to_owned() }).ok_or("write NAME or NAMESPACE/NAME".to_owned())
+    }
+}
+
+impl AccountName {
+    /// The account meant, seen from `namespace`.
+    pub fn key(&self, namespace: &str) -> Key {
+        Key::new(self.namespace.as_deref().unwrap_or(namespace), &*self.name)
+    }
+}
+
+impl Target {
+    /// Looks at the cluster of KUBECONFIG; answers the namespace of its context as well.
+    pub async fn glance(&self) -> anyhow::Result<(Glance, String)> {
+        let (client, namespace) = super::run::client().await?;
+        let glance = Glance::new(client, self.installation.clone()).await.context("cannot see the cluster")?;
+        Ok((glance, namespace))
+    }
+}
+
+/// Runs a command that asks and prints.
+pub fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.context("cannot start the runtime")?.block_on(command)
+}
+
+/// Columns as kubectl prints them: as wide as what stands in them, three blanks apart.
+pub fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
+    let head = head.map(str::to_owned);
+    let lines = || std::iter::once(&head).chain(rows);
+    let width = |column: usize| lines().map(|line| line[column].chars().count()).max().unwrap_or_default();
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    let line = |cells: &[String; N]| {
+        let padded: Vec<String> = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        format!("{}\n", padded.join("   ").trim_end())
+    };
+    lines().map(line).collect()
+}
+
+/// What stands in a cell of which nothing is known.
+pub fn or_dash(text: Option<impl ToString>) -> String {
+    text.map_or_else(|| "-".to_owned(), |text| text.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_is_named_with_or_without_its_namespace() {
+        let key = |text: &str| text.parse::<AccountName>().map(|name| name.key("clinics").to_string());
+        assert_eq!(key("twilio"), Ok("clinics/twilio".to_owned()));
+        assert_eq!(key("telephony/twilio"), Ok("telephony/twilio".to_owned()));
+        for wrong in ["", "/", "a/", "/b", "a/b/c"] {
+            assert!(key(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_cells_and_lines_end_with_text() {
+        let rows = [["+1".to_owned(), "San José".to_owned()], ["+123".to_owned(), "-".to_owned()]];
+        assert_eq!(table(["NO", "PLACE"], &rows), "NO     PLACE\n+1     San José\n+123   -\n");
+    }
+}

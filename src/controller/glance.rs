@@ -1,0 +1,404 @@
+//! What would be done, without doing it. It does I/O, and only reads: the cluster once, and the carriers.
+//!
+//! It asks the same plan, with a world that is gathered in the same way, and answers every look. No effect is done. What one
+//! would leave in the cluster is noted in this process's own copy, so that the plan can be asked on, up to the first effect
+//! that would reach a carrier. Nothing here imports what acts.
+
+use std::{
+    collections::BTreeSet,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use kube::{Api, Client, Resource, ResourceExt as _, api::ListParams, runtime::watcher::Event};
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Context, Past, Settings,
+    effects::{self, answered},
+    kinds::{Controlled, Looked},
+    sessions::Session,
+};
+use crate::{
+    api::{
+        CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber, claim::NumberClaimSpec, conditions::Type, meta::Key,
+        offer::Price, phone_number::PhoneNumberStatus, purchase::Marker,
+    },
+    carrier::OwnedNumber,
+    cluster::cache::Cache,
+    plan::{Asked, Decision, Effect, Entry, Intent, Liveness, Look, Offers},
+    telemetry::metrics::Metrics,
+};
+
+/// How many looks and steps one object may take. A plan needs a dozen; more is a plan that goes in circles.
+const STEPS: usize = 64;
+
+/// Why something could not be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum GlanceError {
+    /// The cluster does not let this user list a kind, does not have it, or is away.
+    #[error("cannot list {kind}: {why}")]
+    Unlisted { kind: String, why: String },
+    /// A name that is not there.
+    #[error("there is no CarrierAccount {0}: `kubectl get carrieraccounts --all-namespaces` shows which there are")]
+    NoAccount(Key),
+    /// Its credentials, its carrier or its owner are in the way.
+    #[error("CarrierAccount {account} cannot be used now: {why}")]
+    NotOpen { account: Key, why: String },
+    /// The API server refused or did not answer a look.
+    #[error(transparent)]
+    Look(#[from] effects::Error),
+    /// What this process needs to speak to carriers could not be had.
+    #[error("{0}")]
+    Setup(String),
+}
+
+/// The cluster as it was a moment ago, and the carriers as far as they are asked.
+pub struct Glance {
+    context: Arc<Context>,
+    /// The last version that was made up for an object of our own copy.
+    version: AtomicU64,
+}
+
+/// What would become of one PhoneNumber.
+#[derive(Debug)]
+pub struct Foreseen {
+    /// The object as it would be by then.
+    pub number: Arc<PhoneNumber>,
+    /// What would be written to the cluster on the way.
+    pub effects: Vec<Effect>,
+    /// The claim that the object would come to hold on the way, where it does not hold it already.
+    pub taken: Option<NumberClaimSpec>,
+    /// What was found for sale on the way.
+    pub offers: Vec<Offers>,
+    pub end: End,
+}
+
+/// Where it would come to an end.
+#[derive(Debug)]
+pub enum End {
+    /// This would be done next, and only its outcome would tell what comes then.
+    Effect(Effect),
+    /// Nothing would be left to do; the status says why.
+    Rest(Option<Box<PhoneNumberStatus>>),
+}
+
+/// A number that costs money and that no PhoneNumber manages.
+#[derive(Debug)]
+pub struct Unmanaged {
+    pub number: Arc<OwnedNumber>,
+    /// What it was bought for, by its claim or by its marker and a journal of this cluster.
+    pub identity: Option<String>,
+    pub price: Option<Price>,
+    /// The PhoneNumber that is about it without managing it.
+    pub watcher: Option<Key>,
+    /// Whether it bears the marker of another installation.
+    pub foreign: bool,
+}
+
+impl Glance {
+    /// Lists every kind once.
+    pub async fn new(client: Client, installation: String) -> Result<Self, GlanceError> {
+        let settings = Settings { installation, settling: None };
+        let context = Context::new(client, Arc::new(Metrics::new()), settings, 1)
+            .map_err(|error| GlanceError::Setup(format!("{error:#}")))?;
+        let (client, caches) = (&context.client, &context.caches);
+        tokio::try_join!(
+            list(client, &caches.accounts),
+            list(client, &caches.numbers),
+            list(client, &caches.agents),
+            list(client, &caches.versions),
+            list(client, &caches.claims),
+            list(client, &caches.journals),
+            list(client, &caches.namespaces),
+        )?;
+        // The operator that will do it is taken to know its past: what it must wait for after a start passes.
+        context.begin(Past::default(), CancellationToken::new());
+        Ok(Self { context, version: AtomicU64::new(u64::MAX / 2) })
+    }
+
+    /// Every CarrierAccount of the cluster.
+    pub fn accounts(&self) -> Vec<Key> {
+        let mut keys: Vec<Key> = self.context.caches.accounts.all().iter().map(|account| Key::of(&**account)).collect();
+        keys.sort();
+        keys
+    }
+
+    /// Opens an account as its own controller does: reads its Secret, asks whose account it is, and lists its numbers.
+    pub async fn open(&self, account: &Key) -> Result<(), GlanceError> {
+        self.look_after(account).await?;
+        match self.session(account) {
+            Ok(session) if session.open().is_some() => Ok(()),
+            _ => Err(GlanceError::NotOpen { account: account.clone(), why: self.word_of(account) }),
+        }
+    }
+
+    /// What an open account offers for sale, without what somebody in this cluster has.
+    pub async fn offers(&self, account: &Key, asked: &Asked) -> Result<Offers, GlanceError> {
+        let offers = self.context.offers(&*self.session(account)?, asked, "", "").await;
+        offers.map_err(|error| GlanceError::NotOpen { account: account.clone(), why: error.text })
+    }
+
+    /// The numbers of an open account that no PhoneNumber manages.
+    pub fn unmanaged(&self, account: &Key) -> Result<Vec<Unmanaged>, GlanceError> {
+        let mut owned = self.session(account)?.inventory.owned();
+        owned.sort_by(|a, b| a.number.cmp(&b.number));
+        Ok(owned.into_iter().filter_map(|number| self.unless_managed(number)).collect())
+    }
+
+    fn unless_managed(&self, number: Arc<OwnedNumber>) -> Option<Unmanaged> {
+        let caches = &self.context.caches;
+        let claim = caches.claim_of(&number.number);
+        if claim.as_ref().is_some_and(|claim| claim.spec.holder.is_some()) {
+            return None;
+        }
+        let bought = claim.and_then(|claim| claim.spec.purchase.clone());
+        let installation = self.context.installation().unwrap_or_default();
+        let bears = |identity: &str| number.marker.as_ref() == Some(&Marker::new(installation, identity));
+        let journals = caches.journals.all();
+        let journal = journals.iter().find(|journal| match &bought {
+            Some(bought) => journal.spec.identity == bought.identity,
+            None => bears(&journal.spec.identity),
+        });
+        let own = format!("{}:", Marker::new(installation, "").as_str().rsplit_once(':').map_or("", |(own, _)| own));
+        Some(Unmanaged {
+            identity: bought.as_ref().map(|b| b.identity.clone()).or(journal.map(|j| j.spec.identity.clone())),
+            price: bought.map(|bought| bought.price).or(journal.map(|journal| journal.spec.price.clone())),
+            watcher: caches.about(&number.number).first().map(|watcher| Key::of(&**watcher)),
+            foreign: number.marker.as_ref().is_some_and(|marker| !marker.as_str().starts_with(&own)),
+            number,
+        })
+    }
+
+    /// Takes a manifest for applied, in our own copy: laid over the object of that name if there is one.
+    pub fn apply(&self, manifest: PhoneNumber) -> Key {
+        let key = Key::of(&manifest);
+        let object = match self.context.caches.numbers.get(&key) {
+            None => {
+                let mut object = manifest;
+                object.metadata.generation = Some(1);
+                object
+            }
+            Some(there) => {
+                let mut object = (*there).clone();
+                object.annotations_mut().extend(manifest.annotations().clone());
+                if object.spec != manifest.spec {
+                    object.spec = manifest.spec;
+                    object.metadata.generation = object.metadata.generation.map(|generation| generation + 1);
+                }
+                object
+            }
+        };
+        let uid = self.put(object);
+        // Known from now on: what is listed from here on is listed for it.
+        self.context.memory.met(&uid);
+        key
+    }
+
+    /// Says what would become of a PhoneNumber of our copy, whose account was opened if it can be.
+    pub async fn foresee(&self, key: &Key) -> Result<Foreseen, GlanceError> {
+        let (mut effects, mut taken, mut offers) = (Vec::new(), None, Vec::new());
+        for _ in 0..STEPS {
+            let gone = || effects::Error::Gone(format!("PhoneNumber {key}"));
+            let number = self.number(key).ok_or_else(gone)?;
+            let mut looked = Looked::begin();
+            let decision = self.ask(&number, &mut looked).await?;
+            if !looked.offers.is_empty() {
+                offers = looked.offers;
+            }
+            let effect = match decision {
+                Decision::Act(effect) => effect,
+                Decision::Rest(rest) => {
+                    return Ok(Foreseen { number, effects, taken, offers, end: End::Rest(rest.status.map(Box::new)) });
+                }
+                Decision::Look(_) => return Err(effects::Error::Circles.into()),
+            };
+            taken = self.newly_held(&number, &effect).or(taken);
+            if !self.pretend(&number, &effect).await? {
+                return Ok(Foreseen { number, effects, taken, offers, end: End::Effect(effect) });
+            }
+            effects.push(effect);
+        }
+        Err(effects::Error::Circles.into())
+    }
+
+    /// Asks the plan, and answers its looks until it wants none.
+    async fn ask(
+        &self,
+        number: &Arc<PhoneNumber>,
+        looked: &mut Looked,
+    ) -> Result<Decision<PhoneNumberStatus>, GlanceError> {
+        for _ in 0..STEPS {
+            match PhoneNumber::decide(&self.context, number, looked) {
+                // It need not be in the cluster yet, and its journal may be of our own copy.
+                Decision::Look(Look::Itself) => {
+                    let lives = number.metadata.deletion_timestamp.is_none();
+                    looked.itself = if lives { Liveness::Alive } else { Liveness::Gone };
+                }
+                Decision::Look(Look::Journal) => looked.journal = true,
+                Decision::Look(Look::Holder(holder)) if self.context.caches.lives(&holder) => {
+                    looked.holder = Liveness::Alive;
+                }
+                Decision::Look(look) => PhoneNumber::look(&self.context, number, look, looked).await?,
+                decision => return Ok(decision),
+            }
+        }
+        Err(effects::Error::Circles.into())
+    }
+
+    /// Notes in our own copy what `effect` would leave in the cluster; answers whether that is all that it would do.
+    async fn pretend(&self, number: &PhoneNumber, effect: &Effect) -> Result<bool, GlanceError> {
+        match effect {
+            Effect::AddFinalizer(name) => {
+                self.put(held_by(number.clone(), name));
+            }
+            Effect::CreateClaim(spec) => {
+                self.put(NumberClaim::new(spec.number.digits(), (**spec).clone()));
+            }
+            Effect::WriteClaim(claim) => {
+                self.put((**claim).clone());
+            }
+            Effect::AskGrant => {
+                let account = self.account_of(number);
+                let uid = number.uid().unwrap_or_default();
+                self.context.memory.wish(&account, Key::of(number), &uid);
+                self.look_after(&account).await?;
+            }
+            Effect::WriteJournal(entry) => self.enter(number, entry),
+            Effect::LoseNumber(account, lost) => self.context.lose(number, account, lost),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn enter(&self, number: &PhoneNumber, Entry { journal, intent, clean }: &Entry) {
+        let uid = number.uid().unwrap_or_default();
+        if let (Intent::Send, Some(wanted)) = (intent, &journal.spec.number)
+            && let Ok(session) = self.session(&journal.spec.account.key())
+            && !session.market.keep(wanted, &uid)
+        {
+            return;
+        }
+        self.put::<NumberPurchase>(journal.clone());
+        self.context.memory.entered(&uid, &journal.spec.token, *intent, *clean, Instant::now());
+    }
+
+    /// The claim that `effect` would give the object, if another or nobody holds it.
+    fn newly_held(&self, number: &PhoneNumber, effect: &Effect) -> Option<NumberClaimSpec> {
+        let uid = number.uid().unwrap_or_default();
+        match effect {
+            Effect::CreateClaim(spec) => Some((**spec).clone()),
+            Effect::WriteClaim(claim) => {
+                let now = self.context.caches.claim_of(&claim.spec.number)?;
+                (claim.spec.is_held_by(&uid) && !now.spec.is_held_by(&uid)).then(|| claim.spec.clone())
+            }
+            _ => None,
+        }
+    }
+
+    /// Goes over an account as its controller does, in our own copy: opens it, lists it, answers who wishes to buy.
+    async fn look_after(&self, key: &Key) -> Result<(), GlanceError> {
+        let mut looked = Looked::begin();
+        for _ in 0..STEPS {
+            let account = self.context.caches.accounts.get(key).ok_or_else(|| GlanceError::NoAccount(key.clone()))?;
+            match CarrierAccount::decide(&self.context, &account, &looked) {
+                Decision::Look(look) => CarrierAccount::look(&self.context, &account, look, &mut looked).await?,
+                Decision::Act(Effect::AddFinalizer(name)) => {
+                    self.put(held_by((*account).clone(), name));
+                }
+                Decision::Act(Effect::AcceptInventory) => self.session(key)?.inventory.accept_doubt(),
+                Decision::Act(_) => return Ok(()),
+                Decision::Rest(rest) => {
+                    if let Some(status) = rest.status {
+                        self.put(CarrierAccount { status: Some(status), ..(*account).clone() });
+                    }
+                    return Ok(());
+                }
+            }
+        }
+        Err(effects::Error::Circles.into())
+    }
+
+    /// What the account's own conditions say of it.
+    fn word_of(&self, account: &Key) -> String {
+        let account = self.context.caches.accounts.get(account);
+        let status = account.as_ref().and_then(|account| account.status.as_ref());
+        let ready = status.and_then(|status| status.conditions.iter().find(|c| c.type_ == Type::Ready.as_str()));
+        ready.map_or_else(|| "it is being deleted".to_owned(), |ready| format!("{}: {}", ready.reason, ready.message))
+    }
+
+    fn session(&self, account: &Key) -> Result<Arc<Session>, GlanceError> {
+        self.context.sessions.get(account).ok_or_else(|| {
+            let why = "it was not opened".to_owned();
+            GlanceError::NotOpen { account: account.clone(), why }
+        })
+    }
+
+    /// A PhoneNumber as it is, or as the manifests that were taken for applied have made it.
+    pub fn number(&self, key: &Key) -> Option<Arc<PhoneNumber>> {
+        self.context.caches.numbers.get(key)
+    }
+
+    /// The CarrierAccounts that these PhoneNumbers of our copy name, each once.
+    pub fn accounts_of(&self, numbers: &[Key]) -> BTreeSet<Key> {
+        let numbers = numbers.iter().filter_map(|key| self.context.caches.numbers.get(key));
+        numbers.map(|number| self.account_of(&number)).collect()
+    }
+
+    /// The CarrierAccount that a PhoneNumber names.
+    pub fn account_of(&self, number: &PhoneNumber) -> Key {
+        number.spec.account_ref.key(number.metadata.namespace.as_deref().unwrap_or_default())
+    }
+
+    /// Puts an object into our own copy of the cluster, later than anything there; answers its uid.
+    fn put<K: Controlled>(&self, mut object: K) -> String {
+        let version = self.version.fetch_add(1, Ordering::Relaxed);
+        object.meta_mut().resource_version = Some(version.to_string());
+        let uid = object.meta_mut().uid.get_or_insert_with(|| format!("made-up-{version}")).clone();
+        K::cache(&self.context.caches).wrote(object);
+        uid
+    }
+}
+
+fn held_by<K: Resource>(mut object: K, finalizer: &str) -> K {
+    object.finalizers_mut().push(finalizer.to_owned());
+    object
+}
+
+async fn list<K>(client: &Client, cache: &Cache<K>) -> Result<(), GlanceError>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + fmt::Debug,
+{
+    let listed = answered(Api::<K>::all(client.clone()).list(&ListParams::default())).await;
+    let objects = listed.map_err(|error| unlisted::<K>(&error))?;
+    cache.apply(Event::Init);
+    for object in objects {
+        cache.apply(Event::InitApply(object));
+    }
+    cache.apply(Event::InitDone);
+    Ok(())
+}
+
+fn unlisted<K: Resource<DynamicType = ()>>(error: &kube::Error) -> GlanceError {
+    let (group, plural) = (K::group(&()), K::plural(&()));
+    let kind = if group.is_empty() { plural.into_owned() } else { format!("{plural}.{group}") };
+    let why = match error {
+        kube::Error::Api(status) if status.code == 403 => {
+            "this user may not, in the whole cluster: use a kubeconfig whose user may".to_owned()
+        }
+        kube::Error::Api(status) if status.code == 404 => {
+            "the cluster does not serve it: install the CRDs of this version, as `dialplane crds` prints them"
+                .to_owned()
+        }
+        kube::Error::SerdeError(_) | kube::Error::FromUtf8(_) => {
+            "the answer does not decode: check that the CRDs are of this version".to_owned()
+        }
+        error => format!("no answer from the API server: {error}"),
+    };
+    GlanceError::Unlisted { kind, why }
+}

@@ -1,0 +1,293 @@
+//! The commands that only look: what they say, and that they write nothing, neither to the cluster nor to the carrier.
+//!
+//! Each runs as a user who may do nothing but look, so that the API server itself is a judge.
+
+use std::process::Stdio;
+
+use dialplane::{
+    api::{Agent, PhoneNumber},
+    sandbox::control_plane::kubeconfig,
+};
+use serde::Deserialize as _;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::{io::AsyncWriteExt as _, process::Command};
+
+use crate::support::{
+    audit, chart, cluster, control_plane, eventually, is_own_cluster,
+    scene::{ACCOUNT, AGENT, Scene},
+};
+
+/// A scene, and somebody who may only look.
+struct Looker {
+    scene: Scene,
+    dir: TempDir,
+}
+
+/// How a command has ended.
+struct Said {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Looker {
+    async fn new() -> Self {
+        let scene = Scene::new().await;
+        scene.agent("engine.example.com", Some("v1")).await;
+        scene.reason::<Agent>(AGENT, "Published", "Published").await;
+        let (namespace, role) = (&scene.namespace, format!("looker-{}", scene.namespace));
+        let rbac = "rbac.authorization.k8s.io";
+        let kinds = ["carrieraccounts", "phonenumbers", "agents", "agentversions", "numberclaims", "numberpurchases"];
+        for object in [
+            json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "looker", "namespace": namespace}}),
+            json!({"apiVersion": format!("{rbac}/v1"), "kind": "ClusterRole", "metadata": {"name": role}, "rules": [
+                {"apiGroups": ["dialplane.dev"], "resources": kinds, "verbs": ["list", "get"]},
+                {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["list"]},
+                {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]},
+            ]}),
+            json!({
+                "apiVersion": format!("{rbac}/v1"), "kind": "ClusterRoleBinding", "metadata": {"name": role},
+                "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": role},
+                "subjects": [{"kind": "ServiceAccount", "name": "looker", "namespace": namespace}],
+            }),
+        ] {
+            chart::apply(&scene.client, &object).await;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let access = kubeconfig::for_service_account(&cluster().await.kubeconfig, namespace, "looker").await.unwrap();
+        kubeconfig::write(&access, &dir.path().join("kubeconfig")).unwrap();
+        let looker = Self { scene, dir };
+        // The authorizer learns of a new binding by a watch of its own.
+        eventually("the looker may look", || async {
+            let said = looker.run(&["adopt", "--account", ACCOUNT], "").await;
+            (!said.err.contains("may not") && !said.err.contains("403")).then_some(())
+        })
+        .await;
+        looker
+    }
+
+    /// Runs a command that must change nothing: the carrier is sent nothing but questions.
+    async fn run(&self, args: &[&str], input: &str) -> Said {
+        let writes = || {
+            let ledger = self.scene.sandbox.ledger();
+            ledger.entries().iter().filter(|entry| !entry.kind.is_read()).count()
+        };
+        let before = writes();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dialplane"));
+        command.args(args).env("KUBECONFIG", self.dir.path().join("kubeconfig")).env("DIALPLANE_INSTALLATION", "test");
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // It need not read what it is given.
+        child.stdin.take().unwrap().write_all(input.as_bytes()).await.ok();
+        let output = child.wait_with_output().await.unwrap();
+        assert_eq!(writes(), before, "{args:?} wrote to the carrier");
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Said { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    /// Plans these manifests.
+    async fn plan(&self, manifests: &[Value]) -> Said {
+        let documents: Vec<String> = manifests.iter().map(|m| serde_yaml_ng::to_string(m).unwrap()).collect();
+        self.run(&["plan", "-f", "-"], &documents.join("---\n")).await
+    }
+
+    async fn search(&self, flags: &[&str]) -> Said {
+        self.run(&[&["search", "--account", ACCOUNT, "--country", "US"], flags].concat(), "").await
+    }
+
+    /// Judges the cluster: all that the looker ever asked for was to get or list.
+    async fn has_only_looked(&self) {
+        if !is_own_cluster() {
+            return;
+        }
+        let user = format!("system:serviceaccount:{}:looker", self.scene.namespace);
+        let requests = audit::requests(&control_plane().await.audit_log_path());
+        let asked: Vec<_> = requests.iter().filter(|request| request.user == user).collect();
+        let other: Vec<_> = asked.iter().filter(|request| !matches!(&*request.verb, "get" | "list")).collect();
+        assert!(!asked.is_empty() && other.is_empty(), "{other:?}");
+    }
+}
+
+impl Said {
+    #[track_caller]
+    fn ended(&self, code: i32, says: &[&str]) -> &Self {
+        let all = format!("{}{}", self.out, self.err);
+        assert_eq!(self.code, code, "{all}");
+        for text in says {
+            assert!(all.contains(text), "lacks {text:?}:\n{all}");
+        }
+        self
+    }
+}
+
+/// A PhoneNumber for the scene's agent.
+fn phone_number(name: &str, acquire: Value) -> Value {
+    let mut spec = acquire;
+    spec["accountRef"] = json!({"name": ACCOUNT});
+    spec["agentRef"] = json!({"name": AGENT});
+    json!({"apiVersion": "dialplane.dev/v1alpha1", "kind": "PhoneNumber", "metadata": {"name": name}, "spec": spec})
+}
+
+/// One that buys a number in 415 that costs no more than that.
+fn purchase(name: &str, most: &str) -> Value {
+    let search = json!({"country": "US", "areaCode": "415", "features": ["Voice", "SMS"]});
+    phone_number(name, json!({"purchase": {"search": search, "maxMonthlyPrice": most}}))
+}
+
+#[tokio::test]
+async fn search_shows_what_is_for_sale_with_its_price() {
+    let looker = Looker::new().await;
+    let table = looker.search(&["--area-code", "415", "--feature", "Voice", "--feature", "SMS", "--limit", "3"]).await;
+    table.ended(0, &["NUMBER", "Voice,SMS", "1.15 USD", "yes"]);
+    assert_eq!(table.out.lines().count(), 4, "{}", table.out);
+    assert!(table.out.lines().skip(1).all(|line| line.starts_with("+1415")), "{}", table.out);
+
+    let json = looker.search(&["--area-code", "999", "--limit", "2", "-o", "json"]).await;
+    let found: Value = serde_json::from_str(&json.ended(0, &[]).out).unwrap();
+    assert_eq!(found.as_array().unwrap().len(), 2);
+    assert_eq!((&found[0]["exact"], &found[0]["price"]["monthly"]), (&json!(false), &json!("1.15")));
+
+    let nothing = looker.search(&["--area-code", "999", "--exact"]).await;
+    nothing.ended(1, &["error: no number for sale fits. Tried: US Local, area code 999. Ask for less"]);
+    assert_eq!(nothing.out, "");
+    let nothing = looker.search(&["--area-code", "999", "--exact", "-o", "json"]).await;
+    assert_eq!(nothing.ended(1, &["Tried"]).out, "[]\n");
+    let unknown = looker.run(&["search", "--account", "nobody", "--country", "US"], "").await;
+    unknown.ended(1, &[&format!("there is no CarrierAccount {}/nobody", looker.scene.namespace)]);
+    looker.search(&["--type", "Satellite"]).await.ended(1, &["Satellite", "TollFree"]);
+    looker.has_only_looked().await;
+}
+
+#[tokio::test]
+async fn plan_names_the_number_that_is_bought_then_and_nothing_once_it_is() {
+    let looker = Looker::new().await;
+    let scene = &looker.scene;
+    let manifest = purchase("main", "2.00");
+    let planned = looker.plan(std::slice::from_ref(&manifest)).await;
+    let because = "for 1.15 USD a month because it fits US Local, area code 415, with Voice and SMS";
+    planned.ended(2, &["/main: would buy +1415", because, "voice to engine.example.com", "One number would be bought"]);
+    assert!(scene.get::<PhoneNumber>("main").await.is_none());
+    scene.has_bought(0).await;
+
+    scene.apply::<PhoneNumber>(manifest.clone()).await;
+    let number = scene.routed_number("main").await;
+    assert!(planned.out.contains(&number), "bought {number}, and planned: {}", planned.out);
+    let after = looker.plan(&[manifest]).await;
+    after.ended(0, &["/main: nothing to do: ", "No money would be spent"]);
+    let edited = looker.plan(&[purchase("main", "0.10")]).await;
+    edited.ended(0, &["nothing to do"]);
+    let mut misspelt = purchase("main", "2.00");
+    misspelt["spec"]["purchase"]["maxMonthlyPrize"] = "1.00".into();
+    looker.plan(&[misspelt]).await.ended(1, &["there is no field spec.purchase.maxMonthlyPrize"]);
+    let other = looker.plan(&[phone_number("main", json!({"import": {"number": "+14155550000"}}))]).await;
+    other.ended(1, &["would be refused by the API server: purchase can only become import"]);
+    scene.has_bought(1).await;
+    looker.has_only_looked().await;
+}
+
+#[tokio::test]
+async fn plan_counts_what_a_whole_file_would_spend_against_the_limits() {
+    let looker = Looker::new().await;
+    looker.scene.account(json!({"purchasing": {"maxPerDay": 2}})).await;
+    let names = ["a", "b", "c"];
+    let said = looker.plan(&names.map(|name| purchase(name, "2.00"))).await;
+    said.ended(2, &["/c: is refused: Acquired=False (SpendingLimit): 2 numbers", "2 numbers would be bought"]);
+    let bought: Vec<&str> = said.out.lines().filter_map(|line| line.split("would buy ").nth(1)).collect();
+    assert!(bought.len() == 2 && bought[0][..12] != bought[1][..12], "one number for two:\n{}", said.out);
+    looker.has_only_looked().await;
+}
+
+#[tokio::test]
+async fn plan_says_what_would_be_refused_and_why() {
+    let looker = Looker::new().await;
+    let scene = &looker.scene;
+    let dear = looker.plan(&[purchase("main", "0.50")]).await;
+    dear.ended(0, &["/main: is refused: Acquired=False (TooDear): ", "1.15 USD"]);
+    let mut stranger = purchase("main", "2.00");
+    stranger["spec"]["accountRef"]["name"] = "nobody".into();
+    looker.plan(&[stranger]).await.ended(0, &["is refused: Accepted=False (AccountNotFound): "]);
+    let manual = json!({"search": {"country": "US", "areaCode": "415"}, "approval": "Manual"});
+    let manual = looker.plan(&[phone_number("main", json!({"purchase": manual}))]).await;
+    manual.ended(0, &["waits for a person", "dialplane.dev/approve"]);
+
+    scene.account(json!({"purchasing": {"paused": true}})).await;
+    let paused = looker.plan(&[purchase("main", "2.00")]).await;
+    paused.ended(0, &["is refused: Acquired=False (PurchasingPaused): ", "spec.purchasing.paused"]);
+
+    scene.account(json!({"credentialsRef": {"name": "gone"}})).await;
+    let blind = looker.plan(&[purchase("main", "2.00")]).await;
+    blind.ended(1, &["nobody knows: CarrierAccount", "SecretNotFound", "could not be found out"]);
+    looker.run(&["plan", "-f", "/dev/null"], "").await.ended(1, &["there is no PhoneNumber in /dev/null"]);
+    looker.run(&["plan"], "").await.ended(1, &["--filename"]);
+    looker.has_only_looked().await;
+}
+
+#[tokio::test]
+async fn plan_says_of_an_import_what_would_be_set_and_skips_what_is_no_number() {
+    let looker = Looker::new().await;
+    let scene = &looker.scene;
+    let (ours, stranger) = (scene.owned(), "+14155550000");
+    let import = |name, number: &str| phone_number(name, json!({"import": {"number": number}}));
+    let other = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "other"}});
+    let twice = import("again", &ours);
+    let said = looker.plan(&[other, import("main", &ours), import("stranger", stranger), twice]).await;
+    said.ended(
+        0,
+        &[
+            "ConfigMap other: skipped",
+            &format!("/main: imports {ours} and would set the route: voice to engine.example.com"),
+            "/stranger: is refused: Acquired=False (NotInAccount): ",
+            "/again: is refused: Acquired=False (ClaimedByAnother): ",
+        ],
+    );
+    assert!(scene.claim(&ours).await.is_none() && scene.get::<PhoneNumber>("main").await.is_none());
+
+    scene.phone_number("main", &ours, json!({})).await;
+    scene.routed_number("main").await;
+    looker.plan(&[import("main", &ours)]).await.ended(0, &["/main: nothing to do: "]);
+    looker.has_only_looked().await;
+}
+
+#[tokio::test]
+async fn adopt_lists_what_nothing_manages_and_its_manifests_import_it() {
+    let looker = Looker::new().await;
+    let scene = &looker.scene;
+    let none = looker.run(&["adopt"], "").await;
+    assert!(!none.out.contains(&scene.namespace), "{}", none.out);
+    let none = looker.run(&["adopt", "--account", ACCOUNT], "").await;
+    assert_eq!(none.ended(0, &["there is none to adopt"]).out, "");
+
+    let (ours, managed) = (scene.owned(), scene.owned());
+    scene.phone_number("managed", &managed, json!({})).await;
+    scene.routed_number("managed").await;
+    scene.purchase("main", json!({})).await;
+    let bought = scene.routed_number("main").await;
+    scene.delete::<PhoneNumber>("main").await;
+    scene.gone::<PhoneNumber>("main").await;
+    let rests = || async { scene.claim(&bought).await.unwrap().spec.holder.is_none().then_some(()) };
+    eventually("the claim rests", rests).await;
+
+    let list = looker.run(&["adopt", "--account", ACCOUNT], "").await;
+    let identity = format!("{}/main", scene.namespace);
+    list.ended(0, &[&ours, &bought, "1.15 USD", &identity]);
+    assert_eq!(list.out.lines().count(), 3, "a head and two numbers, not {managed}:\n{}", list.out);
+
+    let again = looker.plan(&[purchase("main", "2.00")]).await;
+    again.ended(0, &[&format!("/main: adopts {bought}, which was bought for {identity}, and would set the route")]);
+
+    let manifests = looker.run(&["adopt", "--account", ACCOUNT, "--manifests"], "").await;
+    let yaml = looker.run(&["adopt", "--account", ACCOUNT, "-o", "yaml"], "").await;
+    assert_eq!(manifests.ended(0, &[]).out, yaml.out);
+    looker.run(&["plan", "-f", "-"], &manifests.out).await.ended(0, &[&format!("imports {ours}")]);
+    for document in serde_yaml_ng::Deserializer::from_str(&manifests.out) {
+        let manifest = Value::deserialize(document).unwrap();
+        let name = manifest["metadata"]["name"].as_str().unwrap().to_owned();
+        let number = manifest["spec"]["import"]["number"].as_str().unwrap().to_owned();
+        assert_eq!(name, format!("number-{}", &number[1..]));
+        scene.apply::<PhoneNumber>(manifest).await;
+        scene.reason::<PhoneNumber>(&name, "Ready", "Pooled").await;
+    }
+    looker.run(&["adopt", "--account", ACCOUNT], "").await.ended(0, &["there is none to adopt"]);
+    scene.has_bought(1).await;
+    looker.has_only_looked().await;
+}
