@@ -7,6 +7,7 @@ mod calling;
 pub mod http;
 pub mod inventory;
 mod open;
+pub mod telnyx;
 pub mod twilio;
 mod written;
 
