@@ -1,6 +1,7 @@
 //! The Telnyx adapter against the simulated carrier: what it concludes is compared with what really happened.
 
 mod buying;
+mod opening;
 mod sharing;
 
 use std::time::Duration;

@@ -234,8 +234,11 @@ async fn a_hold_that_ended_is_not_found_again_and_there_is_room_for_so_many() {
     let free = telnyx.offers(&wish(json!({ "country": "US", "type": "TollFree" }))).await.unwrap();
     assert!(!free[0].can_hold);
     assert_eq!(refused(telnyx.hold(&free[0].number, &marker()).await).class, ErrorClass::Unavailable);
+    sandbox.switch(|switches| switches.telnyx.max_holds = None);
+    let lost = offered(&telnyx, "212").await;
     sandbox.inject(Rule::new(Match::kind(Kind::Hold), Fault::AnswerLost));
-    assert!(matches!(telnyx.hold(&wanted, &marker()).await, Outcome::Unknown(_)));
+    assert!(matches!(telnyx.hold(&lost, &marker()).await, Outcome::Unknown(_)));
+    did(telnyx.hold(&lost, &marker()).await);
     assert_bought(&sandbox.ledger(), &[]);
 }
 
@@ -358,5 +361,10 @@ async fn no_purchase_is_called_undone_that_may_be_done() {
         }
         let ledger = sandbox.ledger();
         assert_eq!((ledger.of(Kind::Purchase).count(), ledger.releases()), (1, 0), "{fault:?}: sent once");
+        if ledger.purchases() == 1 {
+            let orders = open(&sandbox).orders().await.unwrap();
+            let found = orders.iter().any(|order| order.number == wanted && order.marker == Some(marker()));
+            assert!(found, "{fault:?}: what was bought all the same is found by its marker");
+        }
     }
 }

@@ -156,8 +156,8 @@ impl Bindings {
 }
 
 fn unbindable() -> CarrierError {
-    let text = "Telnyx binds a number to an application and a messaging profile and keeps no URLs on it; give the agent to it \
-                through those";
+    let text = "Telnyx keeps no URLs on a number, which is bound to an application and a messaging profile; make those of its \
+                agent first";
     refused(ErrorClass::Rejected, text)
 }
 
