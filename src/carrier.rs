@@ -3,10 +3,13 @@
 //! An adapter maps and decides nothing. What carriers differ in is declared in [`Capabilities`] or said by
 //! [`ErrorClass`]; nothing outside an adapter asks which carrier it is. There is no call that releases a number.
 
+mod calling;
 pub mod http;
 pub mod inventory;
 mod open;
+pub mod telnyx;
 pub mod twilio;
+mod written;
 
 use std::{fmt, time::Duration};
 

@@ -23,4 +23,5 @@ mod run;
 mod sandbox;
 mod schema;
 mod support;
+mod telnyx;
 mod twilio;

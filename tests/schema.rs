@@ -144,7 +144,8 @@ async fn a_carrier_account_that_is_wrong_is_refused_with_what_to_do() {
         (twilio(json!({"region": "IE1", "edge": "dublin"})), "lower-case letters and digits, as in ie1"),
         (twilio(json!({"region": "ie1", "edge": "dublin.twilio.com"})), "digits and dashes, as in dublin"),
         (twilio(json!({"region": "", "edge": ""})), "as in ie1"),
-        (spec(json!({ "twilio": null })), "spec.twilio: Required value"),
+        (spec(json!({ "twilio": null })), "name exactly one carrier"),
+        (spec(json!({ "telnyx": {} })), "name exactly one carrier"),
         (spec(json!({ "credentialsRef": null })), "spec.credentialsRef: Required value"),
         (
             spec(json!({"credentialsRef": {"name": ""}})),
@@ -192,6 +193,7 @@ async fn a_carrier_account_that_is_wrong_is_refused_with_what_to_do() {
     server.refuses("CarrierAccount", &refused).await;
     let accepted = [
         twilio(json!({"region": "ie1", "edge": "dublin"})),
+        spec(json!({"twilio": null, "telnyx": {}})),
         endpoint("http://sandbox:8080"),
         endpoint("https://[::1]:8080/twilio/"),
         interval("1s"),
@@ -212,8 +214,10 @@ async fn a_carrier_account_stays_the_account_it_is() {
     let server = Server::new().await;
     server.create(&good("CarrierAccount")).await;
     let other = SID.replace('0', "1");
-    let refused =
-        [(spec(json!({"twilio": {"accountSid": other}})), "Make another CarrierAccount for the other account")];
+    let refused = [
+        (spec(json!({"twilio": {"accountSid": other}})), "Make another CarrierAccount for the other account"),
+        (spec(json!({"twilio": null, "telnyx": {}})), "Make another CarrierAccount for the other carrier"),
+    ];
     server.refuses_change("CarrierAccount", "twilio-prod", &refused).await;
     let accepted = [
         spec(json!({"twilio": {"region": "ie1", "edge": "dublin"}})),

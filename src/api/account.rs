@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    meta::{AllowedNamespaces, LocalReference},
+    meta::{AllowedNamespaces, Key, LocalReference},
     money::Amount,
 };
 
@@ -56,11 +56,19 @@ use super::{
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.twilio.accountSid == oldSelf.twilio.accountSid").message("twilio.accountSid cannot change: numbers are claimed under it. Make another CarrierAccount for the other account"))]
+#[x_kube(
+    validation = Rule::new("has(self.twilio) != has(self.telnyx)").message("name exactly one carrier: twilio, as in twilio: {accountSid: AC...}, or telnyx, as in telnyx: {}"),
+    validation = Rule::new("has(self.twilio) == has(oldSelf.twilio)").message("the carrier cannot change: numbers are claimed under it. Make another CarrierAccount for the other carrier"),
+    validation = Rule::new("!has(self.twilio) || !has(oldSelf.twilio) || self.twilio.accountSid == oldSelf.twilio.accountSid").message("twilio.accountSid cannot change: numbers are claimed under it. Make another CarrierAccount for the other account"),
+)]
 pub struct CarrierAccountSpec {
-    /// A Twilio account or subaccount.
-    pub twilio: TwilioAccount,
-    /// A Secret of this namespace. For Twilio: the key `authToken`, or `apiKeySid` and `apiKeySecret`.
+    /// A Twilio account or subaccount. Exactly one of `twilio` and `telnyx` is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub twilio: Option<TwilioAccount>,
+    /// A Telnyx account: the one that the API key belongs to. There is nothing to set, as in `telnyx: {}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub telnyx: Option<TelnyxAccount>,
+    /// A Secret of this namespace. For Twilio: the key `authToken`, or `apiKeySid` and `apiKeySecret`. For Telnyx: the key `apiKey`.
     pub credentials_ref: LocalReference,
     /// One other base URL for all of the carrier's hosts: a proxy, or the sandbox.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -109,6 +117,20 @@ pub struct TwilioAccount {
     pub edge: Option<String>,
 }
 
+/// Which Telnyx account: its API key says it all, so there is nothing to set, as in `telnyx: {}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TelnyxAccount {}
+
+impl CarrierAccount {
+    /// The account that is asked for: the carrier's id of it or, at a carrier that has none, the name of this object.
+    pub fn asked_identity(&self) -> String {
+        match &self.spec.twilio {
+            Some(twilio) => twilio.account_sid.clone(),
+            None => Key::of(self).to_string(),
+        }
+    }
+}
+
 /// What may be spent under an account. What is not named is not limited.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -155,7 +177,8 @@ impl Default for Limits {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CarrierAccountStatus {
-    /// The carrier's id of the account that the credentials opened first. If they ever open another, nothing is done.
+    /// The carrier's id of the account that the credentials opened first. If they ever open another, nothing is done. Telnyx has no
+    /// such id: there it is this object's namespace and name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
     /// What the account has left, where the carrier says so.

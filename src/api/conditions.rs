@@ -190,7 +190,7 @@ reasons! {
 
     Open: Ready True, Good, Normal, "The credentials open the account and its numbers have been listed.";
     SecretNotFound: Ready False, Waiting, Warning, "There is no Secret of that name in this namespace. Apply it; it is looked for again.";
-    SecretIncomplete: Ready False, Waiting, Warning, "The Secret lacks keys. For Twilio: authToken, or apiKeySid and apiKeySecret.";
+    SecretIncomplete: Ready False, Waiting, Warning, "The Secret lacks keys. For Twilio: authToken, or apiKeySid and apiKeySecret. For Telnyx: apiKey.";
     Unauthorized: Ready False, Waiting, Warning, "The carrier refuses the credentials. Put the right ones into the Secret; they are read again.";
     Forbidden: Ready False, Waiting, Warning, "The credentials may not do this.";
     AccountInactive: Ready False, Waiting, Warning, "The carrier has suspended or closed the account.";

@@ -63,6 +63,22 @@ fn yes() -> bool {
     true
 }
 
+/// The digits under letters on a telephone's keypad ([ITU-T E.161](https://www.itu.int/rec/T-REC-E.161)).
+pub fn keypad(text: &str) -> String {
+    let digit = |c: char| match c.to_ascii_uppercase() {
+        'A'..='C' => '2',
+        'D'..='F' => '3',
+        'G'..='I' => '4',
+        'J'..='L' => '5',
+        'M'..='O' => '6',
+        'P'..='S' => '7',
+        'T'..='V' => '8',
+        'W'..='Z' => '9',
+        other => other,
+    };
+    text.chars().map(digit).collect()
+}
+
 /// The type of a number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum NumberType {

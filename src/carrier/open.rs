@@ -7,9 +7,10 @@ use k8s_openapi::ByteString;
 use super::{
     Carrier,
     http::{Limiter, Secret, Transport},
-    twilio::{Config, ConfigError, Credentials, Region, Twilio},
+    telnyx::{self, Telnyx},
+    twilio::{self, Credentials, Region, Twilio},
 };
-use crate::api::account::CarrierAccountSpec;
+use crate::api::CarrierAccount;
 
 /// Why an account cannot be opened with this Secret. The texts are clauses for people.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,36 +24,56 @@ pub enum OpenError {
     #[error("its key {0} is not text")]
     NotText(&'static str),
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Twilio(#[from] twilio::ConfigError),
+    #[error(transparent)]
+    Telnyx(#[from] telnyx::ConfigError),
     #[error("spec.endpoint is not a URL")]
     Endpoint,
+    /// The schema does not let it come to this.
+    #[error("the account names no carrier, or more than one: keep one of spec.twilio and spec.telnyx")]
+    Carrier,
 }
 
 /// Opens the account, without asking the carrier anything yet.
 pub fn open(
-    spec: &CarrierAccountSpec,
+    account: &CarrierAccount,
     secret: &BTreeMap<String, ByteString>,
     transport: Transport,
     limiter: Arc<Limiter>,
 ) -> Result<Arc<dyn Carrier>, OpenError> {
+    let spec = &account.spec;
     let endpoint = spec.endpoint.as_deref().map(url::Url::parse).transpose().map_err(|_| OpenError::Endpoint)?;
-    let region = spec.twilio.region.clone().zip(spec.twilio.edge.clone());
-    let config = Config {
-        account_sid: spec.twilio.account_sid.clone(),
-        credentials: credentials(secret)?,
-        region: region.map(|(region, edge)| Region { region, edge }),
-        endpoint,
-    };
-    Ok(Arc::new(Twilio::new(config, transport, limiter)?))
+    match (&spec.twilio, &spec.telnyx) {
+        (Some(named), None) => {
+            let region = named.region.clone().zip(named.edge.clone());
+            let config = twilio::Config {
+                account_sid: named.account_sid.clone(),
+                credentials: credentials(secret)?,
+                region: region.map(|(region, edge)| Region { region, edge }),
+                endpoint,
+            };
+            Ok(Arc::new(Twilio::new(config, transport, limiter)?))
+        }
+        (None, Some(_)) => {
+            let api_key = text(secret, "apiKey")?.ok_or(OpenError::Missing("apiKey"))?;
+            let config = telnyx::Config { api_key: Secret::new(api_key), identity: account.asked_identity(), endpoint };
+            Ok(Arc::new(Telnyx::new(config, transport, limiter)?))
+        }
+        _ => Err(OpenError::Carrier),
+    }
 }
 
-fn credentials(secret: &BTreeMap<String, ByteString>) -> Result<Credentials, OpenError> {
-    // A trailing line break is what `echo token | base64` leaves, and no token has one.
-    let text = |key: &'static str| match secret.get(key).map(|value| std::str::from_utf8(&value.0)) {
+/// The value of a key, if it has one. A trailing line break is what `echo token | base64` leaves, and no token has one.
+fn text(secret: &BTreeMap<String, ByteString>, key: &'static str) -> Result<Option<String>, OpenError> {
+    match secret.get(key).map(|value| std::str::from_utf8(&value.0)) {
         Some(Ok(text)) if !text.trim().is_empty() => Ok(Some(text.trim().to_owned())),
         Some(Err(_)) => Err(OpenError::NotText(key)),
         Some(Ok(_)) | None => Ok(None),
-    };
+    }
+}
+
+fn credentials(secret: &BTreeMap<String, ByteString>) -> Result<Credentials, OpenError> {
+    let text = |key| text(secret, key);
     match (text("authToken")?, text("apiKeySid")?, text("apiKeySecret")?) {
         (Some(token), None, None) => Ok(Credentials::AuthToken(Secret::new(token))),
         (None, Some(sid), Some(secret)) => Ok(Credentials::ApiKey { sid, secret: Secret::new(secret) }),
@@ -65,13 +86,19 @@ fn credentials(secret: &BTreeMap<String, ByteString>) -> Result<Credentials, Ope
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::carrier::http::{DEFAULT_DEADLINE, Limits};
+
+    fn secret(keys: &[(&str, &str)]) -> BTreeMap<String, ByteString> {
+        keys.iter().map(|(k, v)| ((*k).to_owned(), ByteString(v.as_bytes().to_vec()))).collect()
+    }
 
     #[test]
     fn a_secret_opens_an_account_by_a_token_or_by_a_key_and_says_what_it_lacks() {
         let opened = |keys: &[(&str, &str)]| {
-            let secret = keys.iter().map(|(k, v)| ((*k).to_owned(), ByteString(v.as_bytes().to_vec()))).collect();
-            credentials(&secret).map(|credentials| matches!(credentials, Credentials::AuthToken(_)))
+            credentials(&secret(keys)).map(|credentials| matches!(credentials, Credentials::AuthToken(_)))
         };
         assert_eq!(opened(&[("authToken", "t\n")]), Ok(true));
         assert_eq!(opened(&[("apiKeySid", "SK1"), ("apiKeySecret", "s")]), Ok(false));
@@ -79,5 +106,34 @@ mod tests {
         assert_eq!(opened(&[("authToken", "")]), Err(OpenError::NoCredentials));
         assert_eq!(opened(&[("apiKeySid", "SK1")]), Err(OpenError::Missing("apiKeySecret")));
         assert_eq!(opened(&[("authToken", "t"), ("apiKeySid", "SK1")]), Err(OpenError::Ambiguous));
+    }
+
+    #[test]
+    fn the_carrier_that_is_named_is_the_one_that_is_opened() {
+        let opened = |spec: serde_json::Value, keys: &[(&str, &str)]| {
+            let mut spec = spec;
+            spec["credentialsRef"] = json!({ "name": "carrier" });
+            let mut account = CarrierAccount::new("carrier", serde_json::from_value(spec).unwrap());
+            account.metadata.namespace = Some("telephony".to_owned());
+            let transport = Transport::new(DEFAULT_DEADLINE).unwrap();
+            let carrier = open(&account, &secret(keys), transport, Limiter::new(Limits::default()))?;
+            Ok((carrier.capabilities().name, account.asked_identity(), format!("{carrier:?}").contains("s3cret")))
+        };
+        let sid = "AC0123456789abcdef0123456789abcdef";
+        let (twilio, telnyx) = (json!({ "accountSid": sid }), json!({}));
+        assert_eq!(
+            opened(json!({ "twilio": twilio }), &[("authToken", "s3cret")]),
+            Ok(("Twilio", sid.to_owned(), false))
+        );
+        let key = [("apiKey", "KEYs3cret\n"), ("authToken", "of another carrier")];
+        let named = "telephony/carrier".to_owned();
+        assert_eq!(opened(json!({ "telnyx": telnyx }), &key), Ok(("Telnyx", named, false)));
+        let missing = Err(OpenError::Missing("apiKey"));
+        assert_eq!(opened(json!({ "telnyx": telnyx }), &[("authToken", "s3cret")]), missing);
+        assert_eq!(opened(json!({ "telnyx": telnyx }), &[("apiKey", " ")]), missing);
+        assert_eq!(opened(json!({ "telnyx": telnyx, "twilio": twilio }), &key), Err(OpenError::Carrier));
+        assert_eq!(opened(json!({}), &key), Err(OpenError::Carrier));
+        let elsewhere = json!({ "telnyx": telnyx, "endpoint": "ftp://a.example" });
+        assert_eq!(opened(elsewhere, &key), Err(OpenError::Telnyx(telnyx::ConfigError::Endpoint)));
     }
 }

@@ -3,7 +3,6 @@
 //! The facts that it is built on, with their sources and traps, are in `carriers/twilio.md`; the section is named where
 //! one is used.
 
-mod calling;
 mod errors;
 mod listing;
 mod messaging;
@@ -32,6 +31,7 @@ use super::{
     Bought, Capabilities, Carrier, CarrierError, ErrorClass, Identity, NumberId, Outcome, OwnedNumber, Purchase,
     Purchasing, Repeated,
     http::{Auth, Body, Call, Http, Limiter, Secret, Transport},
+    written,
 };
 use crate::api::{
     account::Balance,
@@ -308,13 +308,7 @@ impl Carrier for Twilio {
 /// The base URL of one of Twilio's products.
 fn host(product: &str, region: Option<&Region>, endpoint: Option<&Url>) -> Result<Url, ConfigError> {
     if let Some(url) = endpoint {
-        let plain = matches!(url.scheme(), "http" | "https")
-            && url.has_host()
-            && url.username().is_empty()
-            && url.password().is_none()
-            && url.query().is_none()
-            && url.fragment().is_none();
-        return if plain { Ok(url.clone()) } else { Err(ConfigError::Endpoint) };
+        return if written::is_base(url) { Ok(url.clone()) } else { Err(ConfigError::Endpoint) };
     }
     let host = match region {
         None => format!("{product}.twilio.com"),

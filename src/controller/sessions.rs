@@ -149,8 +149,8 @@ impl Sessions {
             return Ok(false);
         }
         let limiter = self.limiter(&opened_with, limits);
-        let carrier = open(&account.spec, secret, self.transport.clone(), limiter.clone())?;
-        let address = digest_of(&(&account.spec.twilio, &account.spec.endpoint));
+        let carrier = open(account, secret, self.transport.clone(), limiter.clone())?;
+        let address = address(&account.spec);
         let (inventory, market) =
             match self.get(&key).filter(|session| session.uid == uid && session.address == address) {
                 Some(session) => {
@@ -182,7 +182,12 @@ impl Sessions {
     }
 }
 
+/// What makes two accounts the same, as far as their objects say: the carrier, the account there, and where it is reached.
+fn address(spec: &CarrierAccountSpec) -> String {
+    digest_of(&(&spec.twilio, &spec.telnyx, &spec.endpoint))
+}
+
 /// What makes two ways of opening an account the same.
 fn fingerprint(spec: &CarrierAccountSpec, secret: &BTreeMap<String, ByteString>) -> String {
-    digest_of(&(&spec.twilio, &spec.endpoint, secret))
+    digest_of(&(address(spec), secret))
 }

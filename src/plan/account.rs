@@ -106,9 +106,9 @@ pub fn open(w: &World<'_>) -> Option<String> {
 
 impl World<'_> {
     /// The account that was seen first, or the one that is asked for.
-    fn wanted_identity(&self) -> &str {
-        let pinned = self.account.status.as_ref().and_then(|status| status.identity.as_deref());
-        pinned.unwrap_or(&self.account.spec.twilio.account_sid)
+    fn wanted_identity(&self) -> String {
+        let pinned = self.account.status.as_ref().and_then(|status| status.identity.clone());
+        pinned.unwrap_or_else(|| self.account.asked_identity())
     }
 
     fn open(&self) -> Decision<CarrierAccountStatus> {

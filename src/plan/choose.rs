@@ -8,7 +8,7 @@ use crate::api::{
     conditions::{Finding, Reason},
     money::Amount,
     number::E164,
-    offer::{Offer, Price, Search},
+    offer::{Offer, Price, Search, keypad},
     phone_number::Purchase,
 };
 
@@ -235,22 +235,6 @@ pub(super) fn could_be(purchase: &Purchase, number: &E164) -> bool {
         fits_digits(&Search { area_code, ..search.clone() }, number)
     };
     purchase.number.as_ref().is_none_or(|named| named == number) && purchase.search.as_ref().is_none_or(by_search)
-}
-
-/// The digits under letters on a telephone's keypad ([ITU-T E.161](https://www.itu.int/rec/T-REC-E.161)).
-fn keypad(text: &str) -> String {
-    let digit = |c: char| match c.to_ascii_uppercase() {
-        'A'..='C' => '2',
-        'D'..='F' => '3',
-        'G'..='I' => '4',
-        'J'..='L' => '5',
-        'M'..='O' => '6',
-        'P'..='S' => '7',
-        'T'..='V' => '8',
-        'W'..='Z' => '9',
-        other => other,
-    };
-    text.chars().map(digit).collect()
 }
 
 /// A number that is the same for the same wish and hardly ever for two (FNV-1a).

@@ -5,7 +5,7 @@ use std::time::Duration;
 use dialplane::{
     api::{
         CarrierAccount,
-        account::{AccountNumbers, CarrierAccountSpec, CarrierAccountStatus, TwilioAccount},
+        account::{AccountNumbers, CarrierAccountSpec, CarrierAccountStatus, TelnyxAccount, TwilioAccount},
         meta::{CONFIRM_INVENTORY, IN_USE_FINALIZER, LocalReference, RECONCILE_REQUESTED},
     },
     carrier::{ErrorClass, Identity},
@@ -33,7 +33,8 @@ fn listed() -> Desk {
     let twilio = TwilioAccount { account_sid: "AC1".into(), region: None, edge: None };
     let spec = CarrierAccountSpec {
         purchasing: Default::default(),
-        twilio,
+        twilio: Some(twilio),
+        telnyx: None,
         credentials_ref: LocalReference { name: "twilio".into() },
         endpoint: None,
         allowed_namespaces: Default::default(),
@@ -119,6 +120,17 @@ fn an_account_is_held_then_its_secret_its_identity_and_its_numbers_are_looked_at
     desk.inventory = listed().inventory;
     assert_eq!((desk.says().as_str(), desk.again()), ("Open", Some(Duration::from_secs(60))));
     assert_eq!(desk.status().identity.as_deref(), Some("AC1"), "and it is pinned");
+}
+
+#[test]
+fn an_account_of_a_carrier_without_ids_is_the_one_that_bears_its_objects_name() {
+    let desk = listed().with(|d| {
+        (d.account.spec.twilio, d.account.spec.telnyx) = (None, Some(TelnyxAccount {}));
+        d.identity.as_mut().unwrap().account = "clinic/twilio".into();
+    });
+    assert_eq!((desk.says().as_str(), desk.status().identity.as_deref()), ("Open", Some("clinic/twilio")));
+    let other = desk.with(|d| d.identity.as_mut().unwrap().account = "clinic/other".into());
+    assert_eq!(other.says(), "CredentialsChangedAccount");
 }
 
 #[test]

@@ -18,7 +18,10 @@ use crate::{
         money::Amount,
         offer::{NumberType, Price},
     },
-    carrier::CarrierError,
+    carrier::{
+        CarrierError,
+        written::{amount, currency},
+    },
 };
 
 /// How long a price list is believed.
@@ -72,22 +75,6 @@ fn type_of(text: &str) -> Option<NumberType> {
         "tollfree" => Some(NumberType::TollFree),
         _ => None,
     }
-}
-
-/// An amount, which comes as a text or, by the document's schema, as a number.
-pub(super) fn amount(value: &Value) -> Option<Amount> {
-    let text = match value {
-        Value::String(text) => text.clone(),
-        Value::Number(number) => number.to_string(),
-        _ => return None,
-    };
-    text.parse().ok()
-}
-
-/// The code of a currency, which Twilio's documents write in either case.
-pub(super) fn currency(text: &str) -> Option<String> {
-    let is_code = text.len() == 3 && text.bytes().all(|b| b.is_ascii_alphabetic());
-    is_code.then(|| text.to_ascii_uppercase())
 }
 
 /// The price lists that were read, by country. Whoever asks for one that is just being read waits for it.

@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    NUMBERS, Twilio, calling, listing,
+    NUMBERS, Twilio, listing,
     messaging::Memberships,
-    prices::{self, PriceList},
+    prices::PriceList,
     search::{self, Found},
     wire::{self, Row},
 };
@@ -20,8 +20,9 @@ use crate::{
         offer::{Feature, NumberType, Offer, Search},
     },
     carrier::{
-        Bought, CarrierError, ErrorClass, Outcome, Purchase,
+        Bought, CarrierError, ErrorClass, Outcome, Purchase, calling,
         http::{Body, Call},
+        written,
     },
 };
 
@@ -140,8 +141,8 @@ impl Twilio {
         if shown.account_sid != self.account {
             return Err(listing::torn("it held another account's balance"));
         }
-        let currency = shown.currency.as_deref().and_then(prices::currency);
-        Ok(prices::amount(&shown.balance).zip(currency).map(|(amount, currency)| Balance { amount, currency }))
+        let currency = shown.currency.as_deref().and_then(written::currency);
+        Ok(written::amount(&shown.balance).zip(currency).map(|(amount, currency)| Balance { amount, currency }))
     }
 }
 

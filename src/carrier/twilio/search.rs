@@ -9,10 +9,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use url::form_urlencoded::Serializer;
 
-use super::calling;
-use crate::api::{
-    number::E164,
-    offer::{Feature, NumberType, Offer, Price, Search},
+use crate::{
+    api::{
+        number::E164,
+        offer::{Feature, NumberType, Offer, Price, Search},
+    },
+    carrier::calling,
 };
 
 /// As many as Twilio's pages have room for. How many a search shows at most is not documented, and less (section 2).

@@ -3,7 +3,6 @@
 //! Fields that are not needed are not read; `auth_token` of an account in particular is never decoded.
 
 use serde::{Deserialize, Deserializer};
-use url::Url;
 
 use super::{
     listing::{Keyed, Page, Place},
@@ -14,7 +13,7 @@ use crate::{
         number::{Channel, E164, Leg, Method, Route},
         purchase::Marker,
     },
-    carrier::{NumberId, OwnedNumber},
+    carrier::{NumberId, OwnedNumber, written::canonical_url},
 };
 
 /// The names of what shadows a leg's URLs, as [`Leg::shadow`] knows them.
@@ -287,38 +286,4 @@ fn canonical_leg(channel: Channel, leg: Leg) -> Leg {
         fallback_url,
         shadow,
     }
-}
-
-/// One spelling for a URL: lower-case host, no default port, a slash for an empty path, upper-case escapes, and `%2B`
-/// for a plus in the path, which servers that take it for a space understand too. What is no URL stays as it is: Twilio
-/// says what is wrong with it.
-fn canonical_url(text: String) -> Option<String> {
-    let text = text.trim();
-    if text.is_empty() {
-        return None;
-    }
-    let Ok(mut url) = Url::parse(text) else { return Some(text.to_owned()) };
-    if url.cannot_be_a_base() {
-        return Some(text.to_owned());
-    }
-    let path = upper_case_escapes(url.path()).replace('+', "%2B");
-    url.set_path(&path);
-    let query = url.query().map(upper_case_escapes);
-    url.set_query(query.as_deref().filter(|query| !query.is_empty()));
-    Some(url.into())
-}
-
-/// `%2b` and `%2B` are one and the same ([RFC 3986](https://www.rfc-editor.org/rfc/rfc3986#section-6.2.2.1)).
-fn upper_case_escapes(text: &str) -> String {
-    let mut left = 0;
-    let upper = |c: char| {
-        if c == '%' {
-            left = 2;
-            return c;
-        }
-        let escaped = left > 0;
-        left = if escaped { left - 1 } else { 0 };
-        if escaped && c.is_ascii_hexdigit() { c.to_ascii_uppercase() } else { c }
-    };
-    text.chars().map(upper).collect()
 }

@@ -1,7 +1,7 @@
 //! Which countries a number can be of, by its first digits. No I/O.
 //!
-//! The table is [ITU-T E.164](https://www.itu.int/rec/T-REC-E.164)'s, whole: it changes once in a decade, and where Twilio
-//! sells changes by the month. To ask Twilio instead would not do: its list of countries has no calling codes.
+//! The table is [ITU-T E.164](https://www.itu.int/rec/T-REC-E.164)'s, whole: it changes once in a decade, and where carriers
+//! sell changes by the month. To ask them instead would not do: Twilio's list of countries has no calling codes.
 
 use crate::api::number::E164;
 

@@ -1,0 +1,249 @@
+//! Telnyx: numbers that are bound to an application and a messaging profile, where the webhooks live. Does I/O through [`Http`].
+//!
+//! The facts that it is built on, with their sources and traps, are in `carriers/telnyx.md`; the section is named where
+//! one is used. What it marks as unknown may be either way here.
+
+mod errors;
+mod listing;
+mod numbers;
+mod purchase;
+mod search;
+mod shared;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
+use url::Url;
+
+use self::{
+    errors::Words,
+    listing::{Keyed, Page, Reading},
+    wire::{Data, Row},
+};
+use super::{
+    Bought, Capabilities, Carrier, CarrierError, ErrorClass, Identity, NumberId, Order, Outcome, OwnedNumber, Purchase,
+    Purchasing, Repeated, SharedRoute,
+    http::{Auth, Body, Call, Http, Limiter, Secret, Transport},
+    written,
+};
+use crate::api::{
+    account::Balance,
+    number::{Channel, E164, Route},
+    offer::{Offer, Search},
+    purchase::{Hold, Marker},
+};
+
+/// How long Telnyx may sit on a request after we hung up. Not documented; a generous guess, because what follows from
+/// one that is too short is a look that is believed too early.
+const WRITE_MARGIN: Duration = Duration::from_secs(45);
+/// How far a listing may lag behind a write. Messaging settings live in another service (section 6.5), and nothing is
+/// documented: assumed.
+const LISTING_LAG: Duration = Duration::from_secs(30);
+
+/// How Telnyx sells (sections 2 to 5): a search, a reservation, and an order that ends some time after it was taken.
+const PURCHASING: Purchasing = Purchasing {
+    // For 30 minutes, if the number can be reserved.
+    holds: true,
+    // 200 is not bought.
+    orders: true,
+    // customer_reference, which goes from the order to the number.
+    marks: true,
+    // 85001, as for a number that somebody else has.
+    repeated: Repeated::Refuses,
+    // Nothing is documented about how late a request may be applied, or how far listings lag.
+    settling: Duration::from_secs(15 * 60),
+};
+
+const HOST: &str = "https://api.telnyx.com";
+const BALANCE: &str = "/v2/balance";
+
+/// What it takes to open a Telnyx account.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub api_key: Secret,
+    /// Which account this is, in our words: Telnyx documents no id of one (section 8), and keys change.
+    pub identity: String,
+    /// Another base URL in the place of Telnyx's: a sandbox, a proxy.
+    pub endpoint: Option<Url>,
+}
+
+/// A configuration that cannot be meant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    #[error("the endpoint must be an http or https URL with a host and without credentials, query and fragment")]
+    Endpoint,
+}
+
+/// One Telnyx account.
+pub struct Telnyx {
+    http: Http<Words>,
+    identity: String,
+    base: Url,
+    capabilities: Capabilities,
+}
+
+impl fmt::Debug for Telnyx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Telnyx")
+            .field("identity", &self.identity)
+            .field("base", &self.base.as_str())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Every amount is a text (section 8).
+#[derive(Debug, Deserialize)]
+struct BalanceShown {
+    #[serde(default)]
+    balance: Value,
+    currency: Option<String>,
+}
+
+impl Telnyx {
+    /// Opens the account without asking anything yet. `limiter` is the one of this account and this key.
+    pub fn new(config: Config, transport: Transport, limiter: Arc<Limiter>) -> Result<Self, ConfigError> {
+        let Config { api_key, identity, endpoint } = config;
+        let base = match endpoint {
+            Some(url) if written::is_base(&url) => url,
+            Some(_) => return Err(ConfigError::Endpoint),
+            None => Url::parse(HOST).map_err(|_| ConfigError::Endpoint)?,
+        };
+        let capabilities = Capabilities {
+            name: errors::NAME,
+            channels: &[Channel::Voice, Channel::Sms],
+            shared_routes: true,
+            write_lifetime: transport.deadline() + WRITE_MARGIN,
+            listing_lag: LISTING_LAG,
+            purchasing: Some(PURCHASING),
+        };
+        let http = Http::new(transport, limiter, Auth::Bearer(api_key), Words);
+        Ok(Self { http, identity, base, capabilities })
+    }
+
+    fn call<'a>(&'a self, path: &'static str, args: &'a [&'a str], query: &'a str) -> Call<'a> {
+        Call { base: &self.base, path, args, query, before: None }
+    }
+
+    /// One thing, out of its envelope.
+    async fn read<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, CarrierError> {
+        let Data { data } = self.http.read(call).await?;
+        Ok(data)
+    }
+
+    /// Changes one thing; answers how it is then.
+    async fn write<T: DeserializeOwned>(&self, method: &'static str, call: Call<'_>, body: &Value) -> Outcome<T> {
+        self.http.write::<Data<T>>(method, call, Body::Json(body)).await.map(|answer| answer.data)
+    }
+
+    /// Every row of a list that `filter` lets through: an encoded query, or nothing.
+    async fn pages<R>(&self, path: &'static str, filter: &str) -> Result<Vec<R>, CarrierError>
+    where
+        R: Keyed + DeserializeOwned,
+    {
+        let mut reading = Reading::new(filter);
+        while let Some(query) = reading.query() {
+            let page: Page<R> = self.http.read(self.call(path, &[], &query)).await?;
+            reading.take(page)?;
+        }
+        reading.finish()
+    }
+
+    async fn money(&self) -> Result<BalanceShown, CarrierError> {
+        self.read(self.call(BALANCE, &[], "")).await
+    }
+}
+
+/// A refusal of our own.
+fn refused(class: ErrorClass, text: &str) -> CarrierError {
+    CarrierError { class, code: None, text: text.to_owned(), retry_after: None }
+}
+
+#[async_trait]
+impl Carrier for Telnyx {
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    /// Telnyx documents nothing that tells one account from another, so the answer is the identity that was configured, once the
+    /// key has opened something. That another account's key was put in its place shows by its numbers only.
+    async fn identify(&self) -> Result<Identity, CarrierError> {
+        let inactive = match self.money().await {
+            Ok(_) => None,
+            Err(error) if error.code == Some(errors::INACTIVE) => Some("inactive".to_owned()),
+            Err(error) if error.code == Some(errors::BLOCKED) => Some("blocked".to_owned()),
+            Err(error) => return Err(error),
+        };
+        Ok(Identity { account: self.identity.clone(), inactive })
+    }
+
+    async fn list(&self) -> Result<Vec<OwnedNumber>, CarrierError> {
+        let rows = self.rows("").await?;
+        rows.into_iter().filter_map(|row| row.owned().transpose()).collect()
+    }
+
+    /// The filter takes digits only: with the `+` the answer is an empty list, as if the number were gone (section 6.1). It matches
+    /// parts of numbers too, so every row of every page is compared, and one that is no longer the account's may still be listed.
+    async fn find(&self, number: &E164) -> Result<Option<OwnedNumber>, CarrierError> {
+        let rows = self.rows(&format!("filter%5Bphone_number%5D={}", number.digits())).await?;
+        let is_it = |row: &Row| row.phone_number.as_deref() == Some(number.as_str()) && row.is_owned();
+        let mut same = rows.into_iter().filter(is_it);
+        match (same.next(), same.next()) {
+            (None, _) => Ok(None),
+            (Some(row), None) => row.owned(),
+            (_, Some(_)) => Err(listing::torn("it held one number twice")),
+        }
+    }
+
+    async fn set_route(&self, id: &NumberId, route: &Route) -> Outcome<OwnedNumber> {
+        self.bind(id, route).await
+    }
+
+    async fn shared_route(&self, name: &str) -> Result<SharedRoute, CarrierError> {
+        self.shared(name).await
+    }
+
+    async fn set_shared_route(&self, name: &str, current: &SharedRoute, webhooks: &Route) -> Outcome<SharedRoute> {
+        self.share(name, current, webhooks).await
+    }
+
+    async fn mark(&self, id: &NumberId, marker: &Marker) -> Outcome<OwnedNumber> {
+        self.write_marker(id, marker).await
+    }
+
+    /// The balance, and not the available credit: that adds what Telnyx lends (section 8), and is no less where money has run out.
+    async fn balance(&self) -> Result<Option<Balance>, CarrierError> {
+        let BalanceShown { balance, currency } = self.money().await?;
+        let currency = currency.as_deref().and_then(written::currency);
+        Ok(written::amount(&balance).zip(currency).map(|(amount, currency)| Balance { amount, currency }))
+    }
+
+    async fn offers(&self, search: &Search) -> Result<Vec<Offer>, CarrierError> {
+        self.search(search).await
+    }
+
+    async fn offer(&self, number: &E164) -> Result<Option<Offer>, CarrierError> {
+        self.exact(number).await
+    }
+
+    async fn orders(&self) -> Result<Vec<Order>, CarrierError> {
+        self.standing_orders().await
+    }
+
+    async fn hold(&self, number: &E164, marker: &Marker) -> Outcome<Hold> {
+        self.reserve(number, marker).await
+    }
+
+    async fn purchase(&self, purchase: &Purchase) -> Outcome<Bought> {
+        self.buy(purchase).await
+    }
+
+    fn canonical(&self, route: Route) -> Route {
+        wire::canonical(route)
+    }
+}

@@ -1,0 +1,292 @@
+//! What Telnyx's refusals mean: one table from its codes to our classes and stable texts (section 9). No I/O.
+//!
+//! Its own detail is not shown: it may quote what was sent. Some of the codes are Twilio's too and mean something else there,
+//! so nothing outside of this file reads them.
+
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::carrier::{
+    CarrierError,
+    ErrorClass::{
+        self, Conflict, Forbidden, Funds, NotFound, Regulatory, Rejected, Throttled, Transient, Unauthorized,
+        Unavailable,
+    },
+    http::{Dialect, Refusal},
+};
+
+/// Telnyx, in texts for people.
+pub(super) const NAME: &str = "Telnyx";
+/// The codes that the adapter itself acts on.
+pub(super) const INACTIVE: i64 = 20012;
+pub(super) const BLOCKED: i64 = 20013;
+pub(super) const NOT_SEARCHED: i64 = 85000;
+pub(super) const RESERVED: i64 = 85006;
+
+/// 429 as a code. It has been seen with HTTP 400 for a request that was plainly wrong.
+const TOO_MANY: i64 = 10011;
+/// The window of the limits is a minute (section 10); what says to wait longer is not believed.
+const RESET_MOST: Duration = Duration::from_secs(60);
+
+/// How Telnyx words its refusals.
+#[derive(Debug)]
+pub(super) struct Words;
+
+/// The body of an error: a list, whose codes are texts. A gateway's has none of it.
+#[derive(Debug, Default, Deserialize)]
+struct Wire {
+    #[serde(default)]
+    errors: Vec<Value>,
+}
+
+impl Dialect for Words {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn refusal(&self, refusal: &Refusal<'_>) -> CarrierError {
+        let codes = codes_of(refusal.body);
+        // Of several the first that is known: it says most.
+        let code = codes.iter().find(|code| by_code(**code).is_some()).or(codes.first()).copied();
+        let (class, text) = meaning(refusal.status, code);
+        let retry_after = if refusal.status == 429 { reset(refusal.headers) } else { None };
+        CarrierError { class, code, text, retry_after }
+    }
+
+    /// Gateways answer with pages and with JSON of their own; neither has a code of Telnyx's. A failure decides nothing, and neither
+    /// does what collides with something under way: that may be our own request of a moment ago.
+    fn is_decision(&self, refusal: &Refusal<'_>) -> bool {
+        let codes = codes_of(refusal.body);
+        let decides = |code: &i64| match by_code(*code) {
+            Some((class, _)) => !matches!(class, Transient | Conflict),
+            None => OWN_CODES.contains(code),
+        };
+        !codes.is_empty() && codes.iter().all(decides)
+    }
+}
+
+fn codes_of(body: &[u8]) -> Vec<i64> {
+    let errors = serde_json::from_slice::<Wire>(body).unwrap_or_default().errors;
+    let code = |error: &Value| {
+        let code = error.get("code")?;
+        code.as_i64().or_else(|| code.as_str()?.trim().parse().ok())
+    };
+    errors.iter().filter_map(code).collect()
+}
+
+/// How many seconds are left of the window. There is no `Retry-After` (section 10); should there be one some day, it is believed
+/// instead.
+fn reset(headers: &HeaderMap) -> Option<Duration> {
+    if headers.contains_key(RETRY_AFTER) {
+        return None;
+    }
+    let seconds: f64 = headers.get("x-ratelimit-reset")?.to_str().ok()?.trim().parse().ok()?;
+    // Nothing left of it is no wish: the limiter has a pause of its own.
+    let wish = Duration::try_from_secs_f64(seconds).ok().filter(|wish| !wish.is_zero())?;
+    Some(wish.min(RESET_MOST))
+}
+
+/// The class and the text of a refusal. The status decides first where it says more than a code could: a 429 or 5xx is
+/// that, whatever its body claims.
+fn meaning(status: u16, code: Option<i64>) -> (ErrorClass, String) {
+    if (500..600).contains(&status) {
+        return (Transient, format!("Telnyx is unwell (HTTP {status}); this is tried again by itself"));
+    }
+    if status == 429 {
+        return by_code(TOO_MANY).unwrap_or_else(|| by_status(status, code));
+    }
+    if code == Some(TOO_MANY) {
+        return (Rejected, BAD_VALUE.to_owned());
+    }
+    code.and_then(by_code).unwrap_or_else(|| by_status(status, code))
+}
+
+/// Every documented code has five digits.
+const OWN_CODES: std::ops::RangeInclusive<i64> = 10_000..=99_999;
+
+const BAD_VALUE: &str = "Telnyx refused a value as invalid; check the agent's webhooks and what is set on the number";
+const BAD_NUMBER: &str = "Telnyx says that this is not a phone number; check the number";
+const UNWELL: &str = "Telnyx is unwell; this is tried again by itself";
+const BAD_KEY: &str =
+    "Telnyx does not accept the API key; check apiKey in the Secret, and that the key was not revoked";
+const LEVEL: &str =
+    "the Telnyx account is not verified far enough for this; raise its verification level in Mission Control";
+const MISSING_FEATURE: &str = "the Telnyx account may not do this; have the feature enabled in Mission Control";
+const PAPERS: &str =
+    "Telnyx asks for documents for this number; complete the requirements of its order in Mission Control";
+
+/// What the codes mean that are known. By code.
+const CODES: &[(i64, ErrorClass, &str)] = &[
+    (10002, Rejected, BAD_NUMBER),
+    (10004, Rejected, BAD_VALUE),
+    (10005, NotFound, "Telnyx knows no such thing in this account; check that it was not removed in Mission Control"),
+    (10007, Transient, UNWELL),
+    (10008, Transient, UNWELL),
+    (10009, Unauthorized, BAD_KEY),
+    (10010, Forbidden, "the Telnyx API key may not do this; give its user access to numbers in Mission Control"),
+    (TOO_MANY, Throttled, "Telnyx asks for fewer requests a minute; this is tried again by itself"),
+    (10012, Conflict, "Telnyx has such a thing already; it is looked for and tried again by itself"),
+    (10015, Rejected, BAD_VALUE),
+    (10016, Rejected, BAD_NUMBER),
+    (10021, Conflict, "Telnyx still uses what was to change; this is tried again by itself"),
+    (10027, Rejected, BAD_VALUE),
+    (10035, Rejected, "Telnyx has locked this; ask Telnyx support"),
+    (10036, Conflict, "Telnyx is still working on this; it is tried again by itself"),
+    (10037, Transient, UNWELL),
+    (10038, Forbidden, MISSING_FEATURE),
+    (10039, Forbidden, MISSING_FEATURE),
+    (20000, Unauthorized, BAD_KEY),
+    (20001, Unauthorized, BAD_KEY),
+    (20002, Unauthorized, BAD_KEY),
+    (20003, Unauthorized, BAD_KEY),
+    (20004, Unauthorized, BAD_KEY),
+    (20005, Unauthorized, BAD_KEY),
+    (20006, Unauthorized, BAD_KEY),
+    (20007, Unauthorized, BAD_KEY),
+    (20008, Unauthorized, BAD_KEY),
+    (20009, Unauthorized, BAD_KEY),
+    (20010, Unauthorized, BAD_KEY),
+    (INACTIVE, Forbidden, "the Telnyx account is not active; look at its balance in Mission Control"),
+    (BLOCKED, Forbidden, "Telnyx has blocked the account; ask Telnyx support"),
+    (20014, Forbidden, LEVEL),
+    (20015, Forbidden, MISSING_FEATURE),
+    (20016, Forbidden, LEVEL),
+    (20017, Forbidden, LEVEL),
+    (20100, Funds, "the Telnyx account has too little money; add funds in Mission Control"),
+    (NOT_SEARCHED, Unavailable, "Telnyx no longer offers this number; choose another one"),
+    (85001, Unavailable, "this number is not available at Telnyx; choose another one"),
+    (85002, Rejected, "the Telnyx order is not for this number; look at the order in Mission Control"),
+    (85003, Regulatory, PAPERS),
+    (85004, Rejected, "Telnyx knows no such application; check in Mission Control that the agent's was not removed"),
+    (
+        85005,
+        Rejected,
+        "Telnyx knows no such messaging profile; check in Mission Control that the agent's was not removed",
+    ),
+    (RESERVED, Unavailable, "somebody else has reserved this number at Telnyx; choose another one"),
+    (85007, Conflict, "the Telnyx account has reserved as many numbers as it may; this is tried again by itself"),
+    (85008, Conflict, "Telnyx does not keep this number any longer; it has to be reserved again once it is free"),
+];
+
+fn by_code(code: i64) -> Option<(ErrorClass, String)> {
+    let (_, class, text) = CODES.iter().find(|(known, ..)| *known == code)?;
+    Some((*class, (*text).to_owned()))
+}
+
+/// What is left to say of a code that is not known, or of an answer without one: a gateway's.
+fn by_status(status: u16, code: Option<i64>) -> (ErrorClass, String) {
+    let class = match status {
+        401 => Unauthorized,
+        402 => Funds,
+        403 => Forbidden,
+        404 => NotFound,
+        408 => Transient,
+        409 => Conflict,
+        400 | 405..=428 => Rejected,
+        300..400 => Transient,
+        _ => ErrorClass::Unknown,
+    };
+    let text = match code {
+        Some(code) => format!(
+            "Telnyx refused the request with error {code} (HTTP {status}); \
+             see https://developers.telnyx.com/docs/overview/errors/{code}"
+        ),
+        None if class == Unauthorized => BAD_KEY.to_owned(),
+        None => format!(
+            "HTTP {status} came back without a Telnyx error code; \
+             check the endpoint and what stands between the cluster and Telnyx"
+        ),
+    };
+    // A code that nobody has mapped says nothing about what a repetition would do.
+    let class = if code.is_some() && class == Rejected { ErrorClass::Unknown } else { class };
+    (class, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(status: u16, headers: &HeaderMap, body: &str) -> CarrierError {
+        Words.refusal(&Refusal { status, headers, body: body.as_bytes() })
+    }
+
+    #[test]
+    fn the_table_is_in_order_and_every_text_says_what_to_do() {
+        assert!(CODES.is_sorted_by(|a, b| a.0 < b.0));
+        for (code, _, text) in CODES {
+            assert!(text.contains("; ") && !text.ends_with('.'), "{code}: {text}");
+            assert!(OWN_CODES.contains(code), "{code}");
+        }
+    }
+
+    #[test]
+    fn what_others_answer_is_no_decision_of_telnyxs() {
+        let decided = |body: &str| {
+            let headers = HeaderMap::new();
+            Words.is_decision(&Refusal { status: 422, headers: &headers, body: body.as_bytes() })
+        };
+        let own = [
+            r#"{"errors": [{"code": "85001"}]}"#,
+            r#"{"errors": [{"code": 85001, "title": "x"}]}"#,
+            r#"{"errors": [{"code": "99999"}]}"#,
+            r#"{"errors": [{"code": "20100"}, {"code": "10015"}]}"#,
+        ];
+        assert_eq!(own.map(decided), [true; 4]);
+        let others = [
+            "",
+            "<html>",
+            "null",
+            r#"{"message": "Forbidden"}"#,
+            r#"{"errors": []}"#,
+            r#"{"errors": "no"}"#,
+            r#"{"errors": [{"title": "Forbidden"}]}"#,
+            r#"{"errors": [{"code": "403"}]}"#,
+            r#"{"errors": [{"code": "10007"}]}"#,
+            r#"{"errors": [{"code": "10036"}]}"#,
+            r#"{"errors": [{"code": "85001"}, {"code": "10037"}]}"#,
+            // Twilio's way.
+            r#"{"code": 21422}"#,
+        ];
+        assert_eq!(others.map(decided), [false; 12]);
+    }
+
+    #[test]
+    fn the_status_decides_where_a_code_would_promise_too_much() {
+        assert_eq!(meaning(500, Some(85001)).0, Transient);
+        assert_eq!(meaning(429, Some(20003)).0, Throttled);
+        assert_eq!(meaning(429, None).0, Throttled);
+        assert_eq!(meaning(400, Some(10011)).0, Rejected, "a third party's report");
+        assert_eq!(meaning(403, Some(20003)).0, Unauthorized, "and not what Twilio means by it");
+        assert_eq!(meaning(422, Some(1)).0, ErrorClass::Unknown);
+        assert_eq!(meaning(422, None).0, Rejected);
+        assert_eq!(meaning(302, None).0, Transient);
+    }
+
+    #[test]
+    fn of_several_errors_the_first_that_is_known_is_told() {
+        let headers = HeaderMap::new();
+        let error =
+            refusal(422, &headers, r#"{"errors": [{"code": "77777"}, {"code": "20100", "detail": "+1415 s3cret"}]}"#);
+        assert_eq!((error.class, error.code), (Funds, Some(20100)));
+        assert!(!error.text.contains("s3cret") && !error.text.contains("1415"));
+    }
+
+    #[test]
+    fn how_long_to_wait_stands_in_the_window_and_is_a_minute_at_most() {
+        let waits = |status: u16, name: &'static str, value: &'static str| {
+            let headers = HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]);
+            refusal(status, &headers, "").retry_after
+        };
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        assert_eq!(waits(429, "x-ratelimit-reset", "7"), seconds(7));
+        assert_eq!(waits(429, "x-ratelimit-reset", "9999999"), seconds(60));
+        for nothing in ["0", "-1", "soon", "nan", "inf"] {
+            assert_eq!(waits(429, "x-ratelimit-reset", nothing), None, "{nothing}");
+        }
+        assert_eq!(waits(429, "retry-after", "3"), None, "what is common to all carriers is read by all");
+        assert_eq!(waits(422, "x-ratelimit-reset", "7"), None, "every answer has that header");
+    }
+}

@@ -1,0 +1,255 @@
+//! Buying at Telnyx: reservations, and the one request that spends money. Does I/O.
+//!
+//! An order is taken now and ends later, and nothing makes it safe to send twice (sections 4 and 5): whoever calls
+//! [`buy`](Telnyx::buy) has looked first. An order does not take a reservation's id; it is the number that is kept for us.
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{
+    Telnyx, errors,
+    listing::{self, Keyed},
+    refused,
+    wire::{self, Bindings, Data},
+};
+use crate::{
+    api::{
+        number::E164,
+        purchase::{Hold, Marker},
+    },
+    carrier::{
+        Bought, CarrierError, ErrorClass, Order, Outcome, Purchase,
+        http::{Body, Call},
+    },
+};
+
+const ORDERS: &str = "/v2/number_orders";
+const RESERVATIONS: &str = "/v2/number_reservations";
+
+/// The words for an order, or a number in one, that came to nothing. All others stand: pending, success, those of the future.
+const FAILED: [&str; 5] = ["failure", "failed", "cancelled", "canceled", "deleted"];
+
+/// An order, or a reservation. Its numbers have ids of their own, which are not those of the account's numbers (section 4).
+#[derive(Debug, Deserialize)]
+struct Placed {
+    #[serde(deserialize_with = "wire::name")]
+    id: String,
+    #[serde(default, deserialize_with = "wire::text")]
+    status: Option<String>,
+    #[serde(default, deserialize_with = "wire::text")]
+    customer_reference: Option<String>,
+    #[serde(default)]
+    phone_numbers: Option<Vec<Line>>,
+}
+
+/// A number in an order or in a reservation.
+#[derive(Debug, Deserialize)]
+struct Line {
+    #[serde(default, deserialize_with = "wire::text")]
+    phone_number: Option<String>,
+    #[serde(default, deserialize_with = "wire::text")]
+    status: Option<String>,
+    #[serde(default, deserialize_with = "wire::text")]
+    expired_at: Option<String>,
+}
+
+impl Keyed for Placed {
+    fn key(&self) -> &str {
+        &self.id
+    }
+}
+
+/// How something stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Failed,
+    Pending,
+    Done,
+}
+
+impl Placed {
+    fn line(&self, number: &E164) -> Option<&Line> {
+        self.phone_numbers.iter().flatten().find(|line| line.phone_number.as_deref() == Some(number.as_str()))
+    }
+
+    /// How the whole and the number in it stand: what one of them says of a failure is so, and both have to say that it is done.
+    fn standing(&self, line: &Line) -> Standing {
+        let words = || [&self.status, &line.status].into_iter().filter_map(|word| word.as_deref());
+        let is = |word: &str, known: &str| word.eq_ignore_ascii_case(known);
+        if words().any(|word| FAILED.iter().any(|failed| is(word, failed))) {
+            return Standing::Failed;
+        }
+        let done = words().next().is_some() && words().all(|word| is(word, "success"));
+        if done { Standing::Done } else { Standing::Pending }
+    }
+
+    fn marker(&self) -> Option<Marker> {
+        self.customer_reference.as_deref().and_then(Marker::read)
+    }
+}
+
+impl Telnyx {
+    /// Buys the number. It is searched for first, without which there is an error and no number (85000); whether the search shows
+    /// it does not matter, since what is held for us may not be shown to anybody. Only after that very refusal, which
+    /// is definite, is the order sent a second time, after one more search.
+    pub(super) async fn buy(&self, purchase: &Purchase) -> Outcome<Bought> {
+        let body = match body(purchase) {
+            Ok(body) => body,
+            Err(error) => return Outcome::DidNothing(error),
+        };
+        if let Err(error) = self.show(&purchase.number, purchase.before).await {
+            return Outcome::DidNothing(error);
+        }
+        let placed = match self.order(purchase, &body).await {
+            Outcome::DidNothing(error) if error.code == Some(errors::NOT_SEARCHED) => {
+                match self.show(&purchase.number, purchase.before).await {
+                    Ok(true) => self.order(purchase, &body).await,
+                    Ok(false) => return Outcome::DidNothing(error),
+                    Err(error) => return Outcome::DidNothing(error),
+                }
+            }
+            outcome => outcome,
+        };
+        match placed {
+            Outcome::Did(placed) => self.bought(purchase, &placed).await,
+            Outcome::DidNothing(error) => Outcome::DidNothing(error),
+            Outcome::Unknown(error) => Outcome::Unknown(error),
+        }
+    }
+
+    async fn order(&self, purchase: &Purchase, body: &serde_json::Value) -> Outcome<Placed> {
+        let call = Call { before: Some(purchase.before), ..self.call(ORDERS, &[], "") };
+        self.http.spend::<Data<Placed>>("POST", call, Body::Json(body)).await.map(|answer| answer.data)
+    }
+
+    /// What an order that was taken has led to. A number of one that succeeded may not be listed yet.
+    async fn bought(&self, purchase: &Purchase, placed: &Placed) -> Outcome<Bought> {
+        let number = &purchase.number;
+        // Money is spent by now, most likely. On what, only a look can tell if this does not.
+        let Some(line) = placed.line(number) else {
+            return Outcome::Unknown(listing::torn("it showed another number than was to be bought"));
+        };
+        match placed.standing(line) {
+            Standing::Failed => {
+                let text = "Telnyx took the order and could not carry it out; choose another number, or look at the order in Mission Control";
+                return Outcome::DidNothing(refused(ErrorClass::Unavailable, text));
+            }
+            Standing::Pending => {}
+            Standing::Done => {
+                if let Ok(Some(owned)) = super::Carrier::find(self, number).await {
+                    return Outcome::Did(Bought::Owned(owned));
+                }
+            }
+        }
+        let order = Order { id: placed.id.clone(), number: number.clone(), marker: placed.marker() };
+        Outcome::Did(Bought::Ordered(order))
+    }
+
+    /// Every order of this software's that stands. They cannot be asked for by the beginning of their reference, so all are read.
+    pub(super) async fn standing_orders(&self) -> Result<Vec<Order>, CarrierError> {
+        let placed: Vec<Placed> = self.pages(ORDERS, "").await?;
+        let mut orders = Vec::new();
+        for order in &placed {
+            let Some(marker) = order.marker() else { continue };
+            let lines = order.phone_numbers.iter().flatten();
+            for line in lines.filter(|line| order.standing(line) != Standing::Failed) {
+                // An order whose number cannot be read would otherwise look as if there were none.
+                let number = line.phone_number.as_deref().and_then(|text| text.parse::<E164>().ok());
+                let number = number.ok_or_else(|| listing::torn("it held an order without a number"))?;
+                orders.push(Order { id: order.id.clone(), number, marker: Some(marker.clone()) });
+            }
+        }
+        Ok(orders)
+    }
+
+    /// Reserves the number, or finds that it is reserved for us already.
+    pub(super) async fn reserve(&self, number: &E164, marker: &Marker) -> Outcome<Hold> {
+        let body = json!({
+            "phone_numbers": [{ "phone_number": number.as_str() }],
+            "customer_reference": marker.as_str(),
+        });
+        let reservation = match self.write::<Placed>("POST", self.call(RESERVATIONS, &[], ""), &body).await {
+            Outcome::Did(reservation) => reservation,
+            Outcome::DidNothing(error) if error.code == Some(errors::RESERVED) => {
+                return match self.reserved(number, marker).await {
+                    Ok(Some(hold)) => Outcome::Did(hold),
+                    Ok(None) => Outcome::DidNothing(error),
+                    Err(error) => Outcome::DidNothing(error),
+                };
+            }
+            Outcome::DidNothing(error) => return Outcome::DidNothing(error),
+            Outcome::Unknown(error) => return Outcome::Unknown(error),
+        };
+        let Some(line) = reservation.line(number) else {
+            return Outcome::Unknown(listing::torn("it showed another number than was to be reserved"));
+        };
+        if reservation.standing(line) == Standing::Failed {
+            let text = "Telnyx could not reserve this number; choose another one";
+            return Outcome::DidNothing(refused(ErrorClass::Unavailable, text));
+        }
+        Outcome::Did(Hold { until: line.expired_at.clone(), id: reservation.id })
+    }
+
+    /// The reservation of this number that bears our marker and has not ended, if there is one. Those that have ended are listed too.
+    /// By which clock they end does not matter much: an order is refused for a number that is kept for somebody else.
+    async fn reserved(&self, number: &E164, marker: &Marker) -> Result<Option<Hold>, CarrierError> {
+        let reference: String = url::form_urlencoded::byte_serialize(marker.as_str().as_bytes()).collect();
+        let filter = format!("filter%5Bcustomer_reference%5D={reference}");
+        let reservations: Vec<Placed> = self.pages(RESERVATIONS, &filter).await?;
+        let now = jiff::Timestamp::now();
+        let hold = |reservation: &Placed| {
+            let line = reservation.line(number).filter(|_| reservation.marker().as_ref() == Some(marker))?;
+            let ends: Option<jiff::Timestamp> = line.expired_at.as_deref().and_then(|text| text.parse().ok());
+            let stands = reservation.standing(line) != Standing::Failed && ends.is_none_or(|ends| ends > now);
+            stands.then(|| (ends, Hold { id: reservation.id.clone(), until: line.expired_at.clone() }))
+        };
+        let last = reservations.iter().filter_map(hold).max_by_key(|(ends, hold)| (*ends, hold.id.clone()));
+        Ok(last.map(|(_, hold)| hold))
+    }
+}
+
+/// What an order says: one number, so that there is one outcome, and everything that it begins with.
+fn body(purchase: &Purchase) -> Result<serde_json::Value, CarrierError> {
+    let Bindings { connection, profile } = Bindings::of(&purchase.route)?;
+    let mut body = json!({
+        "phone_numbers": [{ "phone_number": purchase.number.as_str() }],
+        "customer_reference": purchase.marker.as_str(),
+    });
+    for (field, id) in [("connection_id", connection), ("messaging_profile_id", profile)] {
+        if let Some(id) = id.flatten() {
+            body[field] = json!(id);
+        }
+    }
+    Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_stands_unless_it_or_its_number_failed() {
+        let standing = |order: &str, line: &str| {
+            let placed: Placed = serde_json::from_value(json!({
+                "id": "1", "status": order, "phone_numbers": [{ "phone_number": "+14155550001", "status": line }],
+            }))
+            .unwrap();
+            placed.standing(placed.line(&"+14155550001".parse().unwrap()).unwrap())
+        };
+        for (order, line, expected) in [
+            ("pending", "pending", Standing::Pending),
+            ("success", "success", Standing::Done),
+            ("success", "", Standing::Done),
+            ("success", "pending", Standing::Pending),
+            ("partial_success", "success", Standing::Pending),
+            ("partial_success", "failed", Standing::Failed),
+            ("a-word-of-the-future", "", Standing::Pending),
+            ("", "", Standing::Pending),
+            ("failure", "pending", Standing::Failed),
+            ("Cancelled", "", Standing::Failed),
+            ("deleted", "success", Standing::Failed),
+        ] {
+            assert_eq!(standing(order, line), expected, "{order} {line}");
+        }
+    }
+}
