@@ -14,6 +14,18 @@ use crate::support::{
 };
 
 #[tokio::test]
+async fn a_number_that_another_installation_bought_is_not_touched() {
+    let scene = Scene::new().await;
+    let number = scene.owned();
+    scene.sandbox.edit(&number, &[("friendly_name", "dp1:another:0123456789abcdef")]).unwrap();
+    scene.agent("engine.example.com", Some("v1")).await;
+    scene.phone_number("main", &number, json!({})).await;
+    scene.message::<PhoneNumber>("main", "Acquired", "MarkedByAnother").await;
+    scene.scans(1).await;
+    assert_eq!((scene.writes_to(&number), scene.claim(&number).await), (0, None));
+}
+
+#[tokio::test]
 async fn an_imported_number_reaches_the_published_version_in_one_carrier_write() {
     let scene = Scene::new().await;
     let number = scene.owned();

@@ -127,6 +127,12 @@ impl Marker {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether it was written by the installation of this name.
+    pub fn is_of(&self, installation: &str) -> bool {
+        let rest = self.0.strip_prefix(Self::PREFIX).and_then(|rest| rest.strip_prefix(&short(installation)));
+        rest.is_some_and(|rest| rest.starts_with(':'))
+    }
 }
 
 /// The name of an installation as it stands in markers: a long one is told by its hash.
@@ -151,6 +157,9 @@ mod tests {
         let markers: Vec<String> = markers.iter().map(|(i, id)| Marker::new(i, id).as_str().to_owned()).collect();
         assert!(markers.iter().all(|marker| marker.len() <= 40), "{markers:?}");
         assert!(markers[0].starts_with("dp1:prod:"));
+        let shown = Marker::read(&markers[2]).unwrap();
+        assert!(shown.is_of("5d0b1c62-9a0e-4a59-bd1f-0f3fd5d0c3a5") && !shown.is_of("prod") && !shown.is_of("5d0b"));
+        assert_eq!(Marker::read("Front desk"), None);
         let distinct: std::collections::BTreeSet<_> = markers.iter().collect();
         assert_eq!(distinct.len(), markers.len());
     }

@@ -41,6 +41,8 @@ pub struct World<'a> {
     /// Whether the holder of the claim lives, where that was read.
     pub holder: Liveness,
     pub seen: Seen<'a>,
+    /// Whether the number bears the marker of another installation: then it is never written to.
+    pub elsewhere: bool,
     pub trouble: Option<&'a Trouble>,
     /// How often the route was put back within the last hour.
     pub put_backs: u32,
@@ -196,6 +198,13 @@ impl<'a> World<'a> {
 
     /// The number is there: claims it, then puts the finalizer in place, before anything is sent for it.
     pub(super) fn acquire(&self, found: &Found<'a>) -> Decision<PhoneNumberStatus> {
+        if self.elsewhere {
+            let text = format!(
+                "{} bears the marker of another installation of Dialplane at the carrier: it is not touched. Let it go there first.",
+                found.number.number
+            );
+            return self.stop(vec![Reason::Accepted.into(), Finding::new(Reason::MarkedByAnother, text)]);
+        }
         let claim = match (self.claim, self.own_claim()) {
             (_, Some(own)) => own,
             (_, None) if self.number.spec.mode == Mode::Observe => return route::next(self, found, None),

@@ -170,6 +170,7 @@ pub(super) fn of_number(w: &World<'_>) -> Decision<PhoneNumberStatus> {
     let hands_off = [
         (definition_going, "the definition of PhoneNumber is being deleted"),
         (w.number.is_annotated(ABANDON), "it was abandoned"),
+        (w.elsewhere, "it bears the marker of another installation"),
         (spec.mode == Mode::Observe, "mode is Observe"),
         (spec.suspend, "it was suspended"),
     ];

@@ -121,6 +121,7 @@ impl Deal {
             }),
             holder: self.holder,
             seen: if self.seen { Seen::Present { number: &self.scene.owned, fresh: true } } else { Seen::Unseen },
+            elsewhere: false,
             trouble: self.scene.trouble.as_ref(),
             put_backs: 0,
             in_flight: Default::default(),
@@ -300,7 +301,8 @@ fn a_journal_that_another_object_holds_is_taken_over_once_that_is_gone() {
 
 #[test]
 fn money_that_may_not_be_spent_is_not() {
-    let refusals: [(&str, fn(&mut Deal)); 6] = [
+    type Bend = fn(&mut Deal);
+    let refusals: [(&str, Bend); 6] = [
         ("PurchasingPaused", |d| d.limits.paused = true),
         ("TooDear", |d| d.limits.max_monthly_price = "1.00".parse().ok()),
         ("TooDear", |d| purchase(d).max_monthly_price = "1.14".parse().ok()),

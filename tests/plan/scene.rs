@@ -167,6 +167,7 @@ impl Scene {
                 See::Absent => Seen::Absent { fresh },
                 See::Present => Seen::Present { number: &self.owned, fresh },
             },
+            elsewhere: false,
             trouble: self.trouble.as_ref(),
             put_backs: self.put_backs,
             in_flight: self.in_flight,

@@ -18,6 +18,9 @@ pub fn of(foreseen: &Foreseen, closed: Option<&str>) -> String {
     match &foreseen.end {
         End::Effect(Effect::Purchase(buy)) => would_buy(foreseen, buy),
         End::Effect(Effect::SetRoute(write)) => with(acquires(foreseen), would_set(write)),
+        End::Effect(Effect::Mark(mark)) => {
+            with(acquires(foreseen), format!("would write the marker {} on it", mark.marker.as_str()))
+        }
         End::Effect(other) => with(acquires(foreseen), format!("would go on with {}", other.name().replace('_', " "))),
         End::Rest(None) => {
             closed.map_or("nothing to do now".to_owned(), |closed| format!("nothing to do now, while {closed}"))

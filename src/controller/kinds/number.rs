@@ -86,6 +86,7 @@ impl Controlled for PhoneNumber {
             claim: claim.as_deref(),
             holder: looked.holder,
             seen: seen.view(),
+            elsewhere: context.is_marked_elsewhere(&seen),
             trouble: trouble.as_ref(),
             put_backs: context.memory.put_backs(uid),
             in_flight: context.in_flight_for(&account, claim.as_deref(), &number),
@@ -174,6 +175,13 @@ impl Context {
             settling,
             not_before: self.knows_the_past_from(settling).saturating_duration_since(Instant::now()),
         }
+    }
+
+    /// Whether a number bears the marker of another installation than ours.
+    fn is_marked_elsewhere(&self, seen: &Seen) -> bool {
+        let Seen::Present { number, .. } = seen else { return false };
+        let installation = self.installation().unwrap_or_default();
+        number.marker.as_ref().is_some_and(|marker| !marker.is_of(installation))
     }
 
     /// After when a listing must have begun to show every number that may have been bought for this object.

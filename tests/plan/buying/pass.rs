@@ -324,6 +324,7 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
                 (Some(_), false, true) => Seen::Absent { fresh },
                 _ => Seen::Unseen,
             },
+            elsewhere: false,
             trouble: None,
             put_backs: 0,
             in_flight: InFlight::default(),

@@ -449,6 +449,7 @@ impl System {
                 holder,
                 seen: seen.as_ref().map_or(Seen::Unseen, |number| Seen::Present { number, fresh }),
                 trouble: trouble.as_ref(),
+                elsewhere: false,
                 put_backs: self.replica[replica].put_backs.get(&uid(&object)).copied().unwrap_or_default(),
                 in_flight: self.in_flight(replica, wanted),
                 definition_going,
