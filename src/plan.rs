@@ -5,7 +5,7 @@
 //! the time and everything seen are part of the world. A test holds this module to it.
 //!
 //! - `number` decides for a PhoneNumber: [`number`] the order of things, `route` where its traffic should go, `remove` its end.
-//! - `buy` buys one, at most once; `choose` says which.
+//! - `buy` buys one, at most once, by what `buying` knows; `choose` says which.
 //! - `grant` keeps spending within an account's limits; `journal` keeps the journals of buying.
 //! - `claim` ends what a vanished PhoneNumber left behind.
 //! - `agent` publishes and rolls back, `version` says what a version is good for, `account` opens an account and lists it.
@@ -13,7 +13,8 @@
 
 pub mod account;
 pub mod agent;
-pub mod buy;
+mod buy;
+mod buying;
 pub mod choose;
 pub mod claim;
 pub mod grant;
@@ -27,7 +28,7 @@ mod world;
 
 use std::time::Duration;
 
-pub use buy::{Asked, Buying, Grant, Intent, Offers, Own, Tried};
+pub use buying::{Asked, Buying, Grant, Intent, Offers, Own, Tried};
 pub use remove::InFlight;
 pub use route::{AgentRef, Served};
 pub use world::{AccountRef, AccountView, Liveness, Requested, Seen, Trouble};

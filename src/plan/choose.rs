@@ -1,7 +1,7 @@
 //! Which number to buy: what to search for, what fits, and which of those that do.
 
 use super::{
-    buy::{Asked, Offers},
+    buying::{Asked, Offers},
     policy,
 };
 use crate::api::{

@@ -7,8 +7,8 @@ use kube::ResourceExt;
 
 use super::{
     AccountRef, AccountView, AgentRef, Decision, Effect, InFlight, Liveness, Look, Mark, Requested, Rest, Seen,
-    Trouble,
-    buy::{self, Buying},
+    Trouble, buy,
+    buying::Buying,
     choose, policy, remove,
     route::{self, Wanted},
 };

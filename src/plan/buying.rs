@@ -1,0 +1,115 @@
+//! What is known about buying a number: by the journal, by this process, by the carrier.
+
+use std::time::Duration;
+
+use super::Liveness;
+use crate::api::{
+    NumberClaim, NumberPurchase,
+    account::Purchasing,
+    conditions::Finding,
+    number::E164,
+    offer::{Offer, Search},
+    purchase::Marker,
+    seen::CarrierError,
+};
+
+/// Everything known about buying a number for one PhoneNumber.
+#[derive(Clone, Debug)]
+pub struct Buying<'a> {
+    pub identity: &'a str,
+    /// What a number that was bought for this identity bears.
+    pub marker: &'a Marker,
+    /// The journal of this identity, whoever holds it.
+    pub journal: Option<&'a NumberPurchase>,
+    /// Whether that is how it stands in the cluster, by a read in this pass.
+    pub read: bool,
+    /// Whether the holder of the journal lives, where that was read.
+    pub holder: Liveness,
+    /// What this process knows of the journal's last entry; `None` where another one wrote it.
+    pub own: Option<&'a Own>,
+    /// The numbers that bear our marker at the carrier, owned or on order, by a listing that began after everything that could
+    /// have bought one; `None` where there is none such.
+    pub marked: Option<&'a [E164]>,
+    /// The claims that say they are for this identity, the latest attempt first.
+    pub claims: &'a [NumberClaim],
+    /// What was found for sale in this pass.
+    pub offers: &'a [Offers],
+    pub grant: Grant,
+    /// A random text that was never used before.
+    pub token: &'a str,
+    /// Whether this very object lives and is not being deleted, by a read in this pass.
+    pub live: Liveness,
+    /// The limits of the account.
+    pub limits: &'a Purchasing,
+    /// Whether numbers are missing from the account's listing that should be there.
+    pub doubtful: bool,
+    /// Whether the account's carrier sells numbers.
+    pub sells: bool,
+    /// Whether it keeps our marker on them.
+    pub marks: bool,
+    /// How long yet until a listing tells what a predecessor of this process, of which nobody knows, may have bought (rule 9).
+    pub not_before: Duration,
+}
+
+/// What this process knows of the journal's last entry, which it wrote itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Own {
+    pub intent: Intent,
+    /// Whether all that was ever sent for this number was surely refused.
+    pub clean: bool,
+    /// What became of it; `None` until it is sent.
+    pub outcome: Option<Tried>,
+    /// Whether the entry is so young that no other process can believe that it may send (rule 6).
+    pub may_send: bool,
+    /// How long yet until nothing that was sent before this entry can come about any more (rule 8).
+    pub settled_in: Duration,
+    /// How many numbers in a row were refused as not available.
+    pub refused: u32,
+}
+
+/// Why an entry was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intent {
+    /// To send.
+    Send,
+    /// To fence off whoever sent before, and wait.
+    Settle,
+}
+
+/// What became of a purchase that was sent and that is not seen yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tried {
+    /// It surely was not done.
+    DidNothing(CarrierError),
+    /// It may have been done.
+    Unknown,
+}
+
+/// What was found for sale by one look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offers {
+    pub asked: Asked,
+    /// Whether there was more, which others in this cluster are just about to buy: one looks again in a moment.
+    pub crowded: bool,
+    /// Without those that anybody in this cluster claims or is about to.
+    pub found: Vec<Offer>,
+}
+
+/// What was looked for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Asked {
+    Number(E164),
+    Search(Search),
+}
+
+/// Whether the account lets this object buy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Grant {
+    /// It was not asked.
+    None,
+    /// It was asked and has not answered.
+    Asked,
+    Given,
+    /// It will not, for now: why, and for how long.
+    Refused(Finding, Duration),
+}
