@@ -9,15 +9,15 @@ use std::{
 };
 
 use dialplane::{
-    api::{Agent, CarrierAccount, NumberClaim, PhoneNumber},
+    api::{Agent, CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber, number::Route, purchase::Marker},
     carrier::{
-        Carrier, NumberId, Outcome,
+        Carrier, NumberId, Outcome, Purchase,
         http::{DEFAULT_DEADLINE, Limiter, Limits, Transport},
         twilio::{Config, Credentials, Twilio},
     },
     controller::{Controller, Past, Settings},
     sandbox::{
-        carrier::Sandbox,
+        carrier::{Kind, Sandbox, SandboxConfig, Summary},
         control_plane::{ControlPlane, kubeconfig},
     },
     telemetry::metrics::Metrics,
@@ -48,8 +48,8 @@ const AT_ONCE: usize = 32;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_number_costs_one_carrier_write_and_three_object_writes_and_then_nothing() {
-    let count = std::env::var("DIALPLANE_FIGURES").map_or(100, |n| n.parse().unwrap());
-    let stage = Stage::set(count).await;
+    let count = count();
+    let stage = Stage::owning(count).await;
 
     // Everything but the numbers is in place; then the numbers; then the operator.
     let operator = stage.operator().await;
@@ -95,12 +95,63 @@ async fn a_number_costs_one_carrier_write_and_three_object_writes_and_then_nothi
     assert_eq!((ledger.purchases(), ledger.releases()), (0, 0));
 }
 
+/// Below this many numbers, one search cannot serve twenty.
+const CROWD: usize = 100;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_number_that_is_bought_costs_one_call_and_four_object_writes_and_then_nothing() {
+    let count = count();
+    let stage = Stage::selling(count).await;
+    let operator = stage.operator().await;
+    stage.prepare().await;
+    operator.stop().await;
+    stage.create_wishes().await;
+    stage.sandbox.reset_ledger();
+    let before = stage.writes();
+    let begin = Instant::now();
+    let operator = stage.operator().await;
+    stage.routed("v1", |summary| summary.purchases).await;
+    let took = begin.elapsed();
+    stage.counted("v1").await;
+    let cost = stage.cost_since(&before);
+    let ledger = stage.sandbox.ledger();
+    let (calls, searches) = (ledger.of(Kind::Purchase).count(), ledger.of(Kind::Search).count());
+    println!("{count} bought: {calls} purchase calls, {searches} searches, {} lists, {cost}", ledger.lists());
+    assert_eq!((ledger.purchases(), ledger.writes()), (count, 0), "each is bought, and routed by that");
+    assert!(calls - count <= count / 50, "{calls} purchase calls for {count} numbers");
+    assert!(count < CROWD || searches <= count / 20, "{searches} searches for {count} numbers");
+    assert_eq!(cost.numbers, 2 * count, "finalizer and status");
+    let own = cost.claims + cost.journals + cost.numbers + cost.accounts;
+    assert!(count < CROWD || own * 10 <= count * 41, "{own} writes for {count} numbers: {cost}");
+    assert!(cost.events <= 5, "what is routine is in the status and no event: {cost}");
+
+    stage.round().await;
+    stage.three_rounds_write_nothing().await;
+    operator.stop().await;
+
+    let bare = stage.bare_purchases(searches).await;
+    println!("buying {took:.2?}, bare loop {bare:.2?}: {:.2} times", took.as_secs_f64() / bare.as_secs_f64());
+    let summary = stage.sandbox.summary();
+    assert!(summary.purchases_by_number.values().all(|times| *times == 1));
+    assert_eq!(
+        (summary.purchases_by_number.len(), summary.releases),
+        (2 * count, 0),
+        "ours and those of the bare loop"
+    );
+}
+
+fn count() -> usize {
+    std::env::var("DIALPLANE_FIGURES").map_or(100, |n| n.parse().unwrap())
+}
+
 /// A control plane of its own, so that every write in its audit log is told apart.
 struct Stage {
     plane: ControlPlane,
     client: Client,
     sandbox: Sandbox,
     count: usize,
+    /// One of the numbers as the operator left it.
+    first: tokio::sync::OnceCell<PhoneNumber>,
 }
 
 /// What the operator wrote, by resource; events apart.
@@ -108,14 +159,21 @@ struct Stage {
 struct Cost {
     claims: usize,
     numbers: usize,
+    journals: usize,
+    /// With the rights to buy in their status.
+    accounts: usize,
     events: usize,
     others: BTreeMap<String, usize>,
 }
 
 impl std::fmt::Display for Cost {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { claims, numbers, events, others } = self;
-        write!(f, "{claims} writes of claims and {numbers} of numbers; {events} events; others {others:?}")
+        let Self { claims, numbers, journals, accounts, events, others } = self;
+        write!(
+            f,
+            "{claims} writes of claims, {numbers} of numbers, {journals} of journals and {accounts} of the account; "
+        )?;
+        write!(f, "{events} events; others {others:?}")
     }
 }
 
@@ -132,7 +190,19 @@ impl Operator {
 }
 
 impl Stage {
-    async fn set(count: usize) -> Self {
+    /// With so many numbers that the account owns.
+    async fn owning(count: usize) -> Self {
+        let stage = Self::set(SandboxConfig::default(), count).await;
+        (0..count).for_each(|i| drop(stage.sandbox.seed_number(&number(i)).unwrap()));
+        stage
+    }
+
+    /// With more than so many numbers for sale in each area.
+    async fn selling(count: usize) -> Self {
+        Self::set(SandboxConfig { stock_per_area: 2 * count, ..SandboxConfig::default() }, count).await
+    }
+
+    async fn set(carrier: SandboxConfig, count: usize) -> Self {
         let plane = ControlPlane::start(binaries()).await.unwrap();
         let client = plane.client().await.unwrap();
         let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
@@ -142,9 +212,8 @@ impl Stage {
         }
         let kind: Api<NumberClaim> = Api::all(client.clone());
         eventually("the kinds are served", || async { kind.list(&Default::default()).await.ok() }).await;
-        let sandbox = Sandbox::start(Default::default()).unwrap();
-        (0..count).for_each(|i| drop(sandbox.seed_number(&number(i)).unwrap()));
-        let stage = Self { plane, client, sandbox, count };
+        let sandbox = Sandbox::start(carrier).unwrap();
+        let stage = Self { plane, client, sandbox, count, first: Default::default() };
         create(Api::<Namespace>::all(stage.client.clone()), json!({"metadata": {"name": NAMESPACE}})).await;
         create(stage.api::<ServiceAccount>(), json!({"metadata": {"name": OPERATOR}})).await;
         let subject = json!({"kind": "ServiceAccount", "name": OPERATOR, "namespace": NAMESPACE});
@@ -198,6 +267,18 @@ impl Stage {
         stream::iter(0..self.count).for_each_concurrent(AT_ONCE, create_one).await;
     }
 
+    /// Objects that all buy in the same area.
+    async fn create_wishes(&self) {
+        let search = json!({"country": "US", "areaCode": "415", "bestEffort": false});
+        let create_one = |i: usize| {
+            let spec = json!({
+                "accountRef": {"name": "twilio"}, "agentRef": {"name": "dental"}, "purchase": {"search": search},
+            });
+            create(self.api::<PhoneNumber>(), json!({"metadata": {"name": format!("n{i}")}, "spec": spec}))
+        };
+        stream::iter(0..self.count).for_each_concurrent(AT_ONCE, create_one).await;
+    }
+
     async fn publish(&self, version: &str) {
         let patch = json!({"spec": {"version": version}});
         self.api::<Agent>().patch("dental", &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
@@ -205,9 +286,14 @@ impl Stage {
 
     /// Returns once every number's status says that it reaches this version.
     async fn routed_to(&self, version: &str) {
+        self.routed(version, |summary| summary.writes).await;
+    }
+
+    /// The same where something else is counted at the carrier.
+    async fn routed(&self, version: &str, done: fn(&Summary) -> usize) {
         // Asked of the ledger first, which costs nobody anything: the API server has enough to do meanwhile.
         eventually("every number is written at the carrier", || async {
-            (self.sandbox.summary().writes >= self.count).then_some(())
+            (done(&self.sandbox.summary()) >= self.count).then_some(())
         })
         .await;
         let selector = format!("status.route.version={version}");
@@ -239,18 +325,25 @@ impl Stage {
             (account.get("twilio").await.ok()?.status?.numbers?.claimed == claimed).then_some(())
         })
         .await;
-        let (before, writes) = (self.writes(), self.sandbox.ledger().writes());
-        for round in 1..=3 {
-            let lists = self.sandbox.ledger().lists();
-            let annotations =
-                json!({"dialplane.dev/reconcile-requested-at": format!("{}-{round}", self.sandbox.ledger().lists())});
-            let patch = json!({"metadata": {"annotations": annotations}});
-            account.patch("twilio", &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
-            eventually("a round", || async { (self.sandbox.ledger().lists() > lists).then_some(()) }).await;
+        let ledger = self.sandbox.ledger();
+        let (before, writes) = (self.writes(), (ledger.writes(), ledger.purchases()));
+        for _ in 0..3 {
+            self.round().await;
         }
         let cost = self.cost_since(&before);
-        assert_eq!((cost.claims, cost.numbers, cost.events), (0, 0, 0), "{cost}");
-        assert_eq!(self.sandbox.ledger().writes(), writes, "nothing is written at the carrier");
+        assert_eq!((cost.claims, cost.numbers, cost.journals, cost.events), (0, 0, 0, 0), "{cost}");
+        let ledger = self.sandbox.ledger();
+        assert_eq!((ledger.writes(), ledger.purchases()), writes, "nothing is written at the carrier");
+    }
+
+    /// Has the account listed once more.
+    async fn round(&self) {
+        let lists = self.sandbox.ledger().lists();
+        let annotations = json!({"dialplane.dev/reconcile-requested-at": format!("{:?}", Instant::now())});
+        let patch = json!({"metadata": {"annotations": annotations}});
+        let account = self.api::<CarrierAccount>();
+        account.patch("twilio", &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
+        eventually("a round", || async { (self.sandbox.ledger().lists() > lists).then_some(()) }).await;
     }
 
     /// The operator's writes so far, by resource.
@@ -275,14 +368,13 @@ impl Stage {
         let mut take = |resource: &str| since.remove(resource).unwrap_or(0);
         let claims = take("numberclaims");
         let numbers = take("phonenumbers") + take("phonenumbers/status");
-        let events = take("events");
-        Cost { claims, numbers, events, others: since }
+        let accounts = take("carrieraccounts") + take("carrieraccounts/status");
+        let (journals, events) = (take("numberpurchases"), take("events"));
+        Cost { claims, numbers, journals, accounts, events, others: since }
     }
 
-    /// The same writes without anything that decides on them: the time that no operator could beat.
-    async fn bare_loops(&self) -> (Duration, Duration) {
-        (self.count..2 * self.count).for_each(|i| drop(self.sandbox.seed_number(&number(i)).unwrap()));
-        self.create_numbers("bare", self.count).await;
+    /// The carrier as the operator sees it.
+    fn carrier(&self) -> Twilio {
         let limiter = Limiter::new(Limits { concurrency: AT_ONCE as u32, requests_per_second: 0 });
         let credentials = self.sandbox.credentials();
         let config = Config {
@@ -291,7 +383,65 @@ impl Stage {
             region: None,
             endpoint: Some(self.sandbox.url().parse().unwrap()),
         };
-        let carrier = Twilio::new(config, Transport::new(DEFAULT_DEADLINE).unwrap(), limiter).unwrap();
+        Twilio::new(config, Transport::new(DEFAULT_DEADLINE).unwrap(), limiter).unwrap()
+    }
+
+    /// The writes and calls of buying without anything that decides on them, with so many searches.
+    async fn bare_purchases(&self, searches: usize) -> Duration {
+        let owns = (self.count..2 * self.count).map(number).collect::<Vec<_>>();
+        owns.iter().for_each(|own| self.sandbox.add_stock(own).unwrap());
+        self.create_numbers("bare", self.count).await;
+        let carrier = self.carrier();
+        let (claims, numbers) = (Api::<NumberClaim>::all(self.client.clone()), self.api::<PhoneNumber>());
+        let journals = Api::<NumberPurchase>::all(self.client.clone());
+        let like = journals.get(&NumberPurchase::name_of(&format!("{NAMESPACE}/n0"))).await.unwrap();
+        let claim_like = claims.get(like.spec.number.as_ref().unwrap().digits()).await.unwrap();
+        let leg = json!({"voice": {"url": "https://engine.example.com/dental/v1/voice"}});
+        let route: Route = serde_json::from_value(leg).unwrap();
+        let search = serde_json::from_value(json!({"country": "US", "areaCode": "415"})).unwrap();
+
+        let begin = Instant::now();
+        for _ in 0..searches {
+            carrier.offers(&search).await.unwrap();
+        }
+        let buy_one = |i: usize| {
+            let (claims, numbers, journals, carrier) = (&claims, &numbers, &journals, &carrier);
+            let (like, claim_like, route, own) = (&like, &claim_like, &route, &owns[i]);
+            async move {
+                let name = format!("bare{i}");
+                let identity = format!("{NAMESPACE}/{name}");
+                let finalizers = json!({"metadata": {"finalizers": ["dialplane.dev/route"]}});
+                let mut object =
+                    numbers.patch(&name, &PatchParams::default(), &Patch::Merge(&finalizers)).await.unwrap();
+                let mut journal = NumberPurchase::new(&NumberPurchase::name_of(&identity), like.spec.clone());
+                journal.spec.identity.clone_from(&identity);
+                journals.create(&PostParams::default(), &journal).await.unwrap();
+                let mut claim = NumberClaim::new(&own[1..], claim_like.spec.clone());
+                claim.spec.number = own.parse().unwrap();
+                claims.create(&PostParams::default(), &claim).await.unwrap();
+                let purchase = Purchase {
+                    number: own.parse().unwrap(),
+                    marker: Marker::new("bare", &identity),
+                    route: route.clone(),
+                    regulatory: Default::default(),
+                    hold: None,
+                    key: identity,
+                    before: tokio::time::Instant::now() + DEFAULT_DEADLINE,
+                };
+                assert!(matches!(carrier.purchase(&purchase).await, Outcome::Did(_)));
+                object.status = self.status_like().await;
+                numbers.replace_status(&name, &PostParams::default(), &object).await.unwrap();
+            }
+        };
+        stream::iter(0..self.count).for_each_concurrent(AT_ONCE, buy_one).await;
+        begin.elapsed()
+    }
+
+    /// The same writes without anything that decides on them: the time that no operator could beat.
+    async fn bare_loops(&self) -> (Duration, Duration) {
+        (self.count..2 * self.count).for_each(|i| drop(self.sandbox.seed_number(&number(i)).unwrap()));
+        self.create_numbers("bare", self.count).await;
+        let carrier = self.carrier();
         let ids: BTreeMap<String, NumberId> =
             carrier.list().await.unwrap().into_iter().map(|n| (n.number.to_string(), n.id)).collect();
         let template = Api::<NumberClaim>::all(self.client.clone()).get(&number(0)[1..]).await.unwrap();
@@ -340,8 +490,8 @@ impl Stage {
 
     /// A status as large as those that the operator writes.
     async fn status_like(&self) -> Option<dialplane::api::phone_number::PhoneNumberStatus> {
-        static ONE: tokio::sync::OnceCell<PhoneNumber> = tokio::sync::OnceCell::const_new();
-        ONE.get_or_init(|| async { self.api::<PhoneNumber>().get("n0").await.unwrap() }).await.status.clone()
+        let get = || async { self.api::<PhoneNumber>().get("n0").await.unwrap() };
+        self.first.get_or_init(get).await.status.clone()
     }
 
     fn api<K>(&self) -> Api<K>

@@ -1,10 +1,12 @@
 //! The operator as a process that dies: between any two of its writes, as one of two replicas; and an API server that is away.
 //!
 //! A [gate](crate::support::gate) puts each crash exactly where it is wanted. `DIALPLANE_KILLS` says how many there are at most;
-//! with 1000 every write of the scenario is one, which takes some minutes:
+//! with 1000 every write of the scenario is one, which takes some minutes; buying begins again until there were that many, which
+//! takes hours:
 //!
 //! ```text
-//! DIALPLANE_KILLS=1000 cargo test --test all kill::
+//! DIALPLANE_KILLS=1000 cargo test --test all kill::killed_between
+//! DIALPLANE_KILLS=200 cargo test --test all kill::killed_while_it_buys -- --nocapture
 //! ```
 
 use std::{
@@ -15,11 +17,17 @@ use std::{
 };
 
 use dialplane::{
-    api::{Agent, CarrierAccount, NumberClaim, PhoneNumber},
-    sandbox::control_plane::{ControlPlane, kubeconfig},
+    api::{Agent, AgentVersion, CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber},
+    sandbox::{
+        carrier::Kind,
+        control_plane::{ControlPlane, kubeconfig},
+    },
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{Api, ResourceExt as _, api::ListParams};
+use k8s_openapi::{api::coordination::v1::Lease, apimachinery::pkg::apis::meta::v1::Condition};
+use kube::{
+    Api, ResourceExt as _,
+    api::{ListParams, Patch, PatchParams},
+};
 use serde_json::json;
 
 use crate::support::{
@@ -33,6 +41,10 @@ use crate::support::{
 const KILLS: usize = 60;
 /// About as many writes as the scenario takes, over which the deaths are spread.
 const WRITES: usize = 131;
+/// The same while it buys, where each death costs the rest of a Lease.
+const KILLS_BUYING: usize = 6;
+/// Who leads, and for how long nobody does after a death; and how long a purchase of unknown outcome is waited for.
+const BUYING: [&str; 2] = ["--lease-duration=6s", "--settling-time=3s"];
 
 /// A cluster of its own with a gate before it and before the carrier, and the access of the chart's ServiceAccount.
 struct Site {
@@ -41,6 +53,8 @@ struct Site {
     /// Through the gate, and past it.
     access: PathBuf,
     direct: PathBuf,
+    /// The carrier through the gate.
+    carrier: String,
     control_plane: ControlPlane,
     dir: tempfile::TempDir,
 }
@@ -60,9 +74,9 @@ impl Site {
         kubeconfig::write(&account, &paths[1]).unwrap();
         let [access, direct] = paths;
         scene.secret(scene.token()).await;
-        scene.account(json!({"endpoint": carrier})).await;
+        scene.account(json!({"endpoint": &carrier})).await;
         scene.agent("engine.example.com", Some("v1")).await;
-        Self { scene, gate, access, direct, control_plane, dir }
+        Self { scene, gate, access, direct, carrier, control_plane, dir }
     }
 
     fn start(&self, name: &str, flags: &[&str]) -> Operator {
@@ -126,7 +140,11 @@ impl Site {
     async fn rests(&self) {
         let before = self.gate.passed();
         self.scene.scans(3).await;
-        assert_eq!(self.gate.passed(), before, "nothing is left to be written");
+        let late = self.gate.passed() - before;
+        let written = audit::requests(&self.control_plane.audit_log_path()).into_iter().rev().filter(|request| {
+            request.user == chart::USER && ["create", "update", "patch", "delete"].contains(&&*request.verb)
+        });
+        assert_eq!(late, 0, "nothing is left to be written; last: {:#?}", written.take(late + 5).collect::<Vec<_>>());
     }
 
     fn url(version: &str) -> String {
@@ -140,28 +158,26 @@ struct Mortal<'a> {
     life: RefCell<Option<Operator>>,
     deaths: Cell<usize>,
     kills: usize,
+    flags: &'static [&'static str],
+    /// Where it dies, by how often it has and how often it will at most.
+    dies: fn(usize, usize) -> Pass,
 }
 
 impl<'a> Mortal<'a> {
-    fn new(site: &'a Site) -> Self {
-        let kills = std::env::var("DIALPLANE_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
-        let mortal = Self { site, life: RefCell::default(), deaths: Cell::new(0), kills };
+    fn new(site: &'a Site, kills: usize, flags: &'static [&'static str], dies: fn(usize, usize) -> Pass) -> Self {
+        let kills = std::env::var("DIALPLANE_KILLS").map_or(kills, |kills| kills.parse().unwrap());
+        let mortal = Self { site, life: RefCell::default(), deaths: Cell::new(0), kills, flags, dies };
         mortal.live();
         mortal
     }
 
     fn live(&self) {
         let deaths = self.deaths.get();
-        let every = (4 * WRITES / self.kills.max(1)).div_ceil(3).max(1);
-        self.site.gate.set(match deaths % 4 {
-            _ if deaths >= self.kills => Pass::Everything,
-            // Before an answer and before a write, in turn.
-            0 | 2 => Pass::Unanswered(1, ""),
-            1 => Pass::Answered(every, ""),
-            _ => Pass::Answered(2 * every - 1, ""),
+        self.site.gate.set(match deaths >= self.kills {
+            true => Pass::Everything,
+            false => (self.dies)(deaths, self.kills),
         });
-        // Without a Lease, the end of which would be waited for after each death.
-        *self.life.borrow_mut() = Some(self.site.start("mortal", &["--leader-elect=false"]));
+        *self.life.borrow_mut() = Some(self.site.start("mortal", self.flags));
     }
 
     fn die(&self) {
@@ -187,11 +203,22 @@ impl<'a> Mortal<'a> {
     }
 }
 
+/// Deaths spread over the whole scenario: before an answer and before a write, in turn.
+fn spread(deaths: usize, kills: usize) -> Pass {
+    let every = (4 * WRITES / kills.max(1)).div_ceil(3).max(1);
+    match deaths % 4 {
+        0 | 2 => Pass::Unanswered(1, ""),
+        1 => Pass::Answered(every, ""),
+        _ => Pass::Answered(2 * every - 1, ""),
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_between_any_two_writes_it_still_ends_where_it_should() {
     let site = Site::new().await;
     let scene = &site.scene;
-    let operator = Mortal::new(&site);
+    // Without a Lease, the end of which would be waited for after each death.
+    let operator = Mortal::new(&site, KILLS, &["--leader-elect=false"], spread);
     let numbers = site.import(6).await;
     let before = "https://before.example.com/";
     for (i, on_delete) in [(4, "Clear"), (5, "Restore")] {
@@ -344,4 +371,229 @@ async fn a_leader_that_loses_the_api_server_ends_and_says_so_and_the_next_one_go
     site.publish("v2").await;
     eventually("v2 serves", || site.rolled_out(&["n0"], "v2")).await;
     second.leads().await;
+}
+
+/// Lives of many lengths. A short one does no more than fence off what the last one sent; a long one buys.
+fn uneven(deaths: usize, _: usize) -> Pass {
+    let writes = 1 + deaths * 7 % 16;
+    match deaths % 2 {
+        0 => Pass::Severed(writes - 1, ""),
+        _ => Pass::Answered(writes, ""),
+    }
+}
+
+impl Site {
+    /// Whether an object has its number and is ready.
+    async fn is_ready(&self, name: &str) -> Option<()> {
+        let number = self.scene.get::<PhoneNumber>(name).await?;
+        let status = number.status?;
+        let is_it = |c: &Condition| {
+            c.type_ == "Ready" && c.status == "True" && c.observed_generation == number.metadata.generation
+        };
+        (status.number.is_some() && status.conditions.iter().any(is_it)).then_some(())
+    }
+
+    async fn all_are_ready(&self, names: &[String]) -> Option<()> {
+        for name in names {
+            self.is_ready(name).await?;
+        }
+        Some(())
+    }
+
+    /// An object that buys for nobody yet: its number rests in the pool.
+    async fn buy_for_the_pool(&self, name: &str) {
+        let search = json!({"country": "US", "areaCode": "415"});
+        let spec = json!({"accountRef": {"name": ACCOUNT}, "purchase": {"search": search}});
+        let object = json!({
+            "apiVersion": "dialplane.dev/v1alpha1", "kind": "PhoneNumber", "metadata": {"name": name}, "spec": spec,
+        });
+        self.scene.apply::<PhoneNumber>(object).await;
+    }
+
+    async fn journal(&self, name: &str) -> Option<NumberPurchase> {
+        let identity = format!("{}/{name}", self.scene.namespace);
+        let journals: Api<NumberPurchase> = Api::all(self.scene.client.clone());
+        journals.get_opt(&NumberPurchase::name_of(&identity)).await.unwrap()
+    }
+
+    /// Returns once the account and the agent count what there is, which they do a little later than it changes.
+    async fn counted(&self, claimed: usize, routed: usize) {
+        let (claimed, routed) = (u32::try_from(claimed).unwrap(), u32::try_from(routed).unwrap());
+        eventually("all is counted", || async {
+            let claims: Api<NumberClaim> = Api::all(self.scene.client.clone());
+            let claims = claims.list_metadata(&ListParams::default()).await.unwrap().items.len();
+            (u32::try_from(claims).unwrap() == claimed).then_some(())?;
+            let account = self.scene.get::<CarrierAccount>(ACCOUNT).await?.status?;
+            let agent = self.scene.get::<Agent>(AGENT).await?.status?.numbers?;
+            let version = self.scene.get::<AgentVersion>(&format!("{AGENT}.v1")).await?.status?;
+            let counts = [account.numbers?.claimed, agent.assigned, agent.routed, version.numbers];
+            (counts == [claimed, routed, routed, routed]).then_some(())
+        })
+        .await;
+    }
+
+    fn was_never_refused(&self) {
+        let log = self.control_plane.audit_log_path();
+        assert!(audit::requests(&log).iter().all(|request| request.user != chart::USER || request.code != 403));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_while_it_buys_it_still_buys_each_number_once() {
+    let site = Site::new().await;
+    let scene = &site.scene;
+    let operator = Mortal::new(&site, KILLS_BUYING, &BUYING, uneven);
+    let (mut kept, mut rests) = (Vec::new(), Vec::new());
+    for round in 0.. {
+        let [first, second, pooled, regretted] = ["a", "b", "c", "d"].map(|name| format!("{name}{round}"));
+        // Just as much as is wished for: a number bought twice would be missing at the end.
+        scene.account(json!({"endpoint": site.carrier, "purchasing": {"maxPerDay": 4 * (round + 1)}})).await;
+        for name in [&first, &second] {
+            scene.purchase(name, json!({})).await;
+        }
+        // These without a route, so that no death is followed by waiting for what was sent of one.
+        for name in [&pooled, &regretted] {
+            site.buy_for_the_pool(name).await;
+        }
+        // One is deleted as soon as it may have been bought, and one when it is there.
+        operator.until("it is about to buy", || async { site.journal(&regretted).await.map(drop) }).await;
+        scene.delete::<PhoneNumber>(&regretted).await;
+        operator.until("a number is bought", || site.is_ready(&pooled)).await;
+        let number = scene.get::<PhoneNumber>(&pooled).await.unwrap().status.unwrap().number.unwrap();
+        rests.push(number.to_string());
+        scene.delete::<PhoneNumber>(&pooled).await;
+        kept.extend([first, second]);
+        operator
+            .until("all are ready or gone", || async {
+                let gone = async |name: &str| scene.get::<PhoneNumber>(name).await.is_none().then_some(());
+                gone(&pooled).await?;
+                gone(&regretted).await?;
+                site.all_are_ready(&kept).await
+            })
+            .await;
+        if operator.deaths.get() >= operator.kills {
+            break;
+        }
+    }
+    let bought = scene.sandbox.ledger().purchases();
+    site.counted(bought, kept.len()).await;
+    site.rests().await;
+
+    scene.has_bought(bought).await;
+    let claims = Api::<NumberClaim>::all(scene.client.clone()).list(&ListParams::default()).await.unwrap();
+    assert_eq!(claims.items.len(), bought, "every claim is of a number that was bought");
+    let held = claims.items.iter().filter(|claim| claim.spec.holder.is_some()).count();
+    assert_eq!(held, kept.len());
+    let rounds = rests.len();
+    assert!((3 * rounds..=4 * rounds).contains(&bought), "{bought} in {rounds} rounds");
+    for number in &rests {
+        assert!(scene.claim(number).await.unwrap().spec.holder.is_none(), "{number} rests");
+    }
+    println!(
+        "killed {} times while {bought} numbers were bought in {rounds} rounds; {} purchase calls, {} writes in all",
+        operator.deaths.get(),
+        scene.sandbox.ledger().of(Kind::Purchase).count(),
+        site.gate.passed()
+    );
+    site.was_never_refused();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn however_often_it_is_killed_it_buys_no_more_than_a_day_allows() {
+    let site = Site::new().await;
+    let scene = &site.scene;
+    scene.account(json!({"endpoint": site.carrier, "purchasing": {"maxPerDay": 10}})).await;
+    let flags = ["--leader-elect=false", "--settling-time=3s"];
+    let mut operator = site.start("mortal", &flags);
+    eventually("v1 is published", || async { scene.get::<Agent>(AGENT).await?.status?.published_version }).await;
+    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+    let names: Vec<String> = (0..50).map(|i| format!("n{i}")).collect();
+    // The right to buy is given and nobody is told; some have bought, and one is about to; some have, and are not told.
+    let deaths = [
+        Pass::Unanswered(1, "/carrieraccounts/"),
+        Pass::Answered(4, "/IncomingPhoneNumbers"),
+        Pass::Severed(2, "/IncomingPhoneNumbers"),
+    ];
+    site.gate.set(deaths[0]);
+    futures::future::join_all(names.iter().map(|name| scene.purchase(name, json!({})))).await;
+    for next in [deaths[1], deaths[2], Pass::Everything] {
+        eventually("it is to die", || async { site.gate.is_reached().then_some(()) }).await;
+        operator.kill();
+        site.gate.set(next);
+        operator = site.start("mortal", &flags);
+    }
+    eventually("ten have theirs and forty are told", || async {
+        let (mut ready, mut limited) = (0, 0);
+        for number in scene.api::<PhoneNumber>().list(&ListParams::default()).await.unwrap() {
+            let conditions = number.status.map(|status| status.conditions).unwrap_or_default();
+            ready += conditions.iter().filter(|c| c.type_ == "Ready" && c.status == "True").count();
+            limited += conditions.iter().filter(|c| c.type_ == "Ready" && c.reason == "SpendingLimit").count();
+        }
+        ((ready, limited) == (10, 40)).then_some(())
+    })
+    .await;
+    scene.scans(2).await;
+    scene.has_bought(10).await;
+    operator.kill();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_replicas_one_is_killed_before_it_buys_and_each_still_gets_one_number() {
+    let site = Site::new().await;
+    let scene = &site.scene;
+    let first = site.start("first", &BUYING);
+    first.leads().await;
+    let second = site.start("second", &BUYING);
+    second.ready().await;
+    site.gate.set(Pass::Answered(1, "/IncomingPhoneNumbers"));
+    let names = ["a", "b", "c"].map(str::to_owned);
+    for name in &names {
+        scene.purchase(name, json!({})).await;
+    }
+    eventually("one is bought and another is about to be", || async { site.gate.is_reached().then_some(()) }).await;
+    first.kill();
+    site.gate.set(Pass::Everything);
+    second.leads().await;
+    eventually("all have theirs", || site.all_are_ready(&names)).await;
+    site.counted(3, 3).await;
+    site.rests().await;
+    scene.has_bought(3).await;
+}
+
+/// The settling time is longer than any test: nobody may wait for it who need not, and who must has not bought at the end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_takes_over_at_once_buys_at_once_and_after_a_gap_nobody_does() {
+    let flags = ["--lease-duration=6s", "--settling-time=10m"];
+    let site = Site::new().await;
+    let scene = &site.scene;
+    let first = site.start("first", &flags);
+    first.leads().await;
+    scene.purchase("a", json!({})).await;
+    eventually("nobody ever led before, so that it buys", || site.is_ready("a")).await;
+
+    let second = site.start("second", &flags);
+    second.ready().await;
+    eventually("it stands by", || async { second.log().contains("another replica leads").then_some(()) }).await;
+    site.gate.set(Pass::Unanswered(1, "/IncomingPhoneNumbers"));
+    scene.purchase("b", json!({})).await;
+    eventually("it is bought and nobody is told", || async { site.gate.is_reached().then_some(()) }).await;
+    first.kill();
+    site.gate.set(Pass::Everything);
+    second.leads().await;
+    eventually("what was bought is found", || site.is_ready("b")).await;
+    scene.purchase("c", json!({})).await;
+    eventually("who saw the other lead until now buys at once", || site.is_ready("c")).await;
+
+    second.kill();
+    // As it would stand in a cluster that was restored from a backup.
+    let leases: Api<Lease> = Api::namespaced(scene.client.clone(), chart::NAMESPACE);
+    let old = json!({"spec": {"renewTime": "2026-01-01T00:00:00.000000Z"}});
+    leases.patch("dialplane", &PatchParams::default(), &Patch::Merge(&old)).await.unwrap();
+    let third = site.start("third", &flags);
+    third.leads().await;
+    scene.purchase("d", json!({})).await;
+    let text = scene.message::<PhoneNumber>("d", "Acquired", "PurchaseUnsettled").await;
+    assert!(text.contains("what was bought before it began"), "{text}");
+    scene.scans(2).await;
+    scene.has_bought(3).await;
 }

@@ -26,6 +26,8 @@ pub enum Pass {
     Answered(usize, &'static str),
     /// So many writes whose path has this in it; they are done, and not one of their answers arrives.
     Unanswered(usize, &'static str),
+    /// So many writes whose path has this in it, with their answers; the next one is done, and its answer never arrives.
+    Severed(usize, &'static str),
 }
 
 /// The gate. What comes after the chosen write is held until its sender is gone.
@@ -39,8 +41,9 @@ pub struct Gate {
 
 struct Inner {
     pass: Pass,
-    /// Writes that may still pass, and those whose outcome is waited for.
+    /// Writes that may still pass with their answers, those that may without, and those of these whose outcome is waited for.
     left: usize,
+    mute: usize,
     under_way: usize,
     reached: bool,
 }
@@ -55,7 +58,7 @@ enum Verdict {
 impl Gate {
     /// A gate before this cluster and this carrier; with it a kubeconfig for the cluster and a URL of the carrier.
     pub async fn open(cluster: Client, namespace: &str, carrier: &str) -> (Arc<Self>, Kubeconfig, String) {
-        let inner = Inner { pass: Pass::Everything, left: 0, under_way: 0, reached: false };
+        let inner = Inner { pass: Pass::Everything, left: 0, mute: 0, under_way: 0, reached: false };
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let (state, passed) = (Mutex::new(inner), AtomicUsize::new(0));
         let gate = Arc::new(Self { state, passed, cluster, carrier: carrier.to_owned(), http });
@@ -74,11 +77,13 @@ impl Gate {
 
     /// Says what passes from now on.
     pub fn set(&self, pass: Pass) {
-        let left = match pass {
-            Pass::Everything => 0,
-            Pass::Answered(count, _) | Pass::Unanswered(count, _) => count,
+        let (left, mute) = match pass {
+            Pass::Everything => (0, 0),
+            Pass::Answered(count, _) => (count, 0),
+            Pass::Unanswered(count, _) => (0, count),
+            Pass::Severed(count, _) => (count, 1),
         };
-        *self.state() = Inner { pass, left, under_way: 0, reached: false };
+        *self.state() = Inner { pass, left, mute, under_way: 0, reached: false };
     }
 
     /// Whether the chosen write has come, and what passes before it is done.
@@ -98,33 +103,34 @@ impl Gate {
 
     fn judge(&self, asked: &Parts) -> Verdict {
         let path = asked.uri.path();
-        // Events are for people and nothing rests on them; they come and go beside the writes.
-        if matches!(asked.method, Method::GET | Method::HEAD) || path.ends_with("/events") || path.contains("/leases/")
-        {
+        // Events are for people and nothing rests on them; they come and go beside the writes, as a Lease does.
+        let aside = ["/events", "/leases"].iter().any(|aside| path.contains(aside));
+        if aside || matches!(asked.method, Method::GET | Method::HEAD) {
             return Verdict::Through;
         }
         let mut state = self.state();
-        let (of, unanswered) = match state.pass {
+        let (of, dies_at_next) = match state.pass {
             Pass::Everything => {
                 self.passed.fetch_add(1, Ordering::Relaxed);
                 return Verdict::Through;
             }
-            Pass::Answered(_, of) => (of, false),
-            Pass::Unanswered(_, of) => (of, true),
+            Pass::Answered(_, of) => (of, true),
+            Pass::Unanswered(_, of) | Pass::Severed(_, of) => (of, false),
         };
         let counts = path.contains(of);
-        if state.reached || counts && state.left == 0 {
-            state.reached |= !unanswered;
+        if state.reached || counts && state.left + state.mute == 0 {
+            state.reached |= dies_at_next;
             return Verdict::Held;
         }
         self.passed.fetch_add(1, Ordering::Relaxed);
         if !counts {
             return Verdict::Through;
         }
-        state.left -= 1;
-        if !unanswered {
+        if state.left > 0 {
+            state.left -= 1;
             return Verdict::Through;
         }
+        state.mute -= 1;
         state.under_way += 1;
         Verdict::DoneUnanswered
     }
@@ -134,10 +140,10 @@ impl Gate {
         let mut state = self.state();
         state.under_way -= 1;
         if !status.is_success() {
-            state.left += 1;
+            state.mute += 1;
             return false;
         }
-        state.reached = state.left == 0;
+        state.reached = state.mute == 0;
         true
     }
 }
