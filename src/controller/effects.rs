@@ -67,7 +67,7 @@ pub async fn answered<T>(request: impl Future<Output = kube::Result<T>>) -> kube
 }
 
 /// How long the account waits for others who wish to buy as well: one write answers them all.
-const TOGETHER: Duration = Duration::from_millis(50);
+const TOGETHER: Duration = Duration::from_millis(150);
 
 fn code(error: &kube::Error) -> Option<u16> {
     match error {
