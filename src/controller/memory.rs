@@ -259,9 +259,8 @@ impl Memory {
     }
 
     /// The account's limits changed: what was refused may be asked again.
-    pub fn forget_wishes(&self, account: &Key) -> Vec<Key> {
-        let wishes = self.wishes().remove(account).unwrap_or_default();
-        wishes.into_iter().map(|wish| wish.object).collect()
+    pub fn forget_wishes(&self, account: &Key) {
+        self.wishes().remove(account);
     }
 
     fn wishes(&self) -> MutexGuard<'_, HashMap<Key, Vec<Wish>>> {

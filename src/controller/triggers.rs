@@ -164,13 +164,13 @@ impl Context {
             self.wake_numbers_of(&key);
         }
         let limits = |account: &Arc<CarrierAccount>| account.spec.purchasing.clone();
-        let mut answered = match change.old.as_ref().map(limits) == change.new.as_ref().map(limits) {
-            true => Vec::new(),
-            false => self.memory.forget_wishes(&key),
-        };
+        if change.old.as_ref().map(limits) != change.new.as_ref().map(limits) {
+            // Also who has no wish yet: it may have rested before it came to that, as while purchasing is paused.
+            self.memory.forget_wishes(&key);
+            self.wake_numbers_of(&key);
+        }
         let grants = change.new.as_ref().and_then(|account| account.status.as_ref()?.grants.as_ref());
-        answered.extend(self.memory.grant_wishes(&key, grants.map_or(&[], |grants| &grants.open)));
-        for number in answered {
+        for number in self.memory.grant_wishes(&key, grants.map_or(&[], |grants| &grants.open)) {
             self.wake(Kind::PhoneNumber, number, Priority::Urgent);
         }
     }
