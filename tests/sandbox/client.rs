@@ -20,7 +20,8 @@ pub fn http() -> reqwest::Client {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let tls = tls.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
-    let timeout = std::time::Duration::from_millis(1500);
+    // Longer than a busy machine takes to answer; what is never answered is waited for this long.
+    let timeout = std::time::Duration::from_secs(4);
     reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().timeout(timeout).build().unwrap()
 }
 
