@@ -432,6 +432,8 @@ impl Site {
             (counts == [held, routed, routed, routed]).then_some(())
         })
         .await;
+        // What is left of the money is told with the next listing.
+        self.scene.scans(2).await;
     }
 
     fn was_never_refused(&self) {
