@@ -20,11 +20,6 @@ impl Amount {
     // As in the schema. What a carrier says is fitted to it: what the API server refuses could never be written into a status.
     const BOUND: u64 = 1_000_000_000_000;
     const DECIMALS: u32 = 8;
-
-    /// Whether this is nothing, or less.
-    pub fn is_spent(self) -> bool {
-        self.0 <= Decimal::ZERO
-    }
 }
 
 impl FromStr for Amount {

@@ -90,6 +90,20 @@ pub trait Dialect: Send + Sync {
     }
 }
 
+/// What a refusal is by its status alone: of a code that is not known, or of an answer without one.
+pub fn class_of(status: u16) -> ErrorClass {
+    match status {
+        401 => ErrorClass::Unauthorized,
+        402 => ErrorClass::Funds,
+        403 => ErrorClass::Forbidden,
+        404 => ErrorClass::NotFound,
+        409 => ErrorClass::Conflict,
+        300..400 | 408 => ErrorClass::Transient,
+        400 | 405..=428 => ErrorClass::Rejected,
+        _ => ErrorClass::Unknown,
+    }
+}
+
 /// One carrier account's way to its API.
 #[derive(Debug)]
 pub struct Http<D> {

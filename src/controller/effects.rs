@@ -282,7 +282,7 @@ impl Context {
     async fn set_route<K: Controlled>(&self, object: &K, write: SetRoute) {
         let Some(session) = self.sessions.get(&write.account) else { return };
         let outcome = session.inventory.set_route(&write.number, &write.id, &write.route).await;
-        if self.changed(object, &write.account, Operation::SetRoute, outcome) {
+        if self.changed(object, &session, &write.account, Operation::SetRoute, outcome) {
             if write.put_back {
                 self.put_back(object, &session);
             }
@@ -293,7 +293,7 @@ impl Context {
     async fn mark<K: Controlled>(&self, object: &K, mark: Mark) {
         let Some(session) = self.sessions.get(&mark.account) else { return };
         let outcome = session.inventory.mark(&mark.number, &mark.id, &mark.marker).await;
-        if self.changed(object, &mark.account, Operation::Mark, outcome) {
+        if self.changed(object, &session, &mark.account, Operation::Mark, outcome) {
             self.put_back(object, &session);
         }
     }
@@ -304,9 +304,15 @@ impl Context {
     }
 
     /// Notes what came of a change of an owned number; whether it was made.
-    fn changed<K: Controlled, T>(&self, object: &K, account: &Key, operation: Operation, outcome: Outcome<T>) -> bool {
+    fn changed<K: Controlled, T>(
+        &self,
+        object: &K,
+        session: &Session,
+        account: &Key,
+        operation: Operation,
+        outcome: Outcome<T>,
+    ) -> bool {
         let uid = object.meta().uid.as_deref().unwrap_or_default();
-        let Some(session) = self.sessions.get(account) else { return false };
         let carrier = session.inventory.carrier().capabilities().name;
         self.metrics.carrier_write(carrier, &outcome);
         match outcome {

@@ -165,12 +165,11 @@ impl Glance {
             Some(bought) => journal.spec.identity == bought.identity,
             None => bears(&journal.spec.identity),
         });
-        let own = format!("{}:", Marker::new(installation, "").as_str().rsplit_once(':').map_or("", |(own, _)| own));
         Some(Unmanaged {
             identity: bought.as_ref().map(|b| b.identity.clone()).or(journal.map(|j| j.spec.identity.clone())),
             price: bought.map(|bought| bought.price).or(journal.map(|journal| journal.spec.price.clone())),
             watcher: caches.about(&number.number).first().map(|watcher| Key::of(&**watcher)),
-            foreign: number.marker.as_ref().is_some_and(|marker| !marker.as_str().starts_with(&own)),
+            foreign: number.marker.as_ref().is_some_and(|marker| !marker.is_of(installation)),
             number,
         })
     }

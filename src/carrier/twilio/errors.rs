@@ -11,7 +11,7 @@ use crate::carrier::{
         self, Conflict, Forbidden, Funds, NotFound, Regulatory, Rejected, Throttled, Transient, Unauthorized,
         Unavailable,
     },
-    http::{Dialect, Refusal},
+    http::{Dialect, Refusal, class_of},
 };
 
 /// Twilio, in texts for people.
@@ -151,17 +151,7 @@ fn by_code(code: i64) -> Option<(ErrorClass, String)> {
 
 /// What is left to say of a code that is not known, or of an answer without one: a gateway's.
 fn by_status(status: u16, code: Option<i64>) -> (ErrorClass, String) {
-    let class = match status {
-        401 => Unauthorized,
-        402 => Funds,
-        403 => Forbidden,
-        404 => NotFound,
-        408 => Transient,
-        409 => Conflict,
-        400 | 405..=428 => Rejected,
-        300..400 => Transient,
-        _ => ErrorClass::Unknown,
-    };
+    let class = class_of(status);
     let text = match code {
         Some(code) => format!(
             "Twilio refused the request with error {code} (HTTP {status}); \
