@@ -16,7 +16,7 @@ use std::{fmt, time::Duration};
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-pub use crate::api::seen::{CarrierError, ErrorClass, Identity, Messaging, NumberId, Order, OwnedNumber};
+pub use crate::api::seen::{CarrierError, ErrorClass, Identity, Messaging, NumberId, Order, OwnedNumber, SharedRoute};
 pub use open::{OpenError, open};
 
 use crate::api::{
@@ -89,15 +89,6 @@ impl<T> Outcome<T> {
             Outcome::Unknown(error) => Outcome::Unknown(error),
         }
     }
-}
-
-/// Webhooks that many numbers are bound to: a Telnyx application and messaging profile.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SharedRoute {
-    /// What a number's route is, once it is bound to them: one leg for each channel that there is something to bind to.
-    pub bound: Route,
-    /// Where they send traffic, in canonical form.
-    pub webhooks: Route,
 }
 
 /// A number to buy, and how it should begin.

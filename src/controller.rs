@@ -9,6 +9,7 @@ mod kinds;
 mod market;
 mod memory;
 mod sessions;
+mod sharing;
 mod triggers;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};

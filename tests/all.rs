@@ -22,6 +22,7 @@ mod removal;
 mod run;
 mod sandbox;
 mod schema;
+mod shared_routes;
 mod support;
 mod telnyx;
 mod twilio;

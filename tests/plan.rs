@@ -10,3 +10,4 @@ mod number;
 mod purity;
 mod removal;
 mod scene;
+mod shared;

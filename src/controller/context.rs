@@ -59,8 +59,8 @@ impl Caches {
                 if let Some(identity) = number.identity() {
                     add(Index::Identity, identity);
                 }
-                if let Some(agent) = &number.spec.agent_ref {
-                    add(Index::Agent, agent.key(namespace).to_string());
+                if let Some(agent) = number.agent() {
+                    add(Index::Agent, agent.to_string());
                 }
                 if let Some(route) = number.status.as_ref().and_then(|status| status.route.as_ref()) {
                     add(Index::Version, format!("{}.{}", route.agent, route.version));
@@ -276,7 +276,12 @@ fn lane(caches: &Caches, work: &Work) -> Arc<str> {
         Kind::NumberClaim => caches.claims.get(&work.key).map(|claim| claim.spec.account.key().to_string()),
         // Listing an account may take long, and its numbers have nothing to do meanwhile.
         Kind::CarrierAccount => Some(format!("account {}", work.key)),
-        Kind::Agent | Kind::AgentVersion | Kind::NumberPurchase => None,
+        // The carrier is asked for the routes that numbers share.
+        Kind::Agent => caches.agents.get(&work.key).and_then(|agent| {
+            let shared = agent.status.as_ref()?.shared_routes.first()?;
+            Some(format!("agents of {}", shared.account))
+        }),
+        Kind::AgentVersion | Kind::NumberPurchase => None,
     };
     account.unwrap_or_else(|| work.kind.as_str().to_owned()).into()
 }

@@ -7,6 +7,8 @@ mod journal;
 mod number;
 mod version;
 
+pub use agent::share_id;
+
 use std::{
     collections::hash_map::RandomState,
     fmt::Debug,
@@ -210,9 +212,12 @@ impl Context {
                 looked.itself = if lives { Liveness::Alive } else { Liveness::Gone };
                 Ok(())
             }
-            Look::Credentials | Look::Identity | Look::Inventory | Look::Offers(_) | Look::Journal => {
-                Err(Error::NotForThisKind(K::KIND.as_str()))
-            }
+            Look::Credentials
+            | Look::Identity
+            | Look::Inventory
+            | Look::Offers(_)
+            | Look::Journal
+            | Look::SharedRoute { .. } => Err(Error::NotForThisKind(K::KIND.as_str())),
         }
     }
 

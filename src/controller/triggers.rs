@@ -7,10 +7,14 @@ use std::{sync::Arc, time::Duration};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Resource, ResourceExt};
 
-use super::{Context, Kind, Work, kinds::is_closed};
+use super::{
+    Context, Kind, Work,
+    kinds::{is_closed, share_id},
+};
 use crate::{
     api::{
         Agent, AgentVersion, CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber,
+        agent::SharedRouteStatus,
         meta::{ABANDON, Key},
         number::E164,
     },
@@ -32,9 +36,10 @@ impl Context {
             self.wake(Kind::PhoneNumber, key.clone(), Priority::Urgent);
         }
         let agents = |number: &Arc<PhoneNumber>| {
-            let agent = number.spec.agent_ref.as_ref().map(|agent| agent.key(&key.namespace));
             let route = number.status.as_ref().and_then(|status| status.route.clone());
-            (agent, route, number.metadata.deletion_timestamp.is_some())
+            // Whether it may be written for: only then its agent makes a route to share for it.
+            let writes = (number.spec.mode, number.spec.suspend, number.metadata.deletion_timestamp.is_some());
+            (number.agent(), route, writes)
         };
         let is_ours = |number: &Arc<PhoneNumber>| number.status.as_ref().is_some_and(|status| status.number.is_some());
         if let Some(new) = change.new.as_ref().filter(|new| new.spec.purchase.is_some() && is_ours(new))
@@ -107,12 +112,21 @@ impl Context {
             let published = agent.status.as_ref().and_then(|status| status.published_version.clone());
             (published, agent.spec.offline, agent.spec.allowed_namespaces.clone())
         };
+        self.agent_shares(change);
         let (old, new) = (change.old.as_ref().map(serves), change.new.as_ref().map(serves));
         if old != new {
+            let shared = change.new.as_ref().and_then(|agent| agent.status.as_ref());
+            let shared = shared.map_or(&[][..], |status| &status.shared_routes);
             for number in self.caches.numbers.by(Index::Agent, &key.to_string()) {
                 // A route that was refused says nothing about the next one.
                 self.memory.edited(number.metadata.uid.as_deref().unwrap_or_default());
-                self.wake(Kind::PhoneNumber, Key::of(&*number), Priority::Background);
+                let account = number.account().to_string();
+                if shared.iter().any(|entry| entry.account == account) {
+                    // The route that it shares with others is set first: then it is woken for that, and has one thing to say and not two.
+                    self.count(Kind::PhoneNumber, Key::of(&*number));
+                } else {
+                    self.wake(Kind::PhoneNumber, Key::of(&*number), Priority::Background);
+                }
             }
             for (version, ..) in old.into_iter().chain(new) {
                 if let Some(version) = version {
@@ -121,6 +135,35 @@ impl Context {
                         Key::new(&*key.namespace, AgentVersion::name_of(&key.name, &version)),
                     );
                 }
+            }
+        }
+    }
+
+    /// Wakes the numbers whose shared route has changed. What was refused before says nothing about what is wanted now.
+    fn agent_shares(&self, change: &Change<Agent>) {
+        let shared = |agent: &Arc<Agent>| agent.status.as_ref().map(|status| status.shared_routes.clone());
+        let (old, new) = (change.old.as_ref().and_then(shared), change.new.as_ref().and_then(shared));
+        let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
+        let spec = |agent: &Arc<Agent>| (agent.metadata.uid.clone(), agent.metadata.generation);
+        let is_edited = change.old.as_ref().map(spec) != change.new.as_ref().map(spec);
+        if old == new && !is_edited {
+            return;
+        }
+        for number in self.caches.numbers.by(Index::Agent, &change.key().to_string()) {
+            let account = number.account();
+            let name = account.to_string();
+            let entry = |all: &[SharedRouteStatus]| all.iter().find(|entry| entry.account == name).cloned();
+            if let Some(agent) = change.new.as_ref().filter(|_| is_edited) {
+                self.memory.edited(&share_id(&**agent, &account));
+            }
+            if entry(&old) != entry(&new) {
+                self.wake(Kind::PhoneNumber, Key::of(&*number), Priority::Background);
+            }
+        }
+        if let Change { old: Some(gone), new: None } = change {
+            for entry in old {
+                let account = entry.account.split_once('/').unwrap_or_default();
+                self.memory.forget(&share_id(&**gone, &Key::new(account.0, account.1)));
             }
         }
     }
@@ -185,15 +228,15 @@ impl Context {
             if number.metadata.namespace.as_ref() == Some(&name) {
                 self.wake(Kind::PhoneNumber, Key::of(&*number), Priority::Background);
                 // Agents count the numbers that may refer to them.
-                if let Some(agent) = &number.spec.agent_ref {
-                    self.count(Kind::Agent, agent.key(&name));
+                if let Some(agent) = number.agent() {
+                    self.count(Kind::Agent, agent);
                 }
             }
         }
     }
 
     /// Has something that counts numbers count again, soon.
-    fn count(&self, kind: Kind, key: Key) {
+    pub fn count(&self, kind: Kind, key: Key) {
         self.queue.add_after(Work { kind, key }, COUNT_LAG);
     }
 
