@@ -4,6 +4,7 @@
 //! [`ErrorClass`]; nothing outside an adapter asks which carrier it is. There is no call that releases a number.
 
 mod calling;
+pub mod flight;
 pub mod http;
 pub mod inventory;
 mod open;
@@ -11,7 +12,7 @@ pub mod telnyx;
 pub mod twilio;
 mod written;
 
-use std::{fmt, time::Duration};
+use std::{collections::HashMap, fmt, time::Duration};
 
 use async_trait::async_trait;
 use tokio::time::Instant;
@@ -134,8 +135,8 @@ pub trait Carrier: Send + Sync + fmt::Debug {
     /// Sets the channels that `route` names and leaves the others alone, in one write where the carrier allows it.
     async fn set_route(&self, id: &NumberId, route: &Route) -> Outcome<OwnedNumber>;
 
-    /// The shared route of this name, if there is one: all pages of whatever holds webhooks are looked at, and names compared.
-    async fn shared_route(&self, _name: &str) -> Result<SharedRoute, CarrierError> {
+    /// Every shared route of the account by its name, whoever made it: all pages of whatever holds webhooks, or an error.
+    async fn shared_routes(&self) -> Result<HashMap<String, SharedRoute>, CarrierError> {
         Err(self.does_not("share routes between numbers"))
     }
 

@@ -94,8 +94,8 @@ pub enum Look {
     Itself,
     /// An AgentVersion, read from the API server and not from a cache.
     Version(Key),
-    /// The route of this name that numbers of the account share.
-    SharedRoute { account: Key, name: String },
+    /// The routes that numbers of the account share.
+    SharedRoutes(Key),
 }
 
 /// What a plan may have done. Writes to the cluster are compare-and-set on the version of the object that the world showed.

@@ -19,7 +19,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Bought, Carrier, CarrierError, NumberId, Outcome, OwnedNumber, Purchase};
+use super::{Bought, Carrier, CarrierError, NumberId, Outcome, OwnedNumber, Purchase, flight::Flight};
 use crate::api::{
     number::{E164, Route},
     purchase::Marker,
@@ -36,17 +36,9 @@ pub type OnChange = Box<dyn Fn(&[E164]) + Send + Sync>;
 pub struct Inventory {
     carrier: RwLock<Arc<dyn Carrier>>,
     view: Mutex<View>,
-    /// Held while a listing is under way.
-    flight: tokio::sync::Mutex<()>,
-    /// How many listings have ended, and how the last one failed.
-    ended: Mutex<Ended>,
+    /// The listings.
+    flight: Flight,
     on_change: OnChange,
-}
-
-#[derive(Debug, Default)]
-struct Ended {
-    count: u64,
-    failure: Option<(Instant, CarrierError)>,
 }
 
 impl fmt::Debug for Inventory {
@@ -56,17 +48,11 @@ impl fmt::Debug for Inventory {
 }
 
 impl Inventory {
-    /// An inventory of which nothing has been seen yet. `on_change` is called outside of every lock, and should not
-    /// take long.
+    /// An inventory of which nothing has been seen yet. `on_change` is called while no look is held up by
+    /// it but the next listing, and should not take long.
     pub fn new(carrier: Arc<dyn Carrier>, on_change: OnChange) -> Self {
         let view = View::new(carrier.capabilities().listing_lag, carrier.capabilities().write_lifetime);
-        Self {
-            carrier: RwLock::new(carrier),
-            view: Mutex::new(view),
-            flight: tokio::sync::Mutex::default(),
-            ended: Mutex::default(),
-            on_change,
-        }
+        Self { carrier: RwLock::new(carrier), view: Mutex::new(view), flight: Flight::default(), on_change }
     }
 
     /// The account itself, for what is not about its numbers.
@@ -93,38 +79,13 @@ impl Inventory {
     /// Fails as the listing failed, and then nothing that was seen before has changed. To drop the future of whoever
     /// flies the listing hands the flight to the next in line.
     pub async fn listing(&self, after: Instant) -> Result<Arc<Listing>, CarrierError> {
-        let arrived = self.ended().count;
-        if let Some(listing) = self.listed_after(after) {
-            return Ok(listing);
-        }
-        let _flight = self.flight.lock().await;
-        if let Some(listing) = self.listed_after(after) {
-            return Ok(listing);
-        }
-        // Those who waited for a listing that failed share its failure: they do not try one after the other.
-        {
-            let ended = self.ended();
-            if let Some((begun, error)) = &ended.failure
-                && ended.count != arrived
-                && *begun > after
-            {
-                return Err(error.clone());
-            }
-        }
-        let begun = Instant::now();
-        let result = self.carrier().list().await;
-        let applied = match result {
-            Ok(numbers) => Ok(self.view().apply_listing(begun, numbers)),
-            Err(error) => Err(error),
-        };
-        let mut ended = self.ended();
-        ended.count += 1;
-        ended.failure = applied.as_ref().err().map(|error| (begun, error.clone()));
-        drop(ended);
-        if let Ok(listing) = &applied {
+        let fly = async |begun| {
+            let numbers = self.carrier().list().await?;
+            let listing = self.view().apply_listing(begun, numbers);
             self.tell(&listing.changed);
-        }
-        applied
+            Ok(listing)
+        };
+        self.flight.share(after, |after| self.listed_after(after), fly).await
     }
 
     /// The last complete listing, if there was one.
@@ -237,10 +198,6 @@ impl Inventory {
     fn view(&self) -> MutexGuard<'_, View> {
         // The view holds only what was seen: after a panic it is at worst less than that.
         self.view.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn ended(&self) -> MutexGuard<'_, Ended> {
-        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -237,6 +237,14 @@ impl Context {
         declared.map_or(Duration::ZERO, |declared| self.settings.settling.unwrap_or(declared))
     }
 
+    /// How long what was sent for a shared route may take to be seen: a request's whole life, and how far listings lag. Whoever knows
+    /// that a purchase settles sooner knows it of this as well.
+    pub fn sharing_settles_in(&self, session: &Session) -> Duration {
+        let carrier = session.inventory.carrier();
+        let declared = carrier.capabilities().write_lifetime + carrier.capabilities().listing_lag;
+        self.settings.settling.map_or(declared, |settling| settling.min(declared))
+    }
+
     /// From when on a listing tells what was bought before this process began to work.
     pub fn knows_the_past_from(&self, settling: Duration) -> Instant {
         match self.began.get() {

@@ -317,7 +317,9 @@ impl Context {
     async fn set_shared_route<K: Controlled>(&self, object: &K, write: SetSharedRoute) {
         let Some(session) = self.sessions.get(&write.account) else { return };
         let carrier = session.inventory.carrier();
-        let outcome = session.sharing.set(&*carrier, &write.name, &write.current, &write.webhooks).await;
+        let SetSharedRoute { name, current, webhooks, .. } = &write;
+        let settling = self.sharing_settles_in(&session);
+        let outcome = session.sharing.set(&*carrier, name, current, webhooks, settling).await;
         let id = share_id(object, &write.account);
         let changed = self.changed(object, &id, &session, &write.account, Operation::SetSharedRoute, outcome);
         if changed && write.put_back {

@@ -217,7 +217,7 @@ impl Context {
             | Look::Inventory
             | Look::Offers(_)
             | Look::Journal
-            | Look::SharedRoute { .. } => Err(Error::NotForThisKind(K::KIND.as_str())),
+            | Look::SharedRoutes(_) => Err(Error::NotForThisKind(K::KIND.as_str())),
         }
     }
 

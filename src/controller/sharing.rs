@@ -1,4 +1,5 @@
-//! The routes that numbers of one account share, as this process saw them last. Does I/O, through [`Carrier`] only.
+//! The routes that numbers of one account share, as this process saw them last: one look for all of them. Does I/O, through
+//! [`Carrier`] only.
 
 use std::{
     collections::HashMap,
@@ -10,84 +11,250 @@ use tokio::time::Instant;
 
 use crate::{
     api::number::Route,
-    carrier::{Carrier, CarrierError, Outcome, SharedRoute},
+    carrier::{Carrier, CarrierError, Outcome, SharedRoute, flight::Flight},
     plan::shared::Sight,
 };
 
 /// The shared routes of one account, by their names.
 #[derive(Debug, Default)]
 pub struct Sharing {
-    known: Mutex<HashMap<String, Known>>,
+    flight: Flight,
+    state: Mutex<State>,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
+struct State {
+    /// What the last look showed, and when that began.
+    looked: Option<(HashMap<String, SharedRoute>, Instant)>,
+    known: HashMap<String, Known>,
+}
+
+/// What is known of one of them beside what was seen.
+#[derive(Debug, Default)]
 struct Known {
-    /// How it was seen, or left by a write, and when that began.
-    seen: Option<(SharedRoute, Instant)>,
-    /// Until when a look may show it as it was before the last write.
-    lags_until: Option<Instant>,
-    /// Until when a write of unknown outcome may yet be applied, or not be shown.
+    /// How the last write left it, when that began, and until when a look may show it as it was before.
+    written: Option<(SharedRoute, Instant, Instant)>,
+    /// When the last write of unknown outcome was given up.
+    unknown: Option<Instant>,
+    /// Until when something that was sent may yet be applied, or not be shown.
     unsettled_until: Option<Instant>,
 }
 
 impl Sharing {
-    /// Looks at the route. `journalled` says whether somebody may have sent something for it before this process first looked.
-    pub async fn look(&self, carrier: &dyn Carrier, name: &str, journalled: bool) -> Result<(), CarrierError> {
-        let begun = Instant::now();
-        let route = carrier.shared_route(name).await?;
-        let mut all = self.known();
-        let known = all.entry(name.to_owned()).or_insert_with(|| Known {
-            unsettled_until: journalled.then(|| begun + settling(carrier)),
-            ..Known::default()
-        });
-        known.seen = Some((route, begun));
-        Ok(())
+    /// Looks at all of them, unless that was begun after `after` already.
+    pub async fn look(&self, carrier: &dyn Carrier, after: Instant) -> Result<(), CarrierError> {
+        let known = |after| self.state().looked.as_ref().is_some_and(|(_, begun)| *begun > after).then_some(());
+        let fly = async |begun| {
+            let routes = carrier.shared_routes().await?;
+            self.state().looked = Some((routes, begun));
+            Ok(())
+        };
+        self.flight.share(after, known, fly).await
     }
 
-    /// Writes the route at the carrier and notes what came of it.
+    /// Writes one at the carrier and notes what came of it. One of unknown outcome may take `settling` to be seen.
     pub async fn set(
         &self,
         carrier: &dyn Carrier,
         name: &str,
         current: &SharedRoute,
         webhooks: &Route,
-    ) -> Outcome<SharedRoute> {
+        settling: Duration,
+    ) -> Outcome<()> {
         let begun = Instant::now();
         let outcome = carrier.set_shared_route(name, current, webhooks).await;
-        let mut all = self.known();
-        let known = all.entry(name.to_owned()).or_default();
+        let ended = Instant::now();
+        let mut state = self.state();
+        let known = state.known.entry(name.to_owned()).or_default();
         match &outcome {
             Outcome::Did(route) => {
-                known.seen = Some((route.clone(), begun));
-                known.lags_until = Some(Instant::now() + carrier.capabilities().listing_lag);
-                known.unsettled_until = None;
+                known.written = Some((route.clone(), begun, ended + carrier.capabilities().listing_lag));
+                (known.unknown, known.unsettled_until) = (None, None);
             }
             Outcome::DidNothing(_) => {}
             // Only a look can tell how it is now.
             Outcome::Unknown(_) => {
-                known.seen = None;
-                known.unsettled_until = Some(Instant::now() + settling(carrier));
+                (known.written, known.unknown) = (None, Some(ended));
+                known.unsettled_until = Some(ended + settling);
             }
         }
-        outcome
+        outcome.map(|_| ())
     }
 
-    /// How the route was seen within the last `scan`, and how long until it has to be looked at again.
-    pub fn seen(&self, name: &str, scan: Duration) -> Option<(Sight, Duration)> {
-        let known = self.known().get(name)?.clone();
-        let (route, begun) = known.seen?;
-        let due = (begun + scan).max(known.lags_until.unwrap_or(begun));
-        let due = due.checked_duration_since(Instant::now()).filter(|due| !due.is_zero())?;
+    /// How one was seen within the last `scan`, and how long until it has to be looked at again. `journalled` says whether somebody
+    /// may have sent something for it before this process first asked about it, which may take `settling` to be seen.
+    pub fn seen(&self, name: &str, scan: Duration, journalled: bool, settling: Duration) -> Option<(Sight, Duration)> {
+        let now = Instant::now();
+        let mut state = self.state();
+        let State { looked, known } = &mut *state;
+        let known = known
+            .entry(name.to_owned())
+            .or_insert_with(|| Known { unsettled_until: journalled.then(|| now + settling), ..Known::default() });
+        let looked = looked.as_ref().map(|(routes, begun)| (routes, *begun));
+        let (route, begun, due) = match (&known.written, looked) {
+            (Some((route, begun, lags_until)), looked) if looked.is_none_or(|(_, begun)| begun < *lags_until) => {
+                (route.clone(), *begun, (*begun + scan).max(*lags_until))
+            }
+            (_, Some((routes, begun))) if known.unknown.is_none_or(|unknown| begun > unknown) => {
+                (routes.get(name).cloned().unwrap_or_default(), begun, begun + scan)
+            }
+            _ => return None,
+        };
+        let due = due.checked_duration_since(now).filter(|due| !due.is_zero())?;
         let proves = known.unsettled_until.is_none_or(|until| begun >= until);
-        Some((Sight { route, age: begun.elapsed(), proves }, due))
+        Some((Sight { route, age: now - begun, proves }, due))
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<String, Known>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// How long what was sent may take to be seen.
-fn settling(carrier: &dyn Carrier) -> Duration {
-    carrier.capabilities().write_lifetime + carrier.capabilities().listing_lag
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::{
+        api::number::{Channel, E164, Leg},
+        carrier::{Capabilities, ErrorClass, Identity, NumberId, OwnedNumber},
+    };
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const SCAN: Duration = Duration::from_secs(600);
+    const SETTLING: Duration = Duration::from_secs(60);
+    const LAG: Duration = Duration::from_secs(30);
+
+    /// A carrier that shows what it is told to show, and answers writes as it is told.
+    #[derive(Debug)]
+    struct Fake {
+        capabilities: Capabilities,
+        shows: Mutex<HashMap<String, SharedRoute>>,
+        looks: Mutex<u32>,
+        answers: bool,
+    }
+
+    fn error(class: ErrorClass) -> CarrierError {
+        CarrierError { class, code: None, text: "no".to_owned(), retry_after: None }
+    }
+
+    #[async_trait]
+    impl Carrier for Fake {
+        fn capabilities(&self) -> &Capabilities {
+            &self.capabilities
+        }
+
+        async fn identify(&self) -> Result<Identity, CarrierError> {
+            Err(error(ErrorClass::Transient))
+        }
+
+        async fn list(&self) -> Result<Vec<OwnedNumber>, CarrierError> {
+            Ok(Vec::new())
+        }
+
+        async fn find(&self, _: &E164) -> Result<Option<OwnedNumber>, CarrierError> {
+            Ok(None)
+        }
+
+        async fn set_route(&self, _: &NumberId, _: &Route) -> Outcome<OwnedNumber> {
+            Outcome::DidNothing(error(ErrorClass::Rejected))
+        }
+
+        async fn shared_routes(&self) -> Result<HashMap<String, SharedRoute>, CarrierError> {
+            tokio::time::sleep(SECOND).await;
+            *self.looks.lock().unwrap() += 1;
+            Ok(self.shows.lock().unwrap().clone())
+        }
+
+        async fn set_shared_route(&self, _: &str, _: &SharedRoute, webhooks: &Route) -> Outcome<SharedRoute> {
+            match self.answers {
+                true => Outcome::Did(SharedRoute { webhooks: webhooks.clone(), ..SharedRoute::default() }),
+                false => Outcome::Unknown(error(ErrorClass::Transient)),
+            }
+        }
+
+        fn canonical(&self, route: Route) -> Route {
+            route
+        }
+    }
+
+    fn fake(answers: bool) -> Arc<Fake> {
+        let capabilities = Capabilities {
+            name: "Fake",
+            channels: &Channel::ALL,
+            shared_routes: true,
+            write_lifetime: SETTLING,
+            listing_lag: LAG,
+            purchasing: None,
+        };
+        Arc::new(Fake { capabilities, shows: Mutex::default(), looks: Mutex::default(), answers })
+    }
+
+    fn to(url: &str) -> Route {
+        [(Channel::Voice, Leg { url: Some(url.to_owned()), ..Leg::default() })].into()
+    }
+
+    async fn write(sharing: &Sharing, fake: &Fake, webhooks: &Route) {
+        sharing.set(fake, "a", &SharedRoute::default(), webhooks, SETTLING).await;
+    }
+
+    /// Where the route is seen to lead, and whether what it lacks is not there.
+    fn seen(sharing: &Sharing) -> Option<(Route, bool)> {
+        sharing.seen("a", SCAN, false, SETTLING).map(|(sight, _)| (sight.route.webhooks, sight.proves))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_look_does_for_all_who_need_one() {
+        let (sharing, fake) = (Sharing::default(), fake(true));
+        assert_eq!(seen(&sharing), None);
+        let began = Instant::now() - SECOND;
+        let looks = futures::future::join_all((0..10).map(|_| sharing.look(&*fake, began))).await;
+        assert!(looks.iter().all(Result::is_ok));
+        assert_eq!((*fake.looks.lock().unwrap(), seen(&sharing)), (1, Some((Route::new(), true))));
+        assert!(sharing.seen("b", SCAN, false, SETTLING).is_some(), "one that is not there is seen not to be");
+        tokio::time::advance(SCAN).await;
+        assert_eq!(seen(&sharing), None, "it is to be looked at again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_that_may_lag_behind_a_write_does_not_speak_against_it() {
+        let (sharing, fake) = (Sharing::default(), fake(true));
+        let wanted = to("https://a.example/v2");
+        write(&sharing, &fake, &wanted).await;
+        tokio::time::advance(SECOND).await;
+        sharing.look(&*fake, Instant::now() - SECOND).await.unwrap();
+        assert_eq!(seen(&sharing), Some((wanted, true)));
+        tokio::time::advance(LAG).await;
+        sharing.look(&*fake, Instant::now() - SECOND).await.unwrap();
+        assert_eq!(seen(&sharing), Some((Route::new(), true)), "somebody took it away");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_write_of_unknown_outcome_it_is_looked_for_until_that_proves_something() {
+        let (sharing, fake) = (Sharing::default(), fake(false));
+        sharing.look(&*fake, Instant::now() - SECOND).await.unwrap();
+        write(&sharing, &fake, &to("https://a.example/v2")).await;
+        assert_eq!(seen(&sharing), None, "what was seen before says nothing any more");
+        tokio::time::advance(SECOND).await;
+        sharing.look(&*fake, Instant::now() - SECOND).await.unwrap();
+        assert_eq!(seen(&sharing), Some((Route::new(), false)));
+        tokio::time::advance(SETTLING).await;
+        assert_eq!(seen(&sharing), Some((Route::new(), false)), "it was looked at too early");
+        sharing.look(&*fake, Instant::now() - SECOND).await.unwrap();
+        assert_eq!(seen(&sharing), Some((Route::new(), true)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_journalled_before_this_process_began_may_be_on_its_way() {
+        let (sharing, fake) = (Sharing::default(), fake(true));
+        let proves = |sharing: &Sharing| sharing.seen("a", SCAN, true, SETTLING).map(|(sight, _)| sight.proves);
+        assert_eq!(proves(&sharing), None);
+        sharing.look(&*fake, Instant::now() - SECOND).await.unwrap();
+        assert_eq!(proves(&sharing), Some(false));
+        tokio::time::advance(SETTLING).await;
+        sharing.look(&*fake, Instant::now() - SECOND).await.unwrap();
+        assert_eq!(proves(&sharing), Some(true));
+    }
 }

@@ -127,7 +127,7 @@ pub(super) fn next(agent: &Agent, share: &Share) -> Step {
         };
         return stay(say(reason, format!("CarrierAccount {at}: {}", trouble.error.text)), Some(trouble.wait));
     }
-    let look = || Step::Look(Look::SharedRoute { account: at.clone(), name: share.name.clone() });
+    let look = || Step::Look(Look::SharedRoutes(at.clone()));
     let Some(sight) = &share.sight else { return look() };
     let SharedRoute { bound, webhooks } = &sight.route;
     let stands = |version, bound: Route| SharedRouteStatus {

@@ -132,7 +132,7 @@ impl Stage {
         for _ in 0..20 {
             match self.next() {
                 Decision::Look(look) => {
-                    assert_eq!(look, Look::SharedRoute { account: account(), name: self.share.name.clone() });
+                    assert_eq!(look, Look::SharedRoutes(account()));
                     assert!(!self.known || !self.proves, "looked twice");
                     (self.known, self.age) = (true, Duration::ZERO);
                     done.push("look".to_owned());
@@ -294,7 +294,7 @@ fn what_cannot_be_shown_to_be_missing_is_not_made_again() {
     let Decision::Rest(rest) = stage.next() else { panic!() };
     assert_eq!(rest.again, Some(policy::LOOK_FOR));
     stage.age = policy::LOOK_FOR;
-    assert!(matches!(stage.next(), Decision::Look(Look::SharedRoute { .. })));
+    assert!(matches!(stage.next(), Decision::Look(Look::SharedRoutes(_))));
     // It comes about after all.
     stage.carrier = SharedRoute { bound: bound(), webhooks: version_route("v1") };
     assert_eq!(stage.settle(), ["status v1 RollingOut"]);

@@ -10,6 +10,8 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Api, Client, Resource, ResourceExt};
 
+use tokio::time::Instant;
+
 use super::{Controlled, Looked, account::scan_interval, with_status};
 use crate::{
     api::{Agent, AgentVersion, PhoneNumber, agent::AgentStatus, meta::Key, phone_number::Mode, purchase::Marker},
@@ -78,8 +80,8 @@ impl Controlled for Agent {
 
     async fn look(context: &Context, object: &Arc<Self>, look: Look, looked: &mut Looked) -> Result<(), Error> {
         match look {
-            Look::SharedRoute { account, name } => {
-                context.look_at_shared(object, &account, &name).await;
+            Look::SharedRoutes(account) => {
+                context.look_at_shared(object, &account, looked.began).await;
                 Ok(())
             }
             other => context.look(&**object, other, looked).await,
@@ -125,7 +127,10 @@ impl Context {
         let AccountRef::Found(view) = self.account_ref(account.clone(), &account.namespace) else { return None };
         let installation = self.installation();
         let name = Marker::new(installation.unwrap_or_default(), &key.to_string()).as_str().to_owned();
-        let seen = session.as_ref().and_then(|session| session.sharing.seen(&name, scan_interval(&cached)));
+        let seen = session.as_ref().and_then(|session| {
+            let journalled = agent.shared_route(&account, &account_uid).is_some();
+            session.sharing.seen(&name, scan_interval(&cached), journalled, self.sharing_settles_in(session))
+        });
         let (sight, due) = seen.map_or((None, Duration::ZERO), |(sight, due)| (Some(sight), due));
         let id = share_id(agent, &account);
         Some(Share {
@@ -144,12 +149,11 @@ impl Context {
         })
     }
 
-    async fn look_at_shared(&self, agent: &Agent, account: &Key, name: &str) {
+    async fn look_at_shared(&self, agent: &Agent, account: &Key, began: Instant) {
         let Some(session) = self.sessions.get(account) else { return };
         let carrier = session.inventory.carrier();
-        let journalled = agent.shared_route(account, &session.uid).is_some();
-        let looked = session.sharing.look(&*carrier, name, journalled).await;
-        let operation = Operation::FindSharedRoute;
+        let looked = session.sharing.look(&*carrier, began).await;
+        let operation = Operation::ListSharedRoutes;
         self.metrics.carrier_request(carrier.capabilities().name, operation, looked.as_ref().err());
         match looked {
             Ok(()) => self.memory.succeeded(&share_id(agent, account), Attempt::Look),
