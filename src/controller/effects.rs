@@ -392,12 +392,16 @@ impl Context {
                 self.metrics.carrier_request(carrier, Operation::Purchase, None);
                 self.memory.succeeded(uid, Attempt::Purchase);
                 session.market.settled(number, true);
+                session.paid();
             }
             Outcome::DidNothing(error) => {
                 tracing::warn!(object = %Key::of(object), %number, attempt, %error, "was not bought");
                 self.metrics.carrier_request(carrier, Operation::Purchase, Some(&error));
                 self.suspect(&account, &error);
                 session.market.settled(number, error.class == ErrorClass::Unavailable);
+                if error.class == ErrorClass::Funds {
+                    session.ran_out(&error);
+                }
                 self.memory.tried(uid, Tried::DidNothing(error.clone()));
                 self.memory.failed(uid, Attempt::Purchase, error);
             }

@@ -69,6 +69,7 @@ impl Controlled for PhoneNumber {
             claims: &wares.claims,
             offers: &looked.offers,
             grant: wares.grant.clone(),
+            no_money: wares.no_money.as_ref(),
             token: &looked.token,
             live: looked.itself,
             limits: &wares.limits,
@@ -126,6 +127,7 @@ struct Wares {
     marked: Option<Vec<E164>>,
     claims: Vec<NumberClaim>,
     grant: plan::Grant,
+    no_money: Option<(CarrierError, Duration)>,
     limits: Purchasing,
     doubtful: bool,
     sells: bool,
@@ -166,6 +168,7 @@ impl Context {
             marked,
             claims,
             grant: if given { plan::Grant::Given } else { self.memory.wished(account, uid) },
+            no_money: session.as_ref().and_then(|session| session.no_money()),
             limits: cached.map(|account| account.spec.purchasing.clone()).unwrap_or_default(),
             // Without a name for this installation nothing could be told from what others bought.
             doubtful: self.installation().is_none()
