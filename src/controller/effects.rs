@@ -139,6 +139,20 @@ pub async fn act<K: Controlled>(context: &Context, object: &K, effect: Effect) -
     }
 }
 
+/// A version of an agent as it is made.
+pub fn frozen<K: Controlled>(agent: &K, spec: AgentVersionSpec) -> AgentVersion {
+    let name = AgentVersion::name_of(&spec.agent, &spec.version);
+    let mut version = AgentVersion::new(&name, spec);
+    version.metadata = ObjectMeta {
+        name: Some(name),
+        namespace: agent.namespace(),
+        owner_references: agent.controller_owner_ref(&()).map(|owner| vec![deferential(owner)]),
+        finalizers: Some(vec![IN_USE_FINALIZER.to_owned()]),
+        ..ObjectMeta::default()
+    };
+    version
+}
+
 /// Ends a pass: writes the status where it differs, and tells what is new in it.
 pub async fn rest<K: Controlled>(
     context: &Context,
@@ -430,16 +444,8 @@ impl Context {
     }
 
     async fn create_version<K: Controlled>(&self, agent: &K, spec: AgentVersionSpec) -> Result<(), Error> {
-        let name = AgentVersion::name_of(&spec.agent, &spec.version);
-        let mut version = AgentVersion::new(&name, spec);
-        version.metadata = ObjectMeta {
-            name: Some(name),
-            namespace: agent.namespace(),
-            owner_references: agent.controller_owner_ref(&()).map(|owner| vec![deferential(owner)]),
-            finalizers: Some(vec![IN_USE_FINALIZER.to_owned()]),
-            ..ObjectMeta::default()
-        };
-        let api: Api<AgentVersion> = Api::namespaced(self.client.clone(), &agent.namespace().unwrap_or_default());
+        let version = frozen(agent, spec);
+        let api = AgentVersion::api(self.client.clone(), &version.namespace().unwrap_or_default());
         match answered(api.create(&PostParams::default(), &version)).await {
             Err(error) if code(&error) == Some(409) => self.read_again::<AgentVersion>(&Key::of(&version), None).await,
             written => self.wrote(&version, written).await,
