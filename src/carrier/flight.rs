@@ -6,11 +6,11 @@ use tokio::time::Instant;
 
 use super::CarrierError;
 
-/// Looks at one thing, of which one is under way at most.
+/// A look that many share.
 #[derive(Debug, Default)]
 pub struct Flight {
     /// Held while one is under way.
-    lock: tokio::sync::Mutex<()>,
+    under_way: tokio::sync::Mutex<()>,
     /// How many have ended, and how the last one failed.
     ended: Mutex<Ended>,
 }
@@ -22,28 +22,23 @@ struct Ended {
 }
 
 impl Flight {
-    /// Returns what a look that began after `after` has led to: what is `known` of one, or what `fly` brings. Whoever asks while one
-    /// is under way that will do shares it, and its failure; whoever needs a later one shares the next.
-    ///
-    /// To drop the future of whoever flies hands the flight to the next in line.
-    pub async fn share<T, F>(
+    /// What `known` knows, or what `fly` finds, which is told when it began. Whoever asks while a look is under way that began
+    /// after `after` waits for it.
+    pub async fn share<T>(
         &self,
         after: Instant,
-        known: impl Fn(Instant) -> Option<T>,
-        fly: impl FnOnce(Instant) -> F,
-    ) -> Result<T, CarrierError>
-    where
-        F: Future<Output = Result<T, CarrierError>>,
-    {
+        known: impl Fn() -> Option<T>,
+        fly: impl AsyncFnOnce(Instant) -> Result<T, CarrierError>,
+    ) -> Result<T, CarrierError> {
         let arrived = self.ended().count;
-        if let Some(known) = known(after) {
+        if let Some(known) = known() {
             return Ok(known);
         }
-        let _flight = self.lock.lock().await;
-        if let Some(known) = known(after) {
+        let _under_way = self.under_way.lock().await;
+        if let Some(known) = known() {
             return Ok(known);
         }
-        // Those who waited for one that failed share its failure: they do not try one after the other.
+        // Those who waited for a look that failed share its failure: they do not try one after the other.
         {
             let ended = self.ended();
             if let Some((begun, error)) = &ended.failure
@@ -54,12 +49,11 @@ impl Flight {
             }
         }
         let begun = Instant::now();
-        let result = fly(begun).await;
+        let found = fly(begun).await;
         let mut ended = self.ended();
         ended.count += 1;
-        ended.failure = result.as_ref().err().map(|error| (begun, error.clone()));
-        drop(ended);
-        result
+        ended.failure = found.as_ref().err().map(|error| (begun, error.clone()));
+        found
     }
 
     fn ended(&self) -> MutexGuard<'_, Ended> {

@@ -19,7 +19,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Bought, Carrier, CarrierError, NumberId, Outcome, OwnedNumber, Purchase, flight::Flight};
+use super::{Bought, Carrier, CarrierError, NumberId, Order, Outcome, OwnedNumber, Purchase, flight::Flight};
 use crate::api::{
     number::{E164, Route},
     purchase::Marker,
@@ -36,9 +36,18 @@ pub type OnChange = Box<dyn Fn(&[E164]) + Send + Sync>;
 pub struct Inventory {
     carrier: RwLock<Arc<dyn Carrier>>,
     view: Mutex<View>,
-    /// The listings.
-    flight: Flight,
+    listings: Flight,
+    /// What was on order when that was last asked.
+    ordered: Mutex<Option<Ordered>>,
+    orders: Flight,
     on_change: OnChange,
+}
+
+/// The orders that stood at the carrier.
+#[derive(Debug)]
+struct Ordered {
+    begun: Instant,
+    orders: Vec<Order>,
 }
 
 impl fmt::Debug for Inventory {
@@ -48,11 +57,18 @@ impl fmt::Debug for Inventory {
 }
 
 impl Inventory {
-    /// An inventory of which nothing has been seen yet. `on_change` is called while no look is held up by
-    /// it but the next listing, and should not take long.
+    /// An inventory of which nothing has been seen yet. `on_change` is called outside of every lock, and should not
+    /// take long.
     pub fn new(carrier: Arc<dyn Carrier>, on_change: OnChange) -> Self {
         let view = View::new(carrier.capabilities().listing_lag, carrier.capabilities().write_lifetime);
-        Self { carrier: RwLock::new(carrier), view: Mutex::new(view), flight: Flight::default(), on_change }
+        Self {
+            carrier: RwLock::new(carrier),
+            view: Mutex::new(view),
+            listings: Flight::default(),
+            ordered: Mutex::default(),
+            orders: Flight::default(),
+            on_change,
+        }
     }
 
     /// The account itself, for what is not about its numbers.
@@ -80,12 +96,41 @@ impl Inventory {
     /// flies the listing hands the flight to the next in line.
     pub async fn listing(&self, after: Instant) -> Result<Arc<Listing>, CarrierError> {
         let fly = async |begun| {
-            let numbers = self.carrier().list().await?;
-            let listing = self.view().apply_listing(begun, numbers);
+            let listing = self.carrier().list().await.map(|numbers| self.view().apply_listing(begun, numbers))?;
             self.tell(&listing.changed);
             Ok(listing)
         };
-        self.flight.share(after, |after| self.listed_after(after), fly).await
+        self.listings.share(after, || self.listed_after(after), fly).await
+    }
+
+    /// Returns once everything that bears a marker of ours, bought or on order, was looked for after `after`: shared like a listing.
+    pub async fn look_for_marked(&self, after: Instant) -> Result<(), CarrierError> {
+        self.listing(after).await?;
+        if !self.has_orders() {
+            return Ok(());
+        }
+        let known = || self.ordered().as_ref().is_some_and(|ordered| ordered.begun > after).then_some(());
+        let fly = async |begun| {
+            let orders = self.carrier().orders().await?;
+            *self.ordered() = Some(Ordered { begun, orders });
+            Ok(())
+        };
+        self.orders.share(after, known, fly).await
+    }
+
+    /// The numbers that bear this marker, bought or on order, if that was looked for after `after`.
+    pub fn marked(&self, marker: &Marker, after: Instant) -> Option<Vec<E164>> {
+        self.listed_after(after)?;
+        let mut marked = self.view().marked(marker);
+        if self.has_orders() {
+            let ordered = self.ordered();
+            let ordered = ordered.as_ref().filter(|ordered| ordered.begun > after)?;
+            let ours = ordered.orders.iter().filter(|order| order.marker.as_ref() == Some(marker));
+            marked.extend(ours.map(|order| order.number.clone()));
+            marked.sort();
+            marked.dedup();
+        }
+        Some(marked)
     }
 
     /// The last complete listing, if there was one.
@@ -147,11 +192,6 @@ impl Inventory {
         })
     }
 
-    /// The numbers that bear this marker, by what was seen last.
-    pub fn marked(&self, marker: &Marker) -> Vec<E164> {
-        self.view().marked(marker)
-    }
-
     /// How many numbers count as owned now, those bought since the last listing among them.
     pub fn count_owned(&self) -> usize {
         self.view().count_owned()
@@ -198,6 +238,14 @@ impl Inventory {
     fn view(&self) -> MutexGuard<'_, View> {
         // The view holds only what was seen: after a panic it is at worst less than that.
         self.view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ordered(&self) -> MutexGuard<'_, Option<Ordered>> {
+        self.ordered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has_orders(&self) -> bool {
+        self.carrier().capabilities().purchasing.as_ref().is_some_and(|purchasing| purchasing.orders)
     }
 }
 

@@ -43,7 +43,7 @@ struct Known {
 impl Sharing {
     /// Looks at all of them, unless that was begun after `after` already.
     pub async fn look(&self, carrier: &dyn Carrier, after: Instant) -> Result<(), CarrierError> {
-        let known = |after| self.state().looked.as_ref().is_some_and(|(_, begun)| *begun > after).then_some(());
+        let known = || self.state().looked.as_ref().is_some_and(|(_, begun)| *begun > after).then_some(());
         let fly = async |begun| {
             let routes = carrier.shared_routes().await?;
             self.state().looked = Some((routes, begun));
