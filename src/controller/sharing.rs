@@ -10,9 +10,9 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    api::number::Route,
+    api::number::{Leg, Route},
     carrier::{Carrier, CarrierError, Outcome, SharedRoute, flight::Flight},
-    plan::shared::Sight,
+    plan::{SetSharedRoute, shared::Sight},
 };
 
 /// The shared routes of one account, by their names.
@@ -81,6 +81,18 @@ impl Sharing {
         outcome.map(|_| ())
     }
 
+    /// Takes a write for done. What a number would be bound to has no id yet where that would be made by it.
+    pub fn pretend(&self, write: &SetSharedRoute) {
+        let mut route = SharedRoute { webhooks: write.webhooks.clone(), ..write.current.clone() };
+        for channel in write.webhooks.keys() {
+            let shadow = [("sharedRoute".to_owned(), write.name.clone())].into();
+            route.bound.entry(*channel).or_insert(Leg { shadow, ..Leg::default() });
+        }
+        let now = Instant::now();
+        let known = Known { written: Some((route, now, now)), ..Known::default() };
+        self.state().known.insert(write.name.clone(), known);
+    }
+
     /// How one was seen within the last `scan`, and how long until it has to be looked at again. `journalled` says whether somebody
     /// may have sent something for it before this process first asked about it, which may take `settling` to be seen.
     pub fn seen(&self, name: &str, scan: Duration, journalled: bool, settling: Duration) -> Option<(Sight, Duration)> {
@@ -118,7 +130,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        api::number::{Channel, E164, Leg},
+        api::number::{Channel, E164},
         carrier::{Capabilities, ErrorClass, Identity, NumberId, OwnedNumber},
     };
 

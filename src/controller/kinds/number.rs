@@ -252,7 +252,7 @@ impl Context {
     }
 
     /// The session of an account whose numbers share their routes.
-    fn sharing_session(&self, account: &Key) -> Option<Arc<Session>> {
+    pub fn sharing_session(&self, account: &Key) -> Option<Arc<Session>> {
         self.sessions.get(account).filter(|session| session.inventory.carrier().capabilities().shared_routes)
     }
 
