@@ -325,7 +325,7 @@ async fn what_numbers_are_to_share_is_taken_for_made() {
     let owned = looker.scene.owned();
     let imported = phone_number("owned", json!({"import": {"number": owned}}));
     looker
-        .plan(&[imported.clone()])
+        .plan(std::slice::from_ref(&imported))
         .await
         .ended(0, &["imports", "would set the route: voice to sharedRoute dp1:test:"]);
     let bought = looker.plan(&[imported, purchase("main", "2.00")]).await;

@@ -3,7 +3,11 @@
 use std::collections::BTreeSet;
 
 use dialplane::{
-    api::{Agent, CarrierAccount, PhoneNumber, meta::Key, purchase::Marker},
+    api::{
+        Agent, CarrierAccount, PhoneNumber,
+        meta::{Key, RECONCILE_REQUESTED},
+        purchase::Marker,
+    },
     sandbox::{
         carrier::{Fault, Kind, Match, Outcome, Rule},
         control_plane::ControlPlane,
@@ -187,6 +191,23 @@ async fn what_was_made_before_is_found_by_its_name_and_drift_of_it_is_put_back()
     scene.sharing_agent(Some("v2")).await;
     scene.reaches(&inbox, &number, "v2").await;
     assert_eq!(scene.bound(&number), made);
+}
+
+#[tokio::test]
+async fn drift_is_put_back_at_once_when_somebody_asks_for_a_look_at_a_number_or_the_account() {
+    let (scene, inbox) = scene().await;
+    let made = scene.made_before("v1");
+    scene.sharing_agent(Some("v1")).await;
+    let number = scene.sharing_numbers(1).await.remove(0);
+    scene.account(json!({"twilio": null, "telnyx": {}, "scanInterval": "24h"})).await;
+    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+    scene.sandbox.edit_shared_route(&made[0], &[("voice_url", "https://elsewhere.example.com/")]).unwrap();
+    scene.request("n0").await;
+    scene.reaches(&inbox, &number, "v1").await;
+    scene.sandbox.edit_shared_route(&made[1], &[("webhook_url", "https://elsewhere.example.com/")]).unwrap();
+    let request = json!({"metadata": {"annotations": {RECONCILE_REQUESTED: "now"}}});
+    scene.patch::<CarrierAccount>(ACCOUNT, request).await;
+    scene.reaches(&inbox, &number, "v1").await;
 }
 
 #[tokio::test]

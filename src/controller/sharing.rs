@@ -27,6 +27,8 @@ struct State {
     /// What the last look showed, and when that began.
     looked: Option<(HashMap<String, SharedRoute>, Instant)>,
     known: HashMap<String, Known>,
+    /// When somebody asked for another look.
+    asked: Option<Instant>,
 }
 
 /// What is known of one of them beside what was seen.
@@ -81,6 +83,11 @@ impl Sharing {
         outcome.map(|_| ())
     }
 
+    /// What was seen until now is to be looked at again.
+    pub fn look_anew(&self) {
+        self.state().asked = Some(Instant::now());
+    }
+
     /// Takes a write for done. What a number would be bound to has no id yet where that would be made by it.
     pub fn pretend(&self, write: &SetSharedRoute) {
         let mut route = SharedRoute { webhooks: write.webhooks.clone(), ..write.current.clone() };
@@ -98,16 +105,18 @@ impl Sharing {
     pub fn seen(&self, name: &str, scan: Duration, journalled: bool, settling: Duration) -> Option<(Sight, Duration)> {
         let now = Instant::now();
         let mut state = self.state();
-        let State { looked, known } = &mut *state;
+        let State { looked, known, asked } = &mut *state;
+        let outdated = |begun: Instant| asked.is_some_and(|asked| begun <= asked);
         let known = known
             .entry(name.to_owned())
             .or_insert_with(|| Known { unsettled_until: journalled.then(|| now + settling), ..Known::default() });
         let looked = looked.as_ref().map(|(routes, begun)| (routes, *begun));
         let (route, begun, due) = match (&known.written, looked) {
             (Some((route, begun, lags_until)), looked) if looked.is_none_or(|(_, begun)| begun < *lags_until) => {
+                let scan = if outdated(*begun) { Duration::ZERO } else { scan };
                 (route.clone(), *begun, (*begun + scan).max(*lags_until))
             }
-            (_, Some((routes, begun))) if known.unknown.is_none_or(|unknown| begun > unknown) => {
+            (_, Some((routes, begun))) if !outdated(begun) && known.unknown.is_none_or(|unknown| begun > unknown) => {
                 (routes.get(name).cloned().unwrap_or_default(), begun, begun + scan)
             }
             _ => return None,
@@ -228,6 +237,24 @@ mod tests {
         assert!(sharing.seen("b", SCAN, false, SETTLING).is_some(), "one that is not there is seen not to be");
         tokio::time::advance(SCAN).await;
         assert_eq!(seen(&sharing), None, "it is to be looked at again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_looked_at_again_when_somebody_asks() {
+        let (sharing, fake) = (Sharing::default(), fake(true));
+        sharing.look(&*fake, Instant::now() - SECOND).await.unwrap();
+        tokio::time::advance(SECOND).await;
+        sharing.look_anew();
+        assert_eq!(seen(&sharing), None);
+        tokio::time::advance(SECOND).await;
+        sharing.look(&*fake, Instant::now() - SECOND).await.unwrap();
+        assert!(seen(&sharing).is_some());
+        write(&sharing, &fake, &to("https://a.example/v2")).await;
+        tokio::time::advance(SECOND).await;
+        sharing.look_anew();
+        assert!(seen(&sharing).is_some(), "a look could only lag behind what was just written");
+        tokio::time::advance(LAG).await;
+        assert_eq!(seen(&sharing), None);
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,7 +2,7 @@
 //!
 //! What an object says of itself in its status wakes nobody who does not read it: our own status writes must not keep us busy.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Resource, ResourceExt};
@@ -34,6 +34,9 @@ impl Context {
         if is_edited(change) {
             self.noticed(change);
             self.wake(Kind::PhoneNumber, key.clone(), Priority::Urgent);
+        }
+        if let Some(new) = change.new.as_ref().filter(|_| is_requested(change)) {
+            self.look_anew(&new.account(), new.agent());
         }
         if let Some(uid) = change.new.as_ref().filter(|new| new.spec.purchase.is_some()).and_then(|new| new.uid()) {
             // From now on and not from its first pass, so that one listing serves all that came before it.
@@ -143,6 +146,19 @@ impl Context {
         }
     }
 
+    /// A person asked for a look at a number or at a whole account: so is what numbers of these agents share there.
+    fn look_anew(&self, account: &Key, agents: impl IntoIterator<Item = Key>) {
+        let Some(session) = self.sharing_session(account) else { return };
+        session.sharing.look_anew();
+        for key in agents {
+            let Some(agent) = self.caches.agents.get(&key) else { continue };
+            let id = share_id(&*agent, account);
+            self.memory.edited(&id);
+            self.memory.requested(&id);
+            self.wake(Kind::Agent, key, Priority::Urgent);
+        }
+    }
+
     /// Wakes the numbers whose shared route has changed. What was refused before says nothing about what is wanted now.
     fn agent_shares(&self, change: &Change<Agent>) {
         let shared = |agent: &Arc<Agent>| agent.status.as_ref().map(|status| status.shared_routes.clone());
@@ -195,6 +211,11 @@ impl Context {
             self.noticed(change);
             self.wake(Kind::CarrierAccount, key.clone(), Priority::Urgent);
         }
+        if is_requested(change) {
+            let numbers = self.caches.numbers.by(Index::Account, &key.to_string());
+            let agents: BTreeSet<Key> = numbers.iter().filter_map(|number| number.agent()).collect();
+            self.look_anew(&key, agents);
+        }
         if change.new.is_none() {
             self.sessions.close(&key);
             self.metrics.forget_account(&key);
@@ -246,7 +267,6 @@ impl Context {
 
     /// A person may have mended what failed.
     fn noticed<K: Resource<DynamicType = ()>>(&self, change: &Change<K>) {
-        let request = |object: &Arc<K>| object.request().map(str::to_owned);
         let uid = |object: &Arc<K>| object.meta().uid.clone();
         match (&change.old, &change.new) {
             (old, Some(new)) => {
@@ -257,7 +277,7 @@ impl Context {
                     self.memory.forget(&gone);
                 }
                 self.memory.edited(&uid);
-                if change.old.as_ref().and_then(request) != request(new) {
+                if is_requested(change) {
                     self.memory.requested(&uid);
                 }
             }
@@ -265,6 +285,13 @@ impl Context {
             (None, None) => {}
         }
     }
+}
+
+/// Whether a person asks for a look that was not asked for before.
+fn is_requested<K: Resource>(change: &Change<K>) -> bool {
+    let request = |object: &Arc<K>| object.request().map(str::to_owned);
+    let asked = change.new.as_ref().and_then(request);
+    asked.is_some() && asked != change.old.as_ref().and_then(request)
 }
 
 /// Whether something changed that the object's own controller reads: not its status, and not who manages which field.

@@ -157,8 +157,10 @@ pub(super) fn next(agent: &Agent, share: &Share) -> Step {
     if put_back && share.put_backs >= policy::PUT_BACKS_PER_HOUR {
         let text = format!(
             "The route that numbers of CarrierAccount {at} share, {} at the carrier, was put back {} times within an hour and changed \
-             again: find out who changes it. It is put back again later.",
-            share.name, share.put_backs
+             again. Find out who changes it, then set the annotation {} on one of these numbers; it is put back again after an hour as well.",
+            share.name,
+            share.put_backs,
+            crate::api::meta::RECONCILE_REQUESTED,
         );
         return stay(say(Reason::SharedRouteContested, text), Some(share.due));
     }
