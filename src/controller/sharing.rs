@@ -43,8 +43,9 @@ struct Known {
 }
 
 impl Sharing {
-    /// Looks at all of them, unless that was begun after `after` already.
+    /// Looks at all of them, unless that was begun after `after`, and after somebody asked for it, already.
     pub async fn look(&self, carrier: &dyn Carrier, after: Instant) -> Result<(), CarrierError> {
+        let after = self.state().asked.map_or(after, |asked| asked.max(after));
         let known = || self.state().looked.as_ref().is_some_and(|(_, begun)| *begun > after).then_some(());
         let fly = async |begun| {
             let routes = carrier.shared_routes().await?;
@@ -100,9 +101,17 @@ impl Sharing {
         self.state().known.insert(write.name.clone(), known);
     }
 
-    /// How one was seen within the last `scan`, and how long until it has to be looked at again. `journalled` says whether somebody
-    /// may have sent something for it before this process first asked about it, which may take `settling` to be seen.
-    pub fn seen(&self, name: &str, scan: Duration, journalled: bool, settling: Duration) -> Option<(Sight, Duration)> {
+    /// How one was seen within the last `scan`, or since the pass that began then however long a look took, and how long until it has
+    /// to be looked at again. `journalled` says whether somebody may have sent something for it before this process first asked about
+    /// it, which may take `settling` to be seen.
+    pub fn seen(
+        &self,
+        name: &str,
+        pass: Instant,
+        scan: Duration,
+        journalled: bool,
+        settling: Duration,
+    ) -> Option<(Sight, Duration)> {
         let now = Instant::now();
         let mut state = self.state();
         let State { looked, known, asked } = &mut *state;
@@ -121,9 +130,11 @@ impl Sharing {
             }
             _ => return None,
         };
-        let due = due.checked_duration_since(now).filter(|due| !due.is_zero())?;
+        let due = due.checked_duration_since(now).filter(|due| !due.is_zero());
+        let due = due.or((begun > pass && !outdated(begun)).then_some(scan))?;
         let proves = known.unsettled_until.is_none_or(|until| begun >= until);
-        Some((Sight { route, age: now - begun, proves }, due))
+        let age = if begun > pass { Duration::ZERO } else { now - begun };
+        Some((Sight { route, age, proves }, due))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -223,7 +234,7 @@ mod tests {
 
     /// Where the route is seen to lead, and whether what it lacks is not there.
     fn seen(sharing: &Sharing) -> Option<(Route, bool)> {
-        sharing.seen("a", SCAN, false, SETTLING).map(|(sight, _)| (sight.route.webhooks, sight.proves))
+        sharing.seen("a", Instant::now(), SCAN, false, SETTLING).map(|(sight, _)| (sight.route.webhooks, sight.proves))
     }
 
     #[tokio::test(start_paused = true)]
@@ -234,9 +245,23 @@ mod tests {
         let looks = futures::future::join_all((0..10).map(|_| sharing.look(&*fake, began))).await;
         assert!(looks.iter().all(Result::is_ok));
         assert_eq!((*fake.looks.lock().unwrap(), seen(&sharing)), (1, Some((Route::new(), true))));
-        assert!(sharing.seen("b", SCAN, false, SETTLING).is_some(), "one that is not there is seen not to be");
+        assert!(sharing.seen("b", began, SCAN, false, SETTLING).is_some(), "one that is not there is seen not to be");
         tokio::time::advance(SCAN).await;
         assert_eq!(seen(&sharing), None, "it is to be looked at again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_that_takes_longer_than_a_scan_does_for_the_pass_that_asked() {
+        let (sharing, fake) = (Sharing::default(), fake(true));
+        let (pass, scan) = (Instant::now() - SECOND, SECOND / 2);
+        sharing.look(&*fake, pass).await.unwrap();
+        let due = |pass| sharing.seen("a", pass, scan, false, SETTLING).map(|(_, due)| due);
+        assert_eq!((due(pass), due(Instant::now())), (Some(scan), None));
+        // A look that begins before somebody asks does not answer that.
+        sharing.look_anew();
+        assert_eq!(due(pass), None);
+        sharing.look(&*fake, pass).await.unwrap();
+        assert_eq!(*fake.looks.lock().unwrap(), 2);
     }
 
     #[tokio::test(start_paused = true)]
@@ -288,7 +313,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_was_journalled_before_this_process_began_may_be_on_its_way() {
         let (sharing, fake) = (Sharing::default(), fake(true));
-        let proves = |sharing: &Sharing| sharing.seen("a", SCAN, true, SETTLING).map(|(sight, _)| sight.proves);
+        let proves =
+            |sharing: &Sharing| sharing.seen("a", Instant::now(), SCAN, true, SETTLING).map(|(sight, _)| sight.proves);
         assert_eq!(proves(&sharing), None);
         sharing.look(&*fake, Instant::now() - SECOND).await.unwrap();
         assert_eq!(proves(&sharing), Some(false));

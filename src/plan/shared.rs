@@ -48,7 +48,7 @@ pub struct Share {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sight {
     pub route: SharedRoute,
-    /// How long ago it was looked at.
+    /// How long ago it was looked at; no time if that was in this pass.
     pub age: Duration,
     /// Whether what it lacks is not there: nothing that was sent before can come about any more.
     pub proves: bool,

@@ -67,7 +67,7 @@ impl Controlled for Agent {
                 .iter()
                 .map(|version| (&**version, reach.get(&*version.spec.version).copied().unwrap_or(0)))
                 .collect(),
-            shared: context.shares(object, &key, users),
+            shared: context.shares(object, &key, users, looked),
             assigned: count,
             user: first,
             definition_going: looked.definition_going,
@@ -96,7 +96,13 @@ pub fn share_id(agent: &impl Resource, account: &Key) -> String {
 
 impl Context {
     /// The routes that numbers of this agent share, in the order of the accounts.
-    fn shares<'a>(&self, agent: &Agent, key: &Key, numbers: impl Iterator<Item = &'a Arc<PhoneNumber>>) -> Vec<Share> {
+    fn shares<'a>(
+        &self,
+        agent: &Agent,
+        key: &Key,
+        numbers: impl Iterator<Item = &'a Arc<PhoneNumber>>,
+        looked: &Looked,
+    ) -> Vec<Share> {
         let mut active: BTreeMap<Key, bool> = BTreeMap::new();
         for number in numbers {
             let account = number.account();
@@ -111,10 +117,10 @@ impl Context {
                 active.insert(account, is_active);
             }
         }
-        active.into_iter().filter_map(|(account, active)| self.share(agent, key, account, active)).collect()
+        active.into_iter().filter_map(|(account, active)| self.share(agent, key, account, active, looked)).collect()
     }
 
-    fn share(&self, agent: &Agent, key: &Key, account: Key, active: bool) -> Option<Share> {
+    fn share(&self, agent: &Agent, key: &Key, account: Key, active: bool, looked: &Looked) -> Option<Share> {
         let cached = self.caches.accounts.get(&account)?;
         let account_uid = cached.metadata.uid.clone().unwrap_or_default();
         let session = self.sessions.get(&account).filter(|session| session.uid == account_uid);
@@ -129,7 +135,8 @@ impl Context {
         let name = Marker::new(installation.unwrap_or_default(), &key.to_string()).as_str().to_owned();
         let seen = session.as_ref().and_then(|session| {
             let journalled = agent.shared_route(&account, &account_uid).is_some();
-            session.sharing.seen(&name, scan_interval(&cached), journalled, self.sharing_settles_in(session))
+            let settling = self.sharing_settles_in(session);
+            session.sharing.seen(&name, looked.began, scan_interval(&cached), journalled, settling)
         });
         let (sight, due) = seen.map_or((None, Duration::ZERO), |(sight, due)| (Some(sight), due));
         let id = share_id(agent, &account);
