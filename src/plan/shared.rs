@@ -116,16 +116,20 @@ pub(super) fn next(agent: &Agent, share: &Share) -> Step {
         }
         _ => return stay(None, None),
     };
+    // What was wanted and seen before stands while nobody can look.
+    let differs = share.sight.as_ref().is_some_and(|sight| sight.route.webhooks != wanted);
+    let stood = !differs && entry.is_some_and(|entry| entry.version == version);
     if !share.open {
         let text = format!("CarrierAccount {at} cannot be used now: its own conditions say why. The last route stays.");
-        return stay(if share.opening { None } else { say(Reason::SharedRouteFailed, text) }, None);
+        return stay(say(Reason::SharedRouteFailed, text).filter(|_| !stood && !share.opening), None);
     }
     if let Some(trouble) = share.trouble.as_ref().filter(|trouble| !trouble.wait.is_zero()) {
         let reason = match trouble.error.class {
             ErrorClass::Rejected => Reason::SharedRouteRefused,
             _ => Reason::SharedRouteFailed,
         };
-        return stay(say(reason, format!("CarrierAccount {at}: {}", trouble.error.text)), Some(trouble.wait));
+        let text = format!("CarrierAccount {at}: {}", trouble.error.text);
+        return stay(say(reason, text).filter(|_| !stood), Some(trouble.wait));
     }
     let look = || Step::Look(Look::SharedRoutes(at.clone()));
     let Some(sight) = &share.sight else { return look() };

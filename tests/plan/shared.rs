@@ -333,9 +333,20 @@ fn what_is_in_the_way_is_said_and_waited_out() {
     let mut opening = standing().with(|s| (s.share.open, s.share.opening) = (false, true));
     opening.known = false;
     assert!(opening.settle().is_empty(), "after a start there is nothing to say yet");
-    let waiting = standing().with(|s| s.share.trouble = Some(trouble(ErrorClass::Transient, 1, 5)));
+}
+
+#[test]
+fn what_stood_stands_while_nobody_can_look() {
+    let mut closed = standing().with(|s| (s.known, s.share.open) = (false, false));
+    assert!(closed.settle().is_empty());
+    let mut waiting = standing().with(|s| s.share.trouble = Some(trouble(ErrorClass::Transient, 1, 5)));
+    waiting.known = false;
+    assert!(waiting.settle().is_empty(), "the account says that it does not answer");
     let Decision::Rest(rest) = waiting.next() else { panic!() };
     assert_eq!(rest.again, Some(SECOND * 5));
+    waiting.known = true;
+    waiting.carrier.webhooks = version_route("v0");
+    assert_eq!(waiting.says().0, "SharedRouteFailed", "it was seen not to stand, and cannot be put back");
 }
 
 #[test]
