@@ -5,7 +5,7 @@
 //! the time and everything seen are part of the world. A test holds this module to it.
 //!
 //! - `number` decides for a PhoneNumber: [`number`] the order of things, `route` where its traffic should go, `remove` its end.
-//! - `buy` buys one, at most once, by what `buying` knows; `choose` says which.
+//! - `buy` buys one, at most once, by what `buying` knows; `choose` says which, `hold` has it kept and asks a person.
 //! - `grant` keeps spending within an account's limits; `journal` keeps the journals of buying.
 //! - `claim` ends what a vanished PhoneNumber left behind.
 //! - `agent` publishes and rolls back, `version` says what a version is good for, `account` opens an account and lists it.
@@ -18,6 +18,7 @@ mod buying;
 pub mod choose;
 pub mod claim;
 pub mod grant;
+mod hold;
 pub mod journal;
 pub mod number;
 pub mod policy;
@@ -40,7 +41,7 @@ use crate::api::{
     meta::Key,
     number::{E164, Route},
     phone_number::Regulatory,
-    purchase::Marker,
+    purchase::{Hold, Marker},
     seen::NumberId,
 };
 
@@ -117,6 +118,8 @@ pub enum Effect {
     AskGrant,
     /// Writes an entry into the journal of buying.
     WriteJournal(Box<Entry>),
+    /// Has the carrier keep a number for a while, and then writes the entry that says so.
+    Hold(Box<HoldNumber>),
     /// Buys a number, by the entry that was written last.
     Purchase(Box<BuyNumber>),
     /// Gives up the number that the last entry names, for which nothing was sent: somebody else has its claim.
@@ -162,6 +165,16 @@ pub struct Entry {
     pub clean: bool,
 }
 
+/// A number to keep. That costs nothing and may be done again, so that it comes before the entry, which then knows of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HoldNumber {
+    pub account: Key,
+    pub number: E164,
+    pub marker: Marker,
+    /// What is written once it is kept, with the hold.
+    pub entry: Entry,
+}
+
 /// One purchase at the carrier. It can be made of nothing but an entry of the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuyNumber {
@@ -174,6 +187,8 @@ pub struct BuyNumber {
     pub token: String,
     /// What the claim bears as long as it may.
     pub attempt: u32,
+    /// How the carrier keeps the number for us, where it does.
+    pub hold: Option<Hold>,
 }
 
 /// An event that is not the change of a condition.
@@ -198,6 +213,7 @@ impl Effect {
             Effect::Mark(_) => "mark",
             Effect::AskGrant => "ask_grant",
             Effect::WriteJournal(_) => "write_journal",
+            Effect::Hold(_) => "hold",
             Effect::Purchase(_) => "purchase",
             Effect::LoseNumber(..) => "lose_number",
             Effect::CreateVersion(_) => "create_version",

@@ -5,6 +5,7 @@ mod agent;
 mod buy;
 mod buying;
 mod claim;
+mod hold;
 mod model;
 mod number;
 mod purity;

@@ -47,6 +47,10 @@ pub struct Buying<'a> {
     pub sells: bool,
     /// Whether it keeps our marker on them.
     pub marks: bool,
+    /// Whether it keeps numbers for a while before they are bought.
+    pub holds: bool,
+    /// The number that it offered to this process and would not keep: it can be had without that.
+    pub unheld: Option<&'a E164>,
     /// How long yet until a listing tells what a predecessor of this process, of which nobody knows, may have bought (rule 9).
     pub not_before: Duration,
 }
@@ -63,8 +67,8 @@ pub struct Own {
     pub may_send: bool,
     /// How long yet until nothing that was sent before this entry can come about any more (rule 8).
     pub settled_in: Duration,
-    /// How many numbers in a row were refused as not available.
-    pub refused: u32,
+    /// How long ago it was written.
+    pub age: Duration,
 }
 
 /// Why an entry was written.
@@ -72,6 +76,8 @@ pub struct Own {
 pub enum Intent {
     /// To send.
     Send,
+    /// To keep a number while a person is asked. Nothing is sent by it.
+    Hold,
     /// To fence off whoever sent before, and wait.
     Settle,
 }

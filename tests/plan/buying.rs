@@ -16,7 +16,7 @@ use std::{env, time::Instant};
 
 use stateright::{Checker, Model};
 
-use model::{Buying, Carrier};
+use model::{Buying, Carrier, Keeps};
 use mutants::Mutant;
 use state::Budget;
 
@@ -56,8 +56,28 @@ fn scenarios() -> Vec<(&'static str, Buying)> {
     ];
     let mut all = Vec::new();
     for (name, objects, numbers, budget) in cases {
+        all.extend(CARRIERS.map(|carrier| {
+            (name, Buying { carrier, keeps: Keeps::Nothing, replicas: 2, objects, numbers, budget, mutant: None })
+        }));
+    }
+    let usual = Budget { lost: 1, crashes: 1, taken: 1, ..calm };
+    let held = [
+        ("numbers are held", Keeps::Hold, &[0][..], usual),
+        ("two identities hold the same", Keeps::Hold, &[0, 1], Budget { lost: 2, ..usual }),
+        ("held while a person is asked", Keeps::HoldAndAsk, &[0], Budget { wiped: 1, ..usual }),
+        (
+            "held, asked, deleted and made again",
+            Keeps::HoldAndAsk,
+            &[0],
+            Budget { deletions: 1, creations: 1, stripped: 1, ..usual },
+        ),
+    ];
+    for (name, keeps, objects, budget) in held {
+        // The carriers that hold numbers refuse what is ours already.
         all.extend(
-            CARRIERS.map(|carrier| (name, Buying { carrier, replicas: 2, objects, numbers, budget, mutant: None })),
+            [Carrier::Refuses, Carrier::Orders].map(|carrier| {
+                (name, Buying { carrier, keeps, replicas: 2, objects, numbers: 2, budget, mutant: None })
+            }),
         );
     }
     all

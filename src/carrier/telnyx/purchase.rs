@@ -187,7 +187,7 @@ impl Telnyx {
             let text = "Telnyx could not reserve this number; choose another one";
             return Outcome::DidNothing(refused(ErrorClass::Unavailable, text));
         }
-        Outcome::Did(Hold { until: line.expired_at.clone(), id: reservation.id })
+        Outcome::Did(Hold { number: number.clone(), until: line.expired_at.clone(), id: reservation.id })
     }
 
     /// The reservation of this number that bears our marker and has not ended, if there is one. Those that have ended are listed too.
@@ -201,7 +201,9 @@ impl Telnyx {
             let line = reservation.line(number).filter(|_| reservation.marker().as_ref() == Some(marker))?;
             let ends: Option<jiff::Timestamp> = line.expired_at.as_deref().and_then(|text| text.parse().ok());
             let stands = reservation.standing(line) != Standing::Failed && ends.is_none_or(|ends| ends > now);
-            stands.then(|| (ends, Hold { id: reservation.id.clone(), until: line.expired_at.clone() }))
+            stands.then(|| {
+                (ends, Hold { number: number.clone(), id: reservation.id.clone(), until: line.expired_at.clone() })
+            })
         };
         let last = reservations.iter().filter_map(hold).max_by_key(|(ends, hold)| (*ends, hold.id.clone()));
         Ok(last.map(|(_, hold)| hold))

@@ -418,7 +418,10 @@ async fn a_hold_is_what_the_reservation_says_of_this_number() {
         fake.on(path, 200, &body);
         match (fake.open().await.hold(&number(), &marker()).await, expected) {
             (Outcome::Did(hold), Some(true)) => {
-                assert_eq!(hold, Hold { id: "r1".into(), until: Some("2026-11-24T12:00:00Z".into()) });
+                assert_eq!(
+                    hold,
+                    Hold { number: number(), id: "r1".into(), until: Some("2026-11-24T12:00:00Z".into()) }
+                );
             }
             (Outcome::DidNothing(error), Some(false)) => assert_eq!(error.class, ErrorClass::Unavailable),
             (Outcome::Unknown(_), None) => {}

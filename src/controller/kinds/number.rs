@@ -75,6 +75,8 @@ impl Controlled for PhoneNumber {
             doubtful: wares.doubtful,
             sells: wares.sells,
             marks: wares.marks,
+            holds: wares.holds,
+            unheld: wares.unheld.as_ref(),
             not_before: wares.not_before,
         });
         plan::number::next(&plan::number::World {
@@ -130,6 +132,8 @@ struct Wares {
     doubtful: bool,
     sells: bool,
     marks: bool,
+    holds: bool,
+    unheld: Option<E164>,
     settling: Duration,
     not_before: Duration,
 }
@@ -171,7 +175,9 @@ impl Context {
             doubtful: self.installation().is_none()
                 || session.as_ref().is_some_and(|session| session.inventory.doubt().is_some()),
             sells: purchasing.is_some(),
-            marks: purchasing.is_some_and(|purchasing| purchasing.marks),
+            marks: purchasing.as_ref().is_some_and(|purchasing| purchasing.marks),
+            holds: purchasing.is_some_and(|purchasing| purchasing.holds),
+            unheld: self.memory.unheld(uid),
             settling,
             not_before: self.knows_the_past_from(settling).saturating_duration_since(Instant::now()),
         }
@@ -191,7 +197,7 @@ impl Context {
         // An entry that fences others off proves by what is seen once nothing can come about any more.
         let entered = self.memory.entered_at(uid).map(|(at, intent)| match intent {
             Intent::Settle if at + settling <= Instant::now() => at + settling,
-            Intent::Settle | Intent::Send => at,
+            Intent::Settle | Intent::Send | Intent::Hold => at,
         });
         met.max(past).max(entered.unwrap_or(met))
     }

@@ -39,11 +39,17 @@ pub enum Mutant {
     NoWaitAfterRestore,
     /// An order that is not finished does not count.
     OrderNotLookedAt,
+    /// A number that is kept for us passes for bought.
+    HoldIsBought,
+    /// What was approved counts for whatever is offered next.
+    ApprovalCarriedOver,
+    /// A purchase without an answer counts as refused once the hold that it was sent with has ended.
+    EndedHoldBoughtNothing,
 }
 
 impl Mutant {
     /// Every one.
-    pub const ALL: [Mutant; 18] = [
+    pub const ALL: [Mutant; 21] = [
         Mutant::NoIntent,
         Mutant::NoCompareAndSet,
         Mutant::TokenNotCompared,
@@ -62,5 +68,8 @@ impl Mutant {
         Mutant::DeletedBeforeSettled,
         Mutant::NoWaitAfterRestore,
         Mutant::OrderNotLookedAt,
+        Mutant::HoldIsBought,
+        Mutant::ApprovalCarriedOver,
+        Mutant::EndedHoldBoughtNothing,
     ];
 }

@@ -5,22 +5,22 @@ use dialplane::{
         NumberClaim, NumberPurchase, PhoneNumber,
         account::Purchasing,
         claim::{ClaimedAccount, ClaimedPurchase, Holder, NumberClaimSpec},
-        meta::{IN_USE_FINALIZER, Key, ROUTE_FINALIZER, Reference},
+        meta::{APPROVE, IN_USE_FINALIZER, Key, ROUTE_FINALIZER, Reference},
         number::{E164, Route},
         offer::{NumberType, Offer, Price, Search},
-        phone_number::{Acquisition, OnDelete, PhoneNumberSpec, PhoneNumberStatus, Purchase},
-        purchase::{Marker, NumberPurchaseSpec},
+        phone_number::{Acquisition, Approval, OfferStatus, OnDelete, PhoneNumberSpec, PhoneNumberStatus, Purchase},
+        purchase::{Hold, Marker, NumberPurchaseSpec},
     },
     carrier::{CarrierError, ErrorClass, Messaging, NumberId, OwnedNumber},
     plan::{
-        AccountRef, AccountView, Asked, Decision, Effect, Entry, Grant, InFlight, Intent, Liveness, Look, Offers, Seen,
-        Tried, claim, number,
+        AccountRef, AccountView, Asked, Decision, Effect, Entry, Grant, HoldNumber, InFlight, Intent, Liveness, Look,
+        Offers, Seen, Tried, claim, number,
     },
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
-    model::{Buying, Fate},
+    model::{Buying, Fate, Keeps},
     mutants::Mutant,
     state::{Claim, Identity, Journal, Line, Number, Object, Own, Request, State, Stock, Uid},
 };
@@ -69,13 +69,13 @@ fn search() -> Search {
     }
 }
 
-fn object(object: Object) -> PhoneNumber {
+fn object(object: Object, keeps: Keeps) -> PhoneNumber {
     let purchase = Purchase {
         number: None,
         search: Some(search()),
         max_monthly_price: None,
         max_setup_price: None,
-        approval: Default::default(),
+        approval: if keeps == Keeps::HoldAndAsk { Approval::Manual } else { Approval::Automatic },
         identity: Some(NAMES[usize::from(object.identity)].into()),
         regulatory: None,
     };
@@ -96,11 +96,21 @@ fn object(object: Object) -> PhoneNumber {
     number.metadata.uid = Some(object.uid.to_string());
     number.metadata.deletion_timestamp = object.deleting.then(|| Time(now()));
     number.metadata.finalizers = object.finalizer.then(|| vec![ROUTE_FINALIZER.to_owned()]);
-    number.status = object.status.map(|n| PhoneNumberStatus { number: Some(e164(n)), ..Default::default() });
+    number.metadata.annotations = object.approve.map(|n| [(APPROVE.to_owned(), e164(n).to_string())].into());
+    let offer = |n| OfferStatus { number: e164(n), price: Price::default(), exact: true, held_until: None };
+    number.status = object.status.or(object.offer).map(|_| PhoneNumberStatus {
+        number: object.status.map(e164),
+        offer: object.offer.map(offer),
+        ..Default::default()
+    });
     number
 }
 
-fn journal(identity: Identity, journal: Journal) -> NumberPurchase {
+fn journal(identity: Identity, journal: Journal, lines: &[Line]) -> NumberPurchase {
+    let hold = |n: Number| {
+        let end = if lines[usize::from(n)].late { now() - FOREVER } else { now() + FOREVER };
+        Hold { number: e164(n), id: "hold".into(), until: Some(end.to_string()) }
+    };
     let mut shown = NumberPurchase::new(
         "journal",
         NumberPurchaseSpec {
@@ -111,7 +121,8 @@ fn journal(identity: Identity, journal: Journal) -> NumberPurchase {
             attempt: journal.attempt.into(),
             token: journal.token.to_string(),
             price: Price::default(),
-            exact: None,
+            exact: Some(true),
+            hold: journal.hold.map(hold),
         },
     );
     shown.metadata.resource_version = Some(journal.token.to_string());
@@ -211,6 +222,7 @@ fn own(m: &Buying, s: &State, replica: usize, of: Object) -> Option<dialplane::p
             uid: of.uid,
             token: shown.token,
             settle: false,
+            hold: false,
             clean: true,
             refused: None,
             may_send: true,
@@ -222,6 +234,7 @@ fn own(m: &Buying, s: &State, replica: usize, of: Object) -> Option<dialplane::p
             uid: of.uid,
             token: shown.token,
             settle: false,
+            hold: false,
             clean: true,
             refused: Some(true),
             may_send: false,
@@ -229,8 +242,12 @@ fn own(m: &Buying, s: &State, replica: usize, of: Object) -> Option<dialplane::p
         });
     }
     let own = own?;
+    let ended = shown.hold.is_some_and(|n| s.lines[usize::from(n)].held.is_none());
     let tried = match own.refused {
         None => None,
+        Some(false) if ended && m.mutant == Some(Mutant::EndedHoldBoughtNothing) => {
+            Some(Tried::DidNothing(unavailable()))
+        }
         Some(false) if m.mutant == Some(Mutant::NewCandidateOnTimeout) => Some(Tried::DidNothing(unavailable())),
         // It is sent again, and what comes back then is believed.
         Some(false) if m.mutant == Some(Mutant::RefusalAfterUnknownBelieved) => None,
@@ -238,21 +255,30 @@ fn own(m: &Buying, s: &State, replica: usize, of: Object) -> Option<dialplane::p
         Some(false) => Some(Tried::Unknown),
     };
     Some(dialplane::plan::Own {
-        intent: if own.settle { Intent::Settle } else { Intent::Send },
+        intent: match (own.settle, own.hold) {
+            (true, _) => Intent::Settle,
+            (false, true) => Intent::Hold,
+            (false, false) => Intent::Send,
+        },
         clean: own.clean,
         outcome: tried,
         may_send: own.may_send || m.mutant == Some(Mutant::SentAtAnyTime),
         settled_in: if own.settled { std::time::Duration::ZERO } else { FOREVER },
-        refused: 0,
+        age: FOREVER,
     })
 }
 
 /// A pass over a PhoneNumber. `None` where nothing comes of it.
 pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate: Fate) -> Option<()> {
     let cached = s.replicas[replica].cache.objects[slot]?;
-    let number_object = object(cached);
     let identity = usize::from(cached.identity);
-    let shown = s.replicas[replica].cache.journals[identity].map(|entry| journal(cached.identity, entry));
+    let number_object = match s.replicas[replica].cache.journals[identity].and_then(|entry| entry.hold) {
+        Some(held) if cached.approve.is_some() && m.mutant == Some(Mutant::ApprovalCarriedOver) => {
+            object(Object { offer: Some(held), approve: Some(held), ..cached }, m.keeps)
+        }
+        _ => object(cached, m.keeps),
+    };
+    let shown = s.replicas[replica].cache.journals[identity].map(|entry| journal(cached.identity, entry, &s.lines));
     let own = own(m, s, replica, cached);
     let target = number::number_of(&number_object, shown.as_ref()).cloned();
     let at = target.as_ref().map(index);
@@ -274,11 +300,13 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
         claims.sort_by_key(|(_, claim)| std::cmp::Reverse(claim.attempt));
         claims.into_iter().map(|(n, c)| claim(n, c)).collect()
     };
-    let sight = at.map(|n| owned(n, s.marked(n)));
+    let kept = |n: Number| s.lines[usize::from(n)].held.filter(|_| m.mutant == Some(Mutant::HoldIsBought));
+    let sight = at.map(|n| owned(n, s.marked(n).or(kept(n))));
+    let kept = at.is_some_and(|n| kept(n).is_some());
     let mut read = false;
     let (mut present, mut absent, mut fresh) = (false, false, false);
     if let Some(n) = at {
-        present = s.replicas[replica].known & (1 << n) != 0;
+        present = s.replicas[replica].known & (1 << n) != 0 || kept;
     }
     let (mut holder_lives, mut itself) = (Liveness::NotRead, Liveness::NotRead);
     let mut offers: Vec<Offers> = Vec::new();
@@ -307,6 +335,8 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
             doubtful: false,
             sells: true,
             marks: true,
+            holds: m.keeps != Keeps::Nothing,
+            unheld: None,
             not_before: if gap { FOREVER } else { std::time::Duration::ZERO },
         };
         let forgotten = cached.deleting && m.mutant == Some(Mutant::DeletedBeforeSettled);
@@ -359,7 +389,7 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
                 s.see_journal(replica, identity);
                 read = true;
                 let now = s.replicas[replica].cache.journals[identity];
-                if now.map(|entry| journal(cached.identity, entry)) != shown {
+                if now.map(|entry| journal(cached.identity, entry, &s.lines)) != shown {
                     // What the world was made of has changed: the pass begins again.
                     return Some(());
                 }
@@ -370,8 +400,10 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
             }
             Decision::Look(other) => panic!("a number has no use for {other:?}"),
             Decision::Rest(rest) => {
-                let said = rest.status?.number.as_ref().map(index);
-                return s.write_object(replica, slot, |object| object.status = said);
+                let status = rest.status?;
+                let offer = status.offer.map(|offer| index(&offer.number));
+                let said = (status.number.as_ref().map(index), offer);
+                return s.write_object(replica, slot, |object| (object.status, object.offer) = said);
             }
             Decision::Act(effect) => return act(m, s, replica, slot, cached, effect, fate),
         }
@@ -382,7 +414,9 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
 
 fn for_sale(s: &State, replica: usize, of: Identity, asked: Asked) -> Offers {
     let claims = &s.replicas[replica].cache.claims;
-    let free = |n: &usize| claims[*n].is_none_or(|claim| claim.identity == of);
+    let free = |n: &usize| {
+        claims[*n].is_none_or(|claim| claim.identity == of) && s.lines[*n].held.is_none_or(|held| held == of)
+    };
     let numbers = (0..s.lines.len()).filter(|n| s.lines[*n].stock == Stock::ForSale).filter(free);
     let offer = |n: usize| Offer {
         number: e164(n as Number),
@@ -392,7 +426,7 @@ fn for_sale(s: &State, replica: usize, of: Identity, asked: Asked) -> Offers {
         region: None,
         features: Vec::new(),
         price: Price::default(),
-        can_hold: false,
+        can_hold: true,
     };
     Offers { asked, crowded: false, found: numbers.map(offer).collect() }
 }
@@ -437,6 +471,8 @@ impl State {
 
 fn act(m: &Buying, s: &mut State, replica: usize, slot: usize, of: Object, effect: Effect, fate: Fate) -> Option<()> {
     match effect {
+        Effect::Hold(hold) => keep(m, s, replica, of, &hold, fate),
+        _ if fate == Fate::Taken => None,
         Effect::AddFinalizer(_) => s.write_object(replica, slot, |object| object.finalizer = true),
         Effect::RemoveFinalizer(_) => s.write_object(replica, slot, |object| object.finalizer = false),
         Effect::WriteJournal(entry) => {
@@ -476,6 +512,29 @@ fn act(m: &Buying, s: &mut State, replica: usize, slot: usize, of: Object, effec
     }
 }
 
+/// Has the carrier keep a number, and writes down that it does.
+fn keep(m: &Buying, s: &mut State, replica: usize, of: Object, hold: &HoldNumber, fate: Fate) -> Option<()> {
+    let line = &mut s.lines[usize::from(index(&hold.number))];
+    let is_free = line.stock == Stock::ForSale && line.held.is_none_or(|held| held == of.identity);
+    if fate == Fate::Taken {
+        (is_free && line.held.is_none()).then(|| line.stock = Stock::Taken)?;
+        s.budget.taken -= 1;
+        return Some(());
+    }
+    if is_free {
+        (line.held, line.late) = (Some(of.identity), false);
+    }
+    if fate == Fate::Lost {
+        s.budget.lost -= 1;
+        return Some(());
+    }
+    is_free.then_some(())?;
+    let mut entry = hold.entry.clone();
+    entry.journal.spec.hold = Some(Hold { number: hold.number.clone(), id: "hold".into(), until: None });
+    enter(m, s, replica, of, &entry);
+    Some(())
+}
+
 /// Writes an entry of the journal.
 fn enter(m: &Buying, s: &mut State, replica: usize, of: Object, entry: &Entry) {
     let spec = &entry.journal.spec;
@@ -486,11 +545,21 @@ fn enter(m: &Buying, s: &mut State, replica: usize, of: Object, entry: &Entry) {
     let written = Journal {
         holder: uid(&spec.holder),
         number: spec.number.as_ref().map(index),
+        hold: spec.hold.as_ref().map(|hold| index(&hold.number)),
         attempt: spec.attempt as u8,
         token,
     };
     let settle = entry.intent == Intent::Settle;
-    let own = Own { uid: of.uid, token, settle, clean: entry.clean, refused: None, may_send: true, settled: false };
+    let own = Own {
+        uid: of.uid,
+        token,
+        settle,
+        hold: entry.intent == Intent::Hold,
+        clean: entry.clean,
+        refused: None,
+        may_send: true,
+        settled: false,
+    };
     if m.mutant == Some(Mutant::NoIntent) {
         s.replicas[replica].cache.journals[identity] = Some(written);
         s.replicas[replica].own[identity] = Some(own);
@@ -499,7 +568,10 @@ fn enter(m: &Buying, s: &mut State, replica: usize, of: Object, entry: &Entry) {
     if same || m.mutant == Some(Mutant::NoCompareAndSet) {
         s.cluster.journals[identity] = Some(written);
         s.replicas[replica].own[identity] = Some(own);
-        s.replicas[replica].listed[identity] = None;
+        // What is only kept was not bought: a listing that came before shows as much.
+        if entry.intent != Intent::Hold {
+            s.replicas[replica].listed[identity] = None;
+        }
     }
     s.see_journal(replica, identity);
 }
@@ -514,6 +586,9 @@ fn send(m: &Buying, s: &mut State, replica: usize, of: Object, number: Number, f
         Some(own) => own.refused = Some(false),
         None if anyhow => {}
         None => return None,
+    }
+    if m.keeps == Keeps::HoldAndAsk && s.approved[identity] & (1 << number) == 0 {
+        s.broken = Some("a number is bought that nobody approved");
     }
     let lost = fate == Fate::Lost;
     if lost {
@@ -541,10 +616,11 @@ pub fn over_claim(m: &Buying, s: &mut State, replica: usize, number: usize) -> O
     let shown = claim(number as Number, cached);
     let mut entry = s.replicas[replica].cache.journals[usize::from(cached.identity)];
     if m.mutant == Some(Mutant::ClaimLetGoByAnybody) {
-        let unseen = Journal { holder: cached.holder.unwrap_or_default(), number: None, attempt: 0, token: 0 };
+        let unseen =
+            Journal { holder: cached.holder.unwrap_or_default(), number: None, hold: None, attempt: 0, token: 0 };
         entry = Some(Journal { attempt: u8::MAX, ..entry.unwrap_or(unseen) });
     }
-    let journal = entry.map(|entry| journal(cached.identity, entry));
+    let journal = entry.map(|entry| journal(cached.identity, entry, &s.lines));
     let sight = owned(number as Number, s.marked(number as Number));
     let mut present = s.replicas[replica].known & (1 << number) != 0;
     let mut fresh = false;
