@@ -342,6 +342,10 @@ impl<'a> Step<'a, '_> {
             }
             Err(decision) => return *decision,
         }
+        if let Some((error, wait)) = self.b.no_money {
+            let text = format!("CarrierAccount {}: {}.", self.account.key, error.text.trim_end_matches('.'));
+            return self.stop(Reason::InsufficientFunds, text).again(*wait);
+        }
         // Nothing is searched that may not be bought.
         if purchase.approval == Approval::Automatic
             && let Some(decision) = self.unless_granted()
