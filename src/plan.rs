@@ -5,7 +5,8 @@
 //! the time and everything seen are part of the world. A test holds this module to it.
 //!
 //! - `number` decides for a PhoneNumber: [`number`] the order of things, `route` where its traffic should go, `remove` its end.
-//! - `buy` buys one, at most once, by what `buying` knows; `choose` says which, `hold` has it kept and asks a person.
+//! - `buy` buys one, at most once, by what `buying` knows; `choose` says which, `hold` has it kept and asks a person, `order` waits
+//!   for what the carrier works on.
 //! - `grant` keeps spending within an account's limits; `journal` keeps the journals of buying.
 //! - `claim` ends what a vanished PhoneNumber left behind.
 //! - `agent` publishes and rolls back, `version` says what a version is good for, `account` opens an account and lists it.
@@ -21,6 +22,7 @@ pub mod grant;
 mod hold;
 pub mod journal;
 pub mod number;
+mod order;
 pub mod policy;
 mod remove;
 mod route;
@@ -42,7 +44,7 @@ use crate::api::{
     number::{E164, Route},
     phone_number::Regulatory,
     purchase::{Hold, Marker},
-    seen::NumberId,
+    seen::{NumberId, Order},
 };
 
 /// What to do next for one object.
@@ -87,6 +89,8 @@ pub enum Look {
     Inventory,
     /// The journal of the object's identity, read from the API server and not from a cache.
     Journal,
+    /// What is on order.
+    Orders,
     /// What is for sale.
     Offers(Box<Asked>),
     /// This very object, read from the API server and not from a cache.
@@ -122,6 +126,8 @@ pub enum Effect {
     Hold(Box<HoldNumber>),
     /// Buys a number, by the entry that was written last.
     Purchase(Box<BuyNumber>),
+    /// Asks the carrier not to go on with an order. What became of it is seen afterwards.
+    CancelOrder(Key, Box<Order>),
     /// Gives up the number that the last entry names, for which nothing was sent: somebody else has its claim.
     LoseNumber(Key, E164),
     /// Freezes a version.
@@ -215,6 +221,7 @@ impl Effect {
             Effect::WriteJournal(_) => "write_journal",
             Effect::Hold(_) => "hold",
             Effect::Purchase(_) => "purchase",
+            Effect::CancelOrder(..) => "cancel_order",
             Effect::LoseNumber(..) => "lose_number",
             Effect::CreateVersion(_) => "create_version",
             Effect::DeleteVersion(_) => "delete_version",

@@ -8,6 +8,7 @@ mod claim;
 mod hold;
 mod model;
 mod number;
+mod order;
 mod purity;
 mod removal;
 mod scene;

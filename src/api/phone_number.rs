@@ -175,6 +175,10 @@ pub struct Regulatory {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub bundle_sid: Option<String>,
+    /// A Telnyx requirement group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub requirement_group_id: Option<String>,
 }
 
 impl PhoneNumber {

@@ -22,7 +22,7 @@ use crate::{
         meta::{IN_USE_FINALIZER, Key},
         number::E164,
     },
-    carrier::{CarrierError, ErrorClass, Outcome, Purchase},
+    carrier::{CarrierError, ErrorClass, Order, Outcome, Purchase},
     plan::{BuyNumber, Effect, Entry, HoldNumber, Intent, Mark, Note, Rest, SetRoute, Tried, policy},
     telemetry::metrics::Operation,
 };
@@ -123,6 +123,11 @@ pub async fn act<K: Controlled>(context: &Context, object: &K, effect: Effect) -
         Effect::Purchase(buy) => {
             context.fence(object, &buy.number).await?;
             context.purchase(object, *buy).await;
+            Ok(())
+        }
+        Effect::CancelOrder(..) if context.is_ending() => Ok(()),
+        Effect::CancelOrder(account, order) => {
+            context.cancel_order(object, &account, &order).await;
             Ok(())
         }
         Effect::LoseNumber(account, number) => {
@@ -434,12 +439,16 @@ impl Context {
         let number = &purchase.number;
         self.metrics.carrier_write(carrier, &outcome);
         match outcome {
-            Outcome::Did(()) => {
-                tracing::info!(object = %Key::of(object), %number, attempt, "bought");
+            Outcome::Did(ordered) => {
+                let what = if ordered.is_some() { "ordered" } else { "bought" };
+                tracing::info!(object = %Key::of(object), %number, attempt, "{what}");
                 self.metrics.carrier_request(carrier, Operation::Purchase, None);
                 self.memory.succeeded(uid, Attempt::Purchase);
                 session.market.settled(number, true);
                 session.paid();
+                if let Some(order) = ordered {
+                    self.memory.tried(uid, Tried::Ordered(order));
+                }
             }
             Outcome::DidNothing(error) => {
                 tracing::warn!(object = %Key::of(object), %number, attempt, %error, "was not bought");
@@ -455,6 +464,29 @@ impl Context {
             Outcome::Unknown(error) => {
                 tracing::warn!(object = %Key::of(object), %number, attempt, %error, "may have been bought; it is looked for");
                 self.metrics.carrier_request(carrier, Operation::Purchase, Some(&error));
+            }
+        }
+    }
+
+    /// Asks the carrier not to go on with an order. From then on nobody knows what became of it until it is seen.
+    async fn cancel_order<K: Controlled>(&self, object: &K, account: &Key, order: &Order) {
+        let Some(session) = self.sessions.get(account) else { return };
+        let uid = object.meta().uid.as_deref().unwrap_or_default();
+        let carrier = session.inventory.carrier();
+        self.memory.tried(uid, Tried::Unknown);
+        let outcome = carrier.cancel(order).await;
+        self.metrics.carrier_write(carrier.capabilities().name, &outcome);
+        let error = match outcome {
+            Outcome::Did(()) => None,
+            Outcome::DidNothing(error) | Outcome::Unknown(error) => Some(error),
+        };
+        self.metrics.carrier_request(carrier.capabilities().name, Operation::Cancel, error.as_ref());
+        tracing::info!(object = %Key::of(object), number = %order.number, ?error, "an order was to be cancelled");
+        match error {
+            None => self.memory.succeeded(uid, Attempt::Purchase),
+            Some(error) => {
+                self.suspect(account, &error);
+                self.memory.failed(uid, Attempt::Purchase, about(&order.number, error));
             }
         }
     }

@@ -71,7 +71,7 @@ pub(super) fn unsettled<'a>(w: &World<'a>, account: &AccountView) -> Option<Deci
     }
     match step.settle(journal, number) {
         Settled::Ours(_) => None,
-        Settled::Not(decision) => Some(*decision),
+        Settled::Not(decision) => Some(step.cancel(number, &decision).unwrap_or(*decision)),
         // The journal says so before the object goes, so that the same identity need not find out again.
         Settled::NotBought { .. } => {
             let spec = NumberPurchaseSpec { number: None, hold: None, ..journal.spec.clone() };
@@ -175,7 +175,7 @@ impl<'a> Step<'a, '_> {
     }
 
     /// Nothing is begun for an object that only looks on.
-    fn hands_off(&self) -> Option<Decision<PhoneNumberStatus>> {
+    pub(super) fn hands_off(&self) -> Option<Decision<PhoneNumberStatus>> {
         let spec = &self.w.number.spec;
         let why = match (spec.suspend, spec.mode) {
             (true, _) => "The object is suspended: nothing is bought. Set spec.suspend to false to go on.",
@@ -260,6 +260,10 @@ impl<'a> Step<'a, '_> {
             // Nothing was sent since this process began to speak of this number, and nothing before.
             Some(Own { intent: Intent::Send, clean: true, outcome: None, .. }) => Settled::NotBought { clean: true },
             Some(Own { clean: true, outcome: Some(Tried::DidNothing(_)), .. }) => Settled::NotBought { clean: true },
+            // Nothing else can come of what was sent, so that nobody need be fenced off yet.
+            Some(own @ Own { outcome: Some(Tried::Ordered(order)), .. }) if !own.settled_in.is_zero() => {
+                self.await_order(number, own, order)
+            }
             // Nobody may send any more, by an entry that says so. Then it is waited, and looked.
             Some(own @ Own { intent: Intent::Settle, .. }) => self.wait(number, own),
             _ => Settled::Not(Box::new(self.write(journal, journal.spec.clone(), Intent::Settle))),
@@ -279,15 +283,14 @@ impl<'a> Step<'a, '_> {
     }
 
     fn wait(&self, number: &E164, own: &Own) -> Settled<'a> {
-        let fresh = self.w.seen.is_fresh();
-        if !fresh && self.w.trouble.is_none_or(|trouble| trouble.purchase || trouble.wait.is_zero()) {
+        if !self.w.seen.is_fresh() && self.may_look() {
             let look = Look::Number { account: self.account.key.clone(), number: number.clone() };
             return Settled::Not(Box::new(Decision::Look(look)));
         }
-        let on_order = self.b.marked.is_some_and(|marked| marked.contains(number));
         let absent = matches!(self.w.seen, Seen::Absent { fresh: true } | Seen::Present { fresh: true, .. });
-        if own.settled_in.is_zero() && absent && !on_order {
+        if own.settled_in.is_zero() && absent && self.may_look() {
             return match self.b.marked {
+                Some(marked) if marked.contains(number) => self.on_order(number),
                 Some(_) => Settled::NotBought { clean: false },
                 None => Settled::Not(Box::new(Decision::Look(Look::Inventory))),
             };

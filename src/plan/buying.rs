@@ -10,7 +10,7 @@ use crate::api::{
     number::E164,
     offer::{Offer, Search},
     purchase::Marker,
-    seen::CarrierError,
+    seen::{CarrierError, Order},
 };
 
 /// Everything known about buying a number for one PhoneNumber.
@@ -30,6 +30,8 @@ pub struct Buying<'a> {
     /// The numbers that bear our marker at the carrier, owned or on order, by a listing that began after everything that could
     /// have bought one; `None` where there is none such.
     pub marked: Option<&'a [E164]>,
+    /// The orders that bear our marker and have not failed, by a look in this pass.
+    pub orders: Option<&'a [Order]>,
     /// The claims that say they are for this identity, the latest attempt first.
     pub claims: &'a [NumberClaim],
     /// What was found for sale in this pass.
@@ -89,6 +91,8 @@ pub enum Intent {
 pub enum Tried {
     /// It surely was not done.
     DidNothing(CarrierError),
+    /// The carrier has taken it and works on it. How it ends can only be seen.
+    Ordered(Order),
     /// It may have been done.
     Unknown,
 }

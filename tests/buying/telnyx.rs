@@ -2,7 +2,7 @@
 
 use dialplane::{
     api::{CarrierAccount, phone_number::OfferStatus},
-    sandbox::carrier::{AccountSeed, Dialect},
+    sandbox::carrier::{AccountSeed, Dialect, OrderEnd},
 };
 
 use super::*;
@@ -26,7 +26,9 @@ impl Scene {
     /// Applies a PhoneNumber that buys a number and lets it rest; `purchase` is laid over a search in 415.
     async fn wishes(&self, name: &str, purchase: Value) {
         let mut wish = json!({"search": {"country": "US", "areaCode": "415"}});
-        wish.as_object_mut().unwrap().extend(purchase.as_object().unwrap().clone());
+        let wish = wish.as_object_mut().unwrap();
+        wish.extend(purchase.as_object().unwrap().clone());
+        wish.retain(|_, value| !value.is_null());
         let spec = json!({"accountRef": {"name": ACCOUNT}, "purchase": wish});
         let kind = json!({"apiVersion": "dialplane.dev/v1alpha1", "kind": "PhoneNumber"});
         let manifest =
@@ -182,5 +184,123 @@ async fn whoever_waits_for_a_person_does_not_count_against_the_limits() {
     assert_ne!(scene.owned_by("other").await, offer.number.to_string());
     scene.approve("asked", offer.number.as_str()).await;
     scene.acquired("asked", "SpendingLimit").await;
+    scene.has_bought(1).await;
+}
+
+/// Decides nothing about orders until a test does.
+fn undecided(scene: &Scene) {
+    scene.sandbox.switch(|switches| switches.telnyx.order_end = OrderEnd::Never);
+}
+
+#[tokio::test]
+async fn a_number_that_is_ordered_costs_two_posts_and_five_writes() {
+    let scene = telnyx().await;
+    undecided(&scene);
+    scene.wishes("main", json!({})).await;
+    let text = scene.acquired("main", "Ordered").await;
+    let number = scene.journal(&scene.identity("main")).await.unwrap().spec.number.unwrap().to_string();
+    assert!(text.contains(&number), "{text}");
+    scene.sandbox.finish_order(&number, OrderEnd::Success).unwrap();
+    assert_eq!(scene.owned_by("main").await, number);
+    scene.scans(2).await;
+    let writes = [
+        "patch phonenumbers 201",
+        "patch phonenumbers 200",
+        "create numberclaims 201",
+        "update phonenumbers/status 200",
+        "update phonenumbers/status 200",
+    ];
+    assert_eq!(
+        scene.object_writes(&number).await,
+        writes,
+        "after our own: finalizer, claim, status while ordered, status"
+    );
+    let journal = scene.journal(&scene.identity("main")).await.unwrap();
+    assert_eq!((journal.spec.attempt, journal.metadata.generation), (1, Some(1)), "and one of the journal");
+    assert_eq!(scene.holds_and_purchases(), (1, 1));
+    scene.has_bought(1).await;
+}
+
+#[tokio::test]
+async fn an_order_that_fails_after_it_was_taken_is_followed_by_another_once_that_is_sure() {
+    for (name, end) in [("failed", OrderEnd::Failure), ("cancelled", OrderEnd::Cancelled)] {
+        let scene = telnyx().await;
+        undecided(&scene);
+        scene.wishes(name, json!({})).await;
+        scene.acquired(name, "Ordered").await;
+        let first = scene.journal(&scene.identity(name)).await.unwrap().spec.number.unwrap().to_string();
+        scene.sandbox.take_stock(&first);
+        scene.sandbox.finish_order(&first, end).unwrap();
+        scene.sandbox.take_stock(&first);
+        scene.sandbox.switch(|switches| switches.telnyx.order_end = OrderEnd::Success);
+        assert_ne!(scene.owned_by(name).await, first);
+        scene.unclaimed(&first).await;
+        scene.has_bought(1).await;
+    }
+}
+
+#[tokio::test]
+async fn a_named_number_whose_order_fails_ends_in_its_condition() {
+    let scene = telnyx().await;
+    undecided(&scene);
+    scene.wishes("scout", json!({"approval": "Manual"})).await;
+    let number = scene.offered("scout", |_| true).await.number.to_string();
+    scene.delete::<PhoneNumber>("scout").await;
+    scene.wishes("main", json!({"search": null, "number": number, "identity": scene.identity("scout")})).await;
+    scene.acquired("main", "Ordered").await;
+    scene.sandbox.finish_order(&number, OrderEnd::Failure).unwrap();
+    scene.sandbox.take_stock(&number);
+    scene.acquired("main", "NumberUnavailable").await;
+    scene.has_bought(0).await;
+}
+
+#[tokio::test]
+async fn an_order_is_cancelled_with_its_object_and_nothing_is_bought() {
+    let scene = telnyx().await;
+    undecided(&scene);
+    scene.wishes("main", json!({})).await;
+    scene.acquired("main", "Ordered").await;
+    let number = scene.journal(&scene.identity("main")).await.unwrap().spec.number.unwrap().to_string();
+    scene.delete::<PhoneNumber>("main").await;
+    scene.gone::<PhoneNumber>("main").await;
+    assert_eq!(scene.sandbox.ledger().of(Kind::OrderWrite).count(), 1, "it is asked once");
+    scene.unclaimed(&number).await;
+    let journal = scene.journal(&scene.identity("main")).await.unwrap().spec;
+    assert_eq!((journal.number, journal.hold), (None, None));
+    scene.has_bought(0).await;
+}
+
+#[tokio::test]
+async fn an_order_that_ends_before_it_is_cancelled_leaves_a_number_that_rests() {
+    let scene = telnyx().await;
+    undecided(&scene);
+    scene.wishes("main", json!({})).await;
+    scene.acquired("main", "Ordered").await;
+    let number = scene.journal(&scene.identity("main")).await.unwrap().spec.number.unwrap().to_string();
+    // The request to cancel is lost, and so is every other until the order has ended.
+    scene.always(Match::kind(Kind::OrderWrite), Fault::RequestLost);
+    scene.delete::<PhoneNumber>("main").await;
+    eventually("it is asked to cancel", || async { scene.sandbox.ledger().of(Kind::OrderWrite).next().map(|_| ()) })
+        .await;
+    scene.sandbox.finish_order(&number, OrderEnd::Success).unwrap();
+    scene.sandbox.clear_faults();
+    scene.gone::<PhoneNumber>("main").await;
+    assert_eq!(scene.claim(&number).await.unwrap().spec.holder, None);
+    scene.has_bought(1).await;
+}
+
+#[tokio::test]
+async fn papers_that_are_missing_are_said_and_those_that_are_named_go_with_the_order() {
+    let scene = telnyx().await;
+    let germany = json!({"country": "DE"});
+    scene.wishes("without", json!({"search": germany})).await;
+    let text = scene.acquired("without", "RegulatoryRequired").await;
+    assert!(text.contains("spec.purchase.regulatory"), "{text}");
+    let papers = json!({"requirementGroupId": "group-1"});
+    scene.wishes("with", json!({"search": germany, "regulatory": papers})).await;
+    let number = scene.owned_by("with").await;
+    assert!(number.starts_with("+49"), "{number}");
+    scene.delete::<PhoneNumber>("without").await;
+    scene.gone::<PhoneNumber>("without").await;
     scene.has_bought(1).await;
 }

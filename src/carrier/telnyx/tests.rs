@@ -267,7 +267,10 @@ async fn an_order_is_one_number_with_all_that_it_begins_with_after_a_search() {
     fake.on(exact("US", "filter[phone_number][contains]=4155550001"), 200, found(false));
     fake.on(BUY, 200, placed("pending", "pending"));
     let Outcome::Did(Bought::Ordered(order)) = fake.open().await.purchase(&purchase()).await else { panic!() };
-    assert_eq!(order, Order { id: "o1".into(), number: number(), marker: Some(marker()) });
+    assert_eq!(
+        order,
+        Order { id: "o1".into(), number: number(), marker: Some(marker()), pending: true, lacks_papers: false }
+    );
     let body = json!({ "phone_numbers": [{ "phone_number": NUMBER }], "customer_reference": "dp1:prod:1",
         "connection_id": APP, "messaging_profile_id": PROFILE });
     let search = exact("US", "filter[phone_number][contains]=4155550001");

@@ -18,7 +18,7 @@ use crate::{
         phone_number::PhoneNumberStatus,
         purchase::Marker,
     },
-    carrier::{CarrierError, inventory},
+    carrier::{CarrierError, Order, inventory},
     cluster::cache::{Cache, Change, Index},
     controller::{Context, Kind, context::Caches, effects::Error, memory::Attempt, sessions::Session},
     plan::{self, AgentRef, Asked, Decision, Intent, Look, Served},
@@ -54,7 +54,7 @@ impl Controlled for PhoneNumber {
         let claim = target.as_ref().and_then(|number| context.caches.claim_of(number));
         let trouble = context.trouble_of(&**object);
         let seen = target.as_ref().map_or(Seen::Unseen, |number| context.seen(&account, number, looked));
-        let wares = identity.as_deref().map(|identity| context.wares(object, &account, identity));
+        let wares = identity.as_deref().map(|identity| context.wares(object, &account, identity, looked));
         let own = journal.as_ref().and_then(|journal| {
             context.memory.own(uid, &journal.spec.token, wares.as_ref().map_or(Duration::ZERO, |w| w.settling))
         });
@@ -66,6 +66,7 @@ impl Controlled for PhoneNumber {
             holder: looked.holder,
             own: own.as_ref(),
             marked: wares.marked.as_deref(),
+            orders: wares.orders.as_deref(),
             claims: &wares.claims,
             offers: &looked.offers,
             grant: wares.grant.clone(),
@@ -109,6 +110,7 @@ impl Controlled for PhoneNumber {
     async fn look(context: &Context, object: &Arc<Self>, look: Look, looked: &mut Looked) -> Result<(), Error> {
         match look {
             Look::Inventory => context.look_for_marked(object).await,
+            Look::Orders => context.look_for_orders(object, looked).await,
             Look::Journal => {
                 let Some(identity) = object.identity() else { return Ok(()) };
                 let key = Key::new("", NumberPurchase::name_of(&identity));
@@ -127,6 +129,7 @@ impl Controlled for PhoneNumber {
 struct Wares {
     marker: Marker,
     marked: Option<Vec<E164>>,
+    orders: Option<Vec<Order>>,
     claims: Vec<NumberClaim>,
     grant: plan::Grant,
     no_money: Option<(CarrierError, Duration)>,
@@ -141,7 +144,7 @@ struct Wares {
 }
 
 impl Context {
-    fn wares(&self, object: &PhoneNumber, account: &Key, identity: &str) -> Wares {
+    fn wares(&self, object: &PhoneNumber, account: &Key, identity: &str, looked: &Looked) -> Wares {
         let uid = object.metadata.uid.as_deref().unwrap_or_default();
         let cached = self.caches.accounts.get(account);
         let session = self.sessions.get(account);
@@ -158,6 +161,7 @@ impl Context {
             .and_then(|account| account.status.as_ref()?.grants.as_ref())
             .is_some_and(|grants| grants.open.iter().any(|grant| grant.uid == uid));
         Wares {
+            orders: session.as_ref().and_then(|session| session.inventory.orders(&marker, looked.began)),
             marker,
             marked,
             claims,
@@ -205,6 +209,13 @@ impl Context {
         let carrier = session.inventory.carrier().capabilities().name;
         self.metrics.carrier_request(carrier, Operation::List, asked.as_ref().err());
         self.looked(object, asked);
+    }
+
+    async fn look_for_orders(&self, object: &PhoneNumber, looked: &Looked) {
+        let Some(session) = PhoneNumber::account(object).and_then(|account| self.sessions.get(&account)) else {
+            return;
+        };
+        self.looked(object, session.inventory.look_for_orders(looked.began).await);
     }
 
     async fn look_for_offers(&self, object: &PhoneNumber, asked: Asked, looked: &mut Looked) {

@@ -318,6 +318,11 @@ impl Buying {
     /// The settling time covers a request's whole life and the lag of listings: nothing that was sent by an earlier entry is on
     /// its way any more, nobody may send by one, and what came of it is shown.
     fn settle(&self, s: &mut State, replica: usize, identity: usize) -> Option<()> {
+        if let Some(own) = s.replicas[replica].own[identity].as_mut().filter(|own| own.ordered) {
+            // It takes too long: whoever waits looks into it.
+            own.ordered = false;
+            return Some(());
+        }
         let own = s.replicas[replica].own[identity].filter(|own| own.settle && !own.settled)?;
         if self.mutant != Some(Mutant::SettlingTimeZero) {
             if s.wire.iter().any(|request| request.token < own.token) {

@@ -45,11 +45,13 @@ pub enum Mutant {
     ApprovalCarriedOver,
     /// A purchase without an answer counts as refused once the hold that it was sent with has ended.
     EndedHoldBoughtNothing,
+    /// An order that was to be cancelled counts as one that was not placed.
+    CancelledIsNotBought,
 }
 
 impl Mutant {
     /// Every one.
-    pub const ALL: [Mutant; 21] = [
+    pub const ALL: [Mutant; 22] = [
         Mutant::NoIntent,
         Mutant::NoCompareAndSet,
         Mutant::TokenNotCompared,
@@ -71,5 +73,6 @@ impl Mutant {
         Mutant::HoldIsBought,
         Mutant::ApprovalCarriedOver,
         Mutant::EndedHoldBoughtNothing,
+        Mutant::CancelledIsNotBought,
     ];
 }

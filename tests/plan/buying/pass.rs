@@ -11,7 +11,7 @@ use dialplane::{
         phone_number::{Acquisition, Approval, OfferStatus, OnDelete, PhoneNumberSpec, PhoneNumberStatus, Purchase},
         purchase::{Hold, Marker, NumberPurchaseSpec},
     },
-    carrier::{CarrierError, ErrorClass, Messaging, NumberId, OwnedNumber},
+    carrier::{CarrierError, ErrorClass, Messaging, NumberId, Order, OwnedNumber},
     plan::{
         AccountRef, AccountView, Asked, Decision, Effect, Entry, Grant, HoldNumber, InFlight, Intent, Liveness, Look,
         Offers, Seen, Tried, claim, number,
@@ -20,7 +20,7 @@ use dialplane::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
-    model::{Buying, Fate, Keeps},
+    model::{Buying, Carrier, Fate, Keeps},
     mutants::Mutant,
     state::{Claim, Identity, Journal, Line, Number, Object, Own, Request, State, Stock, Uid},
 };
@@ -162,6 +162,10 @@ fn owned(number: Number, marked: Option<Identity>) -> OwnedNumber {
     }
 }
 
+fn order(number: Number, identity: Identity, pending: bool) -> Order {
+    Order { id: "order".into(), number: e164(number), marker: Some(marker(identity)), pending, lacks_papers: false }
+}
+
 fn unavailable() -> CarrierError {
     CarrierError { class: ErrorClass::Unavailable, code: None, text: "taken".into(), retry_after: None }
 }
@@ -184,6 +188,18 @@ impl State {
             Stock::ForSale | Stock::Taken => false,
         };
         self.lines.iter().enumerate().filter(|(_, line)| is(line)).fold(0, |mask, (n, _)| mask | 1 << n)
+    }
+
+    /// The orders that a look at them shows, with the marker of an identity.
+    fn orders(&self, identity: Identity) -> Vec<Order> {
+        let shown = |(n, line): (usize, &Line)| match line.stock {
+            _ if !line.order_shown => None,
+            Stock::Ordered(of) | Stock::Ours(of) if of == identity => {
+                Some(order(n as Number, of, matches!(line.stock, Stock::Ordered(_))))
+            }
+            _ => None,
+        };
+        self.lines.iter().enumerate().filter_map(shown).collect()
     }
 
     /// Whether a look at just this number shows it as ours.
@@ -225,6 +241,7 @@ fn own(m: &Buying, s: &State, replica: usize, of: Object) -> Option<dialplane::p
             hold: false,
             clean: true,
             refused: None,
+            ordered: false,
             may_send: true,
             settled: false,
         });
@@ -237,6 +254,7 @@ fn own(m: &Buying, s: &State, replica: usize, of: Object) -> Option<dialplane::p
             hold: false,
             clean: true,
             refused: Some(true),
+            ordered: false,
             may_send: false,
             settled: false,
         });
@@ -252,6 +270,7 @@ fn own(m: &Buying, s: &State, replica: usize, of: Object) -> Option<dialplane::p
         // It is sent again, and what comes back then is believed.
         Some(false) if m.mutant == Some(Mutant::RefusalAfterUnknownBelieved) => None,
         Some(true) => Some(Tried::DidNothing(unavailable())),
+        Some(false) if own.ordered => Some(Tried::Ordered(order(shown.number?, of.identity, true))),
         Some(false) => Some(Tried::Unknown),
     };
     Some(dialplane::plan::Own {
@@ -310,6 +329,7 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
     }
     let (mut holder_lives, mut itself) = (Liveness::NotRead, Liveness::NotRead);
     let mut offers: Vec<Offers> = Vec::new();
+    let mut orders: Option<Vec<Order>> = (m.carrier != Carrier::Orders).then(Vec::new);
     let marker = marker(cached.identity);
     let limits = Purchasing::default();
     for _ in 0..12 {
@@ -326,6 +346,7 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
             holder: holder_lives,
             own: own.as_ref(),
             marked: listed.as_deref(),
+            orders: orders.as_deref(),
             claims: &claims,
             offers: &offers,
             grant: Grant::Given,
@@ -363,13 +384,14 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
         };
         match number::next(&world) {
             // A look that fails is no look.
-            Decision::Look(Look::Number { .. } | Look::Inventory) if fate == Fate::Lost => {
+            Decision::Look(Look::Number { .. } | Look::Inventory | Look::Orders) if fate == Fate::Lost => {
                 s.budget.lost = s.budget.lost.checked_sub(1)?;
                 if m.mutant != Some(Mutant::NotFoundIsGone) {
                     return Some(());
                 }
                 (fresh, absent) = (true, true);
                 s.replicas[replica].listed[identity] = Some(0);
+                orders = Some(Vec::new());
             }
             Decision::Look(Look::Number { number, .. }) => {
                 let n = index(&number);
@@ -384,6 +406,7 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
                 let shown = s.shown(cached.identity, m.mutant != Some(Mutant::OrderNotLookedAt));
                 s.replicas[replica].listed[identity] = Some(shown);
             }
+            Decision::Look(Look::Orders) => orders = Some(s.orders(cached.identity)),
             Decision::Look(Look::Offers(asked)) => offers.push(for_sale(s, replica, cached.identity, *asked)),
             Decision::Look(Look::Holder(of)) => holder_lives = s.liveness(&of),
             Decision::Look(Look::Journal) => {
@@ -488,6 +511,7 @@ fn act(m: &Buying, s: &mut State, replica: usize, slot: usize, of: Object, effec
             s.write_claim(m, replica, &claim.spec);
             Some(())
         }
+        Effect::CancelOrder(_, order) => cancel(m, s, replica, of, &order, fate),
         Effect::LoseNumber(..) => {
             s.replicas[replica].own[usize::from(of.identity)].as_mut()?.refused = Some(true);
             Some(())
@@ -519,20 +543,37 @@ fn keep(m: &Buying, s: &mut State, replica: usize, of: Object, hold: &HoldNumber
     let is_free = line.stock == Stock::ForSale && line.held.is_none_or(|held| held == of.identity);
     if fate == Fate::Taken {
         (is_free && line.held.is_none()).then(|| line.stock = Stock::Taken)?;
-        s.budget.taken -= 1;
+        s.budget.taken = s.budget.taken.checked_sub(1)?;
         return Some(());
     }
     if is_free {
         (line.held, line.late) = (Some(of.identity), false);
     }
     if fate == Fate::Lost {
-        s.budget.lost -= 1;
+        s.budget.lost = s.budget.lost.checked_sub(1)?;
         return Some(());
     }
     is_free.then_some(())?;
     let mut entry = hold.entry.clone();
     entry.journal.spec.hold = Some(Hold { number: hold.number.clone(), id: "hold".into(), until: None });
     enter(m, s, replica, of, &entry);
+    Some(())
+}
+
+/// Asks the carrier not to go on with an order.
+fn cancel(m: &Buying, s: &mut State, replica: usize, of: Object, order: &Order, fate: Fate) -> Option<()> {
+    if !of.deleting {
+        s.broken = Some("the order of an object that lives is cancelled");
+    }
+    let line = &mut s.lines[usize::from(index(&order.number))];
+    if fate == Fate::Lost {
+        s.budget.lost = s.budget.lost.checked_sub(1)?;
+    } else if line.stock == Stock::Ordered(of.identity) {
+        *line = Line::default();
+    }
+    let own = s.replicas[replica].own[usize::from(of.identity)].as_mut()?;
+    own.refused = Some(m.mutant == Some(Mutant::CancelledIsNotBought));
+    own.ordered = false;
     Some(())
 }
 
@@ -558,6 +599,7 @@ fn enter(m: &Buying, s: &mut State, replica: usize, of: Object, entry: &Entry) {
         hold: entry.intent == Intent::Hold,
         clean: entry.clean,
         refused: None,
+        ordered: false,
         may_send: true,
         settled: false,
     };
@@ -593,7 +635,7 @@ fn send(m: &Buying, s: &mut State, replica: usize, of: Object, number: Number, f
     }
     let lost = fate == Fate::Lost;
     if lost {
-        s.budget.lost -= 1;
+        s.budget.lost = s.budget.lost.checked_sub(1)?;
         if m.mutant != Some(Mutant::RetriedByHttp) {
             s.wire.push(Request { uid: of.uid, identity: of.identity, number, token });
             return Some(());
@@ -604,6 +646,13 @@ fn send(m: &Buying, s: &mut State, replica: usize, of: Object, number: Number, f
     let did = m.sell(s, of.identity, number);
     if did && s.marked(number).is_some() {
         s.replicas[replica].known |= 1 << number;
+    }
+    let ordered = matches!(s.lines[usize::from(number)].stock, Stock::Ordered(_));
+    if did
+        && ordered
+        && let Some(own) = s.replicas[replica].own[identity].as_mut()
+    {
+        own.ordered = !lost;
     }
     if !did && let Some(own) = s.replicas[replica].own[identity].as_mut() {
         own.refused = Some(true);

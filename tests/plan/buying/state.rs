@@ -63,6 +63,8 @@ pub struct Own {
     pub clean: bool,
     /// `None`: not sent. `Some(true)`: surely refused. `Some(false)`: nobody knows.
     pub refused: Option<bool>,
+    /// Whether the carrier said that it has taken the order, and not for so long that it is no longer waited for.
+    pub ordered: bool,
     pub may_send: bool,
     pub settled: bool,
 }
