@@ -212,6 +212,7 @@ impl Context {
             Look::Credentials
             | Look::Identity
             | Look::Inventory
+            | Look::Orders
             | Look::Offers(_)
             | Look::Journal
             | Look::SharedRoutes(_) => Err(Error::NotForThisKind(K::KIND.as_str())),
