@@ -6,9 +6,10 @@ use super::Liveness;
 use crate::api::{
     NumberClaim, NumberPurchase,
     account::Purchasing,
+    claim::Holder,
     conditions::Finding,
     number::E164,
-    offer::{Offer, Search},
+    offer::{Offer, Offered, Price, Search},
     purchase::Marker,
     seen::CarrierError,
 };
@@ -23,6 +24,8 @@ pub struct Buying<'a> {
     pub journal: Option<&'a NumberPurchase>,
     /// Whether that is how it stands in the cluster, by a read in this pass.
     pub read: bool,
+    /// Whether the claim of the number is as it stands in the cluster, by a read in this pass.
+    pub claim_read: bool,
     /// Whether the holder of the journal lives, where that was read.
     pub holder: Liveness,
     /// What this process knows of the journal's last entry; `None` where another one wrote it.
@@ -34,6 +37,8 @@ pub struct Buying<'a> {
     pub claims: &'a [NumberClaim],
     /// What was found for sale in this pass.
     pub offers: &'a [Offers],
+    /// The idle numbers of the account, where they were looked for in this pass.
+    pub idle: Option<&'a [Idle]>,
     pub grant: Grant,
     /// A random text that was never used before.
     pub token: &'a str,
@@ -72,6 +77,8 @@ pub struct Own {
 pub enum Intent {
     /// To send.
     Send,
+    /// To take an idle number of the account.
+    Take,
     /// To fence off whoever sent before, and wait.
     Settle,
 }
@@ -93,6 +100,20 @@ pub struct Offers {
     pub crowded: bool,
     /// Without those that anybody in this cluster claims or is about to.
     pub found: Vec<Offer>,
+}
+
+/// A number that the account owns, that was bought for an object which is gone, and that nothing is set on. Its claim rests, or it
+/// has none any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idle {
+    pub number: E164,
+    pub price: Price,
+    /// What it was offered as, where that is known.
+    pub offered: Option<Offered>,
+    /// Who had it last, by the journal of what it was bought for.
+    pub last: Option<Holder>,
+    /// Whether another object is about to take it.
+    pub wanted: bool,
 }
 
 /// What was looked for.

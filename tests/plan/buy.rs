@@ -1,6 +1,8 @@
 //! Buying, step by step: what is asked, written and sent, in which order, and what stops it. What all the orders of events come
 //! to is for the model in `buying`.
 
+mod pool;
+
 use std::time::Duration;
 
 use dialplane::{
@@ -15,8 +17,8 @@ use dialplane::{
     },
     carrier::ErrorClass,
     plan::{
-        AccountRef, Asked, BuyNumber, Buying, Decision, Effect, Entry, Grant, Intent, Liveness, Look, Offers, Own,
-        Seen, Tried, number,
+        AccountRef, Asked, BuyNumber, Buying, Decision, Effect, Entry, Grant, Idle, Intent, Liveness, Look, Offers,
+        Own, Seen, Tried, number,
     },
 };
 
@@ -31,11 +33,13 @@ struct Deal {
     own: Option<Own>,
     marked: Option<Vec<E164>>,
     offers: Vec<Offers>,
+    idle: Option<Vec<Idle>>,
     grant: Grant,
     live: Liveness,
     holder: Liveness,
     limits: Purchasing,
     seen: bool,
+    claim_read: bool,
     not_before: Duration,
 }
 
@@ -70,11 +74,13 @@ fn deal() -> Deal {
         own: None,
         marked: Some(vec![]),
         offers: vec![Offers { asked: Asked::Search(search()), crowded: false, found: vec![offer(NUMBER, "1.15")] }],
+        idle: Some(vec![]),
         grant: Grant::Given,
         live: Liveness::Alive,
         holder: Liveness::NotRead,
         limits: Purchasing::default(),
         seen: false,
+        claim_read: true,
         not_before: Duration::ZERO,
     }
 }
@@ -105,11 +111,13 @@ impl Deal {
                 marker: &marker,
                 journal: self.journal.as_ref(),
                 read: true,
+                claim_read: self.claim_read,
                 holder: self.holder,
                 own: self.own.as_ref(),
                 marked: self.marked.as_deref(),
                 claims: &claims,
                 offers: &self.offers,
+                idle: self.idle.as_deref(),
                 grant: self.grant.clone(),
                 token: "new",
                 live: self.live,

@@ -39,11 +39,17 @@ pub enum Mutant {
     NoWaitAfterRestore,
     /// An order that is not finished does not count.
     OrderNotLookedAt,
+    /// Whoever holds a number, it is taken from the pool.
+    TakenFromItsHolder,
+    /// A number is taken from the pool, and nothing written down before.
+    TakenWithoutJournal,
+    /// That a number bears another marker is believed to say that it was not taken.
+    TakenClaimNotRead,
 }
 
 impl Mutant {
     /// Every one.
-    pub const ALL: [Mutant; 18] = [
+    pub const ALL: [Mutant; 21] = [
         Mutant::NoIntent,
         Mutant::NoCompareAndSet,
         Mutant::TokenNotCompared,
@@ -62,5 +68,13 @@ impl Mutant {
         Mutant::DeletedBeforeSettled,
         Mutant::NoWaitAfterRestore,
         Mutant::OrderNotLookedAt,
+        Mutant::TakenFromItsHolder,
+        Mutant::TakenWithoutJournal,
+        Mutant::TakenClaimNotRead,
     ];
+
+    /// Whether it is about taking idle numbers.
+    pub fn is_of_the_pool(self) -> bool {
+        matches!(self, Mutant::TakenFromItsHolder | Mutant::TakenWithoutJournal | Mutant::TakenClaimNotRead)
+    }
 }
