@@ -38,7 +38,7 @@ use crate::{
         meta::{ABANDON, Key},
         number::E164,
     },
-    carrier::{CarrierError, ErrorClass, Order, inventory},
+    carrier::{CarrierError, ErrorClass, inventory},
     cluster::cache::{Cache, Change},
     plan::{self, AccountRef, AccountView, Decision, Liveness, Look, Requested, Trouble},
     telemetry::metrics::Operation,
@@ -104,8 +104,6 @@ pub struct Looked {
     pub offers: Vec<plan::Offers>,
     /// The idle numbers of the account.
     pub idle: Option<Vec<plan::Idle>>,
-    /// The numbers on order, with their markers.
-    pub orders: Option<Vec<Order>>,
     /// Whether the object itself lives and is not being deleted.
     pub itself: Liveness,
     /// Whether the journal of buying was read from the API server.
@@ -127,7 +125,6 @@ impl Looked {
             credentials: None,
             offers: Vec::new(),
             idle: None,
-            orders: None,
             itself: Liveness::NotRead,
             journal: false,
             claim: false,

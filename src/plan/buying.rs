@@ -40,6 +40,8 @@ pub struct Buying<'a> {
     /// The idle numbers of the account, where they were looked for in this pass.
     pub idle: Option<&'a [Idle]>,
     pub grant: Grant,
+    /// What the carrier said when the account's money did not suffice, for this object or another, and how long that stands yet.
+    pub no_money: Option<&'a (CarrierError, Duration)>,
     /// A random text that was never used before.
     pub token: &'a str,
     /// Whether this very object lives and is not being deleted, by a read in this pass.

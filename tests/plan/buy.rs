@@ -119,6 +119,7 @@ impl Deal {
                 offers: &self.offers,
                 idle: self.idle.as_deref(),
                 grant: self.grant.clone(),
+                no_money: None,
                 token: "new",
                 live: self.live,
                 limits: &self.limits,

@@ -316,6 +316,7 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
             offers: &offers,
             idle: idle.as_deref(),
             grant: Grant::Given,
+            no_money: None,
             token: "0",
             live: itself,
             limits: &limits,
