@@ -262,7 +262,7 @@ impl<'a> Step<'a, '_> {
             Some(Own { clean: true, outcome: Some(Tried::DidNothing(_)), .. }) => Settled::NotBought { clean: true },
             // Nothing else can come of what was sent, so that nobody need be fenced off yet.
             Some(own @ Own { outcome: Some(Tried::Ordered(order)), .. }) if !own.settled_in.is_zero() => {
-                self.await_order(number, own, order)
+                self.ordered(number, own, order)
             }
             // Nobody may send any more, by an entry that says so. Then it is waited, and looked.
             Some(own @ Own { intent: Intent::Settle, .. }) => self.wait(number, own),
@@ -283,23 +283,29 @@ impl<'a> Step<'a, '_> {
     }
 
     fn wait(&self, number: &E164, own: &Own) -> Settled<'a> {
+        let look = |look| Settled::Not(Box::new(Decision::Look(look)));
         if !self.w.seen.is_fresh() && self.may_look() {
-            let look = Look::Number { account: self.account.key.clone(), number: number.clone() };
-            return Settled::Not(Box::new(Decision::Look(look)));
+            return look(Look::Number { account: self.account.key.clone(), number: number.clone() });
         }
+        if self.b.orders.is_none() && self.may_look() {
+            return look(Look::Orders);
+        }
+        let order = self.b.orders.and_then(|orders| orders.iter().find(|order| order.number == *number));
         let absent = matches!(self.w.seen, Seen::Absent { fresh: true } | Seen::Present { fresh: true, .. });
-        if own.settled_in.is_zero() && absent && self.may_look() {
+        if own.settled_in.is_zero() && absent && order.is_none() && self.may_look() {
             return match self.b.marked {
-                Some(marked) if marked.contains(number) => self.on_order(number),
                 Some(_) => Settled::NotBought { clean: false },
-                None => Settled::Not(Box::new(Decision::Look(Look::Inventory))),
+                None => look(Look::Inventory),
             };
+        }
+        let wait = if own.settled_in.is_zero() { policy::POLL } else { own.settled_in.min(policy::POLL) };
+        if let Some(order) = order {
+            return Settled::Not(Box::new(self.says(order).again(wait)));
         }
         let text = format!(
             "Whether {number} was bought is not known: no answer came, or nobody remembers it. It is looked for until it is seen, or until \
              no request can come about any more; nothing else is bought meanwhile."
         );
-        let wait = if own.settled_in.is_zero() { policy::POLL } else { own.settled_in.min(policy::POLL) };
         let finding = Finding::new(Reason::PurchaseUnsettled, text);
         Settled::Not(Box::new(self.w.put_off(vec![Reason::Accepted.into(), finding]).again(wait)))
     }
