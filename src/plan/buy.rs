@@ -405,7 +405,7 @@ impl<'a> Step<'a, '_> {
         match choose::choose(&wish) {
             Choice::Look(asked) => Decision::Look(Look::Offers(Box::new(asked))),
             Choice::Wait => Decision::Rest(Rest { status: None, again: Some(policy::CROWDED) }),
-            Choice::Nothing(finding) => self.w.stop(vec![Reason::Accepted.into(), finding]).again(policy::LOOK_AGAIN),
+            Choice::Nothing(finding) => self.offers_nothing(finding),
             Choice::Take { offer, exact } => {
                 self.proceed(journal, settled, purchase, &Candidate::offered(offer, exact))
             }
