@@ -125,7 +125,13 @@ impl Inventory {
         if self.has_orders() {
             let ordered = self.ordered();
             let ordered = ordered.as_ref().filter(|ordered| ordered.begun > after)?;
-            let ours = ordered.orders.iter().filter(|order| order.marker.as_ref() == Some(marker));
+            // A number that bears another marker by now was taken over, and its order says for ever whose it was.
+            let moved = |number| match self.seen(number) {
+                Seen::Present { number, .. } => number.marker.as_ref().is_some_and(|is| is != marker),
+                Seen::Absent { .. } | Seen::Unseen => false,
+            };
+            let ours =
+                ordered.orders.iter().filter(|order| order.marker.as_ref() == Some(marker) && !moved(&order.number));
             marked.extend(ours.map(|order| order.number.clone()));
             marked.sort();
             marked.dedup();
