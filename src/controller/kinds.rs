@@ -216,6 +216,7 @@ impl Context {
             Look::Credentials
             | Look::Identity
             | Look::Inventory
+            | Look::Orders
             | Look::Offers(_)
             | Look::Idle
             | Look::Claim(_)

@@ -117,7 +117,7 @@ impl Wish<'_> {
     }
 
     /// Whether the price is known to be no more than is allowed.
-    fn affords(&self, price: &Price) -> bool {
+    pub(super) fn affords(&self, price: &Price) -> bool {
         within(self.monthly(), price.monthly) && within(self.purchase.max_setup_price, price.setup)
     }
 

@@ -171,6 +171,7 @@ async fn every_order_ends_as_it_ends_whether_at_once_or_later() {
         let order = ordered(telnyx.purchase(&purchase(&wanted, Route::new())).await);
         assert_eq!((telnyx.list().await, telnyx.find(&wanted).await), (Ok(vec![]), Ok(None)));
         later.finish_order(wanted.as_str(), end).unwrap();
+        let order = Order { pending: end == OrderEnd::Never, ..order };
         assert_eq!(telnyx.orders().await.unwrap(), if stands { vec![order] } else { vec![] }, "{end:?}");
         assert_eq!(telnyx.find(&wanted).await.unwrap().is_some(), bought, "{end:?}");
         let expected: &[&E164] = if stands { &[&wanted] } else { &[] };
@@ -390,4 +391,30 @@ async fn no_purchase_is_called_undone_that_may_be_done() {
             assert!(found, "{fault:?}: what was bought all the same is found by its marker");
         }
     }
+}
+
+#[tokio::test]
+async fn an_order_is_cancelled_while_it_is_pending_and_tells_whether_it_lacks_papers() {
+    let sandbox = sandbox();
+    let telnyx = open(&sandbox);
+    sandbox.switch(|switches| switches.telnyx.order_end = OrderEnd::Never);
+    let wanted = offered(&telnyx, "415").await;
+    let order = ordered(telnyx.purchase(&purchase(&wanted, Route::new())).await);
+    assert_eq!((order.pending, order.lacks_papers), (true, false));
+    did(telnyx.cancel(&order).await);
+    assert_eq!(telnyx.orders().await, Ok(vec![]));
+    let late = refused(telnyx.cancel(&order).await);
+    assert_eq!((late.class, late.code), (ErrorClass::Conflict, None), "it is over");
+    assert_bought(&sandbox.ledger(), &[]);
+
+    let papers = telnyx.offers(&wish(json!({ "country": "DE" }))).await.unwrap();
+    let number = papers[0].number.clone();
+    let lacking = ordered(telnyx.purchase(&purchase(&number, Route::new())).await);
+    assert!(lacking.pending && lacking.lacks_papers);
+    assert_eq!(telnyx.orders().await, Ok(vec![lacking]), "the list tells it too");
+    let regulatory = Regulatory { requirement_group_id: Some("group-1".into()), ..Regulatory::default() };
+    let other = papers[1].number.clone();
+    let handed_in = Purchase { regulatory, ..purchase(&other, Route::new()) };
+    assert!(!ordered(telnyx.purchase(&handed_in).await).lacks_papers);
+    assert_bought(&sandbox.ledger(), &[&number, &other]);
 }

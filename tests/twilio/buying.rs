@@ -241,7 +241,7 @@ async fn a_refusal_says_what_is_missing() {
         Outcome::DidNothing(error) => error,
         other => panic!("{other:?}"),
     };
-    let address = Papers { address_sid: Some(format!("AD{}", "a".repeat(32))), bundle_sid: None };
+    let address = Papers { address_sid: Some(format!("AD{}", "a".repeat(32))), ..Papers::default() };
     let error = refused(purchase(german)).await;
     assert_eq!(error.class, Regulatory);
     assert!(error.text.contains("spec.purchase.regulatory.addressSid"), "{error}");

@@ -39,6 +39,14 @@ pub enum Mutant {
     NoWaitAfterRestore,
     /// An order that is not finished does not count.
     OrderNotLookedAt,
+    /// A number that is kept for us passes for bought.
+    HoldIsBought,
+    /// What was approved counts for whatever is offered next.
+    ApprovalCarriedOver,
+    /// A purchase without an answer counts as refused once the hold that it was sent with has ended.
+    EndedHoldBoughtNothing,
+    /// An order that was to be cancelled counts as one that was not placed.
+    CancelledIsNotBought,
     /// Whoever holds a number, it is taken from the pool.
     TakenFromItsHolder,
     /// A number is taken from the pool, and nothing written down before.
@@ -49,7 +57,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// Every one.
-    pub const ALL: [Mutant; 21] = [
+    pub const ALL: [Mutant; 25] = [
         Mutant::NoIntent,
         Mutant::NoCompareAndSet,
         Mutant::TokenNotCompared,
@@ -68,13 +76,12 @@ impl Mutant {
         Mutant::DeletedBeforeSettled,
         Mutant::NoWaitAfterRestore,
         Mutant::OrderNotLookedAt,
+        Mutant::HoldIsBought,
+        Mutant::ApprovalCarriedOver,
+        Mutant::EndedHoldBoughtNothing,
+        Mutant::CancelledIsNotBought,
         Mutant::TakenFromItsHolder,
         Mutant::TakenWithoutJournal,
         Mutant::TakenClaimNotRead,
     ];
-
-    /// Whether it is about taking idle numbers.
-    pub fn is_of_the_pool(self) -> bool {
-        matches!(self, Mutant::TakenFromItsHolder | Mutant::TakenWithoutJournal | Mutant::TakenClaimNotRead)
-    }
 }

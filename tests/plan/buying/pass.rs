@@ -5,22 +5,24 @@ use dialplane::{
         NumberClaim, NumberPurchase, PhoneNumber,
         account::Purchasing,
         claim::{ClaimedAccount, ClaimedPurchase, Holder, NumberClaimSpec},
-        meta::{IN_USE_FINALIZER, Key, ROUTE_FINALIZER, Reference},
+        meta::{APPROVE, IN_USE_FINALIZER, Key, ROUTE_FINALIZER, Reference},
         number::{E164, Route},
         offer::{NumberType, Offer, Offered, Price, Search},
-        phone_number::{Acquisition, OnDelete, PhoneNumberSpec, PhoneNumberStatus, Purchase, Reuse},
-        purchase::{Marker, NumberPurchaseSpec},
+        phone_number::{
+            Acquisition, Approval, OfferStatus, OnDelete, PhoneNumberSpec, PhoneNumberStatus, Purchase, Reuse,
+        },
+        purchase::{Hold, Marker, NumberPurchaseSpec},
     },
-    carrier::{CarrierError, ErrorClass, Messaging, NumberId, OwnedNumber},
+    carrier::{CarrierError, ErrorClass, Messaging, NumberId, Order, OwnedNumber},
     plan::{
-        AccountRef, AccountView, Asked, Decision, Effect, Entry, Grant, Idle, InFlight, Intent, Liveness, Look, Offers,
-        Seen, Tried, claim, number,
+        AccountRef, AccountView, Asked, Decision, Effect, Entry, Grant, HoldNumber, Idle, InFlight, Intent, Liveness,
+        Look, Offers, Seen, Tried, claim, number,
     },
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
-    model::{Buying, Fate},
+    model::{Buying, Carrier, Fate, Keeps},
     mutants::Mutant,
     state::{Claim, Identity, Journal, Line, Number, Object, Own, Request, State, Stock, Uid},
 };
@@ -69,14 +71,14 @@ fn search() -> Search {
     }
 }
 
-fn object(object: Object, pool: bool) -> PhoneNumber {
+fn object(object: Object, m: &Buying) -> PhoneNumber {
     let purchase = Purchase {
         number: None,
         search: Some(search()),
         max_monthly_price: None,
         max_setup_price: None,
-        approval: Default::default(),
-        reuse: if pool { Reuse::Pool } else { Reuse::Never },
+        approval: if m.keeps == Keeps::HoldAndAsk { Approval::Manual } else { Approval::Automatic },
+        reuse: if m.pool { Reuse::Pool } else { Reuse::Never },
         identity: Some(NAMES[usize::from(object.identity)].into()),
         regulatory: None,
     };
@@ -97,11 +99,21 @@ fn object(object: Object, pool: bool) -> PhoneNumber {
     number.metadata.uid = Some(object.uid.to_string());
     number.metadata.deletion_timestamp = object.deleting.then(|| Time(now()));
     number.metadata.finalizers = object.finalizer.then(|| vec![ROUTE_FINALIZER.to_owned()]);
-    number.status = object.status.map(|n| PhoneNumberStatus { number: Some(e164(n)), ..Default::default() });
+    number.metadata.annotations = object.approve.map(|n| [(APPROVE.to_owned(), e164(n).to_string())].into());
+    let offer = |n| OfferStatus { number: e164(n), price: Price::default(), exact: true, held_until: None };
+    number.status = object.status.or(object.offer).map(|_| PhoneNumberStatus {
+        number: object.status.map(e164),
+        offer: object.offer.map(offer),
+        ..Default::default()
+    });
     number
 }
 
-fn journal(identity: Identity, journal: Journal) -> NumberPurchase {
+fn journal(identity: Identity, journal: Journal, lines: &[Line]) -> NumberPurchase {
+    let hold = |n: Number| {
+        let end = if lines[usize::from(n)].late { now() - FOREVER } else { now() + FOREVER };
+        Hold { number: e164(n), id: "hold".into(), until: Some(end.to_string()) }
+    };
     let mut shown = NumberPurchase::new(
         "journal",
         NumberPurchaseSpec {
@@ -113,7 +125,8 @@ fn journal(identity: Identity, journal: Journal) -> NumberPurchase {
             token: journal.token.to_string(),
             price: Price::default(),
             offered: None,
-            exact: None,
+            exact: Some(true),
+            hold: journal.hold.map(hold),
         },
     );
     shown.metadata.resource_version = Some(journal.token.to_string());
@@ -154,6 +167,10 @@ fn owned(number: Number, marked: Option<Identity>) -> OwnedNumber {
     }
 }
 
+fn order(number: Number, identity: Identity, pending: bool) -> Order {
+    Order { id: "order".into(), number: e164(number), marker: Some(marker(identity)), pending, lacks_papers: false }
+}
+
 fn unavailable() -> CarrierError {
     CarrierError { class: ErrorClass::Unavailable, code: None, text: "taken".into(), retry_after: None }
 }
@@ -176,6 +193,18 @@ impl State {
             Stock::ForSale | Stock::Taken => false,
         };
         self.lines.iter().enumerate().filter(|(_, line)| is(line)).fold(0, |mask, (n, _)| mask | 1 << n)
+    }
+
+    /// The orders that a look at them shows, with the marker of an identity.
+    fn orders(&self, identity: Identity) -> Vec<Order> {
+        let shown = |(n, line): (usize, &Line)| match line.stock {
+            _ if !line.order_shown => None,
+            Stock::Ordered(of) | Stock::Ours(of) if of == identity => {
+                Some(order(n as Number, of, matches!(line.stock, Stock::Ordered(_))))
+            }
+            _ => None,
+        };
+        self.lines.iter().enumerate().filter_map(shown).collect()
     }
 
     /// Whether a look at just this number shows it as ours.
@@ -215,8 +244,10 @@ fn own(m: &Buying, s: &State, replica: usize, of: Object) -> Option<dialplane::p
             token: shown.token,
             settle: false,
             take: false,
+            hold: false,
             clean: true,
             refused: None,
+            ordered: false,
             may_send: true,
             settled: false,
         });
@@ -227,41 +258,54 @@ fn own(m: &Buying, s: &State, replica: usize, of: Object) -> Option<dialplane::p
             token: shown.token,
             settle: false,
             take: false,
+            hold: false,
             clean: true,
             refused: Some(true),
+            ordered: false,
             may_send: false,
             settled: false,
         });
     }
     let own = own?;
+    let ended = shown.hold.is_some_and(|n| s.lines[usize::from(n)].held.is_none());
     let tried = match own.refused {
         None => None,
+        Some(false) if ended && m.mutant == Some(Mutant::EndedHoldBoughtNothing) => {
+            Some(Tried::DidNothing(unavailable()))
+        }
         Some(false) if m.mutant == Some(Mutant::NewCandidateOnTimeout) => Some(Tried::DidNothing(unavailable())),
         // It is sent again, and what comes back then is believed.
         Some(false) if m.mutant == Some(Mutant::RefusalAfterUnknownBelieved) => None,
         Some(true) => Some(Tried::DidNothing(unavailable())),
+        Some(false) if own.ordered => Some(Tried::Ordered(order(shown.number?, of.identity, true))),
         Some(false) => Some(Tried::Unknown),
     };
     Some(dialplane::plan::Own {
-        intent: match (own.settle, own.take) {
-            (true, _) => Intent::Settle,
-            (false, true) => Intent::Take,
-            (false, false) => Intent::Send,
+        intent: match (own.settle, own.hold, own.take) {
+            (true, ..) => Intent::Settle,
+            (false, true, _) => Intent::Hold,
+            (false, false, true) => Intent::Take,
+            (false, false, false) => Intent::Send,
         },
         clean: own.clean,
         outcome: tried,
         may_send: own.may_send || m.mutant == Some(Mutant::SentAtAnyTime),
         settled_in: if own.settled { std::time::Duration::ZERO } else { FOREVER },
-        refused: 0,
+        age: FOREVER,
     })
 }
 
 /// A pass over a PhoneNumber. `None` where nothing comes of it.
 pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate: Fate) -> Option<()> {
     let cached = s.replicas[replica].cache.objects[slot]?;
-    let number_object = object(cached, m.pool);
     let identity = usize::from(cached.identity);
-    let shown = s.replicas[replica].cache.journals[identity].map(|entry| journal(cached.identity, entry));
+    let number_object = match s.replicas[replica].cache.journals[identity].and_then(|entry| entry.hold) {
+        Some(held) if cached.approve.is_some() && m.mutant == Some(Mutant::ApprovalCarriedOver) => {
+            object(Object { offer: Some(held), approve: Some(held), ..cached }, m)
+        }
+        _ => object(cached, m),
+    };
+    let shown = s.replicas[replica].cache.journals[identity].map(|entry| journal(cached.identity, entry, &s.lines));
     let own = own(m, s, replica, cached);
     let target = number::number_of(&number_object, shown.as_ref()).cloned();
     let at = target.as_ref().map(index);
@@ -286,15 +330,18 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
         claims.sort_by_key(|(_, claim)| std::cmp::Reverse(claim.attempt));
         claims.into_iter().map(|(n, c)| claim(n, c)).collect()
     };
-    let sight = at.map(|n| owned(n, s.marked(n)));
+    let kept = |n: Number| s.lines[usize::from(n)].held.filter(|_| m.mutant == Some(Mutant::HoldIsBought));
+    let sight = at.map(|n| owned(n, s.marked(n).or(kept(n))));
+    let kept = at.is_some_and(|n| kept(n).is_some());
     let (mut read, mut claim_read) = (false, false);
     let (mut present, mut absent, mut fresh) = (false, false, false);
     if let Some(n) = at {
-        present = s.replicas[replica].known & (1 << n) != 0;
+        present = s.replicas[replica].known & (1 << n) != 0 || kept;
     }
     let (mut holder_lives, mut itself) = (Liveness::NotRead, Liveness::NotRead);
     let mut offers: Vec<Offers> = Vec::new();
     let mut idle: Option<Vec<Idle>> = None;
+    let mut orders: Option<Vec<Order>> = (m.carrier != Carrier::Orders).then(Vec::new);
     let marker = marker(cached.identity);
     let limits = Purchasing::default();
     for _ in 0..12 {
@@ -312,6 +359,7 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
             holder: holder_lives,
             own: own.as_ref(),
             marked: listed.as_deref(),
+            orders: orders.as_deref(),
             claims: &claims,
             offers: &offers,
             idle: idle.as_deref(),
@@ -323,6 +371,8 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
             doubtful: false,
             sells: true,
             marks: true,
+            holds: m.keeps != Keeps::Nothing,
+            unheld: None,
             not_before: if gap { FOREVER } else { std::time::Duration::ZERO },
         };
         let forgotten = cached.deleting && m.mutant == Some(Mutant::DeletedBeforeSettled);
@@ -348,13 +398,14 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
         };
         match number::next(&world) {
             // A look that fails is no look.
-            Decision::Look(Look::Number { .. } | Look::Inventory) if fate == Fate::Lost => {
+            Decision::Look(Look::Number { .. } | Look::Inventory | Look::Orders) if fate == Fate::Lost => {
                 s.budget.lost = s.budget.lost.checked_sub(1)?;
                 if m.mutant != Some(Mutant::NotFoundIsGone) {
                     return Some(());
                 }
                 (fresh, absent) = (true, true);
                 s.replicas[replica].listed[identity] = Some(0);
+                orders = Some(Vec::new());
             }
             Decision::Look(Look::Number { number, .. }) => {
                 let n = index(&number);
@@ -376,13 +427,14 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
                 present |= at.is_some_and(|n| s.replicas[replica].known & (1 << n) != 0);
                 idle = Some(found);
             }
+            Decision::Look(Look::Orders) => orders = Some(s.orders(cached.identity)),
             Decision::Look(Look::Offers(asked)) => offers.push(for_sale(s, replica, cached.identity, *asked)),
             Decision::Look(Look::Holder(of)) => holder_lives = s.liveness(&of),
             Decision::Look(Look::Journal) => {
                 s.see_journal(replica, identity);
                 read = true;
                 let now = s.replicas[replica].cache.journals[identity];
-                if now.map(|entry| journal(cached.identity, entry)) != shown {
+                if now.map(|entry| journal(cached.identity, entry, &s.lines)) != shown {
                     // What the world was made of has changed: the pass begins again.
                     return Some(());
                 }
@@ -402,8 +454,10 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
             }
             Decision::Look(other) => panic!("a number has no use for {other:?}"),
             Decision::Rest(rest) => {
-                let said = rest.status?.number.as_ref().map(index);
-                return s.write_object(replica, slot, |object| object.status = said);
+                let status = rest.status?;
+                let offer = status.offer.map(|offer| index(&offer.number));
+                let said = (status.number.as_ref().map(index), offer);
+                return s.write_object(replica, slot, |object| (object.status, object.offer) = said);
             }
             Decision::Act(effect) => return act(m, s, replica, slot, cached, effect, fate),
         }
@@ -457,13 +511,15 @@ fn offer(number: Number) -> Offer {
         region: None,
         features: Vec::new(),
         price: Price::default(),
-        can_hold: false,
+        can_hold: true,
     }
 }
 
 fn for_sale(s: &State, replica: usize, of: Identity, asked: Asked) -> Offers {
     let claims = &s.replicas[replica].cache.claims;
-    let free = |n: &usize| claims[*n].is_none_or(|claim| claim.identity == of);
+    let free = |n: &usize| {
+        claims[*n].is_none_or(|claim| claim.identity == of) && s.lines[*n].held.is_none_or(|held| held == of)
+    };
     let numbers = (0..s.lines.len()).filter(|n| s.lines[*n].stock == Stock::ForSale).filter(free);
     Offers { asked, crowded: false, found: numbers.map(|n| offer(n as Number)).collect() }
 }
@@ -519,6 +575,8 @@ impl State {
 
 fn act(m: &Buying, s: &mut State, replica: usize, slot: usize, of: Object, effect: Effect, fate: Fate) -> Option<()> {
     match effect {
+        Effect::Hold(hold) => keep(m, s, replica, of, &hold, fate),
+        _ if fate == Fate::Taken => None,
         Effect::AddFinalizer(_) => s.write_object(replica, slot, |object| object.finalizer = true),
         Effect::RemoveFinalizer(_) => s.write_object(replica, slot, |object| object.finalizer = false),
         Effect::WriteJournal(entry) => {
@@ -533,6 +591,7 @@ fn act(m: &Buying, s: &mut State, replica: usize, slot: usize, of: Object, effec
             s.write_claim(m, replica, &claim.spec);
             Some(())
         }
+        Effect::CancelOrder(_, order) => cancel(m, s, replica, of, &order, fate),
         Effect::LoseNumber(..) => {
             s.replicas[replica].own[usize::from(of.identity)].as_mut()?.refused = Some(true);
             Some(())
@@ -577,6 +636,46 @@ fn act(m: &Buying, s: &mut State, replica: usize, slot: usize, of: Object, effec
     }
 }
 
+/// Has the carrier keep a number, and writes down that it does.
+fn keep(m: &Buying, s: &mut State, replica: usize, of: Object, hold: &HoldNumber, fate: Fate) -> Option<()> {
+    let line = &mut s.lines[usize::from(index(&hold.number))];
+    let is_free = line.stock == Stock::ForSale && line.held.is_none_or(|held| held == of.identity);
+    if fate == Fate::Taken {
+        (is_free && line.held.is_none()).then(|| line.stock = Stock::Taken)?;
+        s.budget.taken = s.budget.taken.checked_sub(1)?;
+        return Some(());
+    }
+    if is_free {
+        (line.held, line.late) = (Some(of.identity), false);
+    }
+    if fate == Fate::Lost {
+        s.budget.lost = s.budget.lost.checked_sub(1)?;
+        return Some(());
+    }
+    is_free.then_some(())?;
+    let mut entry = hold.entry.clone();
+    entry.journal.spec.hold = Some(Hold { number: hold.number.clone(), id: "hold".into(), until: None });
+    enter(m, s, replica, of, &entry);
+    Some(())
+}
+
+/// Asks the carrier not to go on with an order.
+fn cancel(m: &Buying, s: &mut State, replica: usize, of: Object, order: &Order, fate: Fate) -> Option<()> {
+    if !of.deleting {
+        s.broken = Some("the order of an object that lives is cancelled");
+    }
+    let line = &mut s.lines[usize::from(index(&order.number))];
+    if fate == Fate::Lost {
+        s.budget.lost = s.budget.lost.checked_sub(1)?;
+    } else if line.stock == Stock::Ordered(of.identity) {
+        *line = Line::default();
+    }
+    let own = s.replicas[replica].own[usize::from(of.identity)].as_mut()?;
+    own.refused = Some(m.mutant == Some(Mutant::CancelledIsNotBought));
+    own.ordered = false;
+    Some(())
+}
+
 /// Writes an entry of the journal.
 fn enter(m: &Buying, s: &mut State, replica: usize, of: Object, entry: &Entry) {
     let spec = &entry.journal.spec;
@@ -587,12 +686,23 @@ fn enter(m: &Buying, s: &mut State, replica: usize, of: Object, entry: &Entry) {
     let written = Journal {
         holder: uid(&spec.holder),
         number: spec.number.as_ref().map(index),
+        hold: spec.hold.as_ref().map(|hold| index(&hold.number)),
         attempt: spec.attempt as u8,
         token,
     };
     let (settle, take) = (entry.intent == Intent::Settle, entry.intent == Intent::Take);
-    let own =
-        Own { uid: of.uid, token, settle, take, clean: entry.clean, refused: None, may_send: true, settled: false };
+    let own = Own {
+        uid: of.uid,
+        token,
+        settle,
+        take,
+        hold: entry.intent == Intent::Hold,
+        clean: entry.clean,
+        refused: None,
+        ordered: false,
+        may_send: true,
+        settled: false,
+    };
     if m.mutant == Some(Mutant::NoIntent) || take && m.mutant == Some(Mutant::TakenWithoutJournal) {
         s.replicas[replica].cache.journals[identity] = Some(written);
         s.replicas[replica].own[identity] = Some(own);
@@ -601,7 +711,10 @@ fn enter(m: &Buying, s: &mut State, replica: usize, of: Object, entry: &Entry) {
     if same || m.mutant == Some(Mutant::NoCompareAndSet) {
         s.cluster.journals[identity] = Some(written);
         s.replicas[replica].own[identity] = Some(own);
-        s.replicas[replica].listed[identity] = None;
+        // What is only kept was not bought: a listing that came before shows as much.
+        if entry.intent != Intent::Hold {
+            s.replicas[replica].listed[identity] = None;
+        }
     }
     s.see_journal(replica, identity);
 }
@@ -617,9 +730,12 @@ fn send(m: &Buying, s: &mut State, replica: usize, of: Object, number: Number, f
         None if anyhow => {}
         None => return None,
     }
+    if m.keeps == Keeps::HoldAndAsk && s.approved[identity] & (1 << number) == 0 {
+        s.broken = Some("a number is bought that nobody approved");
+    }
     let lost = fate == Fate::Lost;
     if lost {
-        s.budget.lost -= 1;
+        s.budget.lost = s.budget.lost.checked_sub(1)?;
         if m.mutant != Some(Mutant::RetriedByHttp) {
             s.wire.push(Request { uid: of.uid, identity: of.identity, number, token });
             return Some(());
@@ -630,6 +746,13 @@ fn send(m: &Buying, s: &mut State, replica: usize, of: Object, number: Number, f
     let did = m.sell(s, of.identity, number);
     if did && s.marked(number).is_some() {
         s.replicas[replica].known |= 1 << number;
+    }
+    let ordered = matches!(s.lines[usize::from(number)].stock, Stock::Ordered(_));
+    if did
+        && ordered
+        && let Some(own) = s.replicas[replica].own[identity].as_mut()
+    {
+        own.ordered = !lost;
     }
     if !did && let Some(own) = s.replicas[replica].own[identity].as_mut() {
         own.refused = Some(true);
@@ -643,10 +766,11 @@ pub fn over_claim(m: &Buying, s: &mut State, replica: usize, number: usize) -> O
     let shown = claim(number as Number, cached);
     let mut entry = s.replicas[replica].cache.journals[usize::from(cached.identity)];
     if m.mutant == Some(Mutant::ClaimLetGoByAnybody) {
-        let unseen = Journal { holder: cached.holder.unwrap_or_default(), number: None, attempt: 0, token: 0 };
+        let unseen =
+            Journal { holder: cached.holder.unwrap_or_default(), number: None, hold: None, attempt: 0, token: 0 };
         entry = Some(Journal { attempt: u8::MAX, ..entry.unwrap_or(unseen) });
     }
-    let journal = entry.map(|entry| journal(cached.identity, entry));
+    let journal = entry.map(|entry| journal(cached.identity, entry, &s.lines));
     let sight = owned(number as Number, s.marked(number as Number));
     let mut present = s.replicas[replica].known & (1 << number) != 0;
     let mut fresh = false;
