@@ -5,8 +5,8 @@
 //! the time and everything seen are part of the world. A test holds this module to it.
 //!
 //! - `number` decides for a PhoneNumber: [`number`] the order of things, `route` where its traffic should go, `remove` its end.
-//! - `buy` buys one, at most once, by what `buying` knows; `choose` says which, `hold` has it kept and asks a person, `order` waits
-//!   for what the carrier works on, `pool` takes an idle one instead.
+//! - `buy` buys one, at most once, by what `buying` knows, or takes an idle one; `choose` says which, `hold` has it kept and asks a
+//!   person, `order` waits for what the carrier works on.
 //! - `grant` keeps spending within an account's limits; `journal` keeps the journals of buying.
 //! - `claim` ends what a vanished PhoneNumber left behind.
 //! - `agent` publishes and rolls back, `version` says what a version is good for, `account` opens an account and lists it.
@@ -24,7 +24,6 @@ pub mod journal;
 pub mod number;
 mod order;
 pub mod policy;
-mod pool;
 mod remove;
 mod route;
 pub mod version;
@@ -131,10 +130,10 @@ pub enum Effect {
     Hold(Box<HoldNumber>),
     /// Buys a number, by the entry that was written last.
     Purchase(Box<BuyNumber>),
-    /// Makes the claim of an idle number this object's, by the entry that was written last.
-    TakeNumber(Box<TakeNumber>),
     /// Asks the carrier not to go on with an order. What became of it is seen afterwards.
     CancelOrder(Key, Box<Order>),
+    /// Makes the claim of an idle number this object's, by the entry that was written last.
+    TakeNumber(Box<TakeNumber>),
     /// Gives up the number that the last entry names, for which nothing was sent: somebody else has its claim.
     LoseNumber(Key, E164),
     /// Freezes a version.
@@ -238,8 +237,8 @@ impl Effect {
             Effect::WriteJournal(_) => "write_journal",
             Effect::Hold(_) => "hold",
             Effect::Purchase(_) => "purchase",
-            Effect::TakeNumber(_) => "take_number",
             Effect::CancelOrder(..) => "cancel_order",
+            Effect::TakeNumber(_) => "take_number",
             Effect::LoseNumber(..) => "lose_number",
             Effect::CreateVersion(_) => "create_version",
             Effect::DeleteVersion(_) => "delete_version",

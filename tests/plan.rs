@@ -9,7 +9,6 @@ mod hold;
 mod model;
 mod number;
 mod order;
-mod pool;
 mod purity;
 mod removal;
 mod scene;

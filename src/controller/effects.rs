@@ -125,13 +125,13 @@ pub async fn act<K: Controlled>(context: &Context, object: &K, effect: Effect) -
             context.purchase(object, *buy).await;
             Ok(())
         }
-        Effect::TakeNumber(_) if context.is_ending() => Ok(()),
-        Effect::TakeNumber(take) => context.take_number(object, *take).await,
         Effect::CancelOrder(..) if context.is_ending() => Ok(()),
         Effect::CancelOrder(account, order) => {
             context.cancel_order(object, &account, &order).await;
             Ok(())
         }
+        Effect::TakeNumber(_) if context.is_ending() => Ok(()),
+        Effect::TakeNumber(take) => context.take_number(object, *take).await,
         Effect::LoseNumber(account, number) => {
             context.lose(object, &account, &number);
             Ok(())
@@ -477,6 +477,29 @@ impl Context {
         }
     }
 
+    /// Asks the carrier not to go on with an order. From then on nobody knows what became of it until it is seen.
+    async fn cancel_order<K: Controlled>(&self, object: &K, account: &Key, order: &Order) {
+        let Some(session) = self.sessions.get(account) else { return };
+        let uid = object.meta().uid.as_deref().unwrap_or_default();
+        let carrier = session.inventory.carrier();
+        self.memory.tried(uid, Tried::Unknown);
+        let outcome = carrier.cancel(order).await;
+        self.metrics.carrier_write(carrier.capabilities().name, &outcome);
+        let error = match outcome {
+            Outcome::Did(()) => None,
+            Outcome::DidNothing(error) | Outcome::Unknown(error) => Some(error),
+        };
+        self.metrics.carrier_request(carrier.capabilities().name, Operation::Cancel, error.as_ref());
+        tracing::info!(object = %Key::of(object), number = %order.number, ?error, "an order was to be cancelled");
+        match error {
+            None => self.memory.succeeded(uid, Attempt::Purchase),
+            Some(error) => {
+                self.suspect(account, &error);
+                self.memory.failed(uid, Attempt::Purchase, about(&order.number, error));
+            }
+        }
+    }
+
     /// Makes the claim of an idle number this object's. As with a purchase, that it was tried is known before it is.
     async fn take_number<K: Controlled>(&self, object: &K, take: TakeNumber) -> Result<(), Error> {
         let TakeNumber { account, claim, token } = take;
@@ -500,29 +523,6 @@ impl Context {
             _ => {
                 self.lose(object, &account, &number);
                 Ok(())
-            }
-        }
-    }
-
-    /// Asks the carrier not to go on with an order. From then on nobody knows what became of it until it is seen.
-    async fn cancel_order<K: Controlled>(&self, object: &K, account: &Key, order: &Order) {
-        let Some(session) = self.sessions.get(account) else { return };
-        let uid = object.meta().uid.as_deref().unwrap_or_default();
-        let carrier = session.inventory.carrier();
-        self.memory.tried(uid, Tried::Unknown);
-        let outcome = carrier.cancel(order).await;
-        self.metrics.carrier_write(carrier.capabilities().name, &outcome);
-        let error = match outcome {
-            Outcome::Did(()) => None,
-            Outcome::DidNothing(error) | Outcome::Unknown(error) => Some(error),
-        };
-        self.metrics.carrier_request(carrier.capabilities().name, Operation::Cancel, error.as_ref());
-        tracing::info!(object = %Key::of(object), number = %order.number, ?error, "an order was to be cancelled");
-        match error {
-            None => self.memory.succeeded(uid, Attempt::Purchase),
-            Some(error) => {
-                self.suspect(account, &error);
-                self.memory.failed(uid, Attempt::Purchase, about(&order.number, error));
             }
         }
     }

@@ -4,6 +4,8 @@
 //! seen at the carrier. What this process knows beside that is [`Own`](super::Own), and forgetting it is always safe: an attempt that nobody
 //! remembers is one of unknown outcome.
 
+mod pool;
+
 use kube::{Resource as _, ResourceExt as _};
 
 use super::{
@@ -27,7 +29,7 @@ use crate::api::{
 };
 
 /// How many numbers in a row may turn out not to be available before it is waited.
-pub(super) const CANDIDATES: u32 = 5;
+const CANDIDATES: u32 = 5;
 
 /// What settling an attempt has come to.
 pub(super) enum Settled<'a> {
@@ -84,11 +86,11 @@ pub(super) struct Step<'a, 'b> {
     pub(super) w: &'b World<'a>,
     pub(super) b: &'b Buying<'a>,
     pub(super) account: &'b AccountView,
-    pub(super) identity: &'a str,
+    identity: &'a str,
 }
 
 impl<'a> Step<'a, '_> {
-    pub(super) fn purchase(&self) -> Option<&'a Purchase> {
+    fn purchase(&self) -> Option<&'a Purchase> {
         self.w.number.spec.purchase.as_ref()
     }
 
@@ -295,8 +297,9 @@ impl<'a> Step<'a, '_> {
         }
         let absent = matches!(self.w.seen, Seen::Absent { fresh: true } | Seen::Present { fresh: true, .. });
         if own.settled_in.is_zero() && absent && self.may_look() {
+            let on_order = self.b.marked.is_some_and(|marked| marked.contains(number));
             // What is there and bears another marker may have been taken from the pool a moment ago: its claim says so.
-            if matches!(self.w.seen, Seen::Present { .. }) && !self.b.claim_read {
+            if matches!(self.w.seen, Seen::Present { .. }) && !on_order && !self.b.claim_read {
                 return Settled::Not(Box::new(Decision::Look(Look::Claim(number.clone()))));
             }
             return match self.b.marked {
@@ -331,9 +334,9 @@ impl<'a> Step<'a, '_> {
         self.w.acquire(&Found { account: self.account.key.clone(), identity: self.identity, number: seen })
     }
 
-    /// Begins an attempt: an idle number is taken where that is wished, or one is bought if money may be spent. `settled` says of
-    /// the number that the journal names, which is not ours, whether all that was sent for it was refused.
-    pub(super) fn begin(&self, journal: Option<&NumberPurchase>, settled: Option<bool>) -> Decision<PhoneNumberStatus> {
+    /// Begins an attempt: an idle number is taken where that is wished, or one is bought if money may be spent. `settled` says of the number that the journal names, which is not ours,
+    /// whether all that was sent for it was refused.
+    fn begin(&self, journal: Option<&NumberPurchase>, settled: Option<bool>) -> Decision<PhoneNumberStatus> {
         if let Some(decision) = self.hands_off().or_else(|| self.finalizer()) {
             return decision;
         }
@@ -383,7 +386,7 @@ impl<'a> Step<'a, '_> {
     }
 
     /// Rule 2: what bears our marker already is ours, and nothing else is bought or taken.
-    pub(super) fn known(&self, journal: Option<&NumberPurchase>) -> Option<Decision<PhoneNumberStatus>> {
+    fn known(&self, journal: Option<&NumberPurchase>) -> Option<Decision<PhoneNumberStatus>> {
         match self.marked().and_then(|marked| self.meant(marked)) {
             Ok(None) => None,
             Ok(meant) => {
@@ -483,7 +486,7 @@ impl<'a> Step<'a, '_> {
         }
     }
 
-    pub(super) fn lose(&self, number: &E164) -> Decision<PhoneNumberStatus> {
+    fn lose(&self, number: &E164) -> Decision<PhoneNumberStatus> {
         Decision::Act(Effect::LoseNumber(self.account.key.clone(), number.clone()))
     }
 

@@ -85,10 +85,10 @@ pub struct Own {
 pub enum Intent {
     /// To send.
     Send,
-    /// To take an idle number of the account.
-    Take,
     /// To keep a number while a person is asked. Nothing is sent by it.
     Hold,
+    /// To take an idle number of the account.
+    Take,
     /// To fence off whoever sent before, and wait.
     Settle,
 }

@@ -28,22 +28,16 @@ use crate::api::{
 pub(super) struct Candidate<'a> {
     number: &'a E164,
     price: &'a Price,
+    offered: Option<Offered>,
     exact: bool,
     can_hold: bool,
     hold: Option<&'a Hold>,
-    offered: Option<Offered>,
 }
 
 impl<'a> Candidate<'a> {
     pub(super) fn offered(offer: &'a Offer, exact: bool) -> Self {
-        Self {
-            number: &offer.number,
-            price: &offer.price,
-            exact,
-            can_hold: offer.can_hold,
-            hold: None,
-            offered: Some(offer.offered()),
-        }
+        let Offer { number, price, can_hold, .. } = offer;
+        Self { number, price, offered: Some(offer.offered()), exact, can_hold: *can_hold, hold: None }
     }
 }
 
@@ -58,10 +52,10 @@ impl<'a> Step<'a, '_> {
         (is_open && wanted && !self.has_lapsed(hold)).then(|| Candidate {
             number: &hold.number,
             price: &spec.price,
+            offered: spec.offered.clone(),
             exact: spec.exact.unwrap_or_default(),
             can_hold: true,
             hold: Some(hold),
-            offered: spec.offered.clone(),
         })
     }
 

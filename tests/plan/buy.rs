@@ -1,6 +1,8 @@
 //! Buying, step by step: what is asked, written and sent, in which order, and what stops it. What all the orders of events come
 //! to is for the model in `buying`.
 
+mod pool;
+
 use std::time::Duration;
 
 use dialplane::{
@@ -22,7 +24,7 @@ use dialplane::{
 
 use super::scene::*;
 
-pub const IDENTITY: &str = "clinic/front-desk";
+const IDENTITY: &str = "clinic/front-desk";
 
 /// A PhoneNumber that buys, and what can be known about that.
 pub struct Deal {
@@ -32,20 +34,20 @@ pub struct Deal {
     pub marked: Option<Vec<E164>>,
     pub orders: Option<Vec<Order>>,
     pub offers: Vec<Offers>,
-    pub idle: Option<Vec<Idle>>,
+    idle: Option<Vec<Idle>>,
     pub grant: Grant,
-    pub live: Liveness,
-    pub holder: Liveness,
+    live: Liveness,
+    holder: Liveness,
     pub limits: Purchasing,
     pub seen: bool,
     pub missing: bool,
-    pub claim_read: bool,
-    pub not_before: Duration,
+    claim_read: bool,
+    not_before: Duration,
     pub holds: bool,
     pub unheld: Option<E164>,
 }
 
-pub fn search() -> Search {
+fn search() -> Search {
     serde_json::from_value(serde_json::json!({"country": "US", "areaCode": "415", "bestEffort": false})).unwrap()
 }
 
@@ -83,15 +85,15 @@ pub fn deal() -> Deal {
         holder: Liveness::NotRead,
         limits: Purchasing::default(),
         seen: false,
-        claim_read: true,
         missing: false,
+        claim_read: true,
         not_before: Duration::ZERO,
         holds: false,
         unheld: None,
     }
 }
 
-pub fn marker() -> Marker {
+fn marker() -> Marker {
     Marker::new("test", IDENTITY)
 }
 

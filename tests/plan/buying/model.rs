@@ -167,7 +167,7 @@ impl Model for Buying {
         let mut lines = vec![Line::default(); self.numbers];
         if self.pool {
             let gone = cluster.objects[0].take().map_or(0, |object| object.uid);
-            cluster.journals[0] = Some(Journal { holder: gone, number: Some(0), attempt: 1, hold: None, token: 1 });
+            cluster.journals[0] = Some(Journal { holder: gone, number: Some(0), attempt: 1, token: 1, hold: None });
             cluster.claims[0] = Some(Claim { identity: 0, holder: None, attempt: 1, confirmed: true, version: 2 });
             lines[0] = Line { stock: Stock::Ours(0), shown: true, ..Line::default() };
         }

@@ -84,4 +84,9 @@ impl Mutant {
         Mutant::TakenWithoutJournal,
         Mutant::TakenClaimNotRead,
     ];
+
+    /// Whether it is about taking idle numbers.
+    pub fn is_of_the_pool(self) -> bool {
+        matches!(self, Mutant::TakenFromItsHolder | Mutant::TakenWithoutJournal | Mutant::TakenClaimNotRead)
+    }
 }

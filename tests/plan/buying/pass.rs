@@ -243,8 +243,8 @@ fn own(m: &Buying, s: &State, replica: usize, of: Object) -> Option<dialplane::p
             uid: of.uid,
             token: shown.token,
             settle: false,
-            take: false,
             hold: false,
+            take: false,
             clean: true,
             refused: None,
             ordered: false,
@@ -257,8 +257,8 @@ fn own(m: &Buying, s: &State, replica: usize, of: Object) -> Option<dialplane::p
             uid: of.uid,
             token: shown.token,
             settle: false,
-            take: false,
             hold: false,
+            take: false,
             clean: true,
             refused: Some(true),
             ordered: false,
@@ -283,9 +283,9 @@ fn own(m: &Buying, s: &State, replica: usize, of: Object) -> Option<dialplane::p
     Some(dialplane::plan::Own {
         intent: match (own.settle, own.hold, own.take) {
             (true, ..) => Intent::Settle,
-            (false, true, _) => Intent::Hold,
-            (false, false, true) => Intent::Take,
-            (false, false, false) => Intent::Send,
+            (_, true, _) => Intent::Hold,
+            (.., true) => Intent::Take,
+            _ => Intent::Send,
         },
         clean: own.clean,
         outcome: tried,
@@ -340,8 +340,8 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
     }
     let (mut holder_lives, mut itself) = (Liveness::NotRead, Liveness::NotRead);
     let mut offers: Vec<Offers> = Vec::new();
-    let mut idle: Option<Vec<Idle>> = None;
     let mut orders: Option<Vec<Order>> = (m.carrier != Carrier::Orders).then(Vec::new);
+    let mut idle: Option<Vec<Idle>> = None;
     let marker = marker(cached.identity);
     let limits = Purchasing::default();
     for _ in 0..12 {
@@ -420,6 +420,7 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
                 let shown = s.shown(cached.identity, m.mutant != Some(Mutant::OrderNotLookedAt));
                 s.replicas[replica].listed[identity] = Some(shown);
             }
+            Decision::Look(Look::Orders) => orders = Some(s.orders(cached.identity)),
             Decision::Look(Look::Idle) => {
                 let found = idle_numbers(m, s, replica, cached);
                 let shown = found.iter().map(|idle| index(&idle.number));
@@ -427,7 +428,6 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
                 present |= at.is_some_and(|n| s.replicas[replica].known & (1 << n) != 0);
                 idle = Some(found);
             }
-            Decision::Look(Look::Orders) => orders = Some(s.orders(cached.identity)),
             Decision::Look(Look::Offers(asked)) => offers.push(for_sale(s, replica, cached.identity, *asked)),
             Decision::Look(Look::Holder(of)) => holder_lives = s.liveness(&of),
             Decision::Look(Look::Journal) => {
@@ -616,11 +616,7 @@ fn act(m: &Buying, s: &mut State, replica: usize, slot: usize, of: Object, effec
             let held = s.cluster.claims[usize::from(n)].is_some_and(|claim| claim.holder == Some(of.uid));
             let line = &mut s.lines[usize::from(n)];
             match line.stock {
-                // Its order says for ever whose it was.
-                Stock::Ours(identity) if held => {
-                    let order_shown = line.order_shown && identity == of.identity;
-                    *line = Line { stock: Stock::Ours(of.identity), order_shown, ..*line };
-                }
+                Stock::Ours(_) if held => line.stock = Stock::Ours(of.identity),
                 _ => s.broken = Some("promise 3: the marker of another identity is overwritten"),
             }
             Some(())
@@ -695,8 +691,8 @@ fn enter(m: &Buying, s: &mut State, replica: usize, of: Object, entry: &Entry) {
         uid: of.uid,
         token,
         settle,
-        take,
         hold: entry.intent == Intent::Hold,
+        take,
         clean: entry.clean,
         refused: None,
         ordered: false,

@@ -1,23 +1,16 @@
 //! Taking an idle number instead of buying one, step by step.
 
-use std::time::Duration;
-
 use dialplane::{
     api::{
         NumberClaim,
         claim::{Holder, NumberClaimSpec},
-        offer::{Feature, NumberType, Offer, Offered, Search},
-        phone_number::{Approval, DriftPolicy, Reuse},
-        purchase::Marker,
+        offer::Offered,
+        phone_number::{DriftPolicy, Reuse},
     },
-    carrier::ErrorClass,
-    plan::{Asked, Decision, Effect, Grant, Idle, Intent, Liveness, Look, Tried},
+    plan::Idle,
 };
 
-use super::{
-    buy::{Deal, IDENTITY, deal, marker, offer, purchase, search},
-    scene::*,
-};
+use super::*;
 
 const OTHER: &str = "+14155559999";
 
@@ -184,7 +177,7 @@ fn an_idle_number_is_checked_like_an_offer_and_never_by_guess() {
     let cases: [(&str, Bend); 7] = [
         ("its type", |_, i| i.offered.as_mut().unwrap().kind = NumberType::Mobile),
         ("its country", |_, i| i.offered.as_mut().unwrap().country = "CA".into()),
-        ("what it can do", |s, _| s.features = vec![Feature::Fax]),
+        ("what it can do", |s, _| s.features = vec![dialplane::api::offer::Feature::Fax]),
         ("its digits", |s, _| s.ends_with = Some("9".into())),
         ("its place", |s, _| s.locality = Some("Fresno".into())),
         ("nothing of it is known", |_, i| i.offered = None),

@@ -4,19 +4,21 @@
 //! ours by compare-and-set, within the time in which the entry lets one send. An answer that is lost, or a crash, leaves an
 //! entry of unknown outcome, which is settled like any other. The marker is put right afterwards like one that was edited away.
 
-use super::{
-    Decision, Effect, Entry, Liveness, Look, Rest, Seen, TakeNumber,
-    buy::{CANDIDATES, Step},
-    buying::{Idle, Intent, Own},
-    choose::{self, Wish},
-    number::Found,
-    policy,
-};
-use crate::api::{
-    NumberClaim, NumberPurchase,
-    number::E164,
-    phone_number::{PhoneNumberStatus, Purchase, Reuse},
-    purchase::NumberPurchaseSpec,
+use super::{CANDIDATES, Step};
+use crate::{
+    api::{
+        NumberClaim, NumberPurchase,
+        number::E164,
+        phone_number::{PhoneNumberStatus, Purchase, Reuse},
+        purchase::NumberPurchaseSpec,
+    },
+    plan::{
+        Decision, Effect, Entry, Liveness, Look, Rest, Seen, TakeNumber, Trouble,
+        buying::{Idle, Intent, Own},
+        choose::{self, Wish},
+        number::Found,
+        policy,
+    },
 };
 
 impl Step<'_, '_> {
@@ -30,8 +32,8 @@ impl Step<'_, '_> {
         if let Some(decision) = self.known(journal) {
             return Some(decision);
         }
-        let trouble = self.w.trouble.filter(|trouble| trouble.purchase && !trouble.wait.is_zero());
-        if trouble.is_some_and(|trouble| trouble.refused >= CANDIDATES) {
+        let waits = |trouble: &Trouble| trouble.purchase && !trouble.wait.is_zero();
+        if self.w.trouble.is_some_and(|trouble| waits(trouble) && trouble.refused >= CANDIDATES) {
             return None;
         }
         let Some(idle) = self.b.idle else { return Some(Decision::Look(Look::Idle)) };
