@@ -165,8 +165,8 @@ pub trait Carrier: Send + Sync + fmt::Debug {
     }
 
     /// Numbers for sale that fit `search` as it stands, as many as one request shows. The carrier's own widening is not used:
-    /// `best_effort` is not looked at. What comes is checked again by whoever asked. A country or type that the carrier does not
-    /// have is an error of the class `NotFound`.
+    /// `best_effort` is not looked at. What comes is checked again by whoever asked. A country or type that the carrier says it does
+    /// not have is an error of the class `NotFound`.
     async fn offers(&self, _: &Search) -> Result<Vec<Offer>, CarrierError> {
         Err(self.does_not("sell numbers"))
     }
