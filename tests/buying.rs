@@ -354,7 +354,12 @@ async fn whatever_cannot_be_bought_ends_in_its_condition_and_says_what_to_do() {
         ("country", search(json!({"country": "XX", "areaCode": null})), "PurchaseRefused", "XX"),
         ("type", search(json!({"country": "DE", "type": "TollFree", "areaCode": null})), "PurchaseRefused", "TollFree"),
         ("feature", search(json!({"features": ["Fax"]})), "NothingForSale", "Fax"),
-        ("area", search(json!({"areaCode": "999", "bestEffort": false})), "NothingForSale", "999"),
+        (
+            "area",
+            search(json!({"areaCode": "999", "bestEffort": false})),
+            "NothingForSale",
+            "nearest that there is: +1",
+        ),
         ("dear", json!({"maxMonthlyPrice": "0.50"}), "TooDear", "1.15 USD"),
         (
             "papers",
@@ -380,21 +385,53 @@ async fn whatever_cannot_be_bought_ends_in_its_condition_and_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn too_little_money_is_said_and_it_goes_on_by_itself_after_a_top_up() {
+async fn whatever_the_carrier_refuses_ends_in_its_condition_and_is_not_asked_again_at_once() {
+    let refuse = |status, code| Fault::Refuse { status, code };
+    let cases = [
+        (Kind::Purchase, refuse(403, 21404), "PurchaseForbidden", "trial"),
+        (Kind::Purchase, refuse(403, 20005), "PurchaseForbidden", "not active"),
+        (Kind::Purchase, refuse(401, 20003), "PurchaseForbidden", "credentials"),
+        (Kind::Search, refuse(400, 21451), "PurchaseRefused", "area code"),
+        (Kind::Search, Fault::Html { status: 200 }, "PurchaseFailed", "understood"),
+        (Kind::Purchase, Fault::Html { status: 502 }, "PurchaseUnsettled", "not known"),
+    ];
+    futures::future::join_all(cases.into_iter().map(|(kind, fault, reason, text)| async move {
+        let scene = scene().await;
+        scene.always(Match::kind(kind), fault);
+        scene.purchase("main", json!({})).await;
+        let message = scene.acquired("main", reason).await;
+        assert!(message.contains(text), "{reason}: {message}");
+        if reason == "PurchaseForbidden" {
+            scene.scans(2).await;
+            assert_eq!(scene.sandbox.ledger().of(kind).count(), 1, "{text}");
+        }
+        scene.has_bought(0).await;
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn too_little_money_is_found_out_once_and_all_go_on_by_themselves_after_a_top_up() {
     let scene = scene().await;
     let account = scene.sandbox.credentials().account_sid;
     scene.sandbox.switch(|switches| switches.enforce_balance = true);
     scene.sandbox.set_balance(&account, 0).unwrap();
     scene.purchase("main", json!({})).await;
     scene.acquired("main", "InsufficientFunds").await;
+    for name in ["second", "third"] {
+        scene.purchase(name, json!({})).await;
+        scene.acquired(name, "InsufficientFunds").await;
+    }
+    assert_eq!(scene.sandbox.ledger().of(Kind::Purchase).count(), 1, "what one has found out the others know");
     scene.has_bought(0).await;
     scene.sandbox.set_balance(&account, 10_000).unwrap();
-    scene.patch::<PhoneNumber>("main", json!({"metadata": {"annotations": {"example.com/topped-up": "yes"}}})).await;
-    scene.routed_number("main").await;
-    scene.has_bought(1).await;
+    for name in ["main", "second", "third"] {
+        scene.routed_number(name).await;
+    }
+    scene.has_bought(3).await;
     eventually("the account shows what is left", || async {
         let account = scene.get::<CarrierAccount>(ACCOUNT).await?;
-        (account.status?.balance?.amount.to_string() == "98.85").then_some(())
+        (account.status?.balance?.amount.to_string() == "96.55").then_some(())
     })
     .await;
 }

@@ -223,6 +223,29 @@ async fn plan_says_what_would_be_refused_and_why() {
 }
 
 #[tokio::test]
+async fn plan_takes_the_agents_and_accounts_of_the_same_file_for_applied() {
+    let looker = Looker::new().await;
+    let scene = &looker.scene;
+    let webhooks = json!({"voice": {"url": "https://new.example.com/{version}"}});
+    let agent = json!({
+        "apiVersion": "dialplane.dev/v1alpha1", "kind": "Agent", "metadata": {"name": "night"},
+        "spec": {"draft": {"webhooks": webhooks}, "version": "v7"},
+    });
+    let mut number = phone_number("main", json!({"import": {"number": scene.owned()}}));
+    number["spec"]["agentRef"]["name"] = "night".into();
+    let said = looker.plan(&[number.clone(), agent.clone()]).await;
+    said.ended(0, &["/night: v7 serves. (Published)", "would set the route: voice to new.example.com"]);
+    let mut misspelt = agent.clone();
+    misspelt["spec"]["drft"] = json!({});
+    looker.plan(&[misspelt, number]).await.ended(1, &["Agent night is not valid: there is no field spec.drft"]);
+    let paused = json!({"apiVersion": "dialplane.dev/v1alpha1", "kind": "CarrierAccount", "metadata": {"name": ACCOUNT},
+        "spec": scene.account_spec(json!({"purchasing": {"paused": true}}))});
+    looker.plan(&[purchase("other", "2.00"), paused]).await.ended(0, &["(PurchasingPaused)"]);
+    assert!(scene.get::<Agent>("night").await.is_none());
+    looker.has_only_looked().await;
+}
+
+#[tokio::test]
 async fn plan_says_of_an_import_what_would_be_set_and_skips_what_is_no_number() {
     let looker = Looker::new().await;
     let scene = &looker.scene;

@@ -120,6 +120,7 @@ async fn a_number_that_is_bought_costs_one_call_and_four_object_writes_and_then_
     assert_eq!((ledger.purchases(), ledger.writes()), (count, 0), "each is bought, and routed by that");
     assert!(calls - count <= count / 50, "{calls} purchase calls for {count} numbers");
     assert!(count < CROWD || searches <= count / 20, "{searches} searches for {count} numbers");
+    assert!(ledger.lists() <= 5, "{} lists: one serves all that were there before it", ledger.lists());
     assert_eq!(cost.numbers, 2 * count, "finalizer and status");
     let own = cost.claims + cost.journals + cost.numbers + cost.accounts;
     assert!(count < CROWD || own * 10 <= count * 41, "{own} writes for {count} numbers: {cost}");

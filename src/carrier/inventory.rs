@@ -19,7 +19,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Bought, Carrier, CarrierError, NumberId, Outcome, OwnedNumber, Purchase};
+use super::{Bought, Carrier, CarrierError, NumberId, Order, Outcome, OwnedNumber, Purchase};
 use crate::api::{
     number::{E164, Route},
     purchase::Marker,
@@ -36,17 +36,18 @@ pub type OnChange = Box<dyn Fn(&[E164]) + Send + Sync>;
 pub struct Inventory {
     carrier: RwLock<Arc<dyn Carrier>>,
     view: Mutex<View>,
-    /// Held while a listing is under way.
-    flight: tokio::sync::Mutex<()>,
-    /// How many listings have ended, and how the last one failed.
-    ended: Mutex<Ended>,
+    listings: Flight,
+    /// What was on order when that was last asked.
+    ordered: Mutex<Option<Ordered>>,
+    orders: Flight,
     on_change: OnChange,
 }
 
-#[derive(Debug, Default)]
-struct Ended {
-    count: u64,
-    failure: Option<(Instant, CarrierError)>,
+/// The orders that stood at the carrier.
+#[derive(Debug)]
+struct Ordered {
+    begun: Instant,
+    orders: Vec<Order>,
 }
 
 impl fmt::Debug for Inventory {
@@ -63,8 +64,9 @@ impl Inventory {
         Self {
             carrier: RwLock::new(carrier),
             view: Mutex::new(view),
-            flight: tokio::sync::Mutex::default(),
-            ended: Mutex::default(),
+            listings: Flight::default(),
+            ordered: Mutex::default(),
+            orders: Flight::default(),
             on_change,
         }
     }
@@ -93,38 +95,42 @@ impl Inventory {
     /// Fails as the listing failed, and then nothing that was seen before has changed. To drop the future of whoever
     /// flies the listing hands the flight to the next in line.
     pub async fn listing(&self, after: Instant) -> Result<Arc<Listing>, CarrierError> {
-        let arrived = self.ended().count;
-        if let Some(listing) = self.listed_after(after) {
-            return Ok(listing);
-        }
-        let _flight = self.flight.lock().await;
-        if let Some(listing) = self.listed_after(after) {
-            return Ok(listing);
-        }
-        // Those who waited for a listing that failed share its failure: they do not try one after the other.
-        {
-            let ended = self.ended();
-            if let Some((begun, error)) = &ended.failure
-                && ended.count != arrived
-                && *begun > after
-            {
-                return Err(error.clone());
-            }
-        }
-        let begun = Instant::now();
-        let result = self.carrier().list().await;
-        let applied = match result {
-            Ok(numbers) => Ok(self.view().apply_listing(begun, numbers)),
-            Err(error) => Err(error),
-        };
-        let mut ended = self.ended();
-        ended.count += 1;
-        ended.failure = applied.as_ref().err().map(|error| (begun, error.clone()));
-        drop(ended);
-        if let Ok(listing) = &applied {
+        let fly = async |begun| {
+            let listing = self.carrier().list().await.map(|numbers| self.view().apply_listing(begun, numbers))?;
             self.tell(&listing.changed);
+            Ok(listing)
+        };
+        self.listings.share(after, || self.listed_after(after), fly).await
+    }
+
+    /// Returns once everything that bears a marker of ours, bought or on order, was looked for after `after`: shared like a listing.
+    pub async fn look_for_marked(&self, after: Instant) -> Result<(), CarrierError> {
+        self.listing(after).await?;
+        if !self.has_orders() {
+            return Ok(());
         }
-        applied
+        let known = || self.ordered().as_ref().is_some_and(|ordered| ordered.begun > after).then_some(());
+        let fly = async |begun| {
+            let orders = self.carrier().orders().await?;
+            *self.ordered() = Some(Ordered { begun, orders });
+            Ok(())
+        };
+        self.orders.share(after, known, fly).await
+    }
+
+    /// The numbers that bear this marker, bought or on order, if that was looked for after `after`.
+    pub fn marked(&self, marker: &Marker, after: Instant) -> Option<Vec<E164>> {
+        self.listed_after(after)?;
+        let mut marked = self.view().marked(marker);
+        if self.has_orders() {
+            let ordered = self.ordered();
+            let ordered = ordered.as_ref().filter(|ordered| ordered.begun > after)?;
+            let ours = ordered.orders.iter().filter(|order| order.marker.as_ref() == Some(marker));
+            marked.extend(ours.map(|order| order.number.clone()));
+            marked.sort();
+            marked.dedup();
+        }
+        Some(marked)
     }
 
     /// The last complete listing, if there was one.
@@ -186,11 +192,6 @@ impl Inventory {
         })
     }
 
-    /// The numbers that bear this marker, by what was seen last.
-    pub fn marked(&self, marker: &Marker) -> Vec<E164> {
-        self.view().marked(marker)
-    }
-
     /// How many numbers count as owned now, those bought since the last listing among them.
     pub fn count_owned(&self) -> usize {
         self.view().count_owned()
@@ -237,6 +238,65 @@ impl Inventory {
     fn view(&self) -> MutexGuard<'_, View> {
         // The view holds only what was seen: after a panic it is at worst less than that.
         self.view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ordered(&self) -> MutexGuard<'_, Option<Ordered>> {
+        self.ordered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has_orders(&self) -> bool {
+        self.carrier().capabilities().purchasing.as_ref().is_some_and(|purchasing| purchasing.orders)
+    }
+}
+
+/// A look that many share.
+#[derive(Debug, Default)]
+struct Flight {
+    /// Held while one is under way.
+    under_way: tokio::sync::Mutex<()>,
+    /// How many have ended, and how the last one failed.
+    ended: Mutex<Ended>,
+}
+
+#[derive(Debug, Default)]
+struct Ended {
+    count: u64,
+    failure: Option<(Instant, CarrierError)>,
+}
+
+impl Flight {
+    /// What `known` knows, or what `fly` finds, which is told when it began. Whoever asks while a look is under way that began
+    /// after `after` waits for it.
+    async fn share<T>(
+        &self,
+        after: Instant,
+        known: impl Fn() -> Option<T>,
+        fly: impl AsyncFnOnce(Instant) -> Result<T, CarrierError>,
+    ) -> Result<T, CarrierError> {
+        let arrived = self.ended().count;
+        if let Some(known) = known() {
+            return Ok(known);
+        }
+        let _under_way = self.under_way.lock().await;
+        if let Some(known) = known() {
+            return Ok(known);
+        }
+        // Those who waited for a look that failed share its failure: they do not try one after the other.
+        {
+            let ended = self.ended();
+            if let Some((begun, error)) = &ended.failure
+                && ended.count != arrived
+                && *begun > after
+            {
+                return Err(error.clone());
+            }
+        }
+        let begun = Instant::now();
+        let found = fly(begun).await;
+        let mut ended = self.ended();
+        ended.count += 1;
+        ended.failure = found.as_ref().err().map(|error| (begun, error.clone()));
+        found
     }
 
     fn ended(&self) -> MutexGuard<'_, Ended> {

@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 
 use anyhow::{bail, ensure};
 
+use self::manifest::Manifest;
 use super::target::{ONLY_LOOKS, Target, block_on};
 use crate::{
     api::meta::Key,
@@ -19,7 +20,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = format!("{EXIT_CODES} {ONLY_LOOKS}"))]
 pub struct Args {
-    /// A file of manifests, or - for standard input; what is no PhoneNumber in it is skipped
+    /// A file of manifests, or - for standard input; what is none of Dialplane's in it is skipped
     #[arg(long, short, value_name = "FILE")]
     pub filename: PathBuf,
 
@@ -36,24 +37,31 @@ const EXIT_CODES: &str = "Exit code: 0 if no money would be spent, 2 if some wou
 /// Exit code where money would be spent.
 const MONEY: u8 = 2;
 
-/// Foresees each PhoneNumber of the file, in its order, as if those before it had been applied already.
+/// Foresees each PhoneNumber of the file, in its order, as if those before it had been applied already, and the agents and accounts
+/// of the whole file.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let objects = manifest::objects(&args.filename)?;
     block_on(async {
         let (glance, default) = args.target.glance().await?;
-        let mut keys = Vec::new();
+        let (mut keys, mut agents) = (Vec::new(), Vec::new());
         for object in objects {
             match manifest::read(object, args.namespace.as_deref(), &default)? {
-                Ok(number) => {
-                    let there = glance.number(&Key::of(&number));
+                Manifest::Account(account) => drop(glance.apply(account)),
+                Manifest::Version(version) => drop(glance.apply(version)),
+                Manifest::Agent(agent) => agents.push(glance.apply(agent)),
+                Manifest::Number(number) => {
+                    let there = glance.number(&Key::of(&*number));
                     there.map_or(Ok(()), |there| manifest::check_change(&there, &number))?;
-                    keys.push(glance.apply(number));
+                    keys.push(glance.apply(*number));
                 }
-                Err(other) => println!("{other}: skipped, it is no PhoneNumber"),
+                Manifest::Other(other) => println!("{other}: skipped, it is none of Dialplane's"),
             }
         }
         ensure!(!keys.is_empty(), "there is no PhoneNumber in {}", args.filename.display());
         let closed = open(&glance, &keys).await?;
+        for agent in &agents {
+            println!("Agent {agent}: {}", words::of_agent(&glance.publish(agent).await?));
+        }
         let (mut bought, mut unseen) = (0, 0);
         for key in &keys {
             let foreseen = glance.foresee(key).await?;

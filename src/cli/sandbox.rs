@@ -1,29 +1,33 @@
-//! `dialplane sandbox`: a simulated carrier on this machine. It does I/O: one listening port, standard output.
+//! `dialplane sandbox`: simulated carriers on this machine. It does I/O: one listening port, standard output.
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use anyhow::Context as _;
 
-use crate::sandbox::carrier::{AccountSeed, Credentials, NumberSeed, Sandbox, SandboxConfig};
+use crate::sandbox::carrier::{AccountSeed, Credentials, Dialect, NumberSeed, Sandbox, SandboxConfig};
 
 /// What `dialplane sandbox` takes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where the carrier's API is served; it has no other protection than its address
+    /// Where the carriers' APIs are served; they have no other protection than their address
     #[arg(long, env = "DIALPLANE_SANDBOX_LISTEN", default_value = "127.0.0.1:4010")]
     pub listen: SocketAddr,
 
-    /// A number that the account owns from the beginning, in E.164 form; can be repeated
+    /// A number that the Twilio account owns from the beginning, in E.164 form; can be repeated
     #[arg(long = "number", value_name = "NUMBER", default_values = ["+14155550101", "+442079460102"])]
     pub numbers: Vec<String>,
 
-    /// The account's SID: AC and 32 hexadecimal digits; made from the seed when not given
+    /// The Twilio account's SID: AC and 32 hexadecimal digits; made from the seed when not given
     #[arg(long)]
     pub account_sid: Option<String>,
 
-    /// The account's Auth Token; made from the seed when not given
+    /// The Twilio account's Auth Token; made from the seed when not given
     #[arg(long, env = "DIALPLANE_SANDBOX_AUTH_TOKEN", hide_env_values = true)]
     pub auth_token: Option<String>,
+
+    /// The Telnyx account's API key; made from the seed when not given
+    #[arg(long, env = "DIALPLANE_SANDBOX_API_KEY", hide_env_values = true)]
+    pub api_key: Option<String>,
 
     /// Decides everything that is made up: SIDs, tokens, numbers for sale
     #[arg(long, default_value_t = 1)]
@@ -36,7 +40,7 @@ pub struct Args {
 
 /// Serves until Ctrl-C or SIGTERM.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let Args { listen, numbers, account_sid, auth_token, seed, webhook_hosts } = args;
+    let Args { listen, numbers, account_sid, auth_token, api_key, seed, webhook_hosts } = args;
     let owned = |number: &String| NumberSeed { number: number.clone(), ..NumberSeed::default() };
     let config = SandboxConfig {
         listen,
@@ -48,7 +52,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     };
     let sandbox = Sandbox::start(config)
         .with_context(|| format!("cannot serve on {listen}: check the flags, or choose another --listen"))?;
-    println!("{}", greeting(sandbox.url(), &sandbox.credentials(), numbers.first()));
+    let telnyx = AccountSeed { carrier: Dialect::Telnyx, auth_token: api_key, ..AccountSeed::default() };
+    let api_key = sandbox.add_account(telnyx).context("cannot open the Telnyx account")?.auth_token;
+    println!("{}", greeting(sandbox.url(), &sandbox.credentials(), &api_key, numbers.first()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         super::asked_to_end()?.await;
@@ -57,25 +63,35 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 }
 
 /// What somebody needs who has just started it, and what to try.
-fn greeting(url: &str, credentials: &Credentials, number: Option<&String>) -> String {
+fn greeting(url: &str, credentials: &Credentials, api_key: &str, number: Option<&String>) -> String {
     let Credentials { account_sid, auth_token } = credentials;
     let number = number.map_or("+14155550101", |number| number);
     format!(
         "\
-A simulated Twilio is served at {url}
-  account SID  {account_sid}
-  auth token   {auth_token}
+A simulated Twilio and Telnyx are served at {url}
+  Twilio: account SID  {account_sid}
+          auth token   {auth_token}
+  Telnyx: API key      {api_key}
 
-List its numbers, as Twilio's own clients do:
+List their numbers, as their own clients do:
   curl -u {account_sid}:{auth_token} {url}/2010-04-01/Accounts/{account_sid}/IncomingPhoneNumbers.json
-Let a cluster that reaches this address use it:
-  kubectl create secret generic sandbox --from-literal=authToken={auth_token}
+  curl -H 'Authorization: Bearer {api_key}' {url}/v2/phone_numbers
+Let a cluster that reaches this address use them:
+  kubectl create secret generic sandbox --from-literal=authToken={auth_token} --from-literal=apiKey={api_key}
   kubectl apply -f - <<'YAML'
   apiVersion: dialplane.dev/v1alpha1
   kind: CarrierAccount
-  metadata: {{name: sandbox}}
+  metadata: {{name: twilio}}
   spec:
     twilio: {{accountSid: {account_sid}}}
+    credentialsRef: {{name: sandbox}}
+    endpoint: {url}
+  ---
+  apiVersion: dialplane.dev/v1alpha1
+  kind: CarrierAccount
+  metadata: {{name: telnyx}}
+  spec:
+    telnyx: {{}}
     credentialsRef: {{name: sandbox}}
     endpoint: {url}
   YAML

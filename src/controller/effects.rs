@@ -139,6 +139,20 @@ pub async fn act<K: Controlled>(context: &Context, object: &K, effect: Effect) -
     }
 }
 
+/// A version of an agent as it is made.
+pub fn frozen<K: Controlled>(agent: &K, spec: AgentVersionSpec) -> AgentVersion {
+    let name = AgentVersion::name_of(&spec.agent, &spec.version);
+    let mut version = AgentVersion::new(&name, spec);
+    version.metadata = ObjectMeta {
+        name: Some(name),
+        namespace: agent.namespace(),
+        owner_references: agent.controller_owner_ref(&()).map(|owner| vec![deferential(owner)]),
+        finalizers: Some(vec![IN_USE_FINALIZER.to_owned()]),
+        ..ObjectMeta::default()
+    };
+    version
+}
+
 /// Ends a pass: writes the status where it differs, and tells what is new in it.
 pub async fn rest<K: Controlled>(
     context: &Context,
@@ -392,12 +406,16 @@ impl Context {
                 self.metrics.carrier_request(carrier, Operation::Purchase, None);
                 self.memory.succeeded(uid, Attempt::Purchase);
                 session.market.settled(number, true);
+                session.paid();
             }
             Outcome::DidNothing(error) => {
                 tracing::warn!(object = %Key::of(object), %number, attempt, %error, "was not bought");
                 self.metrics.carrier_request(carrier, Operation::Purchase, Some(&error));
                 self.suspect(&account, &error);
                 session.market.settled(number, error.class == ErrorClass::Unavailable);
+                if error.class == ErrorClass::Funds {
+                    session.ran_out(&error);
+                }
                 self.memory.tried(uid, Tried::DidNothing(error.clone()));
                 self.memory.failed(uid, Attempt::Purchase, error);
             }
@@ -426,16 +444,8 @@ impl Context {
     }
 
     async fn create_version<K: Controlled>(&self, agent: &K, spec: AgentVersionSpec) -> Result<(), Error> {
-        let name = AgentVersion::name_of(&spec.agent, &spec.version);
-        let mut version = AgentVersion::new(&name, spec);
-        version.metadata = ObjectMeta {
-            name: Some(name),
-            namespace: agent.namespace(),
-            owner_references: agent.controller_owner_ref(&()).map(|owner| vec![deferential(owner)]),
-            finalizers: Some(vec![IN_USE_FINALIZER.to_owned()]),
-            ..ObjectMeta::default()
-        };
-        let api: Api<AgentVersion> = Api::namespaced(self.client.clone(), &agent.namespace().unwrap_or_default());
+        let version = frozen(agent, spec);
+        let api = AgentVersion::api(self.client.clone(), &version.namespace().unwrap_or_default());
         match answered(api.create(&PostParams::default(), &version)).await {
             Err(error) if code(&error) == Some(409) => self.read_again::<AgentVersion>(&Key::of(&version), None).await,
             written => self.wrote(&version, written).await,

@@ -13,7 +13,7 @@ use std::{
     },
 };
 
-use kube::{Api, Client, Resource, ResourceExt as _, api::ListParams, runtime::watcher::Event};
+use kube::{Api, Client, Resource, ResourceExt as _, api::ListParams, core::object::HasSpec, runtime::watcher::Event};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -26,8 +26,8 @@ use super::{
 };
 use crate::{
     api::{
-        CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber, claim::NumberClaimSpec, conditions::Type, meta::Key,
-        offer::Price, phone_number::PhoneNumberStatus, purchase::Marker,
+        Agent, CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber, agent::AgentStatus, claim::NumberClaimSpec,
+        conditions::Type, meta::Key, offer::Price, phone_number::PhoneNumberStatus, purchase::Marker,
     },
     carrier::OwnedNumber,
     cluster::cache::Cache,
@@ -131,7 +131,10 @@ impl Glance {
 
     /// Opens an account as its own controller does: reads its Secret, asks whose account it is, and lists its numbers.
     pub async fn open(&self, account: &Key) -> Result<(), GlanceError> {
-        self.look_after(account).await?;
+        if self.context.caches.accounts.get(account).is_none() {
+            return Err(GlanceError::NoAccount(account.clone()));
+        }
+        self.look_after::<CarrierAccount>(account).await?;
         match self.session(account) {
             Ok(session) if session.open().is_some() => Ok(()),
             _ => Err(GlanceError::NotOpen { account: account.clone(), why: self.word_of(account) }),
@@ -175,20 +178,20 @@ impl Glance {
     }
 
     /// Takes a manifest for applied, in our own copy: laid over the object of that name if there is one.
-    pub fn apply(&self, manifest: PhoneNumber) -> Key {
+    pub fn apply<K: Controlled + HasSpec<Spec: PartialEq>>(&self, mut manifest: K) -> Key {
         let key = Key::of(&manifest);
-        let object = match self.context.caches.numbers.get(&key) {
+        let object = match K::cache(&self.context.caches).get(&key) {
             None => {
-                let mut object = manifest;
-                object.metadata.generation = Some(1);
-                object
+                manifest.meta_mut().generation = Some(1);
+                manifest
             }
             Some(there) => {
                 let mut object = (*there).clone();
                 object.annotations_mut().extend(manifest.annotations().clone());
-                if object.spec != manifest.spec {
-                    object.spec = manifest.spec;
-                    object.metadata.generation = object.metadata.generation.map(|generation| generation + 1);
+                if object.spec() != manifest.spec() {
+                    std::mem::swap(object.spec_mut(), manifest.spec_mut());
+                    let generation = &mut object.meta_mut().generation;
+                    *generation = generation.map(|generation| generation + 1);
                 }
                 object
             }
@@ -197,6 +200,12 @@ impl Glance {
         // Known from now on: what is listed from here on is listed for it.
         self.context.memory.met(&uid);
         key
+    }
+
+    /// What an Agent of our copy would serve, published as its controller would.
+    pub async fn publish(&self, agent: &Key) -> Result<AgentStatus, GlanceError> {
+        self.look_after::<Agent>(agent).await?;
+        Ok(self.context.caches.agents.get(agent).and_then(|agent| agent.status.clone()).unwrap_or_default())
     }
 
     /// Says what would become of a PhoneNumber of our copy, whose account was opened if it can be.
@@ -266,7 +275,7 @@ impl Glance {
                 let account = self.account_of(number);
                 let uid = number.uid().unwrap_or_default();
                 self.context.memory.wish(&account, Key::of(number), &uid);
-                self.look_after(&account).await?;
+                self.look_after::<CarrierAccount>(&account).await?;
             }
             Effect::WriteJournal(entry) => self.enter(number, entry),
             Effect::LoseNumber(account, lost) => self.context.lose(number, account, lost),
@@ -300,21 +309,28 @@ impl Glance {
         }
     }
 
-    /// Goes over an account as its controller does, in our own copy: opens it, lists it, answers who wishes to buy.
-    async fn look_after(&self, key: &Key) -> Result<(), GlanceError> {
+    /// Goes over an object as its controller does, in our own copy: opens an account, lists it and answers who wishes to buy;
+    /// publishes an agent.
+    async fn look_after<K: Controlled>(&self, key: &Key) -> Result<(), GlanceError> {
         let mut looked = Looked::begin();
         for _ in 0..STEPS {
-            let account = self.context.caches.accounts.get(key).ok_or_else(|| GlanceError::NoAccount(key.clone()))?;
-            match CarrierAccount::decide(&self.context, &account, &looked) {
-                Decision::Look(look) => CarrierAccount::look(&self.context, &account, look, &mut looked).await?,
+            let object = K::cache(&self.context.caches).get(key);
+            let object = object.ok_or_else(|| effects::Error::Gone(format!("{} {key}", K::kind(&()))))?;
+            match K::decide(&self.context, &object, &looked) {
+                Decision::Look(look) => K::look(&self.context, &object, look, &mut looked).await?,
                 Decision::Act(Effect::AddFinalizer(name)) => {
-                    self.put(held_by((*account).clone(), name));
+                    self.put(held_by((*object).clone(), name));
                 }
                 Decision::Act(Effect::AcceptInventory) => self.session(key)?.inventory.accept_doubt(),
+                Decision::Act(Effect::CreateVersion(spec)) => {
+                    self.put(effects::frozen(&*object, *spec));
+                }
                 Decision::Act(_) => return Ok(()),
                 Decision::Rest(rest) => {
                     if let Some(status) = rest.status {
-                        self.put(CarrierAccount { status: Some(status), ..(*account).clone() });
+                        let mut object = (*object).clone();
+                        object.set_status(status);
+                        self.put(object);
                     }
                     return Ok(());
                 }

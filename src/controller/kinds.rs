@@ -38,7 +38,7 @@ use crate::{
         meta::{ABANDON, Key},
         number::E164,
     },
-    carrier::{CarrierError, ErrorClass, Order, inventory},
+    carrier::{CarrierError, ErrorClass, inventory},
     cluster::cache::{Cache, Change},
     plan::{self, AccountRef, AccountView, Decision, Liveness, Look, Requested, Trouble},
     telemetry::metrics::Operation,
@@ -102,8 +102,6 @@ pub struct Looked {
     pub credentials: Option<plan::account::Credentials>,
     /// What was found for sale.
     pub offers: Vec<plan::Offers>,
-    /// The numbers on order, with their markers.
-    pub orders: Option<Vec<Order>>,
     /// Whether the object itself lives and is not being deleted.
     pub itself: Liveness,
     /// Whether the journal of buying was read from the API server.
@@ -122,7 +120,6 @@ impl Looked {
             version: None,
             credentials: None,
             offers: Vec::new(),
-            orders: None,
             itself: Liveness::NotRead,
             journal: false,
             token: random(),

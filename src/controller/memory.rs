@@ -66,7 +66,7 @@ struct Entry {
     put_backs: Vec<Instant>,
     /// When this process last wrote the claim of the object's number.
     claimed: Option<Instant>,
-    /// When this process first gathered what is known of the object.
+    /// When this process first saw the object.
     met: Option<Instant>,
     entered: Option<Entered>,
 }
@@ -152,7 +152,7 @@ impl Memory {
         entries.get(uid).and_then(|entry| entry.claimed).is_some_and(|at| at.elapsed() < JUST)
     }
 
-    /// When this process first met the object, or found that nobody holds the claim: now, if it is the first time.
+    /// When this process first saw the object, or found that nobody holds the claim: now, if it is the first time.
     pub fn met(&self, uid: &str) -> Instant {
         *self.entries().entry(uid.to_owned()).or_default().met.get_or_insert_with(Instant::now)
     }

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak},
+    time::Duration,
 };
 
 use k8s_openapi::ByteString;
@@ -17,11 +18,12 @@ use crate::{
         number::{E164, digest_of},
     },
     carrier::{
-        Identity, OpenError,
+        CarrierError, Identity, OpenError,
         http::{DEFAULT_DEADLINE, Limiter, Limits, Transport},
         inventory::Inventory,
         open,
     },
+    plan::policy,
 };
 
 use super::market::Market;
@@ -51,6 +53,8 @@ struct State {
     open: Option<String>,
     /// What it had left when that was last asked.
     balance: Option<Balance>,
+    /// What was said when its money did not suffice, how often in a row, and until when nobody else need try.
+    no_money: Option<(CarrierError, u32, Instant)>,
 }
 
 impl fmt::Debug for Session {
@@ -90,8 +94,37 @@ impl Session {
         self.state().balance.clone()
     }
 
-    pub fn set_balance(&self, balance: Option<Balance>) {
-        self.state().balance = balance;
+    /// Notes what the account has left; whether that is more than before and was waited for.
+    pub fn set_balance(&self, balance: Option<Balance>) -> bool {
+        let mut state = self.state();
+        let amount = |balance: &Option<Balance>| balance.as_ref().map(|balance| balance.amount);
+        let more = amount(&balance) > amount(&state.balance);
+        state.balance = balance;
+        more && state.no_money.take().is_some()
+    }
+
+    /// Notes that the account's money did not suffice for a number. Of several that were sent together the first counts.
+    pub fn ran_out(&self, error: &CarrierError) {
+        let mut state = self.state();
+        let refusals = match &state.no_money {
+            Some((.., until)) if *until > Instant::now() => return,
+            Some((_, refusals, _)) => refusals + 1,
+            None => 1,
+        };
+        state.no_money = Some((error.clone(), refusals, Instant::now() + policy::retry_after(error, refusals)));
+    }
+
+    /// Notes that a number could be paid.
+    pub fn paid(&self) {
+        self.state().no_money = None;
+    }
+
+    /// What was said when the account's money did not suffice, and how long that stands yet.
+    pub fn no_money(&self) -> Option<(CarrierError, Duration)> {
+        let state = self.state();
+        let (error, _, until) = state.no_money.as_ref()?;
+        let left = until.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then(|| (error.clone(), left))
     }
 
     /// The credentials were refused: whose account they open has to be asked again.

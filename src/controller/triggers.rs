@@ -31,6 +31,10 @@ impl Context {
             self.noticed(change);
             self.wake(Kind::PhoneNumber, key.clone(), Priority::Urgent);
         }
+        if let Some(uid) = change.new.as_ref().filter(|new| new.spec.purchase.is_some()).and_then(|new| new.uid()) {
+            // From now on and not from its first pass, so that one listing serves all that came before it.
+            self.memory.met(&uid);
+        }
         let agents = |number: &Arc<PhoneNumber>| {
             let agent = number.spec.agent_ref.as_ref().map(|agent| agent.key(&key.namespace));
             let route = number.status.as_ref().and_then(|status| status.route.clone());

@@ -340,6 +340,10 @@ impl<'a> Step<'a, '_> {
             }
             Err(decision) => return *decision,
         }
+        if let Some((error, wait)) = self.b.no_money {
+            let text = format!("CarrierAccount {}: {}.", self.account.key, error.text.trim_end_matches('.'));
+            return self.stop(Reason::InsufficientFunds, text).again(*wait);
+        }
         match &self.b.grant {
             Grant::None => return Decision::Act(Effect::AskGrant),
             Grant::Asked => return Decision::Rest(Rest::NOTHING),

@@ -35,6 +35,8 @@ pub struct Buying<'a> {
     /// What was found for sale in this pass.
     pub offers: &'a [Offers],
     pub grant: Grant,
+    /// What the carrier said when the account's money did not suffice, for this object or another, and how long that stands yet.
+    pub no_money: Option<&'a (CarrierError, Duration)>,
     /// A random text that was never used before.
     pub token: &'a str,
     /// Whether this very object lives and is not being deleted, by a read in this pass.

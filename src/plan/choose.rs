@@ -53,14 +53,14 @@ pub(super) fn choose<'a>(wish: &Wish<'a>) -> Choice<'a> {
         (None, None) => Vec::new(),
     };
     let mut dear: Vec<&Offer> = Vec::new();
-    let mut unfit: Option<&Offer> = None;
+    let mut nearest: Option<&Offer> = None;
     for (asked, exact) in &steps {
         let Some(offers) = found(asked) else { return Choice::Look(asked.clone()) };
         if offers.crowded && offers.found.is_empty() {
             return Choice::Wait;
         }
         let fitting: Vec<&Offer> = offers.found.iter().filter(|offer| asked.fits(offer)).collect();
-        unfit = unfit.or(offers.found.first());
+        nearest = nearest.or(offers.found.first());
         let (affordable, too_dear): (Vec<_>, Vec<_>) =
             fitting.into_iter().partition(|offer| wish.affords(&offer.price));
         dear.extend(too_dear);
@@ -68,7 +68,14 @@ pub(super) fn choose<'a>(wish: &Wish<'a>) -> Choice<'a> {
             return Choice::Take { offer, exact: *exact };
         }
     }
-    Choice::Nothing(wish.nothing(&steps, &dear, unfit))
+    // What else there is is only named.
+    for asked in wish.purchase.search.iter().flat_map(beyond).map(Asked::Search) {
+        if nearest.is_none() {
+            let Some(offers) = found(&asked) else { return Choice::Look(asked) };
+            nearest = offers.found.first();
+        }
+    }
+    Choice::Nothing(wish.nothing(&steps, &dear, nearest))
 }
 
 impl Wish<'_> {
@@ -95,7 +102,7 @@ impl Wish<'_> {
         within(self.monthly(), price.monthly) && within(self.purchase.max_setup_price, price.setup)
     }
 
-    fn nothing(&self, steps: &[(Asked, bool)], dear: &[&Offer], unfit: Option<&Offer>) -> Finding {
+    fn nothing(&self, steps: &[(Asked, bool)], dear: &[&Offer], nearest: Option<&Offer>) -> Finding {
         let tried = steps.iter().map(|(asked, _)| asked.to_string()).collect::<Vec<_>>().join("; ");
         if let Some(nearest) = dear.iter().min_by_key(|offer| offer.price.monthly) {
             let ceiling = self.monthly().map_or_else(|| "the ceiling".to_owned(), |most| format!("{most} a month"));
@@ -126,8 +133,7 @@ impl Wish<'_> {
             );
             return Finding::new(Reason::NumberUnavailable, text);
         }
-        let nearest = unfit
-            .map(|offer| format!(" What the carrier showed did not fit, as {} .", offer.number).replace(" .", "."));
+        let nearest = nearest.map(|offer| format!(" The nearest that there is: {}.", described(offer)));
         let minutes = policy::LOOK_AGAIN.as_secs() / 60;
         Finding::new(
             Reason::NothingForSale,
@@ -137,6 +143,15 @@ impl Wish<'_> {
             ),
         )
     }
+}
+
+/// An offer, for people.
+fn described(offer: &Offer) -> String {
+    let place = [&offer.locality, &offer.region].into_iter().flatten().map(String::as_str);
+    let place = place.chain([&*offer.country]).collect::<Vec<_>>().join(", ");
+    let features: Vec<&str> = offer.features.iter().map(|feature| feature.as_str()).collect();
+    let features = if features.is_empty() { String::new() } else { format!(", with {}", features.join(" and ")) };
+    format!("{}, {} in {place}{features}, for {}", offer.number, offer.kind.as_str(), shown(&offer.price))
 }
 
 /// A price, for people.
@@ -161,6 +176,19 @@ pub fn ladder(search: &Search) -> Vec<Search> {
         steps.dedup();
     }
     steps
+}
+
+/// What is looked for where nothing fits, to name what there is: any other place, then other digits, then other features.
+fn beyond(search: &Search) -> Vec<Search> {
+    let mut steps = ladder(&Search { best_effort: true, ..search.clone() });
+    let place = steps.last().cloned().unwrap_or_else(|| search.clone());
+    let digits = Search { starts_with: None, contains: None, ends_with: None, ..place };
+    let features = Search { features: Vec::new(), ..digits.clone() };
+    steps.extend([digits, features]);
+    steps.iter_mut().for_each(|step| step.best_effort = search.best_effort);
+    steps.dedup();
+    let tried = ladder(search).len();
+    steps.split_off(tried)
 }
 
 impl Asked {
@@ -294,6 +322,18 @@ mod tests {
         assert_eq!(ladder(&Search { best_effort: false, ..search() }).len(), 1);
         let anywhere = Search { locality: None, region: None, area_code: None, ..search() };
         assert_eq!(ladder(&anywhere).len(), 1, "there is nothing to give up");
+    }
+
+    #[test]
+    fn beyond_what_was_tried_other_places_then_other_digits_then_other_features_are_looked_at() {
+        let vanity = Search { contains: Some("DENT".into()), ..search() };
+        let steps = beyond(&vanity);
+        let told: Vec<String> = steps.iter().map(|step| Asked::Search(step.clone()).to_string()).collect();
+        assert_eq!(told, ["US Local, with Voice and SMS", "US Local"], "all places were tried");
+        let just_there = beyond(&Search { best_effort: false, ..vanity });
+        assert_eq!(just_there.len(), 5);
+        assert!(just_there.iter().all(|step| !step.best_effort), "one search serves who tries it and who looks beyond");
+        assert_eq!(just_there[0].contains.as_deref(), Some("DENT"));
     }
 
     #[test]

@@ -111,6 +111,7 @@ impl Deal {
                 claims: &claims,
                 offers: &self.offers,
                 grant: self.grant.clone(),
+                no_money: None,
                 token: "new",
                 live: self.live,
                 limits: &self.limits,

@@ -15,12 +15,13 @@ const SID: &str = "AC00000000000000000000000000000001";
 async fn the_command_says_where_the_carrier_is_and_serves_until_it_is_told_to_end() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dialplane"));
     command.args(["sandbox", "--listen=127.0.0.1:0", "--number=+14155550123", "--number=+442079460123"]);
-    command.args(["--account-sid", SID]).env("DIALPLANE_SANDBOX_AUTH_TOKEN", "hunter2").stdout(Stdio::piped());
+    command.args(["--account-sid", SID]).env("DIALPLANE_SANDBOX_AUTH_TOKEN", "hunter2");
+    command.env("DIALPLANE_SANDBOX_API_KEY", "KEY1").stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     let said: Vec<String> = lines.take_while(|line| !line.starts_with("Ctrl-C")).collect();
-    let url = said.iter().find_map(|line| line.strip_prefix("A simulated Twilio is served at ")).unwrap();
-    assert!(said.iter().any(|line| line.ends_with("--from-literal=authToken=hunter2")), "{said:?}");
+    let url = said.iter().find_map(|line| line.strip_prefix("A simulated Twilio and Telnyx are served at ")).unwrap();
+    assert!(said.iter().any(|line| line.ends_with("authToken=hunter2 --from-literal=apiKey=KEY1")), "{said:?}");
 
     let list = format!("{url}/2010-04-01/Accounts/{SID}/IncomingPhoneNumbers.json");
     let answer = http().get(list).basic_auth(SID, Some("hunter2")).send().await.unwrap();
@@ -29,6 +30,10 @@ async fn the_command_says_where_the_carrier_is_and_serves_until_it_is_told_to_en
     let numbers: Vec<&str> = numbers.map(|number| number["phone_number"].as_str().unwrap()).collect();
     assert_eq!(numbers.len(), 2);
     assert!(numbers.contains(&"+14155550123") && numbers.contains(&"+442079460123"), "{numbers:?}");
+
+    let answer = http().get(format!("{url}/v2/phone_numbers")).bearer_auth("KEY1").send().await.unwrap();
+    let answer: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+    assert_eq!(answer["data"].as_array().map(Vec::len), Some(0), "the numbers are those of the other");
 
     Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));

@@ -172,6 +172,11 @@ impl Scene {
 
     /// Applies the account; `spec` is laid over what every account has here.
     pub async fn account(&self, spec: Value) -> CarrierAccount {
+        self.object("CarrierAccount", ACCOUNT, self.account_spec(json!({})), spec).await
+    }
+
+    /// What every account has here, with `spec` laid over it.
+    pub fn account_spec(&self, spec: Value) -> Value {
         let base = json!({
             "twilio": {"accountSid": self.sandbox.credentials().account_sid},
             "credentialsRef": {"name": ACCOUNT},
@@ -179,7 +184,7 @@ impl Scene {
             "limits": {"concurrency": 20, "requestsPerSecond": 10000},
             "scanInterval": "2s",
         });
-        self.object("CarrierAccount", ACCOUNT, base, spec).await
+        laid_over(base, spec)
     }
 
     /// Applies the agent, with webhooks on `host`.

@@ -1,4 +1,4 @@
-//! Manifests of PhoneNumbers, read from a file and held against what the API server would say of them. It does I/O: the file.
+//! Manifests, read from a file and held against what the API server would say of them. It does I/O: the file.
 
 use std::{
     fs,
@@ -8,11 +8,11 @@ use std::{
 
 use anyhow::{Context as _, bail, ensure};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{JSONSchemaProps, JSONSchemaPropsOrArray};
-use kube::CustomResourceExt as _;
-use serde::Deserialize as _;
+use kube::{CustomResourceExt, Resource, ResourceExt as _};
+use serde::{Deserialize as _, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::api::{PhoneNumber, meta::Key, phone_number::Purchase};
+use crate::api::{Agent, AgentVersion, CarrierAccount, PhoneNumber, meta::Key, phone_number::Purchase};
 
 /// The objects in a file, or in standard input for `-`.
 pub fn objects(path: &Path) -> anyhow::Result<Vec<Value>> {
@@ -44,19 +44,53 @@ fn parsed(text: &str) -> anyhow::Result<Vec<Value>> {
     Ok(objects)
 }
 
-/// The PhoneNumber, or what else it is. An error where the API server would refuse it, as far as that is told without it.
-pub fn read(object: Value, wanted: Option<&str>, default: &str) -> anyhow::Result<Result<PhoneNumber, String>> {
+/// A manifest of ours, or what else it is.
+pub enum Manifest {
+    Account(CarrierAccount),
+    Agent(Agent),
+    Version(AgentVersion),
+    Number(Box<PhoneNumber>),
+    Other(String),
+}
+
+/// Reads one. An error where the API server would refuse it, as far as that is told without it.
+pub fn read(object: Value, wanted: Option<&str>, default: &str) -> anyhow::Result<Manifest> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let (kind, name) = (text(&object["kind"]), text(&object["metadata"]["name"]));
-    if kind != "PhoneNumber" || !text(&object["apiVersion"]).starts_with("dialplane.dev/") {
-        return Ok(Err(format!("{kind} {name}").trim().to_owned()));
+    let ours = text(&object["apiVersion"]).starts_with("dialplane.dev/");
+    Ok(match &*kind {
+        "CarrierAccount" if ours => Manifest::Account(typed(object, wanted, default)?),
+        "Agent" if ours => Manifest::Agent(typed(object, wanted, default)?),
+        "AgentVersion" if ours => Manifest::Version(typed(object, wanted, default)?),
+        "PhoneNumber" if ours => Manifest::Number(Box::new(number(typed(object, wanted, default)?)?)),
+        _ => Manifest::Other(format!("{kind} {name}").trim().to_owned()),
+    })
+}
+
+fn typed<K>(mut object: Value, wanted: Option<&str>, default: &str) -> anyhow::Result<K>
+where
+    K: CustomResourceExt + Resource<DynamicType = ()> + DeserializeOwned,
+{
+    let kind = K::kind(&());
+    let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    ensure!(!name.is_empty(), "a {kind} has no metadata.name: give it one");
+    if let Some(field) = spec_schema::<K>().and_then(|schema| unknown(&schema, &object["spec"], "spec")) {
+        bail!("{kind} {name} is not valid: there is no field {field}");
     }
-    ensure!(!name.is_empty(), "a PhoneNumber has no metadata.name: give it one");
-    if let Some(field) = spec_schema().and_then(|schema| unknown(&schema, &object["spec"], "spec")) {
-        bail!("PhoneNumber {name} is not valid: there is no field {field}");
+    // What only the cluster says of an object is not taken from a file.
+    object["status"].take();
+    let mut object: K = serde_json::from_value(object).with_context(|| format!("{kind} {name} is not valid"))?;
+    let meta = object.meta_mut();
+    (meta.uid, meta.deletion_timestamp) = (None, None);
+    let namespace = meta.namespace.get_or_insert_with(|| wanted.unwrap_or(default).to_owned());
+    if let Some(wanted) = wanted.filter(|wanted| wanted != namespace) {
+        bail!("{kind} {name} names the namespace {namespace} and --namespace is {wanted}: leave one of the two out");
     }
-    let mut number: PhoneNumber =
-        serde_json::from_value(object).with_context(|| format!("PhoneNumber {name} is not valid"))?;
+    Ok(object)
+}
+
+fn number(number: PhoneNumber) -> anyhow::Result<PhoneNumber> {
+    let name = number.name_any();
     ensure!(
         number.spec.import.is_some() != number.spec.purchase.is_some(),
         "PhoneNumber {name} is not valid: say exactly one of import (a number that the account owns) and purchase (a number to buy)"
@@ -67,20 +101,12 @@ pub fn read(object: Value, wanted: Option<&str>, default: &str) -> anyhow::Resul
             "PhoneNumber {name} is not valid: say exactly one of purchase.number (this very number) and purchase.search (one that fits)"
         );
     }
-    let namespace = number.metadata.namespace.get_or_insert_with(|| wanted.unwrap_or(default).to_owned());
-    if let Some(wanted) = wanted.filter(|wanted| wanted != namespace) {
-        bail!(
-            "PhoneNumber {name} names the namespace {namespace} and --namespace is {wanted}: leave one of the two out"
-        );
-    }
-    // What only the cluster says of an object is not taken from a file.
-    (number.status, number.metadata.uid, number.metadata.deletion_timestamp) = (None, None, None);
-    Ok(Ok(number))
+    Ok(number)
 }
 
-/// The schema of a PhoneNumber's spec.
-fn spec_schema() -> Option<JSONSchemaProps> {
-    let version = PhoneNumber::crd().spec.versions.into_iter().next()?;
+/// The schema of a kind's spec.
+fn spec_schema<K: CustomResourceExt>() -> Option<JSONSchemaProps> {
+    let version = K::crd().spec.versions.into_iter().next()?;
     version.schema?.open_api_v3_schema?.properties?.remove("spec")
 }
 
@@ -88,6 +114,7 @@ fn spec_schema() -> Option<JSONSchemaProps> {
 fn unknown(schema: &JSONSchemaProps, value: &Value, path: &str) -> Option<String> {
     match (value, &schema.items) {
         (Value::Object(fields), _) => {
+            // Where there are none, whatever is there is kept.
             let properties = schema.properties.as_ref()?;
             fields.iter().find_map(|(name, value)| {
                 let path = format!("{path}.{name}");
@@ -149,7 +176,13 @@ items:
     fn documents_and_lists_are_read_and_what_is_no_phone_number_is_named() {
         let read = |wanted| -> Vec<Result<String, String>> {
             let objects = parsed(FILE).unwrap().into_iter();
-            objects.map(|o| super::read(o, wanted, "clinics").unwrap().map(|n| Key::of(&n).to_string())).collect()
+            objects
+                .map(|object| match super::read(object, wanted, "clinics").unwrap() {
+                    Manifest::Number(number) => Ok(Key::of(&*number).to_string()),
+                    Manifest::Other(other) => Err(other),
+                    _ => panic!("neither of the two"),
+                })
+                .collect()
         };
         assert_eq!(read(None), [Err("Secret s".to_owned()), Ok("clinics/a".to_owned())]);
         assert_eq!(read(Some("b"))[1], Ok("b/a".to_owned()));
@@ -160,14 +193,16 @@ items:
         let mut objects = parsed(FILE).unwrap();
         let mut number = objects.remove(1);
         number["spec"]["import"]["number"] = "555".into();
-        let said = format!("{:#}", super::read(number.clone(), None, "clinics").unwrap_err());
+        let refusal = |object: &Value| super::read(object.clone(), None, "clinics").err().unwrap();
+        let said = format!("{:#}", refusal(&number));
         assert!(said.contains("PhoneNumber a is not valid") && said.contains("E.164"), "{said}");
         number["spec"]["import"] = serde_json::json!({"number": "+14155551234", "nmber": 1});
-        let said = super::read(number.clone(), None, "clinics").unwrap_err().to_string();
+        let said = refusal(&number).to_string();
         assert!(said.contains("there is no field spec.import.nmber"), "{said}");
         number["spec"]["import"].take();
-        assert!(super::read(number.clone(), None, "clinics").unwrap_err().to_string().contains("exactly one of"));
+        assert!(refusal(&number).to_string().contains("exactly one of"));
     }
+
     #[test]
     fn a_change_that_the_cluster_would_refuse_is_named() {
         let number = |acquire: Value, status: Value| -> PhoneNumber {

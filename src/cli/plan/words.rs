@@ -4,6 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::{
     api::{
+        agent::AgentStatus,
         claim::NumberClaimSpec,
         conditions::{Reason, Truth, Type},
         number::Route,
@@ -30,6 +31,12 @@ pub fn of(foreseen: &Foreseen, closed: Option<&str>) -> String {
             _ => rests(foreseen, status),
         },
     }
+}
+
+/// One line about an Agent.
+pub fn of_agent(status: &AgentStatus) -> String {
+    let published = status.conditions.iter().find(|condition| condition.type_ == Type::Published.as_str());
+    published.map_or("nothing is known of it".to_owned(), |c| format!("{} ({})", c.message, c.reason))
 }
 
 /// Whether what would become of it could not be found out.

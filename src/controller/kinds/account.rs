@@ -218,8 +218,10 @@ impl Context {
         self.metrics.carrier_request(carrier, operation, asked.as_ref().err());
         if operation == Operation::List && asked.is_ok() {
             // What is left is told to people and decides nothing: not to know it fails nothing.
-            if let Ok(balance) = session.inventory.carrier().balance().await {
-                session.set_balance(balance);
+            if let Ok(balance) = session.inventory.carrier().balance().await
+                && session.set_balance(balance)
+            {
+                self.money_came(&Key::of(account));
             }
             self.metrics.scanned(&Key::of(account), Timestamp::now());
         }
@@ -232,6 +234,17 @@ impl Context {
                 }
                 self.memory.failed(uid, Attempt::Look, error);
             }
+        }
+    }
+
+    /// The account has more money than before: what was refused for the lack of it is tried again.
+    fn money_came(&self, account: &Key) {
+        for number in self.caches.numbers.by(Index::Account, &account.to_string()) {
+            let uid = number.metadata.uid.as_deref().unwrap_or_default();
+            if self.memory.trouble(uid).is_some_and(|trouble| trouble.error.class == ErrorClass::Funds) {
+                self.memory.edited(uid);
+            }
+            self.wake(Kind::PhoneNumber, Key::of(&*number), Priority::Background);
         }
     }
 

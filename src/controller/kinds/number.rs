@@ -18,7 +18,7 @@ use crate::{
         phone_number::PhoneNumberStatus,
         purchase::Marker,
     },
-    carrier::{CarrierError, Order, inventory},
+    carrier::{CarrierError, inventory},
     cluster::cache::{Cache, Change, Index},
     controller::{Context, Kind, context::Caches, effects::Error, memory::Attempt, sessions::Session},
     plan::{self, AgentRef, Asked, Decision, Intent, Look, Served},
@@ -54,7 +54,7 @@ impl Controlled for PhoneNumber {
         let claim = target.as_ref().and_then(|number| context.caches.claim_of(number));
         let trouble = context.trouble_of(&**object);
         let seen = target.as_ref().map_or(Seen::Unseen, |number| context.seen(&account, number, looked));
-        let wares = identity.as_deref().map(|identity| context.wares(object, &account, identity, looked));
+        let wares = identity.as_deref().map(|identity| context.wares(object, &account, identity));
         let own = journal.as_ref().and_then(|journal| {
             context.memory.own(uid, &journal.spec.token, wares.as_ref().map_or(Duration::ZERO, |w| w.settling))
         });
@@ -69,6 +69,7 @@ impl Controlled for PhoneNumber {
             claims: &wares.claims,
             offers: &looked.offers,
             grant: wares.grant.clone(),
+            no_money: wares.no_money.as_ref(),
             token: &looked.token,
             live: looked.itself,
             limits: &wares.limits,
@@ -105,7 +106,7 @@ impl Controlled for PhoneNumber {
 
     async fn look(context: &Context, object: &Arc<Self>, look: Look, looked: &mut Looked) -> Result<(), Error> {
         match look {
-            Look::Inventory => context.look_for_marked(object, looked).await,
+            Look::Inventory => context.look_for_marked(object).await,
             Look::Journal => {
                 let Some(identity) = object.identity() else { return Ok(()) };
                 let key = Key::new("", NumberPurchase::name_of(&identity));
@@ -126,6 +127,7 @@ struct Wares {
     marked: Option<Vec<E164>>,
     claims: Vec<NumberClaim>,
     grant: plan::Grant,
+    no_money: Option<(CarrierError, Duration)>,
     limits: Purchasing,
     doubtful: bool,
     sells: bool,
@@ -135,25 +137,15 @@ struct Wares {
 }
 
 impl Context {
-    fn wares(&self, object: &PhoneNumber, account: &Key, identity: &str, looked: &Looked) -> Wares {
+    fn wares(&self, object: &PhoneNumber, account: &Key, identity: &str) -> Wares {
         let uid = object.metadata.uid.as_deref().unwrap_or_default();
         let cached = self.caches.accounts.get(account);
         let session = self.sessions.get(account);
         let purchasing = session.as_ref().and_then(|s| s.inventory.carrier().capabilities().purchasing.clone());
         let settling = session.as_ref().map_or(Duration::ZERO, |session| self.settling_of(session));
         let marker = Marker::new(self.installation().unwrap_or_default(), identity);
-        let marked = session.as_ref().and_then(|session| {
-            let since = self.marked_since(uid, settling);
-            session.inventory.last_listing().filter(|listing| listing.begun > since)?;
-            let mut marked = session.inventory.marked(&marker);
-            if purchasing.as_ref().is_some_and(|purchasing| purchasing.orders) {
-                let ours = |order: &&Order| order.marker.as_ref() == Some(&marker);
-                marked.extend(looked.orders.as_ref()?.iter().filter(ours).map(|order| order.number.clone()));
-                marked.sort();
-                marked.dedup();
-            }
-            Some(marked)
-        });
+        let marked =
+            session.as_ref().and_then(|session| session.inventory.marked(&marker, self.marked_since(uid, settling)));
         let mut claims: Vec<NumberClaim> =
             self.caches.claims.by(Index::Identity, identity).iter().map(|c| (**c).clone()).collect();
         claims.sort_by_key(|claim| std::cmp::Reverse(claim.spec.purchase.as_ref().map(|purchase| purchase.attempt)));
@@ -166,6 +158,7 @@ impl Context {
             marked,
             claims,
             grant: if given { plan::Grant::Given } else { self.memory.wished(account, uid) },
+            no_money: session.as_ref().and_then(|session| session.no_money()),
             limits: cached.map(|account| account.spec.purchasing.clone()).unwrap_or_default(),
             // Without a name for this installation nothing could be told from what others bought.
             doubtful: self.installation().is_none()
@@ -196,24 +189,16 @@ impl Context {
         met.max(past).max(entered.unwrap_or(met))
     }
 
-    async fn look_for_marked(&self, object: &PhoneNumber, looked: &mut Looked) {
+    async fn look_for_marked(&self, object: &PhoneNumber) {
         let uid = object.metadata.uid.as_deref().unwrap_or_default();
         let Some(session) = PhoneNumber::account(object).and_then(|account| self.sessions.get(&account)) else {
             return;
         };
-        let carrier = session.inventory.carrier();
-        let purchasing = carrier.capabilities().purchasing.clone();
-        let settling = self.settling_of(&session);
-        let asked = async {
-            let listed = session.inventory.listing(self.marked_since(uid, settling)).await;
-            self.metrics.carrier_request(carrier.capabilities().name, Operation::List, listed.as_ref().err());
-            listed?;
-            if purchasing.is_some_and(|purchasing| purchasing.orders) {
-                looked.orders = Some(carrier.orders().await?);
-            }
-            Ok(())
-        };
-        self.looked(object, asked.await);
+        let since = self.marked_since(uid, self.settling_of(&session));
+        let asked = session.inventory.look_for_marked(since).await;
+        let carrier = session.inventory.carrier().capabilities().name;
+        self.metrics.carrier_request(carrier, Operation::List, asked.as_ref().err());
+        self.looked(object, asked);
     }
 
     async fn look_for_offers(&self, object: &PhoneNumber, asked: Asked, looked: &mut Looked) {

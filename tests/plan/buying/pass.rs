@@ -301,6 +301,7 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
             claims: &claims,
             offers: &offers,
             grant: Grant::Given,
+            no_money: None,
             token: "0",
             live: itself,
             limits: &limits,
