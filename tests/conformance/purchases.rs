@@ -86,14 +86,17 @@ pub async fn a_number_that_is_owned_already_is_never_paid_again(s: &Subject) {
     s.stock(&[NUMBER]);
     let first = s.buy(&purchase(NUMBER)).await;
     s.has_bought(1).await;
-    for refuses in [false, true] {
-        s.switch(|switches| switches.refuse_owned_purchase = refuses);
+    for otherwise in [false, true] {
+        if otherwise {
+            s.switch(s.wire.repeats_otherwise);
+        }
         match s.carrier.purchase(&purchase(NUMBER)).await {
             Outcome::Did(Bought::Owned(again)) => assert_eq!(again.id, first.id),
             Outcome::DidNothing(error) => assert_eq!(error.class, ErrorClass::Unavailable),
             other => panic!("{other:?}"),
         }
     }
+    assert_eq!(s.requests(Kind::Overwrite).len(), 1, "once it was changed, and once it was refused");
     assert_eq!(s.requests(Kind::Purchase).len() + s.requests(Kind::Overwrite).len(), 3, "each is sent once");
 }
 

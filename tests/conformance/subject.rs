@@ -34,7 +34,7 @@ pub const OTHER: &str = "+14155550101";
 /// Long enough for a busy machine.
 const PATIENT: Duration = Duration::from_secs(20);
 /// For requests that are never answered.
-const HURRIED: Duration = Duration::from_millis(700);
+const HURRIED: Duration = Duration::from_secs(1);
 
 /// An opened adapter and the carrier that it speaks to.
 pub struct Subject {

@@ -11,7 +11,7 @@ use dialplane::{
         Carrier, ErrorClass,
         http::{Limiter, Transport},
     },
-    sandbox::carrier::{AccountSeed, Ledger, Sandbox},
+    sandbox::carrier::{AccountSeed, Ledger, Sandbox, Switches},
 };
 
 use super::subject::Subject;
@@ -48,6 +48,8 @@ pub struct Wire {
     pub page: usize,
     /// A refusal of each class in the carrier's own words: HTTP status and code.
     pub refusals: &'static [(ErrorClass, u16, i64)],
+    /// Has the carrier take a purchase of what is owned in the other way than is declared.
+    pub repeats_otherwise: fn(&mut Switches),
     /// What of the recorded exchanges is not as the carrier's documents have it.
     pub check: fn(&Ledger) -> Vec<String>,
 }

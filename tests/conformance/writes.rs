@@ -58,7 +58,7 @@ pub async fn a_write_is_unknown_if_it_is_done_and_never_answered(s: &Subject) {
 }
 
 pub async fn a_write_is_unknown_if_the_carrier_is_too_slow(s: &Subject) {
-    is_unknown(s, &s.in_a_hurry(), Fault::Slow { ms: 1000 }, true).await;
+    is_unknown(s, &s.in_a_hurry(), Fault::Slow { ms: 2000 }, true).await;
 }
 
 pub async fn a_write_is_unknown_if_its_answer_breaks_off(s: &Subject) {

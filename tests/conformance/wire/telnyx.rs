@@ -40,6 +40,7 @@ pub static WIRE: Wire = Wire {
         (Throttled, 429, 10011),
         (Unknown, 422, 77777),
     ],
+    repeats_otherwise: |switches| switches.telnyx.order_owned = true,
     // There is no official document among the tests' to hold them against.
     check: |_| vec![],
 };

@@ -38,6 +38,7 @@ pub static WIRE: Wire = Wire {
         (Throttled, 429, 20429),
         (Unknown, 400, 99999),
     ],
+    repeats_otherwise: |switches| switches.refuse_owned_purchase = true,
     check: check_ledger,
 };
 
