@@ -4,6 +4,8 @@
 //! [`ErrorClass`]; nothing outside an adapter asks which carrier it is. There is no call that releases a number.
 
 mod calling;
+#[cfg(test)]
+mod fake;
 pub mod http;
 pub mod inventory;
 mod open;
