@@ -1,7 +1,8 @@
 //! What the operator needs of a carrier, whatever its API looks like.
 //!
 //! An adapter maps and decides nothing. What carriers differ in is declared in [`Capabilities`] or said by
-//! [`ErrorClass`]; nothing outside an adapter asks which carrier it is. There is no call that releases a number.
+//! [`ErrorClass`]; nothing outside an adapter asks which carrier it is. There is no call that releases a number. That an adapter does
+//! all that is asked of it here is shown by one suite for all of them, `tests/conformance`.
 
 mod calling;
 #[cfg(test)]

@@ -45,7 +45,6 @@ async fn what_is_not_the_accounts_is_listed_and_not_owned() {
         assert_eq!(s.listed().await.len(), usize::from(owned), "{status}");
         assert_eq!(s.carrier.find(&number(NUMBER)).await.unwrap().is_some(), owned, "{status}");
     }
-    s.assert_accounts();
 }
 
 #[tokio::test]
@@ -61,7 +60,6 @@ async fn a_route_is_one_request_for_each_channel_and_holds_no_urls() {
         assert_eq!(error.class, ErrorClass::Rejected);
     }
     assert_eq!(s.requests(Kind::RouteWrite).len(), 2, "what cannot be set is not sent");
-    s.assert_accounts();
 }
 
 #[tokio::test]
@@ -84,7 +82,6 @@ async fn a_number_is_taken_off_its_application_in_whichever_way_the_carrier_know
             assert_eq!(did(outcome).route, s.nowhere(), "{clearing:?}");
             assert!(s.goes_by(NUMBER, &s.nowhere()), "{clearing:?}");
         }
-        s.assert_accounts();
     }
 }
 
@@ -103,7 +100,6 @@ async fn a_profile_that_lags_is_shown_as_it_was_set_and_one_that_is_not_known_is
         assert!(error.text.contains("messaging profile"), "{error}");
     }
     assert_eq!(s.sandbox.summary().statuses.get(&503), None, "the carrier is not unwell altogether");
-    s.assert_accounts();
 }
 
 #[tokio::test]
@@ -116,7 +112,6 @@ async fn a_route_that_is_half_done_is_not_called_done() {
         s.inject(Match::path("*/messaging"), fault);
         unknown(s.carrier.set_route(&id, &ours).await);
         assert!(s.goes_by(NUMBER, &ours.into_iter().take(1).collect()));
-        s.assert_accounts();
     }
 }
 
@@ -138,5 +133,4 @@ async fn a_marker_is_written_beside_everybody_elses_tags_and_read_from_either_pl
         s.sandbox.edit(NUMBER, &[("tags", &tags), ("customer_reference", reference)]).unwrap();
         assert_eq!(s.found(NUMBER).await.marker, seen);
     }
-    s.assert_accounts();
 }

@@ -93,7 +93,6 @@ async fn what_shadows_a_url_is_a_part_of_the_route_and_is_set_and_cleared_with_i
     for field in ["voice_url", "voice_fallback_url", "sms_url", "status_callback", "trunk_sid", "sms_application_sid"] {
         assert_eq!(s.sandbox.field(NUMBER, field), None, "the last route cleared everything");
     }
-    s.assert_accounts();
 }
 
 #[tokio::test]

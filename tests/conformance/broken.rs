@@ -18,9 +18,8 @@ use dialplane::{
 use futures::{StreamExt as _, future, stream};
 
 use super::{
-    CASES, Need, case,
+    CASES, Need, WIRES, case,
     subject::{OTHER, Subject, number, search},
-    wire,
 };
 
 /// What is wrong with an adapter.
@@ -174,7 +173,7 @@ const BREAKAGES: &[(Breakage, Need, &[&str])] = &[
 
 #[tokio::test]
 async fn an_adapter_that_is_broken_in_any_way_is_noticed() {
-    let wires = [&wire::twilio::WIRE, &wire::telnyx::WIRE].map(|wire| (wire, wire.subject().declared()));
+    let wires: Vec<_> = WIRES.iter().map(|wire| (*wire, wire.subject().declared())).collect();
     let broken = wires.iter().flat_map(|(wire, declared)| {
         let met = BREAKAGES.iter().filter(|(_, needs, _)| needs.is_met(declared));
         met.flat_map(|(how, _, cases)| cases.iter().map(|name| (*wire, declared.name, *how, *name)))

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use dialplane::{
-    api::offer::NumberType,
+    api::{money::Amount, offer::NumberType},
     carrier::ErrorClass,
     plan::choose::fits,
     sandbox::carrier::{Fault, Kind, Match, Rule},
 };
+use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use super::subject::{NUMBER, OTHER, Subject, number, purchase, search};
@@ -61,12 +62,9 @@ pub async fn an_offers_price_is_what_its_purchase_costs(s: &Subject) {
     let Some(before) = s.carrier.balance().await.unwrap() else { return };
     s.buy(&purchase(NUMBER)).await;
     let after = s.carrier.balance().await.unwrap().unwrap();
-    let cents = |text: &dialplane::api::money::Amount| {
-        let text = text.to_string();
-        (text.parse::<f64>().unwrap() * 100.0).round() as i64
-    };
-    let price = [&offer.price.monthly, &offer.price.setup].into_iter().flatten().map(cents).sum::<i64>();
-    assert_eq!(cents(&before.amount) - cents(&after.amount), price, "{offer:?}");
+    let exact = |amount: &Amount| amount.to_string().parse::<Decimal>().unwrap();
+    let price = [&offer.price.monthly, &offer.price.setup].into_iter().flatten().map(exact).sum::<Decimal>();
+    assert_eq!(exact(&before.amount) - exact(&after.amount), price, "{offer:?}");
     s.has_bought(1).await;
 }
 

@@ -227,7 +227,7 @@ impl Subject {
         self.bought.set(times);
     }
 
-    /// What holds at the end of every case: as much was bought as it says, and nothing given back.
+    /// What holds at the end of every test: as much was bought as it says, and nothing given back.
     pub fn assert_accounts(&self) {
         let ledger = self.sandbox.ledger();
         assert_eq!((ledger.purchases(), ledger.releases()), (self.bought.get(), 0), "purchases and releases");
@@ -235,6 +235,15 @@ impl Subject {
         self.switch(|switches| recorded = switches.record_bodies);
         let wrong = if recorded { (self.wire.check)(&ledger) } else { vec![] };
         assert_eq!(wrong, [""; 0], "as the carrier's documents have it");
+    }
+}
+
+impl Drop for Subject {
+    /// A broken adapter's accounts are not what they should be, and that is noticed elsewhere.
+    fn drop(&mut self) {
+        if self.broken.is_none() && !std::thread::panicking() {
+            self.assert_accounts();
+        }
     }
 }
 

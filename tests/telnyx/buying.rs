@@ -18,7 +18,6 @@ async fn emergency_is_a_feature_that_is_asked_for_and_shown() {
     let wish = search(json!({ "country": "US", "areaCode": "415", "features": ["Voice", "Emergency"] }));
     let offers = s.carrier.offers(&wish).await.unwrap();
     assert!(!offers.is_empty() && offers.iter().all(|offer| offer.features.contains(&Feature::Emergency)));
-    s.assert_accounts();
 }
 
 #[tokio::test]
@@ -31,7 +30,6 @@ async fn an_order_that_ends_at_once_is_a_number_as_soon_as_that_is_listed() {
     s.inject(Match::list(), Fault::LagWrites { writes: 2 });
     assert!(matches!(did(s.carrier.purchase(&purchase(OTHER)).await), Bought::Ordered(_)));
     s.has_bought(2).await;
-    s.assert_accounts();
 }
 
 #[tokio::test]
@@ -49,7 +47,6 @@ async fn orders_of_others_are_none_of_ours() {
     let ours: Vec<_> = s.carrier.orders().await.unwrap().into_iter().map(|order| order.number).collect();
     assert_eq!(ours, [number(NUMBER)]);
     s.has_bought(2).await;
-    s.assert_accounts();
 }
 
 #[tokio::test]
@@ -61,7 +58,6 @@ async fn an_order_is_cancelled_where_documents_are_missing_at_the_deadline() {
     assert_eq!(s.carrier.orders().await.unwrap().len(), 1);
     s.sandbox.finish_order(NUMBER, OrderEnd::Cancelled).unwrap();
     assert_eq!((s.carrier.orders().await, s.carrier.find(&number(NUMBER)).await), (Ok(vec![]), Ok(None)));
-    s.assert_accounts();
 }
 
 #[tokio::test]
@@ -78,7 +74,6 @@ async fn a_hold_that_ended_is_not_found_again_and_there_is_room_for_so_many() {
     s.switch(|switches| switches.telnyx.max_holds = Some(1));
     let full = did_nothing(hold(OTHER).await);
     assert_eq!((full.class, full.code), (ErrorClass::Conflict, Some(85007)));
-    s.assert_accounts();
 }
 
 #[tokio::test]
@@ -96,7 +91,6 @@ async fn a_number_that_was_not_searched_for_is_searched_for_and_sent_once_more()
         assert_eq!((error.class, error.code), (ErrorClass::Unavailable, Some(85000)));
         assert_eq!(s.requests(Kind::Purchase).len(), 4, "and then no more");
         s.has_bought(1).await;
-        s.assert_accounts();
     }
 }
 
@@ -112,5 +106,4 @@ async fn what_an_order_is_to_be_bound_to_has_to_be_there() {
         assert_eq!((error.class, error.code), (ErrorClass::Rejected, code));
         assert!(error.text.contains("; "), "{error}");
     }
-    s.assert_accounts();
 }
