@@ -301,7 +301,10 @@ impl Carrier for Broken {
         }
         let outcome = self.carrier.set_route(id, &route).await;
         match outcome {
-            Outcome::Unknown(_) if self.how == RetriesWrites => self.carrier.set_route(id, &route).await,
+            Outcome::Unknown(error) if self.how == RetriesWrites => {
+                self.carrier.set_route(id, &route).await;
+                Outcome::Unknown(error)
+            }
             outcome => self.outcome(outcome),
         }
     }
@@ -368,7 +371,10 @@ impl Carrier for Broken {
             _ => {}
         }
         match (self.carrier.purchase(&sent).await, self.how) {
-            (Outcome::Unknown(_), RetriesPurchases) => self.carrier.purchase(&sent).await,
+            (Outcome::Unknown(error), RetriesPurchases) => {
+                self.carrier.purchase(&sent).await;
+                Outcome::Unknown(error)
+            }
             (Outcome::Unknown(_), TakesDoubtForSuccess) => Outcome::Did(Bought::Ordered(Order {
                 id: "1".to_owned(),
                 number: sent.number,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dialplane::{
     carrier::Carrier,
-    sandbox::carrier::{Fault, Kind, Match},
+    sandbox::carrier::{Fault, Match},
 };
 
 use super::subject::{NUMBER, Subject, marker, number, purchase, unknown};
@@ -14,7 +14,7 @@ async fn is_unknown(s: &Subject, carrier: &Arc<dyn Carrier>, fault: Fault, made:
     s.stock(&[NUMBER]);
     s.inject(Match::purchase(), fault);
     unknown(carrier.purchase(&purchase(NUMBER)).await);
-    assert_eq!(s.requests(Kind::Purchase).len(), 1, "it is sent once");
+    assert_eq!(s.purchases_sent(), 1, "it is sent once");
     s.has_bought(usize::from(made)).await;
     let wanted = number(NUMBER);
     let bears = |found: Option<&dialplane::api::purchase::Marker>| found == Some(&marker()) || !s.sales().marks;
@@ -93,5 +93,5 @@ pub async fn a_purchase_is_unknown_behind_a_page_that_asks_to_wait(s: &Subject) 
     s.stock(&[NUMBER]);
     s.inject(Match::purchase(), Fault::Html { status: 429 });
     unknown(s.carrier.purchase(&purchase(NUMBER)).await);
-    assert_eq!(s.requests(Kind::Purchase).len(), 1, "it is sent once");
+    assert_eq!(s.purchases_sent(), 1, "it is sent once");
 }

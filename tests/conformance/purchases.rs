@@ -16,7 +16,7 @@ pub async fn just_this_number_is_bought_once(s: &Subject) {
     let owned = s.buy(&purchase(NUMBER)).await;
     assert_eq!(owned.number.as_str(), NUMBER);
     assert_eq!(s.listed().await, [NUMBER]);
-    assert_eq!(s.requests(Kind::Purchase).len(), 1);
+    assert_eq!(s.purchases_sent(), 1);
     s.has_bought(1).await;
 }
 
@@ -97,7 +97,7 @@ pub async fn a_number_that_is_owned_already_is_never_paid_again(s: &Subject) {
         }
     }
     assert_eq!(s.requests(Kind::Overwrite).len(), 1, "once it was changed, and once it was refused");
-    assert_eq!(s.requests(Kind::Purchase).len() + s.requests(Kind::Overwrite).len(), 3, "each is sent once");
+    assert_eq!(s.purchases_sent(), 3, "each is sent once");
 }
 
 pub async fn a_purchase_whose_time_is_over_is_not_sent(s: &Subject) {
@@ -115,7 +115,7 @@ pub async fn a_purchase_whose_turn_comes_too_late_is_not_sent(s: &Subject) {
     let wanted = number(NUMBER);
     let (_, outcome) = tokio::join!(carrier.find(&wanted), carrier.purchase(&soon));
     assert_eq!(did_nothing(outcome).class, ErrorClass::Throttled);
-    assert_eq!(s.requests(Kind::Purchase).len(), 0);
+    assert_eq!(s.purchases_sent(), 0);
 }
 
 pub async fn a_purchase_that_is_refused_did_nothing_and_has_the_class_of_it(s: &Subject) {
@@ -126,7 +126,7 @@ pub async fn a_purchase_that_is_refused_did_nothing_and_has_the_class_of_it(s: &
         let error = did_nothing(s.open(s.token()).purchase(&purchase(NUMBER)).await);
         assert_eq!((error.class, error.code), (*class, Some(*code)));
         assert!(error.text.contains("; "), "it says what to do: {error}");
-        assert_eq!(s.requests(Kind::Purchase).len(), sent + 1, "{code}: it is sent once");
+        assert_eq!(s.purchases_sent(), sent + 1, "{code}: it is sent once");
     }
     assert_eq!(s.carrier.find(&number(NUMBER)).await, Ok(None));
 }

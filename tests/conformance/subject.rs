@@ -187,6 +187,11 @@ impl Subject {
         self.sandbox.ledger().of(kind).cloned().collect()
     }
 
+    /// How often something was asked to be sold, whatever became of it.
+    pub fn purchases_sent(&self) -> usize {
+        self.requests(Kind::Purchase).len() + self.requests(Kind::Overwrite).len()
+    }
+
     /// How much was asked in all.
     pub fn asked(&self) -> usize {
         self.sandbox.summary().requests
