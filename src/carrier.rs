@@ -195,6 +195,12 @@ pub trait Carrier: Send + Sync + fmt::Debug {
         Outcome::DidNothing(self.does_not("sell numbers"))
     }
 
+    /// Has the carrier not go on with an order that is pending. Whether it did is for a look to find out: the order may end at this
+    /// very moment.
+    async fn cancel(&self, _: &Order) -> Outcome<()> {
+        Outcome::DidNothing(self.does_not("cancel orders"))
+    }
+
     /// The refusal of what this carrier does not have, by its [`Capabilities`].
     fn does_not(&self, what: &str) -> CarrierError {
         let text = format!("{} does not {what}", self.capabilities().name);

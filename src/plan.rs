@@ -5,7 +5,8 @@
 //! the time and everything seen are part of the world. A test holds this module to it.
 //!
 //! - `number` decides for a PhoneNumber: [`number`] the order of things, `route` where its traffic should go, `remove` its end.
-//! - `buy` buys one, at most once, by what `buying` knows; `choose` says which.
+//! - `buy` buys one, at most once, by what `buying` knows; `choose` says which, `hold` has it kept and asks a person, `order` waits
+//!   for what the carrier works on.
 //! - `grant` keeps spending within an account's limits; `journal` keeps the journals of buying.
 //! - `claim` ends what a vanished PhoneNumber left behind.
 //! - `agent` publishes and rolls back, `version` says what a version is good for, `account` opens an account and lists it.
@@ -18,8 +19,10 @@ mod buying;
 pub mod choose;
 pub mod claim;
 pub mod grant;
+mod hold;
 pub mod journal;
 pub mod number;
+mod order;
 pub mod policy;
 mod remove;
 mod route;
@@ -40,8 +43,8 @@ use crate::api::{
     meta::Key,
     number::{E164, Route},
     phone_number::Regulatory,
-    purchase::Marker,
-    seen::NumberId,
+    purchase::{Hold, Marker},
+    seen::{NumberId, Order},
 };
 
 /// What to do next for one object.
@@ -86,6 +89,8 @@ pub enum Look {
     Inventory,
     /// The journal of the object's identity, read from the API server and not from a cache.
     Journal,
+    /// What is on order.
+    Orders,
     /// What is for sale.
     Offers(Box<Asked>),
     /// This very object, read from the API server and not from a cache.
@@ -117,8 +122,12 @@ pub enum Effect {
     AskGrant,
     /// Writes an entry into the journal of buying.
     WriteJournal(Box<Entry>),
+    /// Has the carrier keep a number for a while, and then writes the entry that says so.
+    Hold(Box<HoldNumber>),
     /// Buys a number, by the entry that was written last.
     Purchase(Box<BuyNumber>),
+    /// Asks the carrier not to go on with an order. What became of it is seen afterwards.
+    CancelOrder(Key, Box<Order>),
     /// Gives up the number that the last entry names, for which nothing was sent: somebody else has its claim.
     LoseNumber(Key, E164),
     /// Freezes a version.
@@ -162,6 +171,16 @@ pub struct Entry {
     pub clean: bool,
 }
 
+/// A number to keep. That costs nothing and may be done again, so that it comes before the entry, which then knows of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HoldNumber {
+    pub account: Key,
+    pub number: E164,
+    pub marker: Marker,
+    /// What is written once it is kept, with the hold.
+    pub entry: Entry,
+}
+
 /// One purchase at the carrier. It can be made of nothing but an entry of the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuyNumber {
@@ -174,6 +193,8 @@ pub struct BuyNumber {
     pub token: String,
     /// What the claim bears as long as it may.
     pub attempt: u32,
+    /// How the carrier keeps the number for us, where it does.
+    pub hold: Option<Hold>,
 }
 
 /// An event that is not the change of a condition.
@@ -198,7 +219,9 @@ impl Effect {
             Effect::Mark(_) => "mark",
             Effect::AskGrant => "ask_grant",
             Effect::WriteJournal(_) => "write_journal",
+            Effect::Hold(_) => "hold",
             Effect::Purchase(_) => "purchase",
+            Effect::CancelOrder(..) => "cancel_order",
             Effect::LoseNumber(..) => "lose_number",
             Effect::CreateVersion(_) => "create_version",
             Effect::DeleteVersion(_) => "delete_version",

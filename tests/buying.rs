@@ -1,5 +1,7 @@
 //! Numbers that are bought: on the real API server, from the simulated carrier, by the operator as it is.
 
+mod telnyx;
+
 use dialplane::{
     api::{
         CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber,

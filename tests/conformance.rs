@@ -34,7 +34,7 @@ use dialplane::{
 };
 use futures::{FutureExt as _, future::LocalBoxFuture};
 
-use self::subject::{NUMBER, Subject, did_nothing, marker, number, purchase, search};
+use self::subject::{NUMBER, Subject, did_nothing, marker, number, order, purchase, search};
 
 /// What an adapter must declare for a group of cases to be about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -237,6 +237,9 @@ suite! {
             an_order_that_fails_is_none,
             an_order_that_fails_at_once_did_nothing,
             an_order_that_never_ends_stays_listed,
+            a_pending_order_is_cancelled_and_is_none,
+            an_order_that_is_over_is_not_cancelled,
+            a_cancellation_whose_answer_was_lost_is_unknown,
             a_number_that_is_ordered_already_is_not_ordered_again,
             a_list_of_orders_that_is_torn_is_an_error,
             a_404_is_no_empty_list_of_orders,
@@ -309,7 +312,10 @@ impl Need {
                 is_refusal(did_nothing(carrier.purchase(&purchase(NUMBER)).await));
             }
             Need::Holds => is_refusal(did_nothing(carrier.hold(&number(NUMBER), &marker()).await)),
-            Need::Orders => assert_eq!(carrier.orders().await, Ok(vec![]), "there is nothing to look at"),
+            Need::Orders => {
+                assert_eq!(carrier.orders().await, Ok(vec![]), "there is nothing to look at");
+                is_refusal(did_nothing(carrier.cancel(&order("1", &purchase(NUMBER))).await));
+            }
             Need::Marks => is_refusal(did_nothing(carrier.mark(&id, &marker()).await)),
         }
         assert_eq!(subject.asked(), 0);

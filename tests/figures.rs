@@ -17,7 +17,7 @@ use dialplane::{
     },
     controller::{Controller, Past, Settings},
     sandbox::{
-        carrier::{Kind, Sandbox, SandboxConfig, Summary},
+        carrier::{AccountSeed, Dialect, Kind, Sandbox, SandboxConfig, Summary},
         control_plane::{ControlPlane, kubeconfig},
     },
     telemetry::metrics::Metrics,
@@ -105,7 +105,7 @@ async fn a_number_that_is_bought_costs_one_call_and_four_object_writes_and_then_
     let operator = stage.operator().await;
     stage.prepare().await;
     operator.stop().await;
-    stage.create_wishes().await;
+    stage.create_wishes("twilio", Some("dental")).await;
     stage.sandbox.reset_ledger();
     let before = stage.writes();
     let begin = Instant::now();
@@ -126,7 +126,7 @@ async fn a_number_that_is_bought_costs_one_call_and_four_object_writes_and_then_
     assert!(count < CROWD || own * 10 <= count * 41, "{own} writes for {count} numbers: {cost}");
     assert!(cost.events <= 5, "what is routine is in the status and no event: {cost}");
 
-    stage.round().await;
+    stage.round("twilio").await;
     stage.three_rounds_write_nothing().await;
     operator.stop().await;
 
@@ -139,6 +139,36 @@ async fn a_number_that_is_bought_costs_one_call_and_four_object_writes_and_then_
         (2 * count, 0),
         "ours and those of the bare loop"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_number_that_is_held_and_ordered_costs_two_calls_and_five_object_writes_at_most() {
+    let count = count();
+    let stage = Stage::selling(count).await;
+    let operator = stage.operator().await;
+    stage.prepare_telnyx().await;
+    operator.stop().await;
+    stage.create_wishes("telnyx", None).await;
+    stage.sandbox.reset_ledger();
+    let before = stage.writes();
+    let begin = Instant::now();
+    let operator = stage.operator().await;
+    stage.have_numbers().await;
+    let took = begin.elapsed();
+    let cost = stage.cost_since(&before);
+    let ledger = stage.sandbox.ledger();
+    let (holds, calls) = (ledger.of(Kind::Hold).count(), ledger.of(Kind::Purchase).count());
+    println!("{count} held and ordered in {took:.2?}: {holds} holds, {calls} orders, {} lists, {cost}", ledger.lists());
+    assert_eq!((ledger.purchases(), ledger.writes(), ledger.releases()), (count, 0, 0));
+    assert!(holds + calls - 2 * count <= count / 25, "{holds} holds and {calls} orders for {count} numbers");
+    assert!(cost.numbers <= 3 * count, "finalizer, and status, twice where the order takes its time");
+    let own = cost.claims + cost.journals + cost.numbers + cost.accounts;
+    assert!(count < CROWD || own * 10 <= count * 51, "{own} writes for {count} numbers: {cost}");
+    assert!(cost.events <= 5, "what is routine is in the status and no event: {cost}");
+    stage.round("telnyx").await;
+    stage.three_rounds_write_nothing_for("telnyx").await;
+    operator.stop().await;
+    assert!(stage.sandbox.summary().purchases_by_number.values().all(|times| *times == 1));
 }
 
 fn count() -> usize {
@@ -258,6 +288,35 @@ impl Stage {
         eventually("the account is open", || async { accounts.get("twilio").await.ok()?.status?.identity }).await;
     }
 
+    /// An open account at Telnyx and nothing else.
+    async fn prepare_telnyx(&self) {
+        let seed = AccountSeed { carrier: Dialect::Telnyx, ..AccountSeed::default() };
+        let credentials = self.sandbox.add_account(seed).unwrap();
+        let secret = json!({"metadata": {"name": "telnyx"}, "stringData": {"apiKey": credentials.auth_token}});
+        create(self.api::<Secret>(), secret).await;
+        let spec = json!({
+            "telnyx": {},
+            "credentialsRef": {"name": "telnyx"},
+            "endpoint": self.sandbox.url(),
+            "limits": {"concurrency": AT_ONCE, "requestsPerSecond": 10_000},
+            "scanInterval": "10m",
+        });
+        create(self.api::<CarrierAccount>(), json!({"metadata": {"name": "telnyx"}, "spec": spec})).await;
+        let accounts = self.api::<CarrierAccount>();
+        eventually("the account is open", || async { accounts.get("telnyx").await.ok()?.status?.identity }).await;
+    }
+
+    /// Returns once every PhoneNumber has its number.
+    async fn have_numbers(&self) {
+        let numbers = self.api::<PhoneNumber>();
+        eventually("every PhoneNumber has its number", || async {
+            let listed = numbers.list(&kube::api::ListParams::default()).await.ok()?;
+            let has = |number: &&PhoneNumber| number.status.as_ref().is_some_and(|status| status.number.is_some());
+            (listed.iter().filter(has).count() == self.count).then_some(())
+        })
+        .await;
+    }
+
     async fn create_numbers(&self, prefix: &str, from: usize) {
         let create_one = |i: usize| {
             let spec = json!({
@@ -269,12 +328,13 @@ impl Stage {
     }
 
     /// Objects that all buy in the same area.
-    async fn create_wishes(&self) {
+    async fn create_wishes(&self, account: &str, agent: Option<&str>) {
         let search = json!({"country": "US", "areaCode": "415", "bestEffort": false});
         let create_one = |i: usize| {
-            let spec = json!({
-                "accountRef": {"name": "twilio"}, "agentRef": {"name": "dental"}, "purchase": {"search": search},
-            });
+            let mut spec = json!({"accountRef": {"name": account}, "purchase": {"search": search}});
+            if let Some(agent) = agent {
+                spec["agentRef"] = json!({"name": agent});
+            }
             create(self.api::<PhoneNumber>(), json!({"metadata": {"name": format!("n{i}")}, "spec": spec}))
         };
         stream::iter(0..self.count).for_each_concurrent(AT_ONCE, create_one).await;
@@ -319,17 +379,21 @@ impl Stage {
 
     /// Three listings later nothing was written, neither here nor at the carrier.
     async fn three_rounds_write_nothing(&self) {
+        self.three_rounds_write_nothing_for("twilio").await;
+    }
+
+    async fn three_rounds_write_nothing_for(&self, name: &str) {
         // What counts numbers does so a little later than they change.
         let account = self.api::<CarrierAccount>();
         let claimed = u32::try_from(self.count).unwrap();
         eventually("the account counts them", || async {
-            (account.get("twilio").await.ok()?.status?.numbers?.claimed == claimed).then_some(())
+            (account.get(name).await.ok()?.status?.numbers?.claimed == claimed).then_some(())
         })
         .await;
         let ledger = self.sandbox.ledger();
         let (before, writes) = (self.writes(), (ledger.writes(), ledger.purchases()));
         for _ in 0..3 {
-            self.round().await;
+            self.round(name).await;
         }
         let cost = self.cost_since(&before);
         assert_eq!((cost.claims, cost.numbers, cost.journals, cost.events), (0, 0, 0, 0), "{cost}");
@@ -338,12 +402,12 @@ impl Stage {
     }
 
     /// Has the account listed once more.
-    async fn round(&self) {
+    async fn round(&self, name: &str) {
         let lists = self.sandbox.ledger().lists();
         let annotations = json!({"dialplane.dev/reconcile-requested-at": format!("{:?}", Instant::now())});
         let patch = json!({"metadata": {"annotations": annotations}});
         let account = self.api::<CarrierAccount>();
-        account.patch("twilio", &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
+        account.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
         eventually("a round", || async { (self.sandbox.ledger().lists() > lists).then_some(()) }).await;
     }
 

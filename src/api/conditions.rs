@@ -163,6 +163,7 @@ reasons! {
     PurchaseForbidden: Acquired False, Waiting, Warning, "The credentials may not buy this. Give them the permission, or look at the state of the account at the carrier.";
     PurchaseRefused: Acquired False, Stalled, Warning, "The carrier refuses what is asked for. Correct spec.purchase.";
     PurchaseFailed: Acquired False, Working, Silent, "The carrier could not be asked, or bought nothing. It is tried again.";
+    Ordered: Acquired False, Working, Silent, "The carrier has taken the order of a number and works on it. It is waited for; nothing else is bought meanwhile.";
     PurchaseUnsettled: Acquired Unknown, Working, Warning, "A purchase was sent, or may have been, and nobody knows what came of it. It is looked for; nothing else is bought meanwhile.";
 
     Routed: Routed True, Good, Silent, "The carrier sends this number to the agent's published version.";

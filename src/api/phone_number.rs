@@ -175,6 +175,10 @@ pub struct Regulatory {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub bundle_sid: Option<String>,
+    /// A Telnyx requirement group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub requirement_group_id: Option<String>,
 }
 
 impl PhoneNumber {
@@ -277,6 +281,10 @@ pub struct OfferStatus {
     pub price: Price,
     /// Whether it is in the very place that was named.
     pub exact: bool,
+    /// Until when the carrier keeps it for us, by its clock (RFC 3339), where it does. Then it is held again, or another offered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub held_until: Option<String>,
 }
 
 /// The route that the carrier was last seen to have.

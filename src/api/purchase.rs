@@ -71,7 +71,7 @@ pub struct NumberPurchaseSpec {
     pub holder: Holder,
     /// The account that it is bought by.
     pub account: ClaimedAccount,
-    /// The one number that may be ours. Absent once it was proved that none is.
+    /// The one number that may be ours. Absent once it was proved that none is, and as long as one is only held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<E164>,
     /// The attempt that names this number. It only grows.
@@ -85,15 +85,20 @@ pub struct NumberPurchaseSpec {
     /// Whether a number that was searched for is in the very place that was named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exact: Option<bool>,
+    /// The number that the carrier keeps for us, where it does: to be bought by this entry, or once a person says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
 }
 
 /// A number that a carrier keeps for us.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Hold {
+    /// The number that is kept.
+    pub number: E164,
     /// The carrier's id of the hold.
     #[schemars(length(max = 128))]
     pub id: String,
-    /// When it ends, by the carrier's clock (RFC 3339).
+    /// When it ends, by the carrier's clock (RFC 3339). Clocks differ: it only says when to look again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub until: Option<String>,

@@ -46,6 +46,10 @@ pub struct Order {
     pub number: E164,
     /// What is written on it, if that is a marker of this software.
     pub marker: Option<Marker>,
+    /// Whether the carrier still works on it.
+    pub pending: bool,
+    /// Whether it waits for papers that nobody has handed in.
+    pub lacks_papers: bool,
 }
 
 /// Which account the credentials open.

@@ -106,6 +106,11 @@ impl Inventory {
     /// Returns once everything that bears a marker of ours, bought or on order, was looked for after `after`: shared like a listing.
     pub async fn look_for_marked(&self, after: Instant) -> Result<(), CarrierError> {
         self.listing(after).await?;
+        self.look_for_orders(after).await
+    }
+
+    /// The same of what is on order alone.
+    pub async fn look_for_orders(&self, after: Instant) -> Result<(), CarrierError> {
         if !self.has_orders() {
             return Ok(());
         }
@@ -122,15 +127,20 @@ impl Inventory {
     pub fn marked(&self, marker: &Marker, after: Instant) -> Option<Vec<E164>> {
         self.listed_after(after)?;
         let mut marked = self.view().marked(marker);
-        if self.has_orders() {
-            let ordered = self.ordered();
-            let ordered = ordered.as_ref().filter(|ordered| ordered.begun > after)?;
-            let ours = ordered.orders.iter().filter(|order| order.marker.as_ref() == Some(marker));
-            marked.extend(ours.map(|order| order.number.clone()));
-            marked.sort();
-            marked.dedup();
-        }
+        marked.extend(self.orders(marker, after)?.into_iter().map(|order| order.number));
+        marked.sort();
+        marked.dedup();
         Some(marked)
+    }
+
+    /// The orders that bear this marker and have not failed, if that was looked for after `after`.
+    pub fn orders(&self, marker: &Marker, after: Instant) -> Option<Vec<Order>> {
+        if !self.has_orders() {
+            return Some(Vec::new());
+        }
+        let ordered = self.ordered();
+        let ordered = ordered.as_ref().filter(|ordered| ordered.begun > after)?;
+        Some(ordered.orders.iter().filter(|order| order.marker.as_ref() == Some(marker)).cloned().collect())
     }
 
     /// The last complete listing, if there was one.
@@ -178,17 +188,19 @@ impl Inventory {
         outcome.map(|owned| self.record_write(owned, begun))
     }
 
-    /// Buys a number and notes what came of it. What is accepted but not finished is not ours yet. One of unknown outcome may
-    /// take `settling` to be seen.
-    pub async fn purchase(&self, purchase: &Purchase, settling: Duration) -> Outcome<()> {
+    /// Buys a number and notes what came of it. What is accepted but not finished is not ours yet: the order is answered. One of
+    /// unknown outcome may take `settling` to be seen.
+    pub async fn purchase(&self, purchase: &Purchase, settling: Duration) -> Outcome<Option<Order>> {
         let begun = Instant::now();
         let mut write = UnderWay::begin(self, &purchase.number, Some(settling));
         let outcome = self.carrier().purchase(purchase).await;
         write.unknown = !matches!(outcome, Outcome::Did(Bought::Owned(_)) | Outcome::DidNothing(_));
-        outcome.map(|bought| {
-            if let Bought::Owned(owned) = bought {
+        outcome.map(|bought| match bought {
+            Bought::Owned(owned) => {
                 self.record_write(owned, begun);
+                None
             }
+            Bought::Ordered(order) => Some(order),
         })
     }
 

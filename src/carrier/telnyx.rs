@@ -243,6 +243,10 @@ impl Carrier for Telnyx {
         self.buy(purchase).await
     }
 
+    async fn cancel(&self, order: &Order) -> Outcome<()> {
+        self.cancel_order(order).await
+    }
+
     fn canonical(&self, route: Route) -> Route {
         wire::canonical(route)
     }

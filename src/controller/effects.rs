@@ -22,8 +22,8 @@ use crate::{
         meta::{IN_USE_FINALIZER, Key},
         number::E164,
     },
-    carrier::{CarrierError, ErrorClass, Outcome, Purchase},
-    plan::{BuyNumber, Effect, Entry, Intent, Mark, Note, Rest, SetRoute, Tried},
+    carrier::{CarrierError, ErrorClass, Order, Outcome, Purchase},
+    plan::{BuyNumber, Effect, Entry, HoldNumber, Intent, Mark, Note, Rest, SetRoute, Tried, policy},
     telemetry::metrics::Operation,
 };
 
@@ -118,10 +118,16 @@ pub async fn act<K: Controlled>(context: &Context, object: &K, effect: Effect) -
             Ok(())
         }
         Effect::WriteJournal(entry) => context.write_journal(object, *entry).await,
-        Effect::Purchase(_) if context.is_ending() => Ok(()),
+        Effect::Hold(_) | Effect::Purchase(_) if context.is_ending() => Ok(()),
+        Effect::Hold(hold) => context.hold(object, *hold).await,
         Effect::Purchase(buy) => {
             context.fence(object, &buy.number).await?;
             context.purchase(object, *buy).await;
+            Ok(())
+        }
+        Effect::CancelOrder(..) if context.is_ending() => Ok(()),
+        Effect::CancelOrder(account, order) => {
+            context.cancel_order(object, &account, &order).await;
             Ok(())
         }
         Effect::LoseNumber(account, number) => {
@@ -387,6 +393,38 @@ impl Context {
         }
     }
 
+    /// Has the carrier keep a number, which costs nothing, and writes down that it does.
+    async fn hold<K: Controlled>(&self, object: &K, hold: HoldNumber) -> Result<(), Error> {
+        let HoldNumber { account, number, marker, mut entry } = hold;
+        let Some(session) = self.sessions.get(&account) else { return Ok(()) };
+        let uid = object.meta().uid.as_deref().unwrap_or_default();
+        if !session.market.keep(&number, uid) {
+            return Ok(());
+        }
+        let carrier = session.inventory.carrier();
+        let name = carrier.capabilities().name;
+        let outcome = carrier.hold(&number, &marker).await;
+        self.metrics.carrier_write(name, &outcome);
+        let error = match outcome {
+            Outcome::Did(held) => {
+                self.metrics.carrier_request(name, Operation::Hold, None);
+                entry.journal.spec.hold = Some(held);
+                return self.write_journal(object, entry).await;
+            }
+            Outcome::DidNothing(error) | Outcome::Unknown(error) => error,
+        };
+        tracing::info!(object = %Key::of(object), %number, %error, "is not held");
+        self.metrics.carrier_request(name, Operation::Hold, Some(&error));
+        self.suspect(&account, &error);
+        if policy::goes_unheld(&error) {
+            self.memory.would_not_keep(uid, &number);
+        } else {
+            session.market.settled(&number, error.class == ErrorClass::Unavailable);
+            self.memory.failed(uid, Attempt::Purchase, about(&number, error));
+        }
+        Ok(())
+    }
+
     /// The one place where money is spent. That it was sent is known before it is: whatever ends this, an attempt is never
     /// taken for one that was not made.
     async fn purchase<K: Controlled>(&self, object: &K, buy: BuyNumber) {
@@ -394,19 +432,23 @@ impl Context {
         let uid = object.meta().uid.as_deref().unwrap_or_default();
         let Some(before) = self.memory.send(uid, &buy.token) else { return };
         let carrier = session.inventory.carrier().capabilities().name;
-        let BuyNumber { account, number, marker, route, regulatory, token, attempt } = buy;
-        let purchase = Purchase { number, marker, route, regulatory, hold: None, key: token, before };
+        let BuyNumber { account, number, marker, route, regulatory, token, attempt, hold } = buy;
+        let purchase = Purchase { number, marker, route, regulatory, hold, key: token, before };
         let settling = self.settling_of(&session);
         let outcome = session.inventory.purchase(&purchase, settling).await;
         let number = &purchase.number;
         self.metrics.carrier_write(carrier, &outcome);
         match outcome {
-            Outcome::Did(()) => {
-                tracing::info!(object = %Key::of(object), %number, attempt, "bought");
+            Outcome::Did(ordered) => {
+                let what = if ordered.is_some() { "ordered" } else { "bought" };
+                tracing::info!(object = %Key::of(object), %number, attempt, "{what}");
                 self.metrics.carrier_request(carrier, Operation::Purchase, None);
                 self.memory.succeeded(uid, Attempt::Purchase);
                 session.market.settled(number, true);
                 session.paid();
+                if let Some(order) = ordered {
+                    self.memory.tried(uid, Tried::Ordered(order));
+                }
             }
             Outcome::DidNothing(error) => {
                 tracing::warn!(object = %Key::of(object), %number, attempt, %error, "was not bought");
@@ -417,11 +459,34 @@ impl Context {
                     session.ran_out(&error);
                 }
                 self.memory.tried(uid, Tried::DidNothing(error.clone()));
-                self.memory.failed(uid, Attempt::Purchase, error);
+                self.memory.failed(uid, Attempt::Purchase, about(number, error));
             }
             Outcome::Unknown(error) => {
                 tracing::warn!(object = %Key::of(object), %number, attempt, %error, "may have been bought; it is looked for");
                 self.metrics.carrier_request(carrier, Operation::Purchase, Some(&error));
+            }
+        }
+    }
+
+    /// Asks the carrier not to go on with an order. From then on nobody knows what became of it until it is seen.
+    async fn cancel_order<K: Controlled>(&self, object: &K, account: &Key, order: &Order) {
+        let Some(session) = self.sessions.get(account) else { return };
+        let uid = object.meta().uid.as_deref().unwrap_or_default();
+        let carrier = session.inventory.carrier();
+        self.memory.tried(uid, Tried::Unknown);
+        let outcome = carrier.cancel(order).await;
+        self.metrics.carrier_write(carrier.capabilities().name, &outcome);
+        let error = match outcome {
+            Outcome::Did(()) => None,
+            Outcome::DidNothing(error) | Outcome::Unknown(error) => Some(error),
+        };
+        self.metrics.carrier_request(carrier.capabilities().name, Operation::Cancel, error.as_ref());
+        tracing::info!(object = %Key::of(object), number = %order.number, ?error, "an order was to be cancelled");
+        match error {
+            None => self.memory.succeeded(uid, Attempt::Purchase),
+            Some(error) => {
+                self.suspect(account, &error);
+                self.memory.failed(uid, Attempt::Purchase, about(&order.number, error));
             }
         }
     }
@@ -440,7 +505,7 @@ impl Context {
             session.market.settled(number, true);
         }
         self.memory.tried(uid, Tried::DidNothing(error.clone()));
-        self.memory.failed(uid, Attempt::Purchase, error);
+        self.memory.failed(uid, Attempt::Purchase, about(number, error));
     }
 
     async fn create_version<K: Controlled>(&self, agent: &K, spec: AgentVersionSpec) -> Result<(), Error> {
@@ -477,6 +542,11 @@ impl Context {
             });
         }
     }
+}
+
+/// The same error, which says what number it is about.
+fn about(number: &E164, error: CarrierError) -> CarrierError {
+    CarrierError { text: format!("{number}: {}", error.text), ..error }
 }
 
 /// Whether the number of this claim may be written to for that object: it holds the claim, or is that very version of it.

@@ -278,6 +278,8 @@ impl Glance {
                 self.look_after::<CarrierAccount>(&account).await?;
             }
             Effect::WriteJournal(entry) => self.enter(number, entry),
+            // The purchase that would follow says more than that the number would be kept until then.
+            Effect::Hold(hold) if hold.entry.intent == Intent::Send => self.enter(number, &hold.entry),
             Effect::LoseNumber(account, lost) => self.context.lose(number, account, lost),
             _ => return Ok(false),
         }

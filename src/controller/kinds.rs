@@ -207,7 +207,7 @@ impl Context {
                 looked.itself = if lives { Liveness::Alive } else { Liveness::Gone };
                 Ok(())
             }
-            Look::Credentials | Look::Identity | Look::Inventory | Look::Offers(_) | Look::Journal => {
+            Look::Credentials | Look::Identity | Look::Inventory | Look::Orders | Look::Offers(_) | Look::Journal => {
                 Err(Error::NotForThisKind(K::KIND.as_str()))
             }
         }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::Work;
 use crate::{
-    api::{account::Grant, conditions::Finding, meta::Key},
+    api::{account::Grant, conditions::Finding, meta::Key, number::E164},
     carrier::{CarrierError, ErrorClass},
     plan::{self, Intent, Own, Tried, Trouble, policy},
 };
@@ -45,7 +45,6 @@ struct Entered {
     /// When we began to write it, and when that had ended.
     begun: Instant,
     ended: Instant,
-    refused: u32,
 }
 
 /// A wish to buy, as the account knows it.
@@ -69,6 +68,10 @@ struct Entry {
     /// When this process first saw the object.
     met: Option<Instant>,
     entered: Option<Entered>,
+    /// How many numbers in a row were refused as not available.
+    refused: u32,
+    /// The number that the carrier would not keep, though it is for sale.
+    unheld: Option<E164>,
 }
 
 /// The memory of one process.
@@ -88,6 +91,9 @@ impl Memory {
         let entry = entries.entry(uid.to_owned()).or_default();
         let attempts = entry.trouble.as_ref().map_or(0, |(_, _, attempts, _)| *attempts) + 1;
         let due = Instant::now() + policy::retry_after(&error, attempts);
+        if attempt == Attempt::Purchase && error.class == ErrorClass::Unavailable {
+            entry.refused += 1;
+        }
         entry.trouble = Some((attempt, error, attempts, due));
     }
 
@@ -103,18 +109,21 @@ impl Memory {
     /// The last failure, if it has not been overcome.
     pub fn trouble(&self, uid: &str) -> Option<Trouble> {
         let entries = self.entries();
-        let (failed, error, attempts, due) = entries.get(uid)?.trouble.as_ref()?;
-        let wait = due.saturating_duration_since(Instant::now());
-        Some(Trouble { error: error.clone(), purchase: *failed == Attempt::Purchase, attempts: *attempts, wait })
+        let entry = entries.get(uid)?;
+        let (failed, error, attempts, due) = entry.trouble.as_ref()?;
+        Some(Trouble {
+            error: error.clone(),
+            purchase: *failed == Attempt::Purchase,
+            attempts: *attempts,
+            refused: entry.refused,
+            wait: due.saturating_duration_since(Instant::now()),
+        })
     }
 
     /// Somebody changed the object: what failed before is tried again at once.
     pub fn edited(&self, uid: &str) {
         if let Some(entry) = self.entries().get_mut(uid) {
-            entry.trouble = None;
-            if let Some(entered) = &mut entry.entered {
-                entered.refused = 0;
-            }
+            (entry.trouble, entry.refused, entry.unheld) = (None, 0, None);
         }
     }
 
@@ -161,18 +170,24 @@ impl Memory {
     pub fn entered(&self, uid: &str, token: &str, intent: Intent, clean: bool, begun: Instant) {
         let mut entries = self.entries();
         let entry = entries.entry(uid.to_owned()).or_default();
-        let refused = entry.entered.as_ref().map_or(0, |before| before.refused);
         let (token, ended) = (token.to_owned(), Instant::now());
-        entry.entered = Some(Entered { token, intent, clean, outcome: None, begun, ended, refused });
+        entry.entered = Some(Entered { token, intent, clean, outcome: None, begun, ended });
+    }
+
+    /// Notes that the carrier would not keep a number for this object, though it is for sale.
+    pub fn would_not_keep(&self, uid: &str, number: &E164) {
+        self.entries().entry(uid.to_owned()).or_default().unheld = Some(number.clone());
+    }
+
+    /// The number that it would not keep, if there is one.
+    pub fn unheld(&self, uid: &str) -> Option<E164> {
+        self.entries().get(uid)?.unheld.clone()
     }
 
     /// Notes what became of the purchase that the last entry was written for.
     pub fn tried(&self, uid: &str, outcome: Tried) {
         let mut entries = self.entries();
         let Some(entered) = entries.get_mut(uid).and_then(|entry| entry.entered.as_mut()) else { return };
-        if matches!(&outcome, Tried::DidNothing(error) if error.class == ErrorClass::Unavailable) {
-            entered.refused += 1;
-        }
         entered.outcome = Some(outcome);
     }
 
@@ -198,7 +213,7 @@ impl Memory {
             outcome: entered.outcome.clone(),
             may_send: entered.begun.elapsed() < SENDING,
             settled_in: (entered.ended + settling).saturating_duration_since(Instant::now()),
-            refused: entered.refused,
+            age: entered.ended.elapsed(),
         })
     }
 

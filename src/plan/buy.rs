@@ -8,8 +8,9 @@ use kube::{Resource as _, ResourceExt as _};
 
 use super::{
     AccountView, BuyNumber, Decision, Effect, Liveness, Look, Requested as _, Rest, Seen,
-    buying::{Buying, Grant, Intent, Own, Tried},
+    buying::{Buying, Intent, Own, Tried},
     choose::{self, Choice},
+    hold::Candidate,
     number::{Found, World},
     policy, route,
 };
@@ -17,10 +18,10 @@ use crate::api::{
     NumberClaim, NumberPurchase,
     claim::{ClaimedAccount, ClaimedPurchase, NumberClaimSpec},
     conditions::{Finding, Reason},
-    meta::{APPROVE, NUMBER, ROUTE_FINALIZER},
+    meta::{NUMBER, ROUTE_FINALIZER},
     number::{E164, Route},
-    offer::{Offer, Price},
-    phone_number::{Acquisition, Approval, Mode, OfferStatus, PhoneNumberStatus, Purchase},
+    offer::Price,
+    phone_number::{Acquisition, Approval, Mode, PhoneNumberStatus, Purchase},
     purchase::NumberPurchaseSpec,
     seen::{ErrorClass, OwnedNumber},
 };
@@ -70,18 +71,19 @@ pub(super) fn unsettled<'a>(w: &World<'a>, account: &AccountView) -> Option<Deci
     }
     match step.settle(journal, number) {
         Settled::Ours(_) => None,
-        Settled::Not(decision) => Some(*decision),
+        Settled::Not(decision) => Some(step.cancel(number, &decision).unwrap_or(*decision)),
         // The journal says so before the object goes, so that the same identity need not find out again.
         Settled::NotBought { .. } => {
-            Some(step.write(journal, NumberPurchaseSpec { number: None, ..journal.spec.clone() }, Intent::Settle))
+            let spec = NumberPurchaseSpec { number: None, hold: None, ..journal.spec.clone() };
+            Some(step.write(journal, spec, Intent::Settle))
         }
     }
 }
 
-struct Step<'a, 'b> {
-    w: &'b World<'a>,
-    b: &'b Buying<'a>,
-    account: &'b AccountView,
+pub(super) struct Step<'a, 'b> {
+    pub(super) w: &'b World<'a>,
+    pub(super) b: &'b Buying<'a>,
+    pub(super) account: &'b AccountView,
     identity: &'a str,
 }
 
@@ -173,7 +175,7 @@ impl<'a> Step<'a, '_> {
     }
 
     /// Nothing is begun for an object that only looks on.
-    fn hands_off(&self) -> Option<Decision<PhoneNumberStatus>> {
+    pub(super) fn hands_off(&self) -> Option<Decision<PhoneNumberStatus>> {
         let spec = &self.w.number.spec;
         let why = match (spec.suspend, spec.mode) {
             (true, _) => "The object is suspended: nothing is bought. Set spec.suspend to false to go on.",
@@ -258,6 +260,10 @@ impl<'a> Step<'a, '_> {
             // Nothing was sent since this process began to speak of this number, and nothing before.
             Some(Own { intent: Intent::Send, clean: true, outcome: None, .. }) => Settled::NotBought { clean: true },
             Some(Own { clean: true, outcome: Some(Tried::DidNothing(_)), .. }) => Settled::NotBought { clean: true },
+            // Nothing else can come of what was sent, so that nobody need be fenced off yet.
+            Some(own @ Own { outcome: Some(Tried::Ordered(order)), .. }) if !own.settled_in.is_zero() => {
+                self.await_order(number, own, order)
+            }
             // Nobody may send any more, by an entry that says so. Then it is waited, and looked.
             Some(own @ Own { intent: Intent::Settle, .. }) => self.wait(number, own),
             _ => Settled::Not(Box::new(self.write(journal, journal.spec.clone(), Intent::Settle))),
@@ -277,15 +283,14 @@ impl<'a> Step<'a, '_> {
     }
 
     fn wait(&self, number: &E164, own: &Own) -> Settled<'a> {
-        let fresh = self.w.seen.is_fresh();
-        if !fresh && self.w.trouble.is_none_or(|trouble| trouble.purchase || trouble.wait.is_zero()) {
+        if !self.w.seen.is_fresh() && self.may_look() {
             let look = Look::Number { account: self.account.key.clone(), number: number.clone() };
             return Settled::Not(Box::new(Decision::Look(look)));
         }
-        let on_order = self.b.marked.is_some_and(|marked| marked.contains(number));
         let absent = matches!(self.w.seen, Seen::Absent { fresh: true } | Seen::Present { fresh: true, .. });
-        if own.settled_in.is_zero() && absent && !on_order {
+        if own.settled_in.is_zero() && absent && self.may_look() {
             return match self.b.marked {
+                Some(marked) if marked.contains(number) => self.on_order(number),
                 Some(_) => Settled::NotBought { clean: false },
                 None => Settled::Not(Box::new(Decision::Look(Look::Inventory))),
             };
@@ -328,7 +333,7 @@ impl<'a> Step<'a, '_> {
             let text = format!("The carrier of CarrierAccount {} sells no numbers: import one.", self.account.key);
             return self.stop(Reason::PurchaseRefused, text);
         }
-        if let Some(decision) = self.refused(journal) {
+        if let Some(decision) = self.refused() {
             return decision;
         }
         // Rule 2: what bears our marker already is never bought again.
@@ -344,29 +349,24 @@ impl<'a> Step<'a, '_> {
             let text = format!("CarrierAccount {}: {}.", self.account.key, error.text.trim_end_matches('.'));
             return self.stop(Reason::InsufficientFunds, text).again(*wait);
         }
-        match &self.b.grant {
-            Grant::None => return Decision::Act(Effect::AskGrant),
-            Grant::Asked => return Decision::Rest(Rest::NOTHING),
-            Grant::Refused(finding, wait) => {
-                return self.w.stop(vec![Reason::Accepted.into(), finding.clone()]).again(*wait);
-            }
-            Grant::Given => {}
+        // Nothing is searched that may not be bought.
+        if purchase.approval == Approval::Automatic
+            && let Some(decision) = self.unless_granted()
+        {
+            return decision;
         }
         self.choose(journal, settled, purchase)
     }
 
     /// What is to be said, and for how long, of a number that was refused.
-    fn refused(&self, journal: Option<&NumberPurchase>) -> Option<Decision<PhoneNumberStatus>> {
+    fn refused(&self) -> Option<Decision<PhoneNumberStatus>> {
         let trouble = self.w.trouble.filter(|trouble| !trouble.wait.is_zero())?;
-        let number = journal.and_then(|journal| journal.spec.number.as_ref());
         let named = self.purchase().is_some_and(|purchase| purchase.number.is_some());
-        let tried = trouble.purchase;
-        let more = tried && trouble.error.class == ErrorClass::Unavailable && !named;
-        if more && self.b.own.is_some_and(|own| own.refused < CANDIDATES) {
+        let more = trouble.purchase && trouble.error.class == ErrorClass::Unavailable && !named;
+        if more && trouble.refused < CANDIDATES {
             return None;
         }
-        let about = number.filter(|_| tried).map(|number| format!("{number}: ")).unwrap_or_default();
-        let text = format!("{about}{}.", trouble.error.text.trim_end_matches('.'));
+        let text = format!("{}.", trouble.error.text.trim_end_matches('.'));
         let finding = Finding::new(policy::purchase_trouble(&trouble.error), text);
         Some(self.w.put_off(vec![Reason::Accepted.into(), finding]))
     }
@@ -384,51 +384,26 @@ impl<'a> Step<'a, '_> {
                 format!("CarrierAccount {} owns {number} already: import it instead of buying it.", self.account.key);
             return self.stop(Reason::AlreadyOwned, text);
         }
-        let shown = self.w.number.status.as_ref().and_then(|status| status.offer.as_ref());
         let wish = choose::Wish {
             purchase,
             ceiling: self.b.limits.max_monthly_price,
             offers: self.b.offers,
-            prefer: shown.map(|offer| &offer.number),
+            prefer: self.shown().map(|offer| &offer.number),
             avoid: last.filter(|_| purchase.search.is_some()),
             spread: (self.b.identity, attempt),
         };
-        let (offer, exact) = match choose::choose(&wish) {
-            Choice::Look(asked) => return Decision::Look(Look::Offers(Box::new(asked))),
-            Choice::Wait => return Decision::Rest(Rest { status: None, again: Some(policy::CROWDED) }),
-            Choice::Nothing(finding) => {
-                return self.w.stop(vec![Reason::Accepted.into(), finding]).again(policy::LOOK_AGAIN);
-            }
-            Choice::Take { offer, exact } => (offer, exact),
-        };
-        if purchase.approval == Approval::Manual && !self.is_approved(offer, shown) {
-            return self.ask(offer, exact);
+        // What is kept for us is bought, whatever else there is.
+        if let Some(held) = self.held(journal, &wish) {
+            return self.proceed(journal, settled, purchase, &held);
         }
-        let clean = settled.unwrap_or(true) || last != Some(&offer.number);
-        let spec = self.spec(Some(offer.number.clone()), attempt, offer.price.clone(), Some(exact));
-        Decision::Act(Effect::WriteJournal(Box::new(super::Entry {
-            journal: self.object(journal, spec),
-            intent: Intent::Send,
-            clean,
-        })))
-    }
-
-    /// A person said yes to this number at no less than this price.
-    fn is_approved(&self, offer: &Offer, shown: Option<&OfferStatus>) -> bool {
-        let named = self.w.number.annotation(APPROVE) == Some(offer.number.as_str());
-        named && shown.is_some_and(|shown| shown.number == offer.number && shown.price == offer.price)
-    }
-
-    fn ask(&self, offer: &Offer, exact: bool) -> Decision<PhoneNumberStatus> {
-        let text = format!(
-            "{} can be bought for {}: set the annotation {APPROVE}: \"{}\" to buy it.",
-            offer.number,
-            choose::shown(&offer.price),
-            offer.number
-        );
-        let mut status = self.w.said(vec![Reason::Accepted.into(), Finding::new(Reason::AwaitingApproval, text)]);
-        status.offer = Some(OfferStatus { number: offer.number.clone(), price: offer.price.clone(), exact });
-        Decision::Rest(Rest { status: Some(status), again: Some(policy::LOOK_AGAIN) })
+        match choose::choose(&wish) {
+            Choice::Look(asked) => Decision::Look(Look::Offers(Box::new(asked))),
+            Choice::Wait => Decision::Rest(Rest { status: None, again: Some(policy::CROWDED) }),
+            Choice::Nothing(finding) => self.w.stop(vec![Reason::Accepted.into(), finding]).again(policy::LOOK_AGAIN),
+            Choice::Take { offer, exact } => {
+                self.proceed(journal, settled, purchase, &Candidate::offered(offer, exact))
+            }
+        }
     }
 
     /// The entry is ours and nothing was sent by it yet: the claim, then the last checks, then the purchase (rules 4 and 6).
@@ -457,6 +432,7 @@ impl<'a> Step<'a, '_> {
                     regulatory: self.purchase().and_then(|p| p.regulatory.clone()).unwrap_or_default(),
                     token: journal.spec.token.clone(),
                     attempt: journal.spec.attempt,
+                    hold: journal.spec.hold.clone(),
                 }))),
             },
             Some(claim) if self.is_earlier(claim, journal) => match (&claim.spec.holder, self.w.holder) {
@@ -505,7 +481,13 @@ impl<'a> Step<'a, '_> {
         }
     }
 
-    fn spec(&self, number: Option<E164>, attempt: u32, price: Price, exact: Option<bool>) -> NumberPurchaseSpec {
+    pub(super) fn spec(
+        &self,
+        number: Option<E164>,
+        attempt: u32,
+        price: Price,
+        exact: Option<bool>,
+    ) -> NumberPurchaseSpec {
         NumberPurchaseSpec {
             identity: self.b.identity.to_owned(),
             holder: self.w.holder_spec(),
@@ -515,6 +497,7 @@ impl<'a> Step<'a, '_> {
             token: self.b.token.to_owned(),
             price,
             exact,
+            hold: None,
         }
     }
 
@@ -544,7 +527,7 @@ impl<'a> Step<'a, '_> {
         })))
     }
 
-    fn object(&self, journal: Option<&NumberPurchase>, spec: NumberPurchaseSpec) -> NumberPurchase {
+    pub(super) fn object(&self, journal: Option<&NumberPurchase>, spec: NumberPurchaseSpec) -> NumberPurchase {
         match journal {
             Some(journal) => NumberPurchase { spec, ..journal.clone() },
             None => NumberPurchase::new(&NumberPurchase::name_of(self.b.identity), spec),

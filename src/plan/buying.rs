@@ -10,7 +10,7 @@ use crate::api::{
     number::E164,
     offer::{Offer, Search},
     purchase::Marker,
-    seen::CarrierError,
+    seen::{CarrierError, Order},
 };
 
 /// Everything known about buying a number for one PhoneNumber.
@@ -30,6 +30,8 @@ pub struct Buying<'a> {
     /// The numbers that bear our marker at the carrier, owned or on order, by a listing that began after everything that could
     /// have bought one; `None` where there is none such.
     pub marked: Option<&'a [E164]>,
+    /// The orders that bear our marker and have not failed, by a look in this pass.
+    pub orders: Option<&'a [Order]>,
     /// The claims that say they are for this identity, the latest attempt first.
     pub claims: &'a [NumberClaim],
     /// What was found for sale in this pass.
@@ -49,6 +51,10 @@ pub struct Buying<'a> {
     pub sells: bool,
     /// Whether it keeps our marker on them.
     pub marks: bool,
+    /// Whether it keeps numbers for a while before they are bought.
+    pub holds: bool,
+    /// The number that it offered to this process and would not keep: it can be had without that.
+    pub unheld: Option<&'a E164>,
     /// How long yet until a listing tells what a predecessor of this process, of which nobody knows, may have bought (rule 9).
     pub not_before: Duration,
 }
@@ -65,8 +71,8 @@ pub struct Own {
     pub may_send: bool,
     /// How long yet until nothing that was sent before this entry can come about any more (rule 8).
     pub settled_in: Duration,
-    /// How many numbers in a row were refused as not available.
-    pub refused: u32,
+    /// How long ago it was written.
+    pub age: Duration,
 }
 
 /// Why an entry was written.
@@ -74,6 +80,8 @@ pub struct Own {
 pub enum Intent {
     /// To send.
     Send,
+    /// To keep a number while a person is asked. Nothing is sent by it.
+    Hold,
     /// To fence off whoever sent before, and wait.
     Settle,
 }
@@ -83,6 +91,8 @@ pub enum Intent {
 pub enum Tried {
     /// It surely was not done.
     DidNothing(CarrierError),
+    /// The carrier has taken it and works on it. How it ends can only be seen.
+    Ordered(Order),
     /// It may have been done.
     Unknown,
 }

@@ -97,7 +97,7 @@ impl Wish<'_> {
     }
 
     /// Whether the price is known to be no more than is allowed.
-    fn affords(&self, price: &Price) -> bool {
+    pub(super) fn affords(&self, price: &Price) -> bool {
         let within = |most: Option<Amount>, is: Option<Amount>| most.is_none_or(|most| is.is_some_and(|is| is <= most));
         within(self.monthly(), price.monthly) && within(self.purchase.max_setup_price, price.setup)
     }

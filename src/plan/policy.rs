@@ -35,6 +35,11 @@ pub fn retry_after(error: &CarrierError, attempts: u32) -> Duration {
     Duration::from_secs(doubled.min(longest)).max(error.retry_after.unwrap_or_default())
 }
 
+/// Whether a number that the carrier would not keep can be bought without that: it is neither gone, nor is the carrier unwell.
+pub fn goes_unheld(refusal: &CarrierError) -> bool {
+    !matches!(refusal.class, ErrorClass::Unavailable | ErrorClass::Throttled | ErrorClass::Transient)
+}
+
 /// What a failed route write makes of a number.
 pub(super) fn route_trouble(trouble: &Trouble) -> Finding {
     let reason = match trouble.error.class {

@@ -70,6 +70,8 @@ pub struct Trouble {
     pub purchase: bool,
     /// How many failures in a row.
     pub attempts: u32,
+    /// How many numbers in a row were refused as not available.
+    pub refused: u32,
     /// How long to wait yet before the next try; zero when it is due.
     pub wait: Duration,
 }

@@ -19,7 +19,7 @@ use futures::{StreamExt as _, future, stream};
 
 use super::{
     CASES, Need, WIRES, case,
-    subject::{OTHER, Subject, number, search},
+    subject::{OTHER, Subject, number, order, search},
 };
 
 /// What is wrong with an adapter.
@@ -75,6 +75,8 @@ pub enum Breakage {
     HidesBalance,
     /// Orders are not told.
     HidesOrders,
+    /// Nothing is done to cancel an order.
+    PretendsToCancel,
     /// Whoever asks holds.
     HoldsForEverybody,
     /// Whatever is wrong is called a wrong value.
@@ -137,6 +139,7 @@ const BREAKAGES: &[(Breakage, Need, &[&str])] = &[
     (OffersAnother, Need::Sales, &["offers::a_number_that_is_not_for_sale_is_not_offered"]),
     (HidesBalance, Need::Nothing, &["balance::what_is_left_is_said"]),
     (HidesOrders, Need::Orders, &["orders::a_pending_order_is_no_number_and_bears_the_marker"]),
+    (PretendsToCancel, Need::Orders, &["orders::a_pending_order_is_cancelled_and_is_none"]),
     (HoldsForEverybody, Need::Holds, &["holds::a_number_held_by_another_account_is_unavailable"]),
     (ForgetsClasses, Need::Sales, &["purchases::too_little_money_is_said"]),
     (ForgetsToWait, Need::Nothing, &["writes::a_write_that_is_throttled_did_nothing_and_says_how_long_to_wait"]),
@@ -356,7 +359,9 @@ impl Carrier for Broken {
 
     async fn hold(&self, number: &E164, marker: &Marker) -> Outcome<Hold> {
         match (self.carrier.hold(number, marker).await, self.how) {
-            (Outcome::DidNothing(_), HoldsForEverybody) => Outcome::Did(Hold { id: "1".to_owned(), until: None }),
+            (Outcome::DidNothing(_), HoldsForEverybody) => {
+                Outcome::Did(Hold { number: number.clone(), id: "1".to_owned(), until: None })
+            }
             (outcome, _) => self.outcome(outcome),
         }
     }
@@ -375,12 +380,15 @@ impl Carrier for Broken {
                 self.carrier.purchase(&sent).await;
                 Outcome::Unknown(error)
             }
-            (Outcome::Unknown(_), TakesDoubtForSuccess) => Outcome::Did(Bought::Ordered(Order {
-                id: "1".to_owned(),
-                number: sent.number,
-                marker: Some(sent.marker),
-            })),
+            (Outcome::Unknown(_), TakesDoubtForSuccess) => Outcome::Did(Bought::Ordered(order("1", &sent))),
             (outcome, _) => self.outcome(outcome),
+        }
+    }
+
+    async fn cancel(&self, order: &Order) -> Outcome<()> {
+        match self.how {
+            PretendsToCancel => Outcome::Did(()),
+            _ => self.outcome(self.carrier.cancel(order).await),
         }
     }
 

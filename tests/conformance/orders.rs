@@ -5,7 +5,7 @@ use dialplane::{
     sandbox::carrier::{Fault, Kind, Match, OrderEnd, Rule},
 };
 
-use super::subject::{NUMBER, OTHER, Subject, did, did_nothing, marker, number, purchase};
+use super::subject::{NUMBER, OTHER, Subject, did, did_nothing, marker, number, purchase, unknown};
 
 /// An order that nobody decides by himself.
 async fn ordered(s: &Subject) -> Order {
@@ -20,7 +20,7 @@ async fn ordered(s: &Subject) -> Order {
 pub async fn a_pending_order_is_no_number_and_bears_the_marker(s: &Subject) {
     let order = ordered(s).await;
     s.has_bought(1).await;
-    assert_eq!((order.number.as_str(), &order.marker), (NUMBER, &Some(marker())));
+    assert_eq!((order.number.as_str(), &order.marker, order.pending), (NUMBER, &Some(marker()), true));
     assert_eq!(s.carrier.orders().await, Ok(vec![order]));
     assert_eq!((s.carrier.find(&number(NUMBER)).await, s.carrier.list().await), (Ok(None), Ok(vec![])));
 }
@@ -30,7 +30,8 @@ pub async fn an_order_that_succeeds_is_a_number_and_stays_listed(s: &Subject) {
     s.sandbox.finish_order(NUMBER, OrderEnd::Success).unwrap();
     s.has_bought(1).await;
     assert_eq!(s.found(NUMBER).await.marker, Some(marker()));
-    assert_eq!(s.carrier.orders().await, Ok(vec![order]), "the list of numbers may lag behind");
+    let done = Order { pending: false, ..order };
+    assert_eq!(s.carrier.orders().await, Ok(vec![done]), "the list of numbers may lag behind");
 }
 
 pub async fn an_order_that_fails_is_none(s: &Subject) {
@@ -53,6 +54,28 @@ pub async fn an_order_that_never_ends_stays_listed(s: &Subject) {
     s.has_bought(1).await;
     s.sandbox.finish_order(NUMBER, OrderEnd::Never).unwrap();
     assert_eq!(s.carrier.orders().await, Ok(vec![order]));
+}
+
+pub async fn a_pending_order_is_cancelled_and_is_none(s: &Subject) {
+    let order = ordered(s).await;
+    did(s.carrier.cancel(&order).await);
+    assert_eq!((s.carrier.orders().await, s.carrier.find(&number(NUMBER)).await), (Ok(vec![]), Ok(None)));
+}
+
+pub async fn an_order_that_is_over_is_not_cancelled(s: &Subject) {
+    let order = ordered(s).await;
+    s.sandbox.finish_order(NUMBER, OrderEnd::Success).unwrap();
+    s.has_bought(1).await;
+    assert_eq!(did_nothing(s.carrier.cancel(&order).await).class, ErrorClass::Conflict);
+    assert_eq!(s.listed().await, [NUMBER]);
+}
+
+pub async fn a_cancellation_whose_answer_was_lost_is_unknown(s: &Subject) {
+    let order = ordered(s).await;
+    s.inject(Match::kind(Kind::OrderWrite), Fault::AnswerLost);
+    unknown(s.carrier.cancel(&order).await);
+    assert_eq!(s.requests(Kind::OrderWrite).len(), 1, "it is sent once");
+    assert_eq!(s.carrier.orders().await, Ok(vec![]));
 }
 
 pub async fn a_number_that_is_ordered_already_is_not_ordered_again(s: &Subject) {

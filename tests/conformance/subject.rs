@@ -10,7 +10,8 @@ use dialplane::{
         purchase::Marker,
     },
     carrier::{
-        Bought, Capabilities, Carrier, CarrierError, ErrorClass, NumberId, Outcome, OwnedNumber, Purchase, Purchasing,
+        Bought, Capabilities, Carrier, CarrierError, ErrorClass, NumberId, Order, Outcome, OwnedNumber, Purchase,
+        Purchasing,
         http::{Limiter, Limits, Transport},
     },
     sandbox::carrier::{
@@ -298,6 +299,12 @@ pub fn purchase(text: &str) -> Purchase {
         key: "key".to_owned(),
         before: Instant::now() + PATIENT,
     }
+}
+
+/// An order that nobody has placed.
+pub fn order(id: &str, of: &Purchase) -> Order {
+    let (number, marker) = (of.number.clone(), Some(of.marker.clone()));
+    Order { id: id.to_owned(), number, marker, pending: true, lacks_papers: false }
 }
 
 pub fn did<T: fmt::Debug>(outcome: Outcome<T>) -> T {

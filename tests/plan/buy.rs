@@ -13,7 +13,7 @@ use dialplane::{
         phone_number::{Approval, Purchase},
         purchase::Marker,
     },
-    carrier::ErrorClass,
+    carrier::{ErrorClass, Order},
     plan::{
         AccountRef, Asked, BuyNumber, Buying, Decision, Effect, Entry, Grant, Intent, Liveness, Look, Offers, Own,
         Seen, Tried, number,
@@ -25,25 +25,29 @@ use super::scene::*;
 const IDENTITY: &str = "clinic/front-desk";
 
 /// A PhoneNumber that buys, and what can be known about that.
-struct Deal {
-    scene: Scene,
-    journal: Option<NumberPurchase>,
-    own: Option<Own>,
-    marked: Option<Vec<E164>>,
-    offers: Vec<Offers>,
-    grant: Grant,
+pub struct Deal {
+    pub scene: Scene,
+    pub journal: Option<NumberPurchase>,
+    pub own: Option<Own>,
+    pub marked: Option<Vec<E164>>,
+    pub orders: Option<Vec<Order>>,
+    pub offers: Vec<Offers>,
+    pub grant: Grant,
     live: Liveness,
     holder: Liveness,
-    limits: Purchasing,
-    seen: bool,
+    pub limits: Purchasing,
+    pub seen: bool,
+    pub missing: bool,
     not_before: Duration,
+    pub holds: bool,
+    pub unheld: Option<E164>,
 }
 
 fn search() -> Search {
     serde_json::from_value(serde_json::json!({"country": "US", "areaCode": "415", "bestEffort": false})).unwrap()
 }
 
-fn offer(number: &str, monthly: &str) -> Offer {
+pub fn offer(number: &str, monthly: &str) -> Offer {
     Offer {
         number: number.parse().unwrap(),
         country: "US".into(),
@@ -57,7 +61,7 @@ fn offer(number: &str, monthly: &str) -> Offer {
 }
 
 /// Nothing was done yet, and one number is for sale.
-fn deal() -> Deal {
+pub fn deal() -> Deal {
     let mut scene = new();
     let purchase: Purchase = serde_json::from_value(serde_json::json!({ "search": search() })).unwrap();
     (scene.number.spec.import, scene.number.spec.purchase) = (None, Some(purchase));
@@ -69,13 +73,17 @@ fn deal() -> Deal {
         journal: None,
         own: None,
         marked: Some(vec![]),
+        orders: None,
         offers: vec![Offers { asked: Asked::Search(search()), crowded: false, found: vec![offer(NUMBER, "1.15")] }],
         grant: Grant::Given,
         live: Liveness::Alive,
         holder: Liveness::NotRead,
         limits: Purchasing::default(),
         seen: false,
+        missing: false,
         not_before: Duration::ZERO,
+        holds: false,
+        unheld: None,
     }
 }
 
@@ -84,12 +92,12 @@ fn marker() -> Marker {
 }
 
 impl Deal {
-    fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self
     }
 
-    fn next(&self) -> Decision<dialplane::api::phone_number::PhoneNumberStatus> {
+    pub fn next(&self) -> Decision<dialplane::api::phone_number::PhoneNumberStatus> {
         let marker = marker();
         let claims: Vec<NumberClaim> = self.scene.claim.iter().cloned().collect();
         let target = number::number_of(&self.scene.number, self.journal.as_ref());
@@ -108,6 +116,7 @@ impl Deal {
                 holder: self.holder,
                 own: self.own.as_ref(),
                 marked: self.marked.as_deref(),
+                orders: self.orders.as_deref(),
                 claims: &claims,
                 offers: &self.offers,
                 grant: self.grant.clone(),
@@ -118,10 +127,16 @@ impl Deal {
                 doubtful: false,
                 sells: true,
                 marks: true,
+                holds: self.holds,
+                unheld: self.unheld.as_ref(),
                 not_before: self.not_before,
             }),
             holder: self.holder,
-            seen: if self.seen { Seen::Present { number: &self.scene.owned, fresh: true } } else { Seen::Unseen },
+            seen: match (self.seen, self.missing) {
+                (true, _) => Seen::Present { number: &self.scene.owned, fresh: true },
+                (false, true) => Seen::Absent { fresh: true },
+                (false, false) => Seen::Unseen,
+            },
             elsewhere: false,
             trouble: self.scene.trouble.as_ref(),
             put_backs: 0,
@@ -131,7 +146,7 @@ impl Deal {
     }
 
     #[track_caller]
-    fn entry(&self) -> Entry {
+    pub fn entry(&self) -> Entry {
         match self.next() {
             Decision::Act(Effect::WriteJournal(entry)) => *entry,
             other => panic!("no entry: {other:?}"),
@@ -139,7 +154,7 @@ impl Deal {
     }
 
     #[track_caller]
-    fn purchase(&self) -> BuyNumber {
+    pub fn purchase(&self) -> BuyNumber {
         match self.next() {
             Decision::Act(Effect::Purchase(buy)) => *buy,
             other => panic!("no purchase: {other:?}"),
@@ -147,7 +162,7 @@ impl Deal {
     }
 
     #[track_caller]
-    fn says(&self) -> String {
+    pub fn says(&self) -> String {
         match self.next() {
             Decision::Rest(rest) => reason(&rest.status.expect("a status").conditions, "Acquired").unwrap().to_owned(),
             other => panic!("no rest: {other:?}"),
@@ -155,22 +170,26 @@ impl Deal {
     }
 
     /// After the entry was written by this process.
-    fn entered(mut self) -> Self {
+    pub fn entered(self) -> Self {
         let entry = self.entry();
+        self.after(entry)
+    }
+
+    pub fn after(mut self, entry: Entry) -> Self {
         self.own = Some(Own {
             intent: entry.intent,
             clean: entry.clean,
             outcome: None,
             may_send: true,
             settled_in: Duration::from_secs(900),
-            refused: 0,
+            age: Duration::ZERO,
         });
         self.journal = Some(entry.journal);
         self
     }
 
     /// After the claim was made as well.
-    fn claimed(mut self) -> Self {
+    pub fn claimed(mut self) -> Self {
         match self.next() {
             Decision::Act(Effect::CreateClaim(spec)) => self.scene.claim = Some(NumberClaim::new("14155551234", *spec)),
             other => panic!("no claim: {other:?}"),
@@ -178,7 +197,7 @@ impl Deal {
         self
     }
 
-    fn tried(mut self, outcome: Tried) -> Self {
+    pub fn tried(mut self, outcome: Tried) -> Self {
         self.own.as_mut().unwrap().outcome = Some(outcome);
         self
     }
@@ -246,7 +265,7 @@ fn a_sure_refusal_goes_on_to_another_number_a_few_times() {
     };
     let next = refused().entry();
     assert_eq!((next.journal.spec.number.unwrap().as_str(), next.journal.spec.attempt), ("+14155559999", 2));
-    assert_eq!(refused().with(|d| d.own.as_mut().unwrap().refused = 5).says(), "NumberUnavailable");
+    assert_eq!(refused().with(|d| d.scene.trouble.as_mut().unwrap().refused = 5).says(), "NumberUnavailable");
     let doubtful = refused().with(|d| d.own.as_mut().unwrap().clean = false).entry();
     assert_eq!(
         (doubtful.intent, doubtful.journal.spec.number),
@@ -316,7 +335,7 @@ fn money_that_may_not_be_spent_is_not() {
     }
 }
 
-fn purchase(deal: &mut Deal) -> &mut Purchase {
+pub fn purchase(deal: &mut Deal) -> &mut Purchase {
     deal.scene.number.spec.purchase.as_mut().unwrap()
 }
 

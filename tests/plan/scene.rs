@@ -60,7 +60,7 @@ pub fn version(name: &str) -> AgentRef {
 
 pub fn trouble(class: ErrorClass, attempts: u32, wait: u64) -> Trouble {
     let error = CarrierError { class, code: None, text: "The carrier says no.".into(), retry_after: None };
-    Trouble { error, purchase: false, attempts, wait: Duration::from_secs(wait) }
+    Trouble { error, purchase: false, attempts, refused: 0, wait: Duration::from_secs(wait) }
 }
 
 pub fn reason<'a>(conditions: &'a [Condition], of: &str) -> Option<&'a str> {

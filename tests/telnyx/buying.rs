@@ -1,7 +1,7 @@
 //! Searching, holding and ordering at Telnyx: what only there can go one way or another.
 
 use dialplane::{
-    api::offer::Feature,
+    api::{offer::Feature, phone_number::Regulatory},
     carrier::{Bought, Purchase},
     sandbox::carrier::{OrderEnd, Rule},
 };
@@ -106,4 +106,24 @@ async fn what_an_order_is_to_be_bound_to_has_to_be_there() {
         assert_eq!((error.class, error.code), (ErrorClass::Rejected, code));
         assert!(error.text.contains("; "), "{error}");
     }
+}
+
+#[tokio::test]
+async fn an_order_tells_whether_it_lacks_papers() {
+    let s = subject();
+    s.switch(|switches| switches.telnyx.order_end = OrderEnd::Never);
+    let regulated = s.carrier.offers(&search(json!({ "country": "DE" }))).await.unwrap();
+    let order = async |offer: usize, regulatory: Regulatory| {
+        let purchase = Purchase { regulatory, ..purchase(regulated[offer].number.as_str()) };
+        match did(s.carrier.purchase(&purchase).await) {
+            Bought::Ordered(order) => order,
+            Bought::Owned(owned) => panic!("{owned:?}"),
+        }
+    };
+    let lacking = order(0, Regulatory::default()).await;
+    assert!(lacking.pending && lacking.lacks_papers);
+    assert_eq!(s.carrier.orders().await, Ok(vec![lacking]), "the list tells it too");
+    let group = Regulatory { requirement_group_id: Some("group-1".into()), ..Regulatory::default() };
+    assert!(!order(1, group).await.lacks_papers);
+    s.has_bought(2).await;
 }

@@ -76,7 +76,7 @@ async fn papers_that_are_missing_are_named_and_those_that_are_there_are_sent() {
         assert_eq!(error.class, ErrorClass::Regulatory);
         assert!(error.text.contains(&format!("spec.purchase.regulatory.{field}")), "{error}");
     };
-    let address = Papers { address_sid: Some(format!("AD{}", "a".repeat(32))), bundle_sid: None };
+    let address = Papers { address_sid: Some(format!("AD{}", "a".repeat(32))), ..Papers::default() };
     missing(Papers::default(), "addressSid").await;
     missing(address.clone(), "bundleSid").await;
     let papers = Papers { bundle_sid: Some(format!("BU{}", "b".repeat(32))), ..address };

@@ -57,10 +57,12 @@ impl Dialect for Words {
     }
 
     /// Gateways answer with pages and with JSON of their own; neither has a code of Telnyx's. A failure decides nothing, and neither
-    /// does what collides with something under way: that may be our own request of a moment ago.
+    /// does what collides with something under way: that may be our own request of a moment ago. What is wrong with a reservation
+    /// is decided: nothing is ordered then.
     fn is_decision(&self, refusal: &Refusal<'_>) -> bool {
         let codes = codes_of(refusal.body);
         let decides = |code: &i64| match by_code(*code) {
+            _ if RESERVATIONS.contains(code) => true,
             Some((class, _)) => !matches!(class, Transient | Conflict),
             None => OWN_CODES.contains(code),
         };
@@ -103,6 +105,9 @@ fn meaning(status: u16, code: Option<i64>) -> (ErrorClass, String) {
     }
     code.and_then(by_code).unwrap_or_else(|| by_status(status, code))
 }
+
+/// The codes about reservations.
+const RESERVATIONS: std::ops::RangeInclusive<i64> = RESERVED..=85008;
 
 /// Every documented code has five digits.
 const OWN_CODES: std::ops::RangeInclusive<i64> = 10_000..=99_999;
@@ -168,7 +173,7 @@ const CODES: &[(i64, ErrorClass, &str)] = &[
     ),
     (RESERVED, Unavailable, "somebody else has reserved this number at Telnyx; choose another one"),
     (85007, Conflict, "the Telnyx account has reserved as many numbers as it may; this is tried again by itself"),
-    (85008, Conflict, "Telnyx does not keep this number any longer; it has to be reserved again once it is free"),
+    (85008, Unavailable, "Telnyx does not keep this number any longer; it is reserved again, or another one"),
 ];
 
 fn by_code(code: i64) -> Option<(ErrorClass, String)> {

@@ -24,6 +24,8 @@ use crate::{
 };
 
 const ORDERS: &str = "/v2/number_orders";
+const SUB_ORDERS: &str = "/v2/sub_number_orders";
+const CANCEL: &str = "/v2/sub_number_orders/{}/cancel";
 const RESERVATIONS: &str = "/v2/number_reservations";
 
 /// The words for an order, or a number in one, that came to nothing. All others stand: pending, success, those of the future.
@@ -40,6 +42,25 @@ struct Placed {
     customer_reference: Option<String>,
     #[serde(default)]
     phone_numbers: Option<Vec<Line>>,
+    #[serde(default)]
+    requirements_met: Option<bool>,
+}
+
+/// The part of an order that is about one country and type of number: here, all of it.
+#[derive(Debug, Deserialize)]
+struct Part {
+    #[serde(deserialize_with = "wire::name")]
+    id: String,
+    #[serde(default, deserialize_with = "wire::text")]
+    order_request_id: Option<String>,
+    #[serde(default, deserialize_with = "wire::text")]
+    status: Option<String>,
+}
+
+impl Keyed for Part {
+    fn key(&self) -> &str {
+        &self.id
+    }
 }
 
 /// A number in an order or in a reservation.
@@ -81,6 +102,17 @@ impl Placed {
         }
         let done = words().next().is_some() && words().all(|word| is(word, "success"));
         if done { Standing::Done } else { Standing::Pending }
+    }
+
+    /// The order of this number in it, with the marker that it bears.
+    fn of(&self, number: E164, line: &Line) -> Order {
+        Order {
+            id: self.id.clone(),
+            number,
+            marker: self.marker(),
+            pending: self.standing(line) == Standing::Pending,
+            lacks_papers: self.requirements_met == Some(false),
+        }
     }
 
     fn marker(&self) -> Option<Marker> {
@@ -141,8 +173,7 @@ impl Telnyx {
                 }
             }
         }
-        let order = Order { id: placed.id.clone(), number: number.clone(), marker: placed.marker() };
-        Outcome::Did(Bought::Ordered(order))
+        Outcome::Did(Bought::Ordered(placed.of(number.clone(), line)))
     }
 
     /// Every order of this software's that stands. They cannot be asked for by the beginning of their reference, so all are read.
@@ -150,16 +181,41 @@ impl Telnyx {
         let placed: Vec<Placed> = self.pages(ORDERS, "").await?;
         let mut orders = Vec::new();
         for order in &placed {
-            let Some(marker) = order.marker() else { continue };
+            if order.marker().is_none() {
+                continue;
+            }
             let lines = order.phone_numbers.iter().flatten();
             for line in lines.filter(|line| order.standing(line) != Standing::Failed) {
                 // An order whose number cannot be read would otherwise look as if there were none.
                 let number = line.phone_number.as_deref().and_then(|text| text.parse::<E164>().ok());
                 let number = number.ok_or_else(|| listing::torn("it held an order without a number"))?;
-                orders.push(Order { id: order.id.clone(), number, marker: Some(marker.clone()) });
+                orders.push(order.of(number, line));
             }
         }
         Ok(orders)
+    }
+
+    /// Cancels what is pending of an order. An order itself cannot be cancelled, only its parts (section 4); ours have one.
+    pub(super) async fn cancel_order(&self, order: &Order) -> Outcome<()> {
+        let id: String = url::form_urlencoded::byte_serialize(order.id.as_bytes()).collect();
+        let parts: Vec<Part> = match self.pages(SUB_ORDERS, &format!("filter%5Border_request_id%5D={id}")).await {
+            Ok(parts) => parts,
+            Err(error) => return Outcome::DidNothing(error),
+        };
+        let is_pending = |part: &&Part| part.status.as_deref().is_some_and(|word| word.eq_ignore_ascii_case("pending"));
+        let mut ours =
+            parts.iter().filter(|part| part.order_request_id.as_deref() == Some(&order.id)).filter(is_pending);
+        let Some(part) = ours.next() else {
+            let text = "Telnyx works on this order no longer; it is looked for";
+            return Outcome::DidNothing(refused(ErrorClass::Conflict, text));
+        };
+        match self.write::<Part>("PATCH", self.call(CANCEL, &[&part.id], ""), &json!({})).await {
+            // Between the two it may have ended.
+            Outcome::DidNothing(error) if error.class == ErrorClass::Rejected => {
+                Outcome::DidNothing(CarrierError { class: ErrorClass::Conflict, ..error })
+            }
+            outcome => outcome.map(|_| ()),
+        }
     }
 
     /// Reserves the number, or finds that it is reserved for us already.
@@ -187,7 +243,7 @@ impl Telnyx {
             let text = "Telnyx could not reserve this number; choose another one";
             return Outcome::DidNothing(refused(ErrorClass::Unavailable, text));
         }
-        Outcome::Did(Hold { until: line.expired_at.clone(), id: reservation.id })
+        Outcome::Did(Hold { number: number.clone(), until: line.expired_at.clone(), id: reservation.id })
     }
 
     /// The reservation of this number that bears our marker and has not ended, if there is one. Those that have ended are listed too.
@@ -201,7 +257,9 @@ impl Telnyx {
             let line = reservation.line(number).filter(|_| reservation.marker().as_ref() == Some(marker))?;
             let ends: Option<jiff::Timestamp> = line.expired_at.as_deref().and_then(|text| text.parse().ok());
             let stands = reservation.standing(line) != Standing::Failed && ends.is_none_or(|ends| ends > now);
-            stands.then(|| (ends, Hold { id: reservation.id.clone(), until: line.expired_at.clone() }))
+            stands.then(|| {
+                (ends, Hold { number: number.clone(), id: reservation.id.clone(), until: line.expired_at.clone() })
+            })
         };
         let last = reservations.iter().filter_map(hold).max_by_key(|(ends, hold)| (*ends, hold.id.clone()));
         Ok(last.map(|(_, hold)| hold))
@@ -211,10 +269,11 @@ impl Telnyx {
 /// What an order says: one number, so that there is one outcome, and everything that it begins with.
 fn body(purchase: &Purchase) -> Result<serde_json::Value, CarrierError> {
     let Bindings { connection, profile } = Bindings::of(&purchase.route)?;
-    let mut body = json!({
-        "phone_numbers": [{ "phone_number": purchase.number.as_str() }],
-        "customer_reference": purchase.marker.as_str(),
-    });
+    let mut line = json!({ "phone_number": purchase.number.as_str() });
+    if let Some(group) = &purchase.regulatory.requirement_group_id {
+        line["requirement_group_id"] = json!(group);
+    }
+    let mut body = json!({ "phone_numbers": [line], "customer_reference": purchase.marker.as_str() });
     for (field, id) in [("connection_id", connection), ("messaging_profile_id", profile)] {
         if let Some(id) = id.flatten() {
             body[field] = json!(id);

@@ -216,7 +216,10 @@ async fn an_order_is_one_number_with_all_that_it_begins_with_after_a_search() {
     fake.on(exact("US", "filter[phone_number][contains]=4155550001"), 200, found(false));
     fake.on(BUY, 200, placed("pending", "pending"));
     let Outcome::Did(Bought::Ordered(order)) = open(&fake).await.purchase(&purchase()).await else { panic!() };
-    assert_eq!(order, Order { id: "o1".into(), number: number(), marker: Some(marker()) });
+    assert_eq!(
+        order,
+        Order { id: "o1".into(), number: number(), marker: Some(marker()), pending: true, lacks_papers: false }
+    );
     let body = json!({ "phone_numbers": [{ "phone_number": NUMBER }], "customer_reference": "dp1:prod:1",
         "connection_id": APP, "messaging_profile_id": PROFILE });
     let search = exact("US", "filter[phone_number][contains]=4155550001");
@@ -367,7 +370,10 @@ async fn a_hold_is_what_the_reservation_says_of_this_number() {
         fake.on(path, 200, &body);
         match (open(&fake).await.hold(&number(), &marker()).await, expected) {
             (Outcome::Did(hold), Some(true)) => {
-                assert_eq!(hold, Hold { id: "r1".into(), until: Some("2026-11-24T12:00:00Z".into()) });
+                assert_eq!(
+                    hold,
+                    Hold { number: number(), id: "r1".into(), until: Some("2026-11-24T12:00:00Z".into()) }
+                );
             }
             (Outcome::DidNothing(error), Some(false)) => assert_eq!(error.class, ErrorClass::Unavailable),
             (Outcome::Unknown(_), None) => {}

@@ -18,6 +18,10 @@ use crate::{
 pub fn of(foreseen: &Foreseen, closed: Option<&str>) -> String {
     match &foreseen.end {
         End::Effect(Effect::Purchase(buy)) => would_buy(foreseen, buy),
+        End::Effect(Effect::Hold(hold)) => {
+            let price = choose::shown(&hold.entry.journal.spec.price);
+            format!("would have {} kept, and ask a person whether to buy it for {price}", hold.number)
+        }
         End::Effect(Effect::SetRoute(write)) => with(acquires(foreseen), would_set(write)),
         End::Effect(Effect::Mark(mark)) => {
             with(acquires(foreseen), format!("would write the marker {} on it", mark.marker.as_str()))
@@ -55,6 +59,7 @@ pub fn is_unseen(foreseen: &Foreseen) -> bool {
 fn would_buy(foreseen: &Foreseen, buy: &BuyNumber) -> String {
     let price = foreseen.effects.iter().rev().find_map(|effect| match effect {
         Effect::WriteJournal(entry) => Some(choose::shown(&entry.journal.spec.price)),
+        Effect::Hold(hold) => Some(choose::shown(&hold.entry.journal.spec.price)),
         _ => None,
     });
     let price = price.unwrap_or_else(|| choose::shown(&Default::default()));

@@ -18,7 +18,7 @@ use crate::{
         phone_number::PhoneNumberStatus,
         purchase::Marker,
     },
-    carrier::{CarrierError, inventory},
+    carrier::{CarrierError, Order, inventory},
     cluster::cache::{Cache, Change, Index},
     controller::{Context, Kind, context::Caches, effects::Error, memory::Attempt, sessions::Session},
     plan::{self, AgentRef, Asked, Decision, Intent, Look, Served},
@@ -54,7 +54,7 @@ impl Controlled for PhoneNumber {
         let claim = target.as_ref().and_then(|number| context.caches.claim_of(number));
         let trouble = context.trouble_of(&**object);
         let seen = target.as_ref().map_or(Seen::Unseen, |number| context.seen(&account, number, looked));
-        let wares = identity.as_deref().map(|identity| context.wares(object, &account, identity));
+        let wares = identity.as_deref().map(|identity| context.wares(object, &account, identity, looked));
         let own = journal.as_ref().and_then(|journal| {
             context.memory.own(uid, &journal.spec.token, wares.as_ref().map_or(Duration::ZERO, |w| w.settling))
         });
@@ -66,6 +66,7 @@ impl Controlled for PhoneNumber {
             holder: looked.holder,
             own: own.as_ref(),
             marked: wares.marked.as_deref(),
+            orders: wares.orders.as_deref(),
             claims: &wares.claims,
             offers: &looked.offers,
             grant: wares.grant.clone(),
@@ -76,6 +77,8 @@ impl Controlled for PhoneNumber {
             doubtful: wares.doubtful,
             sells: wares.sells,
             marks: wares.marks,
+            holds: wares.holds,
+            unheld: wares.unheld.as_ref(),
             not_before: wares.not_before,
         });
         plan::number::next(&plan::number::World {
@@ -107,6 +110,7 @@ impl Controlled for PhoneNumber {
     async fn look(context: &Context, object: &Arc<Self>, look: Look, looked: &mut Looked) -> Result<(), Error> {
         match look {
             Look::Inventory => context.look_for_marked(object).await,
+            Look::Orders => context.look_for_orders(object, looked).await,
             Look::Journal => {
                 let Some(identity) = object.identity() else { return Ok(()) };
                 let key = Key::new("", NumberPurchase::name_of(&identity));
@@ -125,6 +129,7 @@ impl Controlled for PhoneNumber {
 struct Wares {
     marker: Marker,
     marked: Option<Vec<E164>>,
+    orders: Option<Vec<Order>>,
     claims: Vec<NumberClaim>,
     grant: plan::Grant,
     no_money: Option<(CarrierError, Duration)>,
@@ -132,12 +137,14 @@ struct Wares {
     doubtful: bool,
     sells: bool,
     marks: bool,
+    holds: bool,
+    unheld: Option<E164>,
     settling: Duration,
     not_before: Duration,
 }
 
 impl Context {
-    fn wares(&self, object: &PhoneNumber, account: &Key, identity: &str) -> Wares {
+    fn wares(&self, object: &PhoneNumber, account: &Key, identity: &str, looked: &Looked) -> Wares {
         let uid = object.metadata.uid.as_deref().unwrap_or_default();
         let cached = self.caches.accounts.get(account);
         let session = self.sessions.get(account);
@@ -154,6 +161,7 @@ impl Context {
             .and_then(|account| account.status.as_ref()?.grants.as_ref())
             .is_some_and(|grants| grants.open.iter().any(|grant| grant.uid == uid));
         Wares {
+            orders: session.as_ref().and_then(|session| session.inventory.orders(&marker, looked.began)),
             marker,
             marked,
             claims,
@@ -164,7 +172,9 @@ impl Context {
             doubtful: self.installation().is_none()
                 || session.as_ref().is_some_and(|session| session.inventory.doubt().is_some()),
             sells: purchasing.is_some(),
-            marks: purchasing.is_some_and(|purchasing| purchasing.marks),
+            marks: purchasing.as_ref().is_some_and(|purchasing| purchasing.marks),
+            holds: purchasing.is_some_and(|purchasing| purchasing.holds),
+            unheld: self.memory.unheld(uid),
             settling,
             not_before: self.knows_the_past_from(settling).saturating_duration_since(Instant::now()),
         }
@@ -184,7 +194,7 @@ impl Context {
         // An entry that fences others off proves by what is seen once nothing can come about any more.
         let entered = self.memory.entered_at(uid).map(|(at, intent)| match intent {
             Intent::Settle if at + settling <= Instant::now() => at + settling,
-            Intent::Settle | Intent::Send => at,
+            Intent::Settle | Intent::Send | Intent::Hold => at,
         });
         met.max(past).max(entered.unwrap_or(met))
     }
@@ -199,6 +209,13 @@ impl Context {
         let carrier = session.inventory.carrier().capabilities().name;
         self.metrics.carrier_request(carrier, Operation::List, asked.as_ref().err());
         self.looked(object, asked);
+    }
+
+    async fn look_for_orders(&self, object: &PhoneNumber, looked: &Looked) {
+        let Some(session) = PhoneNumber::account(object).and_then(|account| self.sessions.get(&account)) else {
+            return;
+        };
+        self.looked(object, session.inventory.look_for_orders(looked.began).await);
     }
 
     async fn look_for_offers(&self, object: &PhoneNumber, asked: Asked, looked: &mut Looked) {

@@ -19,10 +19,21 @@ pub enum Carrier {
     Orders,
 }
 
+/// What comes before a purchase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeps {
+    Nothing,
+    /// The carrier keeps the number for a while.
+    Hold,
+    /// The same, and a person is asked.
+    HoldAndAsk,
+}
+
 /// What is looked at.
 #[derive(Clone, Debug)]
 pub struct Buying {
     pub carrier: Carrier,
+    pub keeps: Keeps,
     pub replicas: usize,
     /// What each object buys a number for.
     pub objects: &'static [Identity],
@@ -37,6 +48,8 @@ pub enum Fate {
     Answered,
     /// No answer. It may arrive later, or never.
     Lost,
+    /// Somebody else takes the number just before.
+    Taken,
 }
 
 /// One thing that happens.
@@ -110,6 +123,17 @@ pub enum Event {
     Take {
         number: u8,
     },
+    /// The carrier keeps a number no longer, or the clocks of the cluster say so: one comes before the other, or without it.
+    Lapse {
+        number: u8,
+    },
+    Late {
+        number: u8,
+    },
+    /// A person approves what is offered.
+    Approve {
+        slot: u8,
+    },
     Delete {
         slot: u8,
     },
@@ -146,6 +170,7 @@ impl Model for Buying {
             wire: Vec::new(),
             budget: self.budget,
             uids: self.objects.len() as u8,
+            approved: vec![0; identities],
             broken: None,
         }]
     }
@@ -160,6 +185,9 @@ impl Model for Buying {
                 events.push(Event::Pass { replica, slot, fate: Fate::Answered });
                 if s.budget.lost > 0 {
                     events.push(Event::Pass { replica, slot, fate: Fate::Lost });
+                }
+                if s.budget.taken > 0 && self.keeps != Keeps::Nothing {
+                    events.push(Event::Pass { replica, slot, fate: Fate::Taken });
                 }
                 events.push(Event::SeeObject { replica, slot });
             }
@@ -188,8 +216,14 @@ impl Model for Buying {
             if s.budget.taken > 0 {
                 events.push(Event::Take { number });
             }
+            if self.keeps != Keeps::Nothing {
+                events.extend([Event::Lapse { number }, Event::Late { number }]);
+            }
         }
         for slot in slots {
+            if self.keeps == Keeps::HoldAndAsk {
+                events.push(Event::Approve { slot });
+            }
             events.extend([
                 Event::Delete { slot },
                 Event::Create { slot },
@@ -263,9 +297,15 @@ impl Buying {
             Event::Fail { number } => s.finish(number, false)?,
             Event::Take { number } => {
                 let line = &mut s.lines[usize::from(number)];
-                (line.stock == Stock::ForSale).then(|| line.stock = Stock::Taken)?;
+                (line.stock == Stock::ForSale && line.held.is_none()).then(|| line.stock = Stock::Taken)?;
                 s.budget.taken -= 1;
             }
+            Event::Lapse { number } => drop(s.lines[usize::from(number)].held.take()?),
+            Event::Late { number } => {
+                s.cluster.journals.iter().flatten().find(|journal| journal.hold == Some(number))?;
+                s.lines[usize::from(number)].late = true;
+            }
+            Event::Approve { slot } => s.approve(slot.into())?,
             Event::Delete { .. } | Event::Create { .. } | Event::Strip { .. } | Event::WipeStatus { .. } => {
                 s.edit(event, self.objects)?;
             }
@@ -278,6 +318,11 @@ impl Buying {
     /// The settling time covers a request's whole life and the lag of listings: nothing that was sent by an earlier entry is on
     /// its way any more, nobody may send by one, and what came of it is shown.
     fn settle(&self, s: &mut State, replica: usize, identity: usize) -> Option<()> {
+        if let Some(own) = s.replicas[replica].own[identity].as_mut().filter(|own| own.ordered) {
+            // It takes too long: whoever waits looks into it.
+            own.ordered = false;
+            return Some(());
+        }
         let own = s.replicas[replica].own[identity].filter(|own| own.settle && !own.settled)?;
         if self.mutant != Some(Mutant::SettlingTimeZero) {
             if s.wire.iter().any(|request| request.token < own.token) {
@@ -338,6 +383,11 @@ impl Buying {
         if lost && !restored {
             s.broken = Some("a number is bought of which nothing in the cluster knows");
         }
+        // A number that is ours never goes in this model.
+        let passes = |object: &Object| object.status.is_some_and(|n| !is_ours(&s.lines[usize::from(n)]));
+        if s.cluster.objects.iter().flatten().any(passes) {
+            s.broken = Some("an object shows a number that was not bought");
+        }
         let alive = |uid| s.cluster.objects.iter().flatten().any(|object| object.uid == uid);
         if !restored && !stripped && s.wire.iter().any(|request| !alive(request.uid)) {
             s.broken = Some("promise 8: an object goes while its purchase is on its way");
@@ -357,7 +407,7 @@ impl Line {
 
 /// An object as a person applies it.
 fn new(uid: Uid, identity: Identity) -> Option<Object> {
-    Some(Object { uid, identity, deleting: false, finalizer: false, status: None })
+    Some(Object { uid, identity, deleting: false, finalizer: false, status: None, offer: None, approve: None })
 }
 
 impl Replica {
@@ -399,7 +449,14 @@ impl State {
         let line = &mut self.lines[usize::from(number)];
         let Stock::Ordered(identity) = line.stock else { return None };
         let stock = if well { Stock::Ours(identity) } else { Stock::Taken };
-        *line = Line { stock, shown: false, order_shown: line.order_shown && well };
+        *line = Line { stock, order_shown: line.order_shown && well, ..Line::default() };
+        Some(())
+    }
+
+    fn approve(&mut self, slot: usize) -> Option<()> {
+        let object = self.cluster.objects[slot].as_mut().filter(|object| object.offer.is_some())?;
+        object.approve = object.offer;
+        self.approved[usize::from(object.identity)] |= object.offer.map_or(0, |n| 1 << n);
         Some(())
     }
 
@@ -426,10 +483,11 @@ impl State {
                 *object = (!held.deleting).then_some(Object { finalizer: false, ..held });
             }
             Event::WipeStatus { slot } => {
-                let object =
-                    self.cluster.objects[usize::from(slot)].as_mut().filter(|object| object.status.is_some())?;
+                let object = self.cluster.objects[usize::from(slot)]
+                    .as_mut()
+                    .filter(|object| object.status.or(object.offer).is_some())?;
                 budget.wiped = budget.wiped.checked_sub(1)?;
-                object.status = None;
+                (object.status, object.offer) = (None, None);
             }
             _ => return None,
         }

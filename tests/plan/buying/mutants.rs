@@ -39,11 +39,19 @@ pub enum Mutant {
     NoWaitAfterRestore,
     /// An order that is not finished does not count.
     OrderNotLookedAt,
+    /// A number that is kept for us passes for bought.
+    HoldIsBought,
+    /// What was approved counts for whatever is offered next.
+    ApprovalCarriedOver,
+    /// A purchase without an answer counts as refused once the hold that it was sent with has ended.
+    EndedHoldBoughtNothing,
+    /// An order that was to be cancelled counts as one that was not placed.
+    CancelledIsNotBought,
 }
 
 impl Mutant {
     /// Every one.
-    pub const ALL: [Mutant; 18] = [
+    pub const ALL: [Mutant; 22] = [
         Mutant::NoIntent,
         Mutant::NoCompareAndSet,
         Mutant::TokenNotCompared,
@@ -62,5 +70,9 @@ impl Mutant {
         Mutant::DeletedBeforeSettled,
         Mutant::NoWaitAfterRestore,
         Mutant::OrderNotLookedAt,
+        Mutant::HoldIsBought,
+        Mutant::ApprovalCarriedOver,
+        Mutant::EndedHoldBoughtNothing,
+        Mutant::CancelledIsNotBought,
     ];
 }

@@ -5,22 +5,22 @@ use dialplane::{
         NumberClaim, NumberPurchase, PhoneNumber,
         account::Purchasing,
         claim::{ClaimedAccount, ClaimedPurchase, Holder, NumberClaimSpec},
-        meta::{IN_USE_FINALIZER, Key, ROUTE_FINALIZER, Reference},
+        meta::{APPROVE, IN_USE_FINALIZER, Key, ROUTE_FINALIZER, Reference},
         number::{E164, Route},
         offer::{NumberType, Offer, Price, Search},
-        phone_number::{Acquisition, OnDelete, PhoneNumberSpec, PhoneNumberStatus, Purchase},
-        purchase::{Marker, NumberPurchaseSpec},
+        phone_number::{Acquisition, Approval, OfferStatus, OnDelete, PhoneNumberSpec, PhoneNumberStatus, Purchase},
+        purchase::{Hold, Marker, NumberPurchaseSpec},
     },
-    carrier::{CarrierError, ErrorClass, Messaging, NumberId, OwnedNumber},
+    carrier::{CarrierError, ErrorClass, Messaging, NumberId, Order, OwnedNumber},
     plan::{
-        AccountRef, AccountView, Asked, Decision, Effect, Entry, Grant, InFlight, Intent, Liveness, Look, Offers, Seen,
-        Tried, claim, number,
+        AccountRef, AccountView, Asked, Decision, Effect, Entry, Grant, HoldNumber, InFlight, Intent, Liveness, Look,
+        Offers, Seen, Tried, claim, number,
     },
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
-    model::{Buying, Fate},
+    model::{Buying, Carrier, Fate, Keeps},
     mutants::Mutant,
     state::{Claim, Identity, Journal, Line, Number, Object, Own, Request, State, Stock, Uid},
 };
@@ -69,13 +69,13 @@ fn search() -> Search {
     }
 }
 
-fn object(object: Object) -> PhoneNumber {
+fn object(object: Object, keeps: Keeps) -> PhoneNumber {
     let purchase = Purchase {
         number: None,
         search: Some(search()),
         max_monthly_price: None,
         max_setup_price: None,
-        approval: Default::default(),
+        approval: if keeps == Keeps::HoldAndAsk { Approval::Manual } else { Approval::Automatic },
         identity: Some(NAMES[usize::from(object.identity)].into()),
         regulatory: None,
     };
@@ -96,11 +96,21 @@ fn object(object: Object) -> PhoneNumber {
     number.metadata.uid = Some(object.uid.to_string());
     number.metadata.deletion_timestamp = object.deleting.then(|| Time(now()));
     number.metadata.finalizers = object.finalizer.then(|| vec![ROUTE_FINALIZER.to_owned()]);
-    number.status = object.status.map(|n| PhoneNumberStatus { number: Some(e164(n)), ..Default::default() });
+    number.metadata.annotations = object.approve.map(|n| [(APPROVE.to_owned(), e164(n).to_string())].into());
+    let offer = |n| OfferStatus { number: e164(n), price: Price::default(), exact: true, held_until: None };
+    number.status = object.status.or(object.offer).map(|_| PhoneNumberStatus {
+        number: object.status.map(e164),
+        offer: object.offer.map(offer),
+        ..Default::default()
+    });
     number
 }
 
-fn journal(identity: Identity, journal: Journal) -> NumberPurchase {
+fn journal(identity: Identity, journal: Journal, lines: &[Line]) -> NumberPurchase {
+    let hold = |n: Number| {
+        let end = if lines[usize::from(n)].late { now() - FOREVER } else { now() + FOREVER };
+        Hold { number: e164(n), id: "hold".into(), until: Some(end.to_string()) }
+    };
     let mut shown = NumberPurchase::new(
         "journal",
         NumberPurchaseSpec {
@@ -111,7 +121,8 @@ fn journal(identity: Identity, journal: Journal) -> NumberPurchase {
             attempt: journal.attempt.into(),
             token: journal.token.to_string(),
             price: Price::default(),
-            exact: None,
+            exact: Some(true),
+            hold: journal.hold.map(hold),
         },
     );
     shown.metadata.resource_version = Some(journal.token.to_string());
@@ -151,6 +162,10 @@ fn owned(number: Number, marked: Option<Identity>) -> OwnedNumber {
     }
 }
 
+fn order(number: Number, identity: Identity, pending: bool) -> Order {
+    Order { id: "order".into(), number: e164(number), marker: Some(marker(identity)), pending, lacks_papers: false }
+}
+
 fn unavailable() -> CarrierError {
     CarrierError { class: ErrorClass::Unavailable, code: None, text: "taken".into(), retry_after: None }
 }
@@ -173,6 +188,18 @@ impl State {
             Stock::ForSale | Stock::Taken => false,
         };
         self.lines.iter().enumerate().filter(|(_, line)| is(line)).fold(0, |mask, (n, _)| mask | 1 << n)
+    }
+
+    /// The orders that a look at them shows, with the marker of an identity.
+    fn orders(&self, identity: Identity) -> Vec<Order> {
+        let shown = |(n, line): (usize, &Line)| match line.stock {
+            _ if !line.order_shown => None,
+            Stock::Ordered(of) | Stock::Ours(of) if of == identity => {
+                Some(order(n as Number, of, matches!(line.stock, Stock::Ordered(_))))
+            }
+            _ => None,
+        };
+        self.lines.iter().enumerate().filter_map(shown).collect()
     }
 
     /// Whether a look at just this number shows it as ours.
@@ -211,8 +238,10 @@ fn own(m: &Buying, s: &State, replica: usize, of: Object) -> Option<dialplane::p
             uid: of.uid,
             token: shown.token,
             settle: false,
+            hold: false,
             clean: true,
             refused: None,
+            ordered: false,
             may_send: true,
             settled: false,
         });
@@ -222,37 +251,53 @@ fn own(m: &Buying, s: &State, replica: usize, of: Object) -> Option<dialplane::p
             uid: of.uid,
             token: shown.token,
             settle: false,
+            hold: false,
             clean: true,
             refused: Some(true),
+            ordered: false,
             may_send: false,
             settled: false,
         });
     }
     let own = own?;
+    let ended = shown.hold.is_some_and(|n| s.lines[usize::from(n)].held.is_none());
     let tried = match own.refused {
         None => None,
+        Some(false) if ended && m.mutant == Some(Mutant::EndedHoldBoughtNothing) => {
+            Some(Tried::DidNothing(unavailable()))
+        }
         Some(false) if m.mutant == Some(Mutant::NewCandidateOnTimeout) => Some(Tried::DidNothing(unavailable())),
         // It is sent again, and what comes back then is believed.
         Some(false) if m.mutant == Some(Mutant::RefusalAfterUnknownBelieved) => None,
         Some(true) => Some(Tried::DidNothing(unavailable())),
+        Some(false) if own.ordered => Some(Tried::Ordered(order(shown.number?, of.identity, true))),
         Some(false) => Some(Tried::Unknown),
     };
     Some(dialplane::plan::Own {
-        intent: if own.settle { Intent::Settle } else { Intent::Send },
+        intent: match (own.settle, own.hold) {
+            (true, _) => Intent::Settle,
+            (false, true) => Intent::Hold,
+            (false, false) => Intent::Send,
+        },
         clean: own.clean,
         outcome: tried,
         may_send: own.may_send || m.mutant == Some(Mutant::SentAtAnyTime),
         settled_in: if own.settled { std::time::Duration::ZERO } else { FOREVER },
-        refused: 0,
+        age: FOREVER,
     })
 }
 
 /// A pass over a PhoneNumber. `None` where nothing comes of it.
 pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate: Fate) -> Option<()> {
     let cached = s.replicas[replica].cache.objects[slot]?;
-    let number_object = object(cached);
     let identity = usize::from(cached.identity);
-    let shown = s.replicas[replica].cache.journals[identity].map(|entry| journal(cached.identity, entry));
+    let number_object = match s.replicas[replica].cache.journals[identity].and_then(|entry| entry.hold) {
+        Some(held) if cached.approve.is_some() && m.mutant == Some(Mutant::ApprovalCarriedOver) => {
+            object(Object { offer: Some(held), approve: Some(held), ..cached }, m.keeps)
+        }
+        _ => object(cached, m.keeps),
+    };
+    let shown = s.replicas[replica].cache.journals[identity].map(|entry| journal(cached.identity, entry, &s.lines));
     let own = own(m, s, replica, cached);
     let target = number::number_of(&number_object, shown.as_ref()).cloned();
     let at = target.as_ref().map(index);
@@ -274,14 +319,17 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
         claims.sort_by_key(|(_, claim)| std::cmp::Reverse(claim.attempt));
         claims.into_iter().map(|(n, c)| claim(n, c)).collect()
     };
-    let sight = at.map(|n| owned(n, s.marked(n)));
+    let kept = |n: Number| s.lines[usize::from(n)].held.filter(|_| m.mutant == Some(Mutant::HoldIsBought));
+    let sight = at.map(|n| owned(n, s.marked(n).or(kept(n))));
+    let kept = at.is_some_and(|n| kept(n).is_some());
     let mut read = false;
     let (mut present, mut absent, mut fresh) = (false, false, false);
     if let Some(n) = at {
-        present = s.replicas[replica].known & (1 << n) != 0;
+        present = s.replicas[replica].known & (1 << n) != 0 || kept;
     }
     let (mut holder_lives, mut itself) = (Liveness::NotRead, Liveness::NotRead);
     let mut offers: Vec<Offers> = Vec::new();
+    let mut orders: Option<Vec<Order>> = (m.carrier != Carrier::Orders).then(Vec::new);
     let marker = marker(cached.identity);
     let limits = Purchasing::default();
     for _ in 0..12 {
@@ -298,6 +346,7 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
             holder: holder_lives,
             own: own.as_ref(),
             marked: listed.as_deref(),
+            orders: orders.as_deref(),
             claims: &claims,
             offers: &offers,
             grant: Grant::Given,
@@ -308,6 +357,8 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
             doubtful: false,
             sells: true,
             marks: true,
+            holds: m.keeps != Keeps::Nothing,
+            unheld: None,
             not_before: if gap { FOREVER } else { std::time::Duration::ZERO },
         };
         let forgotten = cached.deleting && m.mutant == Some(Mutant::DeletedBeforeSettled);
@@ -333,13 +384,14 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
         };
         match number::next(&world) {
             // A look that fails is no look.
-            Decision::Look(Look::Number { .. } | Look::Inventory) if fate == Fate::Lost => {
+            Decision::Look(Look::Number { .. } | Look::Inventory | Look::Orders) if fate == Fate::Lost => {
                 s.budget.lost = s.budget.lost.checked_sub(1)?;
                 if m.mutant != Some(Mutant::NotFoundIsGone) {
                     return Some(());
                 }
                 (fresh, absent) = (true, true);
                 s.replicas[replica].listed[identity] = Some(0);
+                orders = Some(Vec::new());
             }
             Decision::Look(Look::Number { number, .. }) => {
                 let n = index(&number);
@@ -354,13 +406,14 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
                 let shown = s.shown(cached.identity, m.mutant != Some(Mutant::OrderNotLookedAt));
                 s.replicas[replica].listed[identity] = Some(shown);
             }
+            Decision::Look(Look::Orders) => orders = Some(s.orders(cached.identity)),
             Decision::Look(Look::Offers(asked)) => offers.push(for_sale(s, replica, cached.identity, *asked)),
             Decision::Look(Look::Holder(of)) => holder_lives = s.liveness(&of),
             Decision::Look(Look::Journal) => {
                 s.see_journal(replica, identity);
                 read = true;
                 let now = s.replicas[replica].cache.journals[identity];
-                if now.map(|entry| journal(cached.identity, entry)) != shown {
+                if now.map(|entry| journal(cached.identity, entry, &s.lines)) != shown {
                     // What the world was made of has changed: the pass begins again.
                     return Some(());
                 }
@@ -371,8 +424,10 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
             }
             Decision::Look(other) => panic!("a number has no use for {other:?}"),
             Decision::Rest(rest) => {
-                let said = rest.status?.number.as_ref().map(index);
-                return s.write_object(replica, slot, |object| object.status = said);
+                let status = rest.status?;
+                let offer = status.offer.map(|offer| index(&offer.number));
+                let said = (status.number.as_ref().map(index), offer);
+                return s.write_object(replica, slot, |object| (object.status, object.offer) = said);
             }
             Decision::Act(effect) => return act(m, s, replica, slot, cached, effect, fate),
         }
@@ -383,7 +438,9 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
 
 fn for_sale(s: &State, replica: usize, of: Identity, asked: Asked) -> Offers {
     let claims = &s.replicas[replica].cache.claims;
-    let free = |n: &usize| claims[*n].is_none_or(|claim| claim.identity == of);
+    let free = |n: &usize| {
+        claims[*n].is_none_or(|claim| claim.identity == of) && s.lines[*n].held.is_none_or(|held| held == of)
+    };
     let numbers = (0..s.lines.len()).filter(|n| s.lines[*n].stock == Stock::ForSale).filter(free);
     let offer = |n: usize| Offer {
         number: e164(n as Number),
@@ -393,7 +450,7 @@ fn for_sale(s: &State, replica: usize, of: Identity, asked: Asked) -> Offers {
         region: None,
         features: Vec::new(),
         price: Price::default(),
-        can_hold: false,
+        can_hold: true,
     };
     Offers { asked, crowded: false, found: numbers.map(offer).collect() }
 }
@@ -438,6 +495,8 @@ impl State {
 
 fn act(m: &Buying, s: &mut State, replica: usize, slot: usize, of: Object, effect: Effect, fate: Fate) -> Option<()> {
     match effect {
+        Effect::Hold(hold) => keep(m, s, replica, of, &hold, fate),
+        _ if fate == Fate::Taken => None,
         Effect::AddFinalizer(_) => s.write_object(replica, slot, |object| object.finalizer = true),
         Effect::RemoveFinalizer(_) => s.write_object(replica, slot, |object| object.finalizer = false),
         Effect::WriteJournal(entry) => {
@@ -452,6 +511,7 @@ fn act(m: &Buying, s: &mut State, replica: usize, slot: usize, of: Object, effec
             s.write_claim(m, replica, &claim.spec);
             Some(())
         }
+        Effect::CancelOrder(_, order) => cancel(m, s, replica, of, &order, fate),
         Effect::LoseNumber(..) => {
             s.replicas[replica].own[usize::from(of.identity)].as_mut()?.refused = Some(true);
             Some(())
@@ -477,6 +537,46 @@ fn act(m: &Buying, s: &mut State, replica: usize, slot: usize, of: Object, effec
     }
 }
 
+/// Has the carrier keep a number, and writes down that it does.
+fn keep(m: &Buying, s: &mut State, replica: usize, of: Object, hold: &HoldNumber, fate: Fate) -> Option<()> {
+    let line = &mut s.lines[usize::from(index(&hold.number))];
+    let is_free = line.stock == Stock::ForSale && line.held.is_none_or(|held| held == of.identity);
+    if fate == Fate::Taken {
+        (is_free && line.held.is_none()).then(|| line.stock = Stock::Taken)?;
+        s.budget.taken = s.budget.taken.checked_sub(1)?;
+        return Some(());
+    }
+    if is_free {
+        (line.held, line.late) = (Some(of.identity), false);
+    }
+    if fate == Fate::Lost {
+        s.budget.lost = s.budget.lost.checked_sub(1)?;
+        return Some(());
+    }
+    is_free.then_some(())?;
+    let mut entry = hold.entry.clone();
+    entry.journal.spec.hold = Some(Hold { number: hold.number.clone(), id: "hold".into(), until: None });
+    enter(m, s, replica, of, &entry);
+    Some(())
+}
+
+/// Asks the carrier not to go on with an order.
+fn cancel(m: &Buying, s: &mut State, replica: usize, of: Object, order: &Order, fate: Fate) -> Option<()> {
+    if !of.deleting {
+        s.broken = Some("the order of an object that lives is cancelled");
+    }
+    let line = &mut s.lines[usize::from(index(&order.number))];
+    if fate == Fate::Lost {
+        s.budget.lost = s.budget.lost.checked_sub(1)?;
+    } else if line.stock == Stock::Ordered(of.identity) {
+        *line = Line::default();
+    }
+    let own = s.replicas[replica].own[usize::from(of.identity)].as_mut()?;
+    own.refused = Some(m.mutant == Some(Mutant::CancelledIsNotBought));
+    own.ordered = false;
+    Some(())
+}
+
 /// Writes an entry of the journal.
 fn enter(m: &Buying, s: &mut State, replica: usize, of: Object, entry: &Entry) {
     let spec = &entry.journal.spec;
@@ -487,11 +587,22 @@ fn enter(m: &Buying, s: &mut State, replica: usize, of: Object, entry: &Entry) {
     let written = Journal {
         holder: uid(&spec.holder),
         number: spec.number.as_ref().map(index),
+        hold: spec.hold.as_ref().map(|hold| index(&hold.number)),
         attempt: spec.attempt as u8,
         token,
     };
     let settle = entry.intent == Intent::Settle;
-    let own = Own { uid: of.uid, token, settle, clean: entry.clean, refused: None, may_send: true, settled: false };
+    let own = Own {
+        uid: of.uid,
+        token,
+        settle,
+        hold: entry.intent == Intent::Hold,
+        clean: entry.clean,
+        refused: None,
+        ordered: false,
+        may_send: true,
+        settled: false,
+    };
     if m.mutant == Some(Mutant::NoIntent) {
         s.replicas[replica].cache.journals[identity] = Some(written);
         s.replicas[replica].own[identity] = Some(own);
@@ -500,7 +611,10 @@ fn enter(m: &Buying, s: &mut State, replica: usize, of: Object, entry: &Entry) {
     if same || m.mutant == Some(Mutant::NoCompareAndSet) {
         s.cluster.journals[identity] = Some(written);
         s.replicas[replica].own[identity] = Some(own);
-        s.replicas[replica].listed[identity] = None;
+        // What is only kept was not bought: a listing that came before shows as much.
+        if entry.intent != Intent::Hold {
+            s.replicas[replica].listed[identity] = None;
+        }
     }
     s.see_journal(replica, identity);
 }
@@ -516,9 +630,12 @@ fn send(m: &Buying, s: &mut State, replica: usize, of: Object, number: Number, f
         None if anyhow => {}
         None => return None,
     }
+    if m.keeps == Keeps::HoldAndAsk && s.approved[identity] & (1 << number) == 0 {
+        s.broken = Some("a number is bought that nobody approved");
+    }
     let lost = fate == Fate::Lost;
     if lost {
-        s.budget.lost -= 1;
+        s.budget.lost = s.budget.lost.checked_sub(1)?;
         if m.mutant != Some(Mutant::RetriedByHttp) {
             s.wire.push(Request { uid: of.uid, identity: of.identity, number, token });
             return Some(());
@@ -529,6 +646,13 @@ fn send(m: &Buying, s: &mut State, replica: usize, of: Object, number: Number, f
     let did = m.sell(s, of.identity, number);
     if did && s.marked(number).is_some() {
         s.replicas[replica].known |= 1 << number;
+    }
+    let ordered = matches!(s.lines[usize::from(number)].stock, Stock::Ordered(_));
+    if did
+        && ordered
+        && let Some(own) = s.replicas[replica].own[identity].as_mut()
+    {
+        own.ordered = !lost;
     }
     if !did && let Some(own) = s.replicas[replica].own[identity].as_mut() {
         own.refused = Some(true);
@@ -542,10 +666,11 @@ pub fn over_claim(m: &Buying, s: &mut State, replica: usize, number: usize) -> O
     let shown = claim(number as Number, cached);
     let mut entry = s.replicas[replica].cache.journals[usize::from(cached.identity)];
     if m.mutant == Some(Mutant::ClaimLetGoByAnybody) {
-        let unseen = Journal { holder: cached.holder.unwrap_or_default(), number: None, attempt: 0, token: 0 };
+        let unseen =
+            Journal { holder: cached.holder.unwrap_or_default(), number: None, hold: None, attempt: 0, token: 0 };
         entry = Some(Journal { attempt: u8::MAX, ..entry.unwrap_or(unseen) });
     }
-    let journal = entry.map(|entry| journal(cached.identity, entry));
+    let journal = entry.map(|entry| journal(cached.identity, entry, &s.lines));
     let sight = owned(number as Number, s.marked(number as Number));
     let mut present = s.replicas[replica].known & (1 << number) != 0;
     let mut fresh = false;

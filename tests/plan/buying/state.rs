@@ -16,12 +16,18 @@ pub struct Object {
     pub finalizer: bool,
     /// The number that its status shows.
     pub status: Option<Number>,
+    /// The number that its status offers to whoever approves.
+    pub offer: Option<Number>,
+    /// The number that a person approved last.
+    pub approve: Option<Number>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Journal {
     pub holder: Uid,
     pub number: Option<Number>,
+    /// The number that it says is kept for us.
+    pub hold: Option<Number>,
     pub attempt: u8,
     /// Its token and its version in one.
     pub token: Stamp,
@@ -52,9 +58,13 @@ pub struct Own {
     pub uid: Uid,
     pub token: Stamp,
     pub settle: bool,
+    /// Whether it only says what is kept.
+    pub hold: bool,
     pub clean: bool,
     /// `None`: not sent. `Some(true)`: surely refused. `Some(false)`: nobody knows.
     pub refused: Option<bool>,
+    /// Whether the carrier said that it has taken the order, and not for so long that it is no longer waited for.
+    pub ordered: bool,
     pub may_send: bool,
     pub settled: bool,
 }
@@ -97,6 +107,10 @@ pub struct Line {
     pub shown: bool,
     /// Whether the list of orders shows the order that it was bought by; it goes on doing so once that is finished.
     pub order_shown: bool,
+    /// Whom it is kept for, if it is.
+    pub held: Option<Identity>,
+    /// Whether the last hold of it has ended by the clocks of the cluster, which are not the carrier's.
+    pub late: bool,
 }
 
 /// A purchase that was sent and has not arrived.
@@ -132,6 +146,8 @@ pub struct State {
     pub wire: Vec<Request>,
     pub budget: Budget,
     pub uids: u8,
+    /// The numbers that a person approved for each identity.
+    pub approved: Vec<u8>,
     /// Why a promise is broken, if one is.
     pub broken: Option<&'static str>,
 }

@@ -149,6 +149,8 @@ fn is_served(state: &State, identity: u8) -> Option<&'static str> {
 fn round(state: &State) -> Vec<Event> {
     let (slots, numbers) = (0..state.cluster.objects.len() as u8, 0..state.lines.len() as u8);
     let mut events: Vec<Event> = state.wire.iter().map(|_| Event::Arrive { at: 0 }).collect();
+    events.extend(numbers.clone().map(|number| Event::Lapse { number }));
+    events.extend(slots.clone().map(|slot| Event::Approve { slot }));
     events.extend(numbers.clone().flat_map(|number| [Event::Finish { number }, Event::Show { number }]));
     events.extend((0..state.replicas.len() as u8).map(|replica| Event::Begin { replica }));
     for identity in 0..state.cluster.journals.len() as u8 {

@@ -69,7 +69,8 @@ async fn a_purchase_names_the_number_the_marker_and_every_webhook() {
         panic!()
     };
     assert_eq!((owned.id.0.as_str(), owned.number.as_str(), owned.marker), (PN, "+14155550001", Some(marker())));
-    let papers = Regulatory { address_sid: Some("AD1".into()), bundle_sid: Some("BU1".into()) };
+    let papers =
+        Regulatory { address_sid: Some("AD1".into()), bundle_sid: Some("BU1".into()), ..Regulatory::default() };
     twilio.purchase(&Purchase { regulatory: papers, ..purchase(Route::new()) }).await;
 
     let begin = format!("PhoneNumber=%2B14155550001&FriendlyName={}", marker().as_str().replace(':', "%3A"));

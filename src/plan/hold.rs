@@ -1,0 +1,159 @@
+//! Having the carrier keep a number before it is bought, and waiting with it for a person's word.
+//!
+//! A hold costs nothing and ends by itself: one whose outcome nobody knows is asked for again, and one that nobody needs lapses.
+//! It is not the number: as long as one is only held, the journal names none that may be ours.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{
+    Decision, Effect, Entry, HoldNumber, Intent, Requested as _, Rest,
+    buy::Step,
+    buying::Grant,
+    choose::{self, Wish},
+    policy,
+};
+use crate::api::{
+    NumberPurchase,
+    conditions::{Finding, Reason},
+    meta::APPROVE,
+    number::E164,
+    offer::{Offer, Price},
+    phone_number::{Approval, OfferStatus, PhoneNumberStatus, Purchase},
+    purchase::{Hold, NumberPurchaseSpec},
+};
+
+/// The number that is to be bought next.
+pub(super) struct Candidate<'a> {
+    number: &'a E164,
+    price: &'a Price,
+    exact: bool,
+    can_hold: bool,
+    hold: Option<&'a Hold>,
+}
+
+impl<'a> Candidate<'a> {
+    pub(super) fn offered(offer: &'a Offer, exact: bool) -> Self {
+        Self { number: &offer.number, price: &offer.price, exact, can_hold: offer.can_hold, hold: None }
+    }
+}
+
+impl<'a> Step<'a, '_> {
+    /// The number that is kept for us and that nothing was sent for, where it still is what is wanted.
+    pub(super) fn held<'j>(&self, journal: Option<&'j NumberPurchase>, wish: &Wish<'_>) -> Option<Candidate<'j>> {
+        let spec = &journal?.spec;
+        let hold = spec.hold.as_ref()?;
+        let unsent = |own: &super::Own| own.intent == Intent::Send && own.outcome.is_none();
+        let is_open = spec.number.is_none() || self.b.own.is_some_and(unsent);
+        let wanted = choose::could_be(wish.purchase, &hold.number) && wish.affords(&spec.price);
+        (is_open && wanted && !self.has_lapsed(hold)).then(|| Candidate {
+            number: &hold.number,
+            price: &spec.price,
+            exact: spec.exact.unwrap_or_default(),
+            can_hold: true,
+            hold: Some(hold),
+        })
+    }
+
+    /// Whether a hold should be asked for again. Its end is told by the carrier's clock, and ours may be another: that is only a hint,
+    /// which is not followed again and again.
+    fn has_lapsed(&self, hold: &Hold) -> bool {
+        let is_young = self.b.own.is_some_and(|own| own.age < policy::POLL);
+        !is_young && self.left(hold).is_some_and(|left| left.is_zero())
+    }
+
+    /// For how long yet it is taken to stand: a little longer than it does by our clock.
+    fn left(&self, hold: &Hold) -> Option<Duration> {
+        let until: Timestamp = hold.until.as_ref()?.parse().ok()?;
+        let end = until.checked_add(policy::POLL).ok()?;
+        Some(Duration::try_from(end.duration_since(self.w.now)).unwrap_or_default())
+    }
+
+    /// Has the number kept, asks a person, or writes down that it is about to be bought: whichever is next.
+    pub(super) fn proceed(
+        &self,
+        journal: Option<&NumberPurchase>,
+        settled: Option<bool>,
+        purchase: &Purchase,
+        candidate: &Candidate<'_>,
+    ) -> Decision<PhoneNumberStatus> {
+        let asks = purchase.approval == Approval::Manual && !self.is_approved(candidate);
+        // Whoever waits for a person has no right to buy yet: it would count against the limits for as long as that takes.
+        if !asks && let Some(decision) = self.unless_granted() {
+            return decision;
+        }
+        let keeps = self.b.holds && candidate.can_hold && self.b.unheld != Some(candidate.number);
+        let keeps = keeps && candidate.hold.is_none();
+        if asks && !keeps {
+            return self.ask(candidate);
+        }
+        let entry = self.entry_of(journal, settled, candidate, asks);
+        Decision::Act(match keeps {
+            false => Effect::WriteJournal(Box::new(entry)),
+            true => Effect::Hold(Box::new(HoldNumber {
+                account: self.account.key.clone(),
+                number: candidate.number.clone(),
+                marker: self.b.marker.clone(),
+                entry,
+            })),
+        })
+    }
+
+    /// What stands in the way of buying where the account has not given the right to it.
+    pub(super) fn unless_granted(&self) -> Option<Decision<PhoneNumberStatus>> {
+        Some(match &self.b.grant {
+            Grant::Given => return None,
+            Grant::None => Decision::Act(Effect::AskGrant),
+            Grant::Asked => Decision::Rest(Rest::NOTHING),
+            Grant::Refused(finding, wait) => self.w.stop(vec![Reason::Accepted.into(), finding.clone()]).again(*wait),
+        })
+    }
+
+    /// The entry by which it is bought, or, where a person is to be asked, the one that only says what is kept.
+    fn entry_of(
+        &self,
+        journal: Option<&NumberPurchase>,
+        settled: Option<bool>,
+        candidate: &Candidate<'_>,
+        asks: bool,
+    ) -> Entry {
+        let last = journal.and_then(|journal| journal.spec.number.as_ref());
+        let attempts = journal.map_or(0, |journal| journal.spec.attempt);
+        let (number, attempt, intent) =
+            if asks { (None, attempts, Intent::Hold) } else { (Some(candidate.number), attempts + 1, Intent::Send) };
+        let spec = NumberPurchaseSpec {
+            hold: candidate.hold.cloned(),
+            ..self.spec(number.cloned(), attempt, candidate.price.clone(), Some(candidate.exact))
+        };
+        let clean = settled.unwrap_or(true) || last != Some(candidate.number);
+        Entry { journal: self.object(journal, spec), intent, clean }
+    }
+
+    pub(super) fn shown(&self) -> Option<&'a OfferStatus> {
+        self.w.number.status.as_ref().and_then(|status| status.offer.as_ref())
+    }
+
+    /// A person said yes to this number at just this price.
+    fn is_approved(&self, candidate: &Candidate<'_>) -> bool {
+        let named = self.w.number.annotation(APPROVE) == Some(candidate.number.as_str());
+        let is_it = |shown: &OfferStatus| shown.number == *candidate.number && shown.price == *candidate.price;
+        named && self.shown().is_some_and(is_it)
+    }
+
+    fn ask(&self, candidate: &Candidate<'_>) -> Decision<PhoneNumberStatus> {
+        let Candidate { number, price, exact, hold, .. } = candidate;
+        let until = hold.and_then(|hold| hold.until.clone());
+        let held = until.as_ref().map(|until| format!(" and is kept for you until {until}")).unwrap_or_default();
+        let text = format!(
+            "{number} can be bought for {}{held}: set the annotation {APPROVE}: \"{number}\" to buy it.",
+            choose::shown(price)
+        );
+        let mut status = self.w.said(vec![Reason::Accepted.into(), Finding::new(Reason::AwaitingApproval, text)]);
+        status.offer =
+            Some(OfferStatus { number: (*number).clone(), price: (*price).clone(), exact: *exact, held_until: until });
+        let young = self.b.own.map_or(Duration::ZERO, |own| policy::POLL.saturating_sub(own.age));
+        let again = hold.and_then(|hold| self.left(hold)).map_or(policy::LOOK_AGAIN, |left| left.max(young));
+        Decision::Rest(Rest { status: Some(status), again: Some(again.max(Duration::from_secs(1))) })
+    }
+}

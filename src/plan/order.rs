@@ -1,0 +1,85 @@
+//! A purchase that the carrier has accepted and works on: waiting for its end, and giving it up with its object.
+//!
+//! The carrier's word that it has taken an order is no number. Nothing is concluded from it but that it pays to wait.
+
+use super::{
+    Decision, Effect, Look,
+    buy::{Settled, Step},
+    buying::{Intent, Own, Tried},
+    policy,
+};
+use crate::api::{
+    conditions::{Finding, Reason},
+    number::E164,
+    phone_number::PhoneNumberStatus,
+    seen::Order,
+};
+
+impl<'a> Step<'a, '_> {
+    /// The carrier took the order when this process sent it: the number is looked for.
+    pub(super) fn await_order(&self, number: &E164, own: &Own, order: &Order) -> Settled<'a> {
+        if !self.w.seen.is_fresh() && self.may_look() {
+            let look = Look::Number { account: self.account.key.clone(), number: number.clone() };
+            return Settled::Not(Box::new(Decision::Look(look)));
+        }
+        Settled::Not(Box::new(self.says(order).again(policy::POLL.min(own.settled_in))))
+    }
+
+    /// The number was on order once nothing could come about any more, and is not in the account: either it still is, or that failed.
+    pub(super) fn on_order(&self, number: &E164) -> Settled<'a> {
+        match self.b.orders {
+            None => Settled::Not(Box::new(Decision::Look(Look::Orders))),
+            Some(orders) => match orders.iter().find(|order| order.number == *number) {
+                Some(order) => Settled::Not(Box::new(self.says(order).again(policy::POLL))),
+                None => Settled::NotBought { clean: false },
+            },
+        }
+    }
+
+    /// Whether the carrier may be asked now.
+    pub(super) fn may_look(&self) -> bool {
+        self.w.trouble.is_none_or(|trouble| trouble.purchase || trouble.wait.is_zero())
+    }
+
+    fn says(&self, order: &Order) -> Decision<PhoneNumberStatus> {
+        let number = &order.number;
+        let finding = match order.pending && order.lacks_papers {
+            true => {
+                let text = format!(
+                    "The carrier has taken the order of {number} and waits for papers: hand them in at the carrier. Or name them in \
+                     spec.purchase.regulatory of a new object, and delete this one, which cancels the order. Nothing else is bought meanwhile."
+                );
+                Finding::new(Reason::RegulatoryRequired, text)
+            }
+            false => {
+                let text = format!(
+                    "The carrier has taken the order of {number}. It is waited for; nothing else is bought meanwhile."
+                );
+                Finding::new(Reason::Ordered, text)
+            }
+        };
+        self.w.put_off(vec![Reason::Accepted.into(), finding])
+    }
+
+    /// What to do about an order that is pending when its object is deleted and there is nothing to do but wait. Whether that
+    /// helps is seen like everything else, so that it is enough to ask once; only where that failed it is asked again.
+    pub(super) fn cancel(
+        &self,
+        number: &E164,
+        next: &Decision<PhoneNumberStatus>,
+    ) -> Option<Decision<PhoneNumberStatus>> {
+        let (own, trouble) = (self.b.own?, self.w.trouble);
+        let asked = own.intent == Intent::Settle && own.outcome.is_some() && trouble.is_none();
+        let waits = trouble.is_some_and(|trouble| !trouble.wait.is_zero());
+        if !matches!(next, Decision::Rest(_)) || asked || waits || self.hands_off().is_some() {
+            return None;
+        }
+        let order = match (&own.outcome, self.b.orders) {
+            (Some(Tried::Ordered(order)), _) => order,
+            (_, None) => return Some(Decision::Look(Look::Orders)),
+            (_, Some(orders)) => orders.iter().find(|order| order.number == *number)?,
+        };
+        let cancel = || Effect::CancelOrder(self.account.key.clone(), Box::new(order.clone()));
+        order.pending.then(|| Decision::Act(cancel()))
+    }
+}

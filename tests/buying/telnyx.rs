@@ -1,0 +1,306 @@
+//! Where numbers are held before they are bought: at the simulated Telnyx, and with a person who is asked.
+
+use dialplane::{
+    api::{CarrierAccount, phone_number::OfferStatus},
+    sandbox::carrier::{AccountSeed, Dialect, OrderEnd},
+};
+
+use super::*;
+
+/// A scene with an open account at Telnyx.
+async fn telnyx() -> Scene {
+    let scene = Scene::bare().await;
+    let seed = AccountSeed { carrier: Dialect::Telnyx, ..AccountSeed::default() };
+    let credentials = scene.sandbox.add_account(seed).unwrap();
+    scene.secret(json!({"apiKey": credentials.auth_token})).await;
+    scene.limited(json!({})).await;
+    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+    scene
+}
+
+impl Scene {
+    async fn limited(&self, purchasing: Value) {
+        self.account(json!({"twilio": null, "telnyx": {}, "purchasing": purchasing})).await;
+    }
+
+    /// Applies a PhoneNumber that buys a number and lets it rest; `purchase` is laid over a search in 415.
+    async fn wishes(&self, name: &str, purchase: Value) {
+        let mut wish = json!({"search": {"country": "US", "areaCode": "415"}});
+        let wish = wish.as_object_mut().unwrap();
+        wish.extend(purchase.as_object().unwrap().clone());
+        wish.retain(|_, value| !value.is_null());
+        let spec = json!({"accountRef": {"name": ACCOUNT}, "purchase": wish});
+        let kind = json!({"apiVersion": "dialplane.dev/v1alpha1", "kind": "PhoneNumber"});
+        let manifest =
+            json!({"apiVersion": kind["apiVersion"], "kind": kind["kind"], "metadata": {"name": name}, "spec": spec});
+        self.apply::<PhoneNumber>(manifest).await;
+    }
+
+    /// The number of a PhoneNumber, once it has one.
+    async fn owned_by(&self, name: &str) -> String {
+        let number: PhoneNumber = self.reason(name, "Ready", "Pooled").await;
+        number.status.unwrap().number.unwrap().to_string()
+    }
+
+    /// What a person is asked about, once that is so and `fits`.
+    async fn offered(&self, name: &str, fits: impl Fn(&OfferStatus) -> bool) -> OfferStatus {
+        eventually("an offer", || async {
+            let number: PhoneNumber = self.reason(name, "Acquired", "AwaitingApproval").await;
+            number.status?.offer.filter(&fits)
+        })
+        .await
+    }
+
+    async fn approve(&self, name: &str, number: &str) {
+        self.patch::<PhoneNumber>(name, json!({"metadata": {"annotations": {APPROVE: number}}})).await;
+    }
+
+    /// How often the carrier was asked to keep a number, and to sell one.
+    fn holds_and_purchases(&self) -> (usize, usize) {
+        let ledger = self.sandbox.ledger();
+        (ledger.of(Kind::Hold).filter(|entry| entry.method == "POST").count(), ledger.of(Kind::Purchase).count())
+    }
+}
+
+#[tokio::test]
+async fn a_number_is_held_once_and_then_bought_once() {
+    let scene = telnyx().await;
+    scene.sandbox.switch(|switches| switches.telnyx.order_ms = 0);
+    scene.wishes("main", json!({})).await;
+    let number = scene.owned_by("main").await;
+    let journal = scene.journal(&scene.identity("main")).await.unwrap();
+    let hold = journal.spec.hold.unwrap();
+    assert_eq!((hold.number.to_string(), hold.until.is_some()), (number.clone(), true));
+    assert_eq!((journal.spec.attempt, journal.metadata.generation), (1, Some(1)), "written once");
+    scene.scans(2).await;
+    let writes = [
+        "patch phonenumbers 201",
+        "patch phonenumbers 200",
+        "create numberclaims 201",
+        "update phonenumbers/status 200",
+    ];
+    assert_eq!(scene.object_writes(&number).await, writes, "after our own: finalizer, claim, status");
+    assert_eq!(scene.holds_and_purchases(), (1, 1));
+    scene.has_bought(1).await;
+}
+
+#[tokio::test]
+async fn a_hold_that_is_refused_or_of_which_nobody_knows_costs_nothing() {
+    let gone = Fault::Refuse { status: 422, code: 85006 };
+    let full = Fault::Refuse { status: 422, code: 85007 };
+    for (fault, asked) in [
+        (gone, (2, 1)),
+        (full, (1, 1)),
+        (Fault::AnswerLost, (2, 1)),
+        (Fault::ServerErrorBefore { status: 503 }, (2, 1)),
+    ] {
+        let scene = telnyx().await;
+        scene.sandbox.inject(Rule::new(Match::kind(Kind::Hold).method("POST"), fault.clone()));
+        scene.wishes("main", json!({})).await;
+        let number = scene.owned_by("main").await;
+        assert_eq!(scene.holds_and_purchases(), asked, "{fault:?}");
+        let held = scene.journal(&scene.identity("main")).await.unwrap().spec.hold.map(|hold| hold.number.to_string());
+        assert_eq!(held, (asked.0 == 2).then_some(number), "{fault:?}");
+        scene.has_bought(1).await;
+    }
+}
+
+#[tokio::test]
+async fn a_hold_that_ends_during_the_purchase_ends_with_one_number() {
+    let refusals = [85001, 85006, 85007, 85008].map(|code| (Fault::Refuse { status: 422, code }, 2));
+    for (fault, calls) in refusals.into_iter().chain([(Fault::AnswerLost, 1), (Fault::RequestLost, 2)]) {
+        let scene = telnyx().await;
+        scene.sandbox.switch(|switches| switches.telnyx.hold_ms = 1);
+        scene.misbehaves(fault.clone());
+        scene.wishes("main", json!({})).await;
+        scene.owned_by("main").await;
+        assert_eq!(scene.holds_and_purchases().1, calls, "{fault:?}");
+        scene.has_bought(1).await;
+    }
+}
+
+#[tokio::test]
+async fn a_person_is_shown_what_is_held_and_when_it_ended_asked_about_another() {
+    let scene = telnyx().await;
+    scene.sandbox.switch(|switches| switches.telnyx.hold_ms = 1);
+    scene.wishes("main", json!({"approval": "Manual"})).await;
+    let first = scene.offered("main", |_| true).await;
+    assert!(first.held_until.is_some());
+    // It is not kept any more, and somebody else takes it.
+    scene.sandbox.switch(|switches| switches.telnyx.hold_ms = 1_800_000);
+    assert!(scene.sandbox.take_stock(first.number.as_str()));
+    let second = scene.offered("main", |offer| offer.number != first.number).await;
+    let text = scene.acquired("main", "AwaitingApproval").await;
+    assert!(text.contains(second.number.as_str()) && text.contains(&second.held_until.unwrap()), "{text}");
+    scene.approve("main", first.number.as_str()).await;
+    scene.scans(2).await;
+    scene.has_bought(0).await;
+    scene.approve("main", second.number.as_str()).await;
+    assert_eq!(scene.owned_by("main").await, second.number.to_string());
+    assert_eq!(scene.holds_and_purchases().1, 1, "what is held is bought");
+    assert_eq!(scene.get::<PhoneNumber>("main").await.unwrap().status.unwrap().offer, None);
+    scene.has_bought(1).await;
+}
+
+#[tokio::test]
+async fn a_number_that_was_approved_and_is_gone_is_followed_by_another_question() {
+    let scene = telnyx().await;
+    scene.sandbox.switch(|switches| switches.telnyx.hold_ms = 1);
+    scene.wishes("main", json!({"approval": "Manual"})).await;
+    let first = scene.offered("main", |_| true).await;
+    scene.sandbox.switch(|switches| switches.telnyx.hold_ms = 1_800_000);
+    scene.sandbox.take_stock(first.number.as_str());
+    scene.approve("main", first.number.as_str()).await;
+    let second = scene.offered("main", |offer| offer.number != first.number).await;
+    scene.has_bought(0).await;
+    scene.approve("main", second.number.as_str()).await;
+    assert_eq!(scene.owned_by("main").await, second.number.to_string());
+    scene.has_bought(1).await;
+}
+
+#[tokio::test]
+async fn an_object_that_is_deleted_while_a_number_is_held_buys_nothing_and_the_next_is_asked_about_the_same() {
+    let scene = telnyx().await;
+    scene.wishes("main", json!({"approval": "Manual"})).await;
+    let offer = scene.offered("main", |_| true).await;
+    scene.delete::<PhoneNumber>("main").await;
+    scene.gone::<PhoneNumber>("main").await;
+    let journal = scene.journal(&scene.identity("main")).await.unwrap().spec;
+    assert_eq!((journal.number, journal.attempt), (None, 0));
+    assert!(scene.claim(offer.number.as_str()).await.is_none());
+    scene.has_bought(0).await;
+    scene.wishes("main", json!({"approval": "Manual"})).await;
+    assert_eq!(scene.offered("main", |_| true).await, offer);
+    assert_eq!(scene.holds_and_purchases(), (1, 0));
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_person_does_not_count_against_the_limits() {
+    let scene = telnyx().await;
+    scene.limited(json!({"maxPerDay": 1})).await;
+    scene.wishes("asked", json!({"approval": "Manual"})).await;
+    let offer = scene.offered("asked", |_| true).await;
+    scene.wishes("other", json!({})).await;
+    assert_ne!(scene.owned_by("other").await, offer.number.to_string());
+    scene.approve("asked", offer.number.as_str()).await;
+    scene.acquired("asked", "SpendingLimit").await;
+    scene.has_bought(1).await;
+}
+
+/// Decides nothing about orders until a test does.
+fn undecided(scene: &Scene) {
+    scene.sandbox.switch(|switches| switches.telnyx.order_end = OrderEnd::Never);
+}
+
+#[tokio::test]
+async fn a_number_that_is_ordered_costs_two_posts_and_five_writes() {
+    let scene = telnyx().await;
+    undecided(&scene);
+    scene.wishes("main", json!({})).await;
+    let text = scene.acquired("main", "Ordered").await;
+    let number = scene.journal(&scene.identity("main")).await.unwrap().spec.number.unwrap().to_string();
+    assert!(text.contains(&number), "{text}");
+    scene.sandbox.finish_order(&number, OrderEnd::Success).unwrap();
+    assert_eq!(scene.owned_by("main").await, number);
+    scene.scans(2).await;
+    let writes = [
+        "patch phonenumbers 201",
+        "patch phonenumbers 200",
+        "create numberclaims 201",
+        "update phonenumbers/status 200",
+        "update phonenumbers/status 200",
+    ];
+    assert_eq!(
+        scene.object_writes(&number).await,
+        writes,
+        "after our own: finalizer, claim, status while ordered, status"
+    );
+    let journal = scene.journal(&scene.identity("main")).await.unwrap();
+    assert_eq!((journal.spec.attempt, journal.metadata.generation), (1, Some(1)), "and one of the journal");
+    assert_eq!(scene.holds_and_purchases(), (1, 1));
+    scene.has_bought(1).await;
+}
+
+#[tokio::test]
+async fn an_order_that_fails_after_it_was_taken_is_followed_by_another_once_that_is_sure() {
+    for (name, end) in [("failed", OrderEnd::Failure), ("cancelled", OrderEnd::Cancelled)] {
+        let scene = telnyx().await;
+        undecided(&scene);
+        scene.wishes(name, json!({})).await;
+        scene.acquired(name, "Ordered").await;
+        let first = scene.journal(&scene.identity(name)).await.unwrap().spec.number.unwrap().to_string();
+        scene.sandbox.take_stock(&first);
+        scene.sandbox.finish_order(&first, end).unwrap();
+        scene.sandbox.take_stock(&first);
+        scene.sandbox.switch(|switches| switches.telnyx.order_end = OrderEnd::Success);
+        assert_ne!(scene.owned_by(name).await, first);
+        scene.unclaimed(&first).await;
+        scene.has_bought(1).await;
+    }
+}
+
+#[tokio::test]
+async fn a_named_number_whose_order_fails_ends_in_its_condition() {
+    let scene = telnyx().await;
+    undecided(&scene);
+    scene.wishes("scout", json!({"approval": "Manual"})).await;
+    let number = scene.offered("scout", |_| true).await.number.to_string();
+    scene.delete::<PhoneNumber>("scout").await;
+    scene.wishes("main", json!({"search": null, "number": number, "identity": scene.identity("scout")})).await;
+    scene.acquired("main", "Ordered").await;
+    scene.sandbox.finish_order(&number, OrderEnd::Failure).unwrap();
+    scene.sandbox.take_stock(&number);
+    scene.acquired("main", "NumberUnavailable").await;
+    scene.has_bought(0).await;
+}
+
+#[tokio::test]
+async fn an_order_is_cancelled_with_its_object_and_nothing_is_bought() {
+    let scene = telnyx().await;
+    undecided(&scene);
+    scene.wishes("main", json!({})).await;
+    scene.acquired("main", "Ordered").await;
+    let number = scene.journal(&scene.identity("main")).await.unwrap().spec.number.unwrap().to_string();
+    scene.delete::<PhoneNumber>("main").await;
+    scene.gone::<PhoneNumber>("main").await;
+    assert_eq!(scene.sandbox.ledger().of(Kind::OrderWrite).count(), 1, "it is asked once");
+    scene.unclaimed(&number).await;
+    let journal = scene.journal(&scene.identity("main")).await.unwrap().spec;
+    assert_eq!((journal.number, journal.hold), (None, None));
+    scene.has_bought(0).await;
+}
+
+#[tokio::test]
+async fn an_order_that_ends_before_it_is_cancelled_leaves_a_number_that_rests() {
+    let scene = telnyx().await;
+    undecided(&scene);
+    scene.wishes("main", json!({})).await;
+    scene.acquired("main", "Ordered").await;
+    let number = scene.journal(&scene.identity("main")).await.unwrap().spec.number.unwrap().to_string();
+    // The request to cancel is lost, and so is every other until the order has ended.
+    scene.always(Match::kind(Kind::OrderWrite), Fault::RequestLost);
+    scene.delete::<PhoneNumber>("main").await;
+    eventually("it is asked to cancel", || async { scene.sandbox.ledger().of(Kind::OrderWrite).next().map(|_| ()) })
+        .await;
+    scene.sandbox.finish_order(&number, OrderEnd::Success).unwrap();
+    scene.sandbox.clear_faults();
+    scene.gone::<PhoneNumber>("main").await;
+    assert_eq!(scene.claim(&number).await.unwrap().spec.holder, None);
+    scene.has_bought(1).await;
+}
+
+#[tokio::test]
+async fn papers_that_are_missing_are_said_and_those_that_are_named_go_with_the_order() {
+    let scene = telnyx().await;
+    let germany = json!({"country": "DE"});
+    scene.wishes("without", json!({"search": germany})).await;
+    let text = scene.acquired("without", "RegulatoryRequired").await;
+    assert!(text.contains("spec.purchase.regulatory"), "{text}");
+    let papers = json!({"requirementGroupId": "group-1"});
+    scene.wishes("with", json!({"search": germany, "regulatory": papers})).await;
+    let number = scene.owned_by("with").await;
+    assert!(number.starts_with("+49"), "{number}");
+    scene.delete::<PhoneNumber>("without").await;
+    scene.gone::<PhoneNumber>("without").await;
+    scene.has_bought(1).await;
+}

@@ -1,0 +1,96 @@
+//! Orders that the carrier has taken and works on: waited for, found to have failed, cancelled with their object.
+
+use std::time::Duration;
+
+use dialplane::{
+    carrier::{ErrorClass, Order},
+    plan::{Decision, Effect, Intent, Look, Tried},
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::{
+    buy::{Deal, deal},
+    scene::*,
+};
+
+fn order() -> Order {
+    Order { id: "order-1".into(), number: e164(), marker: None, pending: true, lacks_papers: false }
+}
+
+/// The carrier has taken the order, and the number is not there yet.
+fn ordered() -> Deal {
+    deal().entered().claimed().tried(Tried::Ordered(order())).with(|d| d.missing = true)
+}
+
+/// Nobody remembers that, and it is looked for until nothing can come about any more.
+fn fenced() -> Deal {
+    ordered().with(|d| d.own = None).entered()
+}
+
+/// And that is over, and the order still stood in the listing that all share.
+fn settled() -> Deal {
+    fenced().with(|d| {
+        d.own.as_mut().unwrap().settled_in = Duration::ZERO;
+        d.marked = Some(vec![e164()]);
+    })
+}
+
+fn deleted(deal: Deal) -> Deal {
+    deal.with(|d| d.scene.number.metadata.deletion_timestamp = Some(Time(now())))
+}
+
+fn is_cancelled(deal: &Deal) -> bool {
+    matches!(deal.next(), Decision::Act(Effect::CancelOrder(_, it)) if *it == order())
+}
+
+#[test]
+fn an_order_that_was_taken_is_waited_for_and_after_a_while_it_is_made_sure_of() {
+    assert_eq!(ordered().says(), "Ordered");
+    assert!(matches!(ordered().with(|d| d.missing = false).next(), Decision::Look(Look::Number { .. })));
+    let long = ordered().with(|d| d.own.as_mut().unwrap().settled_in = Duration::ZERO).entry();
+    assert_eq!((long.intent, long.journal.spec.number), (Intent::Settle, Some(e164())));
+}
+
+#[test]
+fn an_order_that_lacks_papers_ends_in_the_condition_that_says_so() {
+    let lacking = || Order { lacks_papers: true, ..order() };
+    assert_eq!(ordered().tried(Tried::Ordered(lacking())).says(), "RegulatoryRequired");
+    assert_eq!(settled().with(|d| d.orders = Some(vec![lacking()])).says(), "RegulatoryRequired");
+}
+
+#[test]
+fn an_order_that_stands_is_waited_for_and_one_that_failed_bought_nothing() {
+    assert_eq!(fenced().says(), "PurchaseUnsettled");
+    assert_eq!(settled().next(), Decision::Look(Look::Orders), "the listing may be an old one");
+    assert_eq!(settled().with(|d| d.orders = Some(vec![order()])).says(), "Ordered");
+    let next = settled().with(|d| d.orders = Some(vec![])).with(|d| d.marked = Some(vec![])).entry();
+    assert_eq!((next.intent, next.journal.spec.attempt, next.clean), (Intent::Send, 2, false));
+}
+
+#[test]
+fn an_order_goes_with_its_object_while_it_is_pending_and_is_looked_for_afterwards() {
+    assert!(is_cancelled(&deleted(ordered())));
+    let asked = deleted(ordered().tried(Tried::Unknown));
+    assert_eq!(asked.entry().intent, Intent::Settle, "what became of it is not known");
+    assert_eq!(deleted(fenced()).next(), Decision::Look(Look::Orders));
+    assert!(is_cancelled(&deleted(fenced().with(|d| d.orders = Some(vec![order()])))));
+    for (what, orders) in [("ended", vec![Order { pending: false, ..order() }]), ("failed", vec![])] {
+        assert_eq!(deleted(fenced().with(|d| d.orders = Some(orders))).says(), "PurchaseUnsettled", "{what}");
+    }
+    let gone = deleted(settled().with(|d| d.orders = Some(vec![]))).entry();
+    assert_eq!((gone.intent, gone.journal.spec.number, gone.journal.spec.hold), (Intent::Settle, None, None));
+}
+
+#[test]
+fn it_is_asked_once_and_again_only_where_that_failed_and_never_by_what_keeps_its_hands_off() {
+    let asked = || deleted(fenced().tried(Tried::Unknown).with(|d| d.orders = Some(vec![order()])));
+    assert_eq!(asked().says(), "PurchaseUnsettled");
+    let failed = |wait| {
+        let trouble = dialplane::plan::Trouble { purchase: true, ..trouble(ErrorClass::Conflict, 1, wait) };
+        asked().with(|d| d.scene.trouble = Some(trouble))
+    };
+    assert_eq!(failed(30).says(), "PurchaseUnsettled");
+    assert!(is_cancelled(&failed(0)));
+    assert_eq!(deleted(ordered()).with(|d| d.scene.number.spec.suspend = true).says(), "Ordered");
+    assert_eq!(ordered().says(), "Ordered", "nor of an object that lives");
+}
