@@ -17,7 +17,7 @@ use crate::api::{
 
 impl<'a> Step<'a, '_> {
     /// The carrier took the order when this process sent it: the number is looked for.
-    pub(super) fn await_order(&self, number: &E164, own: &Own, order: &Order) -> Settled<'a> {
+    pub(super) fn wait_for_order(&self, number: &E164, own: &Own, order: &Order) -> Settled<'a> {
         if !self.w.seen.is_fresh() && self.may_look() {
             let look = Look::Number { account: self.account.key.clone(), number: number.clone() };
             return Settled::Not(Box::new(Decision::Look(look)));
