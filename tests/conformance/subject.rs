@@ -57,13 +57,13 @@ impl Subject {
         Self { carrier, sandbox, wire, broken, bought: Cell::new(0) }
     }
 
-    pub fn account(&self) -> String {
-        self.sandbox.credentials().account_sid
+    /// The shared route of this name, or nothing.
+    pub async fn shared_route(&self, name: &str) -> Result<SharedRoute, CarrierError> {
+        self.carrier.shared_routes().await.map(|mut all| all.remove(name).unwrap_or_default())
     }
 
-    /// The shared route of this name, or nothing where it is not among them.
-    pub async fn shared(&self, name: &str) -> Result<SharedRoute, CarrierError> {
-        Ok(self.carrier.shared_routes().await?.remove(name).unwrap_or_default())
+    pub fn account(&self) -> String {
+        self.sandbox.credentials().account_sid
     }
 
     pub fn token(&self) -> Key {
