@@ -8,6 +8,7 @@ mod glance;
 mod kinds;
 mod market;
 mod memory;
+mod pool;
 mod sessions;
 mod triggers;
 

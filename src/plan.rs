@@ -5,8 +5,8 @@
 //! the time and everything seen are part of the world. A test holds this module to it.
 //!
 //! - `number` decides for a PhoneNumber: [`number`] the order of things, `route` where its traffic should go, `remove` its end.
-//! - `buy` buys one, at most once, by what `buying` knows; `choose` says which, `hold` has it kept and asks a person, `order` waits
-//!   for what the carrier works on.
+//! - `buy` buys one, at most once, by what `buying` knows, or takes an idle one; `choose` says which, `hold` has it kept and asks a
+//!   person, `order` waits for what the carrier works on.
 //! - `grant` keeps spending within an account's limits; `journal` keeps the journals of buying.
 //! - `claim` ends what a vanished PhoneNumber left behind.
 //! - `agent` publishes and rolls back, `version` says what a version is good for, `account` opens an account and lists it.
@@ -31,7 +31,7 @@ mod world;
 
 use std::time::Duration;
 
-pub use buying::{Asked, Buying, Grant, Intent, Offers, Own, Tried};
+pub use buying::{Asked, Buying, Grant, Idle, Intent, Offers, Own, Tried};
 pub use remove::InFlight;
 pub use route::{AgentRef, Served};
 pub use world::{AccountRef, AccountView, Liveness, Requested, Seen, Trouble};
@@ -93,6 +93,10 @@ pub enum Look {
     Orders,
     /// What is for sale.
     Offers(Box<Asked>),
+    /// The claim of a number, read from the API server and not from a cache.
+    Claim(E164),
+    /// The idle numbers of the account, by what was listed of it last.
+    Idle,
     /// This very object, read from the API server and not from a cache.
     Itself,
     /// An AgentVersion, read from the API server and not from a cache.
@@ -128,6 +132,8 @@ pub enum Effect {
     Purchase(Box<BuyNumber>),
     /// Asks the carrier not to go on with an order. What became of it is seen afterwards.
     CancelOrder(Key, Box<Order>),
+    /// Makes the claim of an idle number this object's, by the entry that was written last.
+    TakeNumber(Box<TakeNumber>),
     /// Gives up the number that the last entry names, for which nothing was sent: somebody else has its claim.
     LoseNumber(Key, E164),
     /// Freezes a version.
@@ -197,6 +203,16 @@ pub struct BuyNumber {
     pub hold: Option<Hold>,
 }
 
+/// The taking of an idle number. It too can be made of nothing but an entry of the journal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TakeNumber {
+    pub account: Key,
+    /// The claim as it should be: the one that the world showed, or a new one.
+    pub claim: NumberClaim,
+    /// What the journal bears as long as this process may take it.
+    pub token: String,
+}
+
 /// An event that is not the change of a condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
@@ -222,6 +238,7 @@ impl Effect {
             Effect::Hold(_) => "hold",
             Effect::Purchase(_) => "purchase",
             Effect::CancelOrder(..) => "cancel_order",
+            Effect::TakeNumber(_) => "take_number",
             Effect::LoseNumber(..) => "lose_number",
             Effect::CreateVersion(_) => "create_version",
             Effect::DeleteVersion(_) => "delete_version",

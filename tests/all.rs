@@ -16,6 +16,7 @@ mod kill;
 mod openapi;
 mod permissions;
 mod plan;
+mod pool;
 mod publishing;
 mod readme;
 mod removal;

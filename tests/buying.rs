@@ -21,33 +21,33 @@ use crate::support::{
     scene::{ACCOUNT, Scene},
 };
 
-async fn scene() -> Scene {
+pub async fn scene() -> Scene {
     let scene = Scene::new().await;
     scene.agent("engine.example.com", Some("v1")).await;
     scene
 }
 
 impl Scene {
-    fn misbehaves(&self, fault: Fault) {
+    pub fn misbehaves(&self, fault: Fault) {
         self.sandbox.inject(Rule::new(Match::purchase(), fault));
     }
 
     /// The journal of what `identity` buys.
-    async fn journal(&self, identity: &str) -> Option<NumberPurchase> {
+    pub async fn journal(&self, identity: &str) -> Option<NumberPurchase> {
         let name = NumberPurchase::name_of(identity);
         Api::<NumberPurchase>::all(self.client.clone()).get_opt(&name).await.unwrap()
     }
 
-    fn identity(&self, name: &str) -> String {
+    pub fn identity(&self, name: &str) -> String {
         format!("{}/{name}", self.namespace)
     }
 
-    async fn acquired(&self, name: &str, reason: &str) -> String {
+    pub async fn acquired(&self, name: &str, reason: &str) -> String {
         self.message::<PhoneNumber>(name, "Acquired", reason).await
     }
 
     /// The object goes without the operator having a say: its finalizer is taken off until it is gone.
-    async fn vanish(&self, name: &str) {
+    pub async fn vanish(&self, name: &str) {
         self.delete::<PhoneNumber>(name).await;
         eventually("the object is gone", || async {
             let none = json!({"metadata": {"finalizers": null}});
@@ -57,7 +57,7 @@ impl Scene {
         .await;
     }
 
-    async fn force_delete<K>(&self, name: &str)
+    pub async fn force_delete<K>(&self, name: &str)
     where
         K: kube::Resource<DynamicType = (), Scope = kube::core::ClusterResourceScope>
             + Clone

@@ -190,6 +190,37 @@ async fn plan_names_the_number_that_is_bought_then_and_nothing_once_it_is() {
 }
 
 #[tokio::test]
+async fn plan_takes_an_idle_number_from_the_pool_without_spending_anything() {
+    let looker = Looker::new().await;
+    let scene = &looker.scene;
+    scene.purchase("old", json!({})).await;
+    let number = scene.routed_number("old").await;
+    scene.delete::<PhoneNumber>("old").await;
+    scene.gone::<PhoneNumber>("old").await;
+    let rests = || async { scene.claim(&number).await.unwrap().spec.holder.is_none().then_some(()) };
+    eventually("the claim rests", rests).await;
+
+    let reuse = |name: &str| {
+        let mut manifest = purchase(name, "2.00");
+        manifest["spec"]["purchase"]["reuse"] = "Pool".into();
+        manifest
+    };
+    let one = looker.plan(&[reuse("main")]).await;
+    one.ended(0, &[&format!("/main: would take {number} from the pool and would"), "No money would be spent"]);
+    let two = looker.plan(&[reuse("main"), reuse("second")]).await;
+    two.ended(
+        2,
+        &[&format!("would take {number} from the pool"), "/second: would buy +1415", "One number would be bought"],
+    );
+    assert!(scene.claim(&number).await.unwrap().spec.holder.is_none());
+
+    scene.apply::<PhoneNumber>(reuse("main")).await;
+    assert_eq!(scene.routed_number("main").await, number, "as it was planned");
+    scene.has_bought(1).await;
+    looker.has_only_looked().await;
+}
+
+#[tokio::test]
 async fn plan_holds_nothing_and_says_what_would_be_held_and_bought() {
     let looker = Looker::new().await;
     let (scene, version) = (&looker.scene, "dialplane.dev/v1alpha1");

@@ -463,6 +463,16 @@ impl Site {
         Some(())
     }
 
+    /// An object that takes an idle number if there is one.
+    async fn take_from_the_pool(&self, name: &str) {
+        let purchase = json!({"search": {"country": "US", "areaCode": "415"}, "reuse": "Pool"});
+        let spec = json!({"accountRef": {"name": ACCOUNT}, "purchase": purchase});
+        let object = json!({
+            "apiVersion": "dialplane.dev/v1alpha1", "kind": "PhoneNumber", "metadata": {"name": name}, "spec": spec,
+        });
+        self.scene.apply::<PhoneNumber>(object).await;
+    }
+
     async fn journal(&self, name: &str) -> Option<NumberPurchase> {
         let identity = format!("{}/{name}", self.scene.namespace);
         let journals: Api<NumberPurchase> = Api::all(self.scene.client.clone());
@@ -588,6 +598,43 @@ async fn killed_while_it_holds_and_orders_it_still_buys_each_number_once() {
         site.gate.passed()
     );
     site.was_never_refused();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_while_it_takes_an_idle_number_it_still_takes_it_and_buys_none() {
+    let site = Site::new().await;
+    let scene = &site.scene;
+    let flags = ["--leader-elect=false", "--settling-time=3s"];
+    let mut operator = site.start("mortal", &flags);
+    site.buy_for_the_pool("old").await;
+    eventually("it has a number", || site.is_ready("old")).await;
+    let number = scene.get::<PhoneNumber>("old").await.unwrap().status.unwrap().number.unwrap();
+    scene.delete::<PhoneNumber>("old").await;
+    scene.gone::<PhoneNumber>("old").await;
+    let deaths = [
+        ("nobody knows of the journal", Pass::Severed(0, "/numberpurchases")),
+        ("the journal names it and it is not taken", Pass::Answered(0, "/numberclaims")),
+        ("nobody knows that it is taken", Pass::Severed(0, "/numberclaims")),
+        ("it is taken and not marked", Pass::Answered(0, "/IncomingPhoneNumbers")),
+        ("nobody knows that it is marked", Pass::Severed(0, "/IncomingPhoneNumbers")),
+    ];
+    for (round, (when, death)) in deaths.into_iter().enumerate() {
+        let name = format!("n{round}");
+        site.gate.set(death);
+        site.take_from_the_pool(&name).await;
+        eventually(when, || async { site.gate.is_reached().then_some(()) }).await;
+        operator.kill();
+        site.gate.set(Pass::Everything);
+        operator = site.start("mortal", &flags);
+        eventually("it has the number", || site.is_ready(&name)).await;
+        let taken = scene.get::<PhoneNumber>(&name).await.unwrap().status.unwrap().number.unwrap();
+        assert_eq!(taken, number, "{when}");
+        scene.delete::<PhoneNumber>(&name).await;
+        scene.gone::<PhoneNumber>(&name).await;
+    }
+    scene.has_bought(1).await;
+    site.was_never_refused();
+    operator.kill();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -98,7 +98,7 @@ async fn what_is_left_out_has_its_documented_default() {
 
     let bought = server.check(&buying(json!({"search": {"country": "US"}}))).await.unwrap();
     let search = json!({"country": "US", "type": "Local", "bestEffort": true});
-    assert_eq!(bought["spec"]["purchase"], json!({"search": search, "approval": "Automatic"}));
+    assert_eq!(bought["spec"]["purchase"], json!({"search": search, "approval": "Automatic", "reuse": "Never"}));
 
     let number = server.check(&good("PhoneNumber")).await.unwrap();
     let PhoneNumberDefaults { mode, drift, on_delete, suspend } =
@@ -337,6 +337,7 @@ async fn a_purchase_that_is_wrong_is_refused_with_what_to_do() {
         (priced("maxSetupPrice", json!("1000000000000")), AMOUNT),
         (priced("maxSetupPrice", json!("-0.01")), "maxSetupPrice is at least 0"),
         (priced("approval", json!("Yes")), r#"supported values: "Automatic", "Manual""#),
+        (priced("reuse", json!("Always")), r#"supported values: "Never", "Pool""#),
         (priced("identity", json!("")), "spec.purchase.identity in body should be at least 1 chars long"),
         (priced("identity", json!("x".repeat(254))), "may not be more than 253"),
         (priced("regulatory", json!({"addressSid": ""})), "should be at least 1 chars long"),
@@ -358,6 +359,8 @@ async fn a_purchase_that_is_wrong_is_refused_with_what_to_do() {
         priced("maxMonthlyPrice", json!("1.50")),
         priced("maxSetupPrice", json!("0")),
         priced("approval", json!("Manual")),
+        priced("reuse", json!("Pool")),
+        purchase(json!({"number": "+14155551234", "reuse": "Pool"})),
         priced("identity", json!("clinic-17")),
         priced("regulatory", json!({"addressSid": "AD1", "bundleSid": "BU1"})),
     ];

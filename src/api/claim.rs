@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     meta::Key,
     number::{Channel, E164, Leg, Route},
-    offer::Price,
+    offer::{Offered, Price},
     phone_number::{Acquisition, OnDelete},
 };
 
@@ -110,6 +110,9 @@ pub struct ClaimedPurchase {
     /// What it costs, as far as that was known when it was bought.
     #[serde(default)]
     pub price: Price,
+    /// What it was offered as, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offered: Option<Offered>,
 }
 
 impl ClaimedAccount {

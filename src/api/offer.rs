@@ -142,6 +142,29 @@ pub struct Price {
     pub currency: Option<String>,
 }
 
+/// What a number was offered as: where it is and of what kind, which its digits do not tell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Offered {
+    /// Two-letter country code.
+    #[schemars(length(max = 16))]
+    pub country: String,
+    /// The type of the number.
+    #[serde(rename = "type")]
+    pub kind: NumberType,
+    /// City or town, as the carrier spells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub locality: Option<String>,
+    /// State or province.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub region: Option<String>,
+    /// What it can do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub features: Vec<Feature>,
+}
+
 /// A number for sale, as a carrier offers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offer {
@@ -155,4 +178,17 @@ pub struct Offer {
     pub price: Price,
     /// Whether the carrier keeps it for a while on request.
     pub can_hold: bool,
+}
+
+impl Offer {
+    /// What its digits do not tell of the number.
+    pub fn offered(&self) -> Offered {
+        Offered {
+            country: self.country.clone(),
+            kind: self.kind,
+            locality: self.locality.clone(),
+            region: self.region.clone(),
+            features: self.features.clone(),
+        }
+    }
 }

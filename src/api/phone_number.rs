@@ -159,6 +159,11 @@ pub struct Purchase {
     /// where the carrier can, and bought once the annotation `dialplane.dev/approve` names that number.
     #[serde(default)]
     pub approval: Approval,
+    /// Whether a number that the account owns and nobody uses any more will do. `Never`, the default: one is bought. `Pool`: one
+    /// that was bought for a PhoneNumber which is gone, and that fits, is taken before any is bought; with `bestEffort` from
+    /// farther away as well. That asks nobody, for it costs what it did before.
+    #[serde(default)]
+    pub reuse: Reuse,
     /// What the number is for: an object with the same identity finds it again, whatever its own name is. `<namespace>/<name>`
     /// of this object unless said otherwise. Cannot change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -175,6 +180,14 @@ pub enum Approval {
     #[default]
     Automatic,
     Manual,
+}
+
+/// Whether an idle number is taken instead of buying one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Reuse {
+    #[default]
+    Never,
+    Pool,
 }
 
 /// What a country's rules ask for, by the carrier's ids of it.

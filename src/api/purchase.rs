@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::{
     claim::{ClaimedAccount, Holder},
     number::E164,
-    offer::Price,
+    offer::{Offered, Price},
 };
 
 /// The journal of buying a number for one identity: what is about to be sent stands here first. It points at the one number that
@@ -89,6 +89,9 @@ pub struct NumberPurchaseSpec {
     /// What the number costs, as offered.
     #[serde(default)]
     pub price: Price,
+    /// What the number was offered as, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offered: Option<Offered>,
     /// Whether a number that was searched for is in the very place that was named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exact: Option<bool>,

@@ -29,6 +29,10 @@ pub enum Index {
     Number,
     /// The identity that a number is bought for.
     Identity,
+    /// The carrier's id of the account that owns the number of a claim which nobody holds.
+    Idle,
+    /// The CarrierAccount from which an object would take an idle number, as its key is written: `namespace/name`.
+    Reuse,
     /// The AgentVersion that an object is seen to reach, as its key is written: `namespace/name`.
     Version,
 }

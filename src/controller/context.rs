@@ -21,6 +21,7 @@ use crate::{
         claim::Holder,
         meta::{AllowedNamespaces, Key},
         number::E164,
+        phone_number::Reuse,
     },
     carrier::CarrierError,
     cluster::{
@@ -59,6 +60,11 @@ impl Caches {
                 if let Some(identity) = number.identity() {
                     add(Index::Identity, identity);
                 }
+                if number.spec.purchase.as_ref().is_some_and(|purchase| purchase.reuse == Reuse::Pool)
+                    && number.status.as_ref().is_none_or(|status| status.number.is_none())
+                {
+                    add(Index::Reuse, number.spec.account_ref.key(namespace).to_string());
+                }
                 if let Some(agent) = &number.spec.agent_ref {
                     add(Index::Agent, agent.key(namespace).to_string());
                 }
@@ -73,6 +79,9 @@ impl Caches {
             })),
             claims: Arc::new(Cache::new(|claim, add| {
                 add(Index::Account, claim.spec.account.key().to_string());
+                if claim.spec.holder.is_none() {
+                    add(Index::Idle, claim.spec.account.identity.clone());
+                }
                 if let Some(purchase) = &claim.spec.purchase {
                     add(Index::Identity, purchase.identity.clone());
                 }

@@ -23,7 +23,7 @@ use crate::{
         number::E164,
     },
     carrier::{CarrierError, ErrorClass, Order, Outcome, Purchase},
-    plan::{BuyNumber, Effect, Entry, HoldNumber, Intent, Mark, Note, Rest, SetRoute, Tried, policy},
+    plan::{BuyNumber, Effect, Entry, HoldNumber, Intent, Mark, Note, Rest, SetRoute, TakeNumber, Tried, policy},
     telemetry::metrics::Operation,
 };
 
@@ -109,7 +109,7 @@ pub async fn act<K: Controlled>(context: &Context, object: &K, effect: Effect) -
         }
         Effect::Mark(_) if context.is_ending() => Ok(()),
         Effect::Mark(mark) => {
-            context.fence(object, &mark.number).await?;
+            context.fence_by_reading(object, &mark.number).await?;
             context.mark(object, *mark).await;
             Ok(())
         }
@@ -130,6 +130,8 @@ pub async fn act<K: Controlled>(context: &Context, object: &K, effect: Effect) -
             context.cancel_order(object, &account, &order).await;
             Ok(())
         }
+        Effect::TakeNumber(_) if context.is_ending() => Ok(()),
+        Effect::TakeNumber(take) => context.take_number(object, *take).await,
         Effect::LoseNumber(account, number) => {
             context.lose(object, &account, &number);
             Ok(())
@@ -258,12 +260,19 @@ impl Context {
     /// Makes sure that the claim on which a carrier write was decided is still as it was: by having written it just now, or by
     /// a live read. A cache may be old, and another replica or object may hold the number by now.
     async fn fence<K: Controlled>(&self, object: &K, number: &E164) -> Result<(), Error> {
-        // Before the API server is asked: a claim that moves meanwhile must not pass for the one that was decided on.
         let decided_on = self.caches.claim_of(number);
         let lets_write = decided_on.as_ref().is_some_and(|claim| lets_write(claim, object.meta()));
         if lets_write && self.memory.has_just_claimed(object.meta().uid.as_deref().unwrap_or_default()) {
             return Ok(());
         }
+        self.fence_by_reading(object, number).await
+    }
+
+    /// The same by a live read alone: a marker says for good whose the number is.
+    async fn fence_by_reading<K: Controlled>(&self, object: &K, number: &E164) -> Result<(), Error> {
+        // Before the API server is asked: a claim that moves meanwhile must not pass for the one that was decided on.
+        let decided_on = self.caches.claim_of(number);
+        let lets_write = decided_on.as_ref().is_some_and(|claim| lets_write(claim, object.meta()));
         let api: Api<NumberClaim> = Api::all(self.client.clone());
         let live = answered(api.get_metadata_opt(number.digits())).await?.and_then(|claim| claim.resource_version());
         if lets_write && live.is_some() && live == decided_on.as_ref().and_then(|claim| claim.resource_version()) {
@@ -487,6 +496,33 @@ impl Context {
             Some(error) => {
                 self.suspect(account, &error);
                 self.memory.failed(uid, Attempt::Purchase, about(&order.number, error));
+            }
+        }
+    }
+
+    /// Makes the claim of an idle number this object's. As with a purchase, that it was tried is known before it is.
+    async fn take_number<K: Controlled>(&self, object: &K, take: TakeNumber) -> Result<(), Error> {
+        let TakeNumber { account, claim, token } = take;
+        let uid = object.meta().uid.as_deref().unwrap_or_default();
+        if self.memory.send(uid, &token).is_none() {
+            return Ok(());
+        }
+        let number = claim.spec.number.clone();
+        let written = match claim.metadata.resource_version {
+            Some(_) => self.write_claim(object, &claim).await,
+            None => self.create_claim(object, claim.spec).await,
+        };
+        if self.caches.claim_of(&number).is_some_and(|claim| claim.spec.is_held_by(uid)) {
+            tracing::info!(object = %Key::of(object), %number, "taken from the pool");
+            self.memory.succeeded(uid, Attempt::Purchase);
+            return Ok(());
+        }
+        match written {
+            Err(error) if !error.is_conflict() => Err(error),
+            // Somebody was quicker.
+            _ => {
+                self.lose(object, &account, &number);
+                Ok(())
             }
         }
     }

@@ -249,6 +249,7 @@ impl Glance {
                     looked.itself = if lives { Liveness::Alive } else { Liveness::Gone };
                 }
                 Decision::Look(Look::Journal) => looked.journal = true,
+                Decision::Look(Look::Claim(_)) => looked.claim = true,
                 Decision::Look(Look::Holder(holder)) if self.context.caches.lives(&holder) => {
                     looked.holder = Liveness::Alive;
                 }
@@ -270,6 +271,9 @@ impl Glance {
             }
             Effect::WriteClaim(claim) => {
                 self.put((**claim).clone());
+            }
+            Effect::TakeNumber(take) => {
+                self.put(take.claim.clone());
             }
             Effect::AskGrant => {
                 let account = self.account_of(number);
@@ -303,6 +307,7 @@ impl Glance {
         let uid = number.uid().unwrap_or_default();
         match effect {
             Effect::CreateClaim(spec) => Some((**spec).clone()),
+            Effect::TakeNumber(take) => Some(take.claim.spec.clone()),
             Effect::WriteClaim(claim) => {
                 let now = self.context.caches.claim_of(&claim.spec.number)?;
                 (claim.spec.is_held_by(&uid) && !now.spec.is_held_by(&uid)).then(|| claim.spec.clone())

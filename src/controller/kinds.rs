@@ -102,10 +102,14 @@ pub struct Looked {
     pub credentials: Option<plan::account::Credentials>,
     /// What was found for sale.
     pub offers: Vec<plan::Offers>,
+    /// The idle numbers of the account.
+    pub idle: Option<Vec<plan::Idle>>,
     /// Whether the object itself lives and is not being deleted.
     pub itself: Liveness,
     /// Whether the journal of buying was read from the API server.
     pub journal: bool,
+    /// Whether the claim of its number was.
+    pub claim: bool,
     /// Random, and new for every pass.
     pub token: String,
 }
@@ -120,8 +124,10 @@ impl Looked {
             version: None,
             credentials: None,
             offers: Vec::new(),
+            idle: None,
             itself: Liveness::NotRead,
             journal: false,
+            claim: false,
             token: random(),
         }
     }
@@ -207,9 +213,14 @@ impl Context {
                 looked.itself = if lives { Liveness::Alive } else { Liveness::Gone };
                 Ok(())
             }
-            Look::Credentials | Look::Identity | Look::Inventory | Look::Orders | Look::Offers(_) | Look::Journal => {
-                Err(Error::NotForThisKind(K::KIND.as_str()))
-            }
+            Look::Credentials
+            | Look::Identity
+            | Look::Inventory
+            | Look::Orders
+            | Look::Offers(_)
+            | Look::Idle
+            | Look::Claim(_)
+            | Look::Journal => Err(Error::NotForThisKind(K::KIND.as_str())),
         }
     }
 

@@ -191,12 +191,12 @@ impl Memory {
         entered.outcome = Some(outcome);
     }
 
-    /// Until when the number of the entry with this token may be sent for, if it may still; from now on it counts as sent.
+    /// Until when the number of the entry with this token may be sent for, or taken, if it may still; from now on it counts as sent.
     pub fn send(&self, uid: &str, token: &str) -> Option<Instant> {
         let mut entries = self.entries();
         let entered = entries.get_mut(uid)?.entered.as_mut().filter(|entered| entered.token == token)?;
         let before = entered.begun + SENDING;
-        if entered.intent != Intent::Send || entered.outcome.is_some() || Instant::now() >= before {
+        if entered.intent == Intent::Settle || entered.outcome.is_some() || Instant::now() >= before {
             return None;
         }
         entered.outcome = Some(Tried::Unknown);

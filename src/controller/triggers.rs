@@ -73,13 +73,18 @@ impl Context {
         }
     }
 
-    /// Whoever wants this number, and the claim itself, if its holder left it behind.
+    /// Whoever wants this number, and the claim itself, if its holder left it behind; if nobody holds it, whoever waits for an
+    /// idle number.
     fn wake_claimants(&self, number: &E164) {
         for claimant in self.caches.about(number) {
             self.wake(Kind::PhoneNumber, Key::of(&*claimant), Priority::Urgent);
         }
-        if self.caches.claim_of(number).is_some() {
-            self.wake(Kind::NumberClaim, Key::new("", number.digits()), Priority::Background);
+        let Some(claim) = self.caches.claim_of(number) else { return };
+        self.wake(Kind::NumberClaim, Key::new("", number.digits()), Priority::Background);
+        if claim.spec.holder.is_none() {
+            for waiting in self.caches.numbers.by(Index::Reuse, &claim.spec.account.key().to_string()) {
+                self.wake(Kind::PhoneNumber, Key::of(&*waiting), Priority::Background);
+            }
         }
     }
 

@@ -4,6 +4,8 @@
 //! seen at the carrier. What this process knows beside that is [`Own`](super::Own), and forgetting it is always safe: an attempt that nobody
 //! remembers is one of unknown outcome.
 
+mod pool;
+
 use kube::{Resource as _, ResourceExt as _};
 
 use super::{
@@ -21,7 +23,7 @@ use crate::api::{
     meta::{NUMBER, ROUTE_FINALIZER},
     number::{E164, Route},
     offer::Price,
-    phone_number::{Acquisition, Approval, Mode, PhoneNumberStatus, Purchase},
+    phone_number::{Acquisition, Approval, Mode, PhoneNumberStatus, Purchase, Reuse},
     purchase::NumberPurchaseSpec,
     seen::{ErrorClass, OwnedNumber},
 };
@@ -221,10 +223,14 @@ impl<'a> Step<'a, '_> {
     /// The journal is ours.
     fn go_on(&self, journal: &NumberPurchase) -> Decision<PhoneNumberStatus> {
         let Some(number) = &journal.spec.number else { return self.begin(Some(journal), None) };
-        if let Some(own) = self.b.own.filter(|own| own.intent == Intent::Send && own.outcome.is_none())
+        if let Some(own) = self.b.own.filter(|own| own.outcome.is_none())
             && self.ours_as_seen().is_none()
         {
-            return self.send(journal, number, own);
+            match own.intent {
+                Intent::Send => return self.send(journal, number, own),
+                Intent::Take => return self.take(journal, number, own),
+                Intent::Settle | Intent::Hold => {}
+            }
         }
         // What was seen to be ours and vanished is lost, and never bought again: there is nothing to find out by waiting.
         if self.was_ours(number) {
@@ -258,7 +264,9 @@ impl<'a> Step<'a, '_> {
         }
         match self.b.own {
             // Nothing was sent since this process began to speak of this number, and nothing before.
-            Some(Own { intent: Intent::Send, clean: true, outcome: None, .. }) => Settled::NotBought { clean: true },
+            Some(Own { intent: Intent::Send | Intent::Take, clean: true, outcome: None, .. }) => {
+                Settled::NotBought { clean: true }
+            }
             Some(Own { clean: true, outcome: Some(Tried::DidNothing(_)), .. }) => Settled::NotBought { clean: true },
             // Nothing else can come of what was sent, so that nobody need be fenced off yet.
             Some(own @ Own { outcome: Some(Tried::Ordered(order)), .. }) if !own.settled_in.is_zero() => {
@@ -293,6 +301,10 @@ impl<'a> Step<'a, '_> {
         let order = self.b.orders.and_then(|orders| orders.iter().find(|order| order.number == *number));
         let absent = matches!(self.w.seen, Seen::Absent { fresh: true } | Seen::Present { fresh: true, .. });
         if own.settled_in.is_zero() && absent && order.is_none() && self.may_look() {
+            // What is there and bears another marker may have been taken from the pool a moment ago: its claim says so.
+            if matches!(self.w.seen, Seen::Present { .. }) && !self.b.claim_read {
+                return look(Look::Claim(number.clone()));
+            }
             return match self.b.marked {
                 Some(_) => Settled::NotBought { clean: false },
                 None => look(Look::Inventory),
@@ -302,10 +314,12 @@ impl<'a> Step<'a, '_> {
         if let Some(order) = order {
             return Settled::Not(Box::new(self.says(order).again(wait)));
         }
-        let text = format!(
-            "Whether {number} was bought is not known: no answer came, or nobody remembers it. It is looked for until it is seen, or until \
-             no request can come about any more; nothing else is bought meanwhile."
-        );
+        let text = self.taken_over(number).unwrap_or_else(|| {
+            format!(
+                "Whether {number} was bought is not known: no answer came, or nobody remembers it. It is looked for until it is seen, or \
+                 until no request can come about any more; nothing else is bought meanwhile."
+            )
+        });
         let finding = Finding::new(Reason::PurchaseUnsettled, text);
         Settled::Not(Box::new(self.w.put_off(vec![Reason::Accepted.into(), finding]).again(wait)))
     }
@@ -314,7 +328,9 @@ impl<'a> Step<'a, '_> {
     fn ours(&self, seen: &'a OwnedNumber) -> Decision<PhoneNumberStatus> {
         let number = &seen.number;
         let foreign = seen.marker.as_ref().is_some_and(|marker| marker != self.b.marker);
-        if foreign && self.w.own_claim().is_none() {
+        // One that was taken from the pool bears the marker of its last identity until it is marked anew.
+        let rests = |claim: &NumberClaim| claim.spec.holder.is_none() && claim.spec.is_for(self.b.identity);
+        if foreign && self.w.own_claim().is_none() && !self.w.claim.is_some_and(rests) {
             let text = format!(
                 "{number} bears the marker of another identity or installation at the carrier: it is not touched. Use another identity."
             );
@@ -323,13 +339,29 @@ impl<'a> Step<'a, '_> {
         self.w.acquire(&Found { account: self.account.key.clone(), identity: self.identity, number: seen })
     }
 
-    /// Begins an attempt, if money may be spent. `settled` says of the number that the journal names, which is not ours,
+    /// Begins an attempt: an idle number is taken where that is wished, or one is bought if money may be spent. `settled` says of the number that the journal names, which is not ours,
     /// whether all that was sent for it was refused.
     fn begin(&self, journal: Option<&NumberPurchase>, settled: Option<bool>) -> Decision<PhoneNumberStatus> {
         if let Some(decision) = self.hands_off().or_else(|| self.finalizer()) {
             return decision;
         }
         let Some(purchase) = self.purchase() else { return Decision::Rest(Rest::NOTHING) };
+        match purchase.reuse {
+            Reuse::Never => self.buy(journal, settled, purchase),
+            // Not everything that makes a number idle wakes whoever waits for one.
+            Reuse::Pool => self
+                .reuse(journal, settled, purchase)
+                .unwrap_or_else(|| self.buy(journal, settled, purchase).again(policy::LOOK_AGAIN)),
+        }
+    }
+
+    /// Begins to buy one.
+    fn buy(
+        &self,
+        journal: Option<&NumberPurchase>,
+        settled: Option<bool>,
+        purchase: &Purchase,
+    ) -> Decision<PhoneNumberStatus> {
         if self.b.limits.paused {
             let text =
                 format!("CarrierAccount {} buys nothing now: its spec.purchasing.paused says so.", self.account.key);
@@ -342,14 +374,8 @@ impl<'a> Step<'a, '_> {
         if let Some(decision) = self.refused() {
             return decision;
         }
-        // Rule 2: what bears our marker already is never bought again.
-        match self.marked().and_then(|marked| self.meant(marked)) {
-            Ok(None) => {}
-            Ok(meant) => {
-                let attempt = journal.map_or(1, |journal| journal.spec.attempt);
-                return self.record(meant, attempt, Price::default(), Intent::Settle, journal);
-            }
-            Err(decision) => return *decision,
+        if let Some(decision) = self.known(journal) {
+            return decision;
         }
         if let Some((error, wait)) = self.b.no_money {
             let text = format!("CarrierAccount {}: {}.", self.account.key, error.text.trim_end_matches('.'));
@@ -362,6 +388,18 @@ impl<'a> Step<'a, '_> {
             return decision;
         }
         self.choose(journal, settled, purchase)
+    }
+
+    /// Rule 2: what bears our marker already is ours, and nothing else is bought or taken.
+    fn known(&self, journal: Option<&NumberPurchase>) -> Option<Decision<PhoneNumberStatus>> {
+        match self.marked().and_then(|marked| self.meant(marked)) {
+            Ok(None) => None,
+            Ok(meant) => {
+                let attempt = journal.map_or(1, |journal| journal.spec.attempt);
+                Some(self.record(meant, attempt, Price::default(), Intent::Settle, journal))
+            }
+            Err(decision) => Some(*decision),
+        }
     }
 
     /// What is to be said, and for how long, of a number that was refused.
@@ -480,6 +518,7 @@ impl<'a> Step<'a, '_> {
                 identity: self.b.identity.to_owned(),
                 attempt: journal.spec.attempt,
                 price: journal.spec.price.clone(),
+                offered: journal.spec.offered.clone(),
             }),
             on_delete: self.w.on_delete(),
             previous: Route::new(),
@@ -502,6 +541,7 @@ impl<'a> Step<'a, '_> {
             attempt,
             token: self.b.token.to_owned(),
             price,
+            offered: None,
             exact,
             hold: None,
         }

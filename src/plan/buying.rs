@@ -6,9 +6,10 @@ use super::Liveness;
 use crate::api::{
     NumberClaim, NumberPurchase,
     account::Purchasing,
+    claim::Holder,
     conditions::Finding,
     number::E164,
-    offer::{Offer, Search},
+    offer::{Offer, Offered, Price, Search},
     purchase::Marker,
     seen::{CarrierError, Order},
 };
@@ -23,6 +24,8 @@ pub struct Buying<'a> {
     pub journal: Option<&'a NumberPurchase>,
     /// Whether that is how it stands in the cluster, by a read in this pass.
     pub read: bool,
+    /// Whether the claim of the number is as it stands in the cluster, by a read in this pass.
+    pub claim_read: bool,
     /// Whether the holder of the journal lives, where that was read.
     pub holder: Liveness,
     /// What this process knows of the journal's last entry; `None` where another one wrote it.
@@ -36,6 +39,8 @@ pub struct Buying<'a> {
     pub claims: &'a [NumberClaim],
     /// What was found for sale in this pass.
     pub offers: &'a [Offers],
+    /// The idle numbers of the account, where they were looked for in this pass.
+    pub idle: Option<&'a [Idle]>,
     pub grant: Grant,
     /// What the carrier said when the account's money did not suffice, for this object or another, and how long that stands yet.
     pub no_money: Option<&'a (CarrierError, Duration)>,
@@ -82,6 +87,8 @@ pub enum Intent {
     Send,
     /// To keep a number while a person is asked. Nothing is sent by it.
     Hold,
+    /// To take an idle number of the account.
+    Take,
     /// To fence off whoever sent before, and wait.
     Settle,
 }
@@ -105,6 +112,20 @@ pub struct Offers {
     pub crowded: bool,
     /// Without those that anybody in this cluster claims or is about to.
     pub found: Vec<Offer>,
+}
+
+/// A number that the account owns, that was bought for an object which is gone, and that nothing is set on. Its claim rests, or it
+/// has none any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idle {
+    pub number: E164,
+    pub price: Price,
+    /// What it was offered as, where that is known.
+    pub offered: Option<Offered>,
+    /// Who had it last, by the journal of what it was bought for.
+    pub last: Option<Holder>,
+    /// Whether another object is about to take it.
+    pub wanted: bool,
 }
 
 /// What was looked for.

@@ -1,14 +1,14 @@
 //! Which number to buy: what to search for, what fits, and which of those that do.
 
 use super::{
-    buying::{Asked, Offers},
+    buying::{Asked, Idle, Offers},
     policy,
 };
 use crate::api::{
     conditions::{Finding, Reason},
     money::Amount,
     number::E164,
-    offer::{Offer, Price, Search, keypad},
+    offer::{Offer, Offered, Price, Search, keypad},
     phone_number::Purchase,
 };
 
@@ -45,13 +45,7 @@ pub(super) enum Choice<'a> {
 /// Chooses among what was found, or says what to look for next.
 pub(super) fn choose<'a>(wish: &Wish<'a>) -> Choice<'a> {
     let found = |asked: &Asked| wish.offers.iter().find(|offers| offers.asked == *asked);
-    let steps: Vec<(Asked, bool)> = match (&wish.purchase.number, &wish.purchase.search) {
-        (Some(number), _) => vec![(Asked::Number(number.clone()), true)],
-        (None, Some(search)) => {
-            ladder(search).into_iter().enumerate().map(|(i, search)| (Asked::Search(search), i == 0)).collect()
-        }
-        (None, None) => Vec::new(),
-    };
+    let steps = steps(wish.purchase);
     let mut dear: Vec<&Offer> = Vec::new();
     let mut nearest: Option<&Offer> = None;
     for (asked, exact) in &steps {
@@ -78,6 +72,32 @@ pub(super) fn choose<'a>(wish: &Wish<'a>) -> Choice<'a> {
     Choice::Nothing(wish.nothing(&steps, &dear, nearest))
 }
 
+/// What is looked for, one after the other, and whether that is in the very place that was named.
+fn steps(purchase: &Purchase) -> Vec<(Asked, bool)> {
+    match (&purchase.number, &purchase.search) {
+        (Some(number), _) => vec![(Asked::Number(number.clone()), true)],
+        (None, Some(search)) => {
+            ladder(search).into_iter().enumerate().map(|(i, search)| (Asked::Search(search), i == 0)).collect()
+        }
+        (None, None) => Vec::new(),
+    }
+}
+
+/// Which idle number to take, by the same steps, and whether it is in the very place that was named. What it cost once is spent.
+pub(super) fn reuse<'a>(wish: &Wish<'_>, idle: &[&'a Idle]) -> Option<(&'a Idle, bool)> {
+    steps(wish.purchase).iter().find_map(|(asked, exact)| {
+        let fits = |idle: &&&Idle| within(wish.monthly(), idle.price.monthly) && asked.fits_idle(idle);
+        let fitting: Vec<&&Idle> = idle.iter().filter(fits).collect();
+        let count = fitting.len().max(1);
+        fitting.get(spread(wish.spread.0, wish.spread.1) % count).map(|idle| (**idle, *exact))
+    })
+}
+
+/// Whether a price is known to be no more than is allowed.
+fn within(most: Option<Amount>, is: Option<Amount>) -> bool {
+    most.is_none_or(|most| is.is_some_and(|is| is <= most))
+}
+
 impl Wish<'_> {
     /// One of several that are as good: the preferred one, or one that another wish would hardly take.
     fn pick<'o>(&self, offers: &[&'o Offer]) -> Option<&'o Offer> {
@@ -98,7 +118,6 @@ impl Wish<'_> {
 
     /// Whether the price is known to be no more than is allowed.
     pub(super) fn affords(&self, price: &Price) -> bool {
-        let within = |most: Option<Amount>, is: Option<Amount>| most.is_none_or(|most| is.is_some_and(|is| is <= most));
         within(self.monthly(), price.monthly) && within(self.purchase.max_setup_price, price.setup)
     }
 
@@ -197,6 +216,20 @@ impl Asked {
         match self {
             Asked::Number(number) => offer.number == *number,
             Asked::Search(search) => fits(search, offer),
+        }
+    }
+}
+
+impl Asked {
+    /// The same of an idle number. One of which nobody knows where and of what kind it is fits no search.
+    fn fits_idle(&self, idle: &Idle) -> bool {
+        match (self, idle.offered.clone()) {
+            (Asked::Number(number), _) => idle.number == *number,
+            (Asked::Search(_), None) => false,
+            (Asked::Search(_), Some(Offered { country, kind, locality, region, features })) => {
+                let (number, price) = (idle.number.clone(), idle.price.clone());
+                self.fits(&Offer { number, country, kind, locality, region, features, price, can_hold: false })
+            }
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::api::{
     conditions::{Finding, Reason},
     meta::APPROVE,
     number::E164,
-    offer::{Offer, Price},
+    offer::{Offer, Offered, Price},
     phone_number::{Approval, OfferStatus, PhoneNumberStatus, Purchase},
     purchase::{Hold, NumberPurchaseSpec},
 };
@@ -28,6 +28,7 @@ use crate::api::{
 pub(super) struct Candidate<'a> {
     number: &'a E164,
     price: &'a Price,
+    offered: Option<Offered>,
     exact: bool,
     can_hold: bool,
     hold: Option<&'a Hold>,
@@ -35,7 +36,8 @@ pub(super) struct Candidate<'a> {
 
 impl<'a> Candidate<'a> {
     pub(super) fn offered(offer: &'a Offer, exact: bool) -> Self {
-        Self { number: &offer.number, price: &offer.price, exact, can_hold: offer.can_hold, hold: None }
+        let Offer { number, price, can_hold, .. } = offer;
+        Self { number, price, offered: Some(offer.offered()), exact, can_hold: *can_hold, hold: None }
     }
 }
 
@@ -50,6 +52,7 @@ impl<'a> Step<'a, '_> {
         (is_open && wanted && !self.has_lapsed(hold)).then(|| Candidate {
             number: &hold.number,
             price: &spec.price,
+            offered: spec.offered.clone(),
             exact: spec.exact.unwrap_or_default(),
             can_hold: true,
             hold: Some(hold),
@@ -124,6 +127,7 @@ impl<'a> Step<'a, '_> {
             if asks { (None, attempts, Intent::Hold) } else { (Some(candidate.number), attempts + 1, Intent::Send) };
         let spec = NumberPurchaseSpec {
             hold: candidate.hold.cloned(),
+            offered: candidate.offered.clone(),
             ..self.spec(number.cloned(), attempt, candidate.price.clone(), Some(candidate.exact))
         };
         let clean = settled.unwrap_or(true) || last != Some(candidate.number);

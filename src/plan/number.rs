@@ -239,11 +239,13 @@ impl<'a> World<'a> {
     }
 
     /// A bought number bears our marker: that is how a cluster which has forgotten everything knows it again. One that was edited
-    /// away is put back like a route.
+    /// away is put back like a route. That of another identity is replaced even where drift is only reported: the number would be
+    /// taken for that one's.
     fn mark(&self, found: &Found<'_>) -> Option<Decision<PhoneNumberStatus>> {
         let spec = &self.number.spec;
         let buying = self.buying.as_ref().filter(|buying| buying.marks)?;
-        let may = spec.mode == Mode::Manage && !spec.suspend && spec.drift == DriftPolicy::Enforce;
+        let may = spec.mode == Mode::Manage && !spec.suspend;
+        let may = may && (spec.drift == DriftPolicy::Enforce || found.number.marker.is_some());
         let again = self.put_backs < policy::PUT_BACKS_PER_HOUR;
         let waits = self.trouble.is_some_and(|trouble| !trouble.wait.is_zero());
         if !may || !again || waits || found.number.marker.as_ref() == Some(buying.marker) {
@@ -348,12 +350,21 @@ impl<'a> World<'a> {
     fn claimed_purchase(&self, current: Option<&NumberClaimSpec>) -> Option<ClaimedPurchase> {
         let claimed = current.and_then(|claim| claim.purchase.clone());
         let Some(journal) = self.buying.as_ref().and_then(|buying| buying.journal) else { return claimed };
-        let NumberPurchaseSpec { identity, attempt, price, .. } = &journal.spec;
+        let NumberPurchaseSpec { identity, attempt, price, offered, .. } = &journal.spec;
         match claimed {
             Some(claimed) if claimed.identity == *identity => {
                 Some(ClaimedPurchase { attempt: claimed.attempt.max(*attempt), ..claimed })
             }
-            _ => Some(ClaimedPurchase { identity: identity.clone(), attempt: *attempt, price: price.clone() }),
+            // What is known of the number stays known, whoever has it.
+            claimed => {
+                let (known, was) = claimed.map(|claimed| (claimed.price, claimed.offered)).unwrap_or_default();
+                Some(ClaimedPurchase {
+                    identity: identity.clone(),
+                    attempt: *attempt,
+                    price: if *price == Price::default() { known } else { price.clone() },
+                    offered: offered.clone().or(was),
+                })
+            }
         }
     }
 

@@ -1,6 +1,8 @@
 //! Buying, step by step: what is asked, written and sent, in which order, and what stops it. What all the orders of events come
 //! to is for the model in `buying`.
 
+mod pool;
+
 use std::time::Duration;
 
 use dialplane::{
@@ -15,8 +17,8 @@ use dialplane::{
     },
     carrier::{ErrorClass, Order},
     plan::{
-        AccountRef, Asked, BuyNumber, Buying, Decision, Effect, Entry, Grant, Intent, Liveness, Look, Offers, Own,
-        Seen, Tried, number,
+        AccountRef, Asked, BuyNumber, Buying, Decision, Effect, Entry, Grant, Idle, Intent, Liveness, Look, Offers,
+        Own, Seen, Tried, number,
     },
 };
 
@@ -32,12 +34,14 @@ pub struct Deal {
     pub marked: Option<Vec<E164>>,
     pub orders: Option<Vec<Order>>,
     pub offers: Vec<Offers>,
+    idle: Option<Vec<Idle>>,
     pub grant: Grant,
     live: Liveness,
     holder: Liveness,
     pub limits: Purchasing,
     pub seen: bool,
     pub missing: bool,
+    claim_read: bool,
     not_before: Duration,
     pub holds: bool,
     pub unheld: Option<E164>,
@@ -75,12 +79,14 @@ pub fn deal() -> Deal {
         marked: Some(vec![]),
         orders: None,
         offers: vec![Offers { asked: Asked::Search(search()), crowded: false, found: vec![offer(NUMBER, "1.15")] }],
+        idle: Some(vec![]),
         grant: Grant::Given,
         live: Liveness::Alive,
         holder: Liveness::NotRead,
         limits: Purchasing::default(),
         seen: false,
         missing: false,
+        claim_read: true,
         not_before: Duration::ZERO,
         holds: false,
         unheld: None,
@@ -113,12 +119,14 @@ impl Deal {
                 marker: &marker,
                 journal: self.journal.as_ref(),
                 read: true,
+                claim_read: self.claim_read,
                 holder: self.holder,
                 own: self.own.as_ref(),
                 marked: self.marked.as_deref(),
                 orders: self.orders.as_deref(),
                 claims: &claims,
                 offers: &self.offers,
+                idle: self.idle.as_deref(),
                 grant: self.grant.clone(),
                 no_money: None,
                 token: "new",

@@ -49,7 +49,12 @@ const FORBIDDEN: &[&str] = &[
 fn sources() -> Vec<(String, String)> {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut paths = vec![src.join("plan.rs")];
-    paths.extend(fs::read_dir(src.join("plan")).unwrap().map(|entry| entry.unwrap().path()));
+    let mut folders = vec![src.join("plan")];
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() { folders.push(path) } else { paths.push(path) }
+        }
+    }
     assert!(paths.len() > 8, "the plan has moved: {paths:?}");
     paths
         .iter()

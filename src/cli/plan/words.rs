@@ -99,6 +99,9 @@ fn shown(route: &Route) -> String {
 /// How the number would come to be this object's, if it is not yet.
 fn acquires(foreseen: &Foreseen) -> Option<String> {
     let NumberClaimSpec { number, purchase, .. } = foreseen.taken.as_ref()?;
+    if foreseen.effects.iter().any(|effect| matches!(effect, Effect::TakeNumber(_))) {
+        return Some(format!("would take {number} from the pool"));
+    }
     Some(match purchase {
         Some(purchase) => format!("adopts {number}, which was bought for {},", purchase.identity),
         None => format!("imports {number}"),

@@ -63,12 +63,14 @@ impl Controlled for PhoneNumber {
             marker: &wares.marker,
             journal: journal.as_deref(),
             read: looked.journal,
+            claim_read: looked.claim,
             holder: looked.holder,
             own: own.as_ref(),
             marked: wares.marked.as_deref(),
             orders: wares.orders.as_deref(),
             claims: &wares.claims,
             offers: &looked.offers,
+            idle: looked.idle.as_deref(),
             grant: wares.grant.clone(),
             no_money: wares.no_money.as_ref(),
             token: &looked.token,
@@ -118,6 +120,12 @@ impl Controlled for PhoneNumber {
                 context.read_again::<NumberPurchase>(&key, known.as_deref()).await?;
                 looked.journal = true;
             }
+            Look::Claim(number) => {
+                let known = context.caches.claim_of(&number).and_then(|claim| claim.metadata.uid.clone());
+                context.read_again::<NumberClaim>(&Key::new("", number.digits()), known.as_deref()).await?;
+                looked.claim = true;
+            }
+            Look::Idle => looked.idle = Some(context.idle(object)),
             Look::Offers(asked) => context.look_for_offers(object, *asked, looked).await,
             other => return context.look(&**object, other, looked).await,
         }
@@ -194,7 +202,7 @@ impl Context {
         // An entry that fences others off proves by what is seen once nothing can come about any more.
         let entered = self.memory.entered_at(uid).map(|(at, intent)| match intent {
             Intent::Settle if at + settling <= Instant::now() => at + settling,
-            Intent::Settle | Intent::Send | Intent::Hold => at,
+            Intent::Settle | Intent::Send | Intent::Hold | Intent::Take => at,
         });
         met.max(past).max(entered.unwrap_or(met))
     }

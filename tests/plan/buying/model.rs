@@ -5,7 +5,7 @@ use stateright::{Model, Property};
 use super::{
     mutants::Mutant,
     pass,
-    state::{Budget, Cluster, Identity, Line, Object, Own, Replica, State, Stock, Uid},
+    state::{Budget, Claim, Cluster, Identity, Journal, Line, Object, Own, Replica, State, Stock, Uid},
 };
 
 /// What the carrier does when it is asked to sell.
@@ -39,6 +39,9 @@ pub struct Buying {
     pub objects: &'static [Identity],
     pub numbers: usize,
     pub budget: Budget,
+    /// Whether everybody takes an idle number before buying one. The first number is one then: it was bought for the first
+    /// object's identity, and that object is gone.
+    pub pool: bool,
     pub mutant: Option<Mutant>,
 }
 
@@ -160,13 +163,20 @@ impl Model for Buying {
         let object = |(at, identity): (usize, &Identity)| new(at as u8 + 1, *identity);
         let objects = self.objects.iter().enumerate().map(object).collect();
         let identities = self.identities();
-        let cluster = Cluster { objects, journals: vec![None; identities], claims: vec![None; self.numbers] };
+        let mut cluster = Cluster { objects, journals: vec![None; identities], claims: vec![None; self.numbers] };
+        let mut lines = vec![Line::default(); self.numbers];
+        if self.pool {
+            let gone = cluster.objects[0].take().map_or(0, |object| object.uid);
+            cluster.journals[0] = Some(Journal { holder: gone, number: Some(0), attempt: 1, token: 1, hold: None });
+            cluster.claims[0] = Some(Claim { identity: 0, holder: None, attempt: 1, confirmed: true, version: 2 });
+            lines[0] = Line { stock: Stock::Ours(0), shown: true, ..Line::default() };
+        }
         let replica = Replica::new(cluster.clone(), false);
         vec![State {
             cluster,
             backup: None,
             replicas: vec![replica; self.replicas],
-            lines: vec![Line::default(); self.numbers],
+            lines,
             wire: Vec::new(),
             budget: self.budget,
             uids: self.objects.len() as u8,
@@ -368,6 +378,18 @@ impl Buying {
             let bought = [Stock::Ours(identity), Stock::Ordered(identity)];
             if s.lines.iter().filter(|line| bought.contains(&line.stock)).count() > 1 {
                 s.broken = Some("promise 1: two numbers are bought for one identity");
+            }
+        }
+        let objects: Vec<&Object> = s.cluster.objects.iter().flatten().collect();
+        for (at, object) in objects.iter().enumerate() {
+            if object.status.is_some() && objects[..at].iter().any(|other| other.status == object.status) {
+                s.broken = Some("promise 3: two objects have one number");
+            }
+            let is_its = |number: &usize| s.cluster.claims[*number].is_some_and(|c| c.holder == Some(object.uid));
+            let is_ours = |number: &usize| matches!(s.lines[*number].stock, Stock::Ours(_));
+            if (0..s.lines.len()).filter(is_its).filter(is_ours).count() > 1 {
+                s.broken = Some("promise 1: one object has two numbers");
+                break;
             }
         }
         let stripped = self.budget.stripped > s.budget.stripped;

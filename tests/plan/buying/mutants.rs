@@ -47,11 +47,17 @@ pub enum Mutant {
     EndedHoldBoughtNothing,
     /// An order that was to be cancelled counts as one that was not placed.
     CancelledIsNotBought,
+    /// Whoever holds a number, it is taken from the pool.
+    TakenFromItsHolder,
+    /// A number is taken from the pool, and nothing written down before.
+    TakenWithoutJournal,
+    /// That a number bears another marker is believed to say that it was not taken.
+    TakenClaimNotRead,
 }
 
 impl Mutant {
     /// Every one.
-    pub const ALL: [Mutant; 22] = [
+    pub const ALL: [Mutant; 25] = [
         Mutant::NoIntent,
         Mutant::NoCompareAndSet,
         Mutant::TokenNotCompared,
@@ -74,5 +80,13 @@ impl Mutant {
         Mutant::ApprovalCarriedOver,
         Mutant::EndedHoldBoughtNothing,
         Mutant::CancelledIsNotBought,
+        Mutant::TakenFromItsHolder,
+        Mutant::TakenWithoutJournal,
+        Mutant::TakenClaimNotRead,
     ];
+
+    /// Whether it is about taking idle numbers.
+    pub fn is_of_the_pool(self) -> bool {
+        matches!(self, Mutant::TakenFromItsHolder | Mutant::TakenWithoutJournal | Mutant::TakenClaimNotRead)
+    }
 }

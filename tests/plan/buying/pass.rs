@@ -7,14 +7,16 @@ use dialplane::{
         claim::{ClaimedAccount, ClaimedPurchase, Holder, NumberClaimSpec},
         meta::{APPROVE, IN_USE_FINALIZER, Key, ROUTE_FINALIZER, Reference},
         number::{E164, Route},
-        offer::{NumberType, Offer, Price, Search},
-        phone_number::{Acquisition, Approval, OfferStatus, OnDelete, PhoneNumberSpec, PhoneNumberStatus, Purchase},
+        offer::{NumberType, Offer, Offered, Price, Search},
+        phone_number::{
+            Acquisition, Approval, OfferStatus, OnDelete, PhoneNumberSpec, PhoneNumberStatus, Purchase, Reuse,
+        },
         purchase::{Hold, Marker, NumberPurchaseSpec},
     },
     carrier::{CarrierError, ErrorClass, Messaging, NumberId, Order, OwnedNumber},
     plan::{
-        AccountRef, AccountView, Asked, Decision, Effect, Entry, Grant, HoldNumber, InFlight, Intent, Liveness, Look,
-        Offers, Seen, Tried, claim, number,
+        AccountRef, AccountView, Asked, Decision, Effect, Entry, Grant, HoldNumber, Idle, InFlight, Intent, Liveness,
+        Look, Offers, Seen, Tried, claim, number,
     },
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -27,7 +29,7 @@ use super::{
 use crate::plan::scene::now;
 
 /// The names of identities.
-const NAMES: [&str; 2] = ["clinic", "office"];
+const NAMES: [&str; 3] = ["clinic", "office", "store"];
 const FOREVER: std::time::Duration = std::time::Duration::from_secs(900);
 
 fn e164(number: Number) -> E164 {
@@ -69,13 +71,14 @@ fn search() -> Search {
     }
 }
 
-fn object(object: Object, keeps: Keeps) -> PhoneNumber {
+fn object(object: Object, m: &Buying) -> PhoneNumber {
     let purchase = Purchase {
         number: None,
         search: Some(search()),
         max_monthly_price: None,
         max_setup_price: None,
-        approval: if keeps == Keeps::HoldAndAsk { Approval::Manual } else { Approval::Automatic },
+        approval: if m.keeps == Keeps::HoldAndAsk { Approval::Manual } else { Approval::Automatic },
+        reuse: if m.pool { Reuse::Pool } else { Reuse::Never },
         identity: Some(NAMES[usize::from(object.identity)].into()),
         regulatory: None,
     };
@@ -121,6 +124,7 @@ fn journal(identity: Identity, journal: Journal, lines: &[Line]) -> NumberPurcha
             attempt: journal.attempt.into(),
             token: journal.token.to_string(),
             price: Price::default(),
+            offered: None,
             exact: Some(true),
             hold: journal.hold.map(hold),
         },
@@ -141,6 +145,7 @@ fn claim(number: Number, claim: Claim) -> NumberClaim {
             identity: NAMES[usize::from(claim.identity)].into(),
             attempt: claim.attempt.into(),
             price: Price::default(),
+            offered: None,
         }),
         on_delete: OnDelete::Clear,
         previous: Route::new(),
@@ -239,6 +244,7 @@ fn own(m: &Buying, s: &State, replica: usize, of: Object) -> Option<dialplane::p
             token: shown.token,
             settle: false,
             hold: false,
+            take: false,
             clean: true,
             refused: None,
             ordered: false,
@@ -252,6 +258,7 @@ fn own(m: &Buying, s: &State, replica: usize, of: Object) -> Option<dialplane::p
             token: shown.token,
             settle: false,
             hold: false,
+            take: false,
             clean: true,
             refused: Some(true),
             ordered: false,
@@ -274,10 +281,11 @@ fn own(m: &Buying, s: &State, replica: usize, of: Object) -> Option<dialplane::p
         Some(false) => Some(Tried::Unknown),
     };
     Some(dialplane::plan::Own {
-        intent: match (own.settle, own.hold) {
-            (true, _) => Intent::Settle,
-            (false, true) => Intent::Hold,
-            (false, false) => Intent::Send,
+        intent: match (own.settle, own.hold, own.take) {
+            (true, ..) => Intent::Settle,
+            (_, true, _) => Intent::Hold,
+            (.., true) => Intent::Take,
+            _ => Intent::Send,
         },
         clean: own.clean,
         outcome: tried,
@@ -293,9 +301,9 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
     let identity = usize::from(cached.identity);
     let number_object = match s.replicas[replica].cache.journals[identity].and_then(|entry| entry.hold) {
         Some(held) if cached.approve.is_some() && m.mutant == Some(Mutant::ApprovalCarriedOver) => {
-            object(Object { offer: Some(held), approve: Some(held), ..cached }, m.keeps)
+            object(Object { offer: Some(held), approve: Some(held), ..cached }, m)
         }
-        _ => object(cached, m.keeps),
+        _ => object(cached, m),
     };
     let shown = s.replicas[replica].cache.journals[identity].map(|entry| journal(cached.identity, entry, &s.lines));
     let own = own(m, s, replica, cached);
@@ -305,6 +313,9 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
         let mut held = s.replicas[replica].cache.claims[usize::from(n)]?;
         if m.mutant == Some(Mutant::ClaimMovedInFlight) && held.holder.is_some_and(|holder| !s.lives(holder)) {
             held = Claim { holder: None, identity: cached.identity, attempt: 0, ..held };
+        }
+        if m.mutant == Some(Mutant::TakenFromItsHolder) && held.holder != Some(cached.uid) {
+            held.holder = None;
         }
         if m.mutant == Some(Mutant::ClaimSkipped) && held.holder != Some(cached.uid) {
             let attempt = s.replicas[replica].cache.journals[identity].map_or(0, |journal| journal.attempt);
@@ -322,7 +333,7 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
     let kept = |n: Number| s.lines[usize::from(n)].held.filter(|_| m.mutant == Some(Mutant::HoldIsBought));
     let sight = at.map(|n| owned(n, s.marked(n).or(kept(n))));
     let kept = at.is_some_and(|n| kept(n).is_some());
-    let mut read = false;
+    let (mut read, mut claim_read) = (false, false);
     let (mut present, mut absent, mut fresh) = (false, false, false);
     if let Some(n) = at {
         present = s.replicas[replica].known & (1 << n) != 0 || kept;
@@ -331,6 +342,7 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
     let mut offers: Vec<Offers> = Vec::new();
     let blind = m.carrier != Carrier::Orders || m.mutant == Some(Mutant::OrderNotLookedAt);
     let mut orders: Option<Vec<Order>> = blind.then(Vec::new);
+    let mut idle: Option<Vec<Idle>> = None;
     let marker = marker(cached.identity);
     let limits = Purchasing::default();
     for _ in 0..12 {
@@ -344,12 +356,14 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
             marker: &marker,
             journal: shown.as_ref(),
             read,
+            claim_read: claim_read || m.mutant == Some(Mutant::TakenClaimNotRead),
             holder: holder_lives,
             own: own.as_ref(),
             marked: listed.as_deref(),
             orders: orders.as_deref(),
             claims: &claims,
             offers: &offers,
+            idle: idle.as_deref(),
             grant: Grant::Given,
             no_money: None,
             token: "0",
@@ -408,6 +422,13 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
                 s.replicas[replica].listed[identity] = Some(shown);
             }
             Decision::Look(Look::Orders) => orders = Some(s.orders(cached.identity)),
+            Decision::Look(Look::Idle) => {
+                let found = idle_numbers(m, s, replica, cached);
+                let shown = found.iter().map(|idle| index(&idle.number));
+                s.replicas[replica].known |= shown.fold(0, |mask, n| mask | 1 << n);
+                present |= at.is_some_and(|n| s.replicas[replica].known & (1 << n) != 0);
+                idle = Some(found);
+            }
             Decision::Look(Look::Offers(asked)) => offers.push(for_sale(s, replica, cached.identity, *asked)),
             Decision::Look(Look::Holder(of)) => holder_lives = s.liveness(&of),
             Decision::Look(Look::Journal) => {
@@ -416,6 +437,15 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
                 let now = s.replicas[replica].cache.journals[identity];
                 if now.map(|entry| journal(cached.identity, entry, &s.lines)) != shown {
                     // What the world was made of has changed: the pass begins again.
+                    return Some(());
+                }
+            }
+            Decision::Look(Look::Claim(number)) => {
+                let n = usize::from(index(&number));
+                let before = s.replicas[replica].cache.claims[n];
+                s.see_claim(replica, n);
+                claim_read = true;
+                if s.replicas[replica].cache.claims[n] != before {
                     return Some(());
                 }
             }
@@ -437,14 +467,45 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
     Some(())
 }
 
-fn for_sale(s: &State, replica: usize, of: Identity, asked: Asked) -> Offers {
-    let claims = &s.replicas[replica].cache.claims;
-    let free = |n: &usize| {
-        claims[*n].is_none_or(|claim| claim.identity == of) && s.lines[*n].held.is_none_or(|held| held == of)
+/// The numbers that are idle as far as a replica knows: by claims that rest, or by a marker and a journal where there is no claim.
+fn idle_numbers(m: &Buying, s: &State, replica: usize, of: Object) -> Vec<Idle> {
+    let cache = &s.replicas[replica].cache;
+    let lives = |uid: Uid| cache.objects.iter().flatten().any(|object| object.uid == uid);
+    let anybody = m.mutant == Some(Mutant::TakenFromItsHolder);
+    let idle = |n: usize| {
+        let marked = s.marked(n as Number).filter(|_| s.lines[n].shown)?;
+        let journal = cache.journals[usize::from(marked)];
+        match cache.claims[n] {
+            Some(claim) if anybody && claim.holder != Some(of.uid) => {}
+            Some(claim) if claim.holder.is_some() || claim.identity != marked => return None,
+            Some(_) if journal.is_some_and(|journal| journal.number != Some(n as Number)) => return None,
+            None if journal.is_none_or(|journal| journal.number != Some(n as Number)) => return None,
+            _ => {}
+        }
+        let used = cache.objects.iter().flatten().any(|object| object.identity == marked)
+            || journal.is_some_and(|journal| lives(journal.holder));
+        if used && !anybody {
+            return None;
+        }
+        let is_wanted = |object: &Object| {
+            let journal = cache.journals[usize::from(object.identity)];
+            object.uid != of.uid && journal.is_some_and(|journal| journal.number == Some(n as Number))
+        };
+        let Offer { number, country, kind, price, .. } = offer(n as Number);
+        Some(Idle {
+            number,
+            price,
+            offered: Some(Offered { country, kind, locality: None, region: None, features: Vec::new() }),
+            last: journal.map(|journal| holder(journal.holder)).filter(|_| !anybody),
+            wanted: cache.objects.iter().flatten().any(is_wanted) && !anybody,
+        })
     };
-    let numbers = (0..s.lines.len()).filter(|n| s.lines[*n].stock == Stock::ForSale).filter(free);
-    let offer = |n: usize| Offer {
-        number: e164(n as Number),
+    (0..s.lines.len()).filter_map(idle).collect()
+}
+
+fn offer(number: Number) -> Offer {
+    Offer {
+        number: e164(number),
         country: "US".into(),
         kind: NumberType::Local,
         locality: None,
@@ -452,8 +513,16 @@ fn for_sale(s: &State, replica: usize, of: Identity, asked: Asked) -> Offers {
         features: Vec::new(),
         price: Price::default(),
         can_hold: true,
+    }
+}
+
+fn for_sale(s: &State, replica: usize, of: Identity, asked: Asked) -> Offers {
+    let claims = &s.replicas[replica].cache.claims;
+    let free = |n: &usize| {
+        claims[*n].is_none_or(|claim| claim.identity == of) && s.lines[*n].held.is_none_or(|held| held == of)
     };
-    Offers { asked, crowded: false, found: numbers.map(offer).collect() }
+    let numbers = (0..s.lines.len()).filter(|n| s.lines[*n].stock == Stock::ForSale).filter(free);
+    Offers { asked, crowded: false, found: numbers.map(|n| offer(n as Number)).collect() }
 }
 
 impl State {
@@ -471,15 +540,26 @@ impl State {
         Some(())
     }
 
+    /// Whether the claim on which a carrier write was decided is still as it was; otherwise it is read again.
+    fn fences(&mut self, replica: usize, number: Number) -> bool {
+        let n = usize::from(number);
+        let just = self.replicas[replica].wrote & (1 << n) != 0;
+        let same = just || self.replicas[replica].cache.claims[n] == self.cluster.claims[n];
+        if !same {
+            self.see_claim(replica, n);
+        }
+        same
+    }
+
     fn write_claim(&mut self, m: &Buying, replica: usize, spec: &NumberClaimSpec) -> bool {
         let n = usize::from(index(&spec.number));
         let stamp = self.stamp();
         let same = self.cluster.claims[n].map(|claim| claim.version)
             == self.replicas[replica].cache.claims[n].map(|claim| claim.version);
         if same || m.mutant == Some(Mutant::NoCompareAndSet) {
-            let of = spec.purchase.as_ref().map_or(NAMES[0], |purchase| &purchase.identity);
+            let of = spec.purchase.as_ref().map_or(NAMES[0], |purchase| &*purchase.identity);
             self.cluster.claims[n] = Some(Claim {
-                identity: u8::from(of == NAMES[1]),
+                identity: NAMES.iter().position(|name| *name == of).unwrap() as u8,
                 holder: spec.holder.as_ref().map(uid),
                 attempt: spec.purchase.as_ref().map_or(0, |purchase| purchase.attempt as u8),
                 confirmed: !spec.carrier_number_id.is_empty(),
@@ -517,19 +597,34 @@ fn act(m: &Buying, s: &mut State, replica: usize, slot: usize, of: Object, effec
             s.replicas[replica].own[usize::from(of.identity)].as_mut()?.refused = Some(true);
             Some(())
         }
+        Effect::TakeNumber(take) => {
+            let n = usize::from(index(&take.claim.spec.number));
+            let identity = usize::from(of.identity);
+            s.replicas[replica].own[identity].as_mut()?.refused = Some(false);
+            s.write_claim(m, replica, &take.claim.spec);
+            let replica = &mut s.replicas[replica];
+            if replica.cache.claims[n].is_none_or(|claim| claim.holder != Some(of.uid)) {
+                replica.own[identity].as_mut()?.refused = Some(true);
+            }
+            Some(())
+        }
         Effect::Mark(mark) => {
-            let line = &mut s.lines[usize::from(index(&mark.number))];
-            if line.stock != Stock::Ours(of.identity) {
-                s.broken = Some("promise 3: the marker of another identity is overwritten");
+            let n = index(&mark.number);
+            s.replicas[replica].wrote &= !(1 << n);
+            if !s.fences(replica, n) {
+                return Some(());
+            }
+            let held = s.cluster.claims[usize::from(n)].is_some_and(|claim| claim.holder == Some(of.uid));
+            let line = &mut s.lines[usize::from(n)];
+            match line.stock {
+                Stock::Ours(_) if held => line.stock = Stock::Ours(of.identity),
+                _ => s.broken = Some("promise 3: the marker of another identity is overwritten"),
             }
             Some(())
         }
         Effect::Purchase(buy) => {
             let n = index(&buy.number);
-            let (cached, live) = (s.replicas[replica].cache.claims[usize::from(n)], s.cluster.claims[usize::from(n)]);
-            let just = s.replicas[replica].wrote & (1 << n) != 0;
-            if !just && cached != live && m.mutant != Some(Mutant::ClaimSkipped) {
-                s.see_claim(replica, n.into());
+            if m.mutant != Some(Mutant::ClaimSkipped) && !s.fences(replica, n) {
                 return Some(());
             }
             send(m, s, replica, of, n, fate)
@@ -592,19 +687,20 @@ fn enter(m: &Buying, s: &mut State, replica: usize, of: Object, entry: &Entry) {
         attempt: spec.attempt as u8,
         token,
     };
-    let settle = entry.intent == Intent::Settle;
+    let (settle, take) = (entry.intent == Intent::Settle, entry.intent == Intent::Take);
     let own = Own {
         uid: of.uid,
         token,
         settle,
         hold: entry.intent == Intent::Hold,
+        take,
         clean: entry.clean,
         refused: None,
         ordered: false,
         may_send: true,
         settled: false,
     };
-    if m.mutant == Some(Mutant::NoIntent) {
+    if m.mutant == Some(Mutant::NoIntent) || take && m.mutant == Some(Mutant::TakenWithoutJournal) {
         s.replicas[replica].cache.journals[identity] = Some(written);
         s.replicas[replica].own[identity] = Some(own);
         return;

@@ -60,6 +60,8 @@ pub struct Own {
     pub settle: bool,
     /// Whether it only says what is kept.
     pub hold: bool,
+    /// To take an idle number, and not to buy one.
+    pub take: bool,
     pub clean: bool,
     /// `None`: not sent. `Some(true)`: surely refused. `Some(false)`: nobody knows.
     pub refused: Option<bool>,

@@ -1,0 +1,120 @@
+//! Which numbers of an account are idle: bought for an object that is gone, and used by nobody. Does no I/O.
+//!
+//! Only what this cluster remembers counts, by a claim that rests or by the journal of what the marker names: in a new cluster the
+//! objects that the other numbers belong to may not have been applied yet.
+
+use std::sync::Arc;
+
+use super::{Context, sessions::Session};
+use crate::{
+    api::{
+        NumberPurchase, PhoneNumber,
+        claim::ClaimedPurchase,
+        meta::Key,
+        number::Leg,
+        offer::{Feature, Offered},
+        purchase::Marker,
+    },
+    carrier::{OwnedNumber, inventory},
+    cluster::cache::Index,
+    plan::Idle,
+};
+
+impl Context {
+    /// The idle numbers of the object's account, as far as this process knows.
+    pub fn idle(&self, object: &PhoneNumber) -> Vec<Idle> {
+        let account = object.spec.account_ref.key(object.metadata.namespace.as_deref().unwrap_or_default());
+        let (Some(session), Some(installation)) = (self.sessions.get(&account), self.installation()) else {
+            return Vec::new();
+        };
+        let Some(identity) = session.open().filter(|_| session.inventory.doubt().is_none()) else { return Vec::new() };
+        let mut idle = self.resting(object, &account, &session, &identity, installation);
+        idle.extend(self.forgotten(object, &session, installation));
+        idle.sort_by(|a, b| a.number.cmp(&b.number));
+        idle
+    }
+
+    /// Numbers whose claim rests.
+    fn resting(
+        &self,
+        object: &PhoneNumber,
+        account: &Key,
+        session: &Session,
+        identity: &str,
+        installation: &str,
+    ) -> Vec<Idle> {
+        let claims = self.caches.claims.by(Index::Idle, identity);
+        let mut idle = Vec::new();
+        for claim in claims.iter().filter(|claim| claim.metadata.deletion_timestamp.is_none()) {
+            let (Some(bought), number) = (&claim.spec.purchase, &claim.spec.number) else { continue };
+            let inventory::Seen::Present { number: seen, .. } = session.inventory.seen(number) else { continue };
+            let marker = Marker::new(installation, &bought.identity);
+            let journal = self.caches.journal_of(&bought.identity);
+            // Where the claim, the journal and the carrier disagree it is for people to say whose the number is.
+            let agree = seen.marker.as_ref().is_none_or(|seen| *seen == marker)
+                && journal.as_ref().is_none_or(|journal| journal.spec.number.as_ref() == Some(number));
+            let settled = self.in_flight_for(account, Some(claim), number).unknown.is_zero();
+            if agree && settled {
+                idle.extend(self.unless_used(object, &seen, bought, journal.as_deref()));
+            }
+        }
+        idle
+    }
+
+    /// Numbers that bear the marker of a journal of this cluster, and whose claim somebody deleted.
+    fn forgotten(&self, object: &PhoneNumber, session: &Session, installation: &str) -> Vec<Idle> {
+        let mut idle = Vec::new();
+        for seen in session.inventory.owned() {
+            let Some(marker) = seen.marker.as_ref().filter(|marker| marker.is_of(installation)) else { continue };
+            if self.caches.claim_of(&seen.number).is_some() {
+                continue;
+            }
+            let journals = self.caches.journals.by(Index::Number, seen.number.as_str());
+            let is_its = |journal: &&Arc<NumberPurchase>| Marker::new(installation, &journal.spec.identity) == *marker;
+            if let Some(journal) = journals.iter().find(is_its) {
+                let spec = journal.spec.clone();
+                let bought = ClaimedPurchase {
+                    identity: spec.identity,
+                    attempt: spec.attempt,
+                    price: spec.price,
+                    offered: spec.offered,
+                };
+                idle.extend(self.unless_used(object, &seen, &bought, Some(journal)));
+            }
+        }
+        idle
+    }
+
+    /// The number, unless something is set on it or an object that is there could come to it.
+    fn unless_used(
+        &self,
+        object: &PhoneNumber,
+        seen: &OwnedNumber,
+        bought: &ClaimedPurchase,
+        journal: Option<&NumberPurchase>,
+    ) -> Option<Idle> {
+        let numbers = &self.caches.numbers;
+        let is_other = |number: &&Arc<PhoneNumber>| number.metadata.uid != object.metadata.uid;
+        let used = seen.route.values().any(|leg| !Leg::is_empty(leg))
+            || !numbers.by(Index::Identity, &bought.identity).is_empty()
+            || numbers.by(Index::Number, seen.number.as_str()).iter().any(|number| is_other(&number))
+            || journal.is_some_and(|journal| self.caches.lives(&journal.spec.holder));
+        if used {
+            return None;
+        }
+        let shows = |feature: &Feature| {
+            *feature == Feature::Emergency || seen.features.iter().any(|shown| shown == feature.as_str())
+        };
+        let offered = bought.offered.clone().map(|mut offered: Offered| {
+            offered.features.retain(shows);
+            offered
+        });
+        Some(Idle {
+            number: seen.number.clone(),
+            price: bought.price.clone(),
+            offered,
+            last: journal.map(|journal| journal.spec.holder.clone()),
+            wanted: self.caches.about(&seen.number).iter().any(|number| is_other(&number)),
+        })
+    }
+}
