@@ -18,8 +18,9 @@ use std::{
 
 use dialplane::{
     api::{
-        Agent, AgentVersion, CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber, meta::APPROVE,
-        phone_number::Approval,
+        Agent, AgentVersion, CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber,
+        meta::APPROVE,
+        phone_number::{Approval, Reuse},
     },
     sandbox::{
         carrier::{AccountSeed, Dialect, Kind},
@@ -427,18 +428,19 @@ impl Site {
         Some(())
     }
 
-    /// An object that buys for nobody yet: its number rests in the pool.
-    async fn buy_for_the_pool(&self, name: &str) {
-        self.buy_at(ACCOUNT, name, Approval::Automatic).await;
-    }
-
-    async fn buy_at(&self, account: &str, name: &str, approval: Approval) {
+    /// An object that buys for nobody yet: its number rests in the pool. `approval` and `reuse` are as in its spec.
+    async fn buy(&self, account: &str, name: &str, approval: Approval, reuse: Reuse) {
         let search = json!({"country": "US", "areaCode": "415"});
-        let spec = json!({"accountRef": {"name": account}, "purchase": {"search": search, "approval": approval}});
+        let purchase = json!({"search": search, "approval": approval, "reuse": reuse});
         let object = json!({
-            "apiVersion": "dialplane.dev/v1alpha1", "kind": "PhoneNumber", "metadata": {"name": name}, "spec": spec,
+            "apiVersion": "dialplane.dev/v1alpha1", "kind": "PhoneNumber", "metadata": {"name": name},
+            "spec": {"accountRef": {"name": account}, "purchase": purchase},
         });
         self.scene.apply::<PhoneNumber>(object).await;
+    }
+
+    async fn buy_for_the_pool(&self, name: &str) {
+        self.buy(ACCOUNT, name, Approval::Automatic, Reuse::Never).await;
     }
 
     /// An account where numbers are held and ordered.
@@ -461,16 +463,6 @@ impl Site {
         let approved = json!({"metadata": {"annotations": {APPROVE: offer.number}}});
         self.scene.patch::<PhoneNumber>(name, approved).await;
         Some(())
-    }
-
-    /// An object that takes an idle number if there is one.
-    async fn take_from_the_pool(&self, name: &str) {
-        let purchase = json!({"search": {"country": "US", "areaCode": "415"}, "reuse": "Pool"});
-        let spec = json!({"accountRef": {"name": ACCOUNT}, "purchase": purchase});
-        let object = json!({
-            "apiVersion": "dialplane.dev/v1alpha1", "kind": "PhoneNumber", "metadata": {"name": name}, "spec": spec,
-        });
-        self.scene.apply::<PhoneNumber>(object).await;
     }
 
     async fn journal(&self, name: &str) -> Option<NumberPurchase> {
@@ -564,6 +556,43 @@ async fn killed_while_it_buys_it_still_buys_each_number_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_while_it_takes_an_idle_number_it_still_takes_it_and_buys_none() {
+    let site = Site::new().await;
+    let scene = &site.scene;
+    let flags = ["--leader-elect=false", "--settling-time=3s"];
+    let mut operator = site.start("mortal", &flags);
+    site.buy_for_the_pool("old").await;
+    eventually("it has a number", || site.is_ready("old")).await;
+    let number = scene.get::<PhoneNumber>("old").await.unwrap().status.unwrap().number.unwrap();
+    scene.delete::<PhoneNumber>("old").await;
+    scene.gone::<PhoneNumber>("old").await;
+    let deaths = [
+        ("nobody knows of the journal", Pass::Severed(0, "/numberpurchases")),
+        ("the journal names it and it is not taken", Pass::Answered(0, "/numberclaims")),
+        ("nobody knows that it is taken", Pass::Severed(0, "/numberclaims")),
+        ("it is taken and not marked", Pass::Answered(0, "/IncomingPhoneNumbers")),
+        ("nobody knows that it is marked", Pass::Severed(0, "/IncomingPhoneNumbers")),
+    ];
+    for (round, (when, death)) in deaths.into_iter().enumerate() {
+        let name = format!("n{round}");
+        site.gate.set(death);
+        site.buy(ACCOUNT, &name, Approval::Automatic, Reuse::Pool).await;
+        eventually(when, || async { site.gate.is_reached().then_some(()) }).await;
+        operator.kill();
+        site.gate.set(Pass::Everything);
+        operator = site.start("mortal", &flags);
+        eventually("it has the number", || site.is_ready(&name)).await;
+        let taken = scene.get::<PhoneNumber>(&name).await.unwrap().status.unwrap().number.unwrap();
+        assert_eq!(taken, number, "{when}");
+        scene.delete::<PhoneNumber>(&name).await;
+        scene.gone::<PhoneNumber>(&name).await;
+    }
+    scene.has_bought(1).await;
+    site.was_never_refused();
+    operator.kill();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_while_it_holds_and_orders_it_still_buys_each_number_once() {
     let site = Site::new().await;
     let scene = &site.scene;
@@ -572,8 +601,8 @@ async fn killed_while_it_holds_and_orders_it_still_buys_each_number_once() {
     let mut names = Vec::new();
     for round in 0.. {
         let [plain, asked] = ["a", "b"].map(|name| format!("{name}{round}"));
-        site.buy_at(TELNYX, &plain, Approval::Automatic).await;
-        site.buy_at(TELNYX, &asked, Approval::Manual).await;
+        site.buy(TELNYX, &plain, Approval::Automatic, Reuse::Never).await;
+        site.buy(TELNYX, &asked, Approval::Manual, Reuse::Never).await;
         operator.until("a person is asked", || site.approve(&asked)).await;
         names.extend([plain, asked.clone()]);
         operator
@@ -598,43 +627,6 @@ async fn killed_while_it_holds_and_orders_it_still_buys_each_number_once() {
         site.gate.passed()
     );
     site.was_never_refused();
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_while_it_takes_an_idle_number_it_still_takes_it_and_buys_none() {
-    let site = Site::new().await;
-    let scene = &site.scene;
-    let flags = ["--leader-elect=false", "--settling-time=3s"];
-    let mut operator = site.start("mortal", &flags);
-    site.buy_for_the_pool("old").await;
-    eventually("it has a number", || site.is_ready("old")).await;
-    let number = scene.get::<PhoneNumber>("old").await.unwrap().status.unwrap().number.unwrap();
-    scene.delete::<PhoneNumber>("old").await;
-    scene.gone::<PhoneNumber>("old").await;
-    let deaths = [
-        ("nobody knows of the journal", Pass::Severed(0, "/numberpurchases")),
-        ("the journal names it and it is not taken", Pass::Answered(0, "/numberclaims")),
-        ("nobody knows that it is taken", Pass::Severed(0, "/numberclaims")),
-        ("it is taken and not marked", Pass::Answered(0, "/IncomingPhoneNumbers")),
-        ("nobody knows that it is marked", Pass::Severed(0, "/IncomingPhoneNumbers")),
-    ];
-    for (round, (when, death)) in deaths.into_iter().enumerate() {
-        let name = format!("n{round}");
-        site.gate.set(death);
-        site.take_from_the_pool(&name).await;
-        eventually(when, || async { site.gate.is_reached().then_some(()) }).await;
-        operator.kill();
-        site.gate.set(Pass::Everything);
-        operator = site.start("mortal", &flags);
-        eventually("it has the number", || site.is_ready(&name)).await;
-        let taken = scene.get::<PhoneNumber>(&name).await.unwrap().status.unwrap().number.unwrap();
-        assert_eq!(taken, number, "{when}");
-        scene.delete::<PhoneNumber>(&name).await;
-        scene.gone::<PhoneNumber>(&name).await;
-    }
-    scene.has_bought(1).await;
-    site.was_never_refused();
-    operator.kill();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
