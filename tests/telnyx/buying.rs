@@ -1,8 +1,10 @@
 //! Searching, holding and buying: what is concluded of an order, and what was really bought.
 
+use std::sync::Arc;
+
 use dialplane::{
     api::{offer::Search, phone_number::Regulatory, purchase::Hold},
-    carrier::{Bought, Order, Purchase},
+    carrier::{Bought, Order, Purchase, inventory::Inventory},
     sandbox::carrier::{Ledger, OrderEnd},
 };
 use serde_json::json;
@@ -195,6 +197,27 @@ async fn orders_of_others_are_none_of_ours_and_all_pages_are_read() {
     sandbox.inject(Rule::new(Match::path("/v2/number_orders").method("GET"), Fault::TornPage));
     assert_eq!(telnyx.orders().await.unwrap_err().class, ErrorClass::Transient, "a part is no answer");
     assert_bought(&sandbox.ledger(), &[&mine, &theirs]);
+}
+
+#[tokio::test]
+async fn a_number_that_was_marked_for_another_is_no_more_what_its_order_was_for() {
+    let sandbox = sandbox();
+    sandbox.switch(|switches| switches.telnyx.order_ms = 0);
+    let telnyx = open(&sandbox);
+    let wanted = offered(&telnyx, "415").await;
+    did(telnyx.purchase(&purchase(&wanted, Route::new())).await);
+    let id = telnyx.find(&wanted).await.unwrap().unwrap().id;
+    let inventory = Inventory::new(Arc::new(telnyx), Box::new(|_| {}));
+    let marked = async |marker: &Marker| {
+        let after = Instant::now();
+        inventory.look_for_marked(after).await.unwrap();
+        inventory.marked(marker, after).unwrap()
+    };
+    assert_eq!(marked(&marker()).await, std::slice::from_ref(&wanted));
+    let other = Marker::new("prod", "clinics/another");
+    did(inventory.mark(&wanted, &id, &other).await);
+    assert_eq!((marked(&marker()).await, marked(&other).await), (vec![], vec![wanted.clone()]));
+    assert_bought(&sandbox.ledger(), &[&wanted]);
 }
 
 #[tokio::test]
