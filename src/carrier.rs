@@ -1,9 +1,12 @@
 //! What the operator needs of a carrier, whatever its API looks like.
 //!
 //! An adapter maps and decides nothing. What carriers differ in is declared in [`Capabilities`] or said by
-//! [`ErrorClass`]; nothing outside an adapter asks which carrier it is. There is no call that releases a number.
+//! [`ErrorClass`]; nothing outside an adapter asks which carrier it is. There is no call that releases a number. That an adapter does
+//! all that is asked of it here is shown by one suite for all of them, `tests/conformance`.
 
 mod calling;
+#[cfg(test)]
+mod fake;
 pub mod http;
 pub mod inventory;
 mod open;
@@ -165,8 +168,8 @@ pub trait Carrier: Send + Sync + fmt::Debug {
     }
 
     /// Numbers for sale that fit `search` as it stands, as many as one request shows. The carrier's own widening is not used:
-    /// `best_effort` is not looked at. What comes is checked again by whoever asked. A country or type that the carrier does not
-    /// have is an error of the class `NotFound`.
+    /// `best_effort` is not looked at. What comes is checked again by whoever asked. A country or type that the carrier says it does
+    /// not have is an error of the class `NotFound`.
     async fn offers(&self, _: &Search) -> Result<Vec<Offer>, CarrierError> {
         Err(self.does_not("sell numbers"))
     }

@@ -5,6 +5,7 @@ mod buying;
 mod chart;
 mod claims;
 mod cli;
+mod conformance;
 mod consent;
 mod control_plane;
 mod demo;

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     eventually,
-    scene::{ACCOUNT, Scene},
+    scene::{ACCOUNT, Scene, fresh},
 };
 
 pub async fn scene() -> Scene {
@@ -134,6 +134,34 @@ async fn a_purchase_that_never_arrived_is_made_again_once_that_is_sure() {
     scene.acquired("main", "PurchaseUnsettled").await;
     scene.routed_number("main").await;
     scene.has_bought(1).await;
+}
+
+/// What buying a number twice does is not documented. Either way it costs nothing to send again for a number that was bought, as after
+/// a listing that lagged longer than anybody expected.
+#[tokio::test]
+async fn a_number_that_is_sent_for_again_although_it_is_ours_is_paid_once_whatever_the_carrier_does() {
+    for refuses in [false, true] {
+        let scene = scene().await;
+        let number = fresh();
+        scene.sandbox.add_stock(&number).unwrap();
+        scene.sandbox.switch(|switches| switches.refuse_owned_purchase = refuses);
+        scene.misbehaves(Fault::AnswerLost);
+        // As it was before the number was there, and then had its settings.
+        scene.always(Match::list(), Fault::LagWrites { writes: 2 });
+        scene.purchase("main", json!({"search": null, "number": number})).await;
+        eventually("it is bought", || async { (scene.sandbox.ledger().purchases() == 1).then_some(()) }).await;
+        // And as if it were for sale still.
+        scene.sandbox.add_stock(&number).unwrap();
+        let sent = || {
+            let ledger = scene.sandbox.ledger();
+            [Kind::Purchase, Kind::Overwrite].map(|kind| ledger.of(kind).count())
+        };
+        eventually("it is sent for again", || async { (sent().iter().sum::<usize>() == 2).then_some(()) }).await;
+        assert_eq!(sent(), if refuses { [2, 0] } else { [1, 1] });
+        scene.sandbox.clear_faults();
+        assert_eq!(scene.routed_number("main").await, number);
+        scene.has_bought(1).await;
+    }
 }
 
 #[tokio::test]

@@ -5,9 +5,13 @@
 use std::process::Stdio;
 
 use dialplane::{
-    api::{Agent, PhoneNumber},
-    sandbox::control_plane::kubeconfig,
+    api::{Agent, CarrierAccount, PhoneNumber},
+    sandbox::{
+        carrier::{AccountSeed, Dialect},
+        control_plane::kubeconfig,
+    },
 };
+use k8s_openapi::api::core::v1::Secret;
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -213,6 +217,31 @@ async fn plan_takes_an_idle_number_from_the_pool_without_spending_anything() {
     scene.apply::<PhoneNumber>(reuse("main")).await;
     assert_eq!(scene.routed_number("main").await, number, "as it was planned");
     scene.has_bought(1).await;
+    looker.has_only_looked().await;
+}
+
+#[tokio::test]
+async fn plan_holds_nothing_and_says_what_would_be_held_and_bought() {
+    let looker = Looker::new().await;
+    let (scene, version) = (&looker.scene, "dialplane.dev/v1alpha1");
+    let seed = AccountSeed { carrier: Dialect::Telnyx, ..AccountSeed::default() };
+    let key = json!({"apiKey": scene.sandbox.add_account(seed).unwrap().auth_token});
+    let named = json!({"name": "telnyx"});
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": named, "stringData": key});
+    scene.apply::<Secret>(secret).await;
+    let spec = json!({"telnyx": {}, "credentialsRef": named, "endpoint": scene.sandbox.url()});
+    let account = json!({"apiVersion": version, "kind": "CarrierAccount", "metadata": named, "spec": spec});
+    scene.apply::<CarrierAccount>(account).await;
+    scene.reason::<CarrierAccount>("telnyx", "Ready", "Open").await;
+
+    let (mut asked, mut bought) = (purchase("asked", "2.00"), purchase("bought", "2.00"));
+    asked["spec"]["purchase"]["approval"] = "Manual".into();
+    for manifest in [&mut asked, &mut bought] {
+        manifest["spec"]["accountRef"] = named.clone();
+    }
+    let said = looker.plan(&[asked, bought]).await;
+    said.ended(2, &["/asked: would have +1415", "kept, and ask a person whether to buy it for 1.15 USD a month"]);
+    said.ended(2, &["/bought: would buy +1415", "for 1.15 USD a month", "One number would be bought"]);
     looker.has_only_looked().await;
 }
 

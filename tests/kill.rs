@@ -17,13 +17,20 @@ use std::{
 };
 
 use dialplane::{
-    api::{Agent, AgentVersion, CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber},
+    api::{
+        Agent, AgentVersion, CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber,
+        meta::APPROVE,
+        phone_number::{Approval, Reuse},
+    },
     sandbox::{
-        carrier::Kind,
+        carrier::{AccountSeed, Dialect, Kind},
         control_plane::{ControlPlane, kubeconfig},
     },
 };
-use k8s_openapi::{api::coordination::v1::Lease, apimachinery::pkg::apis::meta::v1::Condition};
+use k8s_openapi::{
+    api::{coordination::v1::Lease, core::v1::Secret},
+    apimachinery::pkg::apis::meta::v1::Condition,
+};
 use kube::{
     Api, ResourceExt as _,
     api::{ListParams, Patch, PatchParams},
@@ -45,6 +52,9 @@ const WRITES: usize = 131;
 const KILLS_BUYING: usize = 6;
 /// Who leads, and for how long nobody does after a death; and how long a purchase of unknown outcome is waited for.
 const BUYING: [&str; 2] = ["--lease-duration=6s", "--settling-time=3s"];
+
+/// The account at Telnyx, where a test asks for it.
+const TELNYX: &str = "telnyx";
 
 /// A cluster of its own with a gate before it and before the carrier, and the access of the chart's ServiceAccount.
 struct Site {
@@ -418,24 +428,41 @@ impl Site {
         Some(())
     }
 
-    /// An object that buys for nobody yet: its number rests in the pool.
-    async fn buy_for_the_pool(&self, name: &str) {
+    /// An object that buys for nobody yet: its number rests in the pool. `approval` and `reuse` are as in its spec.
+    async fn buy(&self, account: &str, name: &str, approval: Approval, reuse: Reuse) {
         let search = json!({"country": "US", "areaCode": "415"});
-        let spec = json!({"accountRef": {"name": ACCOUNT}, "purchase": {"search": search}});
+        let purchase = json!({"search": search, "approval": approval, "reuse": reuse});
         let object = json!({
-            "apiVersion": "dialplane.dev/v1alpha1", "kind": "PhoneNumber", "metadata": {"name": name}, "spec": spec,
+            "apiVersion": "dialplane.dev/v1alpha1", "kind": "PhoneNumber", "metadata": {"name": name},
+            "spec": {"accountRef": {"name": account}, "purchase": purchase},
         });
         self.scene.apply::<PhoneNumber>(object).await;
     }
 
-    /// An object that takes an idle number if there is one.
-    async fn take_from_the_pool(&self, name: &str) {
-        let purchase = json!({"search": {"country": "US", "areaCode": "415"}, "reuse": "Pool"});
-        let spec = json!({"accountRef": {"name": ACCOUNT}, "purchase": purchase});
-        let object = json!({
-            "apiVersion": "dialplane.dev/v1alpha1", "kind": "PhoneNumber", "metadata": {"name": name}, "spec": spec,
+    async fn buy_for_the_pool(&self, name: &str) {
+        self.buy(ACCOUNT, name, Approval::Automatic, Reuse::Never).await;
+    }
+
+    /// An account where numbers are held and ordered.
+    async fn open_telnyx(&self) {
+        let seed = AccountSeed { carrier: Dialect::Telnyx, ..AccountSeed::default() };
+        let key = json!({"apiKey": self.scene.sandbox.add_account(seed).unwrap().auth_token});
+        let named = json!({"name": TELNYX});
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": named, "stringData": key});
+        self.scene.apply::<Secret>(secret).await;
+        let spec = json!({"telnyx": {}, "credentialsRef": named, "endpoint": self.carrier, "scanInterval": "2s"});
+        let account = json!({
+            "apiVersion": "dialplane.dev/v1alpha1", "kind": "CarrierAccount", "metadata": named, "spec": spec,
         });
-        self.scene.apply::<PhoneNumber>(object).await;
+        self.scene.apply::<CarrierAccount>(account).await;
+    }
+
+    /// A person approves what is offered for this object now, if anything is.
+    async fn approve(&self, name: &str) -> Option<()> {
+        let offer = self.scene.get::<PhoneNumber>(name).await?.status?.offer?;
+        let approved = json!({"metadata": {"annotations": {APPROVE: offer.number}}});
+        self.scene.patch::<PhoneNumber>(name, approved).await;
+        Some(())
     }
 
     async fn journal(&self, name: &str) -> Option<NumberPurchase> {
@@ -549,7 +576,7 @@ async fn killed_while_it_takes_an_idle_number_it_still_takes_it_and_buys_none() 
     for (round, (when, death)) in deaths.into_iter().enumerate() {
         let name = format!("n{round}");
         site.gate.set(death);
-        site.take_from_the_pool(&name).await;
+        site.buy(ACCOUNT, &name, Approval::Automatic, Reuse::Pool).await;
         eventually(when, || async { site.gate.is_reached().then_some(()) }).await;
         operator.kill();
         site.gate.set(Pass::Everything);
@@ -563,6 +590,43 @@ async fn killed_while_it_takes_an_idle_number_it_still_takes_it_and_buys_none() 
     scene.has_bought(1).await;
     site.was_never_refused();
     operator.kill();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_while_it_holds_and_orders_it_still_buys_each_number_once() {
+    let site = Site::new().await;
+    let scene = &site.scene;
+    site.open_telnyx().await;
+    let operator = Mortal::new(&site, KILLS_BUYING, &BUYING, uneven);
+    let mut names = Vec::new();
+    for round in 0.. {
+        let [plain, asked] = ["a", "b"].map(|name| format!("{name}{round}"));
+        site.buy(TELNYX, &plain, Approval::Automatic, Reuse::Never).await;
+        site.buy(TELNYX, &asked, Approval::Manual, Reuse::Never).await;
+        operator.until("a person is asked", || site.approve(&asked)).await;
+        names.extend([plain, asked.clone()]);
+        operator
+            .until("all have their numbers", || async {
+                // After a refusal another is offered.
+                site.approve(&asked).await;
+                site.all_are_ready(&names).await
+            })
+            .await;
+        if operator.deaths.get() >= operator.kills {
+            break;
+        }
+    }
+    site.comes_to_rest().await;
+    scene.has_bought(names.len()).await;
+    let ledger = scene.sandbox.ledger();
+    let (holds, calls) = (ledger.of(Kind::Hold).filter(|hold| hold.applied).count(), ledger.of(Kind::Purchase).count());
+    println!(
+        "killed {} times while {} numbers were bought; {holds} holds, {calls} orders, {} writes in all",
+        operator.deaths.get(),
+        names.len(),
+        site.gate.passed()
+    );
+    site.was_never_refused();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

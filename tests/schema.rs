@@ -806,6 +806,7 @@ async fn a_list_shows_what_people_look_for() {
     let status = json!({
         "number": "+14155551234",
         "route": {"agent": "agents/ringback-dental", "version": "v3", "digests": {"voice": "sha256:a"}},
+        "offer": {"number": "+14155550000", "exact": true, "heldUntil": "2026-11-22T00:30:00Z"},
         "conditions": [{
             "type": "Ready", "status": "True", "reason": "Routed", "message": "It is.",
             "lastTransitionTime": "2026-11-22T00:00:00Z",
@@ -833,6 +834,8 @@ async fn a_list_shows_what_people_look_for() {
             ("Ready", "True"),
             ("Reason", "Routed"),
             ("Account", "twilio-prod"),
+            ("Offer", "+14155550000"),
+            ("Held until", "2026-11-22T00:30:00Z"),
             ("Message", "It is."),
         ]
     );

@@ -68,6 +68,20 @@ use super::{
         description = "The carrier account"
     ),
     printcolumn(
+        name = "Offer",
+        type_ = "string",
+        json_path = ".status.offer.number",
+        priority = 1,
+        description = "The number that waits to be approved"
+    ),
+    printcolumn(
+        name = "Held until",
+        type_ = "string",
+        json_path = ".status.offer.heldUntil",
+        priority = 1,
+        description = "Until when the carrier keeps it"
+    ),
+    printcolumn(
         name = "Message",
         type_ = "string",
         json_path = ".status.conditions[?(@.type=='Ready')].message",

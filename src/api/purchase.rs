@@ -45,6 +45,13 @@ use super::{
         description = "How many attempts there were"
     ),
     printcolumn(
+        name = "Held until",
+        type_ = "string",
+        json_path = ".spec.hold.until",
+        priority = 1,
+        description = "Until when the carrier keeps the number, where it does"
+    ),
+    printcolumn(
         name = "Namespace",
         type_ = "string",
         json_path = ".spec.holder.namespace",

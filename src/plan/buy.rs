@@ -270,7 +270,7 @@ impl<'a> Step<'a, '_> {
             Some(Own { clean: true, outcome: Some(Tried::DidNothing(_)), .. }) => Settled::NotBought { clean: true },
             // Nothing else can come of what was sent, so that nobody need be fenced off yet.
             Some(own @ Own { outcome: Some(Tried::Ordered(order)), .. }) if !own.settled_in.is_zero() => {
-                self.wait_for_order(number, own, order)
+                self.ordered(number, own, order)
             }
             // Nobody may send any more, by an entry that says so. Then it is waited, and looked.
             Some(own @ Own { intent: Intent::Settle, .. }) => self.wait(number, own),
@@ -291,22 +291,28 @@ impl<'a> Step<'a, '_> {
     }
 
     fn wait(&self, number: &E164, own: &Own) -> Settled<'a> {
+        let look = |look| Settled::Not(Box::new(Decision::Look(look)));
         if !self.w.seen.is_fresh() && self.may_look() {
-            let look = Look::Number { account: self.account.key.clone(), number: number.clone() };
-            return Settled::Not(Box::new(Decision::Look(look)));
+            return look(Look::Number { account: self.account.key.clone(), number: number.clone() });
         }
+        if self.b.orders.is_none() && self.may_look() {
+            return look(Look::Orders);
+        }
+        let order = self.b.orders.and_then(|orders| orders.iter().find(|order| order.number == *number));
         let absent = matches!(self.w.seen, Seen::Absent { fresh: true } | Seen::Present { fresh: true, .. });
-        if own.settled_in.is_zero() && absent && self.may_look() {
-            let on_order = self.b.marked.is_some_and(|marked| marked.contains(number));
+        if own.settled_in.is_zero() && absent && order.is_none() && self.may_look() {
             // What is there and bears another marker may have been taken from the pool a moment ago: its claim says so.
-            if matches!(self.w.seen, Seen::Present { .. }) && !on_order && !self.b.claim_read {
-                return Settled::Not(Box::new(Decision::Look(Look::Claim(number.clone()))));
+            if matches!(self.w.seen, Seen::Present { .. }) && !self.b.claim_read {
+                return look(Look::Claim(number.clone()));
             }
             return match self.b.marked {
-                Some(marked) if marked.contains(number) => self.on_order(number),
                 Some(_) => Settled::NotBought { clean: false },
-                None => Settled::Not(Box::new(Decision::Look(Look::Inventory))),
+                None => look(Look::Inventory),
             };
+        }
+        let wait = if own.settled_in.is_zero() { policy::POLL } else { own.settled_in.min(policy::POLL) };
+        if let Some(order) = order {
+            return Settled::Not(Box::new(self.says(order).again(wait)));
         }
         let text = self.taken_over(number).unwrap_or_else(|| {
             format!(
@@ -314,7 +320,6 @@ impl<'a> Step<'a, '_> {
                  until no request can come about any more; nothing else is bought meanwhile."
             )
         });
-        let wait = if own.settled_in.is_zero() { policy::POLL } else { own.settled_in.min(policy::POLL) };
         let finding = Finding::new(Reason::PurchaseUnsettled, text);
         Settled::Not(Box::new(self.w.put_off(vec![Reason::Accepted.into(), finding]).again(wait)))
     }
@@ -438,7 +443,7 @@ impl<'a> Step<'a, '_> {
         match choose::choose(&wish) {
             Choice::Look(asked) => Decision::Look(Look::Offers(Box::new(asked))),
             Choice::Wait => Decision::Rest(Rest { status: None, again: Some(policy::CROWDED) }),
-            Choice::Nothing(finding) => self.w.stop(vec![Reason::Accepted.into(), finding]).again(policy::LOOK_AGAIN),
+            Choice::Nothing(finding) => self.offers_nothing(finding),
             Choice::Take { offer, exact } => {
                 self.proceed(journal, settled, purchase, &Candidate::offered(offer, exact))
             }

@@ -134,6 +134,12 @@ impl<'a> Step<'a, '_> {
         Entry { journal: self.object(journal, spec), intent, clean }
     }
 
+    /// Nothing can be had, so that nothing is offered either.
+    pub(super) fn offers_nothing(&self, finding: Finding) -> Decision<PhoneNumberStatus> {
+        let status = PhoneNumberStatus { offer: None, ..self.w.said(vec![Reason::Accepted.into(), finding]) };
+        Decision::Rest(Rest { status: Some(status), again: Some(policy::LOOK_AGAIN) })
+    }
+
     pub(super) fn shown(&self) -> Option<&'a OfferStatus> {
         self.w.number.status.as_ref().and_then(|status| status.offer.as_ref())
     }

@@ -17,7 +17,7 @@ use crate::api::{
 
 impl<'a> Step<'a, '_> {
     /// The carrier took the order when this process sent it: the number is looked for.
-    pub(super) fn wait_for_order(&self, number: &E164, own: &Own, order: &Order) -> Settled<'a> {
+    pub(super) fn ordered(&self, number: &E164, own: &Own, order: &Order) -> Settled<'a> {
         if !self.w.seen.is_fresh() && self.may_look() {
             let look = Look::Number { account: self.account.key.clone(), number: number.clone() };
             return Settled::Not(Box::new(Decision::Look(look)));
@@ -25,23 +25,12 @@ impl<'a> Step<'a, '_> {
         Settled::Not(Box::new(self.says(order).again(policy::POLL.min(own.settled_in))))
     }
 
-    /// The number was on order once nothing could come about any more, and is not in the account: either it still is, or that failed.
-    pub(super) fn on_order(&self, number: &E164) -> Settled<'a> {
-        match self.b.orders {
-            None => Settled::Not(Box::new(Decision::Look(Look::Orders))),
-            Some(orders) => match orders.iter().find(|order| order.number == *number) {
-                Some(order) => Settled::Not(Box::new(self.says(order).again(policy::POLL))),
-                None => Settled::NotBought { clean: false },
-            },
-        }
-    }
-
     /// Whether the carrier may be asked now.
     pub(super) fn may_look(&self) -> bool {
         self.w.trouble.is_none_or(|trouble| trouble.purchase || trouble.wait.is_zero())
     }
 
-    fn says(&self, order: &Order) -> Decision<PhoneNumberStatus> {
+    pub(super) fn says(&self, order: &Order) -> Decision<PhoneNumberStatus> {
         let number = &order.number;
         let finding = match order.pending && order.lacks_papers {
             true => {
@@ -76,8 +65,7 @@ impl<'a> Step<'a, '_> {
         }
         let order = match (&own.outcome, self.b.orders) {
             (Some(Tried::Ordered(order)), _) => order,
-            (_, None) => return Some(Decision::Look(Look::Orders)),
-            (_, Some(orders)) => orders.iter().find(|order| order.number == *number)?,
+            (_, orders) => orders?.iter().find(|order| order.number == *number)?,
         };
         let cancel = || Effect::CancelOrder(self.account.key.clone(), Box::new(order.clone()));
         order.pending.then(|| Decision::Act(cancel()))

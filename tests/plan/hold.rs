@@ -193,7 +193,7 @@ fn a_hold_that_ended_is_replaced_and_a_person_asked_again_unless_the_offer_is_th
 fn what_is_kept_and_no_longer_wanted_is_left_to_lapse() {
     let waiting = || shown(kept(asking())).with(approve(NUMBER)).with(|d| d.grant = Grant::Given);
     let dear = waiting().with(|d| d.limits.max_monthly_price = "1.00".parse().ok());
-    assert_eq!(dear.says(), "TooDear");
+    assert_eq!((dear.says(), rests(&dear).0.offer), ("TooDear".to_owned(), None), "and not offered any more");
     let named = waiting().with(|d| {
         let wish = purchase(d);
         (wish.search, wish.number) = (None, OTHER.parse().ok());

@@ -35,6 +35,10 @@ fn settled() -> Deal {
     })
 }
 
+fn with_orders(deal: Deal, orders: &[Order]) -> Deal {
+    deal.with(|d| d.orders = Some(orders.to_vec()))
+}
+
 fn deleted(deal: Deal) -> Deal {
     deal.with(|d| d.scene.number.metadata.deletion_timestamp = Some(Time(now())))
 }
@@ -55,15 +59,18 @@ fn an_order_that_was_taken_is_waited_for_and_after_a_while_it_is_made_sure_of() 
 fn an_order_that_lacks_papers_ends_in_the_condition_that_says_so() {
     let lacking = || Order { lacks_papers: true, ..order() };
     assert_eq!(ordered().tried(Tried::Ordered(lacking())).says(), "RegulatoryRequired");
-    assert_eq!(settled().with(|d| d.orders = Some(vec![lacking()])).says(), "RegulatoryRequired");
+    assert_eq!(with_orders(fenced(), &[lacking()]).says(), "RegulatoryRequired", "after a restart too");
+    assert_eq!(with_orders(settled(), &[lacking()]).says(), "RegulatoryRequired");
 }
 
 #[test]
 fn an_order_that_stands_is_waited_for_and_one_that_failed_bought_nothing() {
-    assert_eq!(fenced().says(), "PurchaseUnsettled");
     assert_eq!(settled().next(), Decision::Look(Look::Orders), "the listing may be an old one");
-    assert_eq!(settled().with(|d| d.orders = Some(vec![order()])).says(), "Ordered");
-    let next = settled().with(|d| d.orders = Some(vec![])).with(|d| d.marked = Some(vec![])).entry();
+    for waiting in [fenced(), settled()] {
+        assert_eq!(with_orders(waiting, &[order()]).says(), "Ordered");
+    }
+    assert_eq!(with_orders(fenced(), &[]).says(), "PurchaseUnsettled");
+    let next = with_orders(settled(), &[]).with(|d| d.marked = Some(vec![])).entry();
     assert_eq!((next.intent, next.journal.spec.attempt, next.clean), (Intent::Send, 2, false));
 }
 
@@ -73,23 +80,22 @@ fn an_order_goes_with_its_object_while_it_is_pending_and_is_looked_for_afterward
     let asked = deleted(ordered().tried(Tried::Unknown));
     assert_eq!(asked.entry().intent, Intent::Settle, "what became of it is not known");
     assert_eq!(deleted(fenced()).next(), Decision::Look(Look::Orders));
-    assert!(is_cancelled(&deleted(fenced().with(|d| d.orders = Some(vec![order()])))));
-    for (what, orders) in [("ended", vec![Order { pending: false, ..order() }]), ("failed", vec![])] {
-        assert_eq!(deleted(fenced().with(|d| d.orders = Some(orders))).says(), "PurchaseUnsettled", "{what}");
-    }
-    let gone = deleted(settled().with(|d| d.orders = Some(vec![]))).entry();
+    assert!(is_cancelled(&deleted(with_orders(fenced(), &[order()]))));
+    assert_eq!(deleted(with_orders(fenced(), &[Order { pending: false, ..order() }])).says(), "Ordered");
+    assert_eq!(deleted(with_orders(fenced(), &[])).says(), "PurchaseUnsettled");
+    let gone = deleted(with_orders(settled(), &[])).with(|d| d.marked = Some(vec![])).entry();
     assert_eq!((gone.intent, gone.journal.spec.number, gone.journal.spec.hold), (Intent::Settle, None, None));
 }
 
 #[test]
 fn it_is_asked_once_and_again_only_where_that_failed_and_never_by_what_keeps_its_hands_off() {
-    let asked = || deleted(fenced().tried(Tried::Unknown).with(|d| d.orders = Some(vec![order()])));
-    assert_eq!(asked().says(), "PurchaseUnsettled");
+    let asked = || deleted(with_orders(fenced().tried(Tried::Unknown), &[order()]));
+    assert_eq!(asked().says(), "Ordered");
     let failed = |wait| {
         let trouble = dialplane::plan::Trouble { purchase: true, ..trouble(ErrorClass::Conflict, 1, wait) };
         asked().with(|d| d.scene.trouble = Some(trouble))
     };
-    assert_eq!(failed(30).says(), "PurchaseUnsettled");
+    assert_eq!(failed(30).says(), "Ordered");
     assert!(is_cancelled(&failed(0)));
     assert_eq!(deleted(ordered()).with(|d| d.scene.number.spec.suspend = true).says(), "Ordered");
     assert_eq!(ordered().says(), "Ordered", "nor of an object that lives");

@@ -3,14 +3,13 @@
 use dialplane::{api::CarrierAccount, sandbox::carrier::NumberSeed};
 use serde_json::json;
 
-use super::*;
+use super::WIRE;
 use crate::support::scene::{ACCOUNT, Scene};
 
 #[tokio::test]
 async fn an_account_is_opened_by_the_key_in_its_secret_and_bears_its_objects_name() {
     let scene = Scene::bare().await;
-    let seed = AccountSeed { carrier: Dialect::Telnyx, ..AccountSeed::default() };
-    let credentials = scene.sandbox.add_account(seed).unwrap();
+    let credentials = scene.sandbox.add_account((WIRE.account)()).unwrap();
     let owned = NumberSeed {
         number: "+14155550177".to_owned(),
         account: Some(credentials.account_sid),

@@ -1,6 +1,10 @@
-//! What an agent's numbers share: made once, found again by its name, changed where it differs.
+//! What an agent's numbers share at Telnyx: a TeXML application and a messaging profile, and which of their fields count.
 
-use dialplane::{api::number::Method, carrier::SharedRoute};
+use dialplane::{
+    api::number::Method,
+    carrier::SharedRoute,
+    sandbox::carrier::{Rule, Sandbox},
+};
 use serde_json::{Value, json};
 
 use super::*;
@@ -19,127 +23,95 @@ fn texts(url: &str) -> Route {
     [(Channel::Sms, leg(url))].into()
 }
 
+fn both() -> Route {
+    voice("https://a.example/v").into_iter().chain(texts("https://a.example/s")).collect()
+}
+
 fn id(shared: &SharedRoute, channel: Channel) -> String {
     shared.bound[&channel].shadow.values().next().unwrap().clone()
 }
 
-fn writes(sandbox: &Sandbox) -> usize {
-    sandbox.ledger().of(Kind::ApplicationWrite).count()
+/// An application or a profile as the carrier shows it.
+fn shown(sandbox: &Sandbox, shared: &SharedRoute, channel: Channel) -> Value {
+    sandbox.shared_route(&id(shared, channel)).unwrap()
+}
+
+async fn set(s: &Subject, current: &SharedRoute, wanted: &Route) -> SharedRoute {
+    did(s.carrier.set_shared_route(NAME, current, wanted).await)
 }
 
 #[tokio::test]
-async fn a_shared_route_is_made_once_found_again_and_numbers_are_bound_to_it() {
-    let sandbox = sandbox();
+async fn an_application_and_a_profile_are_made_with_all_that_they_must_have() {
+    let s = subject();
     // The documents disagree on the method of an application that says none.
-    sandbox.switch(|switches| switches.telnyx.default_method_get = true);
-    let number_id = NumberId(sandbox.seed_number(NUMBER).unwrap());
-    let telnyx = open(&sandbox);
-    let none = telnyx.shared_route(NAME).await.unwrap();
-    assert_eq!(none, SharedRoute::default());
-    let fallback = |url: &str, method| Leg {
-        fallback_url: Some("https://b.example/f".into()),
-        method,
-        fallback_method: method,
-        ..leg(url)
-    };
+    s.switch(|switches| switches.telnyx.default_method_get = true);
+    let fallback = |url: &str| Leg { fallback_url: Some("https://b.example/f".into()), ..leg(url) };
     let wanted: Route = [
-        (Channel::Voice, fallback("https://a.example/v", Method::Post)),
-        (Channel::Sms, fallback("https://a.example/s", Method::Post)),
+        (Channel::Voice, fallback("https://a.example/v")),
+        (Channel::Sms, fallback("https://a.example/s")),
         (Channel::Status, leg("https://a.example/c")),
     ]
     .into();
-    let made = did(telnyx.set_shared_route(NAME, &none, &wanted).await);
-    assert_eq!(made.webhooks, wanted);
-    assert_eq!(telnyx.shared_route(NAME).await.unwrap(), made);
-    assert_eq!(telnyx.shared_route("another").await.unwrap(), SharedRoute::default());
-    assert_eq!(did(telnyx.set_shared_route(NAME, &made, &wanted).await), made);
-    assert_eq!(writes(&sandbox), 2, "one for each, and none for what is as it should be");
-
-    let profile = sandbox.shared_route(&id(&made, Channel::Sms)).unwrap();
+    let made = set(&s, &SharedRoute::default(), &wanted).await;
+    assert_eq!((&made.webhooks, s.carrier.shared_route(NAME).await), (&wanted, Ok(made.clone())));
+    let profile = shown(&s.sandbox, &made, Channel::Sms);
     assert_eq!((&profile["whitelisted_destinations"], &profile["webhook_api_version"]), (&json!(["*"]), &json!("2")));
     assert_eq!(profile["name"], NAME);
-    let application = sandbox.shared_route(&id(&made, Channel::Voice)).unwrap();
+    let application = shown(&s.sandbox, &made, Channel::Voice);
     assert_eq!((&application["friendly_name"], &application["voice_method"]), (&json!(NAME), &json!("post")));
-
-    let bound = did(telnyx.set_route(&number_id, &made.bound).await);
-    assert_eq!(bound.route, made.bound);
-    assert_eq!(telnyx.canonical(made.bound.clone()), made.bound);
 }
 
 #[tokio::test]
-async fn what_differs_is_changed_and_nothing_else() {
-    let sandbox = sandbox();
-    let telnyx = open(&sandbox);
-    let one: Route = voice("https://a.example/1").into_iter().chain(texts("https://a.example/1s")).collect();
-    let made = did(telnyx.set_shared_route(NAME, &SharedRoute::default(), &one).await);
-    let mut two = one.clone();
-    two.insert(
-        Channel::Voice,
-        Leg {
-            fallback_url: Some("https://b.example/".into()),
-            method: Method::Get,
-            fallback_method: Method::Get,
-            ..leg("https://a.example/2")
-        },
-    );
-    let changed = did(telnyx.set_shared_route(NAME, &made, &two).await);
-    assert_eq!((&changed.bound, &changed.webhooks), (&made.bound, &two));
-    assert_eq!(writes(&sandbox), 3);
-    // Back: the fallback goes.
-    let back = did(telnyx.set_shared_route(NAME, &changed, &one).await);
-    assert_eq!(back, made);
-    assert_eq!((telnyx.shared_route(NAME).await.unwrap(), writes(&sandbox)), (made.clone(), 4));
+async fn a_persons_edit_is_seen_whatever_it_is_and_put_back() {
+    let s = subject();
+    let made = set(&s, &SharedRoute::default(), &both()).await;
+    let mut other = both();
+    let voice = Leg {
+        fallback_url: Some("https://b.example/".into()),
+        method: Method::Get,
+        fallback_method: Method::Get,
+        ..leg("https://a.example/2")
+    };
+    other.insert(Channel::Voice, voice);
+    let changed = set(&s, &made, &other).await;
+    assert_eq!((&changed.bound, &changed.webhooks), (&made.bound, &other));
+    assert_eq!(set(&s, &changed, &both()).await, made, "the fallback goes again");
 
-    // A person's edit is seen, whatever it is.
-    let (application, profile) = (id(&made, Channel::Voice), id(&made, Channel::Sms));
-    for (holder, field, value) in [
-        (&application, "voice_url", "https://elsewhere.example/"),
-        (&application, "voice_method", "get"),
-        (&application, "voice_fallback_url", "https://elsewhere.example/"),
-        (&application, "status_callback", "https://elsewhere.example/"),
-        (&application, "active", "false"),
-        (&profile, "webhook_url", ""),
-        (&profile, "webhook_failover_url", "https://elsewhere.example/"),
-        (&profile, "webhook_api_version", "1"),
-        (&profile, "enabled", "false"),
+    for (channel, field, value) in [
+        (Channel::Voice, "voice_url", "https://elsewhere.example/"),
+        (Channel::Voice, "voice_method", "get"),
+        (Channel::Voice, "voice_fallback_url", "https://elsewhere.example/"),
+        (Channel::Voice, "status_callback", "https://elsewhere.example/"),
+        (Channel::Voice, "active", "false"),
+        (Channel::Sms, "webhook_url", ""),
+        (Channel::Sms, "webhook_failover_url", "https://elsewhere.example/"),
+        (Channel::Sms, "webhook_api_version", "1"),
+        (Channel::Sms, "enabled", "false"),
     ] {
-        sandbox.edit_shared_route(holder, &[(field, value)]).unwrap();
-        let seen = telnyx.shared_route(NAME).await.unwrap();
-        assert_ne!(seen.webhooks, one, "{field}");
-        assert_eq!(did(telnyx.set_shared_route(NAME, &seen, &one).await), made, "{field}");
-        assert_eq!(telnyx.shared_route(NAME).await.unwrap(), made, "{field}");
+        s.sandbox.edit_shared_route(&id(&made, channel), &[(field, value)]).unwrap();
+        let seen = s.carrier.shared_route(NAME).await.unwrap();
+        assert_ne!(seen.webhooks, both(), "{field}");
+        assert_eq!(set(&s, &seen, &both()).await, made, "{field}");
+        assert_eq!(s.carrier.shared_route(NAME).await, Ok(made.clone()), "{field}");
     }
-    assert_eq!(writes(&sandbox), 13);
+    assert_eq!(s.requests(Kind::ApplicationWrite).len(), 2 + 2 + 9);
 }
 
 #[tokio::test]
-async fn a_channel_that_is_not_wanted_is_not_made_and_one_that_no_longer_is_goes_nowhere() {
-    let sandbox = sandbox();
-    let telnyx = open(&sandbox);
-    let made = did(telnyx.set_shared_route(NAME, &SharedRoute::default(), &texts("https://a.example/s")).await);
-    assert_eq!((made.bound.len(), made.webhooks.len(), writes(&sandbox)), (1, 1, 1));
-    let both = did(telnyx.set_shared_route(NAME, &made, &voice("https://a.example/v")).await);
-    assert_eq!((both.bound.len(), &both.webhooks), (2, &voice("https://a.example/v")));
-    let profile = sandbox.shared_route(&id(&both, Channel::Sms)).unwrap();
-    assert_eq!(profile["webhook_url"], Value::Null, "emptied");
-    let silent = did(telnyx.set_shared_route(NAME, &both, &Route::new()).await);
-    assert_eq!((&silent.bound, silent.webhooks.len()), (&both.bound, 0));
-    let application = sandbox.shared_route(&id(&both, Channel::Voice)).unwrap();
+async fn a_profile_is_emptied_and_an_application_switched_off_since_it_must_have_a_url() {
+    let s = subject();
+    let made = set(&s, &SharedRoute::default(), &both()).await;
+    let silent = set(&s, &made, &Route::new()).await;
+    assert_eq!(shown(&s.sandbox, &silent, Channel::Sms)["webhook_url"], Value::Null);
+    let application = shown(&s.sandbox, &silent, Channel::Voice);
     assert_eq!((&application["active"], &application["voice_url"]), (&json!(false), &json!("https://a.example/v")));
-    assert_eq!(telnyx.shared_route(NAME).await.unwrap(), silent, "found again");
-    assert_eq!(did(telnyx.set_shared_route(NAME, &silent, &Route::new()).await), silent);
-    let again = did(telnyx.set_shared_route(NAME, &silent, &voice("https://a.example/w")).await);
-    assert_eq!((&again.bound, &again.webhooks), (&both.bound, &voice("https://a.example/w")), "and used again");
-    assert_eq!(sandbox.ledger().releases(), 0);
 }
 
 #[tokio::test]
 async fn of_several_of_one_name_the_oldest_is_meant_on_whichever_page_it_stands() {
-    let sandbox = sandbox();
-    let telnyx = open(&sandbox);
-    let account = sandbox.credentials().account_sid;
-    let oldest =
-        sandbox.add_application(&account, &[("friendly_name", NAME), ("voice_url", "https://1.example/")]).unwrap();
+    let s = subject();
+    let oldest = [("friendly_name", NAME), ("voice_url", "https://1.example/")];
+    let oldest = s.sandbox.add_application(&s.account(), &oldest).unwrap();
     // Ages are told to the millisecond.
     let moment = || jiff::Timestamp::now().as_millisecond();
     let made = moment();
@@ -149,44 +121,30 @@ async fn of_several_of_one_name_the_oldest_is_meant_on_whichever_page_it_stands(
     for other in 0..251 {
         let name = if other == 100 { NAME.to_owned() } else { format!("{NAME}-{other}") };
         let settings = [("friendly_name", name.as_str()), ("voice_url", "https://2.example/")];
-        sandbox.add_application(&account, &settings).unwrap();
+        s.sandbox.add_application(&s.account(), &settings).unwrap();
     }
-    let seen = telnyx.shared_route(NAME).await.unwrap();
+    let seen = s.carrier.shared_route(NAME).await.unwrap();
     assert_eq!((id(&seen, Channel::Voice), &seen.webhooks), (oldest, &voice("https://1.example/")));
-    sandbox.inject(Rule::new(Match::path("/v2/texml_applications"), Fault::TornPage).skip(1));
-    assert_eq!(telnyx.shared_route(NAME).await.unwrap_err().class, ErrorClass::Transient, "a part proves nothing");
+    s.sandbox.inject(Rule::new(Match::path("/v2/texml_applications"), Fault::TornPage).skip(1));
+    assert_eq!(s.carrier.shared_route(NAME).await.unwrap_err().class, ErrorClass::Transient, "a part proves nothing");
 }
 
 #[tokio::test]
-async fn a_shared_route_whose_making_is_in_doubt_is_looked_for_again() {
-    let both: Route = voice("https://a.example/v").into_iter().chain(texts("https://a.example/s")).collect();
-    for (path, fault, applied) in [
-        ("/v2/texml_applications", Fault::AnswerLost, 1),
-        ("/v2/texml_applications", Fault::RequestLost, 0),
-        ("/v2/messaging_profiles", Fault::AnswerLost, 2),
-        ("/v2/messaging_profiles", Fault::Refuse { status: 403, code: 10010 }, 1),
-    ] {
-        let sandbox = sandbox();
-        let telnyx = open(&sandbox);
-        sandbox.inject(Rule::new(Match::path(path).method("POST"), fault.clone()));
-        let outcome = telnyx.set_shared_route(NAME, &SharedRoute::default(), &both).await;
-        assert!(matches!(outcome, Outcome::Unknown(_)), "{path} {}: {outcome:?}", fault.name());
-        let seen = telnyx.shared_route(NAME).await.unwrap();
-        assert_eq!(seen.bound.len(), applied, "{path} {}", fault.name());
-        assert_eq!(did(telnyx.set_shared_route(NAME, &seen, &both).await).webhooks, both);
-        assert_eq!(telnyx.shared_route(NAME).await.unwrap().bound.len(), 2);
+async fn one_that_is_half_made_is_unknown_and_one_that_is_refused_at_once_is_not_begun() {
+    let none = SharedRoute::default();
+    for (path, refused) in [("/v2/texml_applications", true), ("/v2/messaging_profiles", false)] {
+        let s = subject();
+        s.inject(Match::path(path).method("POST"), Fault::Refuse { status: 403, code: 10010 });
+        let outcome = s.carrier.set_shared_route(NAME, &none, &both()).await;
+        let error = if refused { did_nothing(outcome) } else { unknown(outcome) };
+        assert_eq!(
+            (error.class, s.requests(Kind::ApplicationWrite).len()),
+            (ErrorClass::Forbidden, if refused { 1 } else { 2 })
+        );
+        let seen = s.carrier.shared_route(NAME).await.unwrap();
+        assert_eq!(seen.bound.len(), usize::from(!refused));
+        assert_eq!(set(&s, &seen, &both()).await.webhooks, both());
     }
-    let sandbox = sandbox();
-    let telnyx = open(&sandbox);
-    sandbox.inject(Rule::new(
-        Match::path("/v2/texml_applications").method("POST"),
-        Fault::Refuse { status: 400, code: 10015 },
-    ));
-    let error = refused(telnyx.set_shared_route(NAME, &SharedRoute::default(), &both).await);
-    assert_eq!((error.class, writes(&sandbox)), (ErrorClass::Rejected, 1), "the rest is not begun");
-    let bound = to_application("1");
-    assert_eq!(
-        refused(telnyx.set_shared_route(NAME, &SharedRoute::default(), &bound).await).class,
-        ErrorClass::Rejected
-    );
+    let error = did_nothing(subject().carrier.set_shared_route(NAME, &none, &to_application("1")).await);
+    assert_eq!(error.class, ErrorClass::Rejected, "what is bound to something is no shared route");
 }

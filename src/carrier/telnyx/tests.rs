@@ -1,17 +1,7 @@
 //! The adapter against a small server: what it sends to the byte, and what it makes of what comes back. I/O on the loopback.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 
-use axum::{
-    Router,
-    body::{Bytes, to_bytes},
-    extract::{Request, State},
-    http::StatusCode,
-};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -21,7 +11,7 @@ use crate::{
         number::{Leg, Method},
         phone_number::Regulatory,
     },
-    carrier::http::Limits,
+    carrier::{fake::Fake, http::Limits},
 };
 
 const ID: &str = "1293384261075731499";
@@ -29,52 +19,11 @@ const NUMBER: &str = "+14155550001";
 const APP: &str = "1293384261075731500";
 const PROFILE: &str = "3fa85f64-5717-4562-b3fc-2c963f66afa6";
 
-/// Status and body.
-type Answers = Vec<(u16, String)>;
-
-/// Answers by path and query, in turn; the last one for ever. What is not scripted is a 404 of Telnyx's.
-#[derive(Clone, Default)]
-struct Fake {
-    script: Arc<Mutex<BTreeMap<String, Answers>>>,
-    seen: Arc<Mutex<Vec<String>>>,
-    auth: Arc<Mutex<Option<String>>>,
-}
-
-impl Fake {
-    fn on(&self, what: impl Into<String>, status: u16, body: impl ToString) -> &Self {
-        self.script.lock().unwrap().entry(what.into()).or_default().push((status, body.to_string()));
-        self
-    }
-
-    /// Method, path, query and body of everything asked, with the brackets of filters as people read them.
-    fn seen(&self) -> Vec<String> {
-        self.seen.lock().unwrap().clone()
-    }
-
-    async fn open(&self) -> Telnyx {
-        let app = Router::new().fallback(serve).with_state(self.clone());
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap()).parse().ok();
-        tokio::spawn(async move { axum::serve(listener, app).await });
-        let config = Config { api_key: Secret::new("KEYs3cret"), identity: "telephony/telnyx".into(), endpoint };
-        let limits = Limits { concurrency: 4, requests_per_second: 0 };
-        Telnyx::new(config, Transport::new(Duration::from_secs(5)).unwrap(), Limiter::new(limits)).unwrap()
-    }
-}
-
-async fn serve(State(fake): State<Fake>, request: Request) -> (StatusCode, Bytes) {
-    let uri = request.uri().to_string().replace("%5B", "[").replace("%5D", "]");
-    let what = format!("{} {uri}", request.method());
-    *fake.auth.lock().unwrap() = request.headers().get("authorization").map(|auth| auth.to_str().unwrap().to_owned());
-    let body = to_bytes(request.into_body(), 1 << 20).await.unwrap();
-    fake.seen.lock().unwrap().push(format!("{what} {}", String::from_utf8_lossy(&body)).trim_end().to_owned());
-    let mut script = fake.script.lock().unwrap();
-    let (status, body) = match script.get_mut(&what) {
-        Some(answers) if answers.len() > 1 => answers.remove(0),
-        Some(answers) => answers[0].clone(),
-        None => (404, error("10005").to_string()),
-    };
-    (StatusCode::from_u16(status).unwrap(), body.into())
+async fn open(fake: &Fake) -> Telnyx {
+    let endpoint = Some(fake.start().await);
+    let config = Config { api_key: Secret::new("KEYs3cret"), identity: "telephony/telnyx".into(), endpoint };
+    let limits = Limits { concurrency: 4, requests_per_second: 0 };
+    Telnyx::new(config, Transport::new(Duration::from_secs(5)).unwrap(), Limiter::new(limits)).unwrap()
 }
 
 fn error(code: &str) -> Value {
@@ -128,11 +77,11 @@ const MESSAGING: &str = "PATCH /v2/phone_numbers/1293384261075731499/messaging";
 async fn a_listing_is_asked_for_with_the_key_and_read_whole_or_not_at_all() {
     let fake = Fake::default();
     fake.on(list(""), 200, page(&[row(), with(with(row(), "id", json!("2")), "phone_number", json!("55512"))]));
-    let telnyx = fake.open().await;
+    let telnyx = open(&fake).await;
     let listed = telnyx.list().await.unwrap();
     assert_eq!((listed.len(), &listed[0].id, &listed[0].route), (1, &id(), &bindings()), "a short code is no number");
     assert_eq!(listed[0].marker, Some(marker()));
-    assert_eq!(fake.auth.lock().unwrap().as_deref(), Some("Bearer KEYs3cret"));
+    assert_eq!(fake.auth().as_deref(), Some("Bearer KEYs3cret"));
     let shown = format!("{telnyx:?} {listed:?}");
     assert!(!shown.contains("s3cret"), "{shown}");
 
@@ -146,7 +95,7 @@ async fn a_listing_is_asked_for_with_the_key_and_read_whole_or_not_at_all() {
     ] {
         let fake = Fake::default();
         fake.on(list(""), 200, answer);
-        assert_eq!(fake.open().await.list().await.expect_err(name).class, ErrorClass::Transient, "{name}");
+        assert_eq!(open(&fake).await.list().await.expect_err(name).class, ErrorClass::Transient, "{name}");
     }
 }
 
@@ -156,12 +105,12 @@ async fn a_number_is_asked_for_by_its_digits_and_compared() {
     let longer = with(with(row(), "id", json!("2")), "phone_number", json!("+141555500012"));
     let gone = with(with(row(), "id", json!("3")), "status", json!("deleted"));
     fake.on(list("filter[phone_number]=14155550001&"), 200, page(&[longer, gone, row()]));
-    let telnyx = fake.open().await;
+    let telnyx = open(&fake).await;
     assert_eq!(telnyx.find(&number()).await.unwrap().unwrap().id, id());
     assert_eq!(fake.seen(), [list("filter[phone_number]=14155550001&")]);
     let twice = Fake::default();
     twice.on(list("filter[phone_number]=14155550001&"), 200, page(&[row(), with(row(), "id", json!("2"))]));
-    assert!(twice.open().await.find(&number()).await.is_err());
+    assert!(open(&twice).await.find(&number()).await.is_err());
 }
 
 #[tokio::test]
@@ -169,7 +118,7 @@ async fn a_route_is_one_patch_for_each_channel_that_it_names() {
     let fake = Fake::default();
     let settings = |profile: Value| data(json!({ "id": ID, "messaging_profile_id": profile }));
     fake.on(PATCH, 200, data(row())).on(MESSAGING, 200, settings(json!(PROFILE)));
-    let telnyx = fake.open().await;
+    let telnyx = open(&fake).await;
     let Outcome::Did(owned) = telnyx.set_route(&id(), &bindings()).await else { panic!() };
     assert_eq!(owned.route, bindings());
     let bodies = [
@@ -182,7 +131,7 @@ async fn a_route_is_one_patch_for_each_channel_that_it_names() {
     fake.on(MESSAGING, 200, settings(json!("")));
     fake.on("GET /v2/phone_numbers/1293384261075731499", 200, data(row()));
     let silenced = [(Channel::Sms, Leg::default())].into();
-    let Outcome::Did(owned) = fake.open().await.set_route(&id(), &silenced).await else { panic!() };
+    let Outcome::Did(owned) = open(&fake).await.set_route(&id(), &silenced).await else { panic!() };
     assert!(owned.route[&Channel::Sms].is_empty() && !owned.route[&Channel::Voice].is_empty(), "its row may lag");
     assert_eq!(fake.seen()[0], format!("{MESSAGING} {}", json!({ "messaging_profile_id": "" })), "null keeps");
 }
@@ -198,14 +147,14 @@ async fn a_connection_is_cleared_by_the_empty_text_or_by_null() {
     ] {
         let fake = Fake::default();
         fake.on(PATCH, first.0, first.1).on(PATCH, 200, cleared());
-        let outcome = fake.open().await.set_route(&id(), &quiet).await;
+        let outcome = open(&fake).await.set_route(&id(), &quiet).await;
         assert!(matches!(outcome, Outcome::Did(_)), "{outcome:?}");
         assert_eq!(fake.seen(), bodies.iter().map(|body| format!("{PATCH} {body}")).collect::<Vec<_>>());
     }
     for (status, code) in [(401, "10009"), (429, "10011"), (404, "10005")] {
         let fake = Fake::default();
         fake.on(PATCH, status, error(code));
-        assert!(matches!(fake.open().await.set_route(&id(), &quiet).await, Outcome::DidNothing(_)));
+        assert!(matches!(open(&fake).await.set_route(&id(), &quiet).await, Outcome::DidNothing(_)));
         assert_eq!(fake.seen().len(), 1, "{code} is not about the value");
     }
 }
@@ -220,13 +169,13 @@ async fn an_answer_that_shows_something_else_is_not_what_was_set() {
     ] {
         let fake = Fake::default();
         fake.on(PATCH, 200, data(patched)).on(MESSAGING, 200, data(json!({ "messaging_profile_id": messaging })));
-        let outcome = fake.open().await.set_route(&id(), &bindings()).await;
+        let outcome = open(&fake).await.set_route(&id(), &bindings()).await;
         assert!(matches!(outcome, Outcome::Unknown(_)), "{name}: {outcome:?}");
     }
     let fake = Fake::default();
     fake.on("GET /v2/phone_numbers/1293384261075731499", 200, data(row())).on(PATCH, 200, data(row()));
     let other = Marker::read("dp1:prod:2").unwrap();
-    assert!(matches!(fake.open().await.mark(&id(), &other).await, Outcome::Unknown(_)));
+    assert!(matches!(open(&fake).await.mark(&id(), &other).await, Outcome::Unknown(_)));
     let tags = json!({ "customer_reference": "dp1:prod:2", "tags": ["theirs", "dp1:prod:2"] });
     assert_eq!(fake.seen()[1], format!("{PATCH} {tags}"));
 }
@@ -266,7 +215,7 @@ async fn an_order_is_one_number_with_all_that_it_begins_with_after_a_search() {
     let fake = Fake::default();
     fake.on(exact("US", "filter[phone_number][contains]=4155550001"), 200, found(false));
     fake.on(BUY, 200, placed("pending", "pending"));
-    let Outcome::Did(Bought::Ordered(order)) = fake.open().await.purchase(&purchase()).await else { panic!() };
+    let Outcome::Did(Bought::Ordered(order)) = open(&fake).await.purchase(&purchase()).await else { panic!() };
     assert_eq!(
         order,
         Order { id: "o1".into(), number: number(), marker: Some(marker()), pending: true, lacks_papers: false }
@@ -290,7 +239,7 @@ async fn a_number_that_a_search_does_not_show_is_looked_for_in_every_way_and_ord
             fake.on(exact(country, contains), first.0, &first.1).on(exact(country, within), second.0, &second.1);
         }
         fake.on(BUY, 200, placed("pending", ""));
-        let telnyx = fake.open().await;
+        let telnyx = open(&fake).await;
         assert!(matches!(telnyx.purchase(&purchase()).await, Outcome::Did(_)));
         assert_eq!(fake.seen().len(), 5, "{:?}", fake.seen());
         let offer = telnyx.offer(&number()).await;
@@ -299,7 +248,7 @@ async fn a_number_that_a_search_does_not_show_is_looked_for_in_every_way_and_ord
     for (status, code) in [(401, "10009"), (429, "10011")] {
         let fake = Fake::default();
         fake.on(exact("US", contains), status, error(code)).on(BUY, 200, placed("pending", ""));
-        let outcome = fake.open().await.purchase(&purchase()).await;
+        let outcome = open(&fake).await.purchase(&purchase()).await;
         assert!(matches!(outcome, Outcome::DidNothing(_)), "{outcome:?}");
         assert!(!fake.seen().iter().any(|what| what.starts_with(BUY)), "a search that fails buys nothing");
     }
@@ -309,7 +258,7 @@ async fn a_number_that_a_search_does_not_show_is_looked_for_in_every_way_and_ord
         fake.on(exact(country, contains), 200, &nothing).on(exact(country, within), 200, &nothing);
     }
     fake.on(BUY, 422, error("85000"));
-    let outcome = fake.open().await.purchase(&purchase()).await;
+    let outcome = open(&fake).await.purchase(&purchase()).await;
     assert!(matches!(outcome, Outcome::DidNothing(error) if error.code == Some(85000)));
     assert_eq!(fake.seen().iter().filter(|what| what.starts_with(BUY)).count(), 1, "no search showed it");
 }
@@ -361,7 +310,7 @@ async fn what_an_order_led_to_follows_from_telnyxs_own_words_only() {
         fake.on(exact("US", "filter[phone_number][contains]=4155550001"), 200, found(false));
         fake.on(list("filter[phone_number]=14155550001&"), 200, page(&[row()]));
         fake.on(BUY, status, &body);
-        let outcome = fake.open().await.purchase(&purchase()).await;
+        let outcome = open(&fake).await.purchase(&purchase()).await;
         let led = match &outcome {
             Outcome::Did(Bought::Ordered(_)) => Led::Ordered,
             Outcome::Did(Bought::Owned(_)) => Led::Owned,
@@ -395,12 +344,12 @@ async fn every_order_of_ours_that_stands_is_listed() {
     let path = "GET /v2/number_orders?page[number]=1&page[size]=250";
     let fake = Fake::default();
     fake.on(path, 200, page(&orders));
-    let ids: Vec<String> = fake.open().await.orders().await.unwrap().into_iter().map(|order| order.id).collect();
+    let ids: Vec<String> = open(&fake).await.orders().await.unwrap().into_iter().map(|order| order.id).collect();
     assert_eq!(ids, ["1", "2", "3"]);
     let fake = Fake::default();
     let nameless = with(order("1", "dp1:prod:1", "pending"), "phone_numbers", json!([{ "id": "l" }]));
     fake.on(path, 200, page(&[nameless]));
-    assert!(fake.open().await.orders().await.is_err(), "an order of something is not no order");
+    assert!(open(&fake).await.orders().await.is_err(), "an order of something is not no order");
 }
 
 #[tokio::test]
@@ -419,7 +368,7 @@ async fn a_hold_is_what_the_reservation_says_of_this_number() {
     ] {
         let fake = Fake::default();
         fake.on(path, 200, &body);
-        match (fake.open().await.hold(&number(), &marker()).await, expected) {
+        match (open(&fake).await.hold(&number(), &marker()).await, expected) {
             (Outcome::Did(hold), Some(true)) => {
                 assert_eq!(
                     hold,
@@ -461,7 +410,7 @@ async fn a_url_is_unset_by_the_empty_text_or_by_null() {
     ] {
         let fake = Fake::default();
         fake.on(&change, first.0, first.1).on(&change, 200, shown(Value::Null));
-        let outcome = fake.open().await.set_shared_route("a", &current, &wanted).await;
+        let outcome = open(&fake).await.set_shared_route("a", &current, &wanted).await;
         assert_eq!(matches!(&outcome, Outcome::Did(shared) if shared.webhooks == wanted), done, "{outcome:?}");
         let body = |empty: Value| {
             let fields = json!({ "active": true, "voice_url": "https://a.example/", "voice_method": "get", "voice_fallback_url": empty });
@@ -472,7 +421,7 @@ async fn a_url_is_unset_by_the_empty_text_or_by_null() {
     }
     let fake = Fake::default();
     fake.on(&change, 200, shown(json!("https://b.example/")));
-    let outcome = fake.open().await.set_shared_route("a", &current, &wanted).await;
+    let outcome = open(&fake).await.set_shared_route("a", &current, &wanted).await;
     assert!(matches!(&outcome, Outcome::Unknown(error) if error.class == ErrorClass::Rejected), "{outcome:?}");
 }
 
@@ -486,12 +435,12 @@ async fn a_key_that_opens_nothing_and_an_endpoint_that_cannot_be_meant_say_so() 
     ] {
         let fake = Fake::default();
         fake.on("GET /v2/balance", status, body);
-        assert_eq!(fake.open().await.identify().await.unwrap_err().class, class);
+        assert_eq!(open(&fake).await.identify().await.unwrap_err().class, class);
     }
     let fake = Fake::default();
     let shown = json!({ "balance": "5.10", "available_credit": "105.10", "credit_limit": "100.00", "currency": "usd" });
     fake.on("GET /v2/balance", 200, data(shown));
-    let balance = fake.open().await.balance().await.unwrap().unwrap();
+    let balance = open(&fake).await.balance().await.unwrap().unwrap();
     assert_eq!((balance.amount, balance.currency.as_str()), ("5.10".parse().unwrap(), "USD"), "without what is lent");
     for bad in ["ftp://a.example", "https://u:p@a.example", "https://a.example/?x", "https://a.example/#x"] {
         let config = Config { api_key: Secret::new("k"), identity: "a/b".into(), endpoint: bad.parse().ok() };

@@ -3,75 +3,19 @@
 
 mod buying;
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 
-use axum::{
-    Router,
-    body::{Bytes, to_bytes},
-    extract::{Request, State},
-    http::StatusCode,
-};
 use serde_json::{Value, json};
-use url::Url;
 
 use super::*;
 use crate::{
     api::number::{Leg, Method},
-    carrier::{Messaging, http::Limits},
+    carrier::{Messaging, fake::Fake, http::Limits},
 };
 
 const AC: &str = "AC0123456789abcdef0123456789abcdef";
 const PN: &str = "PN00000000000000000000000000000001";
 const MG: &str = "MG00000000000000000000000000000001";
-
-/// Status and body.
-type Answers = Vec<(u16, String)>;
-
-/// Answers by path and query, in turn; the last one for ever. What is not scripted is a 404 of Twilio's.
-#[derive(Clone, Default)]
-struct Fake {
-    script: Arc<Mutex<BTreeMap<String, Answers>>>,
-    seen: Arc<Mutex<Vec<String>>>,
-    auth: Arc<Mutex<Option<String>>>,
-}
-
-impl Fake {
-    async fn start(&self) -> Url {
-        let app = Router::new().fallback(serve).with_state(self.clone());
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, app).await });
-        url.parse().unwrap()
-    }
-
-    fn on(&self, what: impl Into<String>, status: u16, body: impl ToString) -> &Self {
-        self.script.lock().unwrap().entry(what.into()).or_default().push((status, body.to_string()));
-        self
-    }
-
-    /// Method, path, query and body of everything asked.
-    fn seen(&self) -> Vec<String> {
-        self.seen.lock().unwrap().clone()
-    }
-}
-
-async fn serve(State(fake): State<Fake>, request: Request) -> (StatusCode, Bytes) {
-    let what = format!("{} {}", request.method(), request.uri());
-    *fake.auth.lock().unwrap() = request.headers().get("authorization").map(|auth| auth.to_str().unwrap().to_owned());
-    let body = to_bytes(request.into_body(), 1 << 20).await.unwrap();
-    fake.seen.lock().unwrap().push(format!("{what} {}", String::from_utf8_lossy(&body)).trim_end().to_owned());
-    let mut script = fake.script.lock().unwrap();
-    let (status, body) = match script.get_mut(&what) {
-        Some(answers) if answers.len() > 1 => answers.remove(0),
-        Some(answers) => answers[0].clone(),
-        None => (404, json!({"code": 20404, "message": "not scripted", "status": 404}).to_string()),
-    };
-    (StatusCode::from_u16(status).unwrap(), body.into())
-}
 
 fn token() -> Credentials {
     Credentials::AuthToken(Secret::new("s3cret"))
@@ -150,7 +94,7 @@ async fn a_listing_follows_every_page_and_reads_each_number() {
     assert!(first.route[&Channel::Sms].is_empty() && first.route[&Channel::Status].is_empty());
     // base64 of AC0123456789abcdef0123456789abcdef:s3cret
     let basic = "Basic QUMwMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc4OWFiY2RlZjpzM2NyZXQ=";
-    assert_eq!(fake.auth.lock().unwrap().as_deref(), Some(basic));
+    assert_eq!(fake.auth().as_deref(), Some(basic));
 }
 
 #[tokio::test]

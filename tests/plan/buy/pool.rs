@@ -163,7 +163,7 @@ fn an_entry_that_is_old_is_written_anew_and_one_that_nobody_remembers_is_fenced_
     assert_eq!((unanswered.intent, unanswered.journal.spec.attempt), (Intent::Settle, 1));
     let forgotten = entered().with(|d| d.own = None);
     assert_eq!(forgotten.entry().intent, Intent::Settle);
-    let fenced = forgotten.entered();
+    let fenced = forgotten.entered().with(|d| d.orders = Some(vec![]));
     assert_eq!(fenced.says(), "PurchaseUnsettled");
     let settled = fenced.with(|d| d.own.as_mut().unwrap().settled_in = Duration::ZERO);
     let again = settled.entry();

@@ -340,7 +340,8 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
     }
     let (mut holder_lives, mut itself) = (Liveness::NotRead, Liveness::NotRead);
     let mut offers: Vec<Offers> = Vec::new();
-    let mut orders: Option<Vec<Order>> = (m.carrier != Carrier::Orders).then(Vec::new);
+    let blind = m.carrier != Carrier::Orders || m.mutant == Some(Mutant::OrderNotLookedAt);
+    let mut orders: Option<Vec<Order>> = blind.then(Vec::new);
     let mut idle: Option<Vec<Idle>> = None;
     let marker = marker(cached.identity);
     let limits = Purchasing::default();

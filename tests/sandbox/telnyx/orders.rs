@@ -183,6 +183,25 @@ async fn a_number_that_is_ours_is_not_available_like_one_that_is_not() {
 }
 
 #[tokio::test]
+async fn a_number_that_is_ours_is_changed_by_an_order_where_that_is_switched_on() {
+    let telnyx = undecided();
+    telnyx.sandbox.switch(|switches| switches.telnyx.order_owned = true);
+    let number = telnyx.offered("415").await;
+    telnyx.order(&number).await;
+    assert_eq!(code(&telnyx.order(&number).await.1), "85001", "not ours yet");
+    telnyx.sandbox.finish_order(&number, OrderEnd::Success).unwrap();
+    let left = balance(&telnyx).await;
+    let again = json!({ "phone_numbers": [{ "phone_number": number }], "customer_reference": "again" });
+    let (status, body) = telnyx.post("number_orders", again).await;
+    assert_eq!((status, &body["data"]["status"]), (200, &json!("success")), "{body}");
+    assert_eq!(telnyx.sandbox.field(&number, "customer_reference").as_deref(), Some("again"));
+    let ledger = telnyx.sandbox.ledger();
+    let overwritten: Vec<_> = ledger.of(Kind::Overwrite).map(|entry| entry.changed.clone()).collect();
+    assert_eq!((ledger.purchases(), overwritten), (1, vec![vec!["customer_reference".to_owned()]]));
+    assert_eq!(balance(&telnyx).await, left);
+}
+
+#[tokio::test]
 async fn an_order_is_refused_for_what_is_wrong_with_it() {
     let telnyx = Telnyx::new();
     telnyx.sandbox.switch(|s| s.enforce_balance = true);

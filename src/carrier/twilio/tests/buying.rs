@@ -154,15 +154,6 @@ async fn the_outcome_of_a_purchase_follows_from_twilios_own_words_only() {
 }
 
 #[tokio::test]
-async fn a_purchase_that_comes_too_late_is_not_sent() {
-    let fake = Fake::default();
-    let twilio = open(&fake, token()).await;
-    let late = Purchase { before: tokio::time::Instant::now(), ..purchase(Route::new()) };
-    let Outcome::DidNothing(error) = twilio.purchase(&late).await else { panic!() };
-    assert_eq!((error.class, fake.seen()), (ErrorClass::Throttled, vec![]));
-}
-
-#[tokio::test]
 async fn a_refused_purchase_shows_nothing_of_what_was_sent_or_answered() {
     let fake = Fake::default();
     fake.on(buy(), 400, json!({"code": 21402, "message": "Url https://x.example/?token=s3cret is invalid"}));

@@ -24,6 +24,8 @@ pub struct TelnyxSwitches {
     pub pending_listed: bool,
     /// A number given back stays listed with status `deleted`.
     pub deleted_listed: bool,
+    /// An order of a number that the account has is taken and changes it, at no cost, instead of 85001.
+    pub order_owned: bool,
     /// What takes a number off its connection.
     pub connection_clearing: ConnectionClearing,
     /// An application or messaging profile that numbers use can be deleted, which unassigns them, instead of 10021.
@@ -52,6 +54,7 @@ impl Default for TelnyxSwitches {
             search_ms: None,
             pending_listed: false,
             deleted_listed: false,
+            order_owned: false,
             connection_clearing: ConnectionClearing::Either,
             delete_in_use: false,
             default_method_get: false,

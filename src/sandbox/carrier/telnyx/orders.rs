@@ -3,12 +3,16 @@
 //! The money is spent when an order is taken, and the number is off the market from then on. If the order ends otherwise
 //! than with success, both come back, and the ledger no longer counts a purchase.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
     super::{
         config::OrderEnd,
+        ledger::Kind,
+        stock::Offer,
         wire::{Effect, Reply, Request},
         world::World,
     },
@@ -137,7 +141,7 @@ pub(super) fn create(world: &mut World, account: &str, request: &Request) -> Res
     let [(number, item)] = wanted.as_slice() else {
         return bad("/phone_numbers", "The sandbox takes one number in an order.");
     };
-    let mut settings = std::collections::BTreeMap::new();
+    let mut settings = BTreeMap::new();
     for field in FIELDS {
         if let Some(value) = body::text(body, field)?.filter(|value| !value.is_empty()) {
             settings.insert(field.to_owned(), value.to_owned());
@@ -147,6 +151,9 @@ pub(super) fn create(world: &mut World, account: &str, request: &Request) -> Res
         if settings.get(shared.field()).is_some_and(|id| !shared.exists(world, account, id)) {
             return declined(world, code, format!("{} is invalid.", shared.field()));
         }
+    }
+    if let Some(id) = owned(world, account, number) {
+        return overwrite(world, account, &id, settings, request);
     }
     orderable(world, account, number)?;
     let Some(offer) = world.stock.get(number).cloned() else { return not_found() };
@@ -158,26 +165,14 @@ pub(super) fn create(world: &mut World, account: &str, request: &Request) -> Res
     world.holds.remove(*number);
     let regulated = offer.place.bundle || offer.place.address != "none";
     let papers = !regulated || body::text(item, "requirement_group_id")?.is_some();
-    let now = Timestamp::now();
     let switches = &world.switches.telnyx;
     let ends = papers && switches.order_end != OrderEnd::Never;
-    let due = ends.then(|| later(now, switches.order_ms));
+    let due = ends.then(|| later(Timestamp::now(), switches.order_ms));
     let order = Order {
-        id: uuid(&world.hex("order")),
-        sub_id: uuid(&world.hex("sub order")),
-        line_id: uuid(&world.hex("ordered number")),
-        account: account.to_owned(),
-        number: (*number).to_owned(),
-        offer,
         cents,
-        status: "pending",
         due,
         requirements_status: if papers { "approved" } else { "requirement-info-pending" },
-        settings,
-        number_id: None,
-        seq: request.seq,
-        created: now,
-        updated: now,
+        ..placed(world, account, offer, settings, request)
     };
     let (id, effect) = (order.id.clone(), Effect { number: Some(order.number.clone()), ..Effect::default() });
     world.telnyx.ended.push((order.seq, "pending"));
@@ -187,6 +182,61 @@ pub(super) fn create(world: &mut World, account: &str, request: &Request) -> Res
     world.telnyx.orders.push(order);
     settle(world);
     let reply = fetch(world, account, &id)?;
+    Ok(Reply::did(200, reply.body, effect))
+}
+
+/// A pending order, of which nothing else is decided.
+fn placed(
+    world: &mut World,
+    account: &str,
+    offer: Offer,
+    settings: BTreeMap<String, String>,
+    request: &Request,
+) -> Order {
+    let now = Timestamp::now();
+    Order {
+        id: uuid(&world.hex("order")),
+        sub_id: uuid(&world.hex("sub order")),
+        line_id: uuid(&world.hex("ordered number")),
+        account: account.to_owned(),
+        number: offer.number.clone(),
+        offer,
+        cents: 0,
+        status: "pending",
+        due: None,
+        requirements_status: "approved",
+        settings,
+        number_id: None,
+        seq: request.seq,
+        created: now,
+        updated: now,
+    }
+}
+
+/// The id of a number that the account has, if that can be ordered once more.
+fn owned(world: &World, account: &str, number: &str) -> Option<String> {
+    let pending = world.telnyx.orders.iter().any(|order| order.number == number && order.status == "pending");
+    let ours = world.by_number(number).filter(|number| number.account == account);
+    ours.filter(|_| world.switches.telnyx.order_owned && !pending).map(|number| number.sid.clone())
+}
+
+/// The number is the account's already: an order in name only, that is done at once.
+fn overwrite(
+    world: &mut World,
+    account: &str,
+    id: &str,
+    settings: BTreeMap<String, String>,
+    request: &Request,
+) -> Result<Reply, Refusal> {
+    let Some(number) = world.by_sid(id).map(|number| number.number.clone()) else { return not_found() };
+    let changed = world.change(id, |number| number.settings.extend(settings.clone()));
+    let offer = world.stock.offer_for(&number);
+    let placed = placed(world, account, offer, settings, request);
+    let order = Order { status: OrderEnd::Success.status(), number_id: Some(id.to_owned()), ..placed };
+    let order_id = order.id.clone();
+    world.telnyx.orders.push(order);
+    let reply = fetch(world, account, &order_id)?;
+    let effect = Effect { kind: Some(Kind::Overwrite), number: Some(number), changed, applied: true };
     Ok(Reply::did(200, reply.body, effect))
 }
 

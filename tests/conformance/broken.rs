@@ -1,0 +1,403 @@
+//! Adapters that are broken on purpose: a real one with one thing wrong, which the cases must notice.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use async_trait::async_trait;
+use dialplane::{
+    api::{
+        account::Balance,
+        number::{Channel, E164, Leg, Route},
+        offer::{Offer, Search},
+        purchase::{Hold, Marker},
+    },
+    carrier::{
+        Bought, Capabilities, Carrier, CarrierError, ErrorClass, Identity, NumberId, Order, Outcome, OwnedNumber,
+        Purchase, Repeated, SharedRoute,
+    },
+};
+use futures::{StreamExt as _, future, stream};
+
+use super::{
+    CASES, Need, WIRES, case,
+    subject::{OTHER, Subject, number, order, search},
+};
+
+/// What is wrong with an adapter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Breakage {
+    /// A purchase that nobody knows the outcome of is sent again.
+    RetriesPurchases,
+    /// So is a write.
+    RetriesWrites,
+    /// What may have been done is called undone.
+    TakesDoubtForRefusal,
+    /// What was refused is called unclear, so that nobody ever knows.
+    TakesRefusalForDoubt,
+    /// A purchase is called done whatever came back.
+    TakesDoubtForSuccess,
+    /// A purchase is sent whenever its turn comes.
+    SendsTooLate,
+    /// Another number is bought.
+    BuysAnother,
+    /// A bought number bears something else.
+    DropsMarkers,
+    /// A bought number goes nowhere.
+    DropsRoutes,
+    /// A 404 is taken for none.
+    BelievesNotFound,
+    /// Any error is.
+    BelievesErrors,
+    /// An error is taken for the end of the list.
+    ListsPart,
+    /// A look that was refused is taken again.
+    InsistsOnReading,
+    /// A number is found by its beginning.
+    FindsLoosely,
+    /// Every key opens the account.
+    IdentifiesEverybody,
+    /// An account that cannot serve is shown as one that can.
+    HidesInactivity,
+    /// Channels that are not named are cleared.
+    BlanksOtherChannels,
+    /// A route is written another way each time.
+    Flaps,
+    /// A shared route is made again each time.
+    MakesSharedRoutesAgain,
+    /// A search that fails finds nothing.
+    BelievesFailedSearches,
+    /// Offers come twice.
+    OffersTwice,
+    /// Offers have no price.
+    HidesPrices,
+    /// Some number is offered for another.
+    OffersAnother,
+    /// What is left is not told.
+    HidesBalance,
+    /// Orders are not told.
+    HidesOrders,
+    /// Nothing is done to cancel an order.
+    PretendsToCancel,
+    /// Whoever asks holds.
+    HoldsForEverybody,
+    /// Whatever is wrong is called a wrong value.
+    ForgetsClasses,
+    /// How long to wait is not told.
+    ForgetsToWait,
+    /// Errors quote the credentials.
+    TellsSecrets,
+    DeclaresHoldsWrongly,
+    DeclaresOrdersWrongly,
+    DeclaresMarksWrongly,
+    DeclaresRepeatedWrongly,
+    DeclaresSharedRoutesWrongly,
+    DeclaresNoSales,
+    DeclaresTooFewChannels,
+    DeclaresToSettleAtOnce,
+}
+
+use Breakage::*;
+
+/// Every breakage, what an adapter must declare to be broken in this way, and cases that notice each by itself.
+const BREAKAGES: &[(Breakage, Need, &[&str])] = &[
+    (RetriesPurchases, Need::Sales, &["doubt::a_purchase_is_unknown_if_its_answer_was_lost"]),
+    (RetriesWrites, Need::Nothing, &["writes::a_write_is_unknown_if_it_was_lost"]),
+    (
+        TakesDoubtForRefusal,
+        Need::Sales,
+        &["doubt::a_purchase_is_unknown_if_it_is_applied_late", "writes::a_write_is_unknown_if_its_answer_breaks_off"],
+    ),
+    (
+        TakesRefusalForDoubt,
+        Need::Sales,
+        &[
+            "purchases::a_number_that_somebody_else_took_is_unavailable",
+            "writes::a_write_that_is_refused_did_nothing_and_has_the_class_of_it",
+        ],
+    ),
+    (TakesDoubtForSuccess, Need::Sales, &["doubt::a_purchase_is_unknown_if_it_was_lost"]),
+    (SendsTooLate, Need::Sales, &["purchases::a_purchase_whose_time_is_over_is_not_sent"]),
+    (BuysAnother, Need::Sales, &["purchases::just_this_number_is_bought_once"]),
+    (DropsMarkers, Need::Marks, &["purchases::a_bought_number_bears_the_marker_from_the_first_moment"]),
+    (DropsRoutes, Need::Sales, &["purchases::a_bought_number_goes_where_it_should_from_the_first_moment"]),
+    (BelievesNotFound, Need::Nothing, &["listing::a_404_is_no_empty_list", "finding::a_404_is_no_absence"]),
+    (
+        BelievesErrors,
+        Need::Nothing,
+        &["listing::a_401_is_no_empty_list", "finding::a_carrier_that_is_unwell_is_no_absence"],
+    ),
+    (InsistsOnReading, Need::Nothing, &["reads::a_read_that_is_refused_is_not_asked_again"]),
+    (ListsPart, Need::Nothing, &["listing::a_torn_page_is_an_error_and_no_part"]),
+    (FindsLoosely, Need::Nothing, &["finding::a_part_of_a_number_is_not_found"]),
+    (IdentifiesEverybody, Need::Nothing, &["credentials::wrong_credentials_are_refused"]),
+    (HidesInactivity, Need::Nothing, &["credentials::an_account_that_cannot_serve_says_so"]),
+    (BlanksOtherChannels, Need::Nothing, &["routes::a_channel_that_is_not_named_is_left_alone"]),
+    (Flaps, Need::Nothing, &["routes::canonical_is_idempotent_and_what_is_shown_is_canonical"]),
+    (MakesSharedRoutesAgain, Need::SharedRoutes, &["sharing::a_shared_route_that_is_as_it_should_be_is_left_alone"]),
+    (BelievesFailedSearches, Need::Sales, &["offers::a_search_that_fails_is_not_taken_for_none"]),
+    (OffersTwice, Need::Sales, &["offers::no_number_is_offered_twice"]),
+    (HidesPrices, Need::Sales, &["offers::every_offer_has_its_price"]),
+    (OffersAnother, Need::Sales, &["offers::a_number_that_is_not_for_sale_is_not_offered"]),
+    (HidesBalance, Need::Nothing, &["balance::what_is_left_is_said"]),
+    (HidesOrders, Need::Orders, &["orders::a_pending_order_is_no_number_and_bears_the_marker"]),
+    (PretendsToCancel, Need::Orders, &["orders::a_pending_order_is_cancelled_and_is_none"]),
+    (HoldsForEverybody, Need::Holds, &["holds::a_number_held_by_another_account_is_unavailable"]),
+    (ForgetsClasses, Need::Sales, &["purchases::too_little_money_is_said"]),
+    (ForgetsToWait, Need::Nothing, &["writes::a_write_that_is_throttled_did_nothing_and_says_how_long_to_wait"]),
+    (TellsSecrets, Need::Nothing, &["secrets::no_secret_is_in_an_error"]),
+    (
+        DeclaresHoldsWrongly,
+        Need::Sales,
+        &["declared::holds_are_declared_as_they_are", "holds::a_number_is_kept_for_a_while"],
+    ),
+    (DeclaresOrdersWrongly, Need::Sales, &["declared::orders_are_declared_as_they_are"]),
+    (
+        DeclaresMarksWrongly,
+        Need::Sales,
+        &["declared::marks_are_declared_as_they_are", "marks::a_marker_is_written_and_seen"],
+    ),
+    (DeclaresRepeatedWrongly, Need::Sales, &["declared::repeated_purchases_are_declared_as_they_are"]),
+    (
+        DeclaresSharedRoutesWrongly,
+        Need::Nothing,
+        &["declared::shared_routes_are_declared_as_they_are", "sharing::numbers_are_bound_to_it_and_follow_it"],
+    ),
+    (
+        DeclaresNoSales,
+        Need::Sales,
+        &["declared::sales_are_declared_as_they_are", "purchases::just_this_number_is_bought_once"],
+    ),
+    (DeclaresTooFewChannels, Need::Nothing, &["declared::the_channels_are_those_that_can_be_sent_somewhere"]),
+    (
+        DeclaresToSettleAtOnce,
+        Need::Sales,
+        &["declared::a_purchase_settles_later_than_any_request_lives_and_any_listing_lags"],
+    ),
+];
+
+#[tokio::test]
+async fn an_adapter_that_is_broken_in_any_way_is_noticed() {
+    let wires: Vec<_> = WIRES.iter().map(|wire| (*wire, wire.subject().declared())).collect();
+    let broken = wires.iter().flat_map(|(wire, declared)| {
+        let met = BREAKAGES.iter().filter(|(_, needs, _)| needs.is_met(declared));
+        met.flat_map(|(how, _, cases)| cases.iter().map(|name| (*wire, declared.name, *how, *name)))
+    });
+    let noticed = broken.map(async |(wire, carrier, how, name)| {
+        let passes = case(name).passes(&Subject::new(wire, Some(how))).await;
+        passes.then(|| format!("{name} does not notice that {carrier} {how:?}"))
+    });
+    // Most of the time goes by waiting.
+    let unnoticed: Vec<_> = stream::iter(noticed).buffer_unordered(8).filter_map(future::ready).collect().await;
+    assert_eq!(unnoticed, [""; 0]);
+}
+
+#[test]
+fn something_is_noticed_by_every_group_of_cases() {
+    let groups = |names: &mut dyn Iterator<Item = &&'static str>| -> BTreeSet<&str> {
+        names.map(|name| name.split_once("::").unwrap().0).collect()
+    };
+    let noticing = groups(&mut BREAKAGES.iter().flat_map(|(.., cases)| cases.iter()));
+    assert_eq!(noticing, groups(&mut CASES.iter().map(|case| &case.name)));
+}
+
+/// An adapter with one thing wrong.
+#[derive(Debug)]
+pub struct Broken {
+    carrier: Arc<dyn Carrier>,
+    how: Breakage,
+    capabilities: Capabilities,
+    secret: String,
+}
+
+impl Broken {
+    pub fn new(carrier: Arc<dyn Carrier>, how: Breakage, secret: String) -> Self {
+        let mut capabilities = carrier.capabilities().clone();
+        if let Some(sales) = &mut capabilities.purchasing {
+            match how {
+                DeclaresHoldsWrongly => sales.holds = !sales.holds,
+                DeclaresOrdersWrongly => sales.orders = !sales.orders,
+                DeclaresMarksWrongly => sales.marks = !sales.marks,
+                DeclaresToSettleAtOnce => sales.settling = std::time::Duration::ZERO,
+                DeclaresRepeatedWrongly => {
+                    sales.repeated = match sales.repeated {
+                        Repeated::Updates => Repeated::Refuses,
+                        Repeated::Refuses => Repeated::Updates,
+                    }
+                }
+                _ => {}
+            }
+        }
+        match how {
+            DeclaresNoSales => capabilities.purchasing = None,
+            DeclaresSharedRoutesWrongly => capabilities.shared_routes = !capabilities.shared_routes,
+            DeclaresTooFewChannels => capabilities.channels = &[Channel::Voice],
+            _ => {}
+        }
+        Self { carrier, how, capabilities, secret }
+    }
+
+    fn error(&self, mut error: CarrierError) -> CarrierError {
+        match self.how {
+            TellsSecrets => error.text.push_str(&self.secret),
+            ForgetsClasses => error.class = ErrorClass::Rejected,
+            ForgetsToWait => error.retry_after = None,
+            _ => {}
+        }
+        error
+    }
+
+    fn outcome<T>(&self, outcome: Outcome<T>) -> Outcome<T> {
+        match (outcome, self.how) {
+            (Outcome::Unknown(error), TakesDoubtForRefusal) => Outcome::DidNothing(error),
+            (Outcome::DidNothing(error), TakesRefusalForDoubt) => Outcome::Unknown(error),
+            (Outcome::DidNothing(error), _) => Outcome::DidNothing(self.error(error)),
+            (Outcome::Unknown(error), _) => Outcome::Unknown(self.error(error)),
+            (did, _) => did,
+        }
+    }
+
+    /// What is believed in the place of an error.
+    fn read<T: Default>(&self, read: Result<T, CarrierError>) -> Result<T, CarrierError> {
+        match (read, self.how) {
+            (Err(error), BelievesNotFound) if error.class == ErrorClass::NotFound => Ok(T::default()),
+            (Err(_), BelievesErrors) => Ok(T::default()),
+            (read, _) => read.map_err(|error| self.error(error)),
+        }
+    }
+}
+
+#[async_trait]
+impl Carrier for Broken {
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    async fn identify(&self) -> Result<Identity, CarrierError> {
+        match (self.carrier.identify().await, self.how) {
+            (Err(_), IdentifiesEverybody) => Ok(Identity { account: "everybody".to_owned(), inactive: None }),
+            (Ok(identity), HidesInactivity) => Ok(Identity { inactive: None, ..identity }),
+            (identity, _) => identity.map_err(|error| self.error(error)),
+        }
+    }
+
+    async fn list(&self) -> Result<Vec<OwnedNumber>, CarrierError> {
+        match (self.carrier.list().await, self.how) {
+            (Err(_), ListsPart) => Ok(vec![]),
+            (Err(_), InsistsOnReading) => self.carrier.list().await,
+            (listed, _) => self.read(listed),
+        }
+    }
+
+    async fn find(&self, number: &E164) -> Result<Option<OwnedNumber>, CarrierError> {
+        if self.how == FindsLoosely {
+            let listed = self.carrier.list().await?;
+            return Ok(listed.into_iter().find(|owned| owned.number.as_str().starts_with(number.as_str())));
+        }
+        self.read(self.carrier.find(number).await)
+    }
+
+    async fn set_route(&self, id: &NumberId, route: &Route) -> Outcome<OwnedNumber> {
+        let mut route = route.clone();
+        if self.how == BlanksOtherChannels {
+            for channel in self.capabilities.channels {
+                route.entry(*channel).or_default();
+            }
+        }
+        let outcome = self.carrier.set_route(id, &route).await;
+        match outcome {
+            Outcome::Unknown(error) if self.how == RetriesWrites => {
+                self.carrier.set_route(id, &route).await;
+                Outcome::Unknown(error)
+            }
+            outcome => self.outcome(outcome),
+        }
+    }
+
+    async fn shared_route(&self, name: &str) -> Result<SharedRoute, CarrierError> {
+        self.read(self.carrier.shared_route(name).await)
+    }
+
+    async fn set_shared_route(&self, name: &str, current: &SharedRoute, webhooks: &Route) -> Outcome<SharedRoute> {
+        let none = SharedRoute::default();
+        let current = if self.how == MakesSharedRoutesAgain { &none } else { current };
+        self.outcome(self.carrier.set_shared_route(name, current, webhooks).await)
+    }
+
+    async fn mark(&self, id: &NumberId, marker: &Marker) -> Outcome<OwnedNumber> {
+        self.outcome(self.carrier.mark(id, marker).await)
+    }
+
+    async fn balance(&self) -> Result<Option<Balance>, CarrierError> {
+        let balance = self.read(self.carrier.balance().await)?;
+        Ok(balance.filter(|_| self.how != HidesBalance))
+    }
+
+    async fn offers(&self, search: &Search) -> Result<Vec<Offer>, CarrierError> {
+        let mut offers = match (self.carrier.offers(search).await, self.how) {
+            (Err(_), BelievesFailedSearches) => return Ok(vec![]),
+            (offers, _) => self.read(offers)?,
+        };
+        match self.how {
+            OffersTwice => offers.extend(offers.clone()),
+            HidesPrices => offers.iter_mut().for_each(|offer| offer.price = Default::default()),
+            _ => {}
+        }
+        Ok(offers)
+    }
+
+    async fn offer(&self, number: &E164) -> Result<Option<Offer>, CarrierError> {
+        let offer = self.read(self.carrier.offer(number).await)?;
+        if offer.is_none() && self.how == OffersAnother {
+            return Ok(self.carrier.offers(&search(serde_json::json!({ "country": "US" }))).await?.pop());
+        }
+        Ok(offer)
+    }
+
+    async fn orders(&self) -> Result<Vec<Order>, CarrierError> {
+        let orders = self.read(self.carrier.orders().await)?;
+        Ok(if self.how == HidesOrders { vec![] } else { orders })
+    }
+
+    async fn hold(&self, number: &E164, marker: &Marker) -> Outcome<Hold> {
+        match (self.carrier.hold(number, marker).await, self.how) {
+            (Outcome::DidNothing(_), HoldsForEverybody) => {
+                Outcome::Did(Hold { number: number.clone(), id: "1".to_owned(), until: None })
+            }
+            (outcome, _) => self.outcome(outcome),
+        }
+    }
+
+    async fn purchase(&self, purchase: &Purchase) -> Outcome<Bought> {
+        let mut sent = purchase.clone();
+        match self.how {
+            SendsTooLate => sent.before += std::time::Duration::from_secs(60),
+            BuysAnother => sent.number = number(OTHER),
+            DropsMarkers => sent.marker = Marker::new("test", "another"),
+            DropsRoutes => sent.route = Route::new(),
+            _ => {}
+        }
+        match (self.carrier.purchase(&sent).await, self.how) {
+            (Outcome::Unknown(error), RetriesPurchases) => {
+                self.carrier.purchase(&sent).await;
+                Outcome::Unknown(error)
+            }
+            (Outcome::Unknown(_), TakesDoubtForSuccess) => Outcome::Did(Bought::Ordered(order("1", &sent))),
+            (outcome, _) => self.outcome(outcome),
+        }
+    }
+
+    async fn cancel(&self, order: &Order) -> Outcome<()> {
+        match self.how {
+            PretendsToCancel => Outcome::Did(()),
+            _ => self.outcome(self.carrier.cancel(order).await),
+        }
+    }
+
+    fn canonical(&self, route: Route) -> Route {
+        let mut route = self.carrier.canonical(route);
+        if self.how == Flaps {
+            let again = |leg: &mut Leg| leg.url = leg.url.take().map(|url| format!("{url}/"));
+            route.values_mut().for_each(again);
+        }
+        route
+    }
+}

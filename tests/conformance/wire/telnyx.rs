@@ -1,0 +1,82 @@
+//! Telnyx's simulated carrier, for the cases.
+
+use std::sync::Arc;
+
+use dialplane::{
+    api::number::{Channel, Leg},
+    carrier::{
+        ErrorClass::{Forbidden, Funds, NotFound, Regulatory, Rejected, Throttled, Unauthorized, Unavailable, Unknown},
+        http::{Limiter, Secret, Transport},
+        telnyx::{Config, Telnyx},
+    },
+    sandbox::carrier::{AccountSeed, Dialect, Sandbox},
+};
+
+use super::Wire;
+
+/// Telnyx does not say which account it is, so we do.
+pub const IDENTITY: &str = "telephony/telnyx";
+
+pub static WIRE: Wire = Wire {
+    account: || AccountSeed { carrier: Dialect::Telnyx, ..AccountSeed::default() },
+    open: |sandbox, _, key, transport, limiter| Arc::new(open(sandbox, key.secret(), transport, limiter)),
+    identity: |_| IDENTITY.to_owned(),
+    tells_accounts_apart: false,
+    says_what_is_not_sold: false,
+    leg,
+    field,
+    marker_field: "customer_reference",
+    page: 250,
+    refusals: &[
+        (Unauthorized, 401, 10009),
+        (Forbidden, 403, 10010),
+        // An account that is not verified far enough.
+        (Forbidden, 403, 20014),
+        (Rejected, 400, 10015),
+        (Funds, 400, 20100),
+        (Regulatory, 422, 85003),
+        (Unavailable, 422, 85001),
+        (NotFound, 404, 10005),
+        (Throttled, 429, 10011),
+        (Unknown, 422, 77777),
+    ],
+    repeats_otherwise: |switches| switches.telnyx.order_owned = true,
+    // There is no official document among the tests' to hold them against.
+    check: |_| vec![],
+};
+
+fn field(channel: Channel) -> &'static str {
+    match channel {
+        Channel::Voice => "connection_id",
+        Channel::Sms => "messaging_profile_id",
+        Channel::Status => unreachable!("a number has no such setting"),
+    }
+}
+
+/// A leg that is bound to something.
+pub fn bound(name: &str, id: &str) -> Leg {
+    Leg { shadow: [(name.to_owned(), id.to_owned())].into(), ..Leg::default() }
+}
+
+/// An application or a messaging profile of somebody's.
+fn leg(sandbox: &Sandbox, channel: Channel, name: &str) -> Leg {
+    let account = sandbox.credentials().account_sid;
+    let url = format!("https://{name}.example/");
+    match channel {
+        Channel::Voice => {
+            let application = [("friendly_name", name), ("voice_url", url.as_str())];
+            bound("connectionId", &sandbox.add_application(&account, &application).unwrap())
+        }
+        Channel::Sms => {
+            let profile = [("name", name), ("webhook_url", url.as_str())];
+            bound("messagingProfileId", &sandbox.add_messaging_profile(&account, &profile).unwrap())
+        }
+        Channel::Status => Leg { url: Some(url), ..Leg::default() },
+    }
+}
+
+pub fn open(sandbox: &Sandbox, key: &str, transport: Transport, limiter: Arc<Limiter>) -> Telnyx {
+    let endpoint = Some(sandbox.url().parse().unwrap());
+    let config = Config { api_key: Secret::new(key.to_owned()), identity: IDENTITY.to_owned(), endpoint };
+    Telnyx::new(config, transport, limiter).unwrap()
+}

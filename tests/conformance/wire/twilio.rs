@@ -1,0 +1,61 @@
+//! Twilio's simulated carrier, for the cases.
+
+use std::sync::Arc;
+
+use dialplane::{
+    api::number::{Channel, Leg},
+    carrier::{
+        ErrorClass::{Forbidden, Funds, NotFound, Regulatory, Rejected, Throttled, Unauthorized, Unavailable, Unknown},
+        http::{Limiter, Secret, Transport},
+        twilio::{Config, Credentials, Twilio},
+    },
+    sandbox::carrier::{AccountSeed, Sandbox},
+};
+
+use super::{Key, Wire};
+use crate::openapi::check_ledger;
+
+pub static WIRE: Wire = Wire {
+    account: AccountSeed::default,
+    open: |sandbox, account, key, transport, limiter| Arc::new(open(sandbox, account, key, transport, limiter)),
+    identity: str::to_owned,
+    tells_accounts_apart: true,
+    says_what_is_not_sold: true,
+    leg: |_, channel, name| Leg { url: Some(format!("https://{name}.example/{}", field(channel))), ..Leg::default() },
+    field,
+    marker_field: "friendly_name",
+    page: 1000,
+    refusals: &[
+        (Unauthorized, 401, 20003),
+        (Forbidden, 403, 70051),
+        // A trial account has one number.
+        (Forbidden, 400, 21404),
+        (Rejected, 400, 21402),
+        (Funds, 403, 10001),
+        (Regulatory, 400, 21649),
+        (Unavailable, 400, 21422),
+        (NotFound, 404, 20404),
+        (Throttled, 429, 20429),
+        (Unknown, 400, 99999),
+    ],
+    repeats_otherwise: |switches| switches.refuse_owned_purchase = true,
+    check: check_ledger,
+};
+
+fn field(channel: Channel) -> &'static str {
+    match channel {
+        Channel::Voice => "voice_url",
+        Channel::Sms => "sms_url",
+        Channel::Status => "status_callback",
+    }
+}
+
+pub fn open(sandbox: &Sandbox, account: &str, key: Key, transport: Transport, limiter: Arc<Limiter>) -> Twilio {
+    let credentials = match key {
+        Key::Token(token) => Credentials::AuthToken(Secret::new(token)),
+        Key::Further { sid, secret } => Credentials::ApiKey { sid, secret: Secret::new(secret) },
+    };
+    let endpoint = Some(sandbox.url().parse().unwrap());
+    let config = Config { account_sid: account.to_owned(), credentials, region: None, endpoint };
+    Twilio::new(config, transport, limiter).unwrap()
+}
