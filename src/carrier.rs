@@ -7,6 +7,7 @@
 mod calling;
 #[cfg(test)]
 mod fake;
+pub mod flight;
 pub mod http;
 pub mod inventory;
 mod open;
@@ -14,12 +15,12 @@ pub mod telnyx;
 pub mod twilio;
 mod written;
 
-use std::{fmt, time::Duration};
+use std::{collections::HashMap, fmt, time::Duration};
 
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-pub use crate::api::seen::{CarrierError, ErrorClass, Identity, Messaging, NumberId, Order, OwnedNumber};
+pub use crate::api::seen::{CarrierError, ErrorClass, Identity, Messaging, NumberId, Order, OwnedNumber, SharedRoute};
 pub use open::{OpenError, open};
 
 use crate::api::{
@@ -94,15 +95,6 @@ impl<T> Outcome<T> {
     }
 }
 
-/// Webhooks that many numbers are bound to: a Telnyx application and messaging profile.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SharedRoute {
-    /// What a number's route is, once it is bound to them: one leg for each channel that there is something to bind to.
-    pub bound: Route,
-    /// Where they send traffic, in canonical form.
-    pub webhooks: Route,
-}
-
 /// A number to buy, and how it should begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Purchase {
@@ -146,8 +138,8 @@ pub trait Carrier: Send + Sync + fmt::Debug {
     /// Sets the channels that `route` names and leaves the others alone, in one write where the carrier allows it.
     async fn set_route(&self, id: &NumberId, route: &Route) -> Outcome<OwnedNumber>;
 
-    /// The shared route of this name, if there is one: all pages of whatever holds webhooks are looked at, and names compared.
-    async fn shared_route(&self, _name: &str) -> Result<SharedRoute, CarrierError> {
+    /// Every shared route of the account by its name, whoever made it: all pages of whatever holds webhooks, or an error.
+    async fn shared_routes(&self) -> Result<HashMap<String, SharedRoute>, CarrierError> {
         Err(self.does_not("share routes between numbers"))
     }
 

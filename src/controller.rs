@@ -10,6 +10,7 @@ mod market;
 mod memory;
 mod pool;
 mod sessions;
+mod sharing;
 mod triggers;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};

@@ -9,7 +9,7 @@
 //!   person, `order` waits for what the carrier works on.
 //! - `grant` keeps spending within an account's limits; `journal` keeps the journals of buying.
 //! - `claim` ends what a vanished PhoneNumber left behind.
-//! - `agent` publishes and rolls back, `version` says what a version is good for, `account` opens an account and lists it.
+//! - `agent` publishes and rolls back, `shared` sees to the routes that its numbers share, `version` says what a version is good for, `account` opens an account and lists it.
 //! - `policy` holds the figures: how long to wait after what, and how often to fight.
 
 pub mod account;
@@ -26,6 +26,7 @@ mod order;
 pub mod policy;
 mod remove;
 mod route;
+pub mod shared;
 pub mod version;
 mod world;
 
@@ -34,6 +35,7 @@ use std::time::Duration;
 pub use buying::{Asked, Buying, Grant, Idle, Intent, Offers, Own, Tried};
 pub use remove::InFlight;
 pub use route::{AgentRef, Served};
+pub use shared::SetSharedRoute;
 pub use world::{AccountRef, AccountView, Liveness, Requested, Seen, Trouble};
 
 use crate::api::{
@@ -101,6 +103,8 @@ pub enum Look {
     Itself,
     /// An AgentVersion, read from the API server and not from a cache.
     Version(Key),
+    /// The routes that numbers of the account share.
+    SharedRoutes(Key),
 }
 
 /// What a plan may have done. Writes to the cluster are compare-and-set on the version of the object that the world showed.
@@ -120,6 +124,8 @@ pub enum Effect {
     RemoveFinalizer(&'static str),
     /// Writes at the carrier.
     SetRoute(Box<SetRoute>),
+    /// Writes at the carrier what many numbers share.
+    SetSharedRoute(Box<SetSharedRoute>),
     /// Writes our marker on a number at the carrier.
     Mark(Box<Mark>),
     /// Asks the account to let this object buy a number.
@@ -232,6 +238,7 @@ impl Effect {
             Effect::AddFinalizer(_) => "add_finalizer",
             Effect::RemoveFinalizer(_) => "remove_finalizer",
             Effect::SetRoute(_) => "set_route",
+            Effect::SetSharedRoute(_) => "set_shared_route",
             Effect::Mark(_) => "mark",
             Effect::AskGrant => "ask_grant",
             Effect::WriteJournal(_) => "write_journal",

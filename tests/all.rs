@@ -24,6 +24,7 @@ mod removal;
 mod run;
 mod sandbox;
 mod schema;
+mod shared_routes;
 mod support;
 mod telnyx;
 mod twilio;

@@ -37,7 +37,11 @@ struct Said {
 
 impl Looker {
     async fn new() -> Self {
-        let scene = Scene::new().await;
+        Self::of(Scene::new().await).await
+    }
+
+    /// Somebody who may only look at this scene.
+    async fn of(scene: Scene) -> Self {
         scene.agent("engine.example.com", Some("v1")).await;
         scene.reason::<Agent>(AGENT, "Published", "Published").await;
         let (namespace, role) = (&scene.namespace, format!("looker-{}", scene.namespace));
@@ -372,5 +376,23 @@ async fn adopt_lists_what_nothing_manages_and_its_manifests_import_it() {
     }
     looker.run(&["adopt", "--account", ACCOUNT], "").await.ended(0, &["there is none to adopt"]);
     scene.has_bought(1).await;
+    looker.has_only_looked().await;
+}
+
+#[tokio::test]
+async fn what_numbers_are_to_share_is_taken_for_made() {
+    let looker = Looker::of(Scene::telnyx().await).await;
+    let owned = looker.scene.owned();
+    let imported = phone_number("owned", json!({"import": {"number": owned}}));
+    looker
+        .plan(std::slice::from_ref(&imported))
+        .await
+        .ended(0, &["imports", "would set the route: voice to sharedRoute dp1:test:"]);
+    let bought = looker.plan(&[imported, purchase("main", "2.00")]).await;
+    bought
+        .ended(2, &["would buy +1415", "it would send voice to sharedRoute dp1:test:", "One number would be bought."]);
+    looker.scene.phone_number("main", &owned, json!({})).await;
+    looker.scene.reason::<PhoneNumber>("main", "Ready", "Routed").await;
+    looker.plan(&[purchase("other", "2.00")]).await.ended(2, &["it would send voice to connectionId"]);
     looker.has_only_looked().await;
 }

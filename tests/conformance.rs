@@ -301,7 +301,7 @@ impl Need {
         match self {
             Need::Nothing => unreachable!("it is always met"),
             Need::SharedRoutes => {
-                is_refusal(carrier.shared_route("a").await.unwrap_err());
+                is_refusal(carrier.shared_routes().await.unwrap_err());
                 let made: Outcome<SharedRoute> =
                     carrier.set_shared_route("a", &SharedRoute::default(), &Route::new()).await;
                 is_refusal(did_nothing(made));

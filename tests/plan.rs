@@ -12,3 +12,4 @@ mod order;
 mod purity;
 mod removal;
 mod scene;
+mod shared;

@@ -6,4 +6,4 @@ mod faults;
 mod official;
 mod telnyx;
 mod traps;
-mod webhooks;
+pub mod webhooks;

@@ -198,6 +198,10 @@ pub struct AgentStatus {
     /// The numbers of this agent, counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub numbers: Option<AgentNumbers>,
+    /// What its numbers are bound to at each account whose carrier has them share a route, as at Telnyx.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["account"]))]
+    pub shared_routes: Vec<SharedRouteStatus>,
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
@@ -232,6 +236,24 @@ pub struct AgentNumbers {
     pub assigned: u32,
     /// Of these, numbers that reach the version that serves.
     pub routed: u32,
+}
+
+/// The route that an agent's numbers at one account share. It bears a name at the carrier, by which it is found again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SharedRouteStatus {
+    /// Namespace and name of the CarrierAccount, as in `telephony/telnyx`.
+    #[schemars(length(max = 320))]
+    pub account: String,
+    /// Uid of the CarrierAccount: another object of that name may open another account.
+    #[schemars(length(max = 128))]
+    pub account_uid: String,
+    /// The version that it reaches. Absent while it leads nowhere: before it is made, and while the agent is off the air.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// What a number is bound to for it.
+    #[serde(default, skip_serializing_if = "Route::is_empty")]
+    pub bound: Route,
 }
 
 /// A published version of an agent: its draft, frozen.
@@ -319,7 +341,24 @@ impl Draft {
     }
 }
 
+impl Agent {
+    /// The route that its numbers share at the account `key`, as long as the CarrierAccount is the one with this uid.
+    pub fn shared_route(&self, key: &Key, uid: &str) -> Option<&SharedRouteStatus> {
+        let entries = self.status.iter().flat_map(|status| &status.shared_routes);
+        let account = key.to_string();
+        entries.into_iter().find(|entry| entry.account == account && entry.account_uid == uid)
+    }
+}
+
 impl Webhooks {
+    /// Whether they differ from number to number.
+    pub fn name_the_number(&self) -> bool {
+        let hooks = [&self.voice, &self.sms].into_iter().flatten();
+        let urls = hooks.flat_map(|hook| [Some(&hook.url), hook.fallback_url.as_ref()]);
+        let status = self.status.as_ref().map(|hook| &hook.url);
+        urls.chain([status]).flatten().any(|url| url.0.contains("{number}"))
+    }
+
     /// The route of `number`, answered by `version` of `agent`.
     pub fn route(&self, agent: &Key, version: &str, number: &E164) -> Route {
         let fill = |template: &UrlTemplate| template.fill(agent, version, number);

@@ -174,6 +174,8 @@ reasons! {
     AgentOffline: Routed False, Waiting, Normal, "The agent was taken off the air by spec.offline: the routes of its numbers are cleared.";
     VersionMissing: Routed False, Waiting, Warning, "The AgentVersion that should serve is not there. Apply it again, or publish another. The number keeps the route it had.";
     NoRoute: Routed False, Waiting, Warning, "The agent's version names no webhook that this carrier has. The number keeps the route it had.";
+    SharedRoutePending: Routed False, Working, Silent, "The route that the agent's numbers share at this account does not reach the published version yet: the agent's own conditions say why. The number keeps the route it had.";
+    NotShareable: Routed False, Waiting, Warning, "The agent's version names {number} in a webhook, and the numbers of this account share one route. Publish a version without it. The number keeps the route it had.";
     Differs: Routed False, Waiting, Normal, "The carrier's route is not the wanted one. With mode: Observe it is only said.";
     Drifted: Routed False, Waiting, Warning, "Somebody else changed the route at the carrier. With drift: Report it is only said.";
     Contested: Routed False, Stalled, Warning, "Somebody changes the route at the carrier again and again. It is left alone for now: find out who, then set the annotation dialplane.dev/reconcile-requested-at.";
@@ -208,6 +210,9 @@ reasons! {
 
     RolledOut: RolledOut True, Good, Normal, "Every number of the agent reaches the version that serves.";
     RollingOut: RolledOut False, Working, Silent, "Some numbers of the agent do not reach the version that serves yet.";
+    SharedRouteFailed: RolledOut False, Working, Silent, "The route that the agent's numbers share at an account could not be set yet; it is tried again. The last one stays.";
+    SharedRouteRefused: RolledOut False, Stalled, Warning, "The route that the agent's numbers share at an account cannot be set as the version wants it. Correct the webhooks and publish another version. The last route stays.";
+    SharedRouteContested: RolledOut False, Stalled, Warning, "Somebody changes the route that the agent's numbers share at an account again and again. It is left alone for now: find out who, then set the annotation dialplane.dev/reconcile-requested-at on one of them.";
     TakenOffline: RolledOut False, Good, Normal, "The agent is off the air: its numbers go nowhere.";
     NothingToRollOut: RolledOut Unknown, Good, Silent, "Nothing was published yet.";
 

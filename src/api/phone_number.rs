@@ -215,6 +215,17 @@ impl PhoneNumber {
         self.spec.import.as_ref().map(|import| &import.number).or(bought)
     }
 
+    /// The Agent that should answer.
+    pub fn agent(&self) -> Option<Key> {
+        let namespace = self.metadata.namespace.as_deref().unwrap_or_default();
+        self.spec.agent_ref.as_ref().map(|agent| agent.key(namespace))
+    }
+
+    /// The CarrierAccount that owns the number.
+    pub fn account(&self) -> Key {
+        self.spec.account_ref.key(self.metadata.namespace.as_deref().unwrap_or_default())
+    }
+
     /// What it buys a number for, if it buys one.
     pub fn identity(&self) -> Option<String> {
         let purchase = self.spec.purchase.as_ref()?;

@@ -38,6 +38,15 @@ pub enum Messaging {
     Group { id: String },
 }
 
+/// Webhooks that many numbers are bound to: a Telnyx application and messaging profile.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SharedRoute {
+    /// What a number's route is, once it is bound to them: one leg for each channel that there is something to bind to.
+    pub bound: Route,
+    /// Where they send traffic, in canonical form.
+    pub webhooks: Route,
+}
+
 /// A purchase that the carrier has accepted and that has not failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {

@@ -14,7 +14,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -204,8 +204,8 @@ impl Carrier for Telnyx {
         self.bind(id, route).await
     }
 
-    async fn shared_route(&self, name: &str) -> Result<SharedRoute, CarrierError> {
-        self.shared(name).await
+    async fn shared_routes(&self) -> Result<HashMap<String, SharedRoute>, CarrierError> {
+        self.shared().await
     }
 
     async fn set_shared_route(&self, name: &str, current: &SharedRoute, webhooks: &Route) -> Outcome<SharedRoute> {

@@ -63,10 +63,10 @@ impl Caches {
                 if number.spec.purchase.as_ref().is_some_and(|purchase| purchase.reuse == Reuse::Pool)
                     && number.status.as_ref().is_none_or(|status| status.number.is_none())
                 {
-                    add(Index::Reuse, number.spec.account_ref.key(namespace).to_string());
+                    add(Index::Reuse, number.account().to_string());
                 }
-                if let Some(agent) = &number.spec.agent_ref {
-                    add(Index::Agent, agent.key(namespace).to_string());
+                if let Some(agent) = number.agent() {
+                    add(Index::Agent, agent.to_string());
                 }
                 if let Some(route) = number.status.as_ref().and_then(|status| status.route.as_ref()) {
                     add(Index::Version, format!("{}.{}", route.agent, route.version));
@@ -246,6 +246,14 @@ impl Context {
         declared.map_or(Duration::ZERO, |declared| self.settings.settling.unwrap_or(declared))
     }
 
+    /// How long what was sent for a shared route may take to be seen: a request's whole life, and how far listings lag. Whoever knows
+    /// that a purchase settles sooner knows it of this as well.
+    pub fn sharing_settles_in(&self, session: &Session) -> Duration {
+        let carrier = session.inventory.carrier();
+        let declared = carrier.capabilities().write_lifetime + carrier.capabilities().listing_lag;
+        self.settings.settling.map_or(declared, |settling| settling.min(declared))
+    }
+
     /// From when on a listing tells what was bought before this process began to work.
     pub fn knows_the_past_from(&self, settling: Duration) -> Instant {
         match self.began.get() {
@@ -285,7 +293,12 @@ fn lane(caches: &Caches, work: &Work) -> Arc<str> {
         Kind::NumberClaim => caches.claims.get(&work.key).map(|claim| claim.spec.account.key().to_string()),
         // Listing an account may take long, and its numbers have nothing to do meanwhile.
         Kind::CarrierAccount => Some(format!("account {}", work.key)),
-        Kind::Agent | Kind::AgentVersion | Kind::NumberPurchase => None,
+        // The carrier is asked for the routes that numbers share.
+        Kind::Agent => caches.agents.get(&work.key).and_then(|agent| {
+            let shared = agent.status.as_ref()?.shared_routes.first()?;
+            Some(format!("agents of {}", shared.account))
+        }),
+        Kind::AgentVersion | Kind::NumberPurchase => None,
     };
     account.unwrap_or_else(|| work.kind.as_str().to_owned()).into()
 }

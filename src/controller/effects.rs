@@ -12,7 +12,12 @@ use serde_json::json;
 
 use tokio::time::Instant;
 
-use super::{Context, Kind, Work, kinds::Controlled, memory::Attempt, sessions::Session};
+use super::{
+    Context, Kind, Work,
+    kinds::{Controlled, share_id},
+    memory::Attempt,
+    sessions::Session,
+};
 use crate::{
     api::{
         AgentVersion, NumberClaim, NumberPurchase,
@@ -23,7 +28,10 @@ use crate::{
         number::E164,
     },
     carrier::{CarrierError, ErrorClass, Order, Outcome, Purchase},
-    plan::{BuyNumber, Effect, Entry, HoldNumber, Intent, Mark, Note, Rest, SetRoute, TakeNumber, Tried, policy},
+    plan::{
+        BuyNumber, Effect, Entry, HoldNumber, Intent, Mark, Note, Rest, SetRoute, SetSharedRoute, TakeNumber, Tried,
+        policy,
+    },
     telemetry::metrics::Operation,
 };
 
@@ -105,6 +113,12 @@ pub async fn act<K: Controlled>(context: &Context, object: &K, effect: Effect) -
         Effect::SetRoute(write) => {
             context.fence(object, &write.number).await?;
             context.set_route(object, *write).await;
+            Ok(())
+        }
+        Effect::SetSharedRoute(_) if context.is_ending() => Ok(()),
+        Effect::SetSharedRoute(write) => {
+            context.still(object).await?;
+            context.set_shared_route(object, *write).await;
             Ok(())
         }
         Effect::Mark(_) if context.is_ending() => Ok(()),
@@ -283,6 +297,18 @@ impl Context {
         Err(Error::Gone(format!("the claim of {number} that was decided on")))
     }
 
+    /// Makes sure that the object on which a carrier write was decided is still as it was: another replica may have published
+    /// something else by now.
+    async fn still<K: Controlled>(&self, object: &K) -> Result<(), Error> {
+        let api = K::api(self.client.clone(), &object.namespace().unwrap_or_default());
+        let live = answered(api.get_metadata_opt(&object.name_any())).await?;
+        if live.is_some_and(|live| live.resource_version() == object.resource_version()) {
+            return Ok(());
+        }
+        self.read_again::<K>(&Key::of(object), object.meta().uid.as_deref()).await?;
+        Err(Error::Gone(format!("{} {} as it was decided on", K::KIND.as_str(), Key::of(object))))
+    }
+
     /// Deletes the very version of `object` that was decided on; then our finalizer, which lets it go.
     async fn drop_object<K: Controlled>(&self, object: &K) -> Result<(), Error> {
         if object.meta().deletion_timestamp.is_none() {
@@ -307,55 +333,75 @@ impl Context {
         }
     }
 
-    /// The one place where the carrier is written to.
+    /// The one place where a number's route is written at the carrier.
     async fn set_route<K: Controlled>(&self, object: &K, write: SetRoute) {
         let Some(session) = self.sessions.get(&write.account) else { return };
         let outcome = session.inventory.set_route(&write.number, &write.id, &write.route).await;
-        if self.changed(object, &session, &write.account, Operation::SetRoute, outcome) {
+        let id = object.meta().uid.as_deref().unwrap_or_default();
+        if self.changed(object, id, &session, &write.account, Operation::SetRoute, outcome) {
             if write.put_back {
-                self.put_back(object, &session);
+                self.put_back(id, &session);
             }
             self.tell(object, &write.notes);
+        }
+    }
+
+    async fn set_shared_route<K: Controlled>(&self, object: &K, write: SetSharedRoute) {
+        let Some(session) = self.sessions.get(&write.account) else { return };
+        let carrier = session.inventory.carrier();
+        let SetSharedRoute { name, current, webhooks, .. } = &write;
+        let settling = self.sharing_settles_in(&session);
+        let outcome = session.sharing.set(&*carrier, name, current, webhooks, settling).await;
+        let id = share_id(object, &write.account);
+        let changed = self.changed(object, &id, &session, &write.account, Operation::SetSharedRoute, outcome);
+        if changed && write.put_back {
+            self.put_back(&id, &session);
+            let text = format!(
+                "Put back what somebody else had changed of the route that numbers of CarrierAccount {} share.",
+                write.account
+            );
+            self.tell(object, &[Note { warning: true, reason: "DriftCorrected", text }]);
         }
     }
 
     async fn mark<K: Controlled>(&self, object: &K, mark: Mark) {
         let Some(session) = self.sessions.get(&mark.account) else { return };
         let outcome = session.inventory.mark(&mark.number, &mark.id, &mark.marker).await;
-        if self.changed(object, &session, &mark.account, Operation::Mark, outcome) {
-            self.put_back(object, &session);
+        let id = object.meta().uid.as_deref().unwrap_or_default();
+        if self.changed(object, id, &session, &mark.account, Operation::Mark, outcome) {
+            self.put_back(id, &session);
         }
     }
 
-    fn put_back<K: Controlled>(&self, object: &K, session: &Session) {
-        self.memory.put_back(object.meta().uid.as_deref().unwrap_or_default());
+    fn put_back(&self, id: &str, session: &Session) {
+        self.memory.put_back(id);
         self.metrics.drift(session.inventory.carrier().capabilities().name);
     }
 
-    /// Notes what came of a change of an owned number; whether it was made.
+    /// Notes what came of a change at the carrier, to be remembered as `id`; whether it was made.
     fn changed<K: Controlled, T>(
         &self,
         object: &K,
+        id: &str,
         session: &Session,
         account: &Key,
         operation: Operation,
         outcome: Outcome<T>,
     ) -> bool {
-        let uid = object.meta().uid.as_deref().unwrap_or_default();
         let carrier = session.inventory.carrier().capabilities().name;
         self.metrics.carrier_write(carrier, &outcome);
         match outcome {
             Outcome::Did(_) => {
                 self.metrics.carrier_request(carrier, operation, None);
-                self.memory.succeeded(uid, Attempt::Write);
+                self.memory.succeeded(id, Attempt::Write);
                 true
             }
             Outcome::DidNothing(error) | Outcome::Unknown(error) => {
                 self.metrics.carrier_request(carrier, operation, Some(&error));
                 let operation = operation.as_str();
-                tracing::warn!(object = %Key::of(object), operation, %error, "the number could not be changed");
+                tracing::warn!(object = %Key::of(object), operation, %error, "the carrier could not be written to");
                 self.suspect(account, &error);
-                self.memory.failed(uid, Attempt::Write, error);
+                self.memory.failed(id, Attempt::Write, error);
                 false
             }
         }

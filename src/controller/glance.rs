@@ -11,6 +11,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use kube::{Api, Client, Resource, ResourceExt as _, api::ListParams, core::object::HasSpec, runtime::watcher::Event};
@@ -211,6 +212,9 @@ impl Glance {
     /// Says what would become of a PhoneNumber of our copy, whose account was opened if it can be.
     pub async fn foresee(&self, key: &Key) -> Result<Foreseen, GlanceError> {
         let (mut effects, mut taken, mut offers) = (Vec::new(), None, Vec::new());
+        if let Some(agent) = self.number(key).and_then(|number| self.shares_with(&number)) {
+            self.look_after::<Agent>(&agent).await?;
+        }
         for _ in 0..STEPS {
             let gone = || effects::Error::Gone(format!("PhoneNumber {key}"));
             let number = self.number(key).ok_or_else(gone)?;
@@ -233,6 +237,12 @@ impl Glance {
             effects.push(effect);
         }
         Err(effects::Error::Circles.into())
+    }
+
+    /// The agent of a number that shares its route with others of that agent.
+    fn shares_with(&self, number: &PhoneNumber) -> Option<Key> {
+        self.context.sharing_session(&number.account())?;
+        number.agent().filter(|agent| self.context.caches.agents.get(agent).is_some())
     }
 
     /// Asks the plan, and answers its looks until it wants none.
@@ -317,7 +327,7 @@ impl Glance {
     }
 
     /// Goes over an object as its controller does, in our own copy: opens an account, lists it and answers who wishes to buy;
-    /// publishes an agent.
+    /// publishes an agent, and takes what its numbers share for made.
     async fn look_after<K: Controlled>(&self, key: &Key) -> Result<(), GlanceError> {
         let mut looked = Looked::begin();
         for _ in 0..STEPS {
@@ -332,6 +342,7 @@ impl Glance {
                 Decision::Act(Effect::CreateVersion(spec)) => {
                     self.put(effects::frozen(&*object, *spec));
                 }
+                Decision::Act(Effect::SetSharedRoute(write)) => self.session(&write.account)?.sharing.pretend(&write),
                 Decision::Act(_) => return Ok(()),
                 Decision::Rest(rest) => {
                     if let Some(status) = rest.status {
@@ -339,7 +350,9 @@ impl Glance {
                         object.set_status(status);
                         self.put(object);
                     }
-                    return Ok(());
+                    if rest.again != Some(Duration::ZERO) {
+                        return Ok(());
+                    }
                 }
             }
         }

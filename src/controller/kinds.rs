@@ -7,6 +7,8 @@ mod journal;
 mod number;
 mod version;
 
+pub use agent::share_id;
+
 use std::{
     collections::hash_map::RandomState,
     fmt::Debug,
@@ -220,7 +222,8 @@ impl Context {
             | Look::Offers(_)
             | Look::Idle
             | Look::Claim(_)
-            | Look::Journal => Err(Error::NotForThisKind(K::KIND.as_str())),
+            | Look::Journal
+            | Look::SharedRoutes(_) => Err(Error::NotForThisKind(K::KIND.as_str())),
         }
     }
 

@@ -26,7 +26,7 @@ use crate::{
     plan::policy,
 };
 
-use super::market::Market;
+use super::{market::Market, sharing::Sharing};
 
 /// Told which numbers are seen otherwise than before.
 pub type OnChange = Arc<dyn Fn(&[E164]) + Send + Sync>;
@@ -41,6 +41,7 @@ pub struct Session {
     opened_with: String,
     pub inventory: Arc<Inventory>,
     pub market: Arc<Market>,
+    pub sharing: Arc<Sharing>,
     limiter: Arc<Limiter>,
     state: Mutex<State>,
 }
@@ -184,20 +185,21 @@ impl Sessions {
         let limiter = self.limiter(&opened_with, limits);
         let carrier = open(account, secret, self.transport.clone(), limiter.clone())?;
         let address = address(&account.spec);
-        let (inventory, market) =
+        let (inventory, market, sharing) =
             match self.get(&key).filter(|session| session.uid == uid && session.address == address) {
                 Some(session) => {
                     session.inventory.reopen(carrier);
-                    (session.inventory.clone(), session.market.clone())
+                    (session.inventory.clone(), session.market.clone(), session.sharing.clone())
                 }
                 None => {
                     let on_change = self.on_change.clone();
                     let inventory = Inventory::new(carrier, Box::new(move |changed| on_change(changed)));
-                    (Arc::new(inventory), Arc::default())
+                    (Arc::new(inventory), Arc::default(), Arc::default())
                 }
             };
         inventory.expect(owned);
-        let session = Session { uid, address, opened_with, inventory, market, limiter, state: Mutex::default() };
+        let session =
+            Session { uid, address, opened_with, inventory, market, sharing, limiter, state: Mutex::default() };
         self.open.write().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::new(session));
         Ok(true)
     }

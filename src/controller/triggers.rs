@@ -2,15 +2,19 @@
 //!
 //! What an object says of itself in its status wakes nobody who does not read it: our own status writes must not keep us busy.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Resource, ResourceExt};
 
-use super::{Context, Kind, Work, kinds::is_closed};
+use super::{
+    Context, Kind, Work,
+    kinds::{is_closed, share_id},
+};
 use crate::{
     api::{
         Agent, AgentVersion, CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber,
+        agent::SharedRouteStatus,
         meta::{ABANDON, Key},
         number::E164,
     },
@@ -31,14 +35,18 @@ impl Context {
             self.noticed(change);
             self.wake(Kind::PhoneNumber, key.clone(), Priority::Urgent);
         }
+        if let Some(new) = change.new.as_ref().filter(|_| is_requested(change)) {
+            self.look_anew(&new.account(), new.agent());
+        }
         if let Some(uid) = change.new.as_ref().filter(|new| new.spec.purchase.is_some()).and_then(|new| new.uid()) {
             // From now on and not from its first pass, so that one listing serves all that came before it.
             self.memory.met(&uid);
         }
         let agents = |number: &Arc<PhoneNumber>| {
-            let agent = number.spec.agent_ref.as_ref().map(|agent| agent.key(&key.namespace));
             let route = number.status.as_ref().and_then(|status| status.route.clone());
-            (agent, route, number.metadata.deletion_timestamp.is_some())
+            // Whether it may be written for: only then its agent makes a route to share for it.
+            let writes = (number.spec.mode, number.spec.suspend, number.metadata.deletion_timestamp.is_some());
+            (number.agent(), route, writes)
         };
         let is_ours = |number: &Arc<PhoneNumber>| number.status.as_ref().is_some_and(|status| status.number.is_some());
         if let Some(new) = change.new.as_ref().filter(|new| new.spec.purchase.is_some() && is_ours(new))
@@ -116,12 +124,21 @@ impl Context {
             let published = agent.status.as_ref().and_then(|status| status.published_version.clone());
             (published, agent.spec.offline, agent.spec.allowed_namespaces.clone())
         };
+        self.agent_shares(change);
         let (old, new) = (change.old.as_ref().map(serves), change.new.as_ref().map(serves));
         if old != new {
+            let shared = change.new.as_ref().and_then(|agent| agent.status.as_ref());
+            let shared = shared.map_or(&[][..], |status| &status.shared_routes);
             for number in self.caches.numbers.by(Index::Agent, &key.to_string()) {
                 // A route that was refused says nothing about the next one.
                 self.memory.edited(number.metadata.uid.as_deref().unwrap_or_default());
-                self.wake(Kind::PhoneNumber, Key::of(&*number), Priority::Background);
+                let account = number.account().to_string();
+                if shared.iter().any(|entry| entry.account == account) {
+                    // The route that it shares with others is set first: then it is woken for that, and has one thing to say and not two.
+                    self.count(Kind::PhoneNumber, Key::of(&*number));
+                } else {
+                    self.wake(Kind::PhoneNumber, Key::of(&*number), Priority::Background);
+                }
             }
             for (version, ..) in old.into_iter().chain(new) {
                 if let Some(version) = version {
@@ -130,6 +147,48 @@ impl Context {
                         Key::new(&*key.namespace, AgentVersion::name_of(&key.name, &version)),
                     );
                 }
+            }
+        }
+    }
+
+    /// A person asked for a look at a number or at a whole account: so is what numbers of these agents share there.
+    fn look_anew(&self, account: &Key, agents: impl IntoIterator<Item = Key>) {
+        let Some(session) = self.sharing_session(account) else { return };
+        session.sharing.look_anew();
+        for key in agents {
+            let Some(agent) = self.caches.agents.get(&key) else { continue };
+            let id = share_id(&*agent, account);
+            self.memory.edited(&id);
+            self.memory.requested(&id);
+            self.wake(Kind::Agent, key, Priority::Urgent);
+        }
+    }
+
+    /// Wakes the numbers whose shared route has changed. What was refused before says nothing about what is wanted now.
+    fn agent_shares(&self, change: &Change<Agent>) {
+        let shared = |agent: &Arc<Agent>| agent.status.as_ref().map(|status| status.shared_routes.clone());
+        let (old, new) = (change.old.as_ref().and_then(shared), change.new.as_ref().and_then(shared));
+        let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
+        let spec = |agent: &Arc<Agent>| (agent.metadata.uid.clone(), agent.metadata.generation);
+        let is_edited = change.old.as_ref().map(spec) != change.new.as_ref().map(spec);
+        if old == new && !is_edited {
+            return;
+        }
+        for number in self.caches.numbers.by(Index::Agent, &change.key().to_string()) {
+            let account = number.account();
+            let name = account.to_string();
+            let entry = |all: &[SharedRouteStatus]| all.iter().find(|entry| entry.account == name).cloned();
+            if let Some(agent) = change.new.as_ref().filter(|_| is_edited) {
+                self.memory.edited(&share_id(&**agent, &account));
+            }
+            if entry(&old) != entry(&new) {
+                self.wake(Kind::PhoneNumber, Key::of(&*number), Priority::Background);
+            }
+        }
+        if let Change { old: Some(gone), new: None } = change {
+            for entry in old {
+                let account = entry.account.split_once('/').unwrap_or_default();
+                self.memory.forget(&share_id(&**gone, &Key::new(account.0, account.1)));
             }
         }
     }
@@ -156,6 +215,11 @@ impl Context {
         if is_edited(change) {
             self.noticed(change);
             self.wake(Kind::CarrierAccount, key.clone(), Priority::Urgent);
+        }
+        if is_requested(change) {
+            let numbers = self.caches.numbers.by(Index::Account, &key.to_string());
+            let agents: BTreeSet<Key> = numbers.iter().filter_map(|number| number.agent()).collect();
+            self.look_anew(&key, agents);
         }
         if change.new.is_none() {
             self.sessions.close(&key);
@@ -194,21 +258,20 @@ impl Context {
             if number.metadata.namespace.as_ref() == Some(&name) {
                 self.wake(Kind::PhoneNumber, Key::of(&*number), Priority::Background);
                 // Agents count the numbers that may refer to them.
-                if let Some(agent) = &number.spec.agent_ref {
-                    self.count(Kind::Agent, agent.key(&name));
+                if let Some(agent) = number.agent() {
+                    self.count(Kind::Agent, agent);
                 }
             }
         }
     }
 
     /// Has something that counts numbers count again, soon.
-    fn count(&self, kind: Kind, key: Key) {
+    pub fn count(&self, kind: Kind, key: Key) {
         self.queue.add_after(Work { kind, key }, COUNT_LAG);
     }
 
     /// A person may have mended what failed.
     fn noticed<K: Resource<DynamicType = ()>>(&self, change: &Change<K>) {
-        let request = |object: &Arc<K>| object.request().map(str::to_owned);
         let uid = |object: &Arc<K>| object.meta().uid.clone();
         match (&change.old, &change.new) {
             (old, Some(new)) => {
@@ -219,7 +282,7 @@ impl Context {
                     self.memory.forget(&gone);
                 }
                 self.memory.edited(&uid);
-                if change.old.as_ref().and_then(request) != request(new) {
+                if is_requested(change) {
                     self.memory.requested(&uid);
                 }
             }
@@ -227,6 +290,13 @@ impl Context {
             (None, None) => {}
         }
     }
+}
+
+/// Whether a person asks for a look that was not asked for before.
+fn is_requested<K: Resource>(change: &Change<K>) -> bool {
+    let request = |object: &Arc<K>| object.request().map(str::to_owned);
+    let asked = change.new.as_ref().and_then(request);
+    asked.is_some() && asked != change.old.as_ref().and_then(request)
 }
 
 /// Whether something changed that the object's own controller reads: not its status, and not who manages which field.

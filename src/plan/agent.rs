@@ -1,13 +1,19 @@
 //! Publishes an Agent's draft under a new name, rolls back to an old one, and says how far the numbers have come.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
-use super::{Decision, Effect, Look, Rest, version};
+use super::{
+    Decision, Effect, Look, Rest,
+    shared::{self, Share, Step as Sharing},
+    version,
+};
 use crate::api::{
     Agent, AgentVersion,
-    agent::{AgentNumbers, AgentStatus, AgentVersionSpec, DraftState, PublishedVersion},
+    agent::{AgentNumbers, AgentStatus, AgentVersionSpec, DraftState, PublishedVersion, SharedRouteStatus},
     conditions::{Finding, Reason, conditions},
     meta::{IN_USE_FINALIZER, Key},
 };
@@ -21,6 +27,8 @@ pub struct World<'a> {
     pub wanted: Frozen<'a>,
     /// Every version of the agent and how many numbers reach it, in no order.
     pub versions: Vec<(&'a AgentVersion, u32)>,
+    /// The routes that its numbers share, one for each account that has them share one.
+    pub shared: Vec<Share>,
     /// Numbers that refer to the agent, may, and are not being deleted.
     pub assigned: u32,
     /// One of the PhoneNumbers that refer to it, to name.
@@ -45,6 +53,16 @@ struct Published {
     moved_to: Option<PublishedVersion>,
 }
 
+/// What the routes that its numbers share came to.
+struct Shared {
+    entries: Vec<SharedRouteStatus>,
+    /// What is in the way of one of them.
+    finding: Option<Finding>,
+    again: Option<Duration>,
+    /// What is to be done for one of them.
+    step: Option<Decision<AgentStatus>>,
+}
+
 /// What publishing needs first.
 enum Step {
     Look(Look),
@@ -65,9 +83,19 @@ pub fn next(w: &World<'_>) -> Decision<AgentStatus> {
         Err(Step::Look(look)) => return Decision::Look(look),
         Err(Step::Act(effect)) => return Decision::Act(effect),
     };
-    match w.outdated() {
-        Some(old) if published.moved_to.is_none() => Decision::Act(Effect::DeleteVersion(Key::of(old))),
-        _ => w.rest(published),
+    if published.moved_to.is_some() {
+        // Only what the status says serves: a crash in between must not leave calls with what nobody has published.
+        let again = (!w.shared.is_empty()).then_some(Duration::ZERO);
+        return w.rest(published, Shared { entries: w.status().shared_routes, finding: None, again, step: None });
+    }
+    if let Some(old) = w.outdated() {
+        return Decision::Act(Effect::DeleteVersion(Key::of(old)));
+    }
+    let mut shared = w.share();
+    // What stands is said before anything else is begun: numbers wait for it, and another account may take its time.
+    match shared.step.take() {
+        Some(step) if shared.entries == w.status().shared_routes => step,
+        step => w.rest(published, Shared { again: step.map_or(shared.again, |_| Some(Duration::ZERO)), ..shared }),
     }
 }
 
@@ -214,7 +242,26 @@ impl<'a> World<'a> {
         (idle.len() > self.agent.spec.history_limit as usize).then(|| idle[0].1)
     }
 
-    fn rest(&self, published: Published) -> Decision<AgentStatus> {
+    fn share(&self) -> Shared {
+        let mut shared = Shared { entries: Vec::new(), finding: None, again: None, step: None };
+        for share in &self.shared {
+            let now = self.agent.shared_route(&share.account, &share.account_uid);
+            let (entry, step) = match shared::next(self.agent, share) {
+                Sharing::Look(look) => (now.cloned(), Some(Decision::Look(look))),
+                Sharing::Act(effect) => (now.cloned(), Some(Decision::Act(effect))),
+                Sharing::Rest { entry, finding, again } => {
+                    shared.finding = shared.finding.or(finding);
+                    shared.again = shared.again.into_iter().chain(again).min();
+                    (entry, None)
+                }
+            };
+            shared.entries.extend(entry);
+            shared.step = shared.step.or(step);
+        }
+        shared
+    }
+
+    fn rest(&self, published: Published, shared: Shared) -> Decision<AgentStatus> {
         let mut status = self.status();
         if let Some(version) = published.moved_to {
             status.published_version = Some(version.name.clone());
@@ -231,12 +278,13 @@ impl<'a> World<'a> {
         status.draft_digest = Some(draft);
         let routed = self.versions.iter().find(|(version, _)| Some(&version.spec.version) == serving);
         let numbers = AgentNumbers { assigned: self.assigned, routed: routed.map_or(0, |(_, numbers)| *numbers) };
-        let rolled_out = self.rolled_out(numbers, serving.map(String::as_str));
+        let rolled_out = shared.finding.unwrap_or_else(|| self.rolled_out(numbers, serving.map(String::as_str)));
         status.numbers = Some(numbers);
+        status.shared_routes = shared.entries;
         let generation = self.agent.metadata.generation;
         status.conditions = conditions(&status.conditions, &[published.finding, rolled_out], generation, self.now);
         status.observed_generation = generation;
-        Decision::Rest(Rest { status: Some(status), again: None })
+        Decision::Rest(Rest { status: Some(status), again: shared.again })
     }
 
     fn rolled_out(&self, numbers: AgentNumbers, serving: Option<&str>) -> Finding {

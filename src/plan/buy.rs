@@ -14,7 +14,8 @@ use super::{
     choose::{self, Choice},
     hold::Candidate,
     number::{Found, World},
-    policy, route,
+    policy,
+    route::{self, Wanted},
 };
 use crate::api::{
     NumberClaim, NumberPurchase,
@@ -371,7 +372,7 @@ impl<'a> Step<'a, '_> {
             let text = format!("The carrier of CarrierAccount {} sells no numbers: import one.", self.account.key);
             return self.stop(Reason::PurchaseRefused, text);
         }
-        if let Some(decision) = self.refused() {
+        if let Some(decision) = self.unroutable().or_else(|| self.refused()) {
             return decision;
         }
         if let Some(decision) = self.known(journal) {
@@ -452,7 +453,7 @@ impl<'a> Step<'a, '_> {
 
     /// The entry is ours and nothing was sent by it yet: the claim, then the last checks, then the purchase (rules 4 and 6).
     fn send(&self, journal: &NumberPurchase, number: &E164, own: &Own) -> Decision<PhoneNumberStatus> {
-        if let Some(decision) = self.hands_off() {
+        if let Some(decision) = self.hands_off().or_else(|| self.unroutable()) {
             return decision;
         }
         if !own.may_send {
@@ -499,6 +500,16 @@ impl<'a> Step<'a, '_> {
     fn is_earlier(&self, claim: &NumberClaim, journal: &NumberPurchase) -> bool {
         let earlier = claim.spec.purchase.as_ref().is_none_or(|purchase| purchase.attempt <= journal.spec.attempt);
         claim.metadata.deletion_timestamp.is_none() && earlier && claim.spec.is_for(self.b.identity)
+    }
+
+    /// Where numbers share a route, one is bought only once that stands: it is to answer from its first moment.
+    fn unroutable(&self) -> Option<Decision<PhoneNumberStatus>> {
+        match route::wanted(self.w.agent.as_ref()) {
+            Wanted::Keep(finding) if matches!(finding.reason, Reason::SharedRoutePending | Reason::NotShareable) => {
+                Some(self.w.put_off(vec![Reason::Accepted.into(), finding]))
+            }
+            _ => None,
+        }
     }
 
     /// The route that the number begins with: its agent's, or none.

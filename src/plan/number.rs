@@ -164,7 +164,7 @@ impl<'a> World<'a> {
             Wanted::Reach { status, .. } => {
                 self.route_status().is_some_and(|r| r.agent == status.agent && r.version == status.version)
             }
-            Wanted::Nothing(_) => self.route_status().is_none(),
+            Wanted::Nothing(_) | Wanted::Silent(_) => self.route_status().is_none(),
             Wanted::Keep(_) => true,
         };
         if observed && as_wanted && !self.is_requested() {

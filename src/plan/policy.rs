@@ -17,6 +17,9 @@ pub const CLEANUP_TRIES: u32 = 5;
 /// How long to wait before the next look at something that nobody announces: a holder, a Secret.
 pub const POLL: Duration = Duration::from_secs(30);
 
+/// How long to wait before the next look for something that was sent and may yet be shown.
+pub const LOOK_FOR: Duration = Duration::from_secs(10);
+
 /// How long to wait while others take what there is.
 pub const CROWDED: Duration = Duration::from_millis(300);
 

@@ -38,6 +38,12 @@ pub enum Served {
     Missing(String),
     /// A version, and the route to it for this number as the carrier will show it.
     Version { name: String, route: Route },
+    /// A version whose route differs from number to number, where numbers share one.
+    Unshareable(String),
+    /// What the route that the numbers share does not do yet.
+    Pending,
+    /// Nothing, by the route that the numbers share.
+    Silent,
 }
 
 /// What the number's traffic should do.
@@ -48,6 +54,8 @@ pub(super) enum Wanted {
     Nothing(Finding),
     /// Stay as it is, whatever it is.
     Keep(Finding),
+    /// Stay as it is: what it leads to goes nowhere by our doing.
+    Silent(Finding),
 }
 
 /// Reads off the world what is wanted of the number's route.
@@ -65,6 +73,17 @@ pub(super) fn wanted(agent: Option<&AgentRef>) -> Wanted {
                 "Agent {key} does not allow this namespace: its owner can, in spec.allowedNamespaces. The number keeps the route it had."
             ),
         ),
+        Some(AgentRef::Found { key, serves: Served::Pending, .. }) => keep(
+            Reason::SharedRoutePending,
+            format!(
+                "Agent {key} has yet to set the route that its numbers at this account share: its own conditions say what is in the way. The \
+                 number keeps the route it had."
+            ),
+        ),
+        Some(AgentRef::Found { key, serves: Served::Silent, .. }) => Wanted::Silent(Finding::new(
+            Reason::AgentOffline,
+            format!("Agent {key} is off the air by its spec.offline: the route that its numbers share leads nowhere."),
+        )),
         Some(AgentRef::Found { key, offline: true, .. }) => Wanted::Nothing(Finding::new(
             Reason::AgentOffline,
             format!("Agent {key} is off the air by its spec.offline: the route is cleared."),
@@ -77,6 +96,13 @@ pub(super) fn wanted(agent: Option<&AgentRef>) -> Wanted {
             Reason::VersionMissing,
             format!(
                 "AgentVersion {key}.{version} is not there: publish another version. The number keeps the route it had."
+            ),
+        ),
+        Some(AgentRef::Found { key, serves: Served::Unshareable(version), .. }) => keep(
+            Reason::NotShareable,
+            format!(
+                "AgentVersion {key}.{version} names {{number}} in a webhook, and the numbers of this account share one route: publish a version \
+                 without it. The number keeps the route it had."
             ),
         ),
         Some(AgentRef::Found { key, serves: Served::Version { name, route }, .. }) if route.is_empty() => keep(
@@ -97,7 +123,7 @@ impl Wanted {
     /// not ours and not spoken of stays.
     pub(super) fn target(&self, seen: &Route, ours: impl Fn(Channel, &Leg) -> bool) -> Route {
         let mut target = match self {
-            Wanted::Keep(_) => return Route::new(),
+            Wanted::Keep(_) | Wanted::Silent(_) => return Route::new(),
             Wanted::Nothing(_) => Route::new(),
             Wanted::Reach { route, .. } => route.clone(),
         };
@@ -145,7 +171,8 @@ pub(super) fn next(w: &World<'_>, found: &Found<'_>, claim: Option<&NumberClaimS
     let target = wanted.target(&found.number.route, ours);
     let changes = changes(&target, &found.number.route);
     let (finding, route) = match wanted {
-        Wanted::Keep(finding) => return w.rest(found, finding, w.route_status().cloned()),
+        Wanted::Keep(finding) => return w.rest(found, looks_on(w, finding), w.route_status().cloned()),
+        Wanted::Silent(finding) => return w.rest(found, finding, None),
         Wanted::Nothing(finding) => (finding, None),
         Wanted::Reach { status, .. } => (
             Finding::new(
@@ -179,6 +206,20 @@ pub(super) fn next(w: &World<'_>, found: &Found<'_>, claim: Option<&NumberClaimS
         route: changes,
         notes,
     })))
+}
+
+/// A number that only looks on waits for nothing: no route is set for it alone.
+fn looks_on(w: &World<'_>, finding: Finding) -> Finding {
+    let spec = &w.number.spec;
+    let why = match (spec.mode, spec.suspend) {
+        _ if finding.reason != Reason::SharedRoutePending => return finding,
+        (Mode::Observe, _) => (Reason::Differs, "With mode: Observe"),
+        (Mode::Manage, true) => (Reason::Suspended, "While spec.suspend is true"),
+        (Mode::Manage, false) => return finding,
+    };
+    let text =
+        "the route that the agent's numbers at this account share is not set for this one. It keeps the route it had.";
+    Finding::new(why.0, format!("{} {text}", why.1))
 }
 
 /// The channels that we once saw as we wanted them and that somebody has changed since.

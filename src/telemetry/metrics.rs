@@ -158,7 +158,7 @@ label!(
 );
 label!(
     /// What was asked of a carrier.
-    Operation { Identify = "identify", List = "list", Find = "find", SetRoute = "set_route", Mark = "mark", Search = "search", Hold = "hold", Purchase = "purchase", Cancel = "cancel" }
+    Operation { Identify = "identify", List = "list", Find = "find", SetRoute = "set_route", Mark = "mark", ListSharedRoutes = "list_shared_routes", SetSharedRoute = "set_shared_route", Search = "search", Hold = "hold", Purchase = "purchase", Cancel = "cancel" }
 );
 label!(
     /// Whether a write at a carrier is known to have been done.

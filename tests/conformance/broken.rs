@@ -1,6 +1,9 @@
 //! Adapters that are broken on purpose: a real one with one thing wrong, which the cases must notice.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use dialplane::{
@@ -312,8 +315,8 @@ impl Carrier for Broken {
         }
     }
 
-    async fn shared_route(&self, name: &str) -> Result<SharedRoute, CarrierError> {
-        self.read(self.carrier.shared_route(name).await)
+    async fn shared_routes(&self) -> Result<HashMap<String, SharedRoute>, CarrierError> {
+        self.read(self.carrier.shared_routes().await)
     }
 
     async fn set_shared_route(&self, name: &str, current: &SharedRoute, webhooks: &Route) -> Outcome<SharedRoute> {

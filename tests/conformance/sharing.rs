@@ -20,7 +20,7 @@ fn webhooks(s: &Subject, name: &str) -> Route {
 }
 
 async fn seen(s: &Subject) -> SharedRoute {
-    s.carrier.shared_route(NAME).await.unwrap()
+    s.shared_route(NAME).await.unwrap()
 }
 
 async fn set(s: &Subject, current: &SharedRoute, wanted: &Route) -> SharedRoute {
@@ -49,7 +49,7 @@ pub async fn a_shared_route_is_made_once_and_found_by_its_name(s: &Subject) {
     assert_eq!(made.bound.keys().copied().collect::<Vec<_>>(), s.channels());
     assert_eq!(writes(s), made.bound.len());
     for other in ["dp1:prod:ringback-denta", "dp1:prod:ringback-dental2"] {
-        assert_eq!(s.carrier.shared_route(other).await, Ok(SharedRoute::default()), "{other}");
+        assert_eq!(s.shared_route(other).await, Ok(SharedRoute::default()), "{other}");
     }
 }
 
@@ -133,7 +133,7 @@ pub async fn a_list_that_is_torn_is_not_taken_for_none(s: &Subject) {
     made(s).await;
     for (fault, class) in [(Fault::EmptyPage, ErrorClass::Transient), (Fault::NotFound, ErrorClass::NotFound)] {
         s.sandbox.inject(Rule::new(Match::kind(Kind::Look), fault).always());
-        assert_eq!(s.carrier.shared_route(NAME).await.unwrap_err().class, class);
+        assert_eq!(s.shared_route(NAME).await.unwrap_err().class, class);
         s.sandbox.clear_faults();
     }
 }

@@ -11,7 +11,7 @@ use dialplane::{
     },
     carrier::{
         Bought, Capabilities, Carrier, CarrierError, ErrorClass, NumberId, Order, Outcome, OwnedNumber, Purchase,
-        Purchasing,
+        Purchasing, SharedRoute,
         http::{Limiter, Limits, Transport},
     },
     sandbox::carrier::{
@@ -55,6 +55,11 @@ impl Subject {
         let key = Key::Token(credentials.auth_token);
         let carrier = opened(wire, broken, &sandbox, &credentials.account_sid, key, PATIENT, 4);
         Self { carrier, sandbox, wire, broken, bought: Cell::new(0) }
+    }
+
+    /// The shared route of this name, or nothing.
+    pub async fn shared_route(&self, name: &str) -> Result<SharedRoute, CarrierError> {
+        self.carrier.shared_routes().await.map(|mut all| all.remove(name).unwrap_or_default())
     }
 
     pub fn account(&self) -> String {

@@ -27,7 +27,7 @@ struct Stage {
     going: Option<bool>,
 }
 
-fn draft(host: &str) -> Draft {
+pub fn draft(host: &str) -> Draft {
     let url = UrlTemplate(format!("https://{host}/{{agent}}/{{version}}/voice"));
     let voice = Webhook { url, method: Default::default(), fallback_url: None, fallback_method: Default::default() };
     Draft { webhooks: Webhooks { voice: Some(voice), ..Webhooks::default() }, ..Draft::default() }
@@ -84,6 +84,7 @@ impl Stage {
             agent: &self.agent,
             wanted,
             versions: self.versions.iter().map(|(version, numbers)| (version, *numbers)).collect(),
+            shared: Vec::new(),
             assigned: self.assigned,
             user: Some("clinic/front-desk".into()),
             definition_going: self.going,

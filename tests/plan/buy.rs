@@ -18,7 +18,7 @@ use dialplane::{
     carrier::{ErrorClass, Order},
     plan::{
         AccountRef, Asked, BuyNumber, Buying, Decision, Effect, Entry, Grant, Idle, Intent, Liveness, Look, Offers,
-        Own, Seen, Tried, number,
+        Own, Seen, Served, Tried, number,
     },
 };
 
@@ -233,6 +233,22 @@ fn the_entry_names_one_number_then_the_claim_bears_its_attempt_and_then_it_is_se
     assert_eq!((buy.number, buy.attempt, buy.marker), (e164(), 1, marker()));
     assert!(buy.route[&Channel::Voice].url.as_ref().unwrap().contains("/v1/voice"));
     assert_eq!(claim.sent[0], digests(&buy.route), "what is sent stands in the claim first");
+}
+
+#[test]
+fn nothing_is_bought_or_sent_while_the_route_that_it_would_share_does_not_stand() {
+    for (served, expected) in
+        [(Served::Pending, "SharedRoutePending"), (Served::Unshareable("v1".into()), "NotShareable")]
+    {
+        for deal in [deal(), deal().with(|d| d.grant = Grant::None), deal().entered().claimed()] {
+            let waits = deal.with(|d| d.scene.agent = Some(serves(served.clone())));
+            let Decision::Rest(rest) = waits.next() else { panic!("{:?}", waits.next()) };
+            assert_eq!(reason(&rest.status.unwrap().conditions, "Ready"), Some(expected));
+        }
+    }
+    // What may have been sent is settled before anything else is considered.
+    let unknown = deal().entered().claimed().tried(Tried::Unknown);
+    assert_eq!(unknown.with(|d| d.scene.agent = Some(serves(Served::Pending))).entry().intent, Intent::Settle);
 }
 
 #[test]

@@ -70,7 +70,7 @@ fn a_number_without_an_agent_keeps_the_route_of_somebody_else() {
 #[test]
 fn each_thing_that_keeps_a_number_from_being_routed_has_its_reason() {
     type Change = fn(&mut Scene);
-    let table: [(&str, Change); 9] = [
+    let table: [(&str, Change); 12] = [
         ("AccountNotFound", |s| s.account = AccountRef::Missing(Key::new("clinic", "twilio"))),
         ("AccountNotAllowed", |s| s.account = AccountRef::Refused(Key::new("clinic", "twilio"))),
         ("AgentNotFound", |s| s.agent = Some(AgentRef::Missing(Key::new("agents", "dental")))),
@@ -78,7 +78,12 @@ fn each_thing_that_keeps_a_number_from_being_routed_has_its_reason() {
         ("NeverPublished", |s| s.agent = Some(serves(Served::Nothing))),
         ("VersionMissing", |s| s.agent = Some(serves(Served::Missing("v1".into())))),
         ("NoRoute", |s| s.agent = agent(|_, serves| *serves = Served::Version { name: "v1".into(), route: [].into() })),
+        ("SharedRoutePending", |s| s.agent = Some(serves(Served::Pending))),
+        ("NotShareable", |s| s.agent = Some(serves(Served::Unshareable("v1".into())))),
         ("AgentOffline", |s| s.agent = agent(|offline, _| *offline = true)),
+        ("SharedRoutePending", |s| {
+            s.agent = agent(|offline, serves| (*offline, *serves) = (true, Served::Pending));
+        }),
         ("Pooled", |s| s.agent = None),
     ];
     for (reason, change) in table {

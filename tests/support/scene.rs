@@ -11,7 +11,7 @@ use std::{
 
 use dialplane::{
     api::{Agent, AgentVersion, CarrierAccount, NumberClaim, PhoneNumber},
-    sandbox::carrier::{AccountSeed, Fault, Match, Rule, Sandbox, SandboxConfig, Switches},
+    sandbox::carrier::{AccountSeed, Dialect, Fault, Match, Rule, Sandbox, SandboxConfig, Switches},
 };
 use k8s_openapi::{
     api::{
@@ -28,7 +28,7 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::{Namespace, audit, control_plane, eventually, fresh_namespace, namespace, operator};
+use super::{Namespace, audit, cluster, control_plane, eventually, fresh_namespace, namespace, operator};
 
 /// The one account of a scene.
 pub const ACCOUNT: &str = "twilio";
@@ -99,13 +99,29 @@ impl Scene {
     pub async fn bare() -> Self {
         operator::shared().await;
         let Namespace { name: namespace, client } = namespace().await;
-        Self { client, namespace, sandbox: carrier(), bought: AtomicUsize::new(0) }
+        Self { client, namespace, sandbox: carrier(Dialect::Twilio), bought: AtomicUsize::new(0) }
+    }
+
+    /// A scene with an open account at Telnyx, whose numbers share their routes.
+    pub async fn telnyx() -> Self {
+        operator::shared().await;
+        Self::telnyx_on(cluster().await.client().await).await
+    }
+
+    /// The same on a control plane of a test's own, where the test runs the operator.
+    pub async fn telnyx_on(client: Client) -> Self {
+        let namespace = fresh_namespace(&client).await;
+        let scene = Self { client, namespace, sandbox: carrier(Dialect::Telnyx), bought: AtomicUsize::new(0) };
+        scene.secret(json!({"apiKey": scene.sandbox.credentials().auth_token})).await;
+        scene.account(json!({"twilio": null, "telnyx": {}})).await;
+        scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+        scene
     }
 
     /// The same on a control plane of a test's own, where the test runs the operator.
     pub async fn on(client: Client) -> Self {
         let namespace = fresh_namespace(&client).await;
-        Self { client, namespace, sandbox: carrier(), bought: AtomicUsize::new(0) }
+        Self { client, namespace, sandbox: carrier(Dialect::Twilio), bought: AtomicUsize::new(0) }
     }
 
     /// Another namespace with the same carrier, and nothing else in it.
@@ -400,9 +416,9 @@ pub fn webhooks(host: &str) -> Value {
 }
 
 /// A carrier with one account, whose ledger keeps what was sent.
-fn carrier() -> Arc<Sandbox> {
+fn carrier(dialect: Dialect) -> Arc<Sandbox> {
     let config = SandboxConfig {
-        accounts: vec![AccountSeed::default()],
+        accounts: vec![AccountSeed { carrier: dialect, ..AccountSeed::default() }],
         switches: Switches { record_bodies: true, ..Switches::default() },
         // Claims are the whole cluster's: no two carriers of a run sell the same numbers.
         seed: fresh()[5..].parse().unwrap(),

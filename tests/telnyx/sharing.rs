@@ -53,7 +53,7 @@ async fn an_application_and_a_profile_are_made_with_all_that_they_must_have() {
     ]
     .into();
     let made = set(&s, &SharedRoute::default(), &wanted).await;
-    assert_eq!((&made.webhooks, s.carrier.shared_route(NAME).await), (&wanted, Ok(made.clone())));
+    assert_eq!((&made.webhooks, s.shared_route(NAME).await), (&wanted, Ok(made.clone())));
     let profile = shown(&s.sandbox, &made, Channel::Sms);
     assert_eq!((&profile["whitelisted_destinations"], &profile["webhook_api_version"]), (&json!(["*"]), &json!("2")));
     assert_eq!(profile["name"], NAME);
@@ -89,10 +89,10 @@ async fn a_persons_edit_is_seen_whatever_it_is_and_put_back() {
         (Channel::Sms, "enabled", "false"),
     ] {
         s.sandbox.edit_shared_route(&id(&made, channel), &[(field, value)]).unwrap();
-        let seen = s.carrier.shared_route(NAME).await.unwrap();
+        let seen = s.shared_route(NAME).await.unwrap();
         assert_ne!(seen.webhooks, both(), "{field}");
         assert_eq!(set(&s, &seen, &both()).await, made, "{field}");
-        assert_eq!(s.carrier.shared_route(NAME).await, Ok(made.clone()), "{field}");
+        assert_eq!(s.shared_route(NAME).await, Ok(made.clone()), "{field}");
     }
     assert_eq!(s.requests(Kind::ApplicationWrite).len(), 2 + 2 + 9);
 }
@@ -123,10 +123,10 @@ async fn of_several_of_one_name_the_oldest_is_meant_on_whichever_page_it_stands(
         let settings = [("friendly_name", name.as_str()), ("voice_url", "https://2.example/")];
         s.sandbox.add_application(&s.account(), &settings).unwrap();
     }
-    let seen = s.carrier.shared_route(NAME).await.unwrap();
+    let seen = s.shared_route(NAME).await.unwrap();
     assert_eq!((id(&seen, Channel::Voice), &seen.webhooks), (oldest, &voice("https://1.example/")));
     s.sandbox.inject(Rule::new(Match::path("/v2/texml_applications"), Fault::TornPage).skip(1));
-    assert_eq!(s.carrier.shared_route(NAME).await.unwrap_err().class, ErrorClass::Transient, "a part proves nothing");
+    assert_eq!(s.shared_route(NAME).await.unwrap_err().class, ErrorClass::Transient, "a part proves nothing");
 }
 
 #[tokio::test]
@@ -141,7 +141,7 @@ async fn one_that_is_half_made_is_unknown_and_one_that_is_refused_at_once_is_not
             (error.class, s.requests(Kind::ApplicationWrite).len()),
             (ErrorClass::Forbidden, if refused { 1 } else { 2 })
         );
-        let seen = s.carrier.shared_route(NAME).await.unwrap();
+        let seen = s.shared_route(NAME).await.unwrap();
         assert_eq!(seen.bound.len(), usize::from(!refused));
         assert_eq!(set(&s, &seen, &both()).await.webhooks, both());
     }

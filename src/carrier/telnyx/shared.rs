@@ -7,6 +7,8 @@
 //! taken away, and an application, which cannot be without a voice URL, is switched off. Both are shown as sending nothing anywhere,
 //! and they are still bound to, so that they are found and used again.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
@@ -233,24 +235,29 @@ fn method(text: Option<&str>) -> Method {
 }
 
 impl Telnyx {
-    /// The shared route of this name.
-    pub(super) async fn shared(&self, name: &str) -> Result<SharedRoute, CarrierError> {
-        let mut shared = SharedRoute::default();
-        if let Some(application) = self.oldest::<Application>(name).await? {
-            show(&mut shared, &application);
-        }
-        if let Some(profile) = self.oldest::<Profile>(name).await? {
-            show(&mut shared, &profile);
-        }
+    /// Every shared route, by its name.
+    pub(super) async fn shared(&self) -> Result<HashMap<String, SharedRoute>, CarrierError> {
+        let mut shared = HashMap::new();
+        self.show_all::<Application>(&mut shared).await?;
+        self.show_all::<Profile>(&mut shared).await?;
         Ok(shared)
     }
 
-    async fn oldest<H: Holder>(&self, name: &str) -> Result<Option<H>, CarrierError> {
-        let all: Vec<H> = self.pages(H::LIST, "").await?;
-        let same = all.into_iter().filter(|holder| holder.name() == Some(name));
+    /// Shows the oldest holder of each name.
+    async fn show_all<H: Holder>(&self, shared: &mut HashMap<String, SharedRoute>) -> Result<(), CarrierError> {
+        let mut all: Vec<H> = self.pages(H::LIST, "").await?;
         // Ids are numbers of one length or random: they only decide between two of one moment.
-        let age = |holder: &H| (holder.created().map(str::to_owned), holder.key().len(), holder.key().to_owned());
-        Ok(same.min_by_key(age))
+        all.sort_by_cached_key(|holder| {
+            (holder.created().map(str::to_owned), holder.key().len(), holder.key().to_owned())
+        });
+        for holder in &all {
+            let Some(name) = holder.name() else { continue };
+            let route: &mut SharedRoute = shared.entry(name.to_owned()).or_default();
+            if !route.bound.contains_key(&H::CHANNEL) {
+                show(route, holder);
+            }
+        }
+        Ok(())
     }
 
     /// Makes the shared route send traffic there: one request for each holder that differs, and a second one only where the first was

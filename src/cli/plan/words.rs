@@ -50,6 +50,7 @@ pub fn is_unseen(foreseen: &Foreseen) -> bool {
         Reason::AccountNotReady,
         Reason::NotSeen,
         Reason::RouteUnseen,
+        Reason::SharedRoutePending,
         Reason::PurchaseFailed,
         Reason::PurchaseUnsettled,
     ];

@@ -252,6 +252,10 @@ impl Context {
     pub fn wake_numbers_of(&self, account: &Key) {
         for number in self.caches.numbers.by(Index::Account, &account.to_string()) {
             self.wake(Kind::PhoneNumber, Key::of(&*number), Priority::Background);
+            // The routes that numbers share are their agents'.
+            if let Some(agent) = number.agent() {
+                self.count(Kind::Agent, agent);
+            }
         }
         for claim in self.caches.claims.by(Index::Account, &account.to_string()) {
             self.wake(Kind::NumberClaim, Key::of(&*claim), Priority::Background);
@@ -265,7 +269,7 @@ fn is_observed(account: &CarrierAccount) -> bool {
 }
 
 /// `spec.scanInterval` as a duration. The schema lets only Go durations in; ten minutes for what is no duration all the same.
-fn scan_interval(account: &CarrierAccount) -> Duration {
+pub(super) fn scan_interval(account: &CarrierAccount) -> Duration {
     let span: Option<jiff::SignedDuration> = account.spec.scan_interval.parse().ok();
     span.and_then(|span| Duration::try_from(span).ok())
         .filter(|span| !span.is_zero())

@@ -1,17 +1,24 @@
 //! The world of an Agent.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client, Resource, ResourceExt};
 
-use super::{Controlled, Looked, with_status};
+use tokio::time::Instant;
+
+use super::{Controlled, Looked, account::scan_interval, with_status};
 use crate::{
-    api::{Agent, AgentVersion, agent::AgentStatus, meta::Key},
+    api::{Agent, AgentVersion, PhoneNumber, agent::AgentStatus, meta::Key, phone_number::Mode, purchase::Marker},
     cluster::cache::{Cache, Change, Index},
-    controller::{Context, Kind, context::Caches},
-    plan::{self, Decision, agent::Frozen},
+    controller::{Context, Kind, context::Caches, effects::Error, memory::Attempt},
+    plan::{self, AccountRef, Decision, Look, Served, agent::Frozen, shared::Share},
+    telemetry::metrics::Operation,
 };
 
 impl Controlled for Agent {
@@ -35,12 +42,12 @@ impl Controlled for Agent {
         let assigned = caches.numbers.by(Index::Agent, &key.to_string());
         let is_ours = |namespace: &str| caches.allows(&object.spec.allowed_namespaces, &key.namespace, namespace);
         let mut reach: HashMap<&str, u32> = HashMap::new();
-        let mut users = assigned.iter().filter(|number| {
+        let users = assigned.iter().filter(|number| {
             number.metadata.deletion_timestamp.is_none() && is_ours(&number.namespace().unwrap_or_default())
         });
         let first = users.clone().next().map(|number| Key::of(&**number).to_string());
         let mut count = 0;
-        for number in &mut users {
+        for number in users.clone() {
             count += 1;
             let route = number.status.as_ref().and_then(|status| status.route.as_ref());
             if let Some(route) = route.filter(|route| route.agent == key.to_string()) {
@@ -60,6 +67,7 @@ impl Controlled for Agent {
                 .iter()
                 .map(|version| (&**version, reach.get(&*version.spec.version).copied().unwrap_or(0)))
                 .collect(),
+            shared: context.shares(object, &key, users, looked),
             assigned: count,
             user: first,
             definition_going: looked.definition_going,
@@ -68,5 +76,98 @@ impl Controlled for Agent {
 
     fn changed(context: &Context, change: &Change<Self>) {
         context.agent_changed(change);
+    }
+
+    async fn look(context: &Context, object: &Arc<Self>, look: Look, looked: &mut Looked) -> Result<(), Error> {
+        match look {
+            Look::SharedRoutes(account) => {
+                context.look_at_shared(object, &account, looked.began).await;
+                Ok(())
+            }
+            other => context.look(&**object, other, looked).await,
+        }
+    }
+}
+
+/// What this process remembers under of the route that the numbers of an agent at one account share.
+pub fn share_id(agent: &impl Resource, account: &Key) -> String {
+    format!("{} {account}", agent.meta().uid.as_deref().unwrap_or_default())
+}
+
+impl Context {
+    /// The routes that numbers of this agent share, in the order of the accounts.
+    fn shares<'a>(
+        &self,
+        agent: &Agent,
+        key: &Key,
+        numbers: impl Iterator<Item = &'a Arc<PhoneNumber>>,
+        looked: &Looked,
+    ) -> Vec<Share> {
+        let mut active: BTreeMap<Key, bool> = BTreeMap::new();
+        for number in numbers {
+            let account = number.account();
+            let manages = number.spec.mode == Mode::Manage && !number.spec.suspend;
+            let allowed = || {
+                let reference = self.account_ref(account.clone(), &number.namespace().unwrap_or_default());
+                matches!(reference, AccountRef::Found(_))
+            };
+            let known = active.get(&account).copied();
+            if known != Some(true) {
+                let is_active = manages && allowed();
+                active.insert(account, is_active);
+            }
+        }
+        active.into_iter().filter_map(|(account, active)| self.share(agent, key, account, active, looked)).collect()
+    }
+
+    fn share(&self, agent: &Agent, key: &Key, account: Key, active: bool, looked: &Looked) -> Option<Share> {
+        let cached = self.caches.accounts.get(&account)?;
+        let account_uid = cached.metadata.uid.clone().unwrap_or_default();
+        let session = self.sessions.get(&account).filter(|session| session.uid == account_uid);
+        let capabilities = session.as_ref().map(|session| session.inventory.carrier().capabilities().clone());
+        // What an account of this name had them share stays known until it was opened.
+        let shares = capabilities.as_ref().map(|capabilities| capabilities.shared_routes);
+        if !shares.unwrap_or_else(|| agent.shared_route(&account, &account_uid).is_some()) {
+            return None;
+        }
+        let AccountRef::Found(view) = self.account_ref(account.clone(), &account.namespace) else { return None };
+        let installation = self.installation();
+        let name = Marker::new(installation.unwrap_or_default(), &key.to_string()).as_str().to_owned();
+        let seen = session.as_ref().and_then(|session| {
+            let journalled = agent.shared_route(&account, &account_uid).is_some();
+            let settling = self.sharing_settles_in(session);
+            session.sharing.seen(&name, looked.began, scan_interval(&cached), journalled, settling)
+        });
+        let (sight, due) = seen.map_or((None, Duration::ZERO), |(sight, due)| (Some(sight), due));
+        let id = share_id(agent, &account);
+        Some(Share {
+            account_uid,
+            open: view.open.is_some() && installation.is_some(),
+            opening: view.opening || installation.is_none(),
+            name,
+            channels: capabilities.map_or(&[], |capabilities| capabilities.channels),
+            serves: session.map_or(Served::Nothing, |session| self.serves_all(agent, key, &session)),
+            active,
+            sight,
+            due,
+            trouble: self.memory.trouble(&id),
+            put_backs: self.memory.put_backs(&id),
+            account,
+        })
+    }
+
+    async fn look_at_shared(&self, agent: &Agent, account: &Key, began: Instant) {
+        let Some(session) = self.sessions.get(account) else { return };
+        let carrier = session.inventory.carrier();
+        let looked = session.sharing.look(&*carrier, began).await;
+        let operation = Operation::ListSharedRoutes;
+        self.metrics.carrier_request(carrier.capabilities().name, operation, looked.as_ref().err());
+        match looked {
+            Ok(()) => self.memory.succeeded(&share_id(agent, account), Attempt::Look),
+            Err(error) => {
+                self.suspect(account, &error);
+                self.memory.failed(&share_id(agent, account), Attempt::Look, error);
+            }
+        }
     }
 }

@@ -40,17 +40,13 @@ impl Controlled for PhoneNumber {
     fn decide(context: &Context, object: &Arc<Self>, looked: &Looked) -> Decision<PhoneNumberStatus> {
         let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
         let uid = object.metadata.uid.as_deref().unwrap_or_default();
-        let account = object.spec.account_ref.key(namespace);
+        let account = object.account();
         let identity = object.identity();
         let journal = identity.as_deref().and_then(|identity| context.caches.journal_of(identity));
         let target = plan::number::number_of(object, journal.as_deref()).cloned();
         // A route for a number that is not chosen yet is one for any.
         let number = target.clone().unwrap_or_else(E164::example);
-        let agent = object
-            .spec
-            .agent_ref
-            .as_ref()
-            .map(|agent| context.agent_ref(agent.key(namespace), namespace, &account, &number));
+        let agent = object.agent().map(|agent| context.agent_ref(agent, namespace, &account, &number));
         let claim = target.as_ref().and_then(|number| context.caches.claim_of(number));
         let trouble = context.trouble_of(&**object);
         let seen = target.as_ref().map_or(Seen::Unseen, |number| context.seen(&account, number, looked));
@@ -102,7 +98,7 @@ impl Controlled for PhoneNumber {
     }
 
     fn account(object: &Self) -> Option<Key> {
-        Some(object.spec.account_ref.key(object.metadata.namespace.as_deref().unwrap_or_default()))
+        Some(object.account())
     }
 
     fn changed(context: &Context, change: &Change<Self>) {
@@ -209,9 +205,7 @@ impl Context {
 
     async fn look_for_marked(&self, object: &PhoneNumber) {
         let uid = object.metadata.uid.as_deref().unwrap_or_default();
-        let Some(session) = PhoneNumber::account(object).and_then(|account| self.sessions.get(&account)) else {
-            return;
-        };
+        let Some(session) = self.sessions.get(&object.account()) else { return };
         let since = self.marked_since(uid, self.settling_of(&session));
         let asked = session.inventory.look_for_marked(since).await;
         let carrier = session.inventory.carrier().capabilities().name;
@@ -220,17 +214,13 @@ impl Context {
     }
 
     async fn look_for_orders(&self, object: &PhoneNumber, looked: &Looked) {
-        let Some(session) = PhoneNumber::account(object).and_then(|account| self.sessions.get(&account)) else {
-            return;
-        };
+        let Some(session) = self.sessions.get(&object.account()) else { return };
         self.looked(object, session.inventory.look_for_orders(looked.began).await);
     }
 
     async fn look_for_offers(&self, object: &PhoneNumber, asked: Asked, looked: &mut Looked) {
         let uid = object.metadata.uid.as_deref().unwrap_or_default();
-        let Some(session) = PhoneNumber::account(object).and_then(|account| self.sessions.get(&account)) else {
-            return;
-        };
+        let Some(session) = self.sessions.get(&object.account()) else { return };
         let identity = object.identity().unwrap_or_default();
         let found = self.offers(&session, &asked, uid, &identity).await;
         let found = found.map(|offers| looked.offers.push(offers));
@@ -261,9 +251,7 @@ impl Context {
         match asked {
             Ok(()) => self.memory.succeeded(uid, Attempt::Look),
             Err(error) => {
-                if let Some(account) = PhoneNumber::account(object) {
-                    self.suspect(&account, &error);
-                }
+                self.suspect(&object.account(), &error);
                 self.memory.failed(uid, Attempt::Look, error);
             }
         }
@@ -277,26 +265,58 @@ impl Context {
         if !self.caches.allows(&agent.spec.allowed_namespaces, &key.namespace, namespace) {
             return AgentRef::Refused(key);
         }
-        let serves = self.serves(&agent, &key, account, number);
+        let serves = match self.sharing_session(account) {
+            Some(session) => {
+                plan::shared::served(&agent, self.serves_all(&agent, &key, &session), account, &session.uid)
+            }
+            None => self.serves(&agent, &key, account, number),
+        };
         AgentRef::Found { key, offline: agent.spec.offline, serves }
     }
 
-    /// What the agent serves. Only its status says what is published: its draft and its spec say what somebody wishes.
-    fn serves(&self, agent: &Agent, key: &Key, account: &Key, number: &E164) -> Served {
+    /// The session of an account whose numbers share their routes.
+    pub fn sharing_session(&self, account: &Key) -> Option<Arc<Session>> {
+        self.sessions.get(account).filter(|session| session.inventory.carrier().capabilities().shared_routes)
+    }
+
+    /// The version that serves. Only the agent's status says what is published: its draft and its spec say what somebody wishes.
+    fn published(&self, agent: &Agent, key: &Key) -> Result<(String, Arc<AgentVersion>), Served> {
         let Some(published) = agent.status.as_ref().and_then(|status| status.published_version.clone()) else {
-            return Served::Nothing;
+            return Err(Served::Nothing);
         };
         let version = Key::new(&*key.namespace, AgentVersion::name_of(&key.name, &published));
         let known = agent.status.iter().flat_map(|status| &status.versions).find(|known| known.name == published);
         // Another one under the name of one that was published serves nobody.
         let is_published =
-            |version: &&Arc<AgentVersion>| known.is_some_and(|known| known.digest == version.spec.draft().digest());
-        match self.caches.versions.get(&version).as_ref().filter(is_published) {
-            None => Served::Missing(published),
-            Some(version) => {
-                let route = version.spec.webhooks.route(key, &published, number);
-                Served::Version { route: self.as_shown(account, route), name: published }
+            |version: &Arc<AgentVersion>| known.is_some_and(|known| known.digest == version.spec.draft().digest());
+        match self.caches.versions.get(&version).filter(is_published) {
+            None => Err(Served::Missing(published)),
+            Some(version) => Ok((published, version)),
+        }
+    }
+
+    /// What the agent serves to this number of an account.
+    fn serves(&self, agent: &Agent, key: &Key, account: &Key, number: &E164) -> Served {
+        match self.published(agent, key) {
+            Ok((name, version)) => {
+                let route = version.spec.webhooks.route(key, &name, number);
+                Served::Version { route: self.as_shown(account, route), name }
             }
+            Err(serves) => serves,
+        }
+    }
+
+    /// What the agent serves to all of its numbers at an account that has them share one route.
+    pub(super) fn serves_all(&self, agent: &Agent, key: &Key, session: &Session) -> Served {
+        match self.published(agent, key) {
+            Ok((name, version)) if version.spec.webhooks.name_the_number() => Served::Unshareable(name),
+            Ok((name, version)) => {
+                let route = version.spec.webhooks.route(key, &name, &E164::example());
+                let mut route = session.inventory.carrier().canonical(route);
+                route.retain(|_, leg| !leg.is_empty());
+                Served::Version { name, route }
+            }
+            Err(serves) => serves,
         }
     }
 
