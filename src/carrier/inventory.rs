@@ -140,7 +140,13 @@ impl Inventory {
         }
         let ordered = self.ordered();
         let ordered = ordered.as_ref().filter(|ordered| ordered.begun > after)?;
-        Some(ordered.orders.iter().filter(|order| order.marker.as_ref() == Some(marker)).cloned().collect())
+        // A number that bears another marker by now was taken over, and its order says for ever whose it was.
+        let moved = |number: &E164| match self.seen(number) {
+            Seen::Present { number, .. } => number.marker.as_ref().is_some_and(|is| is != marker),
+            Seen::Absent { .. } | Seen::Unseen => false,
+        };
+        let ours = |order: &&Order| order.marker.as_ref() == Some(marker) && !moved(&order.number);
+        Some(ordered.orders.iter().filter(ours).cloned().collect())
     }
 
     /// The last complete listing, if there was one.

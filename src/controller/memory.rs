@@ -196,7 +196,8 @@ impl Memory {
         let mut entries = self.entries();
         let entered = entries.get_mut(uid)?.entered.as_mut().filter(|entered| entered.token == token)?;
         let before = entered.begun + SENDING;
-        if entered.intent == Intent::Settle || entered.outcome.is_some() || Instant::now() >= before {
+        let sends = matches!(entered.intent, Intent::Send | Intent::Take);
+        if !sends || entered.outcome.is_some() || Instant::now() >= before {
             return None;
         }
         entered.outcome = Some(Tried::Unknown);

@@ -340,8 +340,8 @@ impl<'a> Step<'a, '_> {
         self.w.acquire(&Found { account: self.account.key.clone(), identity: self.identity, number: seen })
     }
 
-    /// Begins an attempt: an idle number is taken where that is wished, or one is bought if money may be spent. `settled` says of the number that the journal names, which is not ours,
-    /// whether all that was sent for it was refused.
+    /// Begins an attempt: an idle number is taken where that is wished, or one is bought if money may be spent. `settled` says of
+    /// the number that the journal names, which is not ours, whether all that was sent for it was refused.
     fn begin(&self, journal: Option<&NumberPurchase>, settled: Option<bool>) -> Decision<PhoneNumberStatus> {
         if let Some(decision) = self.hands_off().or_else(|| self.finalizer()) {
             return decision;

@@ -304,3 +304,19 @@ async fn papers_that_are_missing_are_said_and_those_that_are_named_go_with_the_o
     scene.gone::<PhoneNumber>("without").await;
     scene.has_bought(1).await;
 }
+
+#[tokio::test]
+async fn an_idle_number_is_taken_and_its_order_does_not_hold_up_the_one_that_it_was_bought_for() {
+    let scene = telnyx().await;
+    scene.sandbox.switch(|switches| switches.telnyx.order_ms = 0);
+    scene.wishes("first", json!({})).await;
+    let number = scene.owned_by("first").await;
+    scene.delete::<PhoneNumber>("first").await;
+    scene.gone::<PhoneNumber>("first").await;
+    scene.wishes("second", json!({"reuse": "Pool"})).await;
+    assert_eq!(scene.owned_by("second").await, number);
+    scene.has_bought(1).await;
+    scene.wishes("first", json!({})).await;
+    assert_ne!(scene.owned_by("first").await, number);
+    scene.has_bought(2).await;
+}

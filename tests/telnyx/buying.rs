@@ -2,10 +2,11 @@
 
 use dialplane::{
     api::{offer::Feature, phone_number::Regulatory},
-    carrier::{Bought, Purchase},
+    carrier::{Bought, Purchase, inventory::Inventory},
     sandbox::carrier::{OrderEnd, Rule},
 };
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::*;
 use crate::conformance::subject::{purchase, search};
@@ -126,4 +127,22 @@ async fn an_order_tells_whether_it_lacks_papers() {
     let group = Regulatory { requirement_group_id: Some("group-1".into()), ..Regulatory::default() };
     assert!(!order(1, group).await.lacks_papers);
     s.has_bought(2).await;
+}
+
+#[tokio::test]
+async fn a_number_that_was_marked_for_another_is_no_more_what_its_order_was_for() {
+    let s = subject();
+    s.stock(&[NUMBER]);
+    let bought = s.buy(&purchase(NUMBER)).await;
+    let inventory = Inventory::new(s.carrier.clone(), Box::new(|_| {}));
+    let marked = async |marker: &Marker| {
+        let after = Instant::now();
+        inventory.look_for_marked(after).await.unwrap();
+        inventory.marked(marker, after).unwrap()
+    };
+    assert_eq!(marked(&marker()).await, [number(NUMBER)]);
+    let other = Marker::new("prod", "clinics/another");
+    did(inventory.mark(&bought.number, &bought.id, &other).await);
+    assert_eq!((marked(&marker()).await, marked(&other).await), (vec![], vec![number(NUMBER)]));
+    s.has_bought(1).await;
 }

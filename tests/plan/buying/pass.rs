@@ -617,7 +617,11 @@ fn act(m: &Buying, s: &mut State, replica: usize, slot: usize, of: Object, effec
             let held = s.cluster.claims[usize::from(n)].is_some_and(|claim| claim.holder == Some(of.uid));
             let line = &mut s.lines[usize::from(n)];
             match line.stock {
-                Stock::Ours(_) if held => line.stock = Stock::Ours(of.identity),
+                // Its order says for ever whose it was.
+                Stock::Ours(identity) if held => {
+                    let order_shown = line.order_shown && identity == of.identity;
+                    *line = Line { stock: Stock::Ours(of.identity), order_shown, ..*line };
+                }
                 _ => s.broken = Some("promise 3: the marker of another identity is overwritten"),
             }
             Some(())
