@@ -125,7 +125,7 @@ pub struct Request {
 }
 
 /// How often each thing may still go wrong.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Budget {
     pub crashes: u8,
     pub lost: u8,
@@ -137,6 +137,21 @@ pub struct Budget {
     pub restores: u8,
     /// How many attempts are looked at.
     pub attempts: u8,
+}
+
+impl Budget {
+    /// Nothing does.
+    pub const NOTHING: Self = Self {
+        crashes: 0,
+        lost: 0,
+        taken: 0,
+        deletions: 0,
+        creations: 0,
+        stripped: 0,
+        wiped: 0,
+        restores: 0,
+        attempts: 0,
+    };
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
