@@ -5,11 +5,11 @@
 //! the time and everything seen are part of the world. A test holds this module to it.
 //!
 //! - `number` decides for a PhoneNumber: [`number`] the order of things, `route` where its traffic should go, `remove` its end.
-//! - `buy` buys one, at most once, by what `buying` knows, or takes an idle one; `choose` says which, `hold` has it kept and asks a
-//!   person, `order` waits for what the carrier works on.
+//! - `buy` buys one, at most once, by what `buying` knows, or takes an idle one; `choose` says which.
 //! - `grant` keeps spending within an account's limits; `journal` keeps the journals of buying.
 //! - `claim` ends what a vanished PhoneNumber left behind.
-//! - `agent` publishes and rolls back, `shared` sees to the routes that its numbers share, `version` says what a version is good for, `account` opens an account and lists it.
+//! - `agent` publishes and rolls back, `shared` sees to the routes that its numbers share, `version` says what a version is good
+//!   for, `account` opens an account and lists it.
 //! - `policy` holds the figures: how long to wait after what, and how often to fight.
 
 pub mod account;
@@ -19,10 +19,8 @@ mod buying;
 pub mod choose;
 pub mod claim;
 pub mod grant;
-mod hold;
 pub mod journal;
 pub mod number;
-mod order;
 pub mod policy;
 mod remove;
 mod route;

@@ -474,10 +474,16 @@ impl Context {
         if policy::goes_unheld(&error) {
             self.memory.would_not_keep(uid, &number);
         } else {
-            session.market.settled(&number, error.class == ErrorClass::Unavailable);
+            self.settled(&session, &number, error.class == ErrorClass::Unavailable);
             self.memory.failed(uid, Attempt::Purchase, about(&number, error));
         }
         Ok(())
+    }
+
+    /// A number is bought or given up: others may look again at what is for sale.
+    fn settled(&self, session: &Session, number: &E164, gone: bool) {
+        session.market.settled(number, gone);
+        self.wake_called(session);
     }
 
     /// The one place where money is spent. That it was sent is known before it is: whatever ends this, an attempt is never
@@ -499,7 +505,7 @@ impl Context {
                 tracing::info!(object = %Key::of(object), %number, attempt, "{what}");
                 self.metrics.carrier_request(carrier, Operation::Purchase, None);
                 self.memory.succeeded(uid, Attempt::Purchase);
-                session.market.settled(number, true);
+                self.settled(&session, number, true);
                 session.paid();
                 if let Some(order) = ordered {
                     self.memory.tried(uid, Tried::Ordered(order));
@@ -509,7 +515,7 @@ impl Context {
                 tracing::warn!(object = %Key::of(object), %number, attempt, %error, "was not bought");
                 self.metrics.carrier_request(carrier, Operation::Purchase, Some(&error));
                 self.suspect(&account, &error);
-                session.market.settled(number, error.class == ErrorClass::Unavailable);
+                self.settled(&session, number, error.class == ErrorClass::Unavailable);
                 if error.class == ErrorClass::Funds {
                     session.ran_out(&error);
                 }
@@ -584,7 +590,7 @@ impl Context {
             retry_after: None,
         };
         if let Some(session) = self.sessions.get(account) {
-            session.market.settled(number, true);
+            self.settled(&session, number, true);
         }
         self.memory.tried(uid, Tried::DidNothing(error.clone()));
         self.memory.failed(uid, Attempt::Purchase, about(number, error));

@@ -5,7 +5,7 @@
 //! That is economy: what keeps two from buying one number is its claim.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -13,7 +13,7 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    api::{number::E164, offer::Offer},
+    api::{meta::Key, number::E164, offer::Offer},
     carrier::{Carrier, CarrierError},
     plan::{Asked, Offers},
 };
@@ -41,6 +41,10 @@ struct State {
     searches: HashMap<Asked, Search>,
     /// Numbers that somebody is about to buy: the uid, and since when.
     kept: HashMap<E164, (String, Instant)>,
+    /// Who found that others are just taking what there is, in the order in which they came.
+    waiting: VecDeque<(Asked, Key)>,
+    /// Who need wait no longer and was not told yet.
+    called: Vec<Key>,
 }
 
 /// What a search has shown.
@@ -97,6 +101,26 @@ impl Market {
         if gone {
             state.searches.values_mut().for_each(|search| search.left.retain(|offer| offer.number != *number));
         }
+        let mut waited_for: Vec<Asked> = state.waiting.iter().map(|(asked, _)| asked.clone()).collect();
+        waited_for.dedup();
+        for asked in waited_for {
+            if state.known(&asked, "", &|_| false).is_none() {
+                // It is time to search again, for which one will do.
+                state.call(&asked, 1);
+            }
+        }
+    }
+
+    /// Notes that an object waits for what else there is.
+    pub fn wait(&self, asked: Asked, who: Key) {
+        let mut state = self.state();
+        state.waiting.retain(|(_, other)| *other != who);
+        state.waiting.push_back((asked, who));
+    }
+
+    /// Those who waited and may look again now. Each is named once.
+    pub fn called(&self) -> Vec<Key> {
+        std::mem::take(&mut self.state().called)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -126,8 +150,22 @@ impl State {
         if is_search {
             let search = Search { at: Instant::now(), shown: found.len(), left: found, vain };
             self.searches.insert(asked.clone(), search);
+            // One of them is for whoever searched.
+            self.call(asked, free.len().saturating_sub(1));
         }
         Offers { asked: asked.clone(), found: free, crowded: vain }
+    }
+
+    /// Calls so many of those who wait for this.
+    fn call(&mut self, asked: &Asked, count: usize) {
+        let mut left = count;
+        let (called, waiting) = std::mem::take(&mut self.waiting).into_iter().partition(|(of, _)| {
+            let is_called = left > 0 && of == asked;
+            left -= usize::from(is_called);
+            is_called
+        });
+        self.waiting = waiting;
+        self.called.extend(VecDeque::into_iter(called).map(|(_, who)| who));
     }
 
     fn free(&self, found: &[Offer], uid: &str, is_claimed: &impl Fn(&E164) -> bool) -> Vec<Offer> {
@@ -193,6 +231,22 @@ mod tests {
         assert_eq!(known(&market), None);
         market.settled(&offer(3).number, true);
         assert_eq!(known(&market), None, "that all were bought is not that there are no more");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_is_called_when_it_is_time_to_search_and_when_there_is_something() {
+        let market = kept(4);
+        let who = |i: usize| Key::new("n", i.to_string());
+        (0..6).for_each(|i| market.wait(asked(), who(i)));
+        for i in 0..2 {
+            market.settled(&offer(i).number, true);
+            assert_eq!(market.called(), []);
+        }
+        market.settled(&offer(2).number, true);
+        assert_eq!(market.called(), [who(0)], "one is enough to search");
+        market.state().found(&asked(), (4..8).map(offer).collect(), "0", &|_| false);
+        assert_eq!(market.called(), [who(1), who(2), who(3)], "and one for each number more");
+        assert_eq!(market.called(), []);
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,15 +4,17 @@
 //! seen at the carrier. What this process knows beside that is [`Own`](super::Own), and forgetting it is always safe: an attempt that nobody
 //! remembers is one of unknown outcome.
 
+mod hold;
+mod order;
 mod pool;
 
 use kube::{Resource as _, ResourceExt as _};
 
+use self::hold::Candidate;
 use super::{
     AccountView, BuyNumber, Decision, Effect, Liveness, Look, Requested as _, Rest, Seen,
     buying::{Buying, Intent, Own, Tried},
     choose::{self, Choice},
-    hold::Candidate,
     number::{Found, World},
     policy,
     route::{self, Wanted},
@@ -33,7 +35,7 @@ use crate::api::{
 const CANDIDATES: u32 = 5;
 
 /// What settling an attempt has come to.
-pub(super) enum Settled<'a> {
+enum Settled<'a> {
     /// The number is in the account.
     Ours(&'a OwnedNumber),
     /// It is not and will not be by what was sent. `clean` where all of that was refused.
@@ -83,10 +85,10 @@ pub(super) fn unsettled<'a>(w: &World<'a>, account: &AccountView) -> Option<Deci
     }
 }
 
-pub(super) struct Step<'a, 'b> {
-    pub(super) w: &'b World<'a>,
-    pub(super) b: &'b Buying<'a>,
-    pub(super) account: &'b AccountView,
+struct Step<'a, 'b> {
+    w: &'b World<'a>,
+    b: &'b Buying<'a>,
+    account: &'b AccountView,
     identity: &'a str,
 }
 
@@ -178,7 +180,7 @@ impl<'a> Step<'a, '_> {
     }
 
     /// Nothing is begun for an object that only looks on.
-    pub(super) fn hands_off(&self) -> Option<Decision<PhoneNumberStatus>> {
+    fn hands_off(&self) -> Option<Decision<PhoneNumberStatus>> {
         let spec = &self.w.number.spec;
         let why = match (spec.suspend, spec.mode) {
             (true, _) => "The object is suspended: nothing is bought. Set spec.suspend to false to go on.",
@@ -537,13 +539,7 @@ impl<'a> Step<'a, '_> {
         }
     }
 
-    pub(super) fn spec(
-        &self,
-        number: Option<E164>,
-        attempt: u32,
-        price: Price,
-        exact: Option<bool>,
-    ) -> NumberPurchaseSpec {
+    fn spec(&self, number: Option<E164>, attempt: u32, price: Price, exact: Option<bool>) -> NumberPurchaseSpec {
         NumberPurchaseSpec {
             identity: self.b.identity.to_owned(),
             holder: self.w.holder_spec(),
@@ -584,7 +580,7 @@ impl<'a> Step<'a, '_> {
         })))
     }
 
-    pub(super) fn object(&self, journal: Option<&NumberPurchase>, spec: NumberPurchaseSpec) -> NumberPurchase {
+    fn object(&self, journal: Option<&NumberPurchase>, spec: NumberPurchaseSpec) -> NumberPurchase {
         match journal {
             Some(journal) => NumberPurchase { spec, ..journal.clone() },
             None => NumberPurchase::new(&NumberPurchase::name_of(self.b.identity), spec),

@@ -20,8 +20,8 @@ pub const POLL: Duration = Duration::from_secs(30);
 /// How long to wait before the next look for something that was sent and may yet be shown.
 pub const LOOK_FOR: Duration = Duration::from_secs(10);
 
-/// How long to wait while others take what there is.
-pub const CROWDED: Duration = Duration::from_millis(300);
+/// How long to wait while others take what there is, unless one is called before.
+pub const CROWDED: Duration = Duration::from_secs(1);
 
 /// How long to wait before what was not for sale is looked for again.
 pub const LOOK_AGAIN: Duration = Duration::from_secs(300);

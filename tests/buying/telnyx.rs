@@ -1,22 +1,8 @@
 //! Where numbers are held before they are bought: at the simulated Telnyx, and with a person who is asked.
 
-use dialplane::{
-    api::{CarrierAccount, phone_number::OfferStatus},
-    sandbox::carrier::{AccountSeed, Dialect, OrderEnd},
-};
+use dialplane::{api::phone_number::OfferStatus, sandbox::carrier::OrderEnd};
 
 use super::*;
-
-/// A scene with an open account at Telnyx.
-async fn telnyx() -> Scene {
-    let scene = Scene::bare().await;
-    let seed = AccountSeed { carrier: Dialect::Telnyx, ..AccountSeed::default() };
-    let credentials = scene.sandbox.add_account(seed).unwrap();
-    scene.secret(json!({"apiKey": credentials.auth_token})).await;
-    scene.limited(json!({})).await;
-    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
-    scene
-}
 
 impl Scene {
     async fn limited(&self, purchasing: Value) {
@@ -30,9 +16,9 @@ impl Scene {
         wish.extend(purchase.as_object().unwrap().clone());
         wish.retain(|_, value| !value.is_null());
         let spec = json!({"accountRef": {"name": ACCOUNT}, "purchase": wish});
-        let kind = json!({"apiVersion": "dialplane.dev/v1alpha1", "kind": "PhoneNumber"});
-        let manifest =
-            json!({"apiVersion": kind["apiVersion"], "kind": kind["kind"], "metadata": {"name": name}, "spec": spec});
+        let manifest = json!({
+            "apiVersion": "dialplane.dev/v1alpha1", "kind": "PhoneNumber", "metadata": {"name": name}, "spec": spec,
+        });
         self.apply::<PhoneNumber>(manifest).await;
     }
 
@@ -64,7 +50,7 @@ impl Scene {
 
 #[tokio::test]
 async fn a_number_is_held_once_and_then_bought_once() {
-    let scene = telnyx().await;
+    let scene = Scene::telnyx().await;
     scene.sandbox.switch(|switches| switches.telnyx.order_ms = 0);
     scene.wishes("main", json!({})).await;
     let number = scene.owned_by("main").await;
@@ -94,7 +80,7 @@ async fn a_hold_that_is_refused_or_of_which_nobody_knows_costs_nothing() {
         (Fault::AnswerLost, (2, 1)),
         (Fault::ServerErrorBefore { status: 503 }, (2, 1)),
     ] {
-        let scene = telnyx().await;
+        let scene = Scene::telnyx().await;
         scene.sandbox.inject(Rule::new(Match::kind(Kind::Hold).method("POST"), fault.clone()));
         scene.wishes("main", json!({})).await;
         let number = scene.owned_by("main").await;
@@ -109,7 +95,7 @@ async fn a_hold_that_is_refused_or_of_which_nobody_knows_costs_nothing() {
 async fn a_hold_that_ends_during_the_purchase_ends_with_one_number() {
     let refusals = [85001, 85006, 85007, 85008].map(|code| (Fault::Refuse { status: 422, code }, 2));
     for (fault, calls) in refusals.into_iter().chain([(Fault::AnswerLost, 1), (Fault::RequestLost, 2)]) {
-        let scene = telnyx().await;
+        let scene = Scene::telnyx().await;
         scene.sandbox.switch(|switches| switches.telnyx.hold_ms = 1);
         scene.misbehaves(fault.clone());
         scene.wishes("main", json!({})).await;
@@ -121,7 +107,7 @@ async fn a_hold_that_ends_during_the_purchase_ends_with_one_number() {
 
 #[tokio::test]
 async fn a_person_is_shown_what_is_held_and_when_it_ended_asked_about_another() {
-    let scene = telnyx().await;
+    let scene = Scene::telnyx().await;
     scene.sandbox.switch(|switches| switches.telnyx.hold_ms = 1);
     scene.wishes("main", json!({"approval": "Manual"})).await;
     let first = scene.offered("main", |_| true).await;
@@ -144,7 +130,7 @@ async fn a_person_is_shown_what_is_held_and_when_it_ended_asked_about_another() 
 
 #[tokio::test]
 async fn a_number_that_was_approved_and_is_gone_is_followed_by_another_question() {
-    let scene = telnyx().await;
+    let scene = Scene::telnyx().await;
     scene.sandbox.switch(|switches| switches.telnyx.hold_ms = 1);
     scene.wishes("main", json!({"approval": "Manual"})).await;
     let first = scene.offered("main", |_| true).await;
@@ -160,7 +146,7 @@ async fn a_number_that_was_approved_and_is_gone_is_followed_by_another_question(
 
 #[tokio::test]
 async fn an_object_that_is_deleted_while_a_number_is_held_buys_nothing_and_the_next_is_asked_about_the_same() {
-    let scene = telnyx().await;
+    let scene = Scene::telnyx().await;
     scene.wishes("main", json!({"approval": "Manual"})).await;
     let offer = scene.offered("main", |_| true).await;
     scene.delete::<PhoneNumber>("main").await;
@@ -176,7 +162,7 @@ async fn an_object_that_is_deleted_while_a_number_is_held_buys_nothing_and_the_n
 
 #[tokio::test]
 async fn whoever_waits_for_a_person_does_not_count_against_the_limits() {
-    let scene = telnyx().await;
+    let scene = Scene::telnyx().await;
     scene.limited(json!({"maxPerDay": 1})).await;
     scene.wishes("asked", json!({"approval": "Manual"})).await;
     let offer = scene.offered("asked", |_| true).await;
@@ -194,7 +180,7 @@ fn undecided(scene: &Scene) {
 
 #[tokio::test]
 async fn a_number_that_is_ordered_costs_two_posts_and_five_writes() {
-    let scene = telnyx().await;
+    let scene = Scene::telnyx().await;
     undecided(&scene);
     scene.wishes("main", json!({})).await;
     let text = scene.acquired("main", "Ordered").await;
@@ -224,7 +210,7 @@ async fn a_number_that_is_ordered_costs_two_posts_and_five_writes() {
 #[tokio::test]
 async fn an_order_that_fails_after_it_was_taken_is_followed_by_another_once_that_is_sure() {
     for (name, end) in [("failed", OrderEnd::Failure), ("cancelled", OrderEnd::Cancelled)] {
-        let scene = telnyx().await;
+        let scene = Scene::telnyx().await;
         undecided(&scene);
         scene.wishes(name, json!({})).await;
         scene.acquired(name, "Ordered").await;
@@ -241,7 +227,7 @@ async fn an_order_that_fails_after_it_was_taken_is_followed_by_another_once_that
 
 #[tokio::test]
 async fn a_named_number_whose_order_fails_ends_in_its_condition() {
-    let scene = telnyx().await;
+    let scene = Scene::telnyx().await;
     undecided(&scene);
     scene.wishes("scout", json!({"approval": "Manual"})).await;
     let number = scene.offered("scout", |_| true).await.number.to_string();
@@ -256,7 +242,7 @@ async fn a_named_number_whose_order_fails_ends_in_its_condition() {
 
 #[tokio::test]
 async fn an_order_is_cancelled_with_its_object_and_nothing_is_bought() {
-    let scene = telnyx().await;
+    let scene = Scene::telnyx().await;
     undecided(&scene);
     scene.wishes("main", json!({})).await;
     scene.acquired("main", "Ordered").await;
@@ -272,7 +258,7 @@ async fn an_order_is_cancelled_with_its_object_and_nothing_is_bought() {
 
 #[tokio::test]
 async fn an_order_that_ends_before_it_is_cancelled_leaves_a_number_that_rests() {
-    let scene = telnyx().await;
+    let scene = Scene::telnyx().await;
     undecided(&scene);
     scene.wishes("main", json!({})).await;
     scene.acquired("main", "Ordered").await;
@@ -291,7 +277,7 @@ async fn an_order_that_ends_before_it_is_cancelled_leaves_a_number_that_rests() 
 
 #[tokio::test]
 async fn papers_that_are_missing_are_said_and_those_that_are_named_go_with_the_order() {
-    let scene = telnyx().await;
+    let scene = Scene::telnyx().await;
     let germany = json!({"country": "DE"});
     scene.wishes("without", json!({"search": germany})).await;
     let text = scene.acquired("without", "RegulatoryRequired").await;
@@ -307,7 +293,7 @@ async fn papers_that_are_missing_are_said_and_those_that_are_named_go_with_the_o
 
 #[tokio::test]
 async fn an_idle_number_is_taken_and_its_order_does_not_hold_up_the_one_that_it_was_bought_for() {
-    let scene = telnyx().await;
+    let scene = Scene::telnyx().await;
     scene.sandbox.switch(|switches| switches.telnyx.order_ms = 0);
     scene.wishes("first", json!({})).await;
     let number = scene.owned_by("first").await;

@@ -1,6 +1,8 @@
 //! Buying, step by step: what is asked, written and sent, in which order, and what stops it. What all the orders of events come
 //! to is for the model in `buying`.
 
+mod hold;
+mod order;
 mod pool;
 
 use std::time::Duration;
@@ -27,31 +29,31 @@ use super::scene::*;
 const IDENTITY: &str = "clinic/front-desk";
 
 /// A PhoneNumber that buys, and what can be known about that.
-pub struct Deal {
-    pub scene: Scene,
-    pub journal: Option<NumberPurchase>,
-    pub own: Option<Own>,
-    pub marked: Option<Vec<E164>>,
-    pub orders: Option<Vec<Order>>,
-    pub offers: Vec<Offers>,
+struct Deal {
+    scene: Scene,
+    journal: Option<NumberPurchase>,
+    own: Option<Own>,
+    marked: Option<Vec<E164>>,
+    orders: Option<Vec<Order>>,
+    offers: Vec<Offers>,
     idle: Option<Vec<Idle>>,
-    pub grant: Grant,
+    grant: Grant,
     live: Liveness,
     holder: Liveness,
-    pub limits: Purchasing,
-    pub seen: bool,
-    pub missing: bool,
+    limits: Purchasing,
+    seen: bool,
+    missing: bool,
     claim_read: bool,
     not_before: Duration,
-    pub holds: bool,
-    pub unheld: Option<E164>,
+    holds: bool,
+    unheld: Option<E164>,
 }
 
 fn search() -> Search {
     serde_json::from_value(serde_json::json!({"country": "US", "areaCode": "415", "bestEffort": false})).unwrap()
 }
 
-pub fn offer(number: &str, monthly: &str) -> Offer {
+fn offer(number: &str, monthly: &str) -> Offer {
     Offer {
         number: number.parse().unwrap(),
         country: "US".into(),
@@ -65,7 +67,7 @@ pub fn offer(number: &str, monthly: &str) -> Offer {
 }
 
 /// Nothing was done yet, and one number is for sale.
-pub fn deal() -> Deal {
+fn deal() -> Deal {
     let mut scene = new();
     let purchase: Purchase = serde_json::from_value(serde_json::json!({ "search": search() })).unwrap();
     (scene.number.spec.import, scene.number.spec.purchase) = (None, Some(purchase));
@@ -98,12 +100,12 @@ fn marker() -> Marker {
 }
 
 impl Deal {
-    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+    fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self
     }
 
-    pub fn next(&self) -> Decision<dialplane::api::phone_number::PhoneNumberStatus> {
+    fn next(&self) -> Decision<dialplane::api::phone_number::PhoneNumberStatus> {
         let marker = marker();
         let claims: Vec<NumberClaim> = self.scene.claim.iter().cloned().collect();
         let target = number::number_of(&self.scene.number, self.journal.as_ref());
@@ -154,7 +156,7 @@ impl Deal {
     }
 
     #[track_caller]
-    pub fn entry(&self) -> Entry {
+    fn entry(&self) -> Entry {
         match self.next() {
             Decision::Act(Effect::WriteJournal(entry)) => *entry,
             other => panic!("no entry: {other:?}"),
@@ -162,7 +164,7 @@ impl Deal {
     }
 
     #[track_caller]
-    pub fn purchase(&self) -> BuyNumber {
+    fn purchase(&self) -> BuyNumber {
         match self.next() {
             Decision::Act(Effect::Purchase(buy)) => *buy,
             other => panic!("no purchase: {other:?}"),
@@ -170,7 +172,7 @@ impl Deal {
     }
 
     #[track_caller]
-    pub fn says(&self) -> String {
+    fn says(&self) -> String {
         match self.next() {
             Decision::Rest(rest) => reason(&rest.status.expect("a status").conditions, "Acquired").unwrap().to_owned(),
             other => panic!("no rest: {other:?}"),
@@ -178,12 +180,12 @@ impl Deal {
     }
 
     /// After the entry was written by this process.
-    pub fn entered(self) -> Self {
+    fn entered(self) -> Self {
         let entry = self.entry();
         self.after(entry)
     }
 
-    pub fn after(mut self, entry: Entry) -> Self {
+    fn after(mut self, entry: Entry) -> Self {
         self.own = Some(Own {
             intent: entry.intent,
             clean: entry.clean,
@@ -197,7 +199,7 @@ impl Deal {
     }
 
     /// After the claim was made as well.
-    pub fn claimed(mut self) -> Self {
+    fn claimed(mut self) -> Self {
         match self.next() {
             Decision::Act(Effect::CreateClaim(spec)) => self.scene.claim = Some(NumberClaim::new("14155551234", *spec)),
             other => panic!("no claim: {other:?}"),
@@ -205,7 +207,7 @@ impl Deal {
         self
     }
 
-    pub fn tried(mut self, outcome: Tried) -> Self {
+    fn tried(mut self, outcome: Tried) -> Self {
         self.own.as_mut().unwrap().outcome = Some(outcome);
         self
     }
@@ -359,7 +361,7 @@ fn money_that_may_not_be_spent_is_not() {
     }
 }
 
-pub fn purchase(deal: &mut Deal) -> &mut Purchase {
+fn purchase(deal: &mut Deal) -> &mut Purchase {
     deal.scene.number.spec.purchase.as_mut().unwrap()
 }
 

@@ -19,7 +19,10 @@ use crate::{
         purchase::Marker,
     },
     carrier::{CarrierError, Order, inventory},
-    cluster::cache::{Cache, Change, Index},
+    cluster::{
+        cache::{Cache, Change, Index},
+        queue::Priority,
+    },
     controller::{Context, Kind, context::Caches, effects::Error, memory::Attempt, sessions::Session},
     plan::{self, AgentRef, Asked, Decision, Intent, Look, Served},
     telemetry::metrics::Operation,
@@ -223,8 +226,21 @@ impl Context {
         let Some(session) = self.sessions.get(&object.account()) else { return };
         let identity = object.identity().unwrap_or_default();
         let found = self.offers(&session, &asked, uid, &identity).await;
-        let found = found.map(|offers| looked.offers.push(offers));
+        let found = found.map(|offers| {
+            if offers.crowded && offers.found.is_empty() {
+                session.market.wait(asked, Key::of(object));
+            }
+            looked.offers.push(offers);
+        });
+        self.wake_called(&session);
         self.looked(object, found);
+    }
+
+    /// Wakes those who waited for what there is and may look again.
+    pub fn wake_called(&self, session: &Session) {
+        for number in session.market.called() {
+            self.wake(Kind::PhoneNumber, number, Priority::Urgent);
+        }
     }
 
     /// What is for sale for the object `uid`, without what the account owns or somebody else in this cluster claims.

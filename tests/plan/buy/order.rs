@@ -8,10 +8,8 @@ use dialplane::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{
-    buy::{Deal, deal},
-    scene::*,
-};
+use super::{Deal, deal};
+use crate::plan::scene::*;
 
 fn order() -> Order {
     Order { id: "order-1".into(), number: e164(), marker: None, pending: true, lacks_papers: false }

@@ -12,10 +12,8 @@ use dialplane::{
     plan::{Decision, Effect, Entry, Grant, HoldNumber, Intent, Tried, Trouble, policy},
 };
 
-use super::{
-    buy::{Deal, deal, offer, purchase},
-    scene::*,
-};
+use super::{Deal, deal, offer, purchase};
+use crate::plan::scene::*;
 
 const OTHER: &str = "+14155559999";
 

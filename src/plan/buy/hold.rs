@@ -7,21 +7,23 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{
-    Decision, Effect, Entry, HoldNumber, Intent, Requested as _, Rest,
-    buy::Step,
-    buying::Grant,
-    choose::{self, Wish},
-    policy,
-};
-use crate::api::{
-    NumberPurchase,
-    conditions::{Finding, Reason},
-    meta::APPROVE,
-    number::E164,
-    offer::{Offer, Offered, Price},
-    phone_number::{Approval, OfferStatus, PhoneNumberStatus, Purchase},
-    purchase::{Hold, NumberPurchaseSpec},
+use super::Step;
+use crate::{
+    api::{
+        NumberPurchase,
+        conditions::{Finding, Reason},
+        meta::APPROVE,
+        number::E164,
+        offer::{Offer, Offered, Price},
+        phone_number::{Approval, OfferStatus, PhoneNumberStatus, Purchase},
+        purchase::{Hold, NumberPurchaseSpec},
+    },
+    plan::{
+        Decision, Effect, Entry, HoldNumber, Intent, Own, Requested as _, Rest,
+        buying::Grant,
+        choose::{self, Wish},
+        policy,
+    },
 };
 
 /// The number that is to be bought next.
@@ -46,7 +48,7 @@ impl<'a> Step<'a, '_> {
     pub(super) fn held<'j>(&self, journal: Option<&'j NumberPurchase>, wish: &Wish<'_>) -> Option<Candidate<'j>> {
         let spec = &journal?.spec;
         let hold = spec.hold.as_ref()?;
-        let unsent = |own: &super::Own| own.intent == Intent::Send && own.outcome.is_none();
+        let unsent = |own: &Own| own.intent == Intent::Send && own.outcome.is_none();
         let is_open = spec.number.is_none() || self.b.own.is_some_and(unsent);
         let wanted = choose::could_be(wish.purchase, &hold.number) && wish.affords(&spec.price);
         (is_open && wanted && !self.has_lapsed(hold)).then(|| Candidate {

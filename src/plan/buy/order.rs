@@ -2,17 +2,19 @@
 //!
 //! The carrier's word that it has taken an order is no number. Nothing is concluded from it but that it pays to wait.
 
-use super::{
-    Decision, Effect, Look,
-    buy::{Settled, Step},
-    buying::{Intent, Own, Tried},
-    policy,
-};
-use crate::api::{
-    conditions::{Finding, Reason},
-    number::E164,
-    phone_number::PhoneNumberStatus,
-    seen::Order,
+use super::{Settled, Step};
+use crate::{
+    api::{
+        conditions::{Finding, Reason},
+        number::E164,
+        phone_number::PhoneNumberStatus,
+        seen::Order,
+    },
+    plan::{
+        Decision, Effect, Look,
+        buying::{Intent, Own, Tried},
+        policy,
+    },
 };
 
 impl<'a> Step<'a, '_> {
