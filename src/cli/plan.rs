@@ -65,7 +65,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         let (mut bought, mut unseen) = (0, 0);
         for key in &keys {
             let foreseen = glance.foresee(key).await?;
-            let why = closed.get(&glance.account_of(&foreseen.number));
+            let why = closed.get(&foreseen.number.account());
             println!("{key}: {}", words::of(&foreseen, why.map(String::as_str)));
             bought += u32::from(spends(&foreseen));
             unseen += u32::from(words::is_unseen(&foreseen));

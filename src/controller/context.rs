@@ -52,8 +52,7 @@ impl Caches {
         Self {
             accounts: Arc::new(Cache::new(|_, _| {})),
             numbers: Arc::new(Cache::new(|number, add| {
-                let namespace = number.metadata.namespace.as_deref().unwrap_or_default();
-                add(Index::Account, number.spec.account_ref.key(namespace).to_string());
+                add(Index::Account, number.account().to_string());
                 if let Some(named) = number.named() {
                     add(Index::Number, named.to_string());
                 }
@@ -287,9 +286,7 @@ impl Context {
 /// Numbers and claims of one account share a lane, so that an account that hangs holds up only itself.
 fn lane(caches: &Caches, work: &Work) -> Arc<str> {
     let account = match work.kind {
-        Kind::PhoneNumber => {
-            caches.numbers.get(&work.key).map(|number| number.spec.account_ref.key(&work.key.namespace).to_string())
-        }
+        Kind::PhoneNumber => caches.numbers.get(&work.key).map(|number| number.account().to_string()),
         Kind::NumberClaim => caches.claims.get(&work.key).map(|claim| claim.spec.account.key().to_string()),
         // Listing an account may take long, and its numbers have nothing to do meanwhile.
         Kind::CarrierAccount => Some(format!("account {}", work.key)),

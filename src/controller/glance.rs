@@ -286,7 +286,7 @@ impl Glance {
                 self.put(take.claim.clone());
             }
             Effect::AskGrant => {
-                let account = self.account_of(number);
+                let account = number.account();
                 let uid = number.uid().unwrap_or_default();
                 self.context.memory.wish(&account, Key::of(number), &uid);
                 self.look_after::<CarrierAccount>(&account).await?;
@@ -382,12 +382,7 @@ impl Glance {
     /// The CarrierAccounts that these PhoneNumbers of our copy name, each once.
     pub fn accounts_of(&self, numbers: &[Key]) -> BTreeSet<Key> {
         let numbers = numbers.iter().filter_map(|key| self.context.caches.numbers.get(key));
-        numbers.map(|number| self.account_of(&number)).collect()
-    }
-
-    /// The CarrierAccount that a PhoneNumber names.
-    pub fn account_of(&self, number: &PhoneNumber) -> Key {
-        number.spec.account_ref.key(number.metadata.namespace.as_deref().unwrap_or_default())
+        numbers.map(|number| number.account()).collect()
     }
 
     /// Puts an object into our own copy of the cluster, later than anything there; answers its uid.

@@ -23,7 +23,7 @@ use crate::{
 impl Context {
     /// The idle numbers of the object's account, as far as this process knows.
     pub fn idle(&self, object: &PhoneNumber) -> Vec<Idle> {
-        let account = object.spec.account_ref.key(object.metadata.namespace.as_deref().unwrap_or_default());
+        let account = object.account();
         let (Some(session), Some(installation)) = (self.sessions.get(&account), self.installation()) else {
             return Vec::new();
         };

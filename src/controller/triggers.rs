@@ -53,7 +53,7 @@ impl Context {
             && !change.old.as_ref().is_some_and(is_ours)
         {
             // A right to buy was used: others may be waiting for one.
-            self.count(Kind::CarrierAccount, new.spec.account_ref.key(&key.namespace));
+            self.count(Kind::CarrierAccount, new.account());
         }
         let (old, new) = (change.old.as_ref().map(agents), change.new.as_ref().map(agents));
         if old != new {
@@ -68,7 +68,7 @@ impl Context {
             }
         }
         if let Change { old: Some(gone), new: None } = change {
-            self.count(Kind::CarrierAccount, gone.spec.account_ref.key(&key.namespace));
+            self.count(Kind::CarrierAccount, gone.account());
             let bought = gone.status.as_ref().and_then(|status| status.number.as_ref());
             for number in gone.named().into_iter().chain(bought) {
                 self.wake_claimants(number);

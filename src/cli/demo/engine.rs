@@ -1,11 +1,12 @@
-//! A voice agent's own server, as small as it can be: it believes only the carrier, and greets with what was published.
+//! A voice agent's own server, as small as it can be: it believes only the carriers, and greets with what was published.
 //! It does I/O: one socket on 127.0.0.1, and reads of AgentVersions.
 
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use axum::{
-    Form, Router,
+    Router,
+    body::Bytes,
     extract::{Path, State},
     http::{HeaderMap, StatusCode, Uri, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
@@ -15,7 +16,7 @@ use kube::{Api, Client};
 
 use crate::{
     api::AgentVersion,
-    sandbox::carrier::{Sandbox, verify_signature},
+    sandbox::carrier::{Credentials, Sandbox, verify_signature, verify_telnyx_signature},
 };
 
 /// The host that the webhooks of `examples/20-agent.yaml` name.
@@ -23,17 +24,22 @@ pub const HOST: &str = "engine.example.com";
 
 struct Engine {
     versions: Api<AgentVersion>,
-    /// The account's Auth Token, which webhooks are signed with.
+    /// The Twilio account's Auth Token, which its webhooks are signed with.
     token: String,
+    /// The public key of the Telnyx account's webhooks.
+    telnyx: String,
 }
 
 /// Serves from now on, until the runtime ends, and tells the carrier where. Answers the server's own address.
-pub async fn start(client: &Client, namespace: &str, sandbox: &Sandbox) -> Result<String> {
+pub async fn start(client: &Client, namespace: &str, sandbox: &Sandbox, telnyx: &Credentials) -> Result<String> {
     let listener =
         tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.context("no free port for the agent's server")?;
     let url = format!("http://{}", listener.local_addr()?);
-    let engine =
-        Engine { versions: Api::namespaced(client.clone(), namespace), token: sandbox.credentials().auth_token };
+    let engine = Engine {
+        versions: Api::namespaced(client.clone(), namespace),
+        token: sandbox.credentials().auth_token,
+        telnyx: sandbox.webhook_key(&telnyx.account_sid)?,
+    };
     let app = Router::new().route("/{agent}/{version}/{channel}", post(answer)).with_state(Arc::new(engine));
     tokio::spawn(async move { axum::serve(listener, app).await });
     sandbox.map_host(HOST, &url);
@@ -46,10 +52,14 @@ async fn answer(
     Path((agent, version, channel)): Path<(String, String, String)>,
     uri: Uri,
     headers: HeaderMap,
-    Form(params): Form<Vec<(String, String)>>,
+    body: Bytes,
 ) -> Response {
-    let signature = headers.get("x-twilio-signature").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !verify_signature(&engine.token, &format!("https://{HOST}{uri}"), &params, signature) {
+    let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let form: Vec<(String, String)> = url::form_urlencoded::parse(&body).into_owned().collect();
+    let (url, by_telnyx) = (format!("https://{HOST}{uri}"), header("telnyx-signature-ed25519"));
+    let is_signed = verify_signature(&engine.token, &url, &form, header("x-twilio-signature"))
+        || verify_telnyx_signature(&engine.telnyx, header("telnyx-timestamp"), &body, by_telnyx);
+    if !is_signed {
         return (StatusCode::FORBIDDEN, "the signature is not the carrier's").into_response();
     }
     if channel != "voice" {

@@ -29,7 +29,7 @@ use crate::{
     api::{self, NumberClaim, NumberPurchase, PhoneNumber},
     controller::{Controller, Past, Settings},
     sandbox::{
-        carrier::{NumberSeed, Sandbox, SandboxConfig},
+        carrier::{AccountSeed, Credentials, Dialect, NumberSeed, Sandbox, SandboxConfig},
         control_plane::{Binaries, ControlPlane, KUBERNETES_VERSION, kubeconfig},
     },
     telemetry::{logs::DEFAULT_FILTER, metrics::Metrics},
@@ -52,6 +52,8 @@ pub struct Stage {
     pub client: Client,
     pub namespace: String,
     pub sandbox: Sandbox,
+    /// What opens the account that the sandbox has at its other carrier.
+    pub telnyx: Credentials,
     /// Address of the agent's server.
     pub engine: String,
     /// The kubeconfig of a person who looks on.
@@ -91,17 +93,17 @@ impl Stage {
         install(&client).await?;
         let (namespace, system) = make_namespaces(&client, control_plane.is_some()).await?;
 
-        let sandbox = carrier()?;
-        show.good(&format!("carrier      a sandbox that speaks Twilio's API, {}", sandbox.url()));
+        let (sandbox, telnyx) = carriers()?;
+        show.good(&format!("carriers     a sandbox that speaks Twilio's and Telnyx's APIs, {}", sandbox.url()));
         let log = log()?;
         let operator = Operator::start(&identity::operator(&client, &admin, &system).await?).await?;
         show.good(&format!(
             "operator     as ServiceAccount {system}/{}, with the rules of the chart",
             identity::ACCOUNT
         ));
-        let engine = engine::start(&client, &namespace, &sandbox).await?;
+        let engine = engine::start(&client, &namespace, &sandbox, &telnyx).await?;
         show.good(&format!("agent        {engine}, known to the carrier as https://{}", engine::HOST));
-        Ok(Self { client, namespace, sandbox, engine, kubeconfig: path, log, system, operator, control_plane })
+        Ok(Self { client, namespace, sandbox, telnyx, engine, kubeconfig: path, log, system, operator, control_plane })
     }
 
     /// Ends everything, and takes out of a cluster that was there before what was put in.
@@ -172,14 +174,17 @@ async fn greet_cluster(client: &Client, path: &Path, ours: bool, begin: Instant,
     Ok(())
 }
 
-/// A carrier that owns the numbers of the examples, all of them in use elsewhere so far.
-fn carrier() -> Result<Sandbox> {
+/// An account that owns the numbers of the examples, all of them in use elsewhere so far, and an empty one at Telnyx.
+fn carriers() -> Result<(Sandbox, Credentials)> {
     let sandbox = Sandbox::start(SandboxConfig::default()).context("the sandbox carrier does not start")?;
+    // Telnyx does not say whether it signs calls; here it does, so that the agent need believe nobody.
+    sandbox.switch(|switches| switches.telnyx.sign_calls = true);
+    let telnyx = sandbox.add_account(AccountSeed { carrier: Dialect::Telnyx, ..AccountSeed::default() })?;
     for (_, number) in examples::numbers()? {
         let settings = [("voice_url".to_owned(), BEFORE.to_owned())].into();
         sandbox.seed(NumberSeed { number, account: None, settings })?;
     }
-    Ok(sandbox)
+    Ok((sandbox, telnyx))
 }
 
 /// Refuses a cluster where an operator may be at work already: two must not be.

@@ -52,7 +52,8 @@ pub async fn tell(stage: &Stage, show: &Show) -> Result<()> {
         ("A number is found, approved and bought", story.buy().boxed()),
         ("Another is bought, and the carrier's answer is lost", story.lose_answer().boxed()),
         ("Deleted and applied again, it is the same number", story.come_back().boxed()),
-        ("What the carrier was asked for", story.ledger().boxed()),
+        ("At another carrier one is held while a person thinks", story.hold().boxed()),
+        ("What the carriers were asked for", story.ledger().boxed()),
     ];
     for (at, (title, step)) in steps.into_iter().enumerate() {
         show.heading(at + 1, title);

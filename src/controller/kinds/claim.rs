@@ -45,7 +45,7 @@ impl Controlled for NumberClaim {
             number.metadata.deletion_timestamp.is_none()
                 && number.spec.mode == Mode::Manage
                 && !number.spec.suspend
-                && number.spec.account_ref.key(namespace) == account
+                && number.account() == account
                 && !matches!(context.account_ref(account.clone(), namespace), AccountRef::Refused(_))
         });
         let session = context.sessions.get(&account);

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{ACCOUNT, AGENT, Story, WEBHOOKS};
 use crate::{
-    api::{NumberClaim, PhoneNumber, meta::APPROVE, phone_number::Acquisition},
+    api::{Agent, NumberClaim, PhoneNumber, meta::APPROVE, phone_number::Acquisition},
     cli::demo::{
         examples,
         stage::Stage,
@@ -22,29 +22,21 @@ use crate::{
 
 /// The number that is bought with a person's consent, as `examples/` has it.
 const CITY: &str = "san-francisco";
+/// The other account, and the number that is held and bought there.
+const TELNYX: &str = "telnyx-prod";
+const HELPLINE: &str = "helpline";
 /// The number that is bought without asking, and whose purchase is never answered.
 const NIGHT: &str = "after-hours";
 
 impl Story<'_> {
     pub(super) async fn buy(&self) -> Result<()> {
-        let Stage { namespace, client, sandbox, .. } = self.stage;
+        let Stage { namespace, sandbox, .. } = self.stage;
         let object = examples::purchase()?;
         let wish = wish(&object);
         self.show
             .command(&format!("kubectl apply --server-side -n {namespace} -f examples/40-purchase.yaml   # {wish}"));
         self.show.detail(&self.apply_one(&object).await?);
-        let asks = |object: &Value| {
-            condition(object, "Acquired").is_some_and(|acquired| acquired["reason"] == "AwaitingApproval")
-        };
-        let asking: PhoneNumber = wait::until(client, namespace, CITY, "a number to approve", asks).await?;
-        let shown = json!(asking);
-        let said = condition(&shown, "Acquired").and_then(|acquired| acquired["message"].as_str()).unwrap_or_default();
-        self.show.detail(&format!("{CITY}: {said}"));
-        let offer = asking.status.and_then(|status| status.offer).context("status.offer is empty")?.number.to_string();
-        ensure!(sandbox.ledger().of(Kind::Purchase).count() == 0, "it was bought before anybody had said so");
-
-        self.show.command(&format!("kubectl annotate -n {namespace} pn {CITY} {APPROVE}='{offer}'"));
-        self.merge::<PhoneNumber>(CITY, &json!({"metadata": {"annotations": {APPROVE: offer}}})).await?;
+        let offer = self.approve(CITY).await?;
         let number = self.bought(CITY).await?;
         ensure!(number == offer, "{offer} was approved, and {number} was bought");
         self.get(&format!("nc {}", &number[1..])).await?;
@@ -58,11 +50,7 @@ impl Story<'_> {
         let Stage { namespace, sandbox, .. } = self.stage;
         sandbox.inject(Rule::new(Match::purchase(), Fault::AnswerLost));
         self.show.detail("at the carrier: the next purchase is made, and the connection is closed before the answer");
-        let purchase = json!({"search": {"country": "US", "areaCode": "415"}, "maxMonthlyPrice": "2.00"});
-        let spec = json!({"accountRef": {"name": ACCOUNT}, "agentRef": {"name": AGENT}, "purchase": purchase});
-        let object = json!({
-            "apiVersion": "dialplane.dev/v1alpha1", "kind": "PhoneNumber", "metadata": {"name": NIGHT}, "spec": spec,
-        });
+        let object = purchase(NIGHT, ACCOUNT, json!({"approval": "Automatic"}));
         let wish = wish(&object);
         self.show.command(&format!("kubectl apply --server-side -n {namespace} -f {NIGHT}.yaml   # {wish}"));
         self.show.detail(&self.apply_one(&object).await?);
@@ -110,6 +98,39 @@ impl Story<'_> {
         Ok(())
     }
 
+    pub(super) async fn hold(&self) -> Result<()> {
+        let Stage { namespace, client, sandbox, telnyx, .. } = self.stage;
+        let named = json!({"name": TELNYX});
+        let objects = [
+            json!({
+                "apiVersion": "v1", "kind": "Secret", "metadata": named, "stringData": {"apiKey": telnyx.auth_token},
+            }),
+            json!({
+                "apiVersion": "dialplane.dev/v1alpha1", "kind": "CarrierAccount", "metadata": named,
+                "spec": {"telnyx": {}, "credentialsRef": named, "endpoint": sandbox.url()},
+            }),
+            purchase(HELPLINE, TELNYX, json!({"approval": "Manual"})),
+        ];
+        let wish = wish(&objects[2]);
+        self.show.command(&format!("kubectl apply --server-side -n {namespace} -f {TELNYX}.yaml   # {wish}"));
+        for object in &objects {
+            self.show.detail(&self.apply_one(object).await?);
+        }
+        let offer = self.approve(HELPLINE).await?;
+        let number = self.owned(HELPLINE).await?.0;
+        ensure!(number == offer, "{offer} was approved, and {number} was bought");
+        let (holds, orders) =
+            (sandbox.ledger().of(Kind::Hold).count(), sandbox.ledger().of(Kind::Purchase).count() - 2);
+        ensure!((holds, orders) == (1, 1), "{holds} holds and {orders} orders for one number");
+        self.call_to(HELPLINE, &number, "v1").await?;
+        let agent: Agent = Api::namespaced(client.clone(), namespace).get(AGENT).await?;
+        let shared = agent.status.unwrap_or_default().shared_routes;
+        ensure!(shared.iter().any(|shared| shared.version.as_deref() == Some("v1")), "{AGENT} shares nothing");
+        self.show
+            .good("held, then bought; its webhooks are the agent's own there, and the next version is one request");
+        Ok(())
+    }
+
     pub(super) async fn ledger(&self) -> Result<()> {
         let sandbox = &self.stage.sandbox;
         let (sum, calls) = (sandbox.summary(), sandbox.ledger().of(Kind::Purchase).count());
@@ -130,10 +151,28 @@ impl Story<'_> {
         let claimed: BTreeSet<&str> = claims.iter().map(|claim| claim.spec.number.as_str()).collect();
         let bought: BTreeSet<&str> = sum.purchases_by_number.keys().map(String::as_str).collect();
         ensure!(claimed == bought, "{bought:?} were bought, and {claimed:?} are claimed as bought");
-        ensure!((sum.purchases, calls) == (2, 2), "{} purchases were made by {calls} calls", sum.purchases);
+        ensure!((sum.purchases, calls) == (3, 3), "{} purchases were made by {calls} calls", sum.purchases);
         ensure!(sum.releases == 0, "numbers were given back");
-        self.show.good("two purchases were sent in all, for two numbers; nothing was given back");
+        self.show.good("three purchases were sent in all, for three numbers; nothing was given back");
         Ok(())
+    }
+
+    /// Waits until an object asks, and says yes to what it shows.
+    async fn approve(&self, name: &str) -> Result<String> {
+        let Stage { namespace, client, sandbox, .. } = self.stage;
+        let before = sandbox.ledger().of(Kind::Purchase).count();
+        let asks = |object: &Value| {
+            condition(object, "Acquired").is_some_and(|acquired| acquired["reason"] == "AwaitingApproval")
+        };
+        let asking: PhoneNumber = wait::until(client, namespace, name, "a number to approve", asks).await?;
+        let shown = json!(asking);
+        let said = condition(&shown, "Acquired").and_then(|acquired| acquired["message"].as_str()).unwrap_or_default();
+        self.show.detail(&format!("{name}: {said}"));
+        let offer = asking.status.and_then(|status| status.offer).context("status.offer is empty")?.number.to_string();
+        ensure!(sandbox.ledger().of(Kind::Purchase).count() == before, "it was bought before anybody had said so");
+        self.show.command(&format!("kubectl annotate -n {namespace} pn {name} {APPROVE}='{offer}'"));
+        self.merge::<PhoneNumber>(name, &json!({"metadata": {"annotations": {APPROVE: offer}}})).await?;
+        Ok(offer)
     }
 
     /// Waits until an object has bought its number, and shows that at the carrier.
@@ -163,6 +202,16 @@ impl Story<'_> {
         ensure!(status.acquisition == Some(Acquisition::Purchased), "{name} says {:?}", status.acquisition);
         Ok((status.number.context("it is ready without a number")?.to_string(), object))
     }
+}
+
+/// A PhoneNumber that buys a number in 415; `over` is laid over that.
+fn purchase(name: &str, account: &str, over: Value) -> Value {
+    let mut purchase = json!({"search": {"country": "US", "areaCode": "415"}, "maxMonthlyPrice": "2.00"});
+    if let (Some(purchase), Value::Object(over)) = (purchase.as_object_mut(), over) {
+        purchase.extend(over);
+    }
+    let spec = json!({"accountRef": {"name": account}, "agentRef": {"name": AGENT}, "purchase": purchase});
+    json!({"apiVersion": "dialplane.dev/v1alpha1", "kind": "PhoneNumber", "metadata": {"name": name}, "spec": spec})
 }
 
 /// What a manifest wants to buy, for people.
