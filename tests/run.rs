@@ -68,7 +68,8 @@ impl Site {
 #[tokio::test]
 async fn without_definitions_or_permissions_it_ends_and_says_what_is_missing() {
     let site = Site::new().await;
-    let mut operator = site.start(&site.control_plane.kubeconfig_path(), "first", &["--sync-timeout=1s"]);
+    // Long enough to be asked twice before it ends, on a busy machine too.
+    let mut operator = site.start(&site.control_plane.kubeconfig_path(), "first", &["--sync-timeout=8s"]);
     let (status, text) = eventually("it answers", || operator.get("/readyz")).await;
     assert_eq!((status, &*text), (503, "waiting for the first complete list of every kind"));
     assert_eq!(operator.get("/livez").await.unwrap().0, 200);
