@@ -105,7 +105,7 @@ fn shrunk(model: &Buying, mut schedule: Vec<Event>, end: End) -> (&'static str, 
 }
 
 /// Once nothing goes wrong any more, one replica works, and everything comes to rest as it should be.
-fn rests(model: &Buying, mut state: State) -> Option<&'static str> {
+pub fn rests(model: &Buying, mut state: State) -> Option<&'static str> {
     let (mut quiet, mut rounds) = (0, 0);
     while quiet < QUIET {
         let before = state.clone();
