@@ -354,7 +354,7 @@ impl<'a> Step<'a, '_> {
             // Not everything that makes a number idle wakes whoever waits for one.
             Reuse::Pool => self
                 .reuse(journal, settled, purchase)
-                .unwrap_or_else(|| self.buy(journal, settled, purchase).again(policy::LOOK_AGAIN)),
+                .unwrap_or_else(|| self.buy(journal, settled, purchase).again(self.again())),
         }
     }
 

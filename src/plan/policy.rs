@@ -23,6 +23,9 @@ pub const LOOK_FOR: Duration = Duration::from_secs(10);
 /// How long to wait while others take what there is, unless one is called before.
 pub const CROWDED: Duration = Duration::from_secs(1);
 
+/// For how long a number that was lost to somebody is not taken for idle, whatever the caches show.
+pub const LOST: Duration = Duration::from_secs(5);
+
 /// How long to wait before what was not for sale is looked for again.
 pub const LOOK_AGAIN: Duration = Duration::from_secs(300);
 

@@ -4,6 +4,8 @@
 //! ours by compare-and-set, within the time in which the entry lets one send. An answer that is lost, or a crash, leaves an
 //! entry of unknown outcome, which is settled like any other. The marker is put right afterwards like one that was edited away.
 
+use std::time::Duration;
+
 use super::{CANDIDATES, Step};
 use crate::{
     api::{
@@ -39,8 +41,7 @@ impl Step<'_, '_> {
         let Some(idle) = self.b.idle else { return Some(Decision::Look(Look::Idle)) };
         let attempt = journal.map_or(0, |journal| journal.spec.attempt) + 1;
         let last = journal.and_then(|journal| journal.spec.number.as_ref());
-        // One that was lost a moment ago is not idle, whatever the caches show.
-        let lost = last.filter(|_| self.b.own.is_some_and(|own| own.outcome.is_some()));
+        let lost = last.filter(|_| self.has_just_lost());
         let free: Vec<&Idle> = idle.iter().filter(|idle| !idle.wanted && Some(&idle.number) != lost).collect();
         let (idle, exact) = choose::reuse(&self.wish(purchase, attempt), &free)?;
         let spec = NumberPurchaseSpec {
@@ -52,6 +53,16 @@ impl Step<'_, '_> {
             intent: Intent::Take,
             clean: settled.unwrap_or(true) || last != Some(&idle.number),
         }))))
+    }
+
+    /// How long until it is looked again, although nobody may say that a number is idle.
+    pub(super) fn again(&self) -> Duration {
+        if self.has_just_lost() { policy::LOST } else { policy::LOOK_AGAIN }
+    }
+
+    /// Whether the number that the last entry names was lost a moment ago.
+    fn has_just_lost(&self) -> bool {
+        self.b.own.is_some_and(|own| own.outcome.is_some() && own.age < policy::LOST)
     }
 
     /// The entry is ours and nothing was done by it yet: the last checks, then the claim.

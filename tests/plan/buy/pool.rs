@@ -147,6 +147,8 @@ fn what_is_not_idle_any_more_is_lost_at_once_and_the_next_is_taken_or_one_bought
     let next = lost().with(|d| d.idle = Some(vec![idle(NUMBER), idle(OTHER)]));
     assert_eq!(takes(&next), Some((OTHER.into(), true)));
     assert_eq!(next.entry().journal.spec.attempt, 2);
+    let lone = lost().with(|d| d.own.as_mut().unwrap().age = Duration::from_secs(5));
+    assert_eq!(takes(&lone), Some((NUMBER.into(), true)), "it may have come free since");
     let bought = lost().with(|d| d.offers[0].found = vec![offer(OTHER, "1.15")]).entry();
     assert_eq!(
         (bought.intent, bought.journal.spec.number.unwrap().as_str()),

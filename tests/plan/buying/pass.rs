@@ -291,7 +291,8 @@ fn own(m: &Buying, s: &State, replica: usize, of: Object) -> Option<dialplane::p
         outcome: tried,
         may_send: own.may_send || m.mutant == Some(Mutant::SentAtAnyTime),
         settled_in: if own.settled { std::time::Duration::ZERO } else { FOREVER },
-        age: FOREVER,
+        // A number that was lost is not tried at once again.
+        age: if own.take { std::time::Duration::ZERO } else { FOREVER },
     })
 }
 
