@@ -5,6 +5,7 @@
 //! all that is asked of it here is shown by one suite for all of them, `tests/conformance`.
 
 mod calling;
+mod codes;
 #[cfg(test)]
 mod fake;
 pub mod flight;

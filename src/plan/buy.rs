@@ -14,7 +14,7 @@ use self::hold::Candidate;
 use super::{
     AccountView, BuyNumber, Decision, Effect, Liveness, Look, Requested as _, Rest, Seen,
     buying::{Buying, Intent, Own, Tried},
-    choose::{self, Choice},
+    choose::{self, Choice, Wish},
     number::{Found, World},
     policy,
     route::{self, Wanted},
@@ -431,13 +431,10 @@ impl<'a> Step<'a, '_> {
                 format!("CarrierAccount {} owns {number} already: import it instead of buying it.", self.account.key);
             return self.stop(Reason::AlreadyOwned, text);
         }
-        let wish = choose::Wish {
-            purchase,
-            ceiling: self.b.limits.max_monthly_price,
-            offers: self.b.offers,
+        let wish = Wish {
             prefer: self.shown().map(|offer| &offer.number),
             avoid: last.filter(|_| purchase.search.is_some()),
-            spread: (self.b.identity, attempt),
+            ..self.wish(purchase, attempt)
         };
         // What is kept for us is bought, whatever else there is.
         if let Some(held) = self.held(journal, &wish) {
@@ -450,6 +447,18 @@ impl<'a> Step<'a, '_> {
             Choice::Take { offer, exact } => {
                 self.proceed(journal, settled, purchase, &Candidate::offered(offer, exact))
             }
+        }
+    }
+
+    /// What an attempt is to come to.
+    fn wish<'w>(&'w self, purchase: &'w Purchase, attempt: u32) -> Wish<'w> {
+        Wish {
+            purchase,
+            ceiling: self.b.limits.max_monthly_price,
+            offers: self.b.offers,
+            prefer: None,
+            avoid: None,
+            spread: (self.b.identity, attempt),
         }
     }
 

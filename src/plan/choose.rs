@@ -8,7 +8,7 @@ use crate::api::{
     conditions::{Finding, Reason},
     money::Amount,
     number::E164,
-    offer::{Offer, Offered, Price, Search, keypad},
+    offer::{Feature, Offer, Offered, Price, Search, keypad},
     phone_number::Purchase,
 };
 
@@ -146,7 +146,7 @@ impl Wish<'_> {
                 ),
             };
         }
-        if let (Some(number), _) = (&self.purchase.number, ()) {
+        if let Some(number) = &self.purchase.number {
             let text = format!(
                 "{number} is not for sale now: another may have it. It is looked for again. If it is yours already, import it."
             );
@@ -168,9 +168,14 @@ impl Wish<'_> {
 fn described(offer: &Offer) -> String {
     let place = [&offer.locality, &offer.region].into_iter().flatten().map(String::as_str);
     let place = place.chain([&*offer.country]).collect::<Vec<_>>().join(", ");
-    let features: Vec<&str> = offer.features.iter().map(|feature| feature.as_str()).collect();
-    let features = if features.is_empty() { String::new() } else { format!(", with {}", features.join(" and ")) };
-    format!("{}, {} in {place}{features}, for {}", offer.number, offer.kind.as_str(), shown(&offer.price))
+    let (kind, features) = (offer.kind.as_str(), with(&offer.features));
+    format!("{}, {kind} in {place}{features}, for {}", offer.number, shown(&offer.price))
+}
+
+/// `, with Voice and SMS`, or nothing.
+fn with(features: &[Feature]) -> String {
+    let features: Vec<&str> = features.iter().map(|feature| feature.as_str()).collect();
+    if features.is_empty() { String::new() } else { format!(", with {}", features.join(" and ")) }
 }
 
 /// A price, for people.
@@ -218,9 +223,7 @@ impl Asked {
             Asked::Search(search) => fits(search, offer),
         }
     }
-}
 
-impl Asked {
     /// The same of an idle number. One of which nobody knows where and of what kind it is fits no search.
     fn fits_idle(&self, idle: &Idle) -> bool {
         match (self, idle.offered.clone()) {
@@ -254,11 +257,7 @@ impl std::fmt::Display for Asked {
                 write!(f, ", {what} {value}")?;
             }
         }
-        if !search.features.is_empty() {
-            let features: Vec<&str> = search.features.iter().map(|feature| feature.as_str()).collect();
-            write!(f, ", with {}", features.join(" and "))?;
-        }
-        Ok(())
+        f.write_str(&with(&search.features))
     }
 }
 
@@ -309,7 +308,7 @@ fn spread(identity: &str, attempt: u32) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::offer::{Feature, NumberType};
+    use crate::api::offer::NumberType;
 
     fn search() -> Search {
         Search {

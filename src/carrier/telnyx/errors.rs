@@ -15,7 +15,8 @@ use crate::carrier::{
         self, Conflict, Forbidden, Funds, NotFound, Regulatory, Rejected, Throttled, Transient, Unauthorized,
         Unavailable,
     },
-    http::{Dialect, Refusal, class_of},
+    codes::{Codes, OWN_CODES},
+    http::{Dialect, Refusal},
 };
 
 /// Telnyx, in texts for people.
@@ -50,7 +51,7 @@ impl Dialect for Words {
     fn refusal(&self, refusal: &Refusal<'_>) -> CarrierError {
         let codes = codes_of(refusal.body);
         // Of several the first that is known: it says most.
-        let code = codes.iter().find(|code| by_code(**code).is_some()).or(codes.first()).copied();
+        let code = codes.iter().find(|code| CODES.get(**code).is_some()).or(codes.first()).copied();
         let (class, text) = meaning(refusal.status, code);
         let retry_after = if refusal.status == 429 { reset(refusal.headers) } else { None };
         CarrierError { class, code, text, retry_after }
@@ -61,7 +62,7 @@ impl Dialect for Words {
     /// is decided: nothing is ordered then.
     fn is_decision(&self, refusal: &Refusal<'_>) -> bool {
         let codes = codes_of(refusal.body);
-        let decides = |code: &i64| match by_code(*code) {
+        let decides = |code: &i64| match CODES.get(*code) {
             _ if RESERVATIONS.contains(code) => true,
             Some((class, _)) => !matches!(class, Transient | Conflict),
             None => OWN_CODES.contains(code),
@@ -91,26 +92,17 @@ fn reset(headers: &HeaderMap) -> Option<Duration> {
     Some(wish.min(RESET_MOST))
 }
 
-/// The class and the text of a refusal. The status decides first where it says more than a code could: a 429 or 5xx is
-/// that, whatever its body claims.
+/// The class and the text of a refusal.
 fn meaning(status: u16, code: Option<i64>) -> (ErrorClass, String) {
-    if (500..600).contains(&status) {
-        return (Transient, format!("Telnyx is unwell (HTTP {status}); this is tried again by itself"));
+    match (status, code) {
+        (429 | 500..600, _) => CODES.meaning(status, code),
+        (_, Some(TOO_MANY)) => (Rejected, BAD_VALUE.to_owned()),
+        _ => CODES.meaning(status, code),
     }
-    if status == 429 {
-        return by_code(TOO_MANY).unwrap_or_else(|| by_status(status, code));
-    }
-    if code == Some(TOO_MANY) {
-        return (Rejected, BAD_VALUE.to_owned());
-    }
-    code.and_then(by_code).unwrap_or_else(|| by_status(status, code))
 }
 
 /// The codes about reservations.
 const RESERVATIONS: std::ops::RangeInclusive<i64> = RESERVED..=85008;
-
-/// Every documented code has five digits.
-const OWN_CODES: std::ops::RangeInclusive<i64> = 10_000..=99_999;
 
 const BAD_VALUE: &str = "Telnyx refused a value as invalid; check the agent's webhooks and what is set on the number";
 const BAD_NUMBER: &str = "Telnyx says that this is not a phone number; check the number";
@@ -123,8 +115,16 @@ const MISSING_FEATURE: &str = "the Telnyx account may not do this; have the feat
 const PAPERS: &str =
     "Telnyx asks for documents for this number; complete the requirements of its order in Mission Control";
 
+const CODES: Codes = Codes {
+    name: NAME,
+    docs: "https://developers.telnyx.com/docs/overview/errors/",
+    unauthorized: BAD_KEY,
+    too_many: TOO_MANY,
+    table: TABLE,
+};
+
 /// What the codes mean that are known. By code.
-const CODES: &[(i64, ErrorClass, &str)] = &[
+const TABLE: &[(i64, ErrorClass, &str)] = &[
     (10002, Rejected, BAD_NUMBER),
     (10004, Rejected, BAD_VALUE),
     (10005, NotFound, "Telnyx knows no such thing in this account; check that it was not removed in Mission Control"),
@@ -176,30 +176,6 @@ const CODES: &[(i64, ErrorClass, &str)] = &[
     (85008, Unavailable, "Telnyx does not keep this number any longer; it is reserved again, or another one"),
 ];
 
-fn by_code(code: i64) -> Option<(ErrorClass, String)> {
-    let (_, class, text) = CODES.iter().find(|(known, ..)| *known == code)?;
-    Some((*class, (*text).to_owned()))
-}
-
-/// What is left to say of a code that is not known, or of an answer without one: a gateway's.
-fn by_status(status: u16, code: Option<i64>) -> (ErrorClass, String) {
-    let class = class_of(status);
-    let text = match code {
-        Some(code) => format!(
-            "Telnyx refused the request with error {code} (HTTP {status}); \
-             see https://developers.telnyx.com/docs/overview/errors/{code}"
-        ),
-        None if class == Unauthorized => BAD_KEY.to_owned(),
-        None => format!(
-            "HTTP {status} came back without a Telnyx error code; \
-             check the endpoint and what stands between the cluster and Telnyx"
-        ),
-    };
-    // A code that nobody has mapped says nothing about what a repetition would do.
-    let class = if code.is_some() && class == Rejected { ErrorClass::Unknown } else { class };
-    (class, text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,8 +186,8 @@ mod tests {
 
     #[test]
     fn the_table_is_in_order_and_every_text_says_what_to_do() {
-        assert!(CODES.is_sorted_by(|a, b| a.0 < b.0));
-        for (code, _, text) in CODES {
+        assert!(TABLE.is_sorted_by(|a, b| a.0 < b.0));
+        for (code, _, text) in TABLE {
             assert!(text.contains("; ") && !text.ends_with('.'), "{code}: {text}");
             assert!(OWN_CODES.contains(code), "{code}");
         }

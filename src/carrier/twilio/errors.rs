@@ -11,7 +11,8 @@ use crate::carrier::{
         self, Conflict, Forbidden, Funds, NotFound, Regulatory, Rejected, Throttled, Transient, Unauthorized,
         Unavailable,
     },
-    http::{Dialect, Refusal, class_of},
+    codes::{Codes, OWN_CODES},
+    http::{Dialect, Refusal},
 };
 
 /// Twilio, in texts for people.
@@ -35,7 +36,7 @@ impl Dialect for Words {
 
     fn refusal(&self, refusal: &Refusal<'_>) -> CarrierError {
         let code = code_of(refusal.body);
-        let (class, text) = meaning(refusal.status, code);
+        let (class, text) = CODES.meaning(refusal.status, code);
         CarrierError { class, code, text, retry_after: None }
     }
 
@@ -43,7 +44,7 @@ impl Dialect for Words {
     /// nothing either, whatever the status beside it.
     fn is_decision(&self, refusal: &Refusal<'_>) -> bool {
         let Some(code) = code_of(refusal.body) else { return false };
-        match by_code(code) {
+        match CODES.get(code) {
             Some((class, _)) => class != Transient,
             None => OWN_CODES.contains(&code),
         }
@@ -54,21 +55,6 @@ fn code_of(body: &[u8]) -> Option<i64> {
     let code = serde_json::from_slice::<Wire>(body).unwrap_or_default().code?;
     code.as_i64().or_else(|| code.as_str()?.parse().ok())
 }
-
-/// The class and the text of a refusal. The status decides first where it says more than a code could: a 429 or 5xx is
-/// that, whatever its body claims.
-fn meaning(status: u16, code: Option<i64>) -> (ErrorClass, String) {
-    if (500..600).contains(&status) {
-        return (Transient, format!("Twilio is unwell (HTTP {status}); this is tried again by itself"));
-    }
-    if status == 429 {
-        return by_code(20429).unwrap_or_else(|| by_status(status, code));
-    }
-    code.and_then(by_code).unwrap_or_else(|| by_status(status, code))
-}
-
-/// Every code of Twilio's dictionary but the oldest has five digits.
-const OWN_CODES: std::ops::RangeInclusive<i64> = 10_000..=99_999;
 
 const BAD_VALUE: &str = "Twilio refused a value as invalid; check the URLs of the route";
 const UNWELL: &str = "Twilio is unwell; this is tried again by itself";
@@ -81,8 +67,16 @@ const DOCUMENTS: &str = "Twilio needs verified documents for this number that it
      in the Twilio Console, or name another one in spec.purchase.regulatory.bundleSid";
 const MEMBERSHIP: &str = "the number's Messaging Service is not the one expected; look at it in the Twilio Console";
 
+const CODES: Codes = Codes {
+    name: NAME,
+    docs: "https://www.twilio.com/docs/errors/",
+    unauthorized: "Twilio does not accept the credentials; check the Account SID and the token or API key",
+    too_many: 20429,
+    table: TABLE,
+};
+
 /// What the codes mean that are known. By code.
-const CODES: &[(i64, ErrorClass, &str)] = &[
+const TABLE: &[(i64, ErrorClass, &str)] = &[
     (422, Rejected, BAD_VALUE),
     (10001, Funds, "the Twilio account is not active or out of funds; look at its balance in the Twilio Console"),
     (10002, Forbidden, "a Twilio trial account may not do this; upgrade the account"),
@@ -144,40 +138,14 @@ const CODES: &[(i64, ErrorClass, &str)] = &[
     ),
 ];
 
-fn by_code(code: i64) -> Option<(ErrorClass, String)> {
-    let (_, class, text) = CODES.iter().find(|(known, ..)| *known == code)?;
-    Some((*class, (*text).to_owned()))
-}
-
-/// What is left to say of a code that is not known, or of an answer without one: a gateway's.
-fn by_status(status: u16, code: Option<i64>) -> (ErrorClass, String) {
-    let class = class_of(status);
-    let text = match code {
-        Some(code) => format!(
-            "Twilio refused the request with error {code} (HTTP {status}); \
-             see https://www.twilio.com/docs/errors/{code}"
-        ),
-        None if class == Unauthorized => {
-            "Twilio does not accept the credentials; check the Account SID and the token or API key".to_owned()
-        }
-        None => format!(
-            "HTTP {status} came back without a Twilio error code; \
-             check the endpoint and what stands between the cluster and Twilio"
-        ),
-    };
-    // A code that nobody has mapped says nothing about what a repetition would do.
-    let class = if code.is_some() && class == Rejected { ErrorClass::Unknown } else { class };
-    (class, text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_table_is_in_order_and_every_text_says_what_to_do() {
-        assert!(CODES.is_sorted_by(|a, b| a.0 < b.0));
-        for (code, _, text) in CODES {
+        assert!(TABLE.is_sorted_by(|a, b| a.0 < b.0));
+        for (code, _, text) in TABLE {
             assert!(text.contains("; ") && !text.ends_with('.'), "{code}: {text}");
         }
     }
@@ -207,12 +175,12 @@ mod tests {
 
     #[test]
     fn the_status_decides_where_a_code_would_promise_too_much() {
-        assert_eq!(meaning(500, Some(21402)).0, Transient);
-        assert_eq!(meaning(429, Some(20003)).0, Throttled);
-        assert_eq!(meaning(429, None).0, Throttled);
-        assert_eq!(meaning(403, Some(20003)).0, Unauthorized);
-        assert_eq!(meaning(400, Some(1)).0, ErrorClass::Unknown);
-        assert_eq!(meaning(400, None).0, Rejected);
-        assert_eq!(meaning(302, None).0, Transient);
+        assert_eq!(CODES.meaning(500, Some(21402)).0, Transient);
+        assert_eq!(CODES.meaning(429, Some(20003)).0, Throttled);
+        assert_eq!(CODES.meaning(429, None).0, Throttled);
+        assert_eq!(CODES.meaning(403, Some(20003)).0, Unauthorized);
+        assert_eq!(CODES.meaning(400, Some(1)).0, ErrorClass::Unknown);
+        assert_eq!(CODES.meaning(400, None).0, Rejected);
+        assert_eq!(CODES.meaning(302, None).0, Transient);
     }
 }

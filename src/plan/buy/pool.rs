@@ -17,7 +17,7 @@ use crate::{
     plan::{
         Decision, Effect, Entry, Liveness, Look, Rest, Seen, TakeNumber, Trouble,
         buying::{Idle, Intent, Own},
-        choose::{self, Wish},
+        choose,
         number::Found,
         policy,
     },
@@ -109,16 +109,5 @@ impl Step<'_, '_> {
              can come about any more of what may have been sent before.",
             holder.namespace, holder.name
         ))
-    }
-
-    fn wish<'w>(&'w self, purchase: &'w Purchase, attempt: u32) -> Wish<'w> {
-        Wish {
-            purchase,
-            ceiling: self.b.limits.max_monthly_price,
-            offers: &[],
-            prefer: None,
-            avoid: None,
-            spread: (self.b.identity, attempt),
-        }
     }
 }
