@@ -144,7 +144,7 @@ impl Glance {
 
     /// What an open account offers for sale, without what somebody in this cluster has.
     pub async fn offers(&self, account: &Key, asked: &Asked) -> Result<Offers, GlanceError> {
-        let offers = self.context.offers(&*self.session(account)?, asked, "", "").await;
+        let offers = self.context.offers(&*self.session(account)?, asked, None).await;
         offers.map_err(|error| GlanceError::NotOpen { account: account.clone(), why: error.text })
     }
 

@@ -61,26 +61,36 @@ struct Search {
 
 impl Market {
     /// What is for sale for the object `uid`, by a search of the last minute or a new one. `is_claimed` says which numbers
-    /// somebody in this cluster has.
+    /// somebody in this cluster has. Where others are just taking what there is, `who` waits for what else there may be.
     pub async fn offers(
         &self,
         carrier: &dyn Carrier,
         asked: &Asked,
         uid: &str,
+        who: Option<&Key>,
         is_claimed: impl Fn(&E164) -> bool + Sync,
     ) -> Result<Offers, CarrierError> {
-        if let Some(offers) = self.state().known(asked, uid, &is_claimed) {
+        let known = || {
+            let mut state = self.state();
+            let offers = state.known(asked, uid, &is_claimed)?;
+            state.wait(&offers, who);
+            Some(offers)
+        };
+        if let Some(offers) = known() {
             return Ok(offers);
         }
         let _flight = self.flight.lock().await;
-        if let Some(offers) = self.state().known(asked, uid, &is_claimed) {
+        if let Some(offers) = known() {
             return Ok(offers);
         }
         let found = match asked {
             Asked::Number(number) => carrier.offer(number).await?.into_iter().collect(),
             Asked::Search(search) => carrier.offers(search).await?,
         };
-        Ok(self.state().found(asked, found, uid, &is_claimed))
+        let mut state = self.state();
+        let offers = state.found(asked, found, uid, &is_claimed);
+        state.wait(&offers, who);
+        Ok(offers)
     }
 
     /// Keeps a number for an object; whether nobody else has it kept.
@@ -104,18 +114,11 @@ impl Market {
         let mut waited_for: Vec<Asked> = state.waiting.iter().map(|(asked, _)| asked.clone()).collect();
         waited_for.dedup();
         for asked in waited_for {
-            if state.known(&asked, "", &|_| false).is_none() {
-                // It is time to search again, for which one will do.
+            if state.known(&asked, "", &|_| false).is_none_or(|offers| !offers.crowded) {
+                // It is time to search again, or somebody did not take what there is: one will do for either.
                 state.call(&asked, 1);
             }
         }
-    }
-
-    /// Notes that an object waits for what else there is.
-    pub fn wait(&self, asked: Asked, who: Key) {
-        let mut state = self.state();
-        state.waiting.retain(|(_, other)| *other != who);
-        state.waiting.push_back((asked, who));
     }
 
     /// Those who waited and may look again now. Each is named once.
@@ -140,6 +143,15 @@ impl State {
         let crowded = free.is_empty() && (underway * CROWD > *shown || *vain && at.elapsed() < SOON);
         let useful = *shown == 0 || !free.is_empty() || crowded;
         useful.then(|| Offers { asked: asked.clone(), found: free, crowded })
+    }
+
+    /// Notes whether an object waits for what else there is: at once, lest the last of the others settles meanwhile.
+    fn wait(&mut self, offers: &Offers, who: Option<&Key>) {
+        let Some(who) = who else { return };
+        self.waiting.retain(|(_, other)| other != who);
+        if offers.crowded && offers.found.is_empty() {
+            self.waiting.push_back((offers.asked.clone(), who.clone()));
+        }
     }
 
     /// Takes in what a look has found.
@@ -237,7 +249,8 @@ mod tests {
     async fn whoever_waits_is_called_when_it_is_time_to_search_and_when_there_is_something() {
         let market = kept(4);
         let who = |i: usize| Key::new("n", i.to_string());
-        (0..6).for_each(|i| market.wait(asked(), who(i)));
+        let crowded = market.state().known(&asked(), "new", &|_| false).unwrap();
+        (0..6).for_each(|i| market.state().wait(&crowded, Some(&who(i))));
         for i in 0..2 {
             market.settled(&offer(i).number, true);
             assert_eq!(market.called(), []);
@@ -247,6 +260,25 @@ mod tests {
         market.state().found(&asked(), (4..8).map(offer).collect(), "0", &|_| false);
         assert_eq!(market.called(), [who(1), who(2), who(3)], "and one for each number more");
         assert_eq!(market.called(), []);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_somebody_was_called_for_and_did_not_take_is_there_for_whoever_waits_next() {
+        let market = kept(4);
+        let crowded = market.state().known(&asked(), "new", &|_| false).unwrap();
+        let who = |i: usize| Key::new("n", i.to_string());
+        (0..2).for_each(|i| market.state().wait(&crowded, Some(&who(i))));
+        // It was refused for a reason of its own.
+        market.settled(&offer(0).number, false);
+        assert_eq!(market.called(), [who(0)]);
+        market.settled(&offer(1).number, true);
+        assert_eq!(market.called(), [who(1)]);
+        let left = market.state().known(&asked(), "new", &|_| false).unwrap();
+        assert_eq!(left.found.len(), 1);
+        market.state().wait(&crowded, Some(&who(2)));
+        market.state().wait(&left, Some(&who(2)));
+        market.settled(&offer(2).number, true);
+        assert_eq!(market.called(), [], "whoever found something waits no longer");
     }
 
     #[tokio::test(start_paused = true)]

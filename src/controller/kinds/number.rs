@@ -222,18 +222,10 @@ impl Context {
     }
 
     async fn look_for_offers(&self, object: &PhoneNumber, asked: Asked, looked: &mut Looked) {
-        let uid = object.metadata.uid.as_deref().unwrap_or_default();
         let Some(session) = self.sessions.get(&object.account()) else { return };
-        let identity = object.identity().unwrap_or_default();
-        let found = self.offers(&session, &asked, uid, &identity).await;
-        let found = found.map(|offers| {
-            if offers.crowded && offers.found.is_empty() {
-                session.market.wait(asked, Key::of(object));
-            }
-            looked.offers.push(offers);
-        });
+        let found = self.offers(&session, &asked, Some(object)).await;
         self.wake_called(&session);
-        self.looked(object, found);
+        self.looked(object, found.map(|offers| looked.offers.push(offers)));
     }
 
     /// Wakes those who waited for what there is and may look again.
@@ -243,20 +235,22 @@ impl Context {
         }
     }
 
-    /// What is for sale for the object `uid`, without what the account owns or somebody else in this cluster claims.
+    /// What is for sale for an object or just so, without what the account owns or somebody else in this cluster claims.
     pub async fn offers(
         &self,
         session: &Session,
         asked: &Asked,
-        uid: &str,
-        identity: &str,
+        object: Option<&PhoneNumber>,
     ) -> Result<plan::Offers, CarrierError> {
         let carrier = session.inventory.carrier();
+        let identity = object.and_then(PhoneNumber::identity).unwrap_or_default();
+        let uid = object.and_then(|object| object.metadata.uid.as_deref()).unwrap_or_default();
+        let who = object.map(Key::of);
         let is_claimed = |number: &E164| {
-            self.caches.claim_of(number).is_some_and(|claim| !claim.spec.is_for(identity))
+            self.caches.claim_of(number).is_some_and(|claim| !claim.spec.is_for(&identity))
                 || matches!(session.inventory.seen(number), inventory::Seen::Present { .. })
         };
-        let found = session.market.offers(&*carrier, asked, uid, is_claimed).await;
+        let found = session.market.offers(&*carrier, asked, uid, who.as_ref(), is_claimed).await;
         self.metrics.carrier_request(carrier.capabilities().name, Operation::Search, found.as_ref().err());
         found
     }
