@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
+use jiff::Timestamp;
 use serde::Deserialize;
 
 /// A request that the API server has answered.
@@ -17,6 +18,8 @@ pub struct Request {
     pub namespace: String,
     pub name: String,
     pub code: u16,
+    /// When it was answered, by the API server's clock.
+    pub answered: Timestamp,
 }
 
 /// Every request so far, in the order of their ends. The last may be written a moment after its answer is received.
@@ -54,10 +57,10 @@ fn events(log: &Path) -> Vec<Event> {
 
 impl From<Event> for Request {
     fn from(event: Event) -> Self {
-        let Event { stage: _, user, verb, object_ref, response_status } = event;
+        let Event { stage: _, stage_timestamp: answered, user, verb, object_ref, response_status } = event;
         let ObjectRef { api_group: _, resource, subresource, namespace, name } = object_ref;
         let resource = if subresource.is_empty() { resource } else { format!("{resource}/{subresource}") };
-        Self { user: user.username, verb, resource, namespace, name, code: response_status.code }
+        Self { user: user.username, verb, resource, namespace, name, code: response_status.code, answered }
     }
 }
 
@@ -66,6 +69,7 @@ impl From<Event> for Request {
 #[serde(rename_all = "camelCase")]
 struct Event {
     stage: String,
+    stage_timestamp: Timestamp,
     user: User,
     verb: String,
     #[serde(default)]
