@@ -102,7 +102,10 @@ pub async fn act<K: Controlled>(context: &Context, object: &K, effect: Effect) -
         Effect::AddFinalizer(name) => {
             let mut finalizers = object.finalizers().to_vec();
             finalizers.push(name.to_owned());
-            context.set_finalizers(object, finalizers).await
+            context.set_finalizers(object, finalizers).await?;
+            // The API server refuses to add one to an object that is being deleted.
+            context.memory.lives(object.meta().uid.as_deref().unwrap_or_default());
+            Ok(())
         }
         Effect::RemoveFinalizer(name) => {
             let finalizers = object.finalizers().iter().filter(|other| *other != name).cloned().collect();

@@ -42,6 +42,7 @@ struct Entered {
     intent: Intent,
     clean: bool,
     outcome: Option<Tried>,
+    lives: bool,
     /// When we began to write it, and when that had ended.
     begun: Instant,
     ended: Instant,
@@ -171,7 +172,14 @@ impl Memory {
         let mut entries = self.entries();
         let entry = entries.entry(uid.to_owned()).or_default();
         let (token, ended) = (token.to_owned(), Instant::now());
-        entry.entered = Some(Entered { token, intent, clean, outcome: None, begun, ended });
+        entry.entered = Some(Entered { token, intent, clean, outcome: None, lives: false, begun, ended });
+    }
+
+    /// Notes that this process has written the object itself, against all others, and that it is not being deleted.
+    pub fn lives(&self, uid: &str) {
+        if let Some(entered) = self.entries().get_mut(uid).and_then(|entry| entry.entered.as_mut()) {
+            entered.lives = true;
+        }
     }
 
     /// Notes that the carrier would not keep a number for this object, though it is for sale.
@@ -212,6 +220,7 @@ impl Memory {
             intent: entered.intent,
             clean: entered.clean,
             outcome: entered.outcome.clone(),
+            lives: entered.lives,
             may_send: entered.begun.elapsed() < SENDING,
             settled_in: (entered.ended + settling).saturating_duration_since(Instant::now()),
             age: entered.ended.elapsed(),
@@ -313,6 +322,20 @@ mod tests {
 
     fn error() -> CarrierError {
         CarrierError { class: ErrorClass::Transient, code: None, text: "unwell".into(), retry_after: None }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn that_an_object_lives_is_known_of_what_was_written_since_the_last_entry() {
+        let memory = Memory::default();
+        let lives = || memory.own("uid", "token", HOUR).is_some_and(|own| own.lives);
+        memory.lives("uid");
+        let enter = || memory.entered("uid", "token", Intent::Send, true, Instant::now());
+        enter();
+        assert!(!lives(), "it was before");
+        memory.lives("uid");
+        assert!(lives());
+        enter();
+        assert!(!lives(), "another entry asks anew");
     }
 
     #[tokio::test(start_paused = true)]

@@ -12,7 +12,7 @@ use kube::{Resource as _, ResourceExt as _};
 
 use self::hold::Candidate;
 use super::{
-    AccountView, BuyNumber, Decision, Effect, Liveness, Look, Requested as _, Rest, Seen,
+    AccountView, BuyNumber, Decision, Effect, Entry, Liveness, Look, Requested as _, Rest, Seen,
     buying::{Buying, Intent, Own, Tried},
     choose::{self, Choice, Wish},
     number::{Found, World},
@@ -103,7 +103,7 @@ impl<'a> Step<'a, '_> {
 
     /// No journal: either nothing was ever bought, or what tells of it was lost (rules 2 and 9).
     fn find_or_begin(&self) -> Decision<PhoneNumberStatus> {
-        if let Some(decision) = self.hands_off().or_else(|| self.finalizer()) {
+        if let Some(decision) = self.hands_off() {
             return decision;
         }
         let marked = match self.marked() {
@@ -193,6 +193,17 @@ impl<'a> Step<'a, '_> {
     fn finalizer(&self) -> Option<Decision<PhoneNumberStatus>> {
         let has = self.w.number.finalizers().iter().any(|finalizer| finalizer == ROUTE_FINALIZER);
         (!has).then_some(Decision::Act(Effect::AddFinalizer(ROUTE_FINALIZER)))
+    }
+
+    /// The last check before anything is sent or taken (rule 6): the object lives, by a live read that is younger than the entry, so
+    /// that whoever sees it deleted later sees the entry as well. To have put the finalizer in place since is one.
+    fn unless_alive(&self, own: &Own) -> Option<Decision<PhoneNumberStatus>> {
+        match self.b.live {
+            _ if own.lives => None,
+            Liveness::NotRead => Some(Decision::Look(Look::Itself)),
+            Liveness::Gone => Some(Decision::Rest(Rest { status: None, again: Some(policy::POLL) })),
+            Liveness::Alive => None,
+        }
     }
 
     /// Another object holds the journal (rule 1).
@@ -345,7 +356,7 @@ impl<'a> Step<'a, '_> {
     /// Begins an attempt: an idle number is taken where that is wished, or one is bought if money may be spent. `settled` says of
     /// the number that the journal names, which is not ours, whether all that was sent for it was refused.
     fn begin(&self, journal: Option<&NumberPurchase>, settled: Option<bool>) -> Decision<PhoneNumberStatus> {
-        if let Some(decision) = self.hands_off().or_else(|| self.finalizer()) {
+        if let Some(decision) = self.hands_off() {
             return decision;
         }
         let Some(purchase) = self.purchase() else { return Decision::Rest(Rest::NOTHING) };
@@ -462,7 +473,7 @@ impl<'a> Step<'a, '_> {
         }
     }
 
-    /// The entry is ours and nothing was sent by it yet: the claim, then the last checks, then the purchase (rules 4 and 6).
+    /// The entry is ours and nothing was sent by it yet: the finalizer, the claim, the last checks, the purchase (rules 4 and 6).
     fn send(&self, journal: &NumberPurchase, number: &E164, own: &Own) -> Decision<PhoneNumberStatus> {
         if let Some(decision) = self.hands_off().or_else(|| self.unroutable()) {
             return decision;
@@ -471,16 +482,17 @@ impl<'a> Step<'a, '_> {
             // Nothing was sent by it, so what is known of the number still holds; only the right to send is gone.
             return self.begin(Some(journal), Some(own.clean));
         }
+        if let Some(decision) = self.finalizer() {
+            return decision;
+        }
         let route = self.route();
         let wanted = self.claim(journal, number, &route);
         match self.w.claim {
             // Somebody else has it by now, without a claim of this cluster.
             _ if matches!(self.w.seen, Seen::Present { .. }) => self.lose(number),
             None => Decision::Act(Effect::CreateClaim(Box::new(wanted))),
-            Some(claim) if claim.spec == wanted => match self.b.live {
-                Liveness::NotRead => Decision::Look(Look::Itself),
-                Liveness::Gone => Decision::Rest(Rest { status: None, again: Some(policy::POLL) }),
-                Liveness::Alive => Decision::Act(Effect::Purchase(Box::new(BuyNumber {
+            Some(claim) if claim.spec == wanted => self.unless_alive(own).unwrap_or_else(|| {
+                Decision::Act(Effect::Purchase(Box::new(BuyNumber {
                     account: self.account.key.clone(),
                     number: number.clone(),
                     marker: self.b.marker.clone(),
@@ -489,8 +501,8 @@ impl<'a> Step<'a, '_> {
                     token: journal.spec.token.clone(),
                     attempt: journal.spec.attempt,
                     hold: journal.spec.hold.clone(),
-                }))),
-            },
+                })))
+            }),
             Some(claim) if self.is_earlier(claim, journal) => match (&claim.spec.holder, self.w.holder) {
                 (Some(holder), Liveness::NotRead) if holder.uid != self.w.uid() => {
                     Decision::Look(Look::Holder(holder.clone()))
@@ -572,21 +584,15 @@ impl<'a> Step<'a, '_> {
         journal: Option<&NumberPurchase>,
     ) -> Decision<PhoneNumberStatus> {
         let spec = self.spec(number, attempt, price, None);
-        Decision::Act(Effect::WriteJournal(Box::new(super::Entry {
-            journal: self.object(journal, spec),
-            intent,
-            clean: false,
-        })))
+        let entry = Entry { journal: self.object(journal, spec), intent, clean: false };
+        self.finalizer().unwrap_or(Decision::Act(Effect::WriteJournal(Box::new(entry))))
     }
 
     /// Writes another entry about the same attempt.
     fn write(&self, journal: &NumberPurchase, spec: NumberPurchaseSpec, intent: Intent) -> Decision<PhoneNumberStatus> {
         let spec = NumberPurchaseSpec { token: self.b.token.to_owned(), ..spec };
-        Decision::Act(Effect::WriteJournal(Box::new(super::Entry {
-            journal: NumberPurchase { spec, ..journal.clone() },
-            intent,
-            clean: false,
-        })))
+        let entry = Entry { journal: NumberPurchase { spec, ..journal.clone() }, intent, clean: false };
+        Decision::Act(Effect::WriteJournal(Box::new(entry)))
     }
 
     fn object(&self, journal: Option<&NumberPurchase>, spec: NumberPurchaseSpec) -> NumberPurchase {

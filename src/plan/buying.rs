@@ -72,6 +72,8 @@ pub struct Own {
     pub clean: bool,
     /// What became of it; `None` until it is sent.
     pub outcome: Option<Tried>,
+    /// Whether this process has written the object itself since, and it was not being deleted.
+    pub lives: bool,
     /// Whether the entry is so young that no other process can believe that it may send (rule 6).
     pub may_send: bool,
     /// How long yet until nothing that was sent before this entry can come about any more (rule 8).

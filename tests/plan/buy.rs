@@ -190,6 +190,7 @@ impl Deal {
             intent: entry.intent,
             clean: entry.clean,
             outcome: None,
+            lives: false,
             may_send: true,
             settled_in: Duration::from_secs(900),
             age: Duration::ZERO,
@@ -214,9 +215,7 @@ impl Deal {
 }
 
 #[test]
-fn the_finalizer_the_search_for_our_marker_the_right_to_buy_and_the_offers_come_before_any_entry() {
-    let bare = deal().with(|d| d.scene.number.metadata.finalizers = None);
-    assert!(matches!(bare.next(), Decision::Act(Effect::AddFinalizer(_))));
+fn the_search_for_our_marker_the_right_to_buy_and_the_offers_come_before_any_entry() {
     assert_eq!(deal().with(|d| d.marked = None).next(), Decision::Look(Look::Inventory));
     assert_eq!(deal().with(|d| d.grant = Grant::None).next(), Decision::Act(Effect::AskGrant));
     let unasked = deal().with(|d| d.offers.clear());
@@ -258,6 +257,11 @@ fn nothing_is_sent_for_an_object_that_a_live_read_shows_going_or_after_its_time(
     let ready = || deal().entered().claimed();
     assert_eq!(ready().with(|d| d.live = Liveness::NotRead).next(), Decision::Look(Look::Itself));
     assert!(matches!(ready().with(|d| d.live = Liveness::Gone).next(), Decision::Rest(_)));
+    // The finalizer stands before the claim, and to have put it there after the entry is a live read.
+    let bare = deal().entered().with(|d| d.scene.number.metadata.finalizers = None);
+    assert!(matches!(bare.next(), Decision::Act(Effect::AddFinalizer(_))));
+    let put = ready().with(|d| (d.live, d.own.as_mut().unwrap().lives) = (Liveness::NotRead, true));
+    assert!(matches!(put.next(), Decision::Act(Effect::Purchase(_))), "{:?}", put.next());
     let late = ready().with(|d| d.own.as_mut().unwrap().may_send = false).entry();
     assert_eq!((late.intent, late.journal.spec.attempt, late.clean), (Intent::Send, 2, true), "it is written anew");
 }

@@ -44,6 +44,7 @@ const CALM: Buying = Buying {
     numbers: 2,
     budget: Budget::NOTHING,
     pool: false,
+    finalized: false,
     mutant: None,
 };
 
@@ -62,6 +63,12 @@ fn scenarios() -> Vec<(&'static str, Buying)> {
         ),
         ("status wiped", &[0], 2, Budget { lost: 1, crashes: 1, wiped: 1, taken: 1, ..calm }),
         ("restored from a backup", &[0], 2, Budget { lost: 1, crashes: 1, restores: 1, ..calm }),
+        (
+            "two identities, of which one is stripped and deleted",
+            &[0, 1],
+            2,
+            Budget { lost: 1, deletions: 1, stripped: 1, ..calm },
+        ),
         ("three numbers, two lost requests", &[0], 3, Budget { lost: 2, crashes: 1, taken: 2, ..calm }),
         (
             "two identities that want the same",
@@ -105,6 +112,8 @@ fn scenarios() -> Vec<(&'static str, Buying)> {
     for (name, keeps, objects, budget) in held {
         all.extend(THAT_HOLD.map(|carrier| (name, Buying { carrier, keeps, objects, budget, ..CALM })));
     }
+    let finalized = Buying { finalized: true, budget: Budget { lost: 1, deletions: 1, ..calm }, ..CALM };
+    all.push(("applied with our finalizer and deleted", finalized));
     let budget = Budget { lost: 1, deletions: 1, creations: 1, ..calm };
     let ordered = Buying { carrier: Carrier::Orders, replicas: 1, budget, ..CALM };
     all.push(("ordered, deleted and made again", ordered));
@@ -189,7 +198,7 @@ fn every_way_to_break_the_protocol_is_found() {
     for mutant in Mutant::ALL {
         // Each needs a scenario of its own kind: all are tried before any is tried for long.
         let about: Vec<_> = scenarios.iter().filter(|(_, model)| model.pool == mutant.is_of_the_pool()).collect();
-        let found = (0..3000 * about.len()).find_map(|turn| {
+        let found = (0..20_000 * about.len()).find_map(|turn| {
             let (name, model) = about[turn % about.len()];
             let model = Buying { mutant: Some(mutant), ..model.clone() };
             let (why, events) = walk::broken_on_the_way(&model, turn as u64)?;

@@ -15,7 +15,7 @@ use crate::{
         purchase::NumberPurchaseSpec,
     },
     plan::{
-        Decision, Effect, Entry, Liveness, Look, Rest, Seen, TakeNumber, Trouble,
+        Decision, Effect, Entry, Liveness, Look, Seen, TakeNumber, Trouble,
         buying::{Idle, Intent, Own},
         choose,
         number::Found,
@@ -73,6 +73,9 @@ impl Step<'_, '_> {
         if !own.may_send {
             return self.begin(Some(journal), Some(own.clean));
         }
+        if let Some(decision) = self.finalizer() {
+            return decision;
+        }
         let Some(idle) = self.b.idle else { return Decision::Look(Look::Idle) };
         let named: Vec<&Idle> = idle.iter().filter(|idle| idle.number == *number).collect();
         let wished = self.purchase().filter(|purchase| purchase.reuse == Reuse::Pool);
@@ -85,10 +88,8 @@ impl Step<'_, '_> {
             (Some(_), Liveness::Alive) => return self.lose(number),
             (None, _) | (_, Liveness::Gone) => {}
         }
-        match self.b.live {
-            Liveness::NotRead => return Decision::Look(Look::Itself),
-            Liveness::Gone => return Decision::Rest(Rest { status: None, again: Some(policy::POLL) }),
-            Liveness::Alive => {}
+        if let Some(decision) = self.unless_alive(own) {
+            return decision;
         }
         let found = Found { account: self.account.key.clone(), identity: self.identity, number: seen };
         let claim = match self.w.acquire(&found) {

@@ -48,6 +48,8 @@ pub struct Buying {
     /// Whether everybody takes an idle number before buying one. The first number is one then: it was bought for the first
     /// object's identity, and that object is gone.
     pub pool: bool,
+    /// Whether the first objects come with our finalizer, as manifests do that were saved from a cluster.
+    pub finalized: bool,
     pub mutant: Option<Mutant>,
 }
 
@@ -166,7 +168,9 @@ impl Model for Buying {
     type Action = Event;
 
     fn init_states(&self) -> Vec<State> {
-        let object = |(at, identity): (usize, &Identity)| new(at as u8 + 1, *identity);
+        let object = |(at, identity): (usize, &Identity)| {
+            Some(Object { finalizer: self.finalized, ..new(at as u8 + 1, *identity) })
+        };
         let objects = self.objects.iter().enumerate().map(object).collect();
         let identities = self.identities();
         let mut cluster = Cluster { objects, journals: vec![None; identities], claims: vec![None; self.numbers] };
@@ -445,8 +449,8 @@ impl Line {
 }
 
 /// An object as a person applies it.
-fn new(uid: Uid, identity: Identity) -> Option<Object> {
-    Some(Object { uid, identity, deleting: false, finalizer: false, status: None, offer: None, approve: None })
+fn new(uid: Uid, identity: Identity) -> Object {
+    Object { uid, identity, deleting: false, finalizer: false, status: None, offer: None, approve: None }
 }
 
 impl Replica {
@@ -513,7 +517,7 @@ impl State {
                 object.is_none().then_some(())?;
                 budget.creations = budget.creations.checked_sub(1)?;
                 self.uids += 1;
-                *object = new(self.uids, identities[usize::from(slot)]);
+                *object = Some(new(self.uids, identities[usize::from(slot)]));
             }
             Event::Strip { slot } => {
                 let object = &mut self.cluster.objects[usize::from(slot)];

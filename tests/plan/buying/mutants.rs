@@ -51,13 +51,15 @@ pub enum Mutant {
     TakenFromItsHolder,
     /// A number is taken from the pool, and nothing written down before.
     TakenWithoutJournal,
+    /// An object lives as long as the cache shows it.
+    ObjectNotRead,
     /// That a number bears another marker is believed to say that it was not taken.
     TakenClaimNotRead,
 }
 
 impl Mutant {
     /// Every one.
-    pub const ALL: [Mutant; 25] = [
+    pub const ALL: [Mutant; 26] = [
         Mutant::NoIntent,
         Mutant::NoCompareAndSet,
         Mutant::TokenNotCompared,
@@ -83,6 +85,7 @@ impl Mutant {
         Mutant::TakenFromItsHolder,
         Mutant::TakenWithoutJournal,
         Mutant::TakenClaimNotRead,
+        Mutant::ObjectNotRead,
     ];
 
     /// Whether it is about taking idle numbers.

@@ -248,6 +248,7 @@ fn own(m: &Buying, s: &State, replica: usize, of: Object) -> Option<dialplane::p
             clean: true,
             refused: None,
             ordered: false,
+            lives: false,
             may_send: true,
             settled: false,
         });
@@ -262,6 +263,7 @@ fn own(m: &Buying, s: &State, replica: usize, of: Object) -> Option<dialplane::p
             clean: true,
             refused: Some(true),
             ordered: false,
+            lives: false,
             may_send: false,
             settled: false,
         });
@@ -289,6 +291,7 @@ fn own(m: &Buying, s: &State, replica: usize, of: Object) -> Option<dialplane::p
         },
         clean: own.clean,
         outcome: tried,
+        lives: own.lives,
         may_send: own.may_send || m.mutant == Some(Mutant::SentAtAnyTime),
         settled_in: if own.settled { std::time::Duration::ZERO } else { FOREVER },
         // A number that was lost is not tried at once again.
@@ -450,6 +453,7 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
                     return Some(());
                 }
             }
+            Decision::Look(Look::Itself) if m.mutant == Some(Mutant::ObjectNotRead) => itself = Liveness::Alive,
             Decision::Look(Look::Itself) => {
                 let live = s.cluster.objects.iter().flatten().find(|object| object.uid == cached.uid);
                 itself = if live.is_some_and(|live| !live.deleting) { Liveness::Alive } else { Liveness::Gone };
@@ -579,7 +583,14 @@ fn act(m: &Buying, s: &mut State, replica: usize, slot: usize, of: Object, effec
     match effect {
         Effect::Hold(hold) => keep(m, s, replica, of, &hold, fate),
         _ if fate == Fate::Taken => None,
-        Effect::AddFinalizer(_) => s.write_object(replica, slot, |object| object.finalizer = true),
+        Effect::AddFinalizer(_) => {
+            let wins = s.cluster.objects[slot] == Some(of);
+            s.write_object(replica, slot, |object| object.finalizer = true)?;
+            if let Some(own) = s.replicas[replica].own[usize::from(of.identity)].as_mut().filter(|_| wins) {
+                own.lives = own.uid == of.uid;
+            }
+            Some(())
+        }
         Effect::RemoveFinalizer(_) => s.write_object(replica, slot, |object| object.finalizer = false),
         Effect::WriteJournal(entry) => {
             enter(m, s, replica, of, &entry);
@@ -702,6 +713,7 @@ fn enter(m: &Buying, s: &mut State, replica: usize, of: Object, entry: &Entry) {
         clean: entry.clean,
         refused: None,
         ordered: false,
+        lives: false,
         may_send: true,
         settled: false,
     };

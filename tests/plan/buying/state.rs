@@ -67,6 +67,8 @@ pub struct Own {
     pub refused: Option<bool>,
     /// Whether the carrier said that it has taken the order, and not for so long that it is no longer waited for.
     pub ordered: bool,
+    /// Whether it has written the object itself since.
+    pub lives: bool,
     pub may_send: bool,
     pub settled: bool,
 }
