@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::{
-    Context, Kind, Work,
+    Context,
     kinds::{Controlled, share_id},
     memory::Attempt,
     sessions::Session,
@@ -73,9 +73,6 @@ const DEADLINE: Duration = Duration::from_secs(30);
 pub async fn answered<T>(request: impl Future<Output = kube::Result<T>>) -> kube::Result<T> {
     tokio::time::timeout(DEADLINE, request).await.unwrap_or_else(|late| Err(kube::Error::Service(late.into())))
 }
-
-/// How long the account waits for others who wish to buy as well: one write answers them all.
-const TOGETHER: Duration = Duration::from_millis(150);
 
 fn code(error: &kube::Error) -> Option<u16> {
     match error {
@@ -414,7 +411,7 @@ impl Context {
     fn ask_grant<K: Controlled>(&self, object: &K) {
         let Some(account) = K::account(object) else { return };
         self.memory.wish(&account, Key::of(object), object.meta().uid.as_deref().unwrap_or_default());
-        self.queue.add_after(Work { kind: Kind::CarrierAccount, key: account }, TOGETHER);
+        self.settle_rights(account);
     }
 
     /// Writes an entry, and knows from then on that this process wrote it. Without an answer nobody knows.

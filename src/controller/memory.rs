@@ -15,7 +15,7 @@ use super::Work;
 use crate::{
     api::{account::Grant, conditions::Finding, meta::Key, number::E164},
     carrier::{CarrierError, ErrorClass},
-    plan::{self, Intent, Own, Tried, Trouble, policy},
+    plan::{self, Intent, Own, Tried, Trouble, grant, policy},
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -60,6 +60,9 @@ pub struct Wish {
 /// How long a refusal stands before the account is asked again.
 const REFUSED: Duration = Duration::from_secs(60);
 
+/// How many rights may be used before the account counts them and gives out others: half of those that can be open.
+const MANY_USED: usize = grant::MOST_OPEN / 2;
+
 #[derive(Debug, Default)]
 struct Entry {
     trouble: Option<(Attempt, CarrierError, u32, Instant)>,
@@ -83,6 +86,8 @@ pub struct Memory {
     stumbles: Mutex<HashMap<Work, u32>>,
     /// Who wishes to buy under each account, in the order in which they asked.
     wishes: Mutex<HashMap<Key, Vec<Wish>>>,
+    /// How many rights to buy were used under each account since it was last to count them for that.
+    used: Mutex<HashMap<Key, usize>>,
 }
 
 impl Memory {
@@ -261,6 +266,18 @@ impl Memory {
         wishes.get(account).into_iter().flatten().filter(|wish| wish.refused.is_none()).cloned().collect()
     }
 
+    /// A right to buy under this account was used. Whether so many were since it last counted them that others should have theirs.
+    pub fn right_used(&self, account: &Key) -> bool {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = used.entry(account.clone()).or_default();
+        *count += 1;
+        let many = *count >= MANY_USED;
+        if many {
+            used.remove(account);
+        }
+        many
+    }
+
     /// Takes the wishes that are granted off the list. Answers whose they were.
     pub fn grant_wishes(&self, account: &Key, granted: &[Grant]) -> Vec<Key> {
         let mut wishes = self.wishes();
@@ -336,6 +353,14 @@ mod tests {
         assert!(lives());
         enter();
         assert!(!lives(), "another entry asks anew");
+    }
+
+    #[test]
+    fn rights_that_were_used_are_counted_anew_once_half_of_them_are() {
+        let (memory, account) = (Memory::default(), Key::new("n", "a"));
+        let many = |count| (0..count).filter(|_| memory.right_used(&account)).count();
+        assert_eq!((many(MANY_USED - 1), many(1), many(MANY_USED)), (0, 1, 1));
+        assert!(!memory.right_used(&account) && !memory.right_used(&Key::new("n", "b")));
     }
 
     #[tokio::test(start_paused = true)]

@@ -25,6 +25,9 @@ use crate::{
     plan::Requested,
 };
 
+/// How long an account waits for others who wish to buy as well: one write answers them all.
+const TOGETHER: Duration = Duration::from_millis(50);
+
 /// How long the count of an agent's or account's numbers may lag behind: many change at once, and one write says it all.
 const COUNT_LAG: Duration = Duration::from_secs(1);
 
@@ -52,8 +55,12 @@ impl Context {
         if let Some(new) = change.new.as_ref().filter(|new| new.spec.purchase.is_some() && is_ours(new))
             && !change.old.as_ref().is_some_and(is_ours)
         {
-            // A right to buy was used: others may be waiting for one.
-            self.count(Kind::CarrierAccount, new.account());
+            // Others may be waiting for the right that was used.
+            let account = new.account();
+            match self.memory.right_used(&account) {
+                true => self.settle_rights(account),
+                false => self.count(Kind::CarrierAccount, account),
+            }
         }
         let (old, new) = (change.old.as_ref().map(agents), change.new.as_ref().map(agents));
         if old != new {
@@ -263,6 +270,11 @@ impl Context {
                 }
             }
         }
+    }
+
+    /// Has an account settle who may buy, once for many.
+    pub fn settle_rights(&self, account: Key) {
+        self.queue.add_after(Work { kind: Kind::CarrierAccount, key: account }, TOGETHER);
     }
 
     /// Has something that counts numbers count again, soon.

@@ -11,7 +11,7 @@ use crate::api::{
 };
 
 /// How many rights may be open at once: they all stand in one status.
-const MOST_OPEN: usize = 200;
+pub const MOST_OPEN: usize = 200;
 
 /// What has become of a right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
