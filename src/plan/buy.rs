@@ -8,7 +8,7 @@ mod hold;
 mod order;
 mod pool;
 
-use kube::{Resource as _, ResourceExt as _};
+use kube::Resource as _;
 
 use self::hold::Candidate;
 use super::{
@@ -23,7 +23,7 @@ use crate::api::{
     NumberClaim, NumberPurchase,
     claim::{ClaimedAccount, ClaimedPurchase, NumberClaimSpec},
     conditions::{Finding, Reason},
-    meta::{NUMBER, ROUTE_FINALIZER},
+    meta::NUMBER,
     number::{E164, Route},
     offer::Price,
     phone_number::{Acquisition, Approval, Mode, PhoneNumberStatus, Purchase, Reuse},
@@ -190,11 +190,6 @@ impl<'a> Step<'a, '_> {
         Some(self.stop(Reason::NotClaimed, why))
     }
 
-    fn finalizer(&self) -> Option<Decision<PhoneNumberStatus>> {
-        let has = self.w.number.finalizers().iter().any(|finalizer| finalizer == ROUTE_FINALIZER);
-        (!has).then_some(Decision::Act(Effect::AddFinalizer(ROUTE_FINALIZER)))
-    }
-
     /// The last check before anything is sent or taken (rule 6): the object lives, by a live read that is younger than the entry, so
     /// that whoever sees it deleted later sees the entry as well. To have put the finalizer in place since is one.
     fn unless_alive(&self, own: &Own) -> Option<Decision<PhoneNumberStatus>> {
@@ -225,7 +220,7 @@ impl<'a> Step<'a, '_> {
                 .stop(Reason::NotSeen, format!("The journal of the identity {} is being let go.", self.b.identity))
                 .again(policy::POLL),
             Liveness::Gone => {
-                if let Some(decision) = self.hands_off().or_else(|| self.finalizer()) {
+                if let Some(decision) = self.hands_off().or_else(|| self.w.finalizer()) {
                     return decision;
                 }
                 let spec = NumberPurchaseSpec { holder: self.w.holder_spec(), ..journal.spec.clone() };
@@ -482,7 +477,7 @@ impl<'a> Step<'a, '_> {
             // Nothing was sent by it, so what is known of the number still holds; only the right to send is gone.
             return self.begin(Some(journal), Some(own.clean));
         }
-        if let Some(decision) = self.finalizer() {
+        if let Some(decision) = self.w.finalizer() {
             return decision;
         }
         let route = self.route();
@@ -585,7 +580,7 @@ impl<'a> Step<'a, '_> {
     ) -> Decision<PhoneNumberStatus> {
         let spec = self.spec(number, attempt, price, None);
         let entry = Entry { journal: self.object(journal, spec), intent, clean: false };
-        self.finalizer().unwrap_or(Decision::Act(Effect::WriteJournal(Box::new(entry))))
+        self.w.finalizer().unwrap_or(Decision::Act(Effect::WriteJournal(Box::new(entry))))
     }
 
     /// Writes another entry about the same attempt.

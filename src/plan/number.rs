@@ -196,6 +196,12 @@ impl<'a> World<'a> {
         self.stop(vec![Reason::Accepted.into(), finding])
     }
 
+    /// Puts our finalizer in place where it is not there yet.
+    pub(super) fn finalizer(&self) -> Option<Decision<PhoneNumberStatus>> {
+        let has = self.number.finalizers().iter().any(|finalizer| finalizer == ROUTE_FINALIZER);
+        (!has).then_some(Decision::Act(Effect::AddFinalizer(ROUTE_FINALIZER)))
+    }
+
     /// The number is there: claims it, then puts the finalizer in place, before anything is sent for it.
     pub(super) fn acquire(&self, found: &Found<'a>) -> Decision<PhoneNumberStatus> {
         if self.elsewhere {
@@ -212,8 +218,8 @@ impl<'a> World<'a> {
             (None, None) if self.number.spec.suspend => return self.not_claimed(),
             (None, None) => return Decision::Act(Effect::CreateClaim(Box::new(self.claim_spec(found, None)))),
         };
-        if !self.number.finalizers().iter().any(|finalizer| finalizer == ROUTE_FINALIZER) {
-            return Decision::Act(Effect::AddFinalizer(ROUTE_FINALIZER));
+        if let Some(decision) = self.finalizer() {
+            return decision;
         }
         if let Some(decision) = self.mark(found) {
             return decision;

@@ -73,7 +73,7 @@ impl Step<'_, '_> {
         if !own.may_send {
             return self.begin(Some(journal), Some(own.clean));
         }
-        if let Some(decision) = self.finalizer() {
+        if let Some(decision) = self.w.finalizer() {
             return decision;
         }
         let Some(idle) = self.b.idle else { return Decision::Look(Look::Idle) };
