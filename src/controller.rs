@@ -11,6 +11,7 @@ mod memory;
 mod pool;
 mod sessions;
 mod sharing;
+mod takeover;
 mod triggers;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};

@@ -7,7 +7,7 @@
 //! - `number` decides for a PhoneNumber: [`number`] the order of things, `route` where its traffic should go, `remove` its end.
 //! - `buy` buys one, at most once, by what `buying` knows, or takes an idle one; `choose` says which.
 //! - `grant` keeps spending within an account's limits; `journal` keeps the journals of buying.
-//! - `claim` ends what a vanished PhoneNumber left behind.
+//! - `takeover` says to whom a claim may pass; `claim` ends what a vanished PhoneNumber left behind.
 //! - `agent` publishes and rolls back, `shared` sees to the routes that its numbers share, `version` says what a version is good
 //!   for, `account` opens an account and lists it.
 //! - `policy` holds the figures: how long to wait after what, and how often to fight.
@@ -25,6 +25,7 @@ pub mod policy;
 mod remove;
 mod route;
 pub mod shared;
+pub mod takeover;
 pub mod version;
 mod world;
 
@@ -34,6 +35,7 @@ pub use buying::{Asked, Buying, Grant, Idle, Intent, Offers, Own, Tried};
 pub use remove::InFlight;
 pub use route::{AgentRef, Served};
 pub use shared::SetSharedRoute;
+pub use takeover::Rival;
 pub use world::{AccountRef, AccountView, Liveness, Requested, Seen, Trouble};
 
 use crate::api::{
@@ -116,6 +118,8 @@ pub enum Effect {
     CloseClaim(Box<NumberClaim>, Option<Note>),
     /// Deletes the claim that this pass is about, and its finalizer; tells what there is to tell.
     DropClaim(Option<Note>),
+    /// Deletes the journal that this pass is about, and its finalizer.
+    DropJournal,
     /// Puts the finalizer on the object.
     AddFinalizer(&'static str),
     /// Takes the finalizer off the object.
@@ -233,6 +237,7 @@ impl Effect {
             Effect::WriteClaim(_) => "write_claim",
             Effect::CloseClaim(..) => "close_claim",
             Effect::DropClaim(_) => "drop_claim",
+            Effect::DropJournal => "drop_journal",
             Effect::AddFinalizer(_) => "add_finalizer",
             Effect::RemoveFinalizer(_) => "remove_finalizer",
             Effect::SetRoute(_) => "set_route",

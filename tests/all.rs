@@ -27,4 +27,5 @@ mod schema;
 mod shared_routes;
 mod support;
 mod telnyx;
+mod tenancy;
 mod twilio;

@@ -9,7 +9,11 @@ use std::{
 };
 
 use dialplane::{
-    api::{Agent, CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber, number::Route, purchase::Marker},
+    api::{
+        Agent, CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber,
+        number::Route,
+        purchase::{Identity, Marker},
+    },
     carrier::{
         Carrier, NumberId, Outcome, Purchase,
         http::{DEFAULT_DEADLINE, Limiter, Limits, Transport},
@@ -470,6 +474,10 @@ impl Stage {
         Twilio::new(config, Transport::new(DEFAULT_DEADLINE).unwrap(), limiter).unwrap()
     }
 
+    fn journal_name(&self, name: &str) -> String {
+        NumberPurchase::name_of(&self.sandbox.credentials().account_sid, &Identity::new(NAMESPACE, name))
+    }
+
     /// The writes and calls of buying without anything that decides on them, with so many searches.
     async fn bare_purchases(&self, searches: usize) -> Duration {
         let owns = (self.count..2 * self.count).map(number).collect::<Vec<_>>();
@@ -478,7 +486,7 @@ impl Stage {
         let carrier = self.carrier();
         let (claims, numbers) = (Api::<NumberClaim>::all(self.client.clone()), self.api::<PhoneNumber>());
         let journals = Api::<NumberPurchase>::all(self.client.clone());
-        let like = journals.get(&NumberPurchase::name_of(&format!("{NAMESPACE}/n0"))).await.unwrap();
+        let like = journals.get(&self.journal_name("n0")).await.unwrap();
         let claim_like = claims.get(like.spec.number.as_ref().unwrap().digits()).await.unwrap();
         let leg = json!({"voice": {"url": "https://engine.example.com/dental/v1/voice"}});
         let route: Route = serde_json::from_value(leg).unwrap();
@@ -493,23 +501,22 @@ impl Stage {
             let (like, claim_like, route, own) = (&like, &claim_like, &route, &owns[i]);
             async move {
                 let name = format!("bare{i}");
-                let identity = format!("{NAMESPACE}/{name}");
                 let finalizers = json!({"metadata": {"finalizers": ["dialplane.dev/route"]}});
                 let mut object =
                     numbers.patch(&name, &PatchParams::default(), &Patch::Merge(&finalizers)).await.unwrap();
-                let mut journal = NumberPurchase::new(&NumberPurchase::name_of(&identity), like.spec.clone());
-                journal.spec.identity.clone_from(&identity);
+                let mut journal = NumberPurchase::new(&self.journal_name(&name), like.spec.clone());
+                journal.spec.identity.clone_from(&name);
                 journals.create(&PostParams::default(), &journal).await.unwrap();
                 let mut claim = NumberClaim::new(&own[1..], claim_like.spec.clone());
                 claim.spec.number = own.parse().unwrap();
                 claims.create(&PostParams::default(), &claim).await.unwrap();
                 let purchase = Purchase {
                     number: own.parse().unwrap(),
-                    marker: Marker::new("bare", &identity),
+                    marker: Marker::new("bare", &name),
                     route: route.clone(),
                     regulatory: Default::default(),
                     hold: None,
-                    key: identity,
+                    key: name.clone(),
                     before: tokio::time::Instant::now() + DEFAULT_DEADLINE,
                 };
                 assert!(matches!(carrier.purchase(&purchase).await, Outcome::Did(_)));

@@ -2,7 +2,7 @@
 
 use dialplane::{
     api::{Agent, CarrierAccount, PhoneNumber, meta::ROUTE_FINALIZER, number::Channel},
-    sandbox::carrier::{ServiceSeed, UnsetAnswer},
+    sandbox::carrier::{Kind, ServiceSeed, UnsetAnswer},
 };
 use futures::future::join_all;
 use kube::api::PostParams;
@@ -224,4 +224,39 @@ async fn an_import_is_three_object_writes_and_none_follow() {
             "update phonenumbers/status 200",
         ]
     );
+}
+
+#[tokio::test]
+async fn what_was_set_in_the_console_since_the_last_listing_is_remembered_and_told() {
+    let scene = Scene::bare().await;
+    let number = scene.owned();
+    scene.open(json!({"scanInterval": "1h"})).await;
+    scene.agent("engine.example.com", Some("v1")).await;
+    scene.sandbox.edit(&number, &[("voice_url", "https://old.example.com/call")]).unwrap();
+    scene.phone_number("main", &number, json!({"onDelete": "Restore"})).await;
+    scene.reason::<PhoneNumber>("main", "Ready", "Routed").await;
+    assert!(scene.event("main", "RouteReplaced").await.contains("old.example.com"));
+    let looks = scene.sandbox.ledger().entries().iter().filter(|entry| entry.kind == Kind::List).count();
+    assert_eq!(looks, 2, "the account is listed once, and then just this number is looked at");
+    scene.delete::<PhoneNumber>("main").await;
+    scene.gone::<PhoneNumber>("main").await;
+    assert_eq!(scene.voice_url(&number), "https://old.example.com/call");
+}
+
+#[tokio::test]
+async fn a_fleet_that_is_imported_at_once_is_looked_at_by_listing_it() {
+    let scene = Scene::bare().await;
+    let numbers: Vec<String> = (0..60).map(|_| scene.owned()).collect();
+    scene.open(json!({"scanInterval": "1h"})).await;
+    scene.agent("engine.example.com", Some("v1")).await;
+    let apply = numbers.iter().enumerate().map(|(i, number)| {
+        let (scene, name) = (&scene, format!("n{i}"));
+        async move { scene.phone_number(&name, number, json!({})).await }
+    });
+    futures::future::join_all(apply).await;
+    for i in 0..numbers.len() {
+        scene.reason::<PhoneNumber>(&format!("n{i}"), "Ready", "Routed").await;
+    }
+    let lists = scene.sandbox.ledger().lists();
+    assert!(lists < numbers.len() / 2, "{lists} listings and look-ups");
 }

@@ -466,9 +466,7 @@ impl Site {
     }
 
     async fn journal(&self, name: &str) -> Option<NumberPurchase> {
-        let identity = format!("{}/{name}", self.scene.namespace);
-        let journals: Api<NumberPurchase> = Api::all(self.scene.client.clone());
-        journals.get_opt(&NumberPurchase::name_of(&identity)).await.unwrap()
+        self.scene.journal(&self.scene.identity(name)).await
     }
 
     /// Returns once the account and the agent count what there is, which they do a little later than it changes.

@@ -216,8 +216,9 @@ async fn buy(stage: &Stage) {
     });
     scene.apply::<PhoneNumber>(bought).await;
     let journals: Api<NumberPurchase> = Api::all(scene.client.clone());
-    let name = NumberPurchase::name_of(&format!("{}/bought", scene.namespace));
-    eventually("its journal is made", || async { journals.get_opt(&name).await.unwrap() }).await;
+    let identity = scene.identity("bought");
+    let made = eventually("its journal is made", || scene.journal(&identity)).await;
+    let name = made.name_any();
     stage
         .until("get", "numberpurchases", |count| {
             let (journals, name) = (journals.clone(), name.clone());
@@ -242,7 +243,7 @@ async fn buy(stage: &Stage) {
 async fn forget_a_purchase(stage: &Stage) -> String {
     let scene = &stage.scene;
     let main = scene.get::<PhoneNumber>("main").await.unwrap();
-    let name = NumberPurchase::name_of("forgotten");
+    let name = "forgotten".to_owned();
     let journal = serde_json::from_value(json!({
         "metadata": {"name": name, "finalizers": [IN_USE_FINALIZER]},
         "spec": {

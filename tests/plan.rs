@@ -11,3 +11,4 @@ mod purity;
 mod removal;
 mod scene;
 mod shared;
+mod takeover;

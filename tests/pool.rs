@@ -2,7 +2,7 @@
 //! simulated carrier, by the operator as it is.
 
 use dialplane::{
-    api::{NumberClaim, NumberPurchase, PhoneNumber, claim::NumberClaimSpec},
+    api::{NumberClaim, PhoneNumber, claim::NumberClaimSpec},
     sandbox::carrier::Kind,
 };
 use kube::{Api, api::DeleteParams};
@@ -199,7 +199,7 @@ async fn a_number_whose_claim_somebody_deleted_is_known_by_its_marker_and_the_jo
     // Where the journal is gone as well, nobody knows where it is and of what kind.
     scene.delete::<PhoneNumber>("second").await;
     scene.gone::<PhoneNumber>("second").await;
-    scene.force_delete::<NumberPurchase>(&NumberPurchase::name_of(&scene.identity("second"))).await;
+    scene.forget(&scene.identity("second")).await;
     Api::<NumberClaim>::all(scene.client.clone()).delete(&number[1..], &DeleteParams::default()).await.unwrap();
     scene.unclaimed(&number).await;
     scene.purchase("third", pool(json!({}))).await;

@@ -293,3 +293,33 @@ async fn a_version_is_rolled_out_when_every_number_reaches_it() {
     let numbers = agent.status.unwrap().numbers.unwrap();
     assert_eq!((numbers.assigned, numbers.routed), (2, 2));
 }
+
+#[tokio::test]
+async fn texts_that_went_elsewhere_before_go_there_again_when_a_version_no_longer_answers_them() {
+    let scene = Scene::new().await;
+    let number = scene.owned();
+    let crm = "https://crm.example.com/texts";
+    scene.sandbox.edit(&number, &[("sms_url", crm)]).unwrap();
+    let texts = || scene.sandbox.field(&number, "sms_url").unwrap_or_default();
+    let calls = json!({"voice": {"url": "https://engine.example.com/{agent}/{version}/voice"}});
+    let agent = |version: &str, hooks: &serde_json::Value| {
+        json!({
+            "apiVersion": "dialplane.dev/v1alpha1", "kind": "Agent", "metadata": {"name": AGENT},
+            "spec": {"version": version, "draft": {"webhooks": hooks}},
+        })
+    };
+    scene.apply::<Agent>(agent("v1", &calls)).await;
+    scene.phone_number("main", &number, json!({"onDelete": "Restore"})).await;
+    scene.reason::<PhoneNumber>("main", "Ready", "Routed").await;
+    assert_eq!(texts(), crm);
+    let mut both = calls.clone();
+    both["sms"] = json!({"url": "https://engine.example.com/{agent}/{version}/sms"});
+    scene.apply::<Agent>(agent("v2", &both)).await;
+    eventually("texts reach v2", || async { texts().contains("/v2/").then_some(()) }).await;
+    scene.apply::<Agent>(agent("v1", &both)).await;
+    eventually("texts go where they went before", || async { (texts() == crm).then_some(()) }).await;
+    scene.reason::<PhoneNumber>("main", "Ready", "Routed").await;
+    scene.delete::<PhoneNumber>("main").await;
+    scene.gone::<PhoneNumber>("main").await;
+    assert_eq!((texts(), scene.voice_url(&number)), (crm.to_owned(), String::new()));
+}

@@ -153,6 +153,17 @@ pub struct Purchasing {
     pub max_monthly_price: Option<Amount>,
     /// While true nothing is bought. What was sent before is still settled.
     pub paused: bool,
+    /// Who may take a bought number whose PhoneNumber is gone. `Namespace`, the default: the namespace that it was bought for.
+    /// `Shared`: every namespace that may use the account.
+    pub pool: Pool,
+}
+
+/// Who may take a bought number that nobody uses any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Pool {
+    #[default]
+    Namespace,
+    Shared,
 }
 
 /// How much of the carrier's patience one account may use.

@@ -11,6 +11,7 @@ use super::{
     number::{Channel, E164, Leg, Route},
     offer::{Offered, Price},
     phone_number::{Acquisition, OnDelete},
+    purchase::Identity,
 };
 
 /// The fingerprints of a route that we set, channel by channel.
@@ -61,7 +62,8 @@ pub struct NumberClaimSpec {
     pub purchase: Option<ClaimedPurchase>,
     /// What becomes of the route when the holder is gone without having said so.
     pub on_delete: OnDelete,
-    /// The route that was there before ours. It stands here for `onDelete: Restore`, and nowhere else.
+    /// Where each channel went before us: there it goes again when a version does not name it, and with `onDelete: Restore`. It stands
+    /// here and nowhere else, and never goes to another namespace.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub previous: Route,
     /// Fingerprints of the routes that we sent, the latest first: what tells our own route from another's.
@@ -102,9 +104,17 @@ pub struct ClaimedAccount {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimedPurchase {
-    /// The identity that it is for; the NumberPurchase of that identity is the journal of buying it.
+    /// The namespace that it is for. Absent in records of earlier versions: there it is the holder's.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 63))]
+    pub namespace: String,
+    /// The identity within that namespace; the NumberPurchase of that identity is the journal of buying it.
     #[schemars(length(min = 1, max = 320))]
     pub identity: String,
+    /// The installation that bought it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 253))]
+    pub installation: String,
     /// The attempt of that identity which claimed the number. It only grows.
     pub attempt: u32,
     /// What it costs, as far as that was known when it was bought.
@@ -133,9 +143,23 @@ impl NumberClaimSpec {
         self.holder.as_ref().is_some_and(|holder| holder.uid == uid)
     }
 
+    /// The namespace that has or last had the number: its holder's, or the one that it was bought for. `None` for a claim at rest
+    /// that an earlier version wrote.
+    pub fn namespace(&self) -> Option<&str> {
+        let holder = self.holder.as_ref().map(|holder| &*holder.namespace);
+        holder.or_else(|| self.purchase.as_ref().map(|purchase| &*purchase.namespace)).filter(|name| !name.is_empty())
+    }
+
+    /// What the number was bought for, if it was.
+    pub fn identity(&self) -> Option<Identity> {
+        let purchase = self.purchase.as_ref()?;
+        let namespace = Some(&*purchase.namespace).filter(|name| !name.is_empty()).or(self.namespace())?;
+        Some(Identity::new(namespace, &purchase.identity))
+    }
+
     /// Whether it was made to buy the number for this identity.
-    pub fn is_for(&self, identity: &str) -> bool {
-        self.purchase.as_ref().is_some_and(|purchase| purchase.identity == identity)
+    pub fn is_for(&self, identity: &Identity) -> bool {
+        self.identity().as_ref() == Some(identity)
     }
 
     /// Whether `leg` is one that we sent. Nothing is nobody's.

@@ -141,6 +141,9 @@ reasons! {
     Observed: Acquired True, Good, Silent, "The number is in the account. With mode: Observe it is looked at and not claimed.";
     NotInAccount: Acquired False, Waiting, Warning, "The account does not own the number. Check the number and the account; it is looked for again at every scan.";
     ClaimedByAnother: Acquired False, Stalled, Warning, "Another PhoneNumber holds the claim of this number. Delete one of the two; this one takes over once the other is gone.";
+    ClaimRefused: Acquired False, Stalled, Warning, "The claim of this number may not pass to this object: it is claimed under another carrier account, or it was bought for another namespace. Whoever has it can hand it over with the annotation dialplane.dev/hand-over-to.";
+    AwaitingHandover: Acquired False, Working, Silent, "The PhoneNumber that has the number is being deleted. This one takes the number over, with its route, once that one is gone.";
+    HandedOver: Acquired False, Waiting, Normal, "The number was handed over to the PhoneNumber that the annotation dialplane.dev/hand-over-to names. Delete this object.";
     NumberLost: Acquired False, Stalled, Warning, "The account owned the number and no longer does. It is not bought again. Find out at the carrier what became of it.";
     NotSeen: Acquired Unknown, Working, Silent, "The number could not be looked up at the carrier yet.";
     AccountNotReady: Acquired Unknown, Waiting, Silent, "The CarrierAccount cannot be used now; its own conditions say why. What the number was last known to be still stands.";

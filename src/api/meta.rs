@@ -24,6 +24,9 @@ pub const APPROVE: &str = "dialplane.dev/approve";
 /// On a PhoneNumber that buys: the number that is its own already, said by a person where nothing else tells.
 pub const NUMBER: &str = "dialplane.dev/number";
 
+/// On a PhoneNumber that has a number: `<namespace>/<name>` of the PhoneNumber that takes it over, claim and route, in one step.
+pub const HAND_OVER: &str = "dialplane.dev/hand-over-to";
+
 /// The namespace and name of an object; the namespace is empty for kinds that have none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {

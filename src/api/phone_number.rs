@@ -10,6 +10,7 @@ use super::{
     money::Amount,
     number::E164,
     offer::{Price, Search},
+    purchase::Identity,
 };
 
 /// A number and the agent that answers it.
@@ -160,12 +161,13 @@ pub struct Purchase {
     #[serde(default)]
     pub approval: Approval,
     /// Whether a number that the account owns and nobody uses any more will do. `Never`, the default: one is bought. `Pool`: one
-    /// that was bought for a PhoneNumber which is gone, and that fits, is taken before any is bought; with `bestEffort` from
-    /// farther away as well. That asks nobody, for it costs what it did before.
+    /// that was bought for a PhoneNumber of this namespace which is gone, and that fits, is taken before any is bought; with
+    /// `bestEffort` from farther away as well. That asks nobody, for it costs what it did before. The CarrierAccount can share its
+    /// pool between namespaces.
     #[serde(default)]
     pub reuse: Reuse,
-    /// What the number is for: an object with the same identity finds it again, whatever its own name is. `<namespace>/<name>`
-    /// of this object unless said otherwise. Cannot change.
+    /// What the number is for: an object of this namespace with the same identity finds it again, whatever its own name is. That is
+    /// this object's name unless said otherwise. Cannot change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub identity: Option<String>,
@@ -227,9 +229,10 @@ impl PhoneNumber {
     }
 
     /// What it buys a number for, if it buys one.
-    pub fn identity(&self) -> Option<String> {
+    pub fn identity(&self) -> Option<Identity> {
         let purchase = self.spec.purchase.as_ref()?;
-        Some(purchase.identity.clone().unwrap_or_else(|| Key::of(self).to_string()))
+        let Key { namespace, name } = Key::of(self);
+        Some(Identity::new(&namespace, purchase.identity.as_deref().unwrap_or(&name)))
     }
 }
 

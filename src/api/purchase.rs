@@ -1,5 +1,7 @@
 //! NumberPurchase: the journal of buying a number for one identity. No I/O.
 
+use std::fmt;
+
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,9 +13,9 @@ use super::{
     offer::{Offered, Price},
 };
 
-/// The journal of buying a number for one identity: what is about to be sent stands here first. It points at the one number that
-/// may be ours; only looking at the carrier tells whether it is. Kept for good, so that the same identity finds its number
-/// again. Written by the operator only.
+/// The journal of buying a number for one identity of one namespace at one carrier account: what is about to be sent stands here
+/// first. It points at the one number that may be ours; only looking at the carrier tells whether it is. Kept for good, so that the
+/// same identity finds its number again. Written by the operator only.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "dialplane.dev",
@@ -30,7 +32,7 @@ use super::{
         name = "Identity",
         type_ = "string",
         json_path = ".spec.identity",
-        description = "What the number is for"
+        description = "What the number is for, within the namespace"
     ),
     printcolumn(
         name = "Number",
@@ -68,12 +70,22 @@ use super::{
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("self.identity == oldSelf.identity").message("identity cannot change: this is the journal of one identity, and another has its own"),
+    validation = Rule::new("!has(oldSelf.__namespace__) || (has(self.__namespace__) && self.__namespace__ == oldSelf.__namespace__)").message("namespace cannot change: an identity is its namespace's own"),
     validation = Rule::new("self.attempt >= oldSelf.attempt").message("attempt only grows: a smaller one is from an older copy of this object. Read it again"),
 )]
 pub struct NumberPurchaseSpec {
-    /// What the number is for.
+    /// The namespace whose identity it is. Absent in records of earlier versions: there it is the holder's.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 63))]
+    pub namespace: String,
+    /// What the number is for, within the namespace.
     #[schemars(length(min = 1, max = 320))]
     pub identity: String,
+    /// The installation that bought: it stands in the number's marker at the carrier. A cluster that is restored under another name
+    /// knows by it whose number it was.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 253))]
+    pub installation: String,
     /// The PhoneNumber that buys, or bought.
     pub holder: Holder,
     /// The account that it is bought by.
@@ -115,9 +127,41 @@ pub struct Hold {
 }
 
 impl NumberPurchase {
-    /// The name of the journal of an identity.
-    pub fn name_of(identity: &str) -> String {
-        hash(identity, 40)
+    /// The name of the journal of an identity at the carrier account `account`, which is the carrier's id of it.
+    pub fn name_of(account: &str, identity: &Identity) -> String {
+        let Identity { namespace, name } = identity;
+        // None of the parts can hold a line break: two that differ never read the same.
+        hash(&format!("{account}\n{namespace}\n{name}"), 40)
+    }
+}
+
+impl NumberPurchaseSpec {
+    /// The identity that it is the journal of.
+    pub fn identity(&self) -> Identity {
+        let namespace = if self.namespace.is_empty() { &self.holder.namespace } else { &self.namespace };
+        Identity::new(namespace, &self.identity)
+    }
+}
+
+/// What a number is bought for: a name that belongs to one namespace, so that two namespaces never mean the same.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Identity {
+    pub namespace: String,
+    pub name: String,
+}
+
+impl Identity {
+    /// The identity `name` of a namespace. One that is written with its own namespace before it is the same as without.
+    pub fn new(namespace: &str, name: &str) -> Self {
+        let within =
+            name.strip_prefix(namespace).and_then(|rest| rest.strip_prefix('/')).filter(|rest| !rest.is_empty());
+        Self { namespace: namespace.to_owned(), name: within.unwrap_or(name).to_owned() }
+    }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
     }
 }
 
@@ -130,8 +174,9 @@ impl Marker {
     /// What every marker begins with.
     pub const PREFIX: &str = "dp1:";
 
-    pub fn new(installation: &str, identity: &str) -> Self {
-        Self(format!("{}{}:{}", Self::PREFIX, short(installation), hash(identity, 16)))
+    /// The marker of what an installation bought for `identity`, or made under that name.
+    pub fn new(installation: &str, identity: &(impl fmt::Display + ?Sized)) -> Self {
+        Self(format!("{}{}:{}", Self::PREFIX, short(installation), hash(&identity.to_string(), 16)))
     }
 
     /// The marker that a carrier shows, if it is one of this software.
@@ -141,6 +186,12 @@ impl Marker {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it is the same identity's, whatever installation wrote it.
+    pub fn is_same_identity(&self, other: &Self) -> bool {
+        let identity = |marker: &Self| marker.0.rsplit_once(':').map(|(_, hash)| hash.to_owned());
+        identity(self) == identity(other)
     }
 
     /// Whether it was written by the installation of this name.
@@ -168,7 +219,8 @@ mod tests {
 
     #[test]
     fn a_marker_fits_where_carriers_keep_it_and_tells_installations_and_identities_apart() {
-        let markers = [("prod", "a/b"), ("prod", "a/c"), ("5d0b1c62-9a0e-4a59-bd1f-0f3fd5d0c3a5", "a/b"), ("", "a/b")];
+        let (b, c) = (Identity::new("a", "b"), Identity::new("a", "c"));
+        let markers = [("prod", &b), ("prod", &c), ("5d0b1c62-9a0e-4a59-bd1f-0f3fd5d0c3a5", &b), ("", &b)];
         let markers: Vec<String> = markers.iter().map(|(i, id)| Marker::new(i, id).as_str().to_owned()).collect();
         assert!(markers.iter().all(|marker| marker.len() <= 40), "{markers:?}");
         assert!(markers[0].starts_with("dp1:prod:"));
@@ -177,5 +229,18 @@ mod tests {
         assert_eq!(Marker::read("Front desk"), None);
         let distinct: std::collections::BTreeSet<_> = markers.iter().collect();
         assert_eq!(distinct.len(), markers.len());
+    }
+
+    #[test]
+    fn an_identity_of_one_namespace_is_never_that_of_another() {
+        let is = |namespace, name| Identity::new(namespace, name);
+        assert_eq!(is("a", "a/clinic"), is("a", "clinic"), "with its own namespace before it, it is the same");
+        let all = [is("a", "clinic"), is("b", "clinic"), is("b", "a/clinic"), is("a", "b/clinic"), is("a", "a/")];
+        let names = |account: &'static str| all.iter().map(move |identity| NumberPurchase::name_of(account, identity));
+        let (names, markers): (std::collections::BTreeSet<String>, std::collections::BTreeSet<String>) = (
+            names("AC1").chain(names("AC2")).collect(),
+            all.iter().map(|identity| Marker::new("prod", identity).as_str().to_owned()).collect(),
+        );
+        assert_eq!((names.len(), markers.len()), (2 * all.len(), all.len()));
     }
 }

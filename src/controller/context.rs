@@ -22,6 +22,7 @@ use crate::{
         meta::{AllowedNamespaces, Key},
         number::E164,
         phone_number::Reuse,
+        purchase::Identity,
     },
     carrier::CarrierError,
     cluster::{
@@ -57,7 +58,7 @@ impl Caches {
                     add(Index::Number, named.to_string());
                 }
                 if let Some(identity) = number.identity() {
-                    add(Index::Identity, identity);
+                    add(Index::Identity, identity.to_string());
                 }
                 if number.spec.purchase.as_ref().is_some_and(|purchase| purchase.reuse == Reuse::Pool)
                     && number.status.as_ref().is_none_or(|status| status.number.is_none())
@@ -81,11 +82,12 @@ impl Caches {
                 if claim.spec.holder.is_none() {
                     add(Index::Idle, claim.spec.account.identity.clone());
                 }
-                if let Some(purchase) = &claim.spec.purchase {
-                    add(Index::Identity, purchase.identity.clone());
+                if let Some(identity) = claim.spec.identity() {
+                    add(Index::Identity, identity.to_string());
                 }
             })),
             journals: Arc::new(Cache::new(|journal, add| {
+                add(Index::Identity, journal.spec.identity().to_string());
                 if let Some(number) = &journal.spec.number {
                     add(Index::Number, number.to_string());
                 }
@@ -105,28 +107,72 @@ impl Caches {
             && self.namespaces.synced()
     }
 
+    /// The installation that everything on record was bought by; `None` where nothing is, or several have bought.
+    fn installation_on_record(&self) -> Option<String> {
+        let claims = self.claims.all();
+        let mut names: Vec<String> =
+            claims.iter().filter_map(|claim| Some(claim.spec.purchase.as_ref()?.installation.clone())).collect();
+        names.retain(|name| !name.is_empty());
+        if names.is_empty() {
+            names.extend(self.journals.all().iter().map(|journal| journal.spec.installation.clone()));
+            names.retain(|name| !name.is_empty());
+        }
+        names.sort();
+        names.dedup();
+        let one = names.len() == 1;
+        names.pop().filter(|_| one)
+    }
+
     /// Whether an object of the namespace `owner` with this consent may be referred to from `namespace`.
     pub fn allows(&self, consent: &AllowedNamespaces, owner: &str, namespace: &str) -> bool {
         let known = self.namespaces.get(&Key::new("", namespace));
         super::access::allows(consent, owner, namespace, known.as_deref())
     }
 
-    /// Whether the cache shows the very object that holds something.
-    pub fn lives(&self, holder: &Holder) -> bool {
+    /// The very object that holds something, if the cache shows it.
+    pub fn holder(&self, holder: &Holder) -> Option<Arc<PhoneNumber>> {
         let number = self.numbers.get(&Key::new(&*holder.namespace, &*holder.name));
-        number.is_some_and(|number| number.metadata.uid.as_ref() == Some(&holder.uid))
+        number.filter(|number| number.metadata.uid.as_ref() == Some(&holder.uid))
     }
 
-    /// The journal of buying for an identity.
-    pub fn journal_of(&self, identity: &str) -> Option<Arc<NumberPurchase>> {
-        self.journals.get(&Key::new("", NumberPurchase::name_of(identity)))
+    /// Whether the cache shows the very object that holds something.
+    pub fn lives(&self, holder: &Holder) -> bool {
+        self.holder(holder).is_some()
+    }
+
+    /// The journal of buying for an identity under a CarrierAccount, or by the carrier's id of the account.
+    pub fn journal_of(&self, account: &str, identity: &Identity) -> Option<Arc<NumberPurchase>> {
+        // Earlier versions named it otherwise.
+        let named = self.journals.get(&Key::new("", NumberPurchase::name_of(account, identity)));
+        let is_its = |journal: &Arc<NumberPurchase>| journal.spec.account.identity == account;
+        named.or_else(|| self.journals.by(Index::Identity, &identity.to_string()).into_iter().find(is_its))
+    }
+
+    /// The carrier's id of the account that a CarrierAccount stands for.
+    pub fn account_identity(&self, account: &Key) -> Option<String> {
+        let account = self.accounts.get(account)?;
+        let pinned = account.status.as_ref().and_then(|status| status.identity.clone());
+        Some(pinned.unwrap_or_else(|| account.asked_identity()))
+    }
+
+    /// The journal of what a PhoneNumber buys.
+    pub fn journal_for(&self, number: &PhoneNumber) -> Option<Arc<NumberPurchase>> {
+        let identity = number.identity()?;
+        match self.account_identity(&number.account()) {
+            Some(account) => self.journal_of(&account, &identity),
+            // Without its account it still has what it wrote down.
+            None => {
+                let journals = self.journals.by(Index::Identity, &identity.to_string()).into_iter();
+                journals.into_iter().find(|journal| Some(&journal.spec.holder.uid) == number.metadata.uid.as_ref())
+            }
+        }
     }
 
     /// Whoever is about this number: by naming it, or by the journal of what it buys.
     pub fn about(&self, number: &E164) -> Vec<Arc<PhoneNumber>> {
         let mut about = self.numbers.by(Index::Number, number.as_str());
         for journal in self.journals.by(Index::Number, number.as_str()) {
-            about.extend(self.numbers.by(Index::Identity, &journal.spec.identity));
+            about.extend(self.numbers.by(Index::Identity, &journal.spec.identity().to_string()));
         }
         about
     }
@@ -156,7 +202,8 @@ pub struct Context {
     pub recorder: Recorder,
     pub metrics: Arc<Metrics>,
     pub settings: Settings,
-    cluster_id: OnceLock<String>,
+    /// The name of this installation, where none was set.
+    derived: OnceLock<String>,
     /// When this process began to work, and what is known of who did before.
     began: OnceLock<(Instant, Past)>,
     /// Cancelled when it is to work no longer.
@@ -189,24 +236,25 @@ impl Context {
             queue,
             metrics,
             settings,
-            cluster_id: OnceLock::new(),
+            derived: OnceLock::new(),
             began: OnceLock::new(),
             until: OnceLock::new(),
         }))
     }
 
-    /// The name of this installation: as it was set up, else what tells this cluster from every other, which is the uid of its
-    /// oldest namespace, as is the custom. `None` until the namespaces are seen; then it stays the same.
+    /// The name of this installation: as it was set up, else the one by which this cluster has bought before, which a backup takes
+    /// along; else what tells this cluster from every other, which is the uid of its oldest namespace, as is the custom. `None` until
+    /// the cluster is seen; then it stays the same.
     pub fn installation(&self) -> Option<&str> {
         if !self.settings.installation.is_empty() {
             return Some(&self.settings.installation);
         }
-        if self.cluster_id.get().is_none() {
-            let oldest = self.caches.namespaces.get(&Key::new("", "kube-system"))?;
+        if self.derived.get().is_none() {
+            let oldest = self.caches.namespaces.get(&Key::new("", "kube-system")).filter(|_| self.caches.synced())?;
             let id = oldest.metadata.uid.clone()?;
-            self.cluster_id.get_or_init(|| id);
+            self.derived.get_or_init(|| self.caches.installation_on_record().unwrap_or(id));
         }
-        self.cluster_id.get().map(String::as_str)
+        self.derived.get().map(String::as_str)
     }
 
     /// Notes that this process works from now on, until `token` is cancelled.

@@ -96,6 +96,7 @@ pub async fn act<K: Controlled>(context: &Context, object: &K, effect: Effect) -
             context.tell(object, note.as_slice());
             Ok(())
         }
+        Effect::DropJournal => context.drop_object(object).await,
         Effect::AddFinalizer(name) => {
             let mut finalizers = object.finalizers().to_vec();
             finalizers.push(name.to_owned());

@@ -27,8 +27,14 @@ use super::{
 };
 use crate::{
     api::{
-        Agent, CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber, agent::AgentStatus, claim::NumberClaimSpec,
-        conditions::Type, meta::Key, offer::Price, phone_number::PhoneNumberStatus, purchase::Marker,
+        Agent, CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber,
+        agent::AgentStatus,
+        claim::NumberClaimSpec,
+        conditions::Type,
+        meta::Key,
+        offer::Price,
+        phone_number::PhoneNumberStatus,
+        purchase::{Identity, Marker},
     },
     carrier::OwnedNumber,
     cluster::cache::Cache,
@@ -161,16 +167,17 @@ impl Glance {
         if claim.as_ref().is_some_and(|claim| claim.spec.holder.is_some()) {
             return None;
         }
+        let claimed = claim.as_ref().and_then(|claim| claim.spec.identity());
         let bought = claim.and_then(|claim| claim.spec.purchase.clone());
         let installation = self.context.installation().unwrap_or_default();
-        let bears = |identity: &str| number.marker.as_ref() == Some(&Marker::new(installation, identity));
+        let bears = |identity: &Identity| number.marker.as_ref() == Some(&Marker::new(installation, identity));
         let journals = caches.journals.all();
-        let journal = journals.iter().find(|journal| match &bought {
-            Some(bought) => journal.spec.identity == bought.identity,
-            None => bears(&journal.spec.identity),
+        let journal = journals.iter().find(|journal| match &claimed {
+            Some(claimed) => journal.spec.identity() == *claimed,
+            None => bears(&journal.spec.identity()),
         });
         Some(Unmanaged {
-            identity: bought.as_ref().map(|b| b.identity.clone()).or(journal.map(|j| j.spec.identity.clone())),
+            identity: claimed.or(journal.map(|journal| journal.spec.identity())).map(|identity| identity.to_string()),
             price: bought.map(|bought| bought.price).or(journal.map(|journal| journal.spec.price.clone())),
             watcher: caches.about(&number.number).first().map(|watcher| Key::of(&**watcher)),
             foreign: number.marker.as_ref().is_some_and(|marker| !marker.is_of(installation)),

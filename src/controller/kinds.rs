@@ -161,7 +161,7 @@ impl Seen {
 
 impl Context {
     /// What a reference to an account from `namespace` leads to.
-    fn account_ref(&self, key: Key, namespace: &str) -> AccountRef {
+    pub(super) fn account_ref(&self, key: Key, namespace: &str) -> AccountRef {
         let Some(account) = self.caches.accounts.get(&key) else { return AccountRef::Missing(key) };
         if !self.caches.allows(&account.spec.allowed_namespaces, &key.namespace, namespace) {
             return AccountRef::Refused(key);
@@ -177,6 +177,25 @@ impl Context {
             Some(inventory::Seen::Present { number, begun }) => Seen::Present { number, fresh: begun >= looked.began },
             Some(inventory::Seen::Absent { begun }) => Seen::Absent { fresh: begun >= looked.began },
             Some(inventory::Seen::Unseen) | None => Seen::Unseen,
+        }
+    }
+
+    /// Whether what is seen of a number began after `since`.
+    fn is_seen_since(&self, account: &Key, number: &E164, since: Instant) -> bool {
+        let seen = self.sessions.get(account).map(|session| session.inventory.seen(number));
+        matches!(seen, Some(inventory::Seen::Present { begun, .. }) if begun >= since)
+    }
+
+    /// How long yet until nothing can come about any more that the holder of `record` may have sent, counted from when this process
+    /// found that holder gone.
+    fn gone_settles_in(&self, account: &Key, record: &impl Resource, holder: Liveness) -> Duration {
+        let settling = self.sessions.get(account).map_or(Duration::ZERO, |session| self.settling_of(&session));
+        match holder {
+            Liveness::Gone => {
+                let met = self.memory.met(record.meta().uid.as_deref().unwrap_or_default());
+                (met + settling).saturating_duration_since(Instant::now())
+            }
+            Liveness::NotRead | Liveness::Alive => settling,
         }
     }
 
@@ -238,6 +257,16 @@ impl Context {
         let uid = object.meta().uid.as_deref().unwrap_or_default();
         let carrier = session.inventory.carrier().capabilities().name;
         let asked = async {
+            let asking = session.ask();
+            if asking.are_many() {
+                // One listing does for all of them, and costs less.
+                let listed = session.inventory.listing(looked.began).await;
+                self.metrics.carrier_request(carrier, Operation::List, listed.as_ref().err());
+                listed?;
+                if self.seen(account, number, looked).view().is_fresh() {
+                    return Ok(());
+                }
+            }
             let found = session.inventory.lookup(number, looked.began).await;
             self.metrics.carrier_request(carrier, Operation::Find, found.as_ref().err());
             found?;

@@ -9,11 +9,12 @@ use super::{Context, sessions::Session};
 use crate::{
     api::{
         NumberPurchase, PhoneNumber,
-        claim::ClaimedPurchase,
+        claim::{ClaimedPurchase, NumberClaimSpec},
         meta::Key,
-        number::Leg,
+        number::{E164, Leg, Route},
         offer::{Feature, Offered},
-        purchase::Marker,
+        phone_number::{Acquisition, OnDelete},
+        purchase::{Identity, Marker, NumberPurchaseSpec},
     },
     carrier::{OwnedNumber, inventory},
     cluster::cache::Index,
@@ -48,14 +49,15 @@ impl Context {
         for claim in claims.iter().filter(|claim| claim.metadata.deletion_timestamp.is_none()) {
             let (Some(bought), number) = (&claim.spec.purchase, &claim.spec.number) else { continue };
             let inventory::Seen::Present { number: seen, .. } = session.inventory.seen(number) else { continue };
-            let marker = Marker::new(installation, &bought.identity);
-            let journal = self.caches.journal_of(&bought.identity);
+            let Some(is_for) = claim.spec.identity().filter(|_| self.would_take(object, &claim.spec)) else { continue };
+            let marker = Marker::new(installation, &is_for);
+            let journal = self.caches.journal_of(identity, &is_for);
             // Where the claim, the journal and the carrier disagree it is for people to say whose the number is.
             let agree = seen.marker.as_ref().is_none_or(|seen| *seen == marker)
                 && journal.as_ref().is_none_or(|journal| journal.spec.number.as_ref() == Some(number));
             let settled = self.in_flight_for(account, Some(claim), number).unknown.is_zero();
             if agree && settled {
-                idle.extend(self.unless_used(object, &seen, bought, journal.as_deref()));
+                idle.extend(self.unless_used(object, &seen, &claim.spec, bought, journal.as_deref()));
             }
         }
         idle
@@ -70,16 +72,12 @@ impl Context {
                 continue;
             }
             let journals = self.caches.journals.by(Index::Number, seen.number.as_str());
-            let is_its = |journal: &&Arc<NumberPurchase>| Marker::new(installation, &journal.spec.identity) == *marker;
-            if let Some(journal) = journals.iter().find(is_its) {
-                let spec = journal.spec.clone();
-                let bought = ClaimedPurchase {
-                    identity: spec.identity,
-                    attempt: spec.attempt,
-                    price: spec.price,
-                    offered: spec.offered,
-                };
-                idle.extend(self.unless_used(object, &seen, &bought, Some(journal)));
+            let is_its =
+                |journal: &&Arc<NumberPurchase>| Marker::new(installation, &journal.spec.identity()) == *marker;
+            let Some(journal) = journals.iter().find(is_its) else { continue };
+            let claim = rested(&journal.spec, &seen.number);
+            if let Some(bought) = claim.purchase.as_ref().filter(|_| self.would_take(object, &claim)) {
+                idle.extend(self.unless_used(object, &seen, &claim, bought, Some(journal)));
             }
         }
         idle
@@ -90,14 +88,21 @@ impl Context {
         &self,
         object: &PhoneNumber,
         seen: &OwnedNumber,
+        claim: &NumberClaimSpec,
         bought: &ClaimedPurchase,
         journal: Option<&NumberPurchase>,
     ) -> Option<Idle> {
         let numbers = &self.caches.numbers;
         let is_other = |number: &&Arc<PhoneNumber>| number.metadata.uid != object.metadata.uid;
+        // Only a mention by somebody who may have the number counts, suspended or not.
+        let may_have = |number: &PhoneNumber| self.may_have(number, claim);
+        let wanted_back = claim.identity().is_some_and(|identity| {
+            numbers.by(Index::Identity, &identity.to_string()).iter().any(|number| may_have(number))
+        });
+        let named = numbers.by(Index::Number, seen.number.as_str());
         let used = seen.route.values().any(|leg| !Leg::is_empty(leg))
-            || !numbers.by(Index::Identity, &bought.identity).is_empty()
-            || numbers.by(Index::Number, seen.number.as_str()).iter().any(|number| is_other(&number))
+            || wanted_back
+            || named.iter().filter(is_other).any(|number| may_have(number))
             || journal.is_some_and(|journal| self.caches.lives(&journal.spec.holder));
         if used {
             return None;
@@ -114,7 +119,24 @@ impl Context {
             price: bought.price.clone(),
             offered,
             last: journal.map(|journal| journal.spec.holder.clone()),
-            wanted: self.caches.about(&seen.number).iter().any(|number| is_other(&number)),
+            wanted: self.caches.about(&seen.number).iter().filter(is_other).any(|number| may_have(number)),
         })
+    }
+}
+
+/// The claim that somebody deleted, as the journal remembers it.
+fn rested(journal: &NumberPurchaseSpec, number: &E164) -> NumberClaimSpec {
+    let NumberPurchaseSpec { installation, attempt, price, offered, account, .. } = journal.clone();
+    let Identity { namespace, name } = journal.identity();
+    NumberClaimSpec {
+        number: number.clone(),
+        holder: None,
+        account,
+        carrier_number_id: String::new(),
+        acquisition: Acquisition::Purchased,
+        purchase: Some(ClaimedPurchase { namespace, identity: name, installation, attempt, price, offered }),
+        on_delete: OnDelete::default(),
+        previous: Route::new(),
+        sent: Vec::new(),
     }
 }

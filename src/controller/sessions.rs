@@ -3,7 +3,10 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -43,7 +46,34 @@ pub struct Session {
     pub market: Arc<Market>,
     pub sharing: Arc<Sharing>,
     limiter: Arc<Limiter>,
+    /// How many ask for one number each just now.
+    asking: AtomicUsize,
     state: Mutex<State>,
+}
+
+/// How many may ask for one number each before a listing is asked for instead, beside one for each page that it has.
+const FEW: usize = 4;
+/// How many numbers a page holds at most, at any carrier.
+const PAGE: usize = 1000;
+
+/// Somebody who asks for one number, as long as that lasts.
+pub struct Asking<'a> {
+    session: &'a Session,
+}
+
+impl Asking<'_> {
+    /// Whether so many ask that a listing is cheaper.
+    pub fn are_many(&self) -> bool {
+        let pages = self.session.inventory.last_listing().map_or(1, |listing| listing.owned / PAGE + 1);
+        // No more than a few dozen objects are worked on at once, however many wait.
+        self.session.asking.load(Ordering::Relaxed) > FEW + pages.min(2 * FEW)
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.session.asking.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug, Default)]
@@ -133,6 +163,12 @@ impl Session {
         self.state().identity = None;
     }
 
+    /// Notes that somebody asks for one number from now on.
+    pub fn ask(&self) -> Asking<'_> {
+        self.asking.fetch_add(1, Ordering::Relaxed);
+        Asking { session: self }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -198,8 +234,8 @@ impl Sessions {
                 }
             };
         inventory.expect(owned);
-        let session =
-            Session { uid, address, opened_with, inventory, market, sharing, limiter, state: Mutex::default() };
+        let (asking, state) = (AtomicUsize::new(0), Mutex::default());
+        let session = Session { uid, address, opened_with, inventory, market, sharing, limiter, asking, state };
         self.open.write().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::new(session));
         Ok(true)
     }

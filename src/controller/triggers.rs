@@ -15,7 +15,7 @@ use crate::{
     api::{
         Agent, AgentVersion, CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber,
         agent::SharedRouteStatus,
-        meta::{ABANDON, Key},
+        meta::{ABANDON, HAND_OVER, Key},
         number::E164,
     },
     cluster::{
@@ -41,7 +41,8 @@ impl Context {
         if let Some(new) = change.new.as_ref().filter(|_| is_requested(change)) {
             self.look_anew(&new.account(), new.agent());
         }
-        if let Some(uid) = change.new.as_ref().filter(|new| new.spec.purchase.is_some()).and_then(|new| new.uid()) {
+        let has_none = |new: &&Arc<PhoneNumber>| new.status.as_ref().is_none_or(|status| status.number.is_none());
+        if let Some(uid) = change.new.as_ref().filter(has_none).and_then(|new| new.uid()) {
             // From now on and not from its first pass, so that one listing serves all that came before it.
             self.memory.met(&uid);
         }
@@ -80,10 +81,38 @@ impl Context {
             for number in gone.named().into_iter().chain(bought) {
                 self.wake_claimants(number);
             }
-            for other in
-                gone.identity().into_iter().flat_map(|identity| self.caches.numbers.by(Index::Identity, &identity))
-            {
-                self.wake(Kind::PhoneNumber, Key::of(&*other), Priority::Urgent);
+            self.wake_of_identity(gone);
+        }
+        self.holder_speaks(change);
+    }
+
+    /// Whoever has the same identity as this object, and the journal of it.
+    fn wake_of_identity(&self, number: &PhoneNumber) {
+        let Some(identity) = number.identity().map(|identity| identity.to_string()) else { return };
+        for other in self.caches.numbers.by(Index::Identity, &identity) {
+            self.wake(Kind::PhoneNumber, Key::of(&*other), Priority::Urgent);
+        }
+        for journal in self.caches.journals.by(Index::Identity, &identity) {
+            self.wake(Kind::NumberPurchase, Key::of(&*journal), Priority::Background);
+        }
+    }
+
+    /// An object is being deleted, or hands its number over: whoever waits for the number looks again.
+    fn holder_speaks(&self, change: &Change<PhoneNumber>) {
+        let Some(new) = &change.new else { return };
+        let says = |number: &Arc<PhoneNumber>| {
+            (number.metadata.deletion_timestamp.is_some(), number.annotation(HAND_OVER).map(str::to_owned))
+        };
+        let (old, now) = (change.old.as_ref().map(says).unwrap_or_default(), says(new));
+        if old == now {
+            return;
+        }
+        let ours = new.status.as_ref().and_then(|status| status.number.as_ref());
+        new.named().into_iter().chain(ours).for_each(|number| self.wake_claimants(number));
+        self.wake_of_identity(new);
+        for to in [old.1, now.1].into_iter().flatten() {
+            if let Some((namespace, name)) = to.split_once('/') {
+                self.wake(Kind::PhoneNumber, Key::new(namespace, name), Priority::Urgent);
             }
         }
     }
@@ -106,8 +135,12 @@ impl Context {
     pub fn claim_changed(&self, change: &Change<NumberClaim>) {
         let Some(claim) = change.new.as_ref().or(change.old.as_ref()) else { return };
         self.count(Kind::CarrierAccount, claim.spec.account.key());
-        if change.new.is_none() {
-            self.noticed(change);
+        let holder = |claim: &Arc<NumberClaim>| claim.spec.holder.clone();
+        let moved =
+            change.old.is_some() && change.old.as_ref().and_then(holder) != change.new.as_ref().and_then(holder);
+        if moved || change.new.is_none() {
+            // What was found of the last holder says nothing of this one.
+            self.memory.forget(claim.metadata.uid.as_deref().unwrap_or_default());
         }
         self.wake_claimants(&claim.spec.number);
     }

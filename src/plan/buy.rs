@@ -21,13 +21,13 @@ use super::{
 };
 use crate::api::{
     NumberClaim, NumberPurchase,
-    claim::{ClaimedAccount, ClaimedPurchase, NumberClaimSpec},
+    claim::{ClaimedAccount, NumberClaimSpec},
     conditions::{Finding, Reason},
     meta::NUMBER,
     number::{E164, Route},
     offer::Price,
     phone_number::{Acquisition, Approval, Mode, PhoneNumberStatus, Purchase, Reuse},
-    purchase::NumberPurchaseSpec,
+    purchase::{Identity, NumberPurchaseSpec},
     seen::{ErrorClass, OwnedNumber},
 };
 
@@ -206,6 +206,16 @@ impl<'a> Step<'a, '_> {
         let holder = &journal.spec.holder;
         match self.b.holder {
             Liveness::NotRead => Decision::Look(Look::Holder(holder.clone())),
+            Liveness::Alive if self.b.holder_leaving => self
+                .stop(
+                    Reason::AwaitingHandover,
+                    format!(
+                        "PhoneNumber {}/{}, which has the identity {}, is being deleted. This one takes its number over, with its route, \
+                         once that one is gone.",
+                        holder.namespace, holder.name, self.b.identity
+                    ),
+                )
+                .again(policy::POLL),
             Liveness::Alive => self
                 .stop(
                     Reason::IdentityInUse,
@@ -241,6 +251,9 @@ impl<'a> Step<'a, '_> {
                 Intent::Settle | Intent::Hold => {}
             }
         }
+        if let Some(decision) = self.elsewhere(number) {
+            return decision;
+        }
         // What was seen to be ours and vanished is lost, and never bought again: there is nothing to find out by waiting.
         if self.was_ours(number) {
             return match self.w.seen {
@@ -254,6 +267,17 @@ impl<'a> Step<'a, '_> {
             Settled::NotBought { clean } => self.begin(Some(journal), Some(clean)),
             Settled::Not(decision) => *decision,
         }
+    }
+
+    /// The number is on record for this identity, and bears the same identity's marker by another installation, or its claim says that
+    /// it was bought for this identity: as after a restore into another cluster. A person is asked, and nothing is bought against
+    /// the record.
+    fn elsewhere(&self, number: &E164) -> Option<Decision<PhoneNumberStatus>> {
+        let Seen::Present { number: seen, .. } = self.w.seen else { return None };
+        let marker = seen.marker.as_ref().filter(|_| self.w.elsewhere && !self.w.is_adopted(number))?;
+        let is_its =
+            marker.is_same_identity(self.b.marker) || self.w.claim.is_some_and(|c| c.spec.is_for(self.b.identity));
+        is_its.then(|| self.w.marked_elsewhere(number))
     }
 
     /// Whether the number was seen to be ours before, by this object or by one of its identity that let it go.
@@ -293,10 +317,17 @@ impl<'a> Step<'a, '_> {
         let refused = self.b.own.is_some_and(|own| own.clean && matches!(own.outcome, Some(Tried::DidNothing(_))));
         let ours = self.w.own_claim().is_some()
             || match &number.marker {
-                Some(marker) => marker == self.b.marker,
+                Some(marker) => marker == self.b.marker || self.is_claimed_for(&number.number),
                 None => self.b.own.is_none_or(|own| own.intent == Intent::Settle) && !refused,
             };
         (ours && (fresh || !self.w.is_requested())).then_some(number)
+    }
+
+    /// Whether the claim, or a person, says that a number with another marker is this identity's: one that was taken from the pool bears
+    /// that of its last identity until it is marked anew.
+    fn is_claimed_for(&self, number: &E164) -> bool {
+        let claimed = self.w.claim.is_some_and(|claim| claim.spec.is_for(self.b.identity));
+        claimed && !self.w.elsewhere || self.w.is_adopted(number)
     }
 
     fn wait(&self, number: &E164, own: &Own) -> Settled<'a> {
@@ -337,9 +368,7 @@ impl<'a> Step<'a, '_> {
     fn ours(&self, seen: &'a OwnedNumber) -> Decision<PhoneNumberStatus> {
         let number = &seen.number;
         let foreign = seen.marker.as_ref().is_some_and(|marker| marker != self.b.marker);
-        // One that was taken from the pool bears the marker of its last identity until it is marked anew.
-        let rests = |claim: &NumberClaim| claim.spec.holder.is_none() && claim.spec.is_for(self.b.identity);
-        if foreign && self.w.own_claim().is_none() && !self.w.claim.is_some_and(rests) {
+        if foreign && self.w.own_claim().is_none() && !self.is_claimed_for(number) {
             let text = format!(
                 "{number} bears the marker of another identity or installation at the carrier: it is not touched. Use another identity."
             );
@@ -532,7 +561,7 @@ impl<'a> Step<'a, '_> {
 
     /// The route that the number begins with: its agent's, or none.
     fn route(&self) -> Route {
-        route::wanted(self.w.agent.as_ref()).target(&Route::new(), |_, _| false)
+        route::wanted(self.w.agent.as_ref()).target(&Route::new(), None)
     }
 
     fn claim(&self, journal: &NumberPurchase, number: &E164, route: &Route) -> NumberClaimSpec {
@@ -543,12 +572,7 @@ impl<'a> Step<'a, '_> {
             account: journal.spec.account.clone(),
             carrier_number_id: String::new(),
             acquisition: Acquisition::Purchased,
-            purchase: Some(ClaimedPurchase {
-                identity: self.b.identity.to_owned(),
-                attempt: journal.spec.attempt,
-                price: journal.spec.price.clone(),
-                offered: journal.spec.offered.clone(),
-            }),
+            purchase: Some(self.b.claimed(&journal.spec, journal.spec.price.clone(), journal.spec.offered.clone())),
             on_delete: self.w.on_delete(),
             previous: Route::new(),
             sent: if digests.is_empty() { Vec::new() } else { vec![digests] },
@@ -556,8 +580,11 @@ impl<'a> Step<'a, '_> {
     }
 
     fn spec(&self, number: Option<E164>, attempt: u32, price: Price, exact: Option<bool>) -> NumberPurchaseSpec {
+        let Identity { namespace, name } = self.b.identity.clone();
         NumberPurchaseSpec {
-            identity: self.b.identity.to_owned(),
+            namespace,
+            identity: name,
+            installation: self.b.installation.to_owned(),
             holder: self.w.holder_spec(),
             account: ClaimedAccount::of(&self.account.key, self.identity),
             number,
@@ -593,7 +620,7 @@ impl<'a> Step<'a, '_> {
     fn object(&self, journal: Option<&NumberPurchase>, spec: NumberPurchaseSpec) -> NumberPurchase {
         match journal {
             Some(journal) => NumberPurchase { spec, ..journal.clone() },
-            None => NumberPurchase::new(&NumberPurchase::name_of(self.b.identity), spec),
+            None => NumberPurchase::new(&NumberPurchase::name_of(self.identity, self.b.identity), spec),
         }
     }
 }

@@ -6,18 +6,20 @@ use super::Liveness;
 use crate::api::{
     NumberClaim, NumberPurchase,
     account::Purchasing,
-    claim::Holder,
+    claim::{ClaimedPurchase, Holder},
     conditions::Finding,
     number::E164,
     offer::{Offer, Offered, Price, Search},
-    purchase::Marker,
+    purchase::{Identity, Marker, NumberPurchaseSpec},
     seen::{CarrierError, Order},
 };
 
 /// Everything known about buying a number for one PhoneNumber.
 #[derive(Clone, Debug)]
 pub struct Buying<'a> {
-    pub identity: &'a str,
+    pub identity: &'a Identity,
+    /// The name of this installation.
+    pub installation: &'a str,
     /// What a number that was bought for this identity bears.
     pub marker: &'a Marker,
     /// The journal of this identity, whoever holds it.
@@ -28,6 +30,8 @@ pub struct Buying<'a> {
     pub claim_read: bool,
     /// Whether the holder of the journal lives, where that was read.
     pub holder: Liveness,
+    /// Whether that holder is being deleted, as far as is known.
+    pub holder_leaving: bool,
     /// What this process knows of the journal's last entry; `None` where another one wrote it.
     pub own: Option<&'a Own>,
     /// The numbers that bear our marker at the carrier, owned or on order, by a listing that began after everything that could
@@ -62,6 +66,20 @@ pub struct Buying<'a> {
     pub unheld: Option<&'a E164>,
     /// How long yet until a listing tells what a predecessor of this process, of which nobody knows, may have bought (rule 9).
     pub not_before: Duration,
+}
+
+impl Buying<'_> {
+    /// What a claim says of a number that was bought by this journal.
+    pub(super) fn claimed(
+        &self,
+        journal: &NumberPurchaseSpec,
+        price: Price,
+        offered: Option<Offered>,
+    ) -> ClaimedPurchase {
+        let Identity { namespace, name } = self.identity.clone();
+        let installation = self.installation.to_owned();
+        ClaimedPurchase { namespace, identity: name, installation, attempt: journal.attempt, price, offered }
+    }
 }
 
 /// What this process knows of the journal's last entry, which it wrote itself.

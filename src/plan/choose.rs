@@ -10,6 +10,7 @@ use crate::api::{
     number::E164,
     offer::{Feature, Offer, Offered, Price, Search, keypad},
     phone_number::Purchase,
+    purchase::Identity,
 };
 
 /// What somebody wishes to buy.
@@ -24,7 +25,7 @@ pub(super) struct Wish<'a> {
     /// The number to take only if there is no other: it was tried.
     pub avoid: Option<&'a E164>,
     /// What decides among many that fit, so that many who wish the same do not all take the first.
-    pub spread: (&'a str, u32),
+    pub spread: (&'a Identity, u32),
 }
 
 /// What came of it.
@@ -298,8 +299,9 @@ pub(super) fn could_be(purchase: &Purchase, number: &E164) -> bool {
 }
 
 /// A number that is the same for the same wish and hardly ever for two (FNV-1a).
-fn spread(identity: &str, attempt: u32) -> usize {
-    let bytes = identity.bytes().chain(attempt.to_le_bytes());
+fn spread(identity: &Identity, attempt: u32) -> usize {
+    let Identity { namespace, name } = identity;
+    let bytes = namespace.bytes().chain([b'/']).chain(name.bytes()).chain(attempt.to_le_bytes());
     let hash =
         bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     (hash >> 16) as usize

@@ -10,7 +10,10 @@ use super::{
     AccountRef, Decision, Effect, InFlight, Liveness, Look, Rest, Seen, Trouble, policy,
     remove::{Removal, Step},
 };
-use crate::api::{NumberClaim, NumberPurchase, claim::NumberClaimSpec};
+use crate::api::{
+    NumberClaim, NumberPurchase,
+    claim::{ClaimedPurchase, NumberClaimSpec},
+};
 
 /// Everything known about one NumberClaim.
 #[derive(Clone, Debug)]
@@ -20,11 +23,15 @@ pub struct World<'a> {
     pub journal: Option<&'a NumberPurchase>,
     /// Whether the holder lives: from the cache if it is there, else by a live read.
     pub holder: Liveness,
+    /// Whether the account still lets the holder's namespace use it. One that it does not keeps no claim that a person deletes.
+    pub allowed: bool,
     /// How long yet until nothing that its holder may have sent can come about any more, counted from when this process found
     /// that holder gone.
     pub settled_in: Duration,
-    /// Whether another live PhoneNumber of the same account wants the number: it will take the claim over, route and all.
+    /// Whether a live PhoneNumber to which the claim may pass wants the number: it will take it over, route and all.
     pub heir: bool,
+    /// Whether the number bears the marker of another installation: then it is not written to.
+    pub elsewhere: bool,
     pub account: AccountRef,
     pub seen: Seen<'a>,
     pub trouble: Option<&'a Trouble>,
@@ -37,6 +44,12 @@ pub fn next(w: &World<'_>) -> Decision<()> {
     let rest = |again| Decision::Rest(Rest { status: None, again });
     let deleting = w.claim.metadata.deletion_timestamp.is_some();
     let Some(holder) = &w.claim.spec.holder else {
+        // An earlier version did not write down whose it was; its journal does.
+        if let (None, Some(journal), Some(_)) = (w.claim.spec.namespace(), w.journal, &w.claim.spec.purchase) {
+            let mut claim = w.claim.clone();
+            claim.spec.purchase.iter_mut().for_each(|bought| bought.namespace = journal.spec.identity().namespace);
+            return Decision::Act(Effect::WriteClaim(Box::new(claim)));
+        }
         return match deleting {
             true if w.heir => rest(Some(policy::POLL)),
             true => Decision::Act(Effect::DropClaim(None)),
@@ -47,7 +60,8 @@ pub fn next(w: &World<'_>) -> Decision<()> {
         return Decision::Act(Effect::DropClaim(None));
     }
     match w.holder {
-        Liveness::Alive => return rest(None),
+        Liveness::Alive if w.allowed || !deleting => return rest(None),
+        Liveness::Alive => {}
         Liveness::NotRead => return Decision::Look(Look::Holder(holder.clone())),
         Liveness::Gone => {}
     }
@@ -63,7 +77,11 @@ pub fn next(w: &World<'_>) -> Decision<()> {
         number: &spec.number,
         claim: spec,
         policy: spec.on_delete,
-        hands_off: definition_going.then(|| "the definition of PhoneNumber or NumberClaim is being deleted".to_owned()),
+        hands_off: match (definition_going, w.elsewhere) {
+            (true, _) => Some("the definition of PhoneNumber or NumberClaim is being deleted".to_owned()),
+            (_, true) => Some("it bears the marker of another installation".to_owned()),
+            _ => None,
+        },
         account: &w.account,
         seen: w.seen,
         trouble: w.trouble,
@@ -104,12 +122,14 @@ impl World<'_> {
             Some(number) => *number != self.claim.spec.number && purchase.attempt < journal.spec.attempt,
             None => purchase.attempt <= journal.spec.attempt,
         };
-        earlier && purchase.identity == journal.spec.identity && !matches!(self.seen, Seen::Present { .. })
+        earlier && self.claim.spec.is_for(&journal.spec.identity()) && !matches!(self.seen, Seen::Present { .. })
     }
 }
 
-/// The claim of a number that was bought, without a holder and with nothing of ours at the carrier.
+/// The claim of a number that was bought, without a holder and with nothing of ours at the carrier. It goes on saying whose it was.
 pub(super) fn rested(claim: &NumberClaim) -> NumberClaim {
-    let spec = NumberClaimSpec { holder: None, sent: Vec::new(), ..claim.spec.clone() };
+    let namespace = claim.spec.namespace().unwrap_or_default().to_owned();
+    let purchase = claim.spec.purchase.clone().map(|purchase| ClaimedPurchase { namespace, ..purchase });
+    let spec = NumberClaimSpec { holder: None, purchase, sent: Vec::new(), ..claim.spec.clone() };
     NumberClaim { spec, ..claim.clone() }
 }

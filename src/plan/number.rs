@@ -11,16 +11,16 @@ use super::{
     buying::Buying,
     choose, policy, remove,
     route::{self, Wanted},
+    takeover::{self, Rival},
 };
 use crate::api::{
     NumberClaim, NumberPurchase, PhoneNumber,
     claim::{ClaimedAccount, ClaimedPurchase, Holder, NumberClaimSpec},
     conditions::{Finding, Reason, conditions},
-    meta::{Key, ROUTE_FINALIZER},
-    number::{E164, Leg, Route},
+    meta::{HAND_OVER, Key, NUMBER, ROUTE_FINALIZER},
+    number::{Channel, E164, Leg, Route},
     offer::Price,
     phone_number::{Acquisition, DriftPolicy, Mode, OnDelete, PhoneNumberStatus, RouteStatus},
-    purchase::NumberPurchaseSpec,
     seen::{Messaging, OwnedNumber},
 };
 
@@ -40,8 +40,16 @@ pub struct World<'a> {
     pub buying: Option<Buying<'a>>,
     /// Whether the holder of the claim lives, where that was read.
     pub holder: Liveness,
+    /// What else is known of that holder, where it is another object.
+    pub rival: Rival,
+    /// Whether another object is there to which the claim may pass when this one goes.
+    pub successor: bool,
+    /// Whether the account's pool is shared between namespaces.
+    pub shared_pool: bool,
     pub seen: Seen<'a>,
-    /// Whether the number bears the marker of another installation: then it is never written to.
+    /// Whether what is seen of the number began after this object was first seen.
+    pub seen_since_met: bool,
+    /// Whether the number bears the marker of another installation: then it is not written to, unless a person says so.
     pub elsewhere: bool,
     pub trouble: Option<&'a Trouble>,
     /// How often the route was put back within the last hour.
@@ -113,6 +121,10 @@ impl<'a> World<'a> {
         Holder { namespace, name, uid: self.uid().to_owned() }
     }
 
+    pub(super) fn namespace(&self) -> &'a str {
+        self.number.metadata.namespace.as_deref().unwrap_or_default()
+    }
+
     pub(super) fn uid(&self) -> &'a str {
         self.number.metadata.uid.as_deref().unwrap_or_default()
     }
@@ -138,18 +150,22 @@ impl<'a> World<'a> {
     }
 
     pub(super) fn look(&self, account: &AccountView, number: &E164) -> Decision<PhoneNumberStatus> {
+        self.look_at(&account.key, number)
+    }
+
+    fn look_at(&self, account: &Key, number: &E164) -> Decision<PhoneNumberStatus> {
         match self.trouble {
             Some(trouble) if !trouble.wait.is_zero() => {
                 let text = &trouble.error.text;
                 let findings = match self.own_claim() {
                     Some(_) => {
-                        vec![self.acquired(&account.key), Finding::new(Reason::RouteUnseen, text)]
+                        vec![self.acquired(account), Finding::new(Reason::RouteUnseen, text)]
                     }
                     None => vec![Finding::new(Reason::NotSeen, text)],
                 };
                 self.put_off([vec![Reason::Accepted.into()], findings].concat())
             }
-            _ => Decision::Look(Look::Number { account: account.key.clone(), number: number.clone() }),
+            _ => Decision::Look(Look::Number { account: account.clone(), number: number.clone() }),
         }
     }
 
@@ -204,19 +220,19 @@ impl<'a> World<'a> {
 
     /// The number is there: claims it, then puts the finalizer in place, before anything is sent for it.
     pub(super) fn acquire(&self, found: &Found<'a>) -> Decision<PhoneNumberStatus> {
-        if self.elsewhere {
-            let text = format!(
-                "{} bears the marker of another installation of Dialplane at the carrier: it is not touched. Let it go there first.",
-                found.number.number
-            );
-            return self.stop(vec![Reason::Accepted.into(), Finding::new(Reason::MarkedByAnother, text)]);
+        if self.elsewhere && !self.is_adopted(&found.number.number) {
+            return self.marked_elsewhere(&found.number.number);
         }
         let claim = match (self.claim, self.own_claim()) {
             (_, Some(own)) => own,
             (_, None) if self.number.spec.mode == Mode::Observe => return route::next(self, found, None),
-            (Some(other), None) => return self.claimed_by_another(found, other),
+            (Some(other), None) => return takeover::next(self, found, other),
             (None, None) if self.number.spec.suspend => return self.not_claimed(),
-            (None, None) => return Decision::Act(Effect::CreateClaim(Box::new(self.claim_spec(found, None)))),
+            (None, None) => {
+                let first = self.hands_over().or_else(|| self.look_before_claiming(found));
+                return first
+                    .unwrap_or_else(|| Decision::Act(Effect::CreateClaim(Box::new(self.claim_spec(found, None)))));
+            }
         };
         if let Some(decision) = self.finalizer() {
             return decision;
@@ -242,6 +258,38 @@ impl<'a> World<'a> {
             return Decision::Act(Effect::WriteClaim(Box::new(NumberClaim { spec: wanted, ..claim.clone() })));
         }
         decision
+    }
+
+    /// Whether what this cluster remembers says that the number is this namespace's own: the claim, whoever holds it, or the journal.
+    pub(super) fn is_recorded(&self, number: &E164) -> bool {
+        let claimed = self.claim.is_some_and(|claim| claim.spec.namespace() == Some(self.namespace()));
+        let journal = self.buying.as_ref().and_then(|buying| buying.journal);
+        claimed || journal.is_some_and(|journal| journal.spec.number.as_ref() == Some(number))
+    }
+
+    /// Whether a person says that a number is this object's although it bears the marker of another installation. That takes a
+    /// record of this cluster as well: nobody comes to another installation's number by a word alone.
+    pub(super) fn is_adopted(&self, number: &E164) -> bool {
+        self.number.annotation(NUMBER) == Some(number.as_str()) && self.is_recorded(number)
+    }
+
+    pub(super) fn marked_elsewhere(&self, number: &E164) -> Decision<PhoneNumberStatus> {
+        let text = if self.is_recorded(number) {
+            let claimed = self.claim.and_then(|claim| Some(&claim.spec.purchase.as_ref()?.installation));
+            let journal = self.buying.as_ref().and_then(|buying| Some(&buying.journal?.spec.installation));
+            let name = claimed.into_iter().chain(journal).find(|name| !name.is_empty());
+            let name = name.map(|name| format!(", {name}")).unwrap_or_default();
+            format!(
+                "{number} is on record here and bears the marker of another installation of Dialplane{name}, as after a restore into another \
+                 cluster. Nothing is bought and it is not touched. If that installation is no more, start the operator under its name \
+                 (--installation), or set the annotation {NUMBER}: \"{number}\" to adopt the number."
+            )
+        } else {
+            format!(
+                "{number} bears the marker of another installation of Dialplane at the carrier: it is not touched. Let it go there first."
+            )
+        };
+        self.unclaimed(Finding::new(Reason::MarkedByAnother, text))
     }
 
     /// A bought number bears our marker: that is how a cluster which has forgotten everything knows it again. One that was edited
@@ -274,47 +322,29 @@ impl<'a> World<'a> {
 
     fn is_as_wanted(&self, found: &Found<'_>, claim: &NumberClaimSpec) -> bool {
         let seen = &found.number.route;
-        let target = route::wanted(self.agent.as_ref()).target(seen, |channel, leg| claim.is_ours(channel, leg));
+        let target = route::wanted(self.agent.as_ref()).target(seen, Some(claim));
         !self.number.spec.suspend && self.number.spec.mode == Mode::Manage && route::changes(&target, seen).is_empty()
     }
 
-    fn claimed_by_another(&self, found: &Found<'a>, other: &NumberClaim) -> Decision<PhoneNumberStatus> {
-        let say = |reason, text: String| self.stop(vec![Reason::Accepted.into(), Finding::new(reason, text)]);
-        let number = &other.spec.number;
-        let Some(holder) = &other.spec.holder else { return self.take_over(found, other) };
-        match self.holder {
-            Liveness::NotRead => Decision::Look(Look::Holder(holder.clone())),
-            Liveness::Alive => say(
-                Reason::ClaimedByAnother,
-                format!(
-                    "PhoneNumber {}/{} holds the claim of {number}: delete one of the two. This one takes over once the other is gone.",
-                    holder.namespace, holder.name
-                ),
-            )
-            .again(policy::POLL),
-            Liveness::Gone => self.take_over(found, other),
-        }
+    /// The number is in the account, and its claim is not this object's.
+    pub(super) fn unclaimed(&self, finding: Finding) -> Decision<PhoneNumberStatus> {
+        self.stop(vec![Reason::Accepted.into(), finding])
     }
 
-    /// Makes the claim ours that nobody holds any more.
-    fn take_over(&self, found: &Found<'a>, other: &NumberClaim) -> Decision<PhoneNumberStatus> {
-        let number = &other.spec.number;
-        let say = |text: String| self.stop(vec![Reason::Accepted.into(), Finding::new(Reason::NotSeen, text)]);
-        if other.metadata.deletion_timestamp.is_some() {
-            return say(format!("The last claim of {number} is being let go.")).again(policy::POLL);
-        }
-        if self.number.spec.suspend {
-            return self.not_claimed();
-        }
-        match self.in_flight.unsettled(&other.spec) {
-            Some(wait) => {
-                say(format!("A route that the last holder of {number} sent may still be applied.")).again(wait)
-            }
-            None => {
-                let spec = self.claim_spec(found, Some(&other.spec));
-                Decision::Act(Effect::WriteClaim(Box::new(NumberClaim { spec, ..other.clone() })))
-            }
-        }
+    /// An object that hands its number over takes none.
+    pub(super) fn hands_over(&self) -> Option<Decision<PhoneNumberStatus>> {
+        let to = self.number.annotation(HAND_OVER)?;
+        let text = format!(
+            "Its annotation {HAND_OVER} hands the number over to {to}: delete this object, or take the annotation off."
+        );
+        Some(self.unclaimed(Finding::new(Reason::HandedOver, text)))
+    }
+
+    /// What was there before is looked at, and not remembered: a look that began after this object was first seen comes before the
+    /// write that makes a claim or takes one over.
+    pub(super) fn look_before_claiming(&self, found: &Found<'_>) -> Option<Decision<PhoneNumberStatus>> {
+        let is_recent = self.seen_since_met || self.seen.is_fresh();
+        (!is_recent).then(|| self.look_at(&found.account, &found.number.number))
     }
 
     pub(super) fn not_claimed(&self) -> Decision<PhoneNumberStatus> {
@@ -341,35 +371,43 @@ impl<'a> World<'a> {
             previous: Route::new(),
             sent,
         };
-        let is_foreign = |(channel, leg): &(&_, &Leg)| !leg.is_empty() && !claim.is_ours(**channel, leg);
-        claim.previous = match current {
-            Some(current) => current.previous.clone(),
-            None => seen.iter().filter(is_foreign).map(|(channel, leg)| (*channel, leg.clone())).collect(),
+        let is_foreign = |channel: &Channel, leg: &Leg| !leg.is_empty() && !claim.is_ours(*channel, leg);
+        let wanted = route::wanted(self.agent.as_ref());
+        claim.previous = match current.filter(|claim| claim.namespace() == Some(self.namespace())) {
+            Some(current) => route::previous(current, wanted.route(), seen, is_foreign),
+            // What another namespace had before is nobody else's.
+            None => seen.iter().filter(|(c, leg)| is_foreign(c, leg)).map(|(c, leg)| (*c, leg.clone())).collect(),
         };
-        let target = route::wanted(self.agent.as_ref()).target(seen, |channel, leg| claim.is_ours(channel, leg));
-        let unsettled = self.in_flight.unsettled(&claim).is_some();
-        claim.sent = route::journal(&claim.sent, route::digests(&target), seen, unsettled);
+        if let Some(next) = wanted.digests() {
+            let unsettled = self.in_flight.unsettled(&claim).is_some();
+            claim.sent = route::journal(&claim.sent, next, seen, unsettled);
+        }
         claim
     }
 
-    /// What the number was bought for: what the claim says, brought up to the journal of this object.
+    /// What the number was bought for: what the claim says, brought up to the journal of this object. It is this namespace's from
+    /// now on, whosever it was.
     fn claimed_purchase(&self, current: Option<&NumberClaimSpec>) -> Option<ClaimedPurchase> {
         let claimed = current.and_then(|claim| claim.purchase.clone());
-        let Some(journal) = self.buying.as_ref().and_then(|buying| buying.journal) else { return claimed };
-        let NumberPurchaseSpec { identity, attempt, price, offered, .. } = &journal.spec;
+        let namespace = self.namespace();
+        let Some((journal, buying)) = self.buying.as_ref().and_then(|b| Some((&b.journal?.spec, b))) else {
+            let moved = current.is_some_and(|claim| claim.identity().is_none_or(|is| is.namespace != namespace));
+            return claimed.map(|claimed| match moved {
+                true => ClaimedPurchase { identity: self.number.name_any(), namespace: namespace.into(), ..claimed },
+                false => claimed,
+            });
+        };
+        let is_same = current.is_some_and(|claim| claim.is_for(buying.identity));
         match claimed {
-            Some(claimed) if claimed.identity == *identity => {
-                Some(ClaimedPurchase { attempt: claimed.attempt.max(*attempt), ..claimed })
+            Some(claimed) if is_same => {
+                let (attempt, installation) = (claimed.attempt.max(journal.attempt), buying.installation.to_owned());
+                Some(ClaimedPurchase { attempt, installation, ..claimed })
             }
             // What is known of the number stays known, whoever has it.
             claimed => {
                 let (known, was) = claimed.map(|claimed| (claimed.price, claimed.offered)).unwrap_or_default();
-                Some(ClaimedPurchase {
-                    identity: identity.clone(),
-                    attempt: *attempt,
-                    price: if *price == Price::default() { known } else { price.clone() },
-                    offered: offered.clone().or(was),
-                })
+                let price = if journal.price == Price::default() { known } else { journal.price.clone() };
+                Some(buying.claimed(journal, price, journal.offered.clone().or(was)))
             }
         }
     }

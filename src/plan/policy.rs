@@ -26,6 +26,10 @@ pub const CROWDED: Duration = Duration::from_secs(1);
 /// For how long a number that was lost to somebody is not taken for idle, whatever the caches show.
 pub const LOST: Duration = Duration::from_secs(5);
 
+/// For how long a number whose holder is gone is kept for its namespace, before another takes it: objects are replaced by deleting
+/// and creating them.
+pub const COMES_BACK: Duration = Duration::from_secs(10);
+
 /// How long to wait before what was not for sale is looked for again.
 pub const LOOK_AGAIN: Duration = Duration::from_secs(300);
 

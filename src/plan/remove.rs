@@ -166,6 +166,10 @@ pub(super) fn of_number(w: &World<'_>) -> Decision<PhoneNumberStatus> {
     // A claim that somebody deleted still tells, by the object's status, what is ours.
     let remembered = w.claim.is_none().then(|| remembered_claim(w)).flatten();
     let Some(claim) = w.own_claim().map(|claim| &claim.spec).or(remembered.as_ref()) else { return let_go(w, None) };
+    // Handed over, not blanked: whoever comes next takes the claim with the route.
+    if w.successor && !definition_going && !w.number.is_annotated(ABANDON) && w.own_claim().is_some() {
+        return Decision::Act(Effect::RemoveFinalizer(ROUTE_FINALIZER));
+    }
     let spec = &w.number.spec;
     let hands_off = [
         (definition_going, "the definition of PhoneNumber is being deleted"),

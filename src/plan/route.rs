@@ -119,21 +119,62 @@ pub(super) fn wanted(agent: Option<&AgentRef>) -> Wanted {
 }
 
 impl Wanted {
-    /// The channels to set for this, given what is there: a leg of ours that is no longer wanted becomes empty, and what is
-    /// not ours and not spoken of stays.
-    pub(super) fn target(&self, seen: &Route, ours: impl Fn(Channel, &Leg) -> bool) -> Route {
-        let mut target = match self {
+    /// The channels to set for this, given what is there. A leg of ours that the version does not name goes where it went before us,
+    /// and becomes empty where nothing is wanted at all. What is not ours and not spoken of stays.
+    pub(super) fn target(&self, seen: &Route, claim: Option<&NumberClaimSpec>) -> Route {
+        let (mut target, before) = match self {
             Wanted::Keep(_) | Wanted::Silent(_) => return Route::new(),
-            Wanted::Nothing(_) => Route::new(),
-            Wanted::Reach { route, .. } => route.clone(),
+            Wanted::Nothing(_) => (Route::new(), None),
+            Wanted::Reach { route, .. } => (route.clone(), claim.map(|claim| &claim.previous)),
         };
         for (channel, leg) in seen {
-            if !target.contains_key(channel) && ours(*channel, leg) {
-                target.insert(*channel, Leg::default());
+            if !target.contains_key(channel) && claim.is_some_and(|claim| claim.is_ours(*channel, leg)) {
+                let leg = before.and_then(|previous| previous.get(channel)).cloned().unwrap_or_default();
+                target.insert(*channel, leg);
             }
         }
         target
     }
+
+    /// The channels that are ours by this.
+    pub(super) fn route(&self) -> Option<&Route> {
+        match self {
+            Wanted::Reach { route, .. } => Some(route),
+            Wanted::Nothing(_) | Wanted::Keep(_) | Wanted::Silent(_) => None,
+        }
+    }
+
+    /// What the journal of the route says by this; `None` where it stays as it is.
+    pub(super) fn digests(&self) -> Option<Digests> {
+        match self {
+            Wanted::Reach { route, .. } => Some(digests(route)),
+            Wanted::Nothing(_) => Some(Digests::new()),
+            Wanted::Keep(_) | Wanted::Silent(_) => None,
+        }
+    }
+}
+
+/// Where each channel went before us. Of one that we are about to set, and had not set before, that is what is there now.
+pub(super) fn previous(
+    claim: &NumberClaimSpec,
+    wanted: Option<&Route>,
+    seen: &Route,
+    is_foreign: impl Fn(&Channel, &Leg) -> bool,
+) -> Route {
+    let mut previous = claim.previous.clone();
+    let is_new = |channel: &Channel| claim.sent.first().is_none_or(|head| !head.contains_key(channel));
+    for (channel, leg) in wanted.into_iter().flatten().filter(|(channel, _)| is_new(channel)) {
+        match seen.get(channel) {
+            Some(there) if is_foreign(channel, there) && there != leg => {
+                previous.insert(*channel, there.clone());
+            }
+            Some(there) if there.is_empty() => {
+                previous.remove(channel);
+            }
+            _ => {}
+        }
+    }
+    previous
 }
 
 /// Fingerprints of the legs that go somewhere.
@@ -151,8 +192,7 @@ pub(super) fn changes(target: &Route, seen: &Route) -> Route {
 /// The journal of a route, with `next` at its head. Behind it stays the last head, what is still there and, while anything may
 /// be on its way, everything: dropping those would make our own route look like another's.
 pub(super) fn journal(sent: &[Digests], next: Digests, seen: &Route, unsettled: bool) -> Vec<Digests> {
-    let covers = |head: &Digests| next.iter().all(|(channel, digest)| head.get(channel) == Some(digest));
-    if next.is_empty() || sent.first().is_some_and(covers) {
+    if sent.first().map_or(next.is_empty(), |head| *head == next) {
         return sent.to_vec();
     }
     let there = digests(seen);
@@ -168,7 +208,7 @@ pub(super) fn journal(sent: &[Digests], next: Digests, seen: &Route, unsettled: 
 pub(super) fn next(w: &World<'_>, found: &Found<'_>, claim: Option<&NumberClaimSpec>) -> Decision<PhoneNumberStatus> {
     let wanted = wanted(w.agent.as_ref());
     let ours = |channel, leg: &Leg| claim.is_some_and(|claim| claim.is_ours(channel, leg));
-    let target = wanted.target(&found.number.route, ours);
+    let target = wanted.target(&found.number.route, claim);
     let changes = changes(&target, &found.number.route);
     let (finding, route) = match wanted {
         Wanted::Keep(finding) => return w.rest(found, looks_on(w, finding), w.route_status().cloned()),

@@ -232,7 +232,7 @@ async fn a_named_number_whose_order_fails_ends_in_its_condition() {
     scene.wishes("scout", json!({"approval": "Manual"})).await;
     let number = scene.offered("scout", |_| true).await.number.to_string();
     scene.delete::<PhoneNumber>("scout").await;
-    scene.wishes("main", json!({"search": null, "number": number, "identity": scene.identity("scout")})).await;
+    scene.wishes("main", json!({"search": null, "number": number, "identity": "scout"})).await;
     scene.acquired("main", "Ordered").await;
     scene.sandbox.finish_order(&number, OrderEnd::Failure).unwrap();
     scene.sandbox.take_stock(&number);

@@ -15,7 +15,7 @@ use dialplane::{
         number::{Channel, E164},
         offer::{NumberType, Offer, Price, Search},
         phone_number::{Approval, Purchase},
-        purchase::Marker,
+        purchase::{Identity, Marker},
     },
     carrier::{ErrorClass, Order},
     plan::{
@@ -25,8 +25,6 @@ use dialplane::{
 };
 
 use super::scene::*;
-
-const IDENTITY: &str = "clinic/front-desk";
 
 /// A PhoneNumber that buys, and what can be known about that.
 struct Deal {
@@ -96,7 +94,11 @@ fn deal() -> Deal {
 }
 
 fn marker() -> Marker {
-    Marker::new("test", IDENTITY)
+    Marker::new("test", &identity())
+}
+
+fn identity() -> Identity {
+    Identity::new("clinic", "front-desk")
 }
 
 impl Deal {
@@ -106,7 +108,7 @@ impl Deal {
     }
 
     fn next(&self) -> Decision<dialplane::api::phone_number::PhoneNumberStatus> {
-        let marker = marker();
+        let (identity, marker) = (identity(), marker());
         let claims: Vec<NumberClaim> = self.scene.claim.iter().cloned().collect();
         let target = number::number_of(&self.scene.number, self.journal.as_ref());
         number::next(&number::World {
@@ -117,12 +119,14 @@ impl Deal {
             target,
             claim: self.scene.claim.as_ref().filter(|_| target.is_some()),
             buying: Some(Buying {
-                identity: IDENTITY,
+                identity: &identity,
+                installation: "test",
                 marker: &marker,
                 journal: self.journal.as_ref(),
                 read: true,
                 claim_read: self.claim_read,
                 holder: self.holder,
+                holder_leaving: self.scene.rival.leaving,
                 own: self.own.as_ref(),
                 marked: self.marked.as_deref(),
                 orders: self.orders.as_deref(),
@@ -142,12 +146,16 @@ impl Deal {
                 not_before: self.not_before,
             }),
             holder: self.holder,
+            rival: self.scene.rival,
+            successor: self.scene.successor,
+            shared_pool: self.scene.shared_pool,
+            seen_since_met: self.scene.since_met,
             seen: match (self.seen, self.missing) {
                 (true, _) => Seen::Present { number: &self.scene.owned, fresh: true },
                 (false, true) => Seen::Absent { fresh: true },
                 (false, false) => Seen::Unseen,
             },
-            elsewhere: false,
+            elsewhere: self.scene.elsewhere,
             trouble: self.scene.trouble.as_ref(),
             put_backs: 0,
             in_flight: Default::default(),
@@ -229,7 +237,7 @@ fn the_entry_names_one_number_then_the_claim_bears_its_attempt_and_then_it_is_se
     assert_eq!((spec.number.as_ref(), spec.attempt, &*spec.token), (Some(&e164()), 1, "new"));
     let claimed = entered.claimed();
     let claim = &claimed.scene.claim.as_ref().unwrap().spec;
-    assert_eq!(claim.purchase.as_ref().map(|p| (p.attempt, &*p.identity)), Some((1, IDENTITY)));
+    assert_eq!(claim.purchase.as_ref().map(|p| (p.attempt, &*p.identity)), Some((1, "front-desk")));
     let buy = claimed.purchase();
     assert_eq!((buy.number, buy.attempt, buy.marker), (e164(), 1, marker()));
     assert!(buy.route[&Channel::Voice].url.as_ref().unwrap().contains("/v1/voice"));
@@ -397,4 +405,45 @@ fn an_account_that_cannot_be_used_begins_nothing() {
         _ => unreachable!(),
     });
     assert_eq!(closed.says(), "AccountNotReady");
+}
+
+/// What a restore into another cluster leaves: the records, whose holder is gone, and the number with the old name on it.
+fn restored() -> Deal {
+    let mut deal = deal().entered().claimed();
+    deal.own = None;
+    (deal.seen, deal.scene.elsewhere, deal.holder) = (true, true, Liveness::Gone);
+    deal.scene.owned.marker = Some(Marker::new("old", &identity()));
+    deal.scene.claim_mut().holder.as_mut().unwrap().uid = "uid-old".into();
+    deal.scene.claim_mut().purchase.as_mut().unwrap().installation = "old".into();
+    deal
+}
+
+#[test]
+fn nothing_is_bought_against_what_another_installation_has_written_down() {
+    // The journal's holder is gone; it is taken over, and then the number is there and bears the old name.
+    let taken = restored().with(|d| d.journal.as_mut().unwrap().spec.holder.uid = "uid-old".into());
+    assert_eq!(taken.entry().journal.spec.number.unwrap().as_str(), NUMBER);
+    assert_eq!(restored().says(), "MarkedByAnother");
+    // The claim alone is enough to remember by, and so is the journal alone.
+    assert_eq!(restored().with(|d| d.journal = None).entry().journal.spec.number.unwrap().as_str(), NUMBER);
+    assert_eq!(restored().with(|d| d.scene.claim = None).says(), "MarkedByAnother");
+    // Another identity's is no record of this one.
+    let other = restored().with(|d| d.scene.claim = None).with(|d| {
+        d.scene.owned.marker = Some(Marker::new("old", &Identity::new("clinic", "another")));
+    });
+    assert!(matches!(other.next(), Decision::Act(Effect::WriteJournal(_))), "it is settled like any attempt");
+    let adopted = restored().with(|d| {
+        d.scene.number.metadata.annotations = Some([(SAID.to_owned(), NUMBER.to_owned())].into());
+    });
+    assert!(matches!(adopted.next(), Decision::Act(Effect::WriteClaim(_))), "{:?}", adopted.next());
+}
+
+#[test]
+fn whoever_has_the_identity_of_one_that_is_being_deleted_waits_for_it() {
+    let held = deal().entered().with(|d| {
+        d.journal.as_mut().unwrap().spec.holder.uid = "uid-2".into();
+        d.holder = Liveness::Alive;
+    });
+    assert_eq!(held.says(), "IdentityInUse");
+    assert_eq!(held.with(|d| d.scene.rival.leaving = true).says(), "AwaitingHandover");
 }

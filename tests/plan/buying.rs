@@ -44,6 +44,7 @@ const CALM: Buying = Buying {
     numbers: 2,
     budget: Budget::NOTHING,
     pool: false,
+    tenants: false,
     finalized: false,
     mutant: None,
 };
@@ -112,12 +113,28 @@ fn scenarios() -> Vec<(&'static str, Buying)> {
     for (name, keeps, objects, budget) in held {
         all.extend(THAT_HOLD.map(|carrier| (name, Buying { carrier, keeps, objects, budget, ..CALM })));
     }
+    for (name, objects, budget) in moved() {
+        all.extend(CARRIERS.map(|carrier| (name, Buying { carrier, objects, budget, ..CALM })));
+    }
+    let budget = Budget { lost: 1, crashes: 1, deletions: 1, creations: 1, stripped: 1, ..calm };
+    all.extend(CARRIERS.map(|carrier| {
+        ("two namespaces that use one name", Buying { carrier, objects: &[0, 1], tenants: true, budget, ..CALM })
+    }));
     let finalized = Buying { finalized: true, budget: Budget { lost: 1, deletions: 1, ..calm }, ..CALM };
     all.push(("applied with our finalizer and deleted", finalized));
     let budget = Budget { lost: 1, deletions: 1, creations: 1, ..calm };
     let ordered = Buying { carrier: Carrier::Orders, replicas: 1, budget, ..CALM };
     all.push(("ordered, deleted and made again", ordered));
     all
+}
+
+/// Everything is applied to another cluster, with the records or in the middle of a purchase.
+fn moved() -> [(&'static str, &'static [u8], Budget); 2] {
+    let moved = Budget { attempts: 4, moves: 1, lost: 1, ..Budget::NOTHING };
+    [
+        ("applied to another cluster", &[0], moved),
+        ("two identities, applied to another cluster", &[0, 1], Budget { deletions: 1, taken: 1, ..moved }),
+    ]
 }
 
 /// What is looked at to completion: a fault or two at a time.
@@ -132,6 +149,7 @@ fn small_scenarios() -> Vec<(&'static str, Buying)> {
         ("deleted", &[0], Budget { deletions: 1, ..calm }),
         ("stripped", &[0], Budget { stripped: 1, ..lost }),
         ("restored from a backup", &[0], Budget { restores: 1, ..calm }),
+        ("applied to another cluster", &[0], Budget { moves: 1, ..calm }),
     ];
     // That an order is finished at any time later multiplies everything: two replicas have to wait for a larger run.
     let replicas =
@@ -155,6 +173,8 @@ fn small_scenarios() -> Vec<(&'static str, Buying)> {
         "an idle number that is wanted back",
         Buying { objects: &[0, 1], replicas: 1, pool: true, budget, ..CALM },
     ));
+    let tenants = Buying { objects: &[0, 1], replicas: 1, tenants: true, budget: again, ..CALM };
+    all.push(("two namespaces that use one name", tenants));
     all
 }
 
@@ -197,7 +217,7 @@ fn every_way_to_break_the_protocol_is_found() {
     let (mut unseen, scenarios) = (Vec::new(), scenarios());
     for mutant in Mutant::ALL {
         // Each needs a scenario of its own kind: all are tried before any is tried for long.
-        let about: Vec<_> = scenarios.iter().filter(|(_, model)| model.pool == mutant.is_of_the_pool()).collect();
+        let about: Vec<_> = scenarios.iter().filter(|(_, model)| mutant.is_about(model)).collect();
         let found = (0..20_000 * about.len()).find_map(|turn| {
             let (name, model) = about[turn % about.len()];
             let model = Buying { mutant: Some(mutant), ..model.clone() };

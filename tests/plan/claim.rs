@@ -14,6 +14,8 @@ struct Left {
     account: AccountRef,
     holder: Liveness,
     heir: bool,
+    elsewhere: bool,
+    allowed: bool,
     fresh: bool,
     in_flight: InFlight,
     going: Option<bool>,
@@ -22,7 +24,8 @@ struct Left {
 fn left() -> Left {
     let Scene { claim, owned, account, .. } = routed();
     let (in_flight, going) = (InFlight::default(), Some(false));
-    Left { claim: claim.unwrap(), owned, account, holder: Liveness::Gone, heir: false, fresh: true, in_flight, going }
+    let (holder, heir, elsewhere, allowed) = (Liveness::Gone, false, false, true);
+    Left { claim: claim.unwrap(), owned, account, holder, heir, elsewhere, allowed, fresh: true, in_flight, going }
 }
 
 impl Left {
@@ -31,8 +34,10 @@ impl Left {
             claim: &self.claim,
             journal: None,
             holder: self.holder,
+            allowed: self.allowed,
             settled_in: std::time::Duration::ZERO,
             heir: self.heir,
+            elsewhere: self.elsewhere,
             account: self.account.clone(),
             seen: Seen::Present { number: &self.owned, fresh: self.fresh },
             trouble: None,
@@ -105,4 +110,20 @@ fn an_account_that_is_gone_blocks_what_is_left_until_it_is_abandoned_or_the_defi
         _ => unreachable!(),
     });
     assert!(matches!(abandoned.next(), Decision::Act(Effect::DropClaim(Some(_)))));
+}
+
+#[test]
+fn nothing_is_written_to_a_number_that_bears_the_marker_of_another_installation() {
+    let left_alone = left().with(|l| l.elsewhere = true).next();
+    assert!(matches!(left_alone, Decision::Act(Effect::DropClaim(Some(_)))), "{left_alone:?}");
+}
+
+#[test]
+fn a_holder_that_is_no_longer_allowed_keeps_no_claim_that_a_person_deletes() {
+    let deleting = |l: &mut Left| {
+        l.claim.metadata.deletion_timestamp = deleted().number.metadata.deletion_timestamp;
+    };
+    let held = left().with(|l| l.holder = Liveness::Alive).with(deleting);
+    assert_eq!(held.next(), Decision::Rest(Rest::NOTHING));
+    assert!(matches!(held.with(|l| l.allowed = false).next(), Decision::Act(Effect::SetRoute(_))));
 }

@@ -11,13 +11,13 @@ mod system;
 use std::{env, fmt::Write as _};
 
 use events::{Event, Rng};
-use system::{Replicas, System};
+use system::{Replicas, Setup, System, Tenancy};
 
 /// Long enough for a claim to change hands with a request in flight, short enough to be read.
 const EVENTS: usize = 60;
 
-fn walk(replicas: Replicas, events: &[Event]) -> Result<(), Box<(System, String)>> {
-    let mut system = System::new(replicas);
+fn walk(setup: Setup, events: &[Event]) -> Result<(), Box<(System, String)>> {
+    let mut system = System::new(setup);
     for event in events {
         if let Err(why) = system.happen(event) {
             return Err(Box::new((system, why)));
@@ -30,13 +30,13 @@ fn walk(replicas: Replicas, events: &[Event]) -> Result<(), Box<(System, String)
 }
 
 /// The events without which it would not have failed.
-fn shrunk(replicas: Replicas, mut events: Vec<Event>) -> Vec<Event> {
+fn shrunk(setup: Setup, mut events: Vec<Event>) -> Vec<Event> {
     loop {
         let before = events.len();
         for at in (0..events.len()).rev() {
             let mut fewer = events.clone();
             fewer.remove(at);
-            if walk(replicas, &fewer).is_err() {
+            if walk(setup, &fewer).is_err() {
                 events = fewer;
             }
         }
@@ -50,19 +50,30 @@ fn schedules() -> u64 {
     env::var("DIALPLANE_SCHEDULES").ok().and_then(|n| n.parse().ok()).unwrap_or(4000)
 }
 
+fn schedule(seed: u64) -> Vec<Event> {
+    let mut rng = Rng::new(seed);
+    (0..EVENTS).map(|_| Event::any(&mut rng)).collect()
+}
+
+/// What one schedule breaks, with the events without which it would not.
+fn broken(setup: Setup, seed: u64) -> Option<String> {
+    let events = schedule(seed);
+    walk(setup, &events).err()?;
+    let events = shrunk(setup, events);
+    let Err(failure) = walk(setup, &events) else { unreachable!() };
+    let (system, why) = *failure;
+    let mut text = format!("{why}\nschedule {seed}, {setup:?}:\n");
+    for line in system.told {
+        let _ = writeln!(text, "  {line}");
+    }
+    Some(text)
+}
+
 fn explore(replicas: Replicas) {
     for seed in 0..schedules() {
-        let mut rng = Rng::new(seed);
-        let events: Vec<Event> = (0..EVENTS).map(|_| Event::any(&mut rng)).collect();
-        if walk(replicas, &events).is_err() {
-            let events = shrunk(replicas, events);
-            let Err(failure) = walk(replicas, &events) else { unreachable!() };
-            let (system, why) = *failure;
-            let mut text = format!("{why}\nschedule {seed}, {replicas:?}:\n");
-            for line in system.told {
-                let _ = writeln!(text, "  {line}");
-            }
-            panic!("{text}");
+        let tenancy = Tenancy::ALL[seed as usize % Tenancy::ALL.len()];
+        if let Some(broken) = broken(Setup { replicas, tenancy, across_accounts: false }, seed) {
+            panic!("{broken}");
         }
     }
 }
@@ -75,4 +86,12 @@ fn one_replica_at_a_time_keeps_every_promise_through_crashes_and_requests_that_c
 #[test]
 fn two_replicas_at_once_keep_each_promise_that_does_not_need_a_leader() {
     explore(Replicas::BothAct);
+}
+
+/// A model that does not notice it when the rule is broken proves nothing about the rule.
+#[test]
+fn a_claim_that_is_taken_over_across_accounts_is_noticed() {
+    let setup = Setup { replicas: Replicas::OneLeads, tenancy: Tenancy::OtherAccount, across_accounts: true };
+    let found = (0..1000).find_map(|seed| broken(setup, seed));
+    assert!(found.as_ref().is_some_and(|text| text.starts_with("promise 11")), "{found:?}");
 }

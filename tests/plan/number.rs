@@ -54,7 +54,7 @@ fn publishing_costs_one_write_at_the_carrier_and_two_in_the_cluster() {
 #[test]
 fn taking_the_agent_away_clears_our_route_and_leaves_the_number_in_the_pool() {
     let mut scene = routed().with(|s| s.agent = None);
-    assert_eq!(scene.settle(), ["write voice=nothing sms=nothing", "status Pooled"]);
+    assert_eq!(scene.settle(), ["journal", "write voice=nothing sms=nothing", "status Pooled"]);
     assert_eq!(scene.number.status.unwrap().route, None);
 }
 
@@ -115,10 +115,9 @@ fn the_last_route_stays_in_the_status_while_it_stays_at_the_carrier() {
 #[test]
 fn an_offline_agent_clears_what_is_ours_and_coming_back_routes_again() {
     let mut scene = routed().with(|s| s.agent = agent(|offline, _| *offline = true));
-    assert_eq!(scene.settle(), ["write voice=nothing sms=nothing", "status AgentOffline"]);
+    assert_eq!(scene.settle(), ["journal", "write voice=nothing sms=nothing", "status AgentOffline"]);
     scene.agent = Some(version("v1"));
-    let back = ["write voice=engine.example.com sms=engine.example.com", "status Routed"];
-    assert_eq!(scene.settle(), back, "the journal knows the route already");
+    assert_eq!(scene.settle(), ["journal", "write voice=engine.example.com sms=engine.example.com", "status Routed"]);
 }
 
 #[test]
@@ -224,11 +223,11 @@ fn a_refused_agent_or_account_stops_writes_at_once_although_the_route_drifted() 
 #[test]
 fn a_claim_held_by_a_living_object_is_final_and_says_who_holds_it() {
     let scene = routed().with(Scene::held_by_another);
-    let holder = Holder { namespace: "elsewhere".into(), name: "front-desk".into(), uid: "uid-2".into() };
+    let holder = Holder { namespace: "clinic".into(), name: "reception".into(), uid: "uid-2".into() };
     assert_eq!(scene.next(), Decision::Look(Look::Holder(holder)));
     let alive = scene.with(|s| s.holder = Liveness::Alive);
     assert_eq!(alive.says(), "ClaimedByAnother");
-    assert!(alive.message().contains("elsewhere/front-desk"));
+    assert!(alive.message().contains("clinic/reception"));
     assert!(alive.rest().again.is_some(), "nobody announces its end");
 }
 
@@ -288,7 +287,7 @@ fn a_claim_that_somebody_deleted_is_made_again_from_the_status_and_takes_nothing
     let claim = &scene.claim.as_ref().unwrap().spec;
     assert_eq!((&claim.sent, &claim.previous), (&vec![digests], &[(Channel::Status, leg(FOREIGN))].into()));
     scene.agent = None;
-    assert_eq!(scene.settle(), ["write voice=nothing sms=nothing", "status Pooled"]);
+    assert_eq!(scene.settle(), ["journal", "write voice=nothing sms=nothing", "status Pooled"]);
 }
 
 #[test]
@@ -423,6 +422,7 @@ fn what_we_change_ourselves_is_not_drift() {
                 s.settle();
             })
             .with(|s| s.agent = None)
+            .with(Scene::step)
             .write()
             .put_back
     );
@@ -599,4 +599,69 @@ fn digests_reveal_no_url() {
         all.iter().flat_map(|sent| sent.values()).all(|digest| digest.starts_with("sha256:") && digest.len() == 71)
     );
     assert_eq!(Reason::Routed.row().name, "Routed");
+}
+
+// What was there before.
+
+/// A version that answers calls alone.
+fn calls_alone() -> Option<AgentRef> {
+    let mut route = version_route("v1");
+    route.remove(&Channel::Sms);
+    Some(serves(Served::Version { name: "v1".into(), route }))
+}
+
+const CRM: &str = "https://crm.example.com/texts";
+
+#[test]
+fn a_channel_that_a_version_does_not_name_goes_where_it_went_before_us() {
+    let mut scene = new().with(|s| s.set(Channel::Sms, CRM)).with(|s| s.agent = calls_alone());
+    scene.settle();
+    assert_eq!(scene.owned.route[&Channel::Sms], leg(CRM), "nobody asked for it");
+    scene.agent = Some(version("v2"));
+    scene.settle();
+    assert_ne!(scene.owned.route[&Channel::Sms], leg(CRM));
+    scene.agent = calls_alone();
+    assert_eq!(scene.settle(), ["journal", "write voice=engine.example.com sms=crm.example.com", "status Routed"]);
+    assert!(scene.settle().is_empty());
+    // It is kept until the claim ends.
+    scene.agent = Some(version("v3"));
+    scene.number.spec.on_delete = OnDelete::Restore;
+    scene.settle();
+    scene.delete();
+    assert_eq!(scene.settle()[1], "write voice=old.example.net sms=crm.example.com");
+}
+
+#[test]
+fn a_channel_that_nobody_had_before_is_emptied_when_a_version_no_longer_names_it() {
+    let mut scene = routed();
+    scene.agent = calls_alone();
+    assert_eq!(scene.settle(), ["journal", "write sms=nothing", "status Routed"]);
+}
+
+#[test]
+fn what_was_there_before_is_what_was_there_when_the_channel_was_first_set_and_not_what_drifted_there() {
+    let mut scene = new().with(|s| s.agent = calls_alone());
+    scene.settle();
+    scene.set(Channel::Sms, CRM);
+    scene.agent = Some(version("v2"));
+    scene.settle();
+    assert_eq!(scene.claim_mut().previous[&Channel::Sms], leg(CRM), "it was set since the number was claimed");
+    scene.set(Channel::Sms, "https://hijack.example.org/");
+    scene.settle();
+    scene.agent = Some(version("v3"));
+    scene.settle();
+    assert_eq!(scene.claim_mut().previous[&Channel::Sms], leg(CRM));
+    scene.agent = calls_alone();
+    scene.settle();
+    assert_eq!(scene.owned.route[&Channel::Sms], leg(CRM));
+}
+
+#[test]
+fn a_claim_is_made_only_after_a_look_that_began_since_the_object_is_there() {
+    let mut scene = new().with(|s| s.since_met = false);
+    assert_eq!(scene.next(), look());
+    let taken = routed().with(Scene::held_by_another).with(|s| s.holder = Liveness::Gone).with(|s| s.since_met = false);
+    assert_eq!(taken.next(), look());
+    assert_eq!(scene.settle()[..2], ["look", "claim"]);
+    assert_eq!(routed().with(|s| s.since_met = false).next(), routed().next(), "whoever has it need not look");
 }

@@ -12,7 +12,7 @@ use dialplane::{
     },
     carrier::{CarrierError, ErrorClass, Messaging, NumberId, OwnedNumber},
     plan::{
-        AccountRef, AccountView, AgentRef, Decision, Effect, InFlight, Liveness, Look, Note, Rest, Seen, Served,
+        AccountRef, AccountView, AgentRef, Decision, Effect, InFlight, Liveness, Look, Note, Rest, Rival, Seen, Served,
         SetRoute, Trouble, number,
     },
 };
@@ -82,6 +82,12 @@ pub struct Scene {
     pub agent: Option<AgentRef>,
     pub claim: Option<NumberClaim>,
     pub holder: Liveness,
+    pub rival: Rival,
+    pub successor: bool,
+    pub shared_pool: bool,
+    /// Whether what is seen was looked at after the object was first seen.
+    pub since_met: bool,
+    pub elsewhere: bool,
     pub owned: OwnedNumber,
     pub see: See,
     pub fresh: bool,
@@ -115,6 +121,11 @@ pub fn new() -> Scene {
         agent: Some(version("v1")),
         claim: None,
         holder: Liveness::NotRead,
+        rival: Rival::STAYS,
+        successor: false,
+        shared_pool: false,
+        since_met: true,
+        elsewhere: false,
         owned: OwnedNumber {
             id: NumberId("PN1".into()),
             number: e164(),
@@ -162,12 +173,16 @@ impl Scene {
             buying: None,
             claim: self.claim.as_ref(),
             holder: self.holder,
+            rival: self.rival,
+            successor: self.successor,
+            shared_pool: self.shared_pool,
+            seen_since_met: self.since_met,
             seen: match self.see {
                 See::Unseen => Seen::Unseen,
                 See::Absent => Seen::Absent { fresh },
                 See::Present => Seen::Present { number: &self.owned, fresh },
             },
-            elsewhere: false,
+            elsewhere: self.elsewhere,
             trouble: self.trouble.as_ref(),
             put_backs: self.put_backs,
             in_flight: self.in_flight,
@@ -296,12 +311,17 @@ impl Scene {
         self.owned.route.insert(channel, leg(url));
     }
 
-    /// Makes another PhoneNumber the holder of the claim.
+    /// Makes another PhoneNumber of this namespace the holder of the claim.
     pub fn held_by_another(&mut self) {
-        let claim = self.claim_mut();
-        let holder = claim.holder.as_mut().expect("a holder");
-        holder.namespace = "elsewhere".into();
+        let holder = self.claim_mut().holder.as_mut().expect("a holder");
+        holder.name = "reception".into();
         holder.uid = "uid-2".into();
+    }
+
+    /// The same of another namespace.
+    pub fn held_elsewhere(&mut self) {
+        self.held_by_another();
+        self.claim_mut().holder.as_mut().expect("a holder").namespace = "elsewhere".into();
     }
 
     pub fn request(&mut self, at: &str) {

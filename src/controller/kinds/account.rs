@@ -53,7 +53,7 @@ impl Controlled for CarrierAccount {
         let identity = session.as_ref().and_then(|session| session.identity(looked.began));
         let trouble = context.trouble_of(&**object);
         let inventory = session.as_ref().map(|s| context.inventory(object, s, looked)).unwrap_or_default();
-        let (users, user) = context.users(&key);
+        let (users, user) = context.users(object, &key);
         // The Secret is read again with every listing, as long as the account cannot be used, and where the spec was edited.
         let is_open = session.as_ref().is_some_and(|session| session.open().is_some());
         let credentials = match &looked.credentials {
@@ -170,12 +170,14 @@ impl Context {
         open.iter().map(|grant| (grant.uid.clone(), used(&grant.uid))).collect()
     }
 
-    /// How many objects need the account, and one of them.
-    fn users(&self, account: &Key) -> (usize, Option<String>) {
-        let numbers = self.caches.numbers.by(Index::Account, &account.to_string());
+    /// How many objects need the account, and one of them. A reference that the account does not allow needs nothing.
+    fn users(&self, account: &CarrierAccount, key: &Key) -> (usize, Option<String>) {
+        let may = |namespace: &str| self.caches.allows(&account.spec.allowed_namespaces, &key.namespace, namespace);
+        let mut numbers = self.caches.numbers.by(Index::Account, &key.to_string());
+        numbers.retain(|number| may(number.metadata.namespace.as_deref().unwrap_or_default()));
         // A claim that rests needs nothing of the account.
-        let mut claims = self.caches.claims.by(Index::Account, &account.to_string());
-        claims.retain(|claim| claim.spec.holder.is_some());
+        let mut claims = self.caches.claims.by(Index::Account, &key.to_string());
+        claims.retain(|claim| claim.spec.holder.as_ref().is_some_and(|holder| may(&holder.namespace)));
         let number = numbers.first().map(|number| format!("PhoneNumber {}", Key::of(&**number)));
         let claim = || claims.first().map(|claim| format!("NumberClaim {}", Key::of(&**claim)));
         (numbers.len().max(claims.len()), number.or_else(claim))

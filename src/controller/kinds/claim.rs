@@ -2,17 +2,15 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{Api, Client, CustomResourceExt};
-use tokio::time::{Duration, Instant};
-
 use super::{Controlled, Looked, without_status};
 use crate::{
-    api::{NumberClaim, PhoneNumber, phone_number::Mode},
+    api::{NumberClaim, PhoneNumber},
     cluster::cache::{Cache, Change, Index},
     controller::{Context, Kind, context::Caches},
-    plan::{self, AccountRef, Decision, Liveness},
+    plan::{self, Decision, Liveness},
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{Api, Client, CustomResourceExt};
 
 impl Controlled for NumberClaim {
     without_status!();
@@ -35,36 +33,28 @@ impl Controlled for NumberClaim {
         let spec = &object.spec;
         let account = spec.account.key();
         let cached = spec.holder.as_ref().is_some_and(|holder| context.caches.lives(holder));
-        let mut heirs = context.caches.numbers.by(Index::Number, spec.number.as_str());
-        let journal = spec.purchase.as_ref().and_then(|purchase| {
-            heirs.extend(context.caches.numbers.by(Index::Identity, &purchase.identity));
-            context.caches.journal_of(&purchase.identity)
-        });
-        let heir = heirs.iter().any(|number| {
-            let namespace = number.metadata.namespace.as_deref().unwrap_or_default();
-            number.metadata.deletion_timestamp.is_none()
-                && number.spec.mode == Mode::Manage
-                && !number.spec.suspend
-                && number.account() == account
-                && !matches!(context.account_ref(account.clone(), namespace), AccountRef::Refused(_))
-        });
-        let session = context.sessions.get(&account);
-        let settling = session.map_or(Duration::ZERO, |session| context.settling_of(&session));
-        let settled_in = match looked.holder {
-            Liveness::Gone if !cached => {
-                let uid = object.metadata.uid.as_deref().unwrap_or_default();
-                (context.memory.met(uid) + settling).saturating_duration_since(Instant::now())
-            }
-            _ => settling,
+        let journal = match spec.identity() {
+            Some(identity) => context.caches.journal_of(&spec.account.identity, &identity),
+            // An earlier version did not say whose identity it is.
+            None => spec.purchase.as_ref().and_then(|purchase| {
+                let journals = context.caches.journals.by(Index::Number, spec.number.as_str());
+                journals.into_iter().find(|journal| journal.spec.identity == purchase.identity)
+            }),
         };
+        let holder = if cached { Liveness::Alive } else { looked.holder };
         let trouble = context.trouble_of(&**object);
         let seen = context.seen(&account, &spec.number, looked);
         plan::claim::next(&plan::claim::World {
             claim: object,
             journal: journal.as_deref(),
-            holder: if cached { Liveness::Alive } else { looked.holder },
-            settled_in,
-            heir,
+            holder,
+            allowed: spec
+                .holder
+                .as_ref()
+                .is_none_or(|holder| context.is_still_allowed(spec, holder, &account.namespace)),
+            settled_in: context.gone_settles_in(&account, &**object, holder),
+            heir: context.has_successor(spec, spec.holder.as_ref().map_or("", |holder| &holder.uid)),
+            elsewhere: context.is_marked_elsewhere(&seen),
             seen: seen.view(),
             trouble: trouble.as_ref(),
             in_flight: context.in_flight(&account, &spec.number),

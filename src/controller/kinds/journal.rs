@@ -8,7 +8,7 @@ use kube::{Api, Client};
 use super::{Controlled, Looked, without_status};
 use crate::{
     api::NumberPurchase,
-    cluster::cache::{Cache, Change},
+    cluster::cache::{Cache, Change, Index},
     controller::{Context, Kind, context::Caches},
     plan::{self, Decision, Liveness},
 };
@@ -28,8 +28,16 @@ impl Controlled for NumberPurchase {
     fn decide(context: &Context, object: &Arc<Self>, looked: &Looked) -> Decision<()> {
         let cached = context.caches.lives(&object.spec.holder);
         let holder = if cached { Liveness::Alive } else { looked.holder };
-        let definition_going = looked.definition_going;
-        plan::journal::next(&plan::journal::World { journal: object, holder, definition_going })
+        let identity = object.spec.identity().to_string();
+        let caches = &context.caches;
+        plan::journal::next(&plan::journal::World {
+            journal: object,
+            holder,
+            needed: caches.numbers.count_by(Index::Identity, &identity) > 0
+                || caches.claims.count_by(Index::Identity, &identity) > 0,
+            settled_in: context.gone_settles_in(&object.spec.account.key(), &**object, holder),
+            definition_going: looked.definition_going,
+        })
     }
 
     fn changed(context: &Context, change: &Change<Self>) {

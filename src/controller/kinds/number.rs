@@ -16,7 +16,7 @@ use crate::{
         meta::Key,
         number::{E164, Route},
         phone_number::PhoneNumberStatus,
-        purchase::Marker,
+        purchase::{Identity, Marker},
     },
     carrier::{CarrierError, Order, inventory},
     cluster::{
@@ -45,7 +45,7 @@ impl Controlled for PhoneNumber {
         let uid = object.metadata.uid.as_deref().unwrap_or_default();
         let account = object.account();
         let identity = object.identity();
-        let journal = identity.as_deref().and_then(|identity| context.caches.journal_of(identity));
+        let journal = context.caches.journal_for(object);
         let target = plan::number::number_of(object, journal.as_deref()).cloned();
         // A route for a number that is not chosen yet is one for any.
         let number = target.clone().unwrap_or_else(E164::example);
@@ -53,17 +53,20 @@ impl Controlled for PhoneNumber {
         let claim = target.as_ref().and_then(|number| context.caches.claim_of(number));
         let trouble = context.trouble_of(&**object);
         let seen = target.as_ref().map_or(Seen::Unseen, |number| context.seen(&account, number, looked));
-        let wares = identity.as_deref().map(|identity| context.wares(object, &account, identity, looked));
+        let wares = identity.as_ref().map(|identity| context.wares(object, &account, identity, looked));
         let own = journal.as_ref().and_then(|journal| {
             context.memory.own(uid, &journal.spec.token, wares.as_ref().map_or(Duration::ZERO, |w| w.settling))
         });
-        let buying = wares.as_ref().zip(identity.as_deref()).map(|(wares, identity)| plan::Buying {
+        let leaving = journal.as_ref().is_some_and(|journal| context.is_leaving(&journal.spec.holder));
+        let buying = wares.as_ref().zip(identity.as_ref()).map(|(wares, identity)| plan::Buying {
             identity,
+            installation: context.installation().unwrap_or_default(),
             marker: &wares.marker,
             journal: journal.as_deref(),
             read: looked.journal,
             claim_read: looked.claim,
             holder: looked.holder,
+            holder_leaving: leaving,
             own: own.as_ref(),
             marked: wares.marked.as_deref(),
             orders: wares.orders.as_deref(),
@@ -90,7 +93,13 @@ impl Controlled for PhoneNumber {
             buying,
             claim: claim.as_deref(),
             holder: looked.holder,
+            rival: context.rival(object, claim.as_deref().filter(|claim| !claim.spec.is_held_by(uid)), looked),
+            successor: object.metadata.deletion_timestamp.is_some()
+                && claim.as_ref().is_some_and(|claim| context.has_successor(&claim.spec, uid)),
+            shared_pool: context.shares_its_pool(&account),
             seen: seen.view(),
+            seen_since_met: claim.as_ref().is_some_and(|claim| claim.spec.is_held_by(uid))
+                || context.is_seen_since(&account, &number, context.memory.met(uid)),
             elsewhere: context.is_marked_elsewhere(&seen),
             trouble: trouble.as_ref(),
             put_backs: context.memory.put_backs(uid),
@@ -113,10 +122,7 @@ impl Controlled for PhoneNumber {
             Look::Inventory => context.look_for_marked(object).await,
             Look::Orders => context.look_for_orders(object, looked).await,
             Look::Journal => {
-                let Some(identity) = object.identity() else { return Ok(()) };
-                let key = Key::new("", NumberPurchase::name_of(&identity));
-                let known = context.caches.journal_of(&identity).and_then(|journal| journal.metadata.uid.clone());
-                context.read_again::<NumberPurchase>(&key, known.as_deref()).await?;
+                context.read_journal(object).await?;
                 looked.journal = true;
             }
             Look::Claim(number) => {
@@ -151,7 +157,19 @@ struct Wares {
 }
 
 impl Context {
-    fn wares(&self, object: &PhoneNumber, account: &Key, identity: &str, looked: &Looked) -> Wares {
+    /// Reads the journal of what an object buys from the API server: the one that is known, or the one that may have been made.
+    async fn read_journal(&self, object: &PhoneNumber) -> Result<(), Error> {
+        let known = self.caches.journal_for(object);
+        let named = || {
+            let account = self.caches.account_identity(&object.account())?;
+            Some(Key::new("", NumberPurchase::name_of(&account, &object.identity()?)))
+        };
+        let Some(key) = known.as_ref().map(|journal| Key::of(&**journal)).or_else(named) else { return Ok(()) };
+        let uid = known.and_then(|journal| journal.metadata.uid.clone());
+        self.read_again::<NumberPurchase>(&key, uid.as_deref()).await
+    }
+
+    fn wares(&self, object: &PhoneNumber, account: &Key, identity: &Identity, looked: &Looked) -> Wares {
         let uid = object.metadata.uid.as_deref().unwrap_or_default();
         let cached = self.caches.accounts.get(account);
         let session = self.sessions.get(account);
@@ -160,8 +178,17 @@ impl Context {
         let marker = Marker::new(self.installation().unwrap_or_default(), identity);
         let marked =
             session.as_ref().and_then(|session| session.inventory.marked(&marker, self.marked_since(uid, settling)));
-        let mut claims: Vec<NumberClaim> =
-            self.caches.claims.by(Index::Identity, identity).iter().map(|c| (**c).clone()).collect();
+        // One that was handed over bears the marker of whoever had it before.
+        let is_another_namespaces = |number: &E164| {
+            let claim = self.caches.claim_of(number);
+            claim.is_some_and(|claim| claim.spec.identity().is_some_and(|is| is.namespace != identity.namespace))
+        };
+        let marked = marked.map(|mut marked| {
+            marked.retain(|number| !is_another_namespaces(number));
+            marked
+        });
+        let claims = self.caches.claims.by(Index::Identity, &identity.to_string());
+        let mut claims: Vec<NumberClaim> = claims.iter().map(|claim| (**claim).clone()).collect();
         claims.sort_by_key(|claim| std::cmp::Reverse(claim.spec.purchase.as_ref().map(|purchase| purchase.attempt)));
         let given = cached
             .as_ref()
@@ -188,7 +215,7 @@ impl Context {
     }
 
     /// Whether a number bears the marker of another installation than ours.
-    fn is_marked_elsewhere(&self, seen: &Seen) -> bool {
+    pub(super) fn is_marked_elsewhere(&self, seen: &Seen) -> bool {
         let Seen::Present { number, .. } = seen else { return false };
         let installation = self.installation().unwrap_or_default();
         number.marker.as_ref().is_some_and(|marker| !marker.is_of(installation))
@@ -243,11 +270,11 @@ impl Context {
         object: Option<&PhoneNumber>,
     ) -> Result<plan::Offers, CarrierError> {
         let carrier = session.inventory.carrier();
-        let identity = object.and_then(PhoneNumber::identity).unwrap_or_default();
+        let identity = object.and_then(PhoneNumber::identity);
         let uid = object.and_then(|object| object.metadata.uid.as_deref()).unwrap_or_default();
         let who = object.map(Key::of);
         let is_claimed = |number: &E164| {
-            self.caches.claim_of(number).is_some_and(|claim| !claim.spec.is_for(&identity))
+            self.caches.claim_of(number).is_some_and(|claim| identity.is_none() || claim.spec.identity() != identity)
                 || matches!(session.inventory.seen(number), inventory::Seen::Present { .. })
         };
         let found = session.market.offers(&*carrier, asked, uid, who.as_ref(), is_claimed).await;

@@ -40,7 +40,7 @@ fn entered() -> Deal {
     deal.scene.owned.route = shown(Default::default());
     (deal.seen, deal.holder) = (true, Liveness::Gone);
     let mut claim = resting();
-    claim.purchase.as_mut().unwrap().identity = "clinic/old".into();
+    claim.purchase.as_mut().unwrap().identity = "old".into();
     let mut claim = NumberClaim::new("14155551234", claim);
     claim.metadata.resource_version = Some("7".into());
     deal.scene.claim = Some(claim);
@@ -110,7 +110,7 @@ fn the_claim_is_taken_once_its_last_holder_is_gone_and_this_object_lives_by_live
     assert_eq!((&*take.token, take.claim.metadata.resource_version.as_deref()), ("new", Some("7")));
     let spec = &take.claim.spec;
     let bought = spec.purchase.as_ref().unwrap();
-    assert_eq!((&*bought.identity, bought.attempt, bought.offered.clone()), (IDENTITY, 1, Some(offered())));
+    assert_eq!((&*bought.identity, bought.attempt, bought.offered.clone()), ("front-desk", 1, Some(offered())));
     assert_eq!((spec.is_held_by("uid-1"), &spec.sent[0]), (true, &digests(&version_route("v1"))));
 
     let Decision::Act(Effect::TakeNumber(made)) = entered().with(|d| d.scene.claim = None).next() else { panic!() };

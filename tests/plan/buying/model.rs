@@ -48,6 +48,8 @@ pub struct Buying {
     /// Whether everybody takes an idle number before buying one. The first number is one then: it was bought for the first
     /// object's identity, and that object is gone.
     pub pool: bool,
+    /// Whether each identity is in a namespace of its own, all under the same name.
+    pub tenants: bool,
     /// Whether the first objects come with our finalizer, as manifests do that were saved from a cluster.
     pub finalized: bool,
     pub mutant: Option<Mutant>,
@@ -161,6 +163,12 @@ pub enum Event {
     Backup,
     /// etcd is restored from the backup, and everybody starts again.
     Restore,
+    /// Every object is applied to a new cluster, as tools for backups do: with its name and spec, a new uid, and no status.
+    Move,
+    /// A person says that the number which was bought for an object before the move is its own.
+    Say {
+        slot: u8,
+    },
 }
 
 impl Model for Buying {
@@ -190,6 +198,7 @@ impl Model for Buying {
             wire: Vec::new(),
             budget: self.budget,
             uids: self.objects.len() as u8,
+            moved: false,
             approved: vec![0; identities],
             broken: None,
         }]
@@ -250,6 +259,12 @@ impl Model for Buying {
                 Event::Strip { slot },
                 Event::WipeStatus { slot },
             ]);
+            if s.moved {
+                events.push(Event::Say { slot });
+            }
+        }
+        if s.budget.moves > 0 {
+            events.push(Event::Move);
         }
         if s.budget.restores > 0 {
             events.extend([Event::Backup, Event::Restore]);
@@ -316,7 +331,7 @@ impl Buying {
             }
             Event::Arrive { at } => {
                 let request = s.wire.remove(at.into());
-                self.sell(s, request.identity, request.number);
+                self.sell(s, request.identity, request.number, request.moved);
             }
             Event::Drop { at } => drop(s.wire.remove(at.into())),
             Event::Show { number } => {
@@ -342,6 +357,8 @@ impl Buying {
             }
             Event::Backup => s.backup = s.backup.is_none().then(|| s.cluster.clone()).or(s.backup.take()),
             Event::Restore => s.restore()?,
+            Event::Move => s.move_cluster(),
+            Event::Say { slot } => s.say(slot.into())?,
         }
         Some(())
     }
@@ -375,11 +392,13 @@ impl Buying {
     }
 
     /// The carrier is asked to sell; whether it did, or had done before.
-    pub fn sell(&self, s: &mut State, identity: Identity, number: u8) -> bool {
+    pub fn sell(&self, s: &mut State, identity: Identity, number: u8, moved: bool) -> bool {
         let line = &mut s.lines[usize::from(number)];
         match (line.stock, self.carrier) {
-            (Stock::ForSale, Carrier::Orders) => *line = Line { stock: Stock::Ordered(identity), ..Line::default() },
-            (Stock::ForSale, _) => *line = Line { stock: Stock::Ours(identity), ..Line::default() },
+            (Stock::ForSale, Carrier::Orders) => {
+                *line = Line { stock: Stock::Ordered(identity), moved, ..Line::default() };
+            }
+            (Stock::ForSale, _) => *line = Line { stock: Stock::Ours(identity), moved, ..Line::default() },
             (Stock::Ours(owner), Carrier::Updates) => {
                 if owner != identity {
                     s.broken = Some("promise 3: the number of one identity is overwritten for another");
@@ -400,6 +419,12 @@ impl Buying {
             if s.lines.iter().filter(|line| bought.contains(&line.stock)).count() > 1 {
                 s.broken = Some("promise 1: two numbers are bought for one identity");
             }
+        }
+        let holds =
+            |claim: &Claim, object: &Object| claim.holder == Some(object.uid) && claim.identity != object.identity;
+        let foreign = |claim: &Claim| s.cluster.objects.iter().flatten().any(|object| holds(claim, object));
+        if self.tenants && s.cluster.claims.iter().flatten().any(foreign) {
+            s.broken = Some("promise 11: an object has what was bought for another namespace");
         }
         let objects: Vec<&Object> = s.cluster.objects.iter().flatten().collect();
         for (at, object) in objects.iter().enumerate() {
@@ -432,7 +457,7 @@ impl Buying {
             s.broken = Some("an object shows a number that was not bought");
         }
         let alive = |uid| s.cluster.objects.iter().flatten().any(|object| object.uid == uid);
-        if !restored && !stripped && s.wire.iter().any(|request| !alive(request.uid)) {
+        if !restored && !stripped && !s.moved && s.wire.iter().any(|request| !alive(request.uid)) {
             s.broken = Some("promise 8: an object goes while its purchase is on its way");
         }
     }
@@ -450,7 +475,7 @@ impl Line {
 
 /// An object as a person applies it.
 fn new(uid: Uid, identity: Identity) -> Object {
-    Object { uid, identity, deleting: false, finalizer: false, status: None, offer: None, approve: None }
+    Object { uid, identity, deleting: false, finalizer: false, status: None, offer: None, approve: None, said: None }
 }
 
 impl Replica {
@@ -492,7 +517,7 @@ impl State {
         let line = &mut self.lines[usize::from(number)];
         let Stock::Ordered(identity) = line.stock else { return None };
         let stock = if well { Stock::Ours(identity) } else { Stock::Taken };
-        *line = Line { stock, order_shown: line.order_shown && well, ..Line::default() };
+        *line = Line { stock, moved: line.moved, order_shown: line.order_shown && well, ..Line::default() };
         Some(())
     }
 
@@ -549,6 +574,31 @@ impl State {
         for replica in &mut self.replicas {
             *replica = Replica::new(self.cluster.clone(), true);
         }
+        Some(())
+    }
+
+    fn move_cluster(&mut self) {
+        self.budget.moves -= 1;
+        self.moved = true;
+        let mut uids = self.uids + 1..;
+        for object in self.cluster.objects.iter_mut().flatten() {
+            *object = new(uids.next().unwrap_or_default(), object.identity);
+        }
+        self.uids = uids.start - 1;
+        let stamps = self.stamp()..;
+        let journals = self.cluster.journals.iter_mut().flatten().map(|journal| &mut journal.token);
+        let claims = self.cluster.claims.iter_mut().flatten().map(|claim| &mut claim.version);
+        journals.chain(claims).zip(stamps).for_each(|(version, stamp)| *version = stamp);
+        self.backup = None;
+        for replica in &mut self.replicas {
+            *replica = Replica::new(self.cluster.clone(), true);
+        }
+    }
+
+    fn say(&mut self, slot: usize) -> Option<()> {
+        let object = self.cluster.objects[slot].as_mut()?;
+        let is_its = |line: &Line| line.stock == Stock::Ours(object.identity) && !line.moved;
+        object.said = Some(self.lines.iter().position(is_its)? as u8);
         Some(())
     }
 }

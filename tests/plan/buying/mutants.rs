@@ -1,5 +1,7 @@
 //! Ways to break the protocol, one at a time. A model that none of them breaks proves nothing.
 
+use super::model::Buying;
+
 /// One thing that is done wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutant {
@@ -55,11 +57,15 @@ pub enum Mutant {
     ObjectNotRead,
     /// That a number bears another marker is believed to say that it was not taken.
     TakenClaimNotRead,
+    /// Two namespaces that give their identities one name mean one number.
+    IdentityWithoutNamespace,
+    /// What another installation has written down counts for nothing.
+    OtherInstallationForgotten,
 }
 
 impl Mutant {
     /// Every one.
-    pub const ALL: [Mutant; 26] = [
+    pub const ALL: [Mutant; 28] = [
         Mutant::NoIntent,
         Mutant::NoCompareAndSet,
         Mutant::TokenNotCompared,
@@ -86,10 +92,17 @@ impl Mutant {
         Mutant::TakenWithoutJournal,
         Mutant::TakenClaimNotRead,
         Mutant::ObjectNotRead,
+        Mutant::IdentityWithoutNamespace,
+        Mutant::OtherInstallationForgotten,
     ];
 
-    /// Whether it is about taking idle numbers.
-    pub fn is_of_the_pool(self) -> bool {
-        matches!(self, Mutant::TakenFromItsHolder | Mutant::TakenWithoutJournal | Mutant::TakenClaimNotRead)
+    /// Whether a scenario is of the kind that it needs.
+    pub fn is_about(self, scenario: &Buying) -> bool {
+        match self {
+            Mutant::TakenFromItsHolder | Mutant::TakenWithoutJournal | Mutant::TakenClaimNotRead => scenario.pool,
+            Mutant::IdentityWithoutNamespace => scenario.tenants,
+            Mutant::OtherInstallationForgotten => scenario.budget.moves > 0,
+            _ => !scenario.pool && !scenario.tenants && scenario.budget.moves == 0,
+        }
     }
 }

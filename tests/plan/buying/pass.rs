@@ -5,18 +5,18 @@ use dialplane::{
         NumberClaim, NumberPurchase, PhoneNumber,
         account::Purchasing,
         claim::{ClaimedAccount, ClaimedPurchase, Holder, NumberClaimSpec},
-        meta::{APPROVE, IN_USE_FINALIZER, Key, ROUTE_FINALIZER, Reference},
+        meta::{APPROVE, IN_USE_FINALIZER, Key, NUMBER as SAID, ROUTE_FINALIZER, Reference},
         number::{E164, Route},
         offer::{NumberType, Offer, Offered, Price, Search},
         phone_number::{
             Acquisition, Approval, OfferStatus, OnDelete, PhoneNumberSpec, PhoneNumberStatus, Purchase, Reuse,
         },
-        purchase::{Hold, Marker, NumberPurchaseSpec},
+        purchase::{Hold, Identity as PurchaseIdentity, Marker, NumberPurchaseSpec},
     },
     carrier::{CarrierError, ErrorClass, Messaging, NumberId, Order, OwnedNumber},
     plan::{
         AccountRef, AccountView, Asked, Decision, Effect, Entry, Grant, HoldNumber, Idle, InFlight, Intent, Liveness,
-        Look, Offers, Seen, Tried, claim, number,
+        Look, Offers, Rival, Seen, Tried, claim, number,
     },
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -28,7 +28,7 @@ use super::{
 };
 use crate::plan::scene::now;
 
-/// The names of identities.
+/// The names of identities, or of the namespaces that they are in.
 const NAMES: [&str; 3] = ["clinic", "office", "store"];
 const FOREVER: std::time::Duration = std::time::Duration::from_secs(900);
 
@@ -40,8 +40,8 @@ fn index(number: &E164) -> Number {
     number.as_str().bytes().last().unwrap() - b'0'
 }
 
-fn holder(uid: Uid) -> Holder {
-    Holder { namespace: "n".into(), name: "pn".into(), uid: uid.to_string() }
+fn holder(m: &Buying, identity: Identity, uid: Uid) -> Holder {
+    Holder { namespace: named(m, identity).namespace, name: "pn".into(), uid: uid.to_string() }
 }
 
 fn uid(holder: &Holder) -> Uid {
@@ -52,8 +52,14 @@ fn account() -> ClaimedAccount {
     ClaimedAccount { namespace: "n".into(), name: "a".into(), identity: "AC1".into() }
 }
 
-fn marker(identity: Identity) -> Marker {
-    Marker::new("model", NAMES[usize::from(identity)])
+/// The namespace and the name of an identity.
+fn named(m: &Buying, identity: Identity) -> PurchaseIdentity {
+    let name = NAMES[usize::from(identity)];
+    if m.tenants { PurchaseIdentity::new(name, "desk") } else { PurchaseIdentity::new("n", name) }
+}
+
+fn marker(m: &Buying, identity: Identity, moved: bool) -> Marker {
+    Marker::new(if moved { "moved" } else { "model" }, &named(m, identity))
 }
 
 fn search() -> Search {
@@ -79,13 +85,13 @@ fn object(object: Object, m: &Buying) -> PhoneNumber {
         max_setup_price: None,
         approval: if m.keeps == Keeps::HoldAndAsk { Approval::Manual } else { Approval::Automatic },
         reuse: if m.pool { Reuse::Pool } else { Reuse::Never },
-        identity: Some(NAMES[usize::from(object.identity)].into()),
+        identity: Some(named(m, object.identity).name),
         regulatory: None,
     };
     let mut number = PhoneNumber::new(
         "pn",
         PhoneNumberSpec {
-            account_ref: Reference { name: "a".into(), namespace: None },
+            account_ref: Reference { name: "a".into(), namespace: Some("n".into()) },
             import: None,
             purchase: Some(purchase),
             agent_ref: None,
@@ -95,11 +101,13 @@ fn object(object: Object, m: &Buying) -> PhoneNumber {
             suspend: false,
         },
     );
-    number.metadata.namespace = Some("n".into());
+    number.metadata.namespace = Some(named(m, object.identity).namespace);
     number.metadata.uid = Some(object.uid.to_string());
     number.metadata.deletion_timestamp = object.deleting.then(|| Time(now()));
     number.metadata.finalizers = object.finalizer.then(|| vec![ROUTE_FINALIZER.to_owned()]);
-    number.metadata.annotations = object.approve.map(|n| [(APPROVE.to_owned(), e164(n).to_string())].into());
+    let annotations = [(APPROVE, object.approve), (SAID, object.said)].into_iter();
+    let annotations = annotations.filter_map(|(name, n)| Some((name.to_owned(), e164(n?).to_string())));
+    number.metadata.annotations = Some(annotations.collect());
     let offer = |n| OfferStatus { number: e164(n), price: Price::default(), exact: true, held_until: None };
     number.status = object.status.or(object.offer).map(|_| PhoneNumberStatus {
         number: object.status.map(e164),
@@ -109,16 +117,19 @@ fn object(object: Object, m: &Buying) -> PhoneNumber {
     number
 }
 
-fn journal(identity: Identity, journal: Journal, lines: &[Line]) -> NumberPurchase {
+fn journal(m: &Buying, identity: Identity, journal: Journal, lines: &[Line]) -> NumberPurchase {
     let hold = |n: Number| {
         let end = if lines[usize::from(n)].late { now() - FOREVER } else { now() + FOREVER };
         Hold { number: e164(n), id: "hold".into(), until: Some(end.to_string()) }
     };
+    let PurchaseIdentity { namespace, name } = named(m, identity);
     let mut shown = NumberPurchase::new(
         "journal",
         NumberPurchaseSpec {
-            identity: NAMES[usize::from(identity)].into(),
-            holder: holder(journal.holder),
+            holder: holder(m, identity, journal.holder),
+            namespace,
+            identity: name,
+            installation: "model".into(),
             account: account(),
             number: journal.number.map(e164),
             attempt: journal.attempt.into(),
@@ -134,15 +145,18 @@ fn journal(identity: Identity, journal: Journal, lines: &[Line]) -> NumberPurcha
     shown
 }
 
-fn claim(number: Number, claim: Claim) -> NumberClaim {
+fn claim(m: &Buying, number: Number, claim: Claim) -> NumberClaim {
+    let PurchaseIdentity { namespace, name } = named(m, claim.identity);
     let spec = NumberClaimSpec {
         number: e164(number),
-        holder: claim.holder.map(holder),
+        holder: claim.holder.map(|uid| holder(m, claim.identity, uid)),
         account: account(),
         carrier_number_id: if claim.confirmed { "PN".into() } else { String::new() },
         acquisition: Acquisition::Purchased,
         purchase: Some(ClaimedPurchase {
-            identity: NAMES[usize::from(claim.identity)].into(),
+            namespace,
+            identity: name,
+            installation: "model".into(),
             attempt: claim.attempt.into(),
             price: Price::default(),
             offered: None,
@@ -156,19 +170,20 @@ fn claim(number: Number, claim: Claim) -> NumberClaim {
     shown
 }
 
-fn owned(number: Number, marked: Option<Identity>) -> OwnedNumber {
+fn owned(m: &Buying, number: Number, marked: Option<Identity>, moved: bool) -> OwnedNumber {
     OwnedNumber {
         id: NumberId("PN".into()),
         number: e164(number),
         route: Route::new(),
         features: Vec::new(),
         messaging: Messaging::Number,
-        marker: marked.map(marker),
+        marker: marked.map(|identity| marker(m, identity, moved)),
     }
 }
 
-fn order(number: Number, identity: Identity, pending: bool) -> Order {
-    Order { id: "order".into(), number: e164(number), marker: Some(marker(identity)), pending, lacks_papers: false }
+fn order(m: &Buying, number: Number, identity: Identity, pending: bool, moved: bool) -> Order {
+    let marker = Some(marker(m, identity, moved));
+    Order { id: "order".into(), number: e164(number), marker, pending, lacks_papers: false }
 }
 
 fn unavailable() -> CarrierError {
@@ -188,6 +203,8 @@ impl State {
     /// The numbers that a look at the account shows with the marker of an identity, and those on order.
     fn shown(&self, identity: Identity, with_orders: bool) -> u8 {
         let is = |line: &Line| match line.stock {
+            // Another installation's marker is another one.
+            Stock::Ours(_) | Stock::Ordered(_) if line.moved != self.moved => false,
             Stock::Ours(of) => of == identity && (line.shown || with_orders && line.order_shown),
             Stock::Ordered(of) => of == identity && with_orders && line.order_shown,
             Stock::ForSale | Stock::Taken => false,
@@ -196,11 +213,11 @@ impl State {
     }
 
     /// The orders that a look at them shows, with the marker of an identity.
-    fn orders(&self, identity: Identity) -> Vec<Order> {
+    fn orders(&self, m: &Buying, identity: Identity) -> Vec<Order> {
         let shown = |(n, line): (usize, &Line)| match line.stock {
-            _ if !line.order_shown => None,
+            _ if !line.order_shown || line.moved != self.moved => None,
             Stock::Ordered(of) | Stock::Ours(of) if of == identity => {
-                Some(order(n as Number, of, matches!(line.stock, Stock::Ordered(_))))
+                Some(order(m, n as Number, of, matches!(line.stock, Stock::Ordered(_)), line.moved))
             }
             _ => None,
         };
@@ -279,7 +296,7 @@ fn own(m: &Buying, s: &State, replica: usize, of: Object) -> Option<dialplane::p
         // It is sent again, and what comes back then is believed.
         Some(false) if m.mutant == Some(Mutant::RefusalAfterUnknownBelieved) => None,
         Some(true) => Some(Tried::DidNothing(unavailable())),
-        Some(false) if own.ordered => Some(Tried::Ordered(order(shown.number?, of.identity, true))),
+        Some(false) if own.ordered => Some(Tried::Ordered(order(m, shown.number?, of.identity, true, s.moved))),
         Some(false) => Some(Tried::Unknown),
     };
     Some(dialplane::plan::Own {
@@ -301,7 +318,10 @@ fn own(m: &Buying, s: &State, replica: usize, of: Object) -> Option<dialplane::p
 
 /// A pass over a PhoneNumber. `None` where nothing comes of it.
 pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate: Fate) -> Option<()> {
-    let cached = s.replicas[replica].cache.objects[slot]?;
+    let mut cached = s.replicas[replica].cache.objects[slot]?;
+    if m.mutant == Some(Mutant::IdentityWithoutNamespace) {
+        cached.identity = 0;
+    }
     let identity = usize::from(cached.identity);
     let number_object = match s.replicas[replica].cache.journals[identity].and_then(|entry| entry.hold) {
         Some(held) if cached.approve.is_some() && m.mutant == Some(Mutant::ApprovalCarriedOver) => {
@@ -309,7 +329,7 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
         }
         _ => object(cached, m),
     };
-    let shown = s.replicas[replica].cache.journals[identity].map(|entry| journal(cached.identity, entry, &s.lines));
+    let shown = s.replicas[replica].cache.journals[identity].map(|entry| journal(m, cached.identity, entry, &s.lines));
     let own = own(m, s, replica, cached);
     let target = number::number_of(&number_object, shown.as_ref()).cloned();
     let at = target.as_ref().map(index);
@@ -325,17 +345,20 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
             let attempt = s.replicas[replica].cache.journals[identity].map_or(0, |journal| journal.attempt);
             held = Claim { holder: Some(cached.uid), identity: cached.identity, attempt, ..held };
         }
-        Some(claim(n, held))
+        Some(claim(m, n, held))
     });
     let claims: Vec<NumberClaim> = {
         let all = s.replicas[replica].cache.claims.iter().enumerate();
         let mut claims: Vec<_> = all.filter_map(|(n, c)| Some((n as Number, (*c)?))).collect();
         claims.retain(|(_, claim)| claim.identity == cached.identity);
         claims.sort_by_key(|(_, claim)| std::cmp::Reverse(claim.attempt));
-        claims.into_iter().map(|(n, c)| claim(n, c)).collect()
+        claims.into_iter().map(|(n, c)| claim(m, n, c)).collect()
     };
     let kept = |n: Number| s.lines[usize::from(n)].held.filter(|_| m.mutant == Some(Mutant::HoldIsBought));
-    let sight = at.map(|n| owned(n, s.marked(n).or(kept(n))));
+    let sight = at.map(|n| owned(m, n, s.marked(n).or(kept(n)), s.lines[usize::from(n)].moved));
+    let elsewhere = at.is_some_and(|n| s.marked(n).is_some() && s.lines[usize::from(n)].moved != s.moved);
+    let is_forgotten = elsewhere && m.mutant == Some(Mutant::OtherInstallationForgotten);
+    let held = held.filter(|_| !is_forgotten);
     let kept = at.is_some_and(|n| kept(n).is_some());
     let (mut read, mut claim_read) = (false, false);
     let (mut present, mut absent, mut fresh) = (false, false, false);
@@ -347,7 +370,8 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
     let blind = m.carrier != Carrier::Orders || m.mutant == Some(Mutant::OrderNotLookedAt);
     let mut orders: Option<Vec<Order>> = blind.then(Vec::new);
     let mut idle: Option<Vec<Idle>> = None;
-    let marker = marker(cached.identity);
+    let name = named(m, cached.identity);
+    let marker = marker(m, cached.identity, s.moved);
     let limits = Purchasing::default();
     for _ in 0..12 {
         let listed = match m.mutant {
@@ -356,12 +380,14 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
         };
         let gap = s.replicas[replica].gap && m.mutant != Some(Mutant::NoWaitAfterRestore);
         let buying = dialplane::plan::Buying {
-            identity: NAMES[identity],
+            identity: &name,
+            installation: "model",
             marker: &marker,
             journal: shown.as_ref(),
             read,
             claim_read: claim_read || m.mutant == Some(Mutant::TakenClaimNotRead),
             holder: holder_lives,
+            holder_leaving: false,
             own: own.as_ref(),
             marked: listed.as_deref(),
             orders: orders.as_deref(),
@@ -380,6 +406,12 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
             unheld: None,
             not_before: if gap { FOREVER } else { std::time::Duration::ZERO },
         };
+        let successor = cached.deleting && {
+            let objects = s.replicas[replica].cache.objects.iter().flatten();
+            objects
+                .into_iter()
+                .any(|other| other.identity == cached.identity && other.uid != cached.uid && !other.deleting)
+        };
         let forgotten = cached.deleting && m.mutant == Some(Mutant::DeletedBeforeSettled);
         let world = number::World {
             now: now(),
@@ -390,12 +422,16 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
             claim: held.as_ref(),
             buying: (!forgotten).then_some(buying),
             holder: holder_lives,
+            rival: Rival { gone_for: FOREVER, ..Rival::STAYS },
+            successor,
+            shared_pool: m.pool,
+            seen_since_met: true,
             seen: match (&sight, present, absent) {
                 (Some(number), true, _) => Seen::Present { number, fresh },
                 (Some(_), false, true) => Seen::Absent { fresh },
                 _ => Seen::Unseen,
             },
-            elsewhere: false,
+            elsewhere: elsewhere && !is_forgotten,
             trouble: None,
             put_backs: 0,
             in_flight: InFlight::default(),
@@ -425,7 +461,7 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
                 let shown = s.shown(cached.identity, m.mutant != Some(Mutant::OrderNotLookedAt));
                 s.replicas[replica].listed[identity] = Some(shown);
             }
-            Decision::Look(Look::Orders) => orders = Some(s.orders(cached.identity)),
+            Decision::Look(Look::Orders) => orders = Some(s.orders(m, cached.identity)),
             Decision::Look(Look::Idle) => {
                 let found = idle_numbers(m, s, replica, cached);
                 let shown = found.iter().map(|idle| index(&idle.number));
@@ -439,7 +475,7 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
                 s.see_journal(replica, identity);
                 read = true;
                 let now = s.replicas[replica].cache.journals[identity];
-                if now.map(|entry| journal(cached.identity, entry, &s.lines)) != shown {
+                if now.map(|entry| journal(m, cached.identity, entry, &s.lines)) != shown {
                     // What the world was made of has changed: the pass begins again.
                     return Some(());
                 }
@@ -501,7 +537,7 @@ fn idle_numbers(m: &Buying, s: &State, replica: usize, of: Object) -> Vec<Idle> 
             number,
             price,
             offered: Some(Offered { country, kind, locality: None, region: None, features: Vec::new() }),
-            last: journal.map(|journal| holder(journal.holder)).filter(|_| !anybody),
+            last: journal.map(|journal| holder(m, marked, journal.holder)).filter(|_| !anybody),
             wanted: cache.objects.iter().flatten().any(is_wanted) && !anybody,
         })
     };
@@ -562,9 +598,9 @@ impl State {
         let same = self.cluster.claims[n].map(|claim| claim.version)
             == self.replicas[replica].cache.claims[n].map(|claim| claim.version);
         if same || m.mutant == Some(Mutant::NoCompareAndSet) {
-            let of = spec.purchase.as_ref().map_or(NAMES[0], |purchase| &*purchase.identity);
+            let of = spec.identity().unwrap();
             self.cluster.claims[n] = Some(Claim {
-                identity: NAMES.iter().position(|name| *name == of).unwrap() as u8,
+                identity: (0..NAMES.len() as u8).find(|identity| named(m, *identity) == of).unwrap(),
                 holder: spec.holder.as_ref().map(uid),
                 attempt: spec.purchase.as_ref().map_or(0, |purchase| purchase.attempt as u8),
                 confirmed: !spec.carrier_number_id.is_empty(),
@@ -632,7 +668,7 @@ fn act(m: &Buying, s: &mut State, replica: usize, slot: usize, of: Object, effec
                 // Its order says for ever whose it was.
                 Stock::Ours(identity) if held => {
                     let order_shown = line.order_shown && identity == of.identity;
-                    *line = Line { stock: Stock::Ours(of.identity), order_shown, ..*line };
+                    *line = Line { stock: Stock::Ours(of.identity), moved: s.moved, order_shown, ..*line };
                 }
                 _ => s.broken = Some("promise 3: the marker of another identity is overwritten"),
             }
@@ -751,13 +787,13 @@ fn send(m: &Buying, s: &mut State, replica: usize, of: Object, number: Number, f
     if lost {
         s.budget.lost = s.budget.lost.checked_sub(1)?;
         if m.mutant != Some(Mutant::RetriedByHttp) {
-            s.wire.push(Request { uid: of.uid, identity: of.identity, number, token });
+            s.wire.push(Request { moved: s.moved, uid: of.uid, identity: of.identity, number, token });
             return Some(());
         }
         // It arrives, its answer is lost, and it is sent once more.
-        m.sell(s, of.identity, number);
+        m.sell(s, of.identity, number, s.moved);
     }
-    let did = m.sell(s, of.identity, number);
+    let did = m.sell(s, of.identity, number, s.moved);
     if did && s.marked(number).is_some() {
         s.replicas[replica].known |= 1 << number;
     }
@@ -777,15 +813,17 @@ fn send(m: &Buying, s: &mut State, replica: usize, of: Object, number: Number, f
 /// A pass over a claim.
 pub fn over_claim(m: &Buying, s: &mut State, replica: usize, number: usize) -> Option<()> {
     let cached = s.replicas[replica].cache.claims[number]?;
-    let shown = claim(number as Number, cached);
+    let shown = claim(m, number as Number, cached);
     let mut entry = s.replicas[replica].cache.journals[usize::from(cached.identity)];
     if m.mutant == Some(Mutant::ClaimLetGoByAnybody) {
         let unseen =
             Journal { holder: cached.holder.unwrap_or_default(), number: None, hold: None, attempt: 0, token: 0 };
         entry = Some(Journal { attempt: u8::MAX, ..entry.unwrap_or(unseen) });
     }
-    let journal = entry.map(|entry| journal(cached.identity, entry, &s.lines));
-    let sight = owned(number as Number, s.marked(number as Number));
+    let journal = entry.map(|entry| journal(m, cached.identity, entry, &s.lines));
+    let line = s.lines[number];
+    let sight = owned(m, number as Number, s.marked(number as Number), line.moved);
+    let elsewhere = matches!(line.stock, Stock::Ours(_)) && line.moved != s.moved;
     let mut present = s.replicas[replica].known & (1 << number) != 0;
     let mut fresh = false;
     let orphan = s.replicas[replica].orphans & (1 << number) != 0;
@@ -801,8 +839,10 @@ pub fn over_claim(m: &Buying, s: &mut State, replica: usize, number: usize) -> O
             claim: &shown,
             journal: journal.as_ref(),
             holder,
+            allowed: true,
             settled_in: if orphan { std::time::Duration::ZERO } else { FOREVER },
             heir,
+            elsewhere,
             account: view(),
             seen: match (present, fresh) {
                 (true, _) => Seen::Present { number: &sight, fresh },

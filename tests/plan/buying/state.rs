@@ -20,6 +20,8 @@ pub struct Object {
     pub offer: Option<Number>,
     /// The number that a person approved last.
     pub approve: Option<Number>,
+    /// The number that a person says is its own.
+    pub said: Option<Number>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -107,6 +109,8 @@ pub enum Stock {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Line {
     pub stock: Stock,
+    /// Whose marker a bought number bears: of the installation that there was first, or of the one that its cluster was moved to.
+    pub moved: bool,
     /// Whether listings and look-ups show it.
     pub shown: bool,
     /// Whether the list of orders shows the order that it was bought by; it goes on doing so once that is finished.
@@ -120,6 +124,8 @@ pub struct Line {
 /// A purchase that was sent and has not arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Request {
+    /// Whether it was sent by the installation that the cluster was moved to.
+    pub moved: bool,
     pub uid: Uid,
     pub identity: Identity,
     pub number: Number,
@@ -137,6 +143,8 @@ pub struct Budget {
     pub stripped: u8,
     pub wiped: u8,
     pub restores: u8,
+    /// How often everything is applied to another cluster, which has another name.
+    pub moves: u8,
     /// How many attempts are looked at.
     pub attempts: u8,
 }
@@ -152,6 +160,7 @@ impl Budget {
         stripped: 0,
         wiped: 0,
         restores: 0,
+        moves: 0,
         attempts: 0,
     };
 }
@@ -165,6 +174,8 @@ pub struct State {
     pub wire: Vec<Request>,
     pub budget: Budget,
     pub uids: u8,
+    /// Whether this is the cluster that everything was moved to.
+    pub moved: bool,
     /// The numbers that a person approved for each identity.
     pub approved: Vec<u8>,
     /// Why a promise is broken, if one is.

@@ -151,6 +151,7 @@ fn round(state: &State) -> Vec<Event> {
     let mut events: Vec<Event> = state.wire.iter().map(|_| Event::Arrive { at: 0 }).collect();
     events.extend(numbers.clone().map(|number| Event::Lapse { number }));
     events.extend(slots.clone().map(|slot| Event::Approve { slot }));
+    events.extend(slots.clone().filter(|_| state.moved).map(|slot| Event::Say { slot }));
     events.extend(numbers.clone().flat_map(|number| [Event::Finish { number }, Event::Show { number }]));
     events.extend((0..state.replicas.len() as u8).map(|replica| Event::Begin { replica }));
     for identity in 0..state.cluster.journals.len() as u8 {

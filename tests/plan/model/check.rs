@@ -4,7 +4,7 @@ use dialplane::{
     api::{
         NumberClaim, PhoneNumber,
         claim::NumberClaimSpec,
-        number::Channel,
+        number::{Channel, Leg, Route},
         phone_number::{DriftPolicy, Mode},
     },
     carrier::OwnedNumber,
@@ -16,6 +16,22 @@ use super::{
     system::{Replicas, System, is_ours, route_of, wants},
 };
 use crate::plan::scene::{digests, reason};
+
+/// What was there before us is kept for as long as we set the channel, and never told to another namespace.
+pub fn keeps_what_was_before(old: &NumberClaimSpec, new: &NumberClaimSpec, seen: &Route) -> Result<(), String> {
+    let set = old.sent.first().cloned().unwrap_or_default();
+    let changed = |channel: &&Channel| old.previous.get(channel) != new.previous.get(channel);
+    if old.holder == new.holder && set.keys().any(|channel| changed(&channel)) {
+        return Err("what was there before is forgotten".into());
+    }
+    let moved = new.namespace().is_some_and(|namespace| old.namespace() != Some(namespace));
+    let told =
+        |(channel, leg): (&Channel, &Leg)| old.previous.get(channel) == Some(leg) && seen.get(channel) != Some(leg);
+    if moved && new.previous.iter().any(told) {
+        return Err("promise 11: what one namespace had before is told to another".into());
+    }
+    Ok(())
+}
 
 impl System {
     /// What the plan must know to be allowed this write: what its replica could see when it decided.
@@ -45,12 +61,13 @@ impl System {
             if leg.is_empty() && !is_ours(&there) {
                 return Err(format!("promise 5: {channel} is emptied, which is not ours"));
             }
-            let restored = deleting && claim.previous.get(channel) == Some(leg);
+            let restored = claim.previous.get(channel) == Some(leg);
             if !leg.is_empty() && !restored && !self.was_published(replica, *channel, leg) {
                 return Err(format!("promise 5: {channel} is sent to what was never published"));
             }
         }
-        let sent = digests(&write.route);
+        let ours = write.route.iter().filter(|(channel, leg)| claim.previous.get(channel) != Some(leg));
+        let sent = digests(&ours.map(|(channel, leg)| (*channel, leg.clone())).collect());
         let journalled = |(channel, digest)| claim.sent.iter().any(|old| old.get(channel) == Some(digest));
         if !deleting && !sent.iter().all(journalled) {
             return Err("a route is sent that the journal does not name".into());
@@ -66,7 +83,7 @@ impl System {
         }
     }
 
-    fn was_published(&self, replica: usize, channel: Channel, leg: &dialplane::api::number::Leg) -> bool {
+    fn was_published(&self, replica: usize, channel: Channel, leg: &Leg) -> bool {
         let agents = self.replica[replica].agents.iter().enumerate();
         agents
             .flat_map(|(which, agent)| (1..=agent.published).map(move |version| route_of(which, version)))
@@ -141,7 +158,10 @@ impl System {
                 && !object.spec.suspend
                 && !self.refused.contains(slot)
         };
-        let wanting = || self.objects.iter().filter(|(_, object)| wants(object) == number);
+        let wanting = || {
+            let objects = self.objects.iter();
+            objects.filter(|(_, object)| wants(object) == number && !self.is_elsewhere(object))
+        };
         let Some(holder) = holder else {
             if wanting().any(|entry| managed(&entry)) {
                 return Err("promise 7: a number is wanted and nobody holds it".into());
@@ -154,6 +174,9 @@ impl System {
         let Some((slot, object)) = wanting().find(|(_, object)| object.metadata.uid.as_ref() == Some(holder)) else {
             return Err("promise 8: a claim is left whose holder is gone".into());
         };
+        if self.refused.contains(slot) && wanting().any(|entry| managed(&entry)) {
+            return Err("promise 11: a number stays with whoever is no longer allowed to have it".into());
+        }
         if !managed(&(slot, object)) {
             return Ok(());
         }

@@ -15,8 +15,9 @@ use dialplane::{
     },
     carrier::{ErrorClass, Messaging, NumberId, OwnedNumber},
     plan::{
-        AccountRef, AccountView, AgentRef, Decision, Effect, InFlight, Liveness, Look, Rest, Seen, Served, SetRoute,
-        Trouble, claim, number,
+        AccountRef, AccountView, AgentRef, Decision, Effect, InFlight, Liveness, Look, Rest, Rival, Seen, Served,
+        SetRoute, Trouble, claim, number,
+        takeover::{Taker, may_pass},
     },
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -27,6 +28,9 @@ use crate::plan::scene::{leg, now, shown, trouble};
 /// How long a request may be on its way, in ticks. A tick is a second of the plan.
 const LIFETIME: u64 = 3;
 
+/// The other namespace, where there is one.
+const TENANT: &str = "tenant";
+
 /// How the replicas share the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Replicas {
@@ -35,6 +39,29 @@ pub enum Replicas {
     /// Both act, as when a lease is lost and not noticed. Neither knows what the other has in flight: what comes late may
     /// then stay behind.
     BothAct,
+}
+
+/// Whose the third PhoneNumber is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tenancy {
+    /// The namespace's that the others are in.
+    Same,
+    /// Another namespace's, on the same account.
+    OtherNamespace,
+    /// Another namespace's, with an account of its own, which says that it owns every number.
+    OtherAccount,
+}
+
+impl Tenancy {
+    pub const ALL: [Tenancy; 3] = [Tenancy::Same, Tenancy::OtherNamespace, Tenancy::OtherAccount];
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Setup {
+    pub replicas: Replicas,
+    pub tenancy: Tenancy,
+    /// A way to break the protocol: the accounts of a claim and of whoever wants it are not compared.
+    pub across_accounts: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -72,6 +99,7 @@ pub struct Replica {
 
 pub struct System {
     pub replicas: Replicas,
+    setup: Setup,
     leader: usize,
     pub replica: Vec<Replica>,
     version: u64,
@@ -119,11 +147,12 @@ fn bumped<T>(version: &mut u64, meta: impl FnOnce(&mut T) -> &mut Option<String>
 }
 
 impl System {
-    pub fn new(replicas: Replicas) -> Self {
+    pub fn new(setup: Setup) -> Self {
         let agents = vec![Agent { published: 1, serves: 1, ..Agent::default() }, Agent::default()];
         let carrier = vec![shown([(Channel::Voice, leg("https://f0.example.net/"))].into()), shown(Route::new())];
         let mut system = Self {
-            replicas,
+            replicas: setup.replicas,
+            setup,
             leader: 0,
             replica: vec![Replica::default(), Replica::default()],
             version: 0,
@@ -141,6 +170,9 @@ impl System {
         };
         system.create(0);
         system.create(1);
+        if setup.tenancy != Tenancy::Same {
+            system.create(2);
+        }
         for replica in 0..2 {
             system.see_all(replica);
         }
@@ -249,7 +281,8 @@ impl System {
             suspend: false,
         };
         let mut object = PhoneNumber::new(&format!("p{slot}"), spec);
-        object.metadata.namespace = Some("clinic".into());
+        let is_tenant = slot == 2 && self.setup.tenancy != Tenancy::Same;
+        object.metadata.namespace = Some(if is_tenant { TENANT } else { "clinic" }.into());
         bumped(&mut self.version, |o: &mut PhoneNumber| &mut o.metadata.resource_version, &mut object);
         object.metadata.uid = Some(format!("p{slot}-{}", self.version));
         object.metadata.generation = Some(1);
@@ -408,6 +441,49 @@ impl System {
         })
     }
 
+    /// Whether an object is the one of another account.
+    pub fn is_elsewhere(&self, object: &PhoneNumber) -> bool {
+        self.setup.tenancy == Tenancy::OtherAccount && object.metadata.namespace.as_deref() == Some(TENANT)
+    }
+
+    fn account_of(&self, object: &PhoneNumber, refused: bool) -> AccountRef {
+        match self.account(refused) {
+            AccountRef::Found(view) if self.is_elsewhere(object) => {
+                AccountRef::Found(AccountView { key: Key::new(TENANT, "twilio"), open: Some("AC2".to_owned()), ..view })
+            }
+            account => account,
+        }
+    }
+
+    /// What a replica knows of the other object that holds a claim.
+    fn rival(&self, replica: usize, claim: Option<&NumberClaim>) -> Rival {
+        let Some(holder) = claim.and_then(|claim| claim.spec.holder.as_ref()) else { return Rival::STAYS };
+        let mut objects = self.replica[replica].objects.iter();
+        let known = objects.find(|(_, object)| object.metadata.uid.as_ref() == Some(&holder.uid));
+        Rival {
+            leaving: known.is_some_and(|(_, object)| object.metadata.deletion_timestamp.is_some()),
+            allowed: known.is_none_or(|(slot, _)| !self.refused.contains(slot)),
+            hands_over: false,
+            gone_for: Duration::from_secs(3600),
+        }
+    }
+
+    /// Whether a replica sees an object to which the claim may pass, other than the one with this uid.
+    fn has_successor(&self, replica: usize, claim: &NumberClaim, but: &str) -> bool {
+        self.replica[replica].objects.iter().any(|(slot, object)| {
+            let account = if self.is_elsewhere(object) { "AC2" } else { "AC1" };
+            let namespace = object.metadata.namespace.as_deref().unwrap();
+            let taker = Taker { namespace, account, shared_pool: false };
+            uid(object) != but
+                && wants(object) == usize::from(claim.spec.number == e164(1))
+                && object.metadata.deletion_timestamp.is_none()
+                && object.spec.mode == Mode::Manage
+                && !object.spec.suspend
+                && !self.refused.contains(slot)
+                && may_pass(&claim.spec, taker).is_ok()
+        })
+    }
+
     fn liveness(&self, holder: &Holder) -> Liveness {
         let alive = self.objects.values().any(|object| object.metadata.uid.as_deref() == Some(&holder.uid));
         if alive { Liveness::Alive } else { Liveness::Gone }
@@ -432,7 +508,13 @@ impl System {
             return Ok(false);
         };
         let wanted = wants(&object);
-        let claim = self.replica[replica].claims.get(&wanted).cloned();
+        let mut claim = self.replica[replica].claims.get(&wanted).cloned();
+        if self.setup.across_accounts && self.is_elsewhere(&object) {
+            claim.iter_mut().for_each(|claim| claim.spec.account.identity = "AC2".to_owned());
+        }
+        let rival = self.rival(replica, claim.as_ref());
+        let deleting = object.metadata.deletion_timestamp.is_some();
+        let successor = deleting && claim.as_ref().is_some_and(|c| self.has_successor(replica, c, &uid(&object)));
         let mut seen = self.replica[replica].seen.get(&wanted).map(|route| Self::owned(wanted, route));
         let (mut fresh, mut holder, mut definition_going) = (false, Liveness::NotRead, None);
         let mut looks = 0;
@@ -441,12 +523,16 @@ impl System {
             let world = number::World {
                 now: now(),
                 number: &object,
-                account: self.account(self.refused.contains(&slot)),
+                account: self.account_of(&object, self.refused.contains(&slot)),
                 agent: self.agent(replica, &object),
                 target: object.named(),
                 buying: None,
                 claim: claim.as_ref(),
                 holder,
+                rival,
+                successor,
+                shared_pool: false,
+                seen_since_met: true,
                 seen: seen.as_ref().map_or(Seen::Unseen, |number| Seen::Present { number, fresh }),
                 trouble: trouble.as_ref(),
                 elsewhere: false,
@@ -476,6 +562,14 @@ impl System {
         };
         let said = format!("replica {replica}: {}", object.metadata.name.as_deref().unwrap());
         match decision {
+            // What it says that it owns is never believed; what it takes from others would be.
+            Decision::Act(Effect::CreateClaim(_)) if self.is_elsewhere(&object) => Ok(false),
+            Decision::Act(Effect::WriteClaim(_)) if self.is_elsewhere(&object) => {
+                Err("promise 11: a claim is taken over by another account".into())
+            }
+            Decision::Act(Effect::SetRoute(write)) if successor => {
+                Err(format!("promise 5: {:?} is written although another waits for the number", write.route.keys()))
+            }
             Decision::Act(effect) => {
                 if let Effect::SetRoute(write) = &effect {
                     self.may_write(replica, Some(&object), slot, write, claim.as_ref(), seen.as_ref())?;
@@ -528,22 +622,18 @@ impl System {
         let name = format!("claim {number}");
         let mut seen = self.replica[replica].seen.get(&number).map(|route| Self::owned(number, route));
         let (mut fresh, mut holder, mut definition_going) = (false, Liveness::NotRead, None);
-        let heir = |(slot, object): (&usize, &PhoneNumber)| {
-            wants(object) == number
-                && object.metadata.deletion_timestamp.is_none()
-                && object.spec.mode == Mode::Manage
-                && !object.spec.suspend
-                && !self.refused.contains(slot)
-        };
-        let heir = self.replica[replica].objects.iter().any(heir);
+        let held_by = claim.spec.holder.as_ref().map_or("", |holder| &holder.uid);
+        let heir = self.has_successor(replica, &claim, held_by);
         for _ in 0..6 {
             let trouble = self.trouble(replica, &name);
             let world = claim::World {
                 claim: &claim,
                 journal: None,
                 holder,
+                allowed: self.rival(replica, Some(&claim)).allowed,
                 settled_in: Duration::ZERO,
                 heir,
+                elsewhere: false,
                 account: self.account(false),
                 seen: seen.as_ref().map_or(Seen::Unseen, |number| Seen::Present { number, fresh }),
                 trouble: trouble.as_ref(),
@@ -618,10 +708,7 @@ impl System {
                     if claim.spec == spec {
                         return Err("a claim is written that differs in nothing".into());
                     }
-                    let same = claim.spec.holder == spec.holder;
-                    if same && claim.spec.previous != spec.previous {
-                        return Err("what was there before is forgotten".into());
-                    }
+                    super::check::keeps_what_was_before(&claim.spec, &spec, &self.replica[replica].seen[&number])?;
                     // A replica knows of its own requests alone.
                     if what == "writes" && self.replicas == Replicas::OneLeads {
                         let on_their_way = self.requests.iter().filter(|request| request.number == number);
