@@ -14,6 +14,7 @@ mod figures;
 mod generated;
 mod import;
 mod kill;
+mod made_again;
 mod openapi;
 mod permissions;
 mod plan;
