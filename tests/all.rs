@@ -19,6 +19,7 @@ mod openapi;
 mod permissions;
 mod plan;
 mod pool;
+mod publish;
 mod publishing;
 mod readme;
 mod removal;
