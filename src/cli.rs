@@ -4,9 +4,12 @@ pub mod adopt;
 pub mod crds;
 #[cfg(feature = "sandbox")]
 pub mod demo;
+pub mod digest;
 pub mod docs;
 mod generated;
 pub mod plan;
+pub mod publish;
+pub mod rollback;
 pub mod run;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
@@ -44,6 +47,12 @@ pub enum Command {
     Plan(plan::Args),
     /// List the numbers that cost money and that no PhoneNumber manages, or print manifests that import them
     Adopt(adopt::Args),
+    /// Publish an Agent's draft: name the version and the digest that it must have, in one step
+    Publish(publish::Args),
+    /// Have an Agent serve a version that it published before
+    Rollback(rollback::Args),
+    /// Print the digest of every draft and AgentVersion in a file, for spec.versionDigest
+    Digest(digest::Args),
     /// Print the custom resource definitions as YAML, ready for kubectl apply
     Crds(crds::Args),
     /// Write the reference pages that are made from the code
@@ -63,6 +72,9 @@ impl Cli {
             Command::Search(args) => search::run(args),
             Command::Plan(args) => return plan::run(args),
             Command::Adopt(args) => adopt::run(args),
+            Command::Publish(args) => publish::run(args),
+            Command::Rollback(args) => rollback::run(args),
+            Command::Digest(args) => digest::run(&args),
             Command::Crds(args) => crds::run(&args),
             Command::Docs(args) => docs::run(&args),
         }

@@ -8,6 +8,7 @@ mod glance;
 mod kinds;
 mod market;
 mod memory;
+mod past;
 mod pool;
 mod sessions;
 mod sharing;

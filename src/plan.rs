@@ -8,8 +8,8 @@
 //! - `buy` buys one, at most once, by what `buying` knows, or takes an idle one; `choose` says which.
 //! - `grant` keeps spending within an account's limits; `journal` keeps the journals of buying.
 //! - `takeover` says to whom a claim may pass; `claim` ends what a vanished PhoneNumber left behind.
-//! - `agent` publishes and rolls back, `shared` sees to the routes that its numbers share, `version` says what a version is good
-//!   for, `account` opens an account and lists it.
+//! - `agent` publishes and rolls back, `past` says whether a name was used before its Agent was made, `shared` sees to the routes that
+//!   its numbers share, `version` says what a version is good for, `account` opens an account and lists it.
 //! - `policy` holds the figures: how long to wait after what, and how often to fight.
 
 pub mod account;
@@ -21,6 +21,7 @@ pub mod claim;
 pub mod grant;
 pub mod journal;
 pub mod number;
+pub mod past;
 pub mod policy;
 mod remove;
 mod route;
@@ -105,6 +106,8 @@ pub enum Look {
     Version(Key),
     /// The routes that numbers of the account share.
     SharedRoutes(Key),
+    /// What is left of a version of this name that was published before the Agent was made.
+    Past(String),
 }
 
 /// What a plan may have done. Writes to the cluster are compare-and-set on the version of the object that the world showed.
@@ -144,6 +147,8 @@ pub enum Effect {
     TakeNumber(Box<TakeNumber>),
     /// Gives up the number that the last entry names, for which nothing was sent: somebody else has its claim.
     LoseNumber(Key, E164),
+    /// Writes an annotation on the object.
+    Annotate(&'static str, String),
     /// Freezes a version.
     CreateVersion(Box<AgentVersionSpec>),
     /// Deletes a version that serves nobody.
@@ -250,6 +255,7 @@ impl Effect {
             Effect::CancelOrder(..) => "cancel_order",
             Effect::TakeNumber(_) => "take_number",
             Effect::LoseNumber(..) => "lose_number",
+            Effect::Annotate(..) => "annotate",
             Effect::CreateVersion(_) => "create_version",
             Effect::DeleteVersion(_) => "delete_version",
             Effect::AcceptInventory => "accept_inventory",

@@ -2,7 +2,7 @@
 
 use dialplane::{
     api::{
-        CarrierAccount, PhoneNumber,
+        Agent, CarrierAccount, PhoneNumber,
         meta::{RECONCILE_REQUESTED, ROUTE_FINALIZER},
     },
     sandbox::carrier::Sandbox,
@@ -49,9 +49,10 @@ async fn drift_is_put_back_at_once_when_somebody_asks_for_it() {
 async fn a_look_at_the_whole_account_can_be_asked_for_as_well() {
     let scene = Scene::bare().await;
     let number = scene.owned();
+    scene.agent("engine.example.com", Some("v1")).await;
+    scene.reason::<Agent>(AGENT, "Published", "Published").await;
     scene.edit_as_v1(&number);
     scene.open(json!({"scanInterval": "24h"})).await;
-    scene.agent("engine.example.com", Some("v1")).await;
     scene.phone_number("main", &number, json!({})).await;
     scene.reason::<PhoneNumber>("main", "Ready", "Routed").await;
     divert(&scene.sandbox, &number);

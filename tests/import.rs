@@ -85,9 +85,10 @@ async fn nothing_is_written_to_a_number_that_has_the_wanted_route_already() {
         let scene = Scene::bare().await;
         scene.sandbox.switch(|switches| switches.unset = unset);
         let number = scene.owned();
+        scene.agent("engine.example.com", Some("v1")).await;
+        scene.reason::<Agent>(AGENT, "Published", "Published").await;
         scene.edit_as_v1(&number);
         scene.open(json!({})).await;
-        scene.agent("engine.example.com", Some("v1")).await;
         scene.phone_number("main", &number, json!({})).await;
 
         scene.reason::<PhoneNumber>("main", "Ready", "Routed").await;

@@ -7,6 +7,7 @@ mod buying;
 mod claim;
 mod model;
 mod number;
+mod past;
 mod purity;
 mod removal;
 mod scene;

@@ -163,7 +163,7 @@ async fn a_number_can_go_from_one_agent_to_another() {
 #[tokio::test]
 async fn only_a_draft_with_the_wanted_digest_is_published() {
     let (scene, number) = Scene::routed().await;
-    let draft = scene.agent("new.example.com", Some("v1")).await.spec.draft.digest();
+    let draft = scene.agent("new.example.com", Some("v1")).await.spec.draft.unwrap().digest();
     let wrong = format!("sha256:{}", "0".repeat(64));
     scene.agent_with("new.example.com", Some("v2"), json!({"versionDigest": wrong})).await;
     let message = scene.message::<Agent>(AGENT, "Published", "DigestMismatch").await;

@@ -109,6 +109,7 @@ async fn what_is_left_out_has_its_documented_default() {
     let agent = server.check(&with(good("Agent"), &spec(hooks))).await.unwrap();
     assert_eq!(agent["spec"]["historyLimit"], 10);
     assert_eq!(agent["spec"]["offline"], false);
+    assert_eq!(agent["spec"]["versions"], "Frozen");
     assert_eq!(agent["spec"]["allowedNamespaces"], json!({"from": "Same"}));
     let voice = json!({"url": "https://e.example.com", "method": "POST", "fallbackMethod": "POST"});
     assert_eq!(agent["spec"]["draft"]["webhooks"]["voice"], voice);
@@ -535,12 +536,15 @@ async fn an_agent_that_is_wrong_is_refused_with_what_to_do() {
         (spec(json!({"allowedNamespaces": {"from": "Selector"}})), TOGETHER),
         (spec(json!({"historyLimit": -1})), "should be greater than or equal to 0"),
         (spec(json!({"historyLimit": 1001})), "should be less than or equal to 1000"),
-        (spec(json!({ "draft": null })), "spec.draft: Required value"),
+        (spec(json!({ "draft": null })), "write it, or say versions: Applied"),
+        (spec(json!({"draft": null, "versions": "Frozen"})), "write it, or say versions: Applied"),
+        (spec(json!({"versions": "Made"})), r#"supported values: "Frozen", "Applied""#),
         (spec(json!({"draft": {"config": "text"}})), "must be of type object"),
         (json!({"metadata": {"name": "a".repeat(190)}}), "the name of an Agent has at most 189 characters"),
     ];
     server.refuses("Agent", &refused).await;
-    let accepted = [version("v3"), version("2026-11-22"), version("3"), digest(&format!("sha256:{hex}"))];
+    let applied = spec(json!({"draft": null, "versions": "Applied"}));
+    let accepted = [version("v3"), version("2026-11-22"), version("3"), digest(&format!("sha256:{hex}")), applied];
     server.accepts("Agent", &accepted).await;
 }
 

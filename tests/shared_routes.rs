@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use dialplane::{
     api::{
         Agent, CarrierAccount, PhoneNumber,
+        agent::Draft,
         meta::{Key, RECONCILE_REQUESTED},
         purchase::Marker,
     },
@@ -43,6 +44,15 @@ async fn scene() -> (Scene, Inbox) {
 impl Scene {
     async fn sharing_agent(&self, version: Option<&str>) -> Agent {
         self.agent_with("engine.example.com", version, two("engine.example.com")).await
+    }
+
+    /// The same of an agent that was there before, by somebody who says what that version was: what is left at the carrier speaks against
+    /// the bare name.
+    async fn sharing_agent_again(&self, version: &str) -> Agent {
+        let mut spec = two("engine.example.com");
+        let draft: Draft = serde_json::from_value(spec["draft"].clone()).unwrap();
+        spec["versionDigest"] = json!(draft.digest());
+        self.agent_with("engine.example.com", Some(version), spec).await
     }
 
     /// `count` numbers of the account, each imported and routed.
@@ -175,7 +185,7 @@ async fn publishing_costs_a_number_that_shares_its_route_no_more_than_its_status
 async fn what_was_made_before_is_found_by_its_name_and_drift_of_it_is_put_back() {
     let (scene, inbox) = scene().await;
     let made = scene.made_before("v1");
-    scene.sharing_agent(Some("v1")).await;
+    scene.sharing_agent_again("v1").await;
     let number = scene.sharing_numbers(1).await.remove(0);
     assert_eq!((scene.bound(&number), scene.carrier_writes()), (made.clone(), (0, 2)));
     scene.reaches(&inbox, &number, "v1").await;
@@ -197,7 +207,7 @@ async fn what_was_made_before_is_found_by_its_name_and_drift_of_it_is_put_back()
 async fn drift_is_put_back_at_once_when_somebody_asks_for_a_look_at_a_number_or_the_account() {
     let (scene, inbox) = scene().await;
     let made = scene.made_before("v1");
-    scene.sharing_agent(Some("v1")).await;
+    scene.sharing_agent_again("v1").await;
     let number = scene.sharing_numbers(1).await.remove(0);
     scene.account(json!({"twilio": null, "telnyx": {}, "scanInterval": "24h"})).await;
     scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
@@ -251,7 +261,7 @@ async fn whoever_comes_after_a_crash_looks_for_what_was_sent_before_and_does_not
 async fn one_that_the_carrier_refuses_is_said_and_the_last_one_stays() {
     let (scene, inbox) = scene().await;
     scene.made_before("v1");
-    scene.sharing_agent(Some("v1")).await;
+    scene.sharing_agent_again("v1").await;
     let number = scene.sharing_numbers(1).await.remove(0);
     let refuse = Fault::Refuse { status: 422, code: 10015 };
     scene.always(Match::path("/v2/texml_applications/*").method("PATCH"), refuse);

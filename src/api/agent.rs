@@ -65,9 +65,15 @@ use super::{
     validation = Rule::new("size(self.metadata.name) <= 189").message("the name of an Agent has at most 189 characters: with a dot and a version it must make the name of an AgentVersion")
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.versions == 'Applied' || has(self.draft)").message("draft is what versions are frozen from: write it, or say versions: Applied and apply AgentVersions"))]
 pub struct AgentSpec {
-    /// What the next version will be. Editing it changes nothing that serves.
-    pub draft: Draft,
+    /// What the next version will be. Editing it changes nothing that serves. Needed unless `versions` is `Applied`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draft: Option<Draft>,
+    /// Where versions come from. `Frozen`, the default: from the draft, when `version` names a new one; an AgentVersion that somebody
+    /// applied serves as well. `Applied`: only from AgentVersions that somebody applied; the Agent waits for the one that it names.
+    #[serde(default)]
+    pub versions: Versions,
     /// The version that serves. A new name publishes the draft under it, an older name rolls back. A name is used once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
@@ -93,6 +99,16 @@ pub struct AgentSpec {
 
 fn default_history_limit() -> u32 {
     10
+}
+
+/// Where the versions of an agent come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Versions {
+    /// Naming a new version freezes the draft under that name.
+    #[default]
+    Frozen,
+    /// Somebody applies each AgentVersion; the draft is never frozen.
+    Applied,
 }
 
 /// What a version is made of.
@@ -195,6 +211,11 @@ pub struct AgentStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub versions: Vec<PublishedVersion>,
+    /// Names that were used before this object was made, as far as that was found out when one of them was to be published: nothing is
+    /// frozen under them by itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    pub used_before: Vec<String>,
     /// The numbers of this agent, counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub numbers: Option<AgentNumbers>,
@@ -359,6 +380,32 @@ impl Webhooks {
         urls.chain([status]).flatten().any(|url| url.0.contains("{number}"))
     }
 
+    /// Whether `seen` is a route of `number` that leads to `version` of `agent`, where these webhooks are that agent's: one URL that
+    /// names its version is there. `shown` says how the carrier shows a route. A URL without `{version}` is no evidence for any.
+    pub fn are_reached(
+        &self,
+        agent: &Key,
+        version: &str,
+        number: &E164,
+        seen: &Route,
+        shown: impl FnOnce(Route) -> Route,
+    ) -> bool {
+        let url = |hook: &Option<Webhook>| hook.as_ref().map(|hook| hook.url.0.clone());
+        let urls = [
+            (Channel::Voice, url(&self.voice)),
+            (Channel::Sms, url(&self.sms)),
+            (Channel::Status, self.status.as_ref().map(|hook| hook.url.0.clone())),
+        ];
+        let mut route = self.route(agent, version, number);
+        route.retain(|channel, _| {
+            urls.iter().any(|(of, url)| of == channel && url.as_ref().is_some_and(|url| url.contains("{version}")))
+        });
+        let url = |leg: &Leg| leg.url.clone().filter(|_| leg.shadow.is_empty());
+        let leads =
+            |(channel, leg): (&Channel, &Leg)| url(leg).is_some() && seen.get(channel).and_then(url) == url(leg);
+        !route.is_empty() && shown(route).iter().any(leads)
+    }
+
     /// The route of `number`, answered by `version` of `agent`.
     pub fn route(&self, agent: &Key, version: &str, number: &E164) -> Route {
         let fill = |template: &UrlTemplate| template.fill(agent, version, number);
@@ -410,5 +457,27 @@ mod tests {
         let leg = &route[&Channel::Voice];
         assert_eq!(leg.url.as_deref(), Some("https://e.example.com/agents/dental/v3/voice?to=%2B14155551234"));
         assert_eq!(leg.fallback_method, Method::Post, "the method of no fallback is the default one");
+    }
+
+    #[test]
+    fn only_a_url_that_names_the_version_tells_which_one_a_number_reaches() {
+        let (agent, number) = (Key::new("agents", "dental"), "+14155551234".parse().unwrap());
+        let hook = |url: &str| {
+            let url = UrlTemplate(url.into());
+            Some(Webhook { url, method: Method::Post, fallback_url: None, fallback_method: Method::Post })
+        };
+        let reached = |template: &str, url: &str| {
+            let leg = Leg { url: Some(url.into()), method: Method::Get, ..Leg::default() };
+            let seen: Route = [(Channel::Voice, leg)].into();
+            let hooks = Webhooks { voice: hook(template), sms: hook("https://e.example.com/sms"), status: None };
+            hooks.are_reached(&agent, "v1", &number, &seen, |route| route)
+        };
+        assert!(reached("https://e.example.com/{agent}/{version}", "https://e.example.com/dental/v1"));
+        assert!(!reached("https://e.example.com/{agent}/{version}", "https://e.example.com/dental/v2"));
+        assert!(!reached("https://e.example.com/{agent}", "https://e.example.com/dental"), "any version of it");
+        assert!(
+            !reached("https://e.example.com/{version}", "https://e.example.com/sms"),
+            "that is for another channel"
+        );
     }
 }

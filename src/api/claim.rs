@@ -14,6 +14,9 @@ use super::{
     purchase::Identity,
 };
 
+/// How many versions a claim remembers that its number was sent to.
+const MOST_LED_TO: usize = 10;
+
 /// The fingerprints of a route that we set, channel by channel.
 pub type Digests = BTreeMap<Channel, String>;
 
@@ -70,6 +73,21 @@ pub struct NumberClaimSpec {
     /// Written before the carrier is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sent: Vec<Digests>,
+    /// The versions of agents that it was sent to, the latest first. An Agent that is made again freezes none of these names anew.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub led_to: Vec<LedTo>,
+}
+
+/// A version of an agent that a number was sent to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LedTo {
+    /// Namespace and name of the Agent, as in `agents/ringback-dental`.
+    #[schemars(length(max = 320))]
+    pub agent: String,
+    /// Name of the version.
+    #[schemars(length(max = 63))]
+    pub version: String,
 }
 
 /// The object that holds a claim.
@@ -160,6 +178,12 @@ impl NumberClaimSpec {
     /// Whether it was made to buy the number for this identity.
     pub fn is_for(&self, identity: &Identity) -> bool {
         self.identity().as_ref() == Some(identity)
+    }
+
+    /// What `led_to` is once the number is sent to one more version.
+    pub fn leading_to(led_to: &[LedTo], next: LedTo) -> Vec<LedTo> {
+        let before = led_to.iter().filter(|before| **before != next).cloned();
+        std::iter::once(next.clone()).chain(before).take(MOST_LED_TO).collect()
     }
 
     /// Whether `leg` is one that we sent. Nothing is nobody's.

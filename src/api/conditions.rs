@@ -206,9 +206,12 @@ reasons! {
 
     Published: Published True, Good, Normal, "The wanted version serves.";
     Unpublished: Published False, Waiting, Normal, "No version was ever published. Set spec.version to publish the draft.";
-    VersionGone: Published False, Stalled, Warning, "That version was published before and its AgentVersion is gone. A name is used once: publish under a new name. The last version goes on serving.";
+    VersionGone: Published False, Stalled, Warning, "That version was published before and its AgentVersion is gone. A name is used once: apply that AgentVersion again, give its digest in spec.versionDigest if the draft is still the same, or publish under a new name. The last version goes on serving.";
     VersionChanged: Published False, Stalled, Warning, "The AgentVersion is not the one that was published under this name. Publish under a new name. The last version goes on serving.";
     VersionInvalid: Published False, Stalled, Warning, "The version cannot serve. Correct the draft and publish it under a new name. The last version goes on serving.";
+    NameUsed: Published False, Stalled, Warning, "That name was used before this Agent was made, and the draft may differ from what was published then. Apply that AgentVersion, give its digest in spec.versionDigest, or publish under a new name. The last version goes on serving.";
+    NameNotChecked: Published False, Working, Silent, "Whether that name was used before this Agent was made is not known until the accounts of its numbers were listed. That is waited for; a digest in spec.versionDigest publishes at once.";
+    AwaitingVersion: Published False, Waiting, Normal, "With versions: Applied the Agent waits for the AgentVersion that spec.version names. Apply it. The last version goes on serving.";
     DigestMismatch: Published False, Waiting, Warning, "What would be published does not have the digest in spec.versionDigest. The last version goes on serving.";
 
     RolledOut: RolledOut True, Good, Normal, "Every number of the agent reaches the version that serves.";

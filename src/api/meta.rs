@@ -19,6 +19,10 @@ pub const ABANDON: &str = "dialplane.dev/abandon";
 /// On a CarrierAccount whose inventory is doubted: the number of numbers that it really owns now, confirmed by a person.
 pub const CONFIRM_INVENTORY: &str = "dialplane.dev/confirm-inventory";
 
+/// On an Agent, written by the operator: names and digests that were published last, as in `v1=sha256:…,v2=sha256:…`. A backup and an
+/// export carry it along, and the Agent that is made of them knows its past.
+pub const PUBLISHED: &str = "dialplane.dev/published";
+
 /// On a PhoneNumber with `approval: Manual`: the number to buy, which its status offers.
 pub const APPROVE: &str = "dialplane.dev/approve";
 /// On a PhoneNumber that buys: the number that is its own already, said by a person where nothing else tells.

@@ -1,7 +1,7 @@
 //! `dialplane plan`: what applying PhoneNumbers would do and cost, by the operator's own decisions. It does I/O: it reads the
 //! cluster and the carriers, and prints. `manifest` reads the file, `words` says what was decided.
 
-mod manifest;
+pub(super) mod manifest;
 mod words;
 
 use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Kind, Work,
     memory::Memory,
+    past::Predecessors,
     sessions::{Session, Sessions},
 };
 use crate::{
@@ -79,6 +80,9 @@ impl Caches {
             })),
             claims: Arc::new(Cache::new(|claim, add| {
                 add(Index::Account, claim.spec.account.key().to_string());
+                for led_to in &claim.spec.led_to {
+                    add(Index::Agent, led_to.agent.clone());
+                }
                 if claim.spec.holder.is_none() {
                     add(Index::Idle, claim.spec.account.identity.clone());
                 }
@@ -198,6 +202,7 @@ pub struct Context {
     pub caches: Arc<Caches>,
     pub sessions: Sessions,
     pub memory: Memory,
+    pub predecessors: Predecessors,
     pub queue: Arc<Queue<Work>>,
     pub recorder: Recorder,
     pub metrics: Arc<Metrics>,
@@ -208,6 +213,8 @@ pub struct Context {
     began: OnceLock<(Instant, Past)>,
     /// Cancelled when it is to work no longer.
     until: OnceLock<CancellationToken>,
+    /// Set where only what would come is asked for: what time alone decides is taken for decided.
+    foresees: OnceLock<()>,
 }
 
 impl Context {
@@ -233,12 +240,14 @@ impl Context {
             caches,
             sessions: Sessions::new(Arc::new(on_change))?,
             memory: Memory::default(),
+            predecessors: Predecessors::default(),
             queue,
             metrics,
             settings,
             derived: OnceLock::new(),
             began: OnceLock::new(),
             until: OnceLock::new(),
+            foresees: OnceLock::new(),
         }))
     }
 
@@ -261,6 +270,19 @@ impl Context {
     pub fn begin(&self, past: Past, token: CancellationToken) {
         self.began.get_or_init(|| (Instant::now(), past));
         self.until.get_or_init(|| token);
+    }
+
+    /// Nobody waits from now on: what would come is asked for, and not done.
+    pub fn foresee(&self) {
+        self.foresees.get_or_init(|| ());
+    }
+
+    /// For how long this process has known an object.
+    pub fn known_for(&self, uid: &str) -> Duration {
+        match self.foresees.get() {
+            Some(()) => Duration::MAX,
+            None => self.memory.met(uid).elapsed(),
+        }
     }
 
     /// Whether this process was told to end its work. A pass that began before may still be looking at something.

@@ -151,6 +151,7 @@ pub async fn act<K: Controlled>(context: &Context, object: &K, effect: Effect) -
             context.lose(object, &account, &number);
             Ok(())
         }
+        Effect::Annotate(name, value) => context.annotate(object, name, &value).await,
         Effect::CreateVersion(spec) => context.create_version(object, *spec).await,
         Effect::DeleteVersion(key) => context.delete_version(&key).await,
         Effect::AcceptInventory => {
@@ -238,6 +239,15 @@ impl Context {
     /// A merge patch that names the version it was decided on: the API server refuses it where the object has changed since.
     async fn set_finalizers<K: Controlled>(&self, object: &K, finalizers: Vec<String>) -> Result<(), Error> {
         let patch = json!({"metadata": {"resourceVersion": object.resource_version(), "finalizers": finalizers}});
+        let api = K::api(self.client.clone(), &object.namespace().unwrap_or_default());
+        let written = answered(api.patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(&patch))).await;
+        self.wrote(object, written).await
+    }
+
+    /// The same for an annotation.
+    async fn annotate<K: Controlled>(&self, object: &K, name: &str, value: &str) -> Result<(), Error> {
+        let annotations = json!({name: value});
+        let patch = json!({"metadata": {"resourceVersion": object.resource_version(), "annotations": annotations}});
         let api = K::api(self.client.clone(), &object.namespace().unwrap_or_default());
         let written = answered(api.patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(&patch))).await;
         self.wrote(object, written).await

@@ -126,6 +126,7 @@ impl Glance {
         )?;
         // The operator that will do it is taken to know its past: what it must wait for after a start passes.
         context.begin(Past::default(), CancellationToken::new());
+        context.foresee();
         Ok(Self { context, version: AtomicU64::new(u64::MAX / 2) })
     }
 
@@ -344,6 +345,11 @@ impl Glance {
                 Decision::Look(look) => K::look(&self.context, &object, look, &mut looked).await?,
                 Decision::Act(Effect::AddFinalizer(name)) => {
                     self.put(held_by((*object).clone(), name));
+                }
+                Decision::Act(Effect::Annotate(name, value)) => {
+                    let mut object = (*object).clone();
+                    object.annotations_mut().insert(name.to_owned(), value);
+                    self.put(object);
                 }
                 Decision::Act(Effect::AcceptInventory) => self.session(key)?.inventory.accept_doubt(),
                 Decision::Act(Effect::CreateVersion(spec)) => {

@@ -98,6 +98,8 @@ pub struct Looked {
     pub began: Instant,
     pub holder: Liveness,
     pub definition_going: Option<bool>,
+    /// What is left of an earlier version of the name that an Agent wants.
+    pub past: Option<plan::past::Past>,
     /// An AgentVersion by a live read.
     pub version: Option<Option<Arc<AgentVersion>>>,
     /// What the account's Secret was found to hold.
@@ -123,6 +125,7 @@ impl Looked {
             began,
             holder: Liveness::NotRead,
             definition_going: None,
+            past: None,
             version: None,
             credentials: None,
             offers: Vec::new(),
@@ -242,6 +245,7 @@ impl Context {
             | Look::Idle
             | Look::Claim(_)
             | Look::Journal
+            | Look::Past(_)
             | Look::SharedRoutes(_) => Err(Error::NotForThisKind(K::KIND.as_str())),
         }
     }

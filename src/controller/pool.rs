@@ -138,5 +138,6 @@ fn rested(journal: &NumberPurchaseSpec, number: &E164) -> NumberClaimSpec {
         on_delete: OnDelete::default(),
         previous: Route::new(),
         sent: Vec::new(),
+        led_to: Vec::new(),
     }
 }

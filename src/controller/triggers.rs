@@ -157,6 +157,7 @@ impl Context {
 
     pub fn agent_changed(&self, change: &Change<Agent>) {
         let key = change.key();
+        self.agent_went(change);
         if is_edited(change) {
             self.wake(Kind::Agent, key.clone(), Priority::Urgent);
         }
@@ -188,6 +189,16 @@ impl Context {
                     );
                 }
             }
+        }
+    }
+
+    /// What an Agent published that is gone is remembered for the next of its name.
+    fn agent_went(&self, change: &Change<Agent>) {
+        let uid = |agent: &Arc<Agent>| agent.metadata.uid.clone();
+        let Some(gone) = &change.old else { return };
+        if change.new.as_ref().map(uid) != Some(uid(gone)) {
+            self.predecessors.note(gone);
+            self.memory.forget(gone.metadata.uid.as_deref().unwrap_or_default());
         }
     }
 

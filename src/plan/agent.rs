@@ -8,14 +8,17 @@ use kube::ResourceExt;
 
 use super::{
     Decision, Effect, Look, Rest,
+    past::{self, Past, Taken},
     shared::{self, Share, Step as Sharing},
     version,
 };
 use crate::api::{
     Agent, AgentVersion,
-    agent::{AgentNumbers, AgentStatus, AgentVersionSpec, DraftState, PublishedVersion, SharedRouteStatus},
+    agent::{
+        AgentNumbers, AgentStatus, AgentVersionSpec, Draft, DraftState, PublishedVersion, SharedRouteStatus, Versions,
+    },
     conditions::{Finding, Reason, conditions},
-    meta::{IN_USE_FINALIZER, Key},
+    meta::{IN_USE_FINALIZER, Key, PUBLISHED},
 };
 
 /// Everything known about one Agent.
@@ -25,6 +28,10 @@ pub struct World<'a> {
     pub agent: &'a Agent,
     /// The AgentVersion that `spec.version` names.
     pub wanted: Frozen<'a>,
+    /// What is left of an earlier version of that name, where that was asked for in this pass.
+    pub past: Option<&'a Past>,
+    /// For how long this process has known the object.
+    pub known_for: Duration,
     /// Every version of the agent and how many numbers reach it, in no order.
     pub versions: Vec<(&'a AgentVersion, u32)>,
     /// The routes that its numbers share, one for each account that has them share one.
@@ -51,7 +58,18 @@ struct Published {
     finding: Finding,
     /// Set where another version serves from now on.
     moved_to: Option<PublishedVersion>,
+    /// When to come back although nothing has changed.
+    again: Option<Duration>,
 }
+
+impl From<Finding> for Published {
+    fn from(finding: Finding) -> Self {
+        Self { finding, moved_to: None, again: None }
+    }
+}
+
+/// How many names an Agent remembers that were used before it was made.
+const MOST_USED_BEFORE: usize = 100;
 
 /// What the routes that its numbers share came to.
 struct Shared {
@@ -87,6 +105,9 @@ pub fn next(w: &World<'_>) -> Decision<AgentStatus> {
         // Only what the status says serves: a crash in between must not leave calls with what nobody has published.
         let again = (!w.shared.is_empty()).then_some(Duration::ZERO);
         return w.rest(published, Shared { entries: w.status().shared_routes, finding: None, again, step: None });
+    }
+    if let Some(names) = past::to_note(w.agent) {
+        return Decision::Act(Effect::Annotate(PUBLISHED, names));
     }
     if let Some(old) = w.outdated() {
         return Decision::Act(Effect::DeleteVersion(Key::of(old)));
@@ -130,7 +151,7 @@ impl<'a> World<'a> {
 
     fn publish(&self) -> Result<Published, Step> {
         let status = self.status();
-        let stay = |finding| Ok(Published { finding, moved_to: None });
+        let stay = |finding: Finding| Ok(finding.into());
         let Some(wanted) = &self.agent.spec.version else {
             return stay(match &status.published_version {
                 Some(version) => Finding::new(Reason::Published, format!("{version} serves.")),
@@ -143,37 +164,75 @@ impl<'a> World<'a> {
             Frozen::NotRead => {
                 Err(Step::Look(Look::Version(Key::new(self.agent.namespace().unwrap_or_default(), name))))
             }
-            Frozen::Missing if known.is_some() => stay(Finding::new(
-                Reason::VersionGone,
-                format!(
-                    "{wanted} was published before and AgentVersion {name} is gone: publish under a new name. {}",
-                    self.goes_on()
-                ),
-            )),
-            Frozen::Missing => self.freeze(wanted),
+            Frozen::Missing => match known {
+                Some(known) if !self.is_still(known) => stay(self.gone(known, &name)),
+                _ => self.freeze(wanted, &name),
+            },
             Frozen::Found(version) => self.serve(wanted, version, known),
         }
     }
 
-    /// The draft becomes an AgentVersion; it serves only once that is there.
-    fn freeze(&self, wanted: &str) -> Result<Published, Step> {
-        let draft = &self.agent.spec.draft;
-        if let Some(finding) = self.mismatch(&draft.digest()) {
-            return Ok(Published { finding, moved_to: None });
+    fn gone(&self, known: &PublishedVersion, name: &str) -> Finding {
+        let PublishedVersion { name: version, digest } = known;
+        let again = match self.agent.spec.versions {
+            Versions::Frozen => "set spec.versionDigest to that digest if the draft still has it, ",
+            Versions::Applied => "",
+        };
+        let text = format!(
+            "{version} was published before, with the digest {digest}, and AgentVersion {name} is gone: apply it again as it was, {again}or \
+             publish under a new name. {}",
+            self.goes_on()
+        );
+        Finding::new(Reason::VersionGone, text)
+    }
+
+    /// Whether a person says that the draft is what was published under this name.
+    fn is_still(&self, known: &PublishedVersion) -> bool {
+        self.agent.spec.versions == Versions::Frozen && self.agent.spec.version_digest.as_ref() == Some(&known.digest)
+    }
+
+    /// The draft becomes an AgentVersion; it serves only once that is there. This is the one place where that is decided.
+    fn freeze(&self, wanted: &str, name: &str) -> Result<Published, Step> {
+        let draft = match (self.agent.spec.versions, &self.agent.spec.draft) {
+            (Versions::Frozen, Some(draft)) => draft,
+            _ => {
+                let text = format!("The Agent waits for AgentVersion {name}: apply it. {}", self.goes_on());
+                return Ok(Finding::new(Reason::AwaitingVersion, text).into());
+            }
+        };
+        let digest = draft.digest();
+        if let Some(finding) = self.mismatch(&digest) {
+            return Ok(finding.into());
         }
         if let Err(why) = version::validate(draft) {
-            return Ok(Published { finding: self.invalid(wanted, &why), moved_to: None });
+            return Ok(self.invalid(wanted, &why).into());
         }
-        Err(Step::Act(Effect::CreateVersion(Box::new(AgentVersionSpec {
+        if let Some(taken) = self.taken(wanted, &digest)? {
+            return Ok(Published { finding: taken.finding, moved_to: None, again: taken.again });
+        }
+        Err(Step::Act(Effect::CreateVersion(Box::new(self.frozen(wanted, draft)))))
+    }
+
+    fn frozen(&self, wanted: &str, draft: &Draft) -> AgentVersionSpec {
+        AgentVersionSpec {
             agent: self.agent.name_any(),
             version: wanted.to_owned(),
             webhooks: draft.webhooks.clone(),
             config: draft.config.clone(),
-        }))))
+        }
+    }
+
+    /// Why the draft with this digest must not be frozen under that name, unless whoever gave the digest vouches for it.
+    fn taken(&self, wanted: &str, digest: &str) -> Result<Option<Taken>, Step> {
+        if self.agent.spec.version_digest.is_some() {
+            return Ok(None);
+        }
+        let Some(past) = self.past else { return Err(Step::Look(Look::Past(wanted.to_owned()))) };
+        Ok(past::check(self.agent, wanted, digest, past, self.known_for, &self.goes_on()).err())
     }
 
     fn serve(&self, wanted: &str, version: &AgentVersion, known: Option<&PublishedVersion>) -> Result<Published, Step> {
-        let stay = |finding| Ok(Published { finding, moved_to: None });
+        let stay = |finding: Finding| Ok(finding.into());
         let digest = version.spec.draft().digest();
         if let Some(known) = known.filter(|known| known.digest != digest) {
             let text = format!(
@@ -194,6 +253,7 @@ impl<'a> World<'a> {
         Ok(Published {
             finding: Finding::new(Reason::Published, format!("{wanted} serves.")),
             moved_to: (!serves || known.is_none()).then(|| PublishedVersion { name: wanted.to_owned(), digest }),
+            again: None,
         })
     }
 
@@ -263,6 +323,9 @@ impl<'a> World<'a> {
 
     fn rest(&self, published: Published, shared: Shared) -> Decision<AgentStatus> {
         let mut status = self.status();
+        if published.finding.reason == Reason::NameUsed {
+            self.note_used(&mut status.used_before);
+        }
         if let Some(version) = published.moved_to {
             status.published_version = Some(version.name.clone());
             status.published_at = Some(Time(self.now));
@@ -270,12 +333,14 @@ impl<'a> World<'a> {
                 status.versions.push(version);
             }
         }
-        let draft = self.agent.spec.draft.digest();
+        let draft = self.agent.spec.draft.as_ref().map(Draft::digest);
         let serving = status.published_version.as_ref();
         let serving_digest =
             status.versions.iter().find(|known| Some(&known.name) == serving).map(|known| &known.digest);
-        status.draft = serving_digest.map(|d| if *d == draft { DraftState::Published } else { DraftState::Changed });
-        status.draft_digest = Some(draft);
+        status.draft = serving_digest
+            .zip(draft.as_ref())
+            .map(|(serves, draft)| if serves == draft { DraftState::Published } else { DraftState::Changed });
+        status.draft_digest = draft;
         let routed = self.versions.iter().find(|(version, _)| Some(&version.spec.version) == serving);
         let numbers = AgentNumbers { assigned: self.assigned, routed: routed.map_or(0, |(_, numbers)| *numbers) };
         let rolled_out = shared.finding.unwrap_or_else(|| self.rolled_out(numbers, serving.map(String::as_str)));
@@ -284,7 +349,16 @@ impl<'a> World<'a> {
         let generation = self.agent.metadata.generation;
         status.conditions = conditions(&status.conditions, &[published.finding, rolled_out], generation, self.now);
         status.observed_generation = generation;
-        Decision::Rest(Rest { status: Some(status), again: shared.again })
+        let again = published.again.into_iter().chain(shared.again).min();
+        Decision::Rest(Rest { status: Some(status), again })
+    }
+
+    /// What speaks against the wanted name may go, and must not free it by going: it would be published at a time that nobody chose.
+    fn note_used(&self, used: &mut Vec<String>) {
+        if let Some(wanted) = self.agent.spec.version.as_ref().filter(|wanted| !used.contains(*wanted)) {
+            used.push(wanted.clone());
+            used.drain(..used.len().saturating_sub(MOST_USED_BEFORE));
+        }
     }
 
     fn rolled_out(&self, numbers: AgentNumbers, serving: Option<&str>) -> Finding {

@@ -576,6 +576,7 @@ impl<'a> Step<'a, '_> {
             on_delete: self.w.on_delete(),
             previous: Route::new(),
             sent: if digests.is_empty() { Vec::new() } else { vec![digests] },
+            led_to: route::led_to(&[], self.w.agent.as_ref()),
         }
     }
 

@@ -251,7 +251,12 @@ impl<'a> World<'a> {
             NumberClaimSpec { on_delete: self.on_delete(), ..claim.spec.clone() }
         };
         // The carrier's id of a number that we bought is not worth a write of its own.
-        let known = NumberClaimSpec { carrier_number_id: claim.spec.carrier_number_id.clone(), ..wanted.clone() };
+        // Nor is the name of a version whose route looks like the last one.
+        let known = NumberClaimSpec {
+            carrier_number_id: claim.spec.carrier_number_id.clone(),
+            led_to: claim.spec.led_to.clone(),
+            ..wanted.clone()
+        };
         let is_news =
             wanted.carrier_number_id != claim.spec.carrier_number_id && !claim.spec.carrier_number_id.is_empty();
         if known != claim.spec || is_news {
@@ -370,6 +375,7 @@ impl<'a> World<'a> {
             on_delete: self.on_delete(),
             previous: Route::new(),
             sent,
+            led_to: route::led_to(whole.map_or(&[], |claim| &claim.led_to), self.agent.as_ref()),
         };
         let is_foreign = |channel: &Channel, leg: &Leg| !leg.is_empty() && !claim.is_ours(*channel, leg);
         let wanted = route::wanted(self.agent.as_ref());

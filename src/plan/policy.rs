@@ -33,6 +33,17 @@ pub const COMES_BACK: Duration = Duration::from_secs(10);
 /// How long to wait before what was not for sale is looked for again.
 pub const LOOK_AGAIN: Duration = Duration::from_secs(300);
 
+/// How long the first version of an Agent waits for the accounts and numbers that may be applied along with it, where no account is
+/// listed yet that could tell of its past.
+pub const APPLIED_TOGETHER: Duration = Duration::from_secs(5);
+
+/// How long the first version of an Agent waits for a listing of an account that is near to it, and where no number of its own
+/// namespace is.
+pub const LISTED_WITHIN: Duration = Duration::from_secs(60);
+
+/// How long a name is not frozen for what only an account of somebody else shows: for so long a PhoneNumber may come that makes it ours.
+pub const NAME_DOUBTED: Duration = Duration::from_secs(20);
+
 /// How long to wait after the `attempts`th failure (the first is 1) of this class.
 pub fn retry_after(error: &CarrierError, attempts: u32) -> Duration {
     let (first, longest) = match error.class {

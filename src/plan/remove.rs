@@ -10,7 +10,7 @@ use super::{
 };
 use crate::api::{
     NumberClaim,
-    claim::{ClaimedAccount, NumberClaimSpec},
+    claim::{ClaimedAccount, LedTo, NumberClaimSpec},
     conditions::{Finding, Reason},
     meta::{ABANDON, ROUTE_FINALIZER},
     number::{Channel, E164, Leg, Route},
@@ -271,5 +271,6 @@ fn remembered_claim(w: &World<'_>) -> Option<NumberClaimSpec> {
         on_delete: w.number.spec.on_delete,
         previous: Route::new(),
         sent: vec![route.digests.clone()],
+        led_to: vec![LedTo { agent: route.agent.clone(), version: route.version.clone() }],
     })
 }

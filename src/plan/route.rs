@@ -8,7 +8,7 @@ use super::{
     policy,
 };
 use crate::api::{
-    claim::{Digests, NumberClaimSpec},
+    claim::{Digests, LedTo, NumberClaimSpec},
     conditions::{Finding, Reason},
     meta::Key,
     number::{Channel, Leg, Route},
@@ -180,6 +180,16 @@ pub(super) fn previous(
 /// Fingerprints of the legs that go somewhere.
 pub(super) fn digests(route: &Route) -> Digests {
     route.iter().filter(|(_, leg)| !leg.is_empty()).map(|(channel, leg)| (*channel, leg.digest())).collect()
+}
+
+/// The versions that a number was sent to, once it is sent to what is wanted.
+pub(super) fn led_to(before: &[LedTo], agent: Option<&AgentRef>) -> Vec<LedTo> {
+    match wanted(agent) {
+        Wanted::Reach { status: RouteStatus { agent, version, .. }, .. } => {
+            NumberClaimSpec::leading_to(before, LedTo { agent, version })
+        }
+        Wanted::Keep(_) | Wanted::Silent(_) | Wanted::Nothing(_) => before.to_vec(),
+    }
 }
 
 /// The channels of `target` that are not so yet.

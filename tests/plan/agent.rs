@@ -1,14 +1,19 @@
 //! Publishing, rolling back, and what a version is good for.
 
+use std::time::Duration;
+
 use dialplane::{
     api::{
         Agent, AgentVersion,
-        agent::{AgentSpec, AgentStatus, AgentVersionStatus, Draft, DraftState, UrlTemplate, Webhook, Webhooks},
+        agent::{
+            AgentSpec, AgentStatus, AgentVersionStatus, Draft, DraftState, UrlTemplate, Versions, Webhook, Webhooks,
+        },
         meta::IN_USE_FINALIZER,
     },
     plan::{
         Decision, Effect, Look, Rest,
         agent::{self, Frozen},
+        past::Past,
         version,
     },
 };
@@ -35,7 +40,8 @@ pub fn draft(host: &str) -> Draft {
 
 fn new() -> Stage {
     let spec = AgentSpec {
-        draft: draft("one.example.com"),
+        draft: Some(draft("one.example.com")),
+        versions: Default::default(),
         version: Some("v1".into()),
         version_digest: None,
         offline: false,
@@ -73,6 +79,7 @@ impl Stage {
     fn next(&self) -> Decision<AgentStatus> {
         let wanted = self.agent.spec.version.as_ref();
         let found = self.versions.iter().find(|(version, _)| Some(&version.spec.version) == wanted);
+        let past = Past { listed: true, ..Past::default() };
         let wanted = match (found, self.read) {
             (Some((version, _)), _) if self.cached => Frozen::Found(version),
             (_, false) => Frozen::NotRead,
@@ -83,6 +90,8 @@ impl Stage {
             now: now(),
             agent: &self.agent,
             wanted,
+            past: Some(&past),
+            known_for: Duration::ZERO,
             versions: self.versions.iter().map(|(version, numbers)| (version, *numbers)).collect(),
             shared: Vec::new(),
             assigned: self.assigned,
@@ -102,6 +111,10 @@ impl Stage {
                 Decision::Act(Effect::DeleteVersion(key)) => {
                     done.push(format!("prune {}", key.name));
                     self.versions.retain(|(version, _)| version.metadata.name.as_ref() != Some(&key.name));
+                }
+                // Nothing depends on when that is done.
+                Decision::Act(Effect::Annotate(name, value)) => {
+                    self.agent.metadata.annotations.get_or_insert_default().insert(name.into(), value);
                 }
                 Decision::Act(other) => panic!("{other:?}"),
                 Decision::Look(_) => self.read = true,
@@ -168,7 +181,7 @@ fn a_version_that_the_cache_does_not_show_is_read_before_it_is_made() {
 
 #[test]
 fn editing_the_draft_changes_nothing_but_what_is_said_of_it() {
-    let mut stage = published().with(|s| s.agent.spec.draft = draft("two.example.com"));
+    let mut stage = published().with(|s| s.agent.spec.draft = Some(draft("two.example.com")));
     assert_eq!(stage.settle(), ["status Published"]);
     assert_eq!(stage.agent.status.as_ref().unwrap().draft, Some(DraftState::Changed));
     assert_eq!(stage.versions[0].0.spec.draft(), draft("one.example.com"));
@@ -178,7 +191,7 @@ fn editing_the_draft_changes_nothing_but_what_is_said_of_it() {
 
 #[test]
 fn an_older_name_rolls_back_and_freezes_nothing() {
-    let mut stage = published().with(|s| s.agent.spec.draft = draft("two.example.com"));
+    let mut stage = published().with(|s| s.agent.spec.draft = Some(draft("two.example.com")));
     stage.publish("v2");
     assert_eq!(stage.publish("v1"), ["status Published"]);
     let status = stage.agent.status.as_ref().unwrap();
@@ -205,6 +218,37 @@ fn a_name_is_used_once() {
 }
 
 #[test]
+fn a_version_that_is_gone_can_be_made_again_of_the_very_draft_that_it_was() {
+    let vouch = |s: &mut Stage, host: &str| {
+        s.agent.spec.draft = Some(draft(host));
+        s.agent.spec.version_digest = Some(draft(host).digest());
+    };
+    let mut stage = published().with(|s| s.lose("v1")).with(|s| vouch(s, "two.example.com"));
+    assert_eq!(stage.settle(), ["status VersionGone"], "that is another draft, whoever vouches for it");
+    vouch(&mut stage, "one.example.com");
+    assert_eq!(stage.settle(), ["freeze v1", "status Published"]);
+}
+
+#[test]
+fn with_applied_versions_nothing_is_frozen_and_no_draft_is_needed() {
+    let applied = |s: &mut Stage| s.agent.spec.versions = Versions::Applied;
+    for draftless in [false, true] {
+        let mut stage = new().with(applied);
+        stage.agent.spec.draft.take_if(|_| draftless);
+        assert_eq!(stage.settle(), ["status AwaitingVersion"]);
+        stage.agent.spec.version_digest = Some(draft("one.example.com").digest());
+        assert_eq!(stage.settle(), [] as [&str; 0], "a digest does not freeze one either");
+        stage.versions.push((published().versions.remove(0).0, 0));
+        assert_eq!(stage.settle(), ["status Published"]);
+        assert_eq!(stage.agent.status.as_ref().unwrap().draft_digest.is_none(), draftless);
+        stage.lose("v1");
+        assert_eq!(stage.settle(), ["status VersionGone"]);
+        assert_eq!(stage.publish("v2"), ["status AwaitingVersion"]);
+        assert_eq!(stage.serving(), Some("v1"));
+    }
+}
+
+#[test]
 fn a_version_that_is_not_the_one_published_under_its_name_does_not_serve() {
     let mut stage = published();
     stage.publish("v2");
@@ -228,7 +272,7 @@ fn a_digest_that_does_not_match_publishes_nothing_frozen_or_not() {
 
 #[test]
 fn a_draft_that_cannot_serve_is_not_frozen_and_the_last_version_goes_on() {
-    let mut stage = published().with(|s| s.agent.spec.draft = draft("exa mple.com"));
+    let mut stage = published().with(|s| s.agent.spec.draft = Some(draft("exa mple.com")));
     assert_eq!(stage.publish("v2"), ["status VersionInvalid"]);
     assert_eq!((stage.serving(), stage.versions.len()), (Some("v1"), 1));
 }

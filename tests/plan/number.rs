@@ -665,3 +665,26 @@ fn a_claim_is_made_only_after_a_look_that_began_since_the_object_is_there() {
     assert_eq!(scene.settle()[..2], ["look", "claim"]);
     assert_eq!(routed().with(|s| s.since_met = false).next(), routed().next(), "whoever has it need not look");
 }
+
+#[test]
+fn the_claim_remembers_the_versions_that_its_number_was_sent_to_the_latest_first() {
+    let mut scene = routed();
+    let led_to = |scene: &mut Scene| -> Vec<String> {
+        assert!(scene.claim_mut().led_to.iter().all(|led_to| led_to.agent == "agents/dental"));
+        scene.claim_mut().led_to.iter().map(|led_to| led_to.version.clone()).collect()
+    };
+    assert_eq!(led_to(&mut scene), ["v1"]);
+    for (next, remembered) in [("v2", vec!["v2", "v1"]), ("v1", vec!["v1", "v2"])] {
+        scene.agent = Some(version(next));
+        scene.settle();
+        assert_eq!(led_to(&mut scene), remembered);
+    }
+    for n in 3..20 {
+        scene.agent = Some(version(&format!("v{n}")));
+        scene.settle();
+    }
+    assert_eq!((led_to(&mut scene).len(), &*led_to(&mut scene)[0]), (10, "v19"));
+    // One of before there was such a memory is not written for that alone: it comes with the next version.
+    scene.claim_mut().led_to.clear();
+    assert!(scene.settle().is_empty());
+}

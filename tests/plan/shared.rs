@@ -63,7 +63,8 @@ fn serving(version: &str) -> Served {
 
 fn new() -> Stage {
     let spec = AgentSpec {
-        draft: draft("engine.example.com"),
+        draft: Some(draft("engine.example.com")),
+        versions: Default::default(),
         version: Some("v1".into()),
         version_digest: None,
         offline: false,
@@ -118,6 +119,8 @@ impl Stage {
             now: now(),
             agent: &self.agent,
             wanted: wanted.map_or(Frozen::Missing, Frozen::Found),
+            past: None,
+            known_for: Duration::ZERO,
             versions: Vec::new(),
             shared: vec![Share { serves, sight, ..self.share.clone() }],
             assigned: self.assigned,
@@ -140,6 +143,9 @@ impl Stage {
                 Decision::Act(Effect::SetSharedRoute(write)) => {
                     done.push(format!("write {}", if write.put_back { "back" } else { "new" }));
                     self.apply(*write);
+                }
+                Decision::Act(Effect::Annotate(name, value)) => {
+                    self.agent.metadata.annotations.get_or_insert_default().insert(name.into(), value);
                 }
                 Decision::Act(other) => panic!("{other:?}"),
                 Decision::Rest(rest) => {

@@ -157,9 +157,11 @@ impl Scene {
     /// changes show at the next scan.
     pub async fn settled(spec: Value) -> (Self, String) {
         let scene = Self::new().await;
+        // A number that leads to v1 before speaks against publishing it.
+        scene.agent("engine.example.com", Some("v1")).await;
+        scene.reason::<Agent>(AGENT, "Published", "Published").await;
         let number = scene.owned();
         scene.edit_as_v1(&number);
-        scene.agent("engine.example.com", Some("v1")).await;
         scene.phone_number("main", &number, spec).await;
         scene.reason::<PhoneNumber>("main", "Routed", "Routed").await;
         assert_eq!(scene.sandbox.ledger().writes(), 0);

@@ -33,7 +33,8 @@ fn row(arg: &Arg) -> [String; 4] {
     let names = [arg.get_short().map(|short| format!("-{short}")), arg.get_long().map(|long| format!("--{long}"))];
     let names: Vec<String> = names.into_iter().flatten().collect();
     let value = arg.get_value_names().filter(|_| arg.get_action().takes_values()).map(|names| names.join(" "));
-    let flag = [Some(names.join(", ")), value].into_iter().flatten().collect::<Vec<_>>().join(" ");
+    let flag = [Some(names.join(", ")).filter(|names| !names.is_empty()), value];
+    let flag = flag.into_iter().flatten().collect::<Vec<_>>().join(" ");
     let mut help = arg.get_help().map(ToString::to_string).unwrap_or_default();
     let values = arg.get_possible_values();
     if !values.is_empty() && arg.get_action().takes_values() {

@@ -66,6 +66,8 @@ impl Controlled for Agent {
                 Some(None) => Frozen::Missing,
                 Some(Some(version)) => Frozen::Found(version),
             },
+            past: looked.past.as_ref(),
+            known_for: context.known_for(object.metadata.uid.as_deref().unwrap_or_default()),
             versions: versions
                 .iter()
                 .map(|version| (&**version, reach.get(&*version.spec.version).copied().unwrap_or(0)))
@@ -85,6 +87,10 @@ impl Controlled for Agent {
         match look {
             Look::SharedRoutes(account) => {
                 context.look_at_shared(object, &account, looked.began).await;
+                Ok(())
+            }
+            Look::Past(version) => {
+                looked.past = Some(context.past_of(object, &version, looked.began).await);
                 Ok(())
             }
             other => context.look(&**object, other, looked).await,
@@ -159,7 +165,7 @@ impl Context {
         })
     }
 
-    async fn look_at_shared(&self, agent: &Agent, account: &Key, began: Instant) {
+    pub(in crate::controller) async fn look_at_shared(&self, agent: &Agent, account: &Key, began: Instant) {
         let Some(session) = self.sessions.get(account) else { return };
         let carrier = session.inventory.carrier();
         let looked = session.sharing.look(&*carrier, began).await;

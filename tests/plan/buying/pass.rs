@@ -164,6 +164,7 @@ fn claim(m: &Buying, number: Number, claim: Claim) -> NumberClaim {
         on_delete: OnDelete::Clear,
         previous: Route::new(),
         sent: Vec::new(),
+        led_to: Vec::new(),
     };
     let mut shown = NumberClaim::new(e164(number).digits(), spec);
     shown.metadata.resource_version = Some(claim.version.to_string());
