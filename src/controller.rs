@@ -9,6 +9,7 @@ mod kinds;
 mod market;
 mod memory;
 mod pool;
+mod secret;
 mod sessions;
 mod sharing;
 mod triggers;

@@ -91,6 +91,22 @@ fn no_permission_goes_with_a_namespace() {
 }
 
 #[test]
+fn secrets_may_be_read_in_some_namespaces_only() {
+    let objects = chart::render(&["secrets.namespaces={telephony,clinics}"]);
+    let operator = named(&objects, "ClusterRole", "dialplane-operator");
+    assert!(!operator.to_string().contains("secrets") && operator.to_string().contains("phonenumbers"), "{operator}");
+    for kind in ["Role", "RoleBinding"] {
+        let of_kind = objects.iter().filter(|object| object["kind"] == kind);
+        let namespaces: Vec<&str> = of_kind.map(|object| object["metadata"]["namespace"].as_str().unwrap()).collect();
+        assert_eq!(namespaces, ["telephony", "clinics"]);
+    }
+    let role = named(&objects, "Role", "dialplane-secrets");
+    assert_eq!(role["rules"], json!([{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]));
+    let everywhere = chart::render(&[]);
+    assert!(named(&everywhere, "ClusterRole", "dialplane-operator").to_string().contains("secrets"));
+}
+
+#[test]
 fn the_clusters_own_roles_include_our_kinds_unless_it_is_switched_off() {
     let aggregated = |objects: &[Value]| -> BTreeSet<(String, String)> {
         let roles = objects.iter().filter(|object| object["kind"] == "ClusterRole");
@@ -128,6 +144,7 @@ fn a_value_that_does_nothing_is_refused() {
         ("settlingTime=1500ms", "settlingTime"),
         ("settlingTime=soon", "settlingTime"),
         ("serviceAccount.name=", "name"),
+        ("secrets.namespaces={A_b}", "namespaces"),
     ] {
         let output = chart::template(&["--set", value]);
         let said = String::from_utf8_lossy(&output.stderr);

@@ -193,6 +193,7 @@ reasons! {
 
     Open: Ready True, Good, Normal, "The credentials open the account and its numbers have been listed.";
     SecretNotFound: Ready False, Waiting, Warning, "There is no Secret of that name in this namespace. Apply it; it is looked for again.";
+    SecretForbidden: Ready False, Waiting, Warning, "The Secret of the account may not be read. Whoever runs the operator can allow it: by the chart's value secrets.namespaces, or with the right to get Secrets in that namespace. It is tried again.";
     SecretIncomplete: Ready False, Waiting, Warning, "The Secret lacks keys. For Twilio: authToken, or apiKeySid and apiKeySecret. For Telnyx: apiKey.";
     Unauthorized: Ready False, Waiting, Warning, "The carrier refuses the credentials. Put the right ones into the Secret; they are read again.";
     Forbidden: Ready False, Waiting, Warning, "The credentials may not do this.";

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use kube::{Resource, ResourceExt};
+use kube::{KubeSchema, Resource, ResourceExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -68,11 +68,13 @@ impl Reference {
     }
 }
 
-/// A reference to an object of the same namespace.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+/// A reference to a Secret of the same namespace.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LocalReference {
     /// Name of the object.
+    // It becomes a part of the path that the API server is asked for.
     #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new(r"self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')").message("credentialsRef.name is the name of a Secret: lower-case letters, digits, dashes and dots, with a letter or a digit at both ends and around each dot, as in twilio-prod"))]
     pub name: String,
 }
 

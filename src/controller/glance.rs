@@ -31,7 +31,7 @@ use crate::{
         conditions::Type, meta::Key, offer::Price, phone_number::PhoneNumberStatus, purchase::Marker,
     },
     carrier::OwnedNumber,
-    cluster::cache::Cache,
+    cluster::{cache::Cache, failure::said},
     plan::{Asked, Decision, Effect, Entry, Intent, Liveness, Look, Offers},
     telemetry::metrics::Metrics,
 };
@@ -428,7 +428,7 @@ fn unlisted<K: Resource<DynamicType = ()>>(error: &kube::Error) -> GlanceError {
         kube::Error::SerdeError(_) | kube::Error::FromUtf8(_) => {
             "the answer does not decode: check that the CRDs are of this version".to_owned()
         }
-        error => format!("no answer from the API server: {error}"),
+        error => format!("no answer from the API server: {}", said(error)),
     };
     GlanceError::Unlisted { kind, why }
 }

@@ -45,6 +45,8 @@ pub enum Credentials {
     /// Not read in this pass, and none known from before.
     NotRead,
     Missing,
+    /// The API server does not let it be read.
+    Forbidden,
     /// It cannot be used; the text says which keys it lacks.
     Incomplete(String),
     Known,
@@ -118,6 +120,14 @@ impl World<'_> {
             Credentials::Missing => {
                 let text = format!("There is no Secret {secret} in this namespace: apply it. It is looked for again.");
                 return self.rest(Finding::new(Reason::SecretNotFound, text), Some(policy::POLL));
+            }
+            Credentials::Forbidden => {
+                let namespace = self.account.namespace().unwrap_or_default();
+                let text = format!(
+                    "The Secret {secret} may not be read: the right to get Secrets in the namespace {namespace} is missing. Whoever runs \
+                     the operator can grant it (the chart's secrets.namespaces lists where it may). It is tried again."
+                );
+                return self.rest(Finding::new(Reason::SecretForbidden, text), Some(policy::POLL));
             }
             Credentials::Incomplete(why) => {
                 let text = format!("The Secret {secret} cannot be used: {why}.");

@@ -64,7 +64,15 @@ impl Desk {
     }
 
     fn next(&self) -> Decision<CarrierAccountStatus> {
-        account::next(&account::World {
+        account::next(&self.world())
+    }
+
+    fn is_open(&self) -> bool {
+        account::open(&self.world()).is_some()
+    }
+
+    fn world(&self) -> account::World<'_> {
+        account::World {
             now: now(),
             account: &self.account,
             credentials: self.credentials.clone(),
@@ -76,7 +84,7 @@ impl Desk {
             users: self.users,
             user: None,
             definition_going: self.going,
-        })
+        }
     }
 
     fn status(&self) -> CarrierAccountStatus {
@@ -226,4 +234,12 @@ fn an_account_stays_and_goes_on_working_while_something_refers_to_it() {
         listed().with(delete).with(|d| d.account.metadata.finalizers = None).next(),
         Decision::Rest(Rest::NOTHING)
     );
+}
+
+#[test]
+fn a_secret_that_may_not_be_read_is_said_and_closes_nothing_that_is_open() {
+    let desk = listed().with(|d| d.credentials = Credentials::Forbidden);
+    assert_eq!(desk.says(), "SecretForbidden");
+    assert!(desk.again().is_some(), "nobody tells when it may be");
+    assert!(desk.is_open(), "as a Secret that is gone");
 }

@@ -10,7 +10,7 @@ use std::{
 
 use dialplane::{
     controller::{Controller, Past, Settings},
-    telemetry::metrics::Metrics,
+    telemetry::{logs, metrics::Metrics},
 };
 use kube::Client;
 use tokio_util::sync::CancellationToken;
@@ -59,8 +59,8 @@ fn listen() {
         }
     }
     let filter = EnvFilter::new("debug,dialplane=trace");
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(|| Keep);
-    tracing::subscriber::set_global_default(lines.finish()).unwrap();
+    let lines = logs::subscriber(logs::Format::Text, filter, false, || Keep);
+    tracing::subscriber::set_global_default(lines).unwrap();
 }
 
 /// Runs an operator on another cluster, until it is cancelled or the test ends.

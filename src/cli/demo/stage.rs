@@ -32,7 +32,10 @@ use crate::{
         carrier::{AccountSeed, Credentials, Dialect, NumberSeed, Sandbox, SandboxConfig},
         control_plane::{Binaries, ControlPlane, KUBERNETES_VERSION, kubeconfig},
     },
-    telemetry::{logs::DEFAULT_FILTER, metrics::Metrics},
+    telemetry::{
+        logs::{self, DEFAULT_FILTER},
+        metrics::Metrics,
+    },
 };
 
 /// Marks what the demo adds to a cluster that is not its own, so that an interrupted one can be told from an installation.
@@ -152,8 +155,7 @@ async fn binaries() -> Result<Binaries> {
 fn log() -> Result<NamedTempFile> {
     let file =
         tempfile::Builder::new().prefix("dialplane-demo-").suffix(".log").tempfile().context("no file for the log")?;
-    let lines = tracing_subscriber::fmt().with_env_filter(DEFAULT_FILTER).with_ansi(false);
-    let lines = lines.with_writer(Mutex::new(file.reopen()?)).finish();
+    let lines = logs::subscriber(logs::Format::Text, DEFAULT_FILTER.into(), false, Mutex::new(file.reopen()?));
     tracing::subscriber::set_global_default(lines).context("logging is set up already")?;
     Ok(file)
 }
