@@ -10,6 +10,7 @@ mod consent;
 mod control_plane;
 mod demo;
 mod drift;
+mod endpoints;
 mod figures;
 mod generated;
 mod import;

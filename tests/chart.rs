@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use crate::support::{chart, cli};
 
 /// Everything that can be switched on.
-const EVERYTHING: [&str; 13] = [
+const EVERYTHING: [&str; 14] = [
     "replicas=2",
+    "carriers.allowedEndpoints={http://sandbox:4010,https://proxy.example.com/twilio}",
     "installation=prod-eu",
     "settlingTime=15m",
     "log.format=text",
@@ -46,6 +47,8 @@ fn by_default_there_are_definitions_permissions_an_operator_and_its_metrics() {
     let expected =
         ["ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "Deployment", "Service", "ServiceAccount"];
     assert_eq!(kinds(&objects), BTreeSet::from(expected));
+    let arguments = &named(&objects, "Deployment", "dialplane")["spec"]["template"]["spec"]["containers"][0]["args"];
+    assert!(!arguments.to_string().contains("allow-endpoint"), "no endpoint is allowed by default: {arguments}");
 }
 
 #[test]
@@ -56,8 +59,15 @@ fn what_is_switched_on_comes_and_what_is_switched_off_goes() {
     let deployment = named(&objects, "Deployment", "dialplane");
     assert_eq!(deployment["spec"]["replicas"], 2);
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];
-    let arguments =
-        ["run", "--health-address=0.0.0.0:8080", "--log-format=text", "--installation=prod-eu", "--settling-time=15m"];
+    let arguments = [
+        "run",
+        "--health-address=0.0.0.0:8080",
+        "--log-format=text",
+        "--installation=prod-eu",
+        "--settling-time=15m",
+        "--allow-endpoint=http://sandbox:4010",
+        "--allow-endpoint=https://proxy.example.com/twilio",
+    ];
     assert_eq!(container["args"], json!(arguments));
     assert_eq!(deployment["spec"]["template"]["metadata"]["labels"]["team"], "telephony");
 
@@ -144,6 +154,9 @@ fn a_value_that_does_nothing_is_refused() {
         ("settlingTime=1500ms", "settlingTime"),
         ("settlingTime=soon", "settlingTime"),
         ("serviceAccount.name=", "name"),
+        ("carriers.endpoints={http://a}", "endpoints"),
+        ("carriers.allowedEndpoints={sandbox:4010}", "allowedEndpoints"),
+        ("carriers.allowedEndpoints={http://user:secret@sandbox}", "allowedEndpoints"),
         ("secrets.namespaces={A_b}", "namespaces"),
     ] {
         let output = chart::template(&["--set", value]);

@@ -82,10 +82,11 @@ impl Stage {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("kubeconfig");
         kubeconfig::write(&access, &file).unwrap();
-        let operator = Operator::start(&file, dir.path(), "dialplane", &["--lease-duration=9s", "--settling-time=3s"]);
-        operator.leads().await;
         let config = SandboxConfig { accounts: vec![AccountSeed::default()], ..SandboxConfig::default() };
         let sandbox = Arc::new(Sandbox::start(config).unwrap());
+        let flags = ["--lease-duration=9s", "--settling-time=3s", "--allow-endpoint", sandbox.url()];
+        let operator = Operator::start(&file, dir.path(), "dialplane", &flags);
+        operator.leads().await;
         let scene = Scene { client, namespace: "default".to_owned(), sandbox, bought: Default::default() };
         Self { control_plane, operator, scene, granted: granted(), _dir: dir }
     }

@@ -70,7 +70,8 @@ pub struct CarrierAccountSpec {
     pub telnyx: Option<TelnyxAccount>,
     /// A Secret of this namespace. For Twilio: the key `authToken`, or `apiKeySid` and `apiKeySecret`. For Telnyx: the key `apiKey`.
     pub credentials_ref: LocalReference,
-    /// One other base URL for all of the carrier's hosts: a proxy, or the sandbox.
+    /// One other base URL for all of the carrier's hosts: a proxy, or the sandbox. Only one that the operator was started to allow
+    /// (`dialplane run --allow-endpoint`, in the chart `carriers.allowedEndpoints`); none by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048))]
     #[x_kube(validation = Rule::new(r"self.matches('^https?://(\\[[0-9a-fA-F:.]+\\]|[^]/?#@:\\s[]+)(:[0-9]+)?(/[^?#\\s]*)?$')").message("endpoint is an absolute URL with http or https and a host, without credentials and query, as in http://sandbox:8080"))]

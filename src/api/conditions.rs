@@ -200,6 +200,7 @@ reasons! {
     AccountInactive: Ready False, Waiting, Warning, "The carrier has suspended or closed the account.";
     CredentialsChangedAccount: Ready False, Stalled, Warning, "The credentials open another account than the one that was seen first. Nothing is done under it: put back the right credentials, or make another CarrierAccount.";
     InventoryDoubtful: Ready False, Stalled, Warning, "Many numbers vanished in one listing, which is disbelieved. If they are truly gone, confirm how many are left with the annotation dialplane.dev/confirm-inventory.";
+    EndpointNotAllowed: Ready False, Stalled, Warning, "spec.endpoint is not one that the operator was started to allow: nothing is read or sent for the account, and its numbers keep their last routes. Take spec.endpoint away to use the carrier itself, or have whoever runs the operator allow it (--allow-endpoint, in the chart carriers.allowedEndpoints).";
     CarrierUnreachable: Ready False, Working, Warning, "The carrier does not answer, or not as it should. It is tried again.";
 
     Published: Published True, Good, Normal, "The wanted version serves.";

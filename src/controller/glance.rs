@@ -30,7 +30,7 @@ use crate::{
         Agent, CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber, agent::AgentStatus, claim::NumberClaimSpec,
         conditions::Type, meta::Key, offer::Price, phone_number::PhoneNumberStatus, purchase::Marker,
     },
-    carrier::OwnedNumber,
+    carrier::{OwnedNumber, endpoint::Endpoints},
     cluster::{cache::Cache, failure::said},
     plan::{Asked, Decision, Effect, Entry, Intent, Liveness, Look, Offers},
     telemetry::metrics::Metrics,
@@ -103,9 +103,9 @@ pub struct Unmanaged {
 }
 
 impl Glance {
-    /// Lists every kind once.
-    pub async fn new(client: Client, installation: String) -> Result<Self, GlanceError> {
-        let settings = Settings { installation, settling: None };
+    /// Lists every kind once. The accounts may be reached at `endpoints` beside their carriers' own hosts.
+    pub async fn new(client: Client, installation: String, endpoints: Endpoints) -> Result<Self, GlanceError> {
+        let settings = Settings { installation, settling: None, endpoints };
         let context = Context::new(client, Arc::new(Metrics::new()), settings, 1)
             .map_err(|error| GlanceError::Setup(format!("{error:#}")))?;
         let (client, caches) = (&context.client, &context.caches);

@@ -9,6 +9,7 @@ use std::{
 };
 
 use dialplane::{
+    carrier::endpoint::Endpoints,
     controller::{Controller, Past, Settings},
     telemetry::{logs, metrics::Metrics},
 };
@@ -16,7 +17,7 @@ use kube::Client;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use super::{chart, cluster, crds};
+use super::{carriers, chart, cluster, crds};
 
 /// Runs the operator on the shared cluster from now to the end of the process.
 pub async fn shared() {
@@ -73,7 +74,8 @@ pub fn run(client: Client) -> CancellationToken {
 /// An installation of a name of its own, whose sandbox applies a request at once or never: nobody waits for the settling time
 /// of a real carrier.
 fn settings() -> Settings {
-    Settings { installation: "test".to_owned(), settling: Some(Duration::from_secs(3)) }
+    let endpoints = Endpoints::new(carriers::urls()).unwrap();
+    Settings { installation: "test".to_owned(), settling: Some(Duration::from_secs(3)), endpoints }
 }
 
 async fn work(client: Client, token: CancellationToken) {

@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use super::{engine, examples, identity, show::Show, wait};
 use crate::{
     api::{self, NumberClaim, NumberPurchase, PhoneNumber},
+    carrier::endpoint::Endpoints,
     controller::{Controller, Past, Settings},
     sandbox::{
         carrier::{AccountSeed, Credentials, Dialect, NumberSeed, Sandbox, SandboxConfig},
@@ -99,7 +100,7 @@ impl Stage {
         let (sandbox, telnyx) = carriers()?;
         show.good(&format!("carriers     a sandbox that speaks Twilio's and Telnyx's APIs, {}", sandbox.url()));
         let log = log()?;
-        let operator = Operator::start(&identity::operator(&client, &admin, &system).await?).await?;
+        let operator = Operator::start(&identity::operator(&client, &admin, &system).await?, &sandbox).await?;
         show.good(&format!(
             "operator     as ServiceAccount {system}/{}, with the rules of the chart",
             identity::ACCOUNT
@@ -126,9 +127,11 @@ impl Stage {
 }
 
 impl Operator {
-    async fn start(kubeconfig: &Kubeconfig) -> Result<Self> {
+    /// Starts it, with the sandbox as the only endpoint that an account may name.
+    async fn start(kubeconfig: &Kubeconfig, sandbox: &Sandbox) -> Result<Self> {
         let client = kubeconfig::client(kubeconfig).await?;
-        let settings = Settings { installation: "demo".to_owned(), settling: None };
+        let endpoints = Endpoints::new([sandbox.url()])?;
+        let settings = Settings { installation: "demo".to_owned(), settling: None, endpoints };
         let controller = Controller::new(client, Arc::new(Metrics::default()), settings)?;
         let token = CancellationToken::new();
         let child = token.clone();

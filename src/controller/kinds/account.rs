@@ -69,6 +69,7 @@ impl Controlled for CarrierAccount {
         let world = plan::account::World {
             now: Timestamp::now(),
             account: object,
+            refused: context.refused_endpoint(object),
             credentials,
             identity: identity.as_ref(),
             inventory,
@@ -89,6 +90,10 @@ impl Controlled for CarrierAccount {
             && session.set_open(plan::account::open(&world))
         {
             context.wake_numbers_of(&key);
+        }
+        if world.refused.is_some() {
+            // What was opened where it led before must not serve it now.
+            context.sessions.close(&key);
         }
         if let Decision::Rest(plan::Rest { status: Some(CarrierAccountStatus { grants: Some(grants), .. }), .. }) =
             &decision
