@@ -22,6 +22,7 @@ mod pool;
 mod publishing;
 mod readme;
 mod removal;
+mod rights;
 mod run;
 mod sandbox;
 mod schema;

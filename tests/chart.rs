@@ -44,8 +44,16 @@ fn helm_finds_nothing_to_complain_about() {
 #[test]
 fn by_default_there_are_definitions_permissions_an_operator_and_its_metrics() {
     let objects = chart::render(&[]);
-    let expected =
-        ["ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "Deployment", "Service", "ServiceAccount"];
+    let expected = [
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "CustomResourceDefinition",
+        "Deployment",
+        "Service",
+        "ServiceAccount",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+    ];
     assert_eq!(kinds(&objects), BTreeSet::from(expected));
     let arguments = &named(&objects, "Deployment", "dialplane")["spec"]["template"]["spec"]["containers"][0]["args"];
     assert!(!arguments.to_string().contains("allow-endpoint"), "no endpoint is allowed by default: {arguments}");
@@ -71,8 +79,10 @@ fn what_is_switched_on_comes_and_what_is_switched_off_goes() {
     assert_eq!(container["args"], json!(arguments));
     assert_eq!(deployment["spec"]["template"]["metadata"]["labels"]["team"], "telephony");
 
-    let objects =
-        chart::render(&["crds.install=false", "serviceAccount.create=false", "metrics.service.enabled=false"]);
+    let off =
+        ["crds.install", "serviceAccount.create", "metrics.service.enabled", "policies.annotations", "policies.memory"];
+    let off = off.map(|value| format!("{value}=false"));
+    let objects = chart::render(&off.each_ref().map(String::as_str));
     assert_eq!(kinds(&objects), BTreeSet::from(["ClusterRole", "ClusterRoleBinding", "Deployment"]));
 }
 
@@ -158,6 +168,8 @@ fn a_value_that_does_nothing_is_refused() {
         ("carriers.allowedEndpoints={sandbox:4010}", "allowedEndpoints"),
         ("carriers.allowedEndpoints={http://user:secret@sandbox}", "allowedEndpoints"),
         ("secrets.namespaces={A_b}", "namespaces"),
+        ("policies.approve=true", "approve"),
+        ("policies.memory=maybe", "memory"),
     ] {
         let output = chart::template(&["--set", value]);
         let said = String::from_utf8_lossy(&output.stderr);

@@ -73,6 +73,8 @@ impl Stage {
         let control_plane = ControlPlane::start(support::binaries()).await.unwrap();
         let client = control_plane.client().await.unwrap();
         let access = chart::access(control_plane.kubeconfig()).await;
+        // It works under them as without.
+        chart::guard(&client).await;
         let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
         for object in chart::render(&[]).iter().filter(|object| object["kind"] == "CustomResourceDefinition") {
             chart::apply(&client, object).await;

@@ -95,7 +95,8 @@ async fn what_is_left_out_has_its_documented_default() {
     assert_eq!(account["spec"]["limits"], json!({"concurrency": 3, "requestsPerSecond": 10}));
     assert_eq!(account["spec"]["scanInterval"], "10m");
     assert_eq!(account["spec"]["allowedNamespaces"], json!({"from": "Same"}));
-    assert_eq!(account["spec"]["purchasing"], json!({"paused": false}), "nothing is limited");
+    let unlimited = json!({"paused": false, "approval": "Optional"});
+    assert_eq!(account["spec"]["purchasing"], unlimited, "nothing is limited");
 
     let bought = server.check(&buying(json!({"search": {"country": "US"}}))).await.unwrap();
     let search = json!({"country": "US", "type": "Local", "bestEffort": true});
@@ -199,12 +200,14 @@ async fn a_carrier_account_that_is_wrong_is_refused_with_what_to_do() {
         (purchasing(json!({"maxOwned": -1})), "should be greater than or equal to 0"),
         (purchasing(json!({"maxOwned": 5_000_000_000_u64})), "should be less than or equal to 1000000"),
         (purchasing(json!({"paused": "yes"})), "must be of type boolean"),
+        (purchasing(json!({"approval": "Manual"})), r#"supported values: "Optional", "Required""#),
     ];
     server.refuses("CarrierAccount", &refused).await;
     let accepted = [
         twilio(json!({"region": "ie1", "edge": "dublin"})),
         spec(json!({"twilio": null, "telnyx": {}})),
         credentials("twilio-prod.v2"),
+        purchasing(json!({"approval": "Required"})),
         endpoint("http://sandbox:8080"),
         endpoint("https://[::1]:8080/twilio/"),
         interval("1s"),

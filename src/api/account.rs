@@ -154,6 +154,21 @@ pub struct Purchasing {
     pub max_monthly_price: Option<Amount>,
     /// While true nothing is bought. What was sent before is still settled.
     pub paused: bool,
+    /// Who may say yes to a purchase. `Optional`, the default: each PhoneNumber says by its own `approval` whether somebody is asked,
+    /// and whoever may edit it may answer. `Required`: somebody is always asked, and only who has the verb `approve` on this
+    /// CarrierAccount may answer.
+    pub approval: AccountApproval,
+}
+
+/// Who may say yes to a purchase: with `Optional` whoever may edit the PhoneNumber, with `Required` only who has the verb `approve` on the
+/// CarrierAccount.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum AccountApproval {
+    /// Whoever may edit a PhoneNumber may say it.
+    #[default]
+    Optional,
+    /// Only who has the verb `approve` on the CarrierAccount may.
+    Required,
 }
 
 /// How much of the carrier's patience one account may use.

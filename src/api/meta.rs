@@ -14,14 +14,21 @@ pub const IN_USE_FINALIZER: &str = "dialplane.dev/in-use";
 
 /// Any new value asks for a look at the carrier now. Handled when `status.lastHandledReconcileAt` shows the same value.
 pub const RECONCILE_REQUESTED: &str = "dialplane.dev/reconcile-requested-at";
+// The four below are rights of their own: the chart's admission policies let only those set them who have the verb of each on the
+// CarrierAccount that the object is, or refers to.
+
 /// `"true"` on a PhoneNumber that is being deleted, or on a CarrierAccount for all under it: let go without clearing the route.
+/// Needs the verb `abandon`.
 pub const ABANDON: &str = "dialplane.dev/abandon";
 /// On a CarrierAccount whose inventory is doubted: the number of numbers that it really owns now, confirmed by a person.
+/// Needs the verb `confirm`.
 pub const CONFIRM_INVENTORY: &str = "dialplane.dev/confirm-inventory";
 
-/// On a PhoneNumber with `approval: Manual`: the number to buy, which its status offers.
+/// On a PhoneNumber with `approval: Manual`: the number to buy, which its status offers. Needs the verb `approve`, unless the offer
+/// says that the account leaves it to whoever may edit the object.
 pub const APPROVE: &str = "dialplane.dev/approve";
-/// On a PhoneNumber that buys: the number that is its own already, said by a person where nothing else tells.
+/// On a PhoneNumber that buys: the number that is its own already, said by a person where nothing else tells. Needs
+/// the verb `adopt`.
 pub const NUMBER: &str = "dialplane.dev/number";
 
 /// The namespace and name of an object; the namespace is empty for kinds that have none.

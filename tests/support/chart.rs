@@ -61,6 +61,12 @@ pub async fn access_with(admin: &Kubeconfig, values: &[&str]) -> Kubeconfig {
     kubeconfig::for_service_account(admin, NAMESPACE, "dialplane").await.unwrap()
 }
 
+/// Gives the cluster the chart's admission policies. They are in force a moment later, and for everybody: only on a cluster of the
+/// test's own.
+pub async fn guard(client: &Client) {
+    apply_kinds(client, &[], &["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"]).await;
+}
+
 async fn apply_kinds(client: &Client, values: &[&str], kinds: &[&str]) {
     for object in render(values) {
         if kinds.contains(&object["kind"].as_str().unwrap()) {

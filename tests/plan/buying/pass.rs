@@ -100,7 +100,8 @@ fn object(object: Object, m: &Buying) -> PhoneNumber {
     number.metadata.deletion_timestamp = object.deleting.then(|| Time(now()));
     number.metadata.finalizers = object.finalizer.then(|| vec![ROUTE_FINALIZER.to_owned()]);
     number.metadata.annotations = object.approve.map(|n| [(APPROVE.to_owned(), e164(n).to_string())].into());
-    let offer = |n| OfferStatus { number: e164(n), price: Price::default(), exact: true, held_until: None };
+    let offer =
+        |n| OfferStatus { number: e164(n), price: Price::default(), exact: true, approval: None, held_until: None };
     number.status = object.status.or(object.offer).map(|_| PhoneNumberStatus {
         number: object.status.map(e164),
         offer: object.offer.map(offer),
