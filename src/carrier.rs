@@ -6,6 +6,7 @@
 
 mod calling;
 mod codes;
+pub mod endpoint;
 #[cfg(test)]
 mod fake;
 pub mod flight;

@@ -3,6 +3,7 @@
 //! Nothing here knows what Dialplane is for. The kinds and their rules are in `api` and `plan`.
 
 pub mod cache;
+pub mod failure;
 pub mod lease;
 pub mod queue;
 pub mod watch;

@@ -10,6 +10,7 @@ mod market;
 mod memory;
 mod past;
 mod pool;
+mod secret;
 mod sessions;
 mod sharing;
 mod takeover;

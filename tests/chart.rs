@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use crate::support::{chart, cli};
 
 /// Everything that can be switched on.
-const EVERYTHING: [&str; 13] = [
+const EVERYTHING: [&str; 14] = [
     "replicas=2",
+    "carriers.allowedEndpoints={http://sandbox:4010,https://proxy.example.com/twilio}",
     "installation=prod-eu",
     "settlingTime=15m",
     "log.format=text",
@@ -43,9 +44,19 @@ fn helm_finds_nothing_to_complain_about() {
 #[test]
 fn by_default_there_are_definitions_permissions_an_operator_and_its_metrics() {
     let objects = chart::render(&[]);
-    let expected =
-        ["ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "Deployment", "Service", "ServiceAccount"];
+    let expected = [
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "CustomResourceDefinition",
+        "Deployment",
+        "Service",
+        "ServiceAccount",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+    ];
     assert_eq!(kinds(&objects), BTreeSet::from(expected));
+    let arguments = &named(&objects, "Deployment", "dialplane")["spec"]["template"]["spec"]["containers"][0]["args"];
+    assert!(!arguments.to_string().contains("allow-endpoint"), "no endpoint is allowed by default: {arguments}");
 }
 
 #[test]
@@ -56,13 +67,22 @@ fn what_is_switched_on_comes_and_what_is_switched_off_goes() {
     let deployment = named(&objects, "Deployment", "dialplane");
     assert_eq!(deployment["spec"]["replicas"], 2);
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];
-    let arguments =
-        ["run", "--health-address=0.0.0.0:8080", "--log-format=text", "--installation=prod-eu", "--settling-time=15m"];
+    let arguments = [
+        "run",
+        "--health-address=0.0.0.0:8080",
+        "--log-format=text",
+        "--installation=prod-eu",
+        "--settling-time=15m",
+        "--allow-endpoint=http://sandbox:4010",
+        "--allow-endpoint=https://proxy.example.com/twilio",
+    ];
     assert_eq!(container["args"], json!(arguments));
     assert_eq!(deployment["spec"]["template"]["metadata"]["labels"]["team"], "telephony");
 
-    let objects =
-        chart::render(&["crds.install=false", "serviceAccount.create=false", "metrics.service.enabled=false"]);
+    let off =
+        ["crds.install", "serviceAccount.create", "metrics.service.enabled", "policies.annotations", "policies.memory"];
+    let off = off.map(|value| format!("{value}=false"));
+    let objects = chart::render(&off.each_ref().map(String::as_str));
     assert_eq!(kinds(&objects), BTreeSet::from(["ClusterRole", "ClusterRoleBinding", "Deployment"]));
 }
 
@@ -88,6 +108,22 @@ fn no_permission_goes_with_a_namespace() {
         let subject = json!({"kind": "ServiceAccount", "name": "dialplane", "namespace": chart::NAMESPACE});
         assert_eq!(binding["subjects"], json!([subject]));
     }
+}
+
+#[test]
+fn secrets_may_be_read_in_some_namespaces_only() {
+    let objects = chart::render(&["secrets.namespaces={telephony,clinics}"]);
+    let operator = named(&objects, "ClusterRole", "dialplane-operator");
+    assert!(!operator.to_string().contains("secrets") && operator.to_string().contains("phonenumbers"), "{operator}");
+    for kind in ["Role", "RoleBinding"] {
+        let of_kind = objects.iter().filter(|object| object["kind"] == kind);
+        let namespaces: Vec<&str> = of_kind.map(|object| object["metadata"]["namespace"].as_str().unwrap()).collect();
+        assert_eq!(namespaces, ["telephony", "clinics"]);
+    }
+    let role = named(&objects, "Role", "dialplane-secrets");
+    assert_eq!(role["rules"], json!([{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]));
+    let everywhere = chart::render(&[]);
+    assert!(named(&everywhere, "ClusterRole", "dialplane-operator").to_string().contains("secrets"));
 }
 
 #[test]
@@ -128,6 +164,12 @@ fn a_value_that_does_nothing_is_refused() {
         ("settlingTime=1500ms", "settlingTime"),
         ("settlingTime=soon", "settlingTime"),
         ("serviceAccount.name=", "name"),
+        ("carriers.endpoints={http://a}", "endpoints"),
+        ("carriers.allowedEndpoints={sandbox:4010}", "allowedEndpoints"),
+        ("carriers.allowedEndpoints={http://user:secret@sandbox}", "allowedEndpoints"),
+        ("secrets.namespaces={A_b}", "namespaces"),
+        ("policies.approve=true", "approve"),
+        ("policies.memory=maybe", "memory"),
     ] {
         let output = chart::template(&["--set", value]);
         let said = String::from_utf8_lossy(&output.stderr);

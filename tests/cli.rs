@@ -7,7 +7,7 @@ use std::process::Stdio;
 use dialplane::{
     api::{Agent, CarrierAccount, PhoneNumber},
     sandbox::{
-        carrier::{AccountSeed, Dialect},
+        carrier::{AccountSeed, Dialect, Sandbox, SandboxConfig},
         control_plane::kubeconfig,
     },
 };
@@ -77,6 +77,11 @@ impl Looker {
 
     /// Runs a command that must change nothing: the carrier is sent nothing but questions.
     async fn run(&self, args: &[&str], input: &str) -> Said {
+        self.run_allowing(self.scene.sandbox.url(), args, input).await
+    }
+
+    /// The same where this endpoint is allowed, or none.
+    async fn run_allowing(&self, endpoint: &str, args: &[&str], input: &str) -> Said {
         let writes = || {
             let ledger = self.scene.sandbox.ledger();
             ledger.entries().iter().filter(|entry| !entry.kind.is_read()).count()
@@ -84,6 +89,9 @@ impl Looker {
         let before = writes();
         let mut command = Command::new(env!("CARGO_BIN_EXE_dialplane"));
         command.args(args).env("KUBECONFIG", self.dir.path().join("kubeconfig")).env("DIALPLANE_INSTALLATION", "test");
+        if !endpoint.is_empty() {
+            command.env("DIALPLANE_ALLOW_ENDPOINT", endpoint);
+        }
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         // It need not read what it is given.
         child.stdin.take().unwrap().write_all(input.as_bytes()).await.ok();
@@ -395,4 +403,61 @@ async fn what_numbers_are_to_share_is_taken_for_made() {
     looker.scene.reason::<PhoneNumber>("main", "Ready", "Routed").await;
     looker.plan(&[purchase("other", "2.00")]).await.ended(2, &["it would send voice to connectionId"]);
     looker.has_only_looked().await;
+}
+
+#[tokio::test]
+async fn a_command_asks_nothing_of_an_endpoint_that_it_was_not_told_to_allow() {
+    let looker = Looker::new().await;
+    let scene = &looker.scene;
+    let stranger = Sandbox::start(SandboxConfig::default()).unwrap();
+    scene
+        .apply::<CarrierAccount>(json!({
+            "apiVersion": "dialplane.dev/v1alpha1", "kind": "CarrierAccount", "metadata": {"name": "away"},
+            "spec": scene.account_spec(json!({"endpoint": stranger.url()})),
+        }))
+        .await;
+    let mut manifest = purchase("main", "2.00");
+    manifest["spec"]["accountRef"]["name"] = "away".into();
+    let manifest = serde_yaml_ng::to_string(&manifest).unwrap();
+    for allowed in ["", scene.sandbox.url()] {
+        for (args, input) in [
+            (&["search", "--account", "away", "--country", "US"][..], ""),
+            (&["adopt", "--account", "away"], ""),
+            (&["plan", "-f", "-"], &*manifest),
+        ] {
+            let said = looker.run_allowing(allowed, args, input).await;
+            let why = "cannot be used now: EndpointNotAllowed: spec.endpoint leads to 127.0.0.1";
+            said.ended(1, &[why, "--allow-endpoint"]);
+        }
+    }
+    assert_eq!(stranger.ledger().entries().len(), 0);
+    looker.run_allowing(stranger.url(), &["adopt", "--account", "away"], "").await.ended(1, &["Unauthorized"]);
+    assert!(!stranger.ledger().entries().is_empty(), "it is asked where that is allowed");
+    let bad = looker.run(&["adopt", "--allow-endpoint", "http://user:hunter2@sandbox"], "").await;
+    bad.ended(1, &["error: --allow-endpoint: endpoint 1 of those to be allowed is none: write an absolute URL"]);
+    assert!(!bad.err.contains("hunter2"), "{}", bad.err);
+    looker.has_only_looked().await;
+}
+
+#[tokio::test]
+async fn plan_says_that_a_purchase_under_another_name_would_buy_another_number_and_how_to_keep_the_first() {
+    let looker = Looker::new().await;
+    let scene = &looker.scene;
+    scene.purchase("old", json!({})).await;
+    let number = scene.routed_number("old").await;
+    let old = serde_json::to_value(scene.get::<PhoneNumber>("old").await.unwrap().spec).unwrap();
+    let renamed = |identity: Value| {
+        let mut spec = old.clone();
+        spec["purchase"]["identity"] = identity;
+        let mut manifest = json!({
+            "apiVersion": "dialplane.dev/v1alpha1", "kind": "PhoneNumber", "metadata": {"name": "new"}, "spec": spec,
+        });
+        manifest["spec"]["purchase"].as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        manifest
+    };
+    let words = ["would buy another number, +1", &*number, "set spec.purchase.identity: old"];
+    looker.plan(&[renamed(Value::Null)]).await.ended(2, &words);
+    looker.plan(&[renamed(json!("old"))]).await.ended(0, &["/new: is refused: Acquired=False (IdentityInUse)"]);
+    looker.has_only_looked().await;
+    scene.has_bought(1).await;
 }

@@ -16,6 +16,7 @@ use dialplane::{
     },
     carrier::{
         Carrier, NumberId, Outcome, Purchase,
+        endpoint::Endpoints,
         http::{DEFAULT_DEADLINE, Limiter, Limits, Transport},
         twilio::{Config, Credentials, Twilio},
     },
@@ -269,7 +270,8 @@ impl Stage {
     async fn operator(&self) -> Operator {
         let config = kubeconfig::for_service_account(self.plane.kubeconfig(), NAMESPACE, OPERATOR).await.unwrap();
         let client = kubeconfig::client(&config).await.unwrap();
-        let controller = Controller::new(client, Arc::new(Metrics::new()), Settings::default()).unwrap();
+        let settings = Settings { endpoints: Endpoints::new([self.sandbox.url()]).unwrap(), ..Settings::default() };
+        let controller = Controller::new(client, Arc::new(Metrics::new()), settings).unwrap();
         let token = CancellationToken::new();
         let stop = token.clone();
         let task = tokio::spawn(async move {

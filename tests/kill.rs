@@ -12,7 +12,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeSet,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -90,12 +90,17 @@ impl Site {
     }
 
     fn start(&self, name: &str, flags: &[&str]) -> Operator {
-        Operator::start(&self.access, self.dir.path(), name, flags)
+        self.start_with(&self.access, name, flags)
     }
 
     /// One that feels it when the API server is away.
     fn start_direct(&self, name: &str, flags: &[&str]) -> Operator {
-        Operator::start(&self.direct, self.dir.path(), name, flags)
+        self.start_with(&self.direct, name, flags)
+    }
+
+    fn start_with(&self, access: &Path, name: &str, flags: &[&str]) -> Operator {
+        let flags = [&["--allow-endpoint", &self.carrier], flags].concat();
+        Operator::start(access, self.dir.path(), name, &flags)
     }
 
     /// Numbers of the account, imported as `n0` and so on.

@@ -73,6 +73,8 @@ impl Stage {
         let control_plane = ControlPlane::start(support::binaries()).await.unwrap();
         let client = control_plane.client().await.unwrap();
         let access = chart::access(control_plane.kubeconfig()).await;
+        // It works under them as without.
+        chart::guard(&client).await;
         let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
         for object in chart::render(&[]).iter().filter(|object| object["kind"] == "CustomResourceDefinition") {
             chart::apply(&client, object).await;
@@ -82,10 +84,11 @@ impl Stage {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("kubeconfig");
         kubeconfig::write(&access, &file).unwrap();
-        let operator = Operator::start(&file, dir.path(), "dialplane", &["--lease-duration=9s", "--settling-time=3s"]);
-        operator.leads().await;
         let config = SandboxConfig { accounts: vec![AccountSeed::default()], ..SandboxConfig::default() };
         let sandbox = Arc::new(Sandbox::start(config).unwrap());
+        let flags = ["--lease-duration=9s", "--settling-time=3s", "--allow-endpoint", sandbox.url()];
+        let operator = Operator::start(&file, dir.path(), "dialplane", &flags);
+        operator.leads().await;
         let scene = Scene { client, namespace: "default".to_owned(), sandbox, bought: Default::default() };
         Self { control_plane, operator, scene, granted: granted(), _dir: dir }
     }

@@ -172,3 +172,22 @@ fn without_a_cluster_it_ends_at_once_and_says_what_to_set() {
     assert!(said.contains("error: no cluster: set KUBECONFIG"), "{said}");
     assert!(fs::read_dir(dir.path()).unwrap().next().is_none());
 }
+
+#[test]
+fn an_endpoint_that_cannot_be_allowed_is_an_error_at_the_start_and_is_not_repeated() {
+    for wrong in ["sandbox:4010", "http://user:hunter2@sandbox", "http://127.0.0.1:*", "http://a.example,"] {
+        for by_flag in [true, false] {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_dialplane"));
+            command.env_clear().args(["run", "--health-address=127.0.0.1:0"]);
+            match by_flag {
+                true => command.args(["--allow-endpoint", wrong]),
+                false => command.env("DIALPLANE_ALLOW_ENDPOINT", wrong),
+            };
+            let output = command.output().unwrap();
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(1), "{wrong}: {said}");
+            assert!(said.contains("error: --allow-endpoint: endpoint "), "{wrong}: {said}");
+            assert!(!said.contains("hunter2"), "{said}");
+        }
+    }
+}

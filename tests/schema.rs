@@ -21,6 +21,7 @@ use crate::support;
 const E164: &str = "write + and 7 to 15 digits without spaces, as in +14155551234";
 const URL: &str = "a webhook is an absolute URL with http or https and a host, as in https://";
 const PLACEHOLDER: &str = "unknown placeholder: only {agent}, {version}, {namespace} and {number} are filled in";
+const SECRET: &str = "credentialsRef.name is the name of a Secret: lower-case letters, digits, dashes and dots";
 const ENDPOINT: &str = "endpoint is an absolute URL with http or https and a host";
 const LABEL: &str = "version is a DNS label: lower-case letters, digits and dashes, as in v3 or 2026-11-22";
 const DIGEST: &str = "versionDigest is sha256: followed by 64 hexadecimal digits";
@@ -94,7 +95,8 @@ async fn what_is_left_out_has_its_documented_default() {
     assert_eq!(account["spec"]["limits"], json!({"concurrency": 3, "requestsPerSecond": 10}));
     assert_eq!(account["spec"]["scanInterval"], "10m");
     assert_eq!(account["spec"]["allowedNamespaces"], json!({"from": "Same"}));
-    assert_eq!(account["spec"]["purchasing"], json!({"paused": false}), "nothing is limited");
+    let unlimited = json!({"paused": false, "approval": "Optional", "pool": "Namespace"});
+    assert_eq!(account["spec"]["purchasing"], unlimited, "nothing is limited");
 
     let bought = server.check(&buying(json!({"search": {"country": "US"}}))).await.unwrap();
     let search = json!({"country": "US", "type": "Local", "bestEffort": true});
@@ -129,6 +131,7 @@ async fn a_carrier_account_that_is_wrong_is_refused_with_what_to_do() {
     let server = Server::new().await;
     let twilio = |value: Value| spec(json!({ "twilio": value }));
     let endpoint = |url: &str| spec(json!({ "endpoint": url }));
+    let credentials = |name: &str| spec(json!({"credentialsRef": {"name": name}}));
     let interval = |text: &str| spec(json!({ "scanInterval": text }));
     let allowed = |value: Value| spec(json!({ "allowedNamespaces": value }));
     let purchasing = |value: Value| spec(json!({ "purchasing": value }));
@@ -152,6 +155,14 @@ async fn a_carrier_account_that_is_wrong_is_refused_with_what_to_do() {
             spec(json!({"credentialsRef": {"name": ""}})),
             "spec.credentialsRef.name in body should be at least 1 chars long",
         ),
+        (credentials("../../kube-system/secrets/admin"), SECRET),
+        (credentials("a/b"), SECRET),
+        (credentials(".."), SECRET),
+        (credentials("a..b"), SECRET),
+        (credentials("Twilio"), SECRET),
+        (credentials("twilio_prod"), SECRET),
+        (credentials("a%2fb"), SECRET),
+        (credentials("a?b=c"), SECRET),
         (endpoint("/relative"), ENDPOINT),
         (endpoint("sandbox:8080"), ENDPOINT),
         (endpoint("ftp://sandbox"), ENDPOINT),
@@ -190,11 +201,14 @@ async fn a_carrier_account_that_is_wrong_is_refused_with_what_to_do() {
         (purchasing(json!({"maxOwned": -1})), "should be greater than or equal to 0"),
         (purchasing(json!({"maxOwned": 5_000_000_000_u64})), "should be less than or equal to 1000000"),
         (purchasing(json!({"paused": "yes"})), "must be of type boolean"),
+        (purchasing(json!({"approval": "Manual"})), r#"supported values: "Optional", "Required""#),
     ];
     server.refuses("CarrierAccount", &refused).await;
     let accepted = [
         twilio(json!({"region": "ie1", "edge": "dublin"})),
         spec(json!({"twilio": null, "telnyx": {}})),
+        credentials("twilio-prod.v2"),
+        purchasing(json!({"approval": "Required"})),
         endpoint("http://sandbox:8080"),
         endpoint("https://[::1]:8080/twilio/"),
         interval("1s"),

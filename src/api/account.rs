@@ -70,7 +70,8 @@ pub struct CarrierAccountSpec {
     pub telnyx: Option<TelnyxAccount>,
     /// A Secret of this namespace. For Twilio: the key `authToken`, or `apiKeySid` and `apiKeySecret`. For Telnyx: the key `apiKey`.
     pub credentials_ref: LocalReference,
-    /// One other base URL for all of the carrier's hosts: a proxy, or the sandbox.
+    /// One other base URL for all of the carrier's hosts: a proxy, or the sandbox. Only one that the operator was started to allow
+    /// (`dialplane run --allow-endpoint`, in the chart `carriers.allowedEndpoints`); none by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048))]
     #[x_kube(validation = Rule::new(r"self.matches('^https?://(\\[[0-9a-fA-F:.]+\\]|[^]/?#@:\\s[]+)(:[0-9]+)?(/[^?#\\s]*)?$')").message("endpoint is an absolute URL with http or https and a host, without credentials and query, as in http://sandbox:8080"))]
@@ -156,6 +157,10 @@ pub struct Purchasing {
     /// Who may take a bought number whose PhoneNumber is gone. `Namespace`, the default: the namespace that it was bought for.
     /// `Shared`: every namespace that may use the account.
     pub pool: Pool,
+    /// Who may say yes to a purchase. `Optional`, the default: each PhoneNumber says by its own `approval` whether somebody is asked,
+    /// and whoever may edit it may answer. `Required`: somebody is always asked, and only who has the verb `approve` on this
+    /// CarrierAccount may answer.
+    pub approval: AccountApproval,
 }
 
 /// Who may take a bought number that nobody uses any more.
@@ -164,6 +169,17 @@ pub enum Pool {
     #[default]
     Namespace,
     Shared,
+}
+
+/// Who may say yes to a purchase: with `Optional` whoever may edit the PhoneNumber, with `Required` only who has the verb `approve` on the
+/// CarrierAccount.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum AccountApproval {
+    /// Whoever may edit a PhoneNumber may say it.
+    #[default]
+    Optional,
+    /// Only who has the verb `approve` on the CarrierAccount may.
+    Required,
 }
 
 /// How much of the carrier's patience one account may use.

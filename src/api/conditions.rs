@@ -158,7 +158,7 @@ reasons! {
     IdentityInUse: Acquired False, Stalled, Warning, "Another PhoneNumber, or another account, has a number for the same purchase.identity. Delete one of the two, or use another identity.";
     MarkedByAnother: Acquired False, Stalled, Warning, "The number bears the marker of another identity or installation at the carrier. It is not touched.";
     SeveralNumbers: Acquired False, Stalled, Warning, "The account has several numbers that were bought for this identity. Say which one is meant with the annotation dialplane.dev/number.";
-    AwaitingApproval: Acquired False, Waiting, Normal, "A number was found, and its price stands in the status. The annotation dialplane.dev/approve with that number buys it.";
+    AwaitingApproval: Acquired False, Waiting, Normal, "A number was found, and its price stands in the status. The annotation dialplane.dev/approve with that number buys it. Where the CarrierAccount says purchasing.approval: Required, whoever sets it needs the verb approve on that CarrierAccount.";
     PurchasingPaused: Acquired False, Waiting, Normal, "The CarrierAccount buys nothing now, by its spec.purchasing.paused.";
     SpendingLimit: Acquired False, Waiting, Warning, "The CarrierAccount has bought or owns as many numbers as its spec.purchasing allows. It goes on when that changes.";
     InsufficientFunds: Acquired False, Waiting, Warning, "The account at the carrier has too little money. Top it up; it is tried again by itself.";
@@ -196,12 +196,14 @@ reasons! {
 
     Open: Ready True, Good, Normal, "The credentials open the account and its numbers have been listed.";
     SecretNotFound: Ready False, Waiting, Warning, "There is no Secret of that name in this namespace. Apply it; it is looked for again.";
+    SecretForbidden: Ready False, Waiting, Warning, "The Secret of the account may not be read. Whoever runs the operator can allow it: by the chart's value secrets.namespaces, or with the right to get Secrets in that namespace. It is tried again.";
     SecretIncomplete: Ready False, Waiting, Warning, "The Secret lacks keys. For Twilio: authToken, or apiKeySid and apiKeySecret. For Telnyx: apiKey.";
     Unauthorized: Ready False, Waiting, Warning, "The carrier refuses the credentials. Put the right ones into the Secret; they are read again.";
     Forbidden: Ready False, Waiting, Warning, "The credentials may not do this.";
     AccountInactive: Ready False, Waiting, Warning, "The carrier has suspended or closed the account.";
     CredentialsChangedAccount: Ready False, Stalled, Warning, "The credentials open another account than the one that was seen first. Nothing is done under it: put back the right credentials, or make another CarrierAccount.";
     InventoryDoubtful: Ready False, Stalled, Warning, "Many numbers vanished in one listing, which is disbelieved. If they are truly gone, confirm how many are left with the annotation dialplane.dev/confirm-inventory.";
+    EndpointNotAllowed: Ready False, Stalled, Warning, "spec.endpoint is not one that the operator was started to allow: nothing is read or sent for the account, and its numbers keep their last routes. Take spec.endpoint away to use the carrier itself, or have whoever runs the operator allow it (--allow-endpoint, in the chart carriers.allowedEndpoints).";
     CarrierUnreachable: Ready False, Working, Warning, "The carrier does not answer, or not as it should. It is tried again.";
 
     Published: Published True, Good, Normal, "The wanted version serves.";

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use kube::{Resource, ResourceExt};
+use kube::{KubeSchema, Resource, ResourceExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -14,18 +14,25 @@ pub const IN_USE_FINALIZER: &str = "dialplane.dev/in-use";
 
 /// Any new value asks for a look at the carrier now. Handled when `status.lastHandledReconcileAt` shows the same value.
 pub const RECONCILE_REQUESTED: &str = "dialplane.dev/reconcile-requested-at";
+// The four below are rights of their own: the chart's admission policies let only those set them who have the verb of each on the
+// CarrierAccount that the object is, or refers to.
+
 /// `"true"` on a PhoneNumber that is being deleted, or on a CarrierAccount for all under it: let go without clearing the route.
+/// Needs the verb `abandon`.
 pub const ABANDON: &str = "dialplane.dev/abandon";
 /// On a CarrierAccount whose inventory is doubted: the number of numbers that it really owns now, confirmed by a person.
+/// Needs the verb `confirm`.
 pub const CONFIRM_INVENTORY: &str = "dialplane.dev/confirm-inventory";
 
 /// On an Agent, written by the operator: names and digests that were published last, as in `v1=sha256:…,v2=sha256:…`. A backup and an
 /// export carry it along, and the Agent that is made of them knows its past.
 pub const PUBLISHED: &str = "dialplane.dev/published";
 
-/// On a PhoneNumber with `approval: Manual`: the number to buy, which its status offers.
+/// On a PhoneNumber with `approval: Manual`: the number to buy, which its status offers. Needs the verb `approve`, unless the offer
+/// says that the account leaves it to whoever may edit the object.
 pub const APPROVE: &str = "dialplane.dev/approve";
-/// On a PhoneNumber that buys: the number that is its own already, said by a person where nothing else tells.
+/// On a PhoneNumber that buys: the number that is its own already, said by a person where nothing else tells. Needs
+/// the verb `adopt`.
 pub const NUMBER: &str = "dialplane.dev/number";
 
 /// On a PhoneNumber that has a number: `<namespace>/<name>` of the PhoneNumber that takes it over, claim and route, in one step.
@@ -75,11 +82,13 @@ impl Reference {
     }
 }
 
-/// A reference to an object of the same namespace.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+/// A reference to a Secret of the same namespace.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LocalReference {
     /// Name of the object.
+    // It becomes a part of the path that the API server is asked for.
     #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new(r"self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')").message("credentialsRef.name is the name of a Secret: lower-case letters, digits, dashes and dots, with a letter or a digit at both ends and around each dot, as in twilio-prod"))]
     pub name: String,
 }
 

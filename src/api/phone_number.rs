@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    account::AccountApproval,
     meta::{Key, Reference},
     money::Amount,
     number::E164,
@@ -322,6 +323,10 @@ pub struct OfferStatus {
     pub price: Price,
     /// Whether it is in the very place that was named.
     pub exact: bool,
+    /// The CarrierAccount's `purchasing.approval` when this was shown: with `Required` only who has the verb `approve` on the
+    /// CarrierAccount may set the annotation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<AccountApproval>,
     /// Until when the carrier keeps it for us, by its clock (RFC 3339), where it does. Then it is held again, or another offered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]

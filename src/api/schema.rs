@@ -87,7 +87,7 @@ mod tests {
             if field && text.is_empty() {
                 bad.push(format!("{path} has no description: give the field a doc comment"));
             }
-            for rust in ["[`", "`]", "::", "`None`", "`Some", "`Option", "rustdoc"] {
+            for rust in ["[`", "`]", "::", "`None`", "`Some", "`Option`", "`Option<", "rustdoc"] {
                 if text.contains(rust) {
                     bad.push(format!("{path} speaks Rust ({rust}): {text}"));
                 }

@@ -6,6 +6,7 @@ use k8s_openapi::ByteString;
 
 use super::{
     Carrier,
+    endpoint::Endpoints,
     http::{Limiter, Secret, Transport},
     telnyx::{self, Telnyx},
     twilio::{self, Credentials, Region, Twilio},
@@ -27,22 +28,25 @@ pub enum OpenError {
     Twilio(#[from] twilio::ConfigError),
     #[error(transparent)]
     Telnyx(#[from] telnyx::ConfigError),
-    #[error("spec.endpoint is not a URL")]
-    Endpoint,
+    /// Whoever opens an account asks before; this is the last gate.
+    #[error("spec.endpoint is not one that the operator was started to allow")]
+    EndpointNotAllowed,
     /// The schema does not let it come to this.
     #[error("the account names no carrier, or more than one: keep one of spec.twilio and spec.telnyx")]
     Carrier,
 }
 
-/// Opens the account, without asking the carrier anything yet.
+/// Opens the account, without asking the carrier anything yet. No adapter is made for an endpoint that is not in `allowed`.
 pub fn open(
     account: &CarrierAccount,
     secret: &BTreeMap<String, ByteString>,
+    allowed: &Endpoints,
     transport: Transport,
     limiter: Arc<Limiter>,
 ) -> Result<Arc<dyn Carrier>, OpenError> {
     let spec = &account.spec;
-    let endpoint = spec.endpoint.as_deref().map(url::Url::parse).transpose().map_err(|_| OpenError::Endpoint)?;
+    let admit = |endpoint: &String| allowed.admit(endpoint).ok_or(OpenError::EndpointNotAllowed);
+    let endpoint = spec.endpoint.as_ref().map(admit).transpose()?;
     match (&spec.twilio, &spec.telnyx) {
         (Some(named), None) => {
             let region = named.region.clone().zip(named.edge.clone());
@@ -116,7 +120,8 @@ mod tests {
             let mut account = CarrierAccount::new("carrier", serde_json::from_value(spec).unwrap());
             account.metadata.namespace = Some("telephony".to_owned());
             let transport = Transport::new(DEFAULT_DEADLINE).unwrap();
-            let carrier = open(&account, &secret(keys), transport, Limiter::new(Limits::default()))?;
+            let allowed = Endpoints::new(["http://sandbox:8080"]).unwrap();
+            let carrier = open(&account, &secret(keys), &allowed, transport, Limiter::new(Limits::default()))?;
             Ok((carrier.capabilities().name, account.asked_identity(), format!("{carrier:?}").contains("s3cret")))
         };
         let sid = "AC0123456789abcdef0123456789abcdef";
@@ -133,7 +138,10 @@ mod tests {
         assert_eq!(opened(json!({ "telnyx": telnyx }), &[("apiKey", " ")]), missing);
         assert_eq!(opened(json!({ "telnyx": telnyx, "twilio": twilio }), &key), Err(OpenError::Carrier));
         assert_eq!(opened(json!({}), &key), Err(OpenError::Carrier));
-        let elsewhere = json!({ "telnyx": telnyx, "endpoint": "ftp://a.example" });
-        assert_eq!(opened(elsewhere, &key), Err(OpenError::Telnyx(telnyx::ConfigError::Endpoint)));
+        let at = |endpoint: &str| opened(json!({ "telnyx": telnyx, "endpoint": endpoint }), &key);
+        assert!(at("http://sandbox:8080/").is_ok());
+        for elsewhere in ["http://sandbox", "http://sandbox:8080@a.example", "ftp://sandbox:8080", "sandbox"] {
+            assert_eq!(at(elsewhere), Err(OpenError::EndpointNotAllowed), "{elsewhere}");
+        }
     }
 }

@@ -19,6 +19,7 @@ use kube::{Client, Config};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::target::Allowed;
 use crate::{
     cluster::lease::{Lease, Past},
     controller::{Controller, Settings},
@@ -70,6 +71,9 @@ pub struct Args {
     #[arg(long, env = "DIALPLANE_SETTLING_TIME", value_parser = duration)]
     pub settling_time: Option<Duration>,
 
+    #[command(flatten)]
+    pub allowed: Allowed,
+
     /// Name of this process in the Lease; a part that is different each time is added
     #[arg(long, env = "POD_NAME", default_value = "dialplane")]
     pub identity: String,
@@ -83,12 +87,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 }
 
 async fn operate(args: Args) -> anyhow::Result<()> {
+    let endpoints = args.allowed.endpoints()?;
     // Asked to end; and, later, that nothing is left to be done.
     let (stop, done) = (stop_on_signals()?, CancellationToken::new());
     let (client, namespace) = client().await?;
     let metrics = Arc::new(Metrics::new());
     metrics.leading(false);
-    let settings = Settings { installation: args.installation, settling: args.settling_time };
+    let settings = Settings { installation: args.installation, settling: args.settling_time, endpoints };
     let controller = Arc::new(Controller::new(client.clone(), metrics.clone(), settings)?);
     let listener = TcpListener::bind(args.health_address)
         .await

@@ -76,7 +76,7 @@ A simulated Twilio and Telnyx are served at {url}
 List their numbers, as their own clients do:
   curl -u {account_sid}:{auth_token} {url}/2010-04-01/Accounts/{account_sid}/IncomingPhoneNumbers.json
   curl -H 'Authorization: Bearer {api_key}' {url}/v2/phone_numbers
-Let a cluster that reaches this address use them:
+Let a cluster that reaches this address use them, with the operator started with --allow-endpoint {url}:
   kubectl create secret generic sandbox --from-literal=authToken={auth_token} --from-literal=apiKey={api_key}
   kubectl apply -f - <<'YAML'
   apiVersion: dialplane.dev/v1alpha1

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 
-use crate::{api::meta::Key, controller::Glance};
+use crate::{api::meta::Key, carrier::endpoint::Endpoints, controller::Glance};
 
 /// What the commands that only look need and do, at the end of their help.
 pub const ONLY_LOOKS: &str = "It only looks. Its user needs the verb list for every kind of dialplane.dev and for namespaces, \
@@ -14,6 +14,26 @@ pub struct Target {
     /// Name of the operator's installation, where its Helm value `installation` is set: it tells our numbers from others
     #[arg(long, env = "DIALPLANE_INSTALLATION", default_value = "")]
     pub installation: String,
+
+    #[command(flatten)]
+    pub allowed: Allowed,
+}
+
+/// Where accounts may be reached beside their carriers' own hosts.
+#[derive(Debug, clap::Args)]
+pub struct Allowed {
+    /// A URL that a CarrierAccount may have as spec.endpoint: a proxy, or the sandbox; none unless it is named. Can be repeated, and
+    /// several separated by commas
+    // Read later: clap would repeat in its error what may hold a password.
+    #[arg(long = "allow-endpoint", value_name = "URL", env = "DIALPLANE_ALLOW_ENDPOINT", value_delimiter = ',')]
+    pub endpoints: Vec<String>,
+}
+
+impl Allowed {
+    /// What was given, read.
+    pub fn endpoints(&self) -> anyhow::Result<Endpoints> {
+        Endpoints::new(&self.endpoints).context("--allow-endpoint")
+    }
 }
 
 /// A CarrierAccount, as people name it.
@@ -46,8 +66,10 @@ impl AccountName {
 impl Target {
     /// Looks at the cluster of KUBECONFIG; answers the namespace of its context as well.
     pub async fn glance(&self) -> anyhow::Result<(Glance, String)> {
+        let endpoints = self.allowed.endpoints()?;
         let (client, namespace) = super::run::client().await?;
-        let glance = Glance::new(client, self.installation.clone()).await.context("cannot see the cluster")?;
+        let glance = Glance::new(client, self.installation.clone(), endpoints);
+        let glance = glance.await.context("cannot see the cluster")?;
         Ok((glance, namespace))
     }
 }

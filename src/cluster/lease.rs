@@ -19,6 +19,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::failure::said;
+
 /// How long a Lease lasts unless it is renewed: how long nobody acts after the leader has died.
 pub const DURATION: Duration = Duration::from_secs(15);
 
@@ -168,7 +170,11 @@ impl Lease {
                 lease = self.name,
                 "not allowed: grant the operator's Role the verbs `get`, `create` and `update` on `leases.coordination.k8s.io`",
             ),
-            error => tracing::warn!(lease = self.name, %error, "could not read or write the Lease; trying again"),
+            error => tracing::warn!(
+                lease = self.name,
+                error = said(error),
+                "could not read or write the Lease; trying again"
+            ),
         }
     }
 }

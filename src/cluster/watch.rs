@@ -10,7 +10,10 @@ use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
-use super::cache::{Cache, Change};
+use super::{
+    cache::{Cache, Change},
+    failure::said,
+};
 
 /// Feeds `cache` with what the API server says of `K` until `token` is cancelled, and hands on every change.
 ///
@@ -90,7 +93,7 @@ fn explain_transport(error: &kube::Error) -> String {
         kube::Error::SerdeError(_) | kube::Error::FromUtf8(_) => {
             "the API server's answer does not decode: check that the CRDs are of this version".to_owned()
         }
-        error => format!("no answer from the API server, trying again: {error}"),
+        error => format!("no answer from the API server, trying again: {}", said(error)),
     }
 }
 

@@ -25,13 +25,16 @@ use crate::{
         phone_number::Reuse,
         purchase::Identity,
     },
-    carrier::CarrierError,
+    carrier::{
+        CarrierError,
+        endpoint::{Endpoints, host_of},
+    },
     cluster::{
         cache::{Cache, Index},
         lease::Past,
         queue::{Priority, Queue},
     },
-    plan::InFlight,
+    plan::{InFlight, account::RefusedEndpoint},
     telemetry::metrics::Metrics,
 };
 
@@ -194,6 +197,8 @@ pub struct Settings {
     pub installation: String,
     /// How long a purchase of unknown outcome is waited for, where that is not what the carrier's adapter declares.
     pub settling: Option<Duration>,
+    /// Where an account may be reached beside the carriers' own hosts.
+    pub endpoints: Endpoints,
 }
 
 /// What every pass works with.
@@ -238,7 +243,7 @@ impl Context {
             recorder: Recorder::new(client.clone(), reporter),
             client,
             caches,
-            sessions: Sessions::new(Arc::new(on_change))?,
+            sessions: Sessions::new(Arc::new(on_change), settings.endpoints.clone())?,
             memory: Memory::default(),
             predecessors: Predecessors::default(),
             queue,
@@ -288,6 +293,13 @@ impl Context {
     /// Whether this process was told to end its work. A pass that began before may still be looking at something.
     pub fn is_ending(&self) -> bool {
         self.until.get().is_some_and(CancellationToken::is_cancelled)
+    }
+
+    /// Where an account's endpoint leads, if that is not allowed.
+    pub fn refused_endpoint(&self, account: &CarrierAccount) -> Option<RefusedEndpoint> {
+        let endpoint = account.spec.endpoint.as_deref()?;
+        let refused = self.settings.endpoints.admit(endpoint).is_none();
+        refused.then(|| RefusedEndpoint { host: host_of(endpoint) })
     }
 
     /// Has an object looked at.

@@ -28,6 +28,7 @@ use crate::{
         number::E164,
     },
     carrier::{CarrierError, ErrorClass, Order, Outcome, Purchase},
+    cluster::failure::said,
     plan::{
         BuyNumber, Effect, Entry, HoldNumber, Intent, Mark, Note, Rest, SetRoute, SetSharedRoute, TakeNumber, Tried,
         policy,
@@ -39,8 +40,9 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Normal when two writers meet (409), or while the API server is away.
-    #[error("the API server: {0}")]
-    Api(#[source] Box<kube::Error>),
+    #[error("the API server: {}", said(.0))]
+    // No source: whoever prints the chain would print what the error quotes.
+    Api(Box<kube::Error>),
     /// The object that a plan spoke of is not there any more. Normal when somebody is faster.
     #[error("{0} is gone")]
     Gone(String),
@@ -636,7 +638,8 @@ impl Context {
             };
             tokio::spawn(async move {
                 if let Err(error) = recorder.publish(&event, &reference).await {
-                    tracing::debug!(%error, reason = event.reason, "an event could not be published");
+                    let error = said(&error);
+                    tracing::debug!(error, reason = event.reason, "an event could not be published");
                 }
             });
         }

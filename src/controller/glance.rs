@@ -32,13 +32,17 @@ use crate::{
         claim::NumberClaimSpec,
         conditions::Type,
         meta::Key,
+        number::E164,
         offer::Price,
         phone_number::PhoneNumberStatus,
         purchase::{Identity, Marker},
     },
-    carrier::OwnedNumber,
-    cluster::cache::Cache,
-    plan::{Asked, Decision, Effect, Entry, Intent, Liveness, Look, Offers},
+    carrier::{OwnedNumber, endpoint::Endpoints},
+    cluster::{
+        cache::{Cache, Index},
+        failure::said,
+    },
+    plan::{Asked, Decision, Effect, Entry, Intent, Liveness, Look, Offers, choose},
     telemetry::metrics::Metrics,
 };
 
@@ -83,6 +87,8 @@ pub struct Foreseen {
     pub taken: Option<NumberClaimSpec>,
     /// What was found for sale on the way.
     pub offers: Vec<Offers>,
+    /// A number of this namespace that the object may have been meant to keep, and the identity by which it would.
+    pub other: Option<(E164, Identity)>,
     pub end: End,
 }
 
@@ -109,9 +115,9 @@ pub struct Unmanaged {
 }
 
 impl Glance {
-    /// Lists every kind once.
-    pub async fn new(client: Client, installation: String) -> Result<Self, GlanceError> {
-        let settings = Settings { installation, settling: None };
+    /// Lists every kind once. The accounts may be reached at `endpoints` beside their carriers' own hosts.
+    pub async fn new(client: Client, installation: String, endpoints: Endpoints) -> Result<Self, GlanceError> {
+        let settings = Settings { installation, settling: None, endpoints };
         let context = Context::new(client, Arc::new(Metrics::new()), settings, 1)
             .map_err(|error| GlanceError::Setup(format!("{error:#}")))?;
         let (client, caches) = (&context.client, &context.caches);
@@ -234,17 +240,43 @@ impl Glance {
             let effect = match decision {
                 Decision::Act(effect) => effect,
                 Decision::Rest(rest) => {
-                    return Ok(Foreseen { number, effects, taken, offers, end: End::Rest(rest.status.map(Box::new)) });
+                    let end = End::Rest(rest.status.map(Box::new));
+                    return Ok(Foreseen { number, effects, taken, offers, other: None, end });
                 }
                 Decision::Look(_) => return Err(effects::Error::Circles.into()),
             };
             taken = self.newly_held(&number, &effect).or(taken);
             if !self.pretend(&number, &effect).await? {
-                return Ok(Foreseen { number, effects, taken, offers, end: End::Effect(effect) });
+                let other = self.meant_to_keep(&number);
+                return Ok(Foreseen { number, effects, taken, offers, other, end: End::Effect(effect) });
             }
             effects.push(effect);
         }
         Err(effects::Error::Circles.into())
+    }
+
+    /// A number that was bought in this namespace and that this object would have under another identity: of an object that is the same
+    /// but for its name, as after renaming it, or of none that is there any more.
+    fn meant_to_keep(&self, number: &PhoneNumber) -> Option<(E164, Identity)> {
+        let caches = &self.context.caches;
+        let (own, account) = (number.identity()?, number.account());
+        let is_same = |other: &PhoneNumber| {
+            let mut spec = other.spec.clone();
+            let identity = number.spec.purchase.as_ref().and_then(|purchase| purchase.identity.clone());
+            spec.purchase.iter_mut().for_each(|purchase| purchase.identity.clone_from(&identity));
+            spec == number.spec
+        };
+        let claims = caches.claims.by(Index::Account, &account.to_string());
+        let mut kept = claims.iter().filter_map(|claim| {
+            let identity = claim.spec.identity().filter(|is| is.namespace == own.namespace && *is != own)?;
+            let holder = claim.spec.holder.as_ref().and_then(|holder| caches.holder(holder));
+            let meant = holder.map_or(
+                number.spec.purchase.as_ref().is_some_and(|p| choose::could_be(p, &claim.spec.number)),
+                |holder| is_same(&holder),
+            );
+            meant.then(|| (claim.spec.number.clone(), identity))
+        });
+        kept.next()
     }
 
     /// The agent of a number that shares its route with others of that agent.
@@ -441,7 +473,7 @@ fn unlisted<K: Resource<DynamicType = ()>>(error: &kube::Error) -> GlanceError {
         kube::Error::SerdeError(_) | kube::Error::FromUtf8(_) => {
             "the answer does not decode: check that the CRDs are of this version".to_owned()
         }
-        error => format!("no answer from the API server: {error}"),
+        error => format!("no answer from the API server: {}", said(error)),
     };
     GlanceError::Unlisted { kind, why }
 }

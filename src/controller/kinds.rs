@@ -169,9 +169,11 @@ impl Context {
         if !self.caches.allows(&account.spec.allowed_namespaces, &key.namespace, namespace) {
             return AccountRef::Refused(key);
         }
+        // Before the account's own pass says so, which has only been called yet.
+        let refused = self.refused_endpoint(&account).is_some();
         let session = self.sessions.get(&key).filter(|session| Some(&session.uid) == account.metadata.uid.as_ref());
-        let open = session.and_then(|session| session.open());
-        let opening = open.is_none() && !is_closed(&account);
+        let open = session.filter(|_| !refused).and_then(|session| session.open());
+        let opening = open.is_none() && !refused && !is_closed(&account);
         AccountRef::Found(AccountView { key, open, opening, abandoned: account.is_annotated(ABANDON) })
     }
 

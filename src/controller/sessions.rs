@@ -22,6 +22,7 @@ use crate::{
     },
     carrier::{
         CarrierError, Identity, OpenError,
+        endpoint::Endpoints,
         http::{DEFAULT_DEADLINE, Limiter, Limits, Transport},
         inventory::Inventory,
         open,
@@ -180,13 +181,14 @@ pub struct Sessions {
     /// One limiter for each carrier account and credentials, however many CarrierAccounts name it.
     limiters: Mutex<HashMap<String, Weak<Limiter>>>,
     transport: Transport,
+    endpoints: Endpoints,
     on_change: OnChange,
 }
 
 impl Sessions {
-    pub fn new(on_change: OnChange) -> anyhow::Result<Self> {
+    pub fn new(on_change: OnChange, endpoints: Endpoints) -> anyhow::Result<Self> {
         let transport = Transport::new(DEFAULT_DEADLINE)?;
-        Ok(Self { open: RwLock::default(), limiters: Mutex::default(), transport, on_change })
+        Ok(Self { open: RwLock::default(), limiters: Mutex::default(), transport, endpoints, on_change })
     }
 
     /// The session of a CarrierAccount, if it was ever opened.
@@ -194,7 +196,7 @@ impl Sessions {
         self.open.read().unwrap_or_else(PoisonError::into_inner).get(account).cloned()
     }
 
-    /// The CarrierAccount is gone.
+    /// The CarrierAccount is gone, or must not be used.
     pub fn close(&self, account: &Key) {
         self.open.write().unwrap_or_else(PoisonError::into_inner).remove(account);
     }
@@ -219,7 +221,7 @@ impl Sessions {
             return Ok(false);
         }
         let limiter = self.limiter(&opened_with, limits);
-        let carrier = open(account, secret, self.transport.clone(), limiter.clone())?;
+        let carrier = open(account, secret, &self.endpoints, self.transport.clone(), limiter.clone())?;
         let address = address(&account.spec);
         let (inventory, market, sharing) =
             match self.get(&key).filter(|session| session.uid == uid && session.address == address) {

@@ -17,6 +17,7 @@ use crate::{
         agent::SharedRouteStatus,
         meta::{ABANDON, HAND_OVER, Key},
         number::E164,
+        purchase::Identity,
     },
     cluster::{
         cache::{Change, Index},
@@ -88,13 +89,11 @@ impl Context {
 
     /// Whoever has the same identity as this object, and the journal of it.
     fn wake_of_identity(&self, number: &PhoneNumber) {
-        let Some(identity) = number.identity().map(|identity| identity.to_string()) else { return };
-        for other in self.caches.numbers.by(Index::Identity, &identity) {
+        let Some(identity) = number.identity() else { return };
+        for other in self.caches.numbers.by(Index::Identity, &identity.to_string()) {
             self.wake(Kind::PhoneNumber, Key::of(&*other), Priority::Urgent);
         }
-        for journal in self.caches.journals.by(Index::Identity, &identity) {
-            self.wake(Kind::NumberPurchase, Key::of(&*journal), Priority::Background);
-        }
+        self.wake_journals_of(Some(&identity));
     }
 
     /// An object is being deleted, or hands its number over: whoever waits for the number looks again.
@@ -142,7 +141,18 @@ impl Context {
             // What was found of the last holder says nothing of this one.
             self.memory.forget(claim.metadata.uid.as_deref().unwrap_or_default());
         }
+        if change.new.is_none() {
+            self.wake_journals_of(claim.spec.identity().as_ref());
+        }
         self.wake_claimants(&claim.spec.number);
+    }
+
+    /// A journal that names no number goes once nothing needs it.
+    fn wake_journals_of(&self, identity: Option<&Identity>) {
+        let Some(identity) = identity else { return };
+        for journal in self.caches.journals.by(Index::Identity, &identity.to_string()) {
+            self.wake(Kind::NumberPurchase, Key::of(&*journal), Priority::Background);
+        }
     }
 
     pub fn journal_changed(&self, change: &Change<NumberPurchase>) {

@@ -23,6 +23,8 @@ use crate::api::{
 pub struct World<'a> {
     pub now: Timestamp,
     pub account: &'a CarrierAccount,
+    /// Where `spec.endpoint` leads, if the operator was not started to allow that.
+    pub refused: Option<RefusedEndpoint>,
     pub credentials: Credentials,
     /// Whose account these credentials open, where the carrier said.
     pub identity: Option<&'a Identity>,
@@ -39,12 +41,21 @@ pub struct World<'a> {
     pub definition_going: Option<bool>,
 }
 
+/// An endpoint that is not allowed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedEndpoint {
+    /// The host that it names; `None` where it names none.
+    pub host: Option<String>,
+}
+
 /// What the Secret holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credentials {
     /// Not read in this pass, and none known from before.
     NotRead,
     Missing,
+    /// The API server does not let it be read.
+    Forbidden,
     /// It cannot be used; the text says which keys it lacks.
     Incomplete(String),
     Known,
@@ -96,8 +107,12 @@ pub fn next(w: &World<'_>) -> Decision<CarrierAccountStatus> {
 }
 
 /// The carrier's id of the account, where it may be used: it is known to be the right one, active, and listed, and its
-/// credentials were not refused. A Secret that has gone since closes nothing: its namespace may be going, and numbers with it.
+/// credentials were not refused. A Secret that has gone since closes nothing: its namespace may be going, and numbers with it. An
+/// endpoint that is not allowed closes it whatever was known before.
 pub fn open(w: &World<'_>) -> Option<String> {
+    if w.refused.is_some() {
+        return None;
+    }
     let identity =
         w.identity.filter(|identity| identity.account == w.wanted_identity() && identity.inactive.is_none())?;
     let refused = w.trouble.is_some_and(|t| matches!(t.error.class, ErrorClass::Unauthorized | ErrorClass::Forbidden));
@@ -112,12 +127,23 @@ impl World<'_> {
     }
 
     fn open(&self) -> Decision<CarrierAccountStatus> {
+        if let Some(refused) = &self.refused {
+            return self.rest(refused.finding(), None);
+        }
         let secret = &self.account.spec.credentials_ref.name;
         match &self.credentials {
             Credentials::NotRead => return Decision::Look(Look::Credentials),
             Credentials::Missing => {
                 let text = format!("There is no Secret {secret} in this namespace: apply it. It is looked for again.");
                 return self.rest(Finding::new(Reason::SecretNotFound, text), Some(policy::POLL));
+            }
+            Credentials::Forbidden => {
+                let namespace = self.account.namespace().unwrap_or_default();
+                let text = format!(
+                    "The Secret {secret} may not be read: the right to get Secrets in the namespace {namespace} is missing. Whoever runs \
+                     the operator can grant it (the chart's secrets.namespaces lists where it may). It is tried again."
+                );
+                return self.rest(Finding::new(Reason::SecretForbidden, text), Some(policy::POLL));
             }
             Credentials::Incomplete(why) => {
                 let text = format!("The Secret {secret} cannot be used: {why}.");
@@ -189,5 +215,17 @@ impl World<'_> {
                 self.account.request().map(str::to_owned).or(status.last_handled_reconcile_at);
         }
         Decision::Rest(Rest { status: Some(status), again })
+    }
+}
+
+impl RefusedEndpoint {
+    fn finding(&self) -> Finding {
+        let host = self.host.as_deref().unwrap_or("nowhere");
+        let text = format!(
+            "spec.endpoint leads to {host}, and the operator was not started to allow that: nothing is read or sent for this account. Take \
+             spec.endpoint away to use the carrier itself, or have whoever runs the operator allow it: with --allow-endpoint, in the chart \
+             with carriers.allowedEndpoints."
+        );
+        Finding::new(Reason::EndpointNotAllowed, text)
     }
 }

@@ -26,7 +26,7 @@ use crate::api::{
     meta::NUMBER,
     number::{E164, Route},
     offer::Price,
-    phone_number::{Acquisition, Approval, Mode, PhoneNumberStatus, Purchase, Reuse},
+    phone_number::{Acquisition, Mode, PhoneNumberStatus, Purchase, Reuse},
     purchase::{Identity, NumberPurchaseSpec},
     seen::{ErrorClass, OwnedNumber},
 };
@@ -420,7 +420,7 @@ impl<'a> Step<'a, '_> {
             return self.stop(Reason::InsufficientFunds, text).again(*wait);
         }
         // Nothing is searched that may not be bought.
-        if purchase.approval == Approval::Automatic
+        if !self.asks_first(purchase)
             && let Some(decision) = self.unless_granted()
         {
             return decision;

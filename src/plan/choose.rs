@@ -290,7 +290,7 @@ pub fn fits_digits(search: &Search, number: &E164) -> bool {
 }
 
 /// Whether a number may have been bought for this, as far as its digits tell: places that could give way are not looked at.
-pub(super) fn could_be(purchase: &Purchase, number: &E164) -> bool {
+pub fn could_be(purchase: &Purchase, number: &E164) -> bool {
     let by_search = |search: &Search| {
         let area_code = search.area_code.clone().filter(|_| !search.best_effort);
         fits_digits(&Search { area_code, ..search.clone() }, number)

@@ -195,7 +195,12 @@ impl<'a> World<'a> {
     }
 
     pub(super) fn absent(&self, account: &Key, number: &E164) -> Decision<PhoneNumberStatus> {
-        let was_ours = self.own_claim().is_some() || self.status().is_some_and(|status| status.number.is_some());
+        // One that rests was ours until a moment ago.
+        let rests =
+            |claim: &NumberClaim| claim.spec.holder.is_none() && claim.spec.namespace() == Some(self.namespace());
+        let was_ours = self.own_claim().is_some()
+            || self.status().is_some_and(|status| status.number.is_some())
+            || self.claim.is_some_and(rests);
         let finding = if was_ours {
             Finding::new(
                 Reason::NumberLost,

@@ -1,16 +1,14 @@
 //! Where log lines go and which ones do. Sets the process's subscriber; nothing else is global.
 
 use thiserror::Error;
-use tracing::Subscriber;
+use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
 
 /// What is logged unless `RUST_LOG` says otherwise: our own steps, and of the libraries what went wrong.
-///
-/// kube's client warns of an answer that does not decode with all of its text, which may be that of a Secret or of a route
-/// with a password in its URL. What it warns of it also returns, and we say it without the text.
-pub const DEFAULT_FILTER: &str =
-    "info,kube=warn,kube_client::client=error,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,tower=warn";
+pub const DEFAULT_FILTER: &str = "info";
 
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -39,20 +37,38 @@ pub fn init(format: Format) -> Result<(), Error> {
         Ok(filter) if !filter.is_empty() => EnvFilter::try_new(filter)?,
         _ => EnvFilter::try_new(DEFAULT_FILTER)?,
     };
-    tracing::subscriber::set_global_default(subscriber(format, filter, std::io::stderr))?;
+    tracing::subscriber::set_global_default(subscriber(format, filter, true, std::io::stderr))?;
     Ok(())
 }
 
-fn subscriber<W>(format: Format, filter: EnvFilter, writer: W) -> Box<dyn Subscriber + Send + Sync>
+/// Whether lines of this origin may be written at all, whatever `RUST_LOG` asks for: a filter chosen to find out what is wrong must
+/// not write down what nobody may read.
+///
+/// kube's client repeats answers that do not decode and headers, on every level: an answer may be a Secret, or a route with a
+/// password in its URL. What it warns of it also returns, and we say it without the text. The other libraries tell of errors, and
+/// on lower levels of what they send and receive, or may with their next version.
+fn may_be_written(line: &Metadata<'_>) -> bool {
+    match line.target().split("::").next().unwrap_or_default() {
+        "dialplane" => true,
+        "kube_client" => false,
+        _ => *line.level() <= Level::WARN,
+    }
+}
+
+/// Writes lines so to `writer`: those that `filter` lets through, and of these none that may hold what was sent or answered. In `colour`
+/// only where the environment does not say otherwise.
+pub fn subscriber<W>(format: Format, filter: EnvFilter, colour: bool, writer: W) -> Box<dyn Subscriber + Send + Sync>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    let lines = tracing_subscriber::registry().with(filter).with(filter_fn(may_be_written));
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer);
+    let layer = if colour { layer } else { layer.with_ansi(false) };
     match format {
         Format::Json => {
-            Box::new(lines.json().flatten_event(true).with_current_span(true).with_span_list(false).finish())
+            Box::new(lines.with(layer.json().flatten_event(true).with_current_span(true).with_span_list(false)))
         }
-        Format::Text => Box::new(lines.compact().finish()),
+        Format::Text => Box::new(lines.with(layer.compact())),
     }
 }
 
@@ -77,10 +93,14 @@ mod tests {
     }
 
     fn logged(format: Format, log: impl FnOnce()) -> String {
+        logged_by(DEFAULT_FILTER, format, log)
+    }
+
+    fn logged_by(filter: &str, format: Format, log: impl FnOnce()) -> String {
         let memory = Memory::default();
         let writer = memory.clone();
-        let filter = EnvFilter::try_new(DEFAULT_FILTER).unwrap();
-        tracing::subscriber::with_default(subscriber(format, filter, move || writer.clone()), log);
+        let filter = EnvFilter::try_new(filter).unwrap();
+        tracing::subscriber::with_default(subscriber(format, filter, false, move || writer.clone()), log);
         let bytes = memory.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
     }
@@ -102,8 +122,22 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_does_not_decode_is_not_repeated() {
-        let text = logged(Format::Text, || tracing::warn!(target: "kube_client::client", "hunter2, Error(..)"));
-        assert_eq!(text, "");
+    fn no_filter_brings_back_what_may_hold_a_secret() {
+        for filter in ["trace", "kube_client=trace", "warn,kube_client::client=warn,h2=trace,dialplane=trace"] {
+            let text = logged_by(filter, Format::Text, || {
+                let span = tracing::trace_span!(target: "h2::codec::framed_write", "FramedWrite", frame = "hunter2");
+                span.in_scope(|| {
+                    tracing::warn!(target: "kube_client::client", "hunter2, Error(..)");
+                    tracing::error!(target: "kube_client", "hunter2");
+                    tracing::debug!(target: "kube_runtime::watcher", "hunter2");
+                    tracing::trace!(target: "hyper::proto", "hunter2");
+                    tracing::info!(target: "dialplane_of_somebody_else", "hunter2");
+                    tracing::error!(target: "tower::buffer", "it broke");
+                });
+                tracing::trace!(target: "dialplane::plan", "ours");
+            });
+            assert!(!text.contains("hunter2"), "{filter}: {text}");
+            assert!(filter != "trace" || text.contains("it broke") && text.contains("ours"), "{text}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use dialplane::{
     carrier::{ErrorClass, Identity},
     plan::{
         Decision, Effect, Look, Rest, Trouble,
-        account::{self, Credentials, Inventory},
+        account::{self, Credentials, Inventory, RefusedEndpoint},
     },
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -20,6 +20,7 @@ use super::scene::{now, reason, trouble};
 
 struct Desk {
     account: CarrierAccount,
+    refused: Option<RefusedEndpoint>,
     credentials: Credentials,
     identity: Option<Identity>,
     inventory: Inventory,
@@ -48,6 +49,7 @@ fn listed() -> Desk {
     let numbers = Some(AccountNumbers { owned: 9, claimed: 3, unclaimed: 6 });
     Desk {
         account,
+        refused: None,
         credentials: Credentials::Known,
         identity: Some(Identity { account: "AC1".into(), inactive: None }),
         inventory: Inventory { numbers, due: Duration::from_secs(60), fresh: false, doubt: None },
@@ -64,9 +66,18 @@ impl Desk {
     }
 
     fn next(&self) -> Decision<CarrierAccountStatus> {
-        account::next(&account::World {
+        account::next(&self.world())
+    }
+
+    fn is_open(&self) -> bool {
+        account::open(&self.world()).is_some()
+    }
+
+    fn world(&self) -> account::World<'_> {
+        account::World {
             now: now(),
             account: &self.account,
+            refused: self.refused.clone(),
             credentials: self.credentials.clone(),
             identity: self.identity.as_ref(),
             inventory: self.inventory.clone(),
@@ -76,7 +87,7 @@ impl Desk {
             users: self.users,
             user: None,
             definition_going: self.going,
-        })
+        }
     }
 
     fn status(&self) -> CarrierAccountStatus {
@@ -226,4 +237,35 @@ fn an_account_stays_and_goes_on_working_while_something_refers_to_it() {
         listed().with(delete).with(|d| d.account.metadata.finalizers = None).next(),
         Decision::Rest(Rest::NOTHING)
     );
+}
+
+#[test]
+fn an_endpoint_that_is_not_allowed_comes_before_everything_and_closes_what_was_open() {
+    let elsewhere = || RefusedEndpoint { host: Some("evil.example".into()) };
+    let unread = listed().with(|d| {
+        d.credentials = Credentials::NotRead;
+        d.refused = Some(elsewhere());
+    });
+    assert_eq!((unread.says().as_str(), unread.again()), ("EndpointNotAllowed", None), "its Secret is not even read");
+    let conditions = unread.status().conditions;
+    assert_eq!(reason(&conditions, "Stalled"), Some("EndpointNotAllowed"));
+    let message = &conditions.iter().find(|c| c.type_ == "Ready").unwrap().message;
+    for part in ["evil.example", "--allow-endpoint", "carriers.allowedEndpoints", "Take spec.endpoint away"] {
+        assert!(message.contains(part), "{message}");
+    }
+    assert!(listed().is_open());
+    assert!(!listed().with(|d| d.refused = Some(elsewhere())).is_open());
+    let deleted = unread.with(|d| {
+        d.account.metadata.deletion_timestamp = Some(Time(now()));
+        d.going = Some(false);
+    });
+    assert_eq!(deleted.next(), Decision::Act(Effect::RemoveFinalizer(IN_USE_FINALIZER)));
+}
+
+#[test]
+fn a_secret_that_may_not_be_read_is_said_and_closes_nothing_that_is_open() {
+    let desk = listed().with(|d| d.credentials = Credentials::Forbidden);
+    assert_eq!(desk.says(), "SecretForbidden");
+    assert!(desk.again().is_some(), "nobody tells when it may be");
+    assert!(desk.is_open(), "as a Secret that is gone");
 }

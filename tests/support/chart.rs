@@ -38,14 +38,16 @@ pub fn render(values: &[&str]) -> Vec<Value> {
 
 /// Gives the cluster the chart's ServiceAccount and roles, and nothing else of it; answers access as that account.
 pub async fn access(admin: &Kubeconfig) -> Kubeconfig {
+    access_with(admin, &[]).await
+}
+
+/// The same of the chart with these values.
+pub async fn access_with(admin: &Kubeconfig, values: &[&str]) -> Kubeconfig {
     let client = kubeconfig::client(admin).await.unwrap();
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
     apply(&client, &namespace).await;
-    for object in render(&[]) {
-        if ["ServiceAccount", "ClusterRole", "ClusterRoleBinding"].contains(&object["kind"].as_str().unwrap()) {
-            apply(&client, &object).await;
-        }
-    }
+    let kinds = ["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"];
+    apply_kinds(&client, values, &kinds).await;
     // The authorizer learns of a new binding by a watch of its own. Asked as somebody else, so that nothing is refused to
     // the operator before it runs.
     let reviews: Api<SubjectAccessReview> = Api::all(client);
@@ -57,6 +59,20 @@ pub async fn access(admin: &Kubeconfig) -> Kubeconfig {
     })
     .await;
     kubeconfig::for_service_account(admin, NAMESPACE, "dialplane").await.unwrap()
+}
+
+/// Gives the cluster the chart's admission policies. They are in force a moment later, and for everybody: only on a cluster of the
+/// test's own.
+pub async fn guard(client: &Client) {
+    apply_kinds(client, &[], &["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"]).await;
+}
+
+async fn apply_kinds(client: &Client, values: &[&str], kinds: &[&str]) {
+    for object in render(values) {
+        if kinds.contains(&object["kind"].as_str().unwrap()) {
+            apply(client, &object).await;
+        }
+    }
 }
 
 /// Applies an object of the chart as it is.

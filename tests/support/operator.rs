@@ -9,14 +9,15 @@ use std::{
 };
 
 use dialplane::{
+    carrier::endpoint::Endpoints,
     controller::{Controller, Past, Settings},
-    telemetry::metrics::Metrics,
+    telemetry::{logs, metrics::Metrics},
 };
 use kube::Client;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use super::{chart, cluster, crds};
+use super::{carriers, chart, cluster, crds};
 
 /// Runs the operator on the shared cluster from now to the end of the process.
 pub async fn shared() {
@@ -59,8 +60,8 @@ fn listen() {
         }
     }
     let filter = EnvFilter::new("debug,dialplane=trace");
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(|| Keep);
-    tracing::subscriber::set_global_default(lines.finish()).unwrap();
+    let lines = logs::subscriber(logs::Format::Text, filter, false, || Keep);
+    tracing::subscriber::set_global_default(lines).unwrap();
 }
 
 /// Runs an operator on another cluster, until it is cancelled or the test ends.
@@ -73,7 +74,8 @@ pub fn run(client: Client) -> CancellationToken {
 /// An installation of a name of its own, whose sandbox applies a request at once or never: nobody waits for the settling time
 /// of a real carrier.
 fn settings() -> Settings {
-    Settings { installation: "test".to_owned(), settling: Some(Duration::from_secs(3)) }
+    let endpoints = Endpoints::new(carriers::urls()).unwrap();
+    Settings { installation: "test".to_owned(), settling: Some(Duration::from_secs(3)), endpoints }
 }
 
 async fn work(client: Client, token: CancellationToken) {

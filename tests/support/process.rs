@@ -19,13 +19,18 @@ pub struct Operator {
 impl Operator {
     /// Starts one with this kubeconfig and these further flags; `dir` is for its log.
     pub fn start(kubeconfig: &Path, dir: &Path, name: &str, flags: &[&str]) -> Self {
+        Self::start_logging("info,dialplane=debug", kubeconfig, dir, name, flags)
+    }
+
+    /// The same, logging what this filter asks for.
+    pub fn start_logging(filter: &str, kubeconfig: &Path, dir: &Path, name: &str, flags: &[&str]) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let (address, log) = (format!("127.0.0.1:{port}"), dir.join(format!("{name}.log")));
         let mut command = Command::new(env!("CARGO_BIN_EXE_dialplane"));
         command.args(["run", "--log-format=text", "--health-address", &address, "--identity", name]).args(flags);
         command
             .env("KUBECONFIG", kubeconfig)
-            .env("RUST_LOG", "info,dialplane=debug")
+            .env("RUST_LOG", filter)
             .env("NO_COLOR", "1")
             .stderr(File::create(&log).unwrap());
         Self { child: command.spawn().unwrap(), address, log }

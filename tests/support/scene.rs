@@ -28,7 +28,7 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::{Namespace, audit, cluster, control_plane, eventually, fresh_namespace, namespace, operator};
+use super::{Namespace, audit, carriers, cluster, control_plane, eventually, fresh_namespace, namespace, operator};
 
 /// The one account of a scene.
 pub const ACCOUNT: &str = "twilio";
@@ -426,7 +426,7 @@ fn carrier(dialect: Dialect) -> Arc<Sandbox> {
         seed: fresh()[5..].parse().unwrap(),
         ..SandboxConfig::default()
     };
-    Arc::new(Sandbox::start(config).unwrap())
+    Arc::new(carriers::start(config))
 }
 
 /// A number that no other test of this or another run has.

@@ -131,6 +131,14 @@ async fn a_read_that_keeps_failing_ends_with_a_transient_error() {
     }
 }
 
+/// It could lead the credentials elsewhere.
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let (base, asked) = carrier(vec![redirect, good]).await;
+    assert_eq!(read(&http(), &base).await.unwrap_err().text, "refused with 302");
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+}
+
 #[tokio::test]
 async fn a_write_without_a_good_answer_is_unknown_and_never_repeated() {
     for bad in [fails as Make, html, empty, cut, redirect, || with(408, ""), || with(500, "{}")] {

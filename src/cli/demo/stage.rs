@@ -27,12 +27,16 @@ use tokio_util::sync::CancellationToken;
 use super::{engine, examples, identity, show::Show, wait};
 use crate::{
     api::{self, NumberClaim, NumberPurchase, PhoneNumber},
+    carrier::endpoint::Endpoints,
     controller::{Controller, Past, Settings},
     sandbox::{
         carrier::{AccountSeed, Credentials, Dialect, NumberSeed, Sandbox, SandboxConfig},
         control_plane::{Binaries, ControlPlane, KUBERNETES_VERSION, kubeconfig},
     },
-    telemetry::{logs::DEFAULT_FILTER, metrics::Metrics},
+    telemetry::{
+        logs::{self, DEFAULT_FILTER},
+        metrics::Metrics,
+    },
 };
 
 /// Marks what the demo adds to a cluster that is not its own, so that an interrupted one can be told from an installation.
@@ -96,7 +100,7 @@ impl Stage {
         let (sandbox, telnyx) = carriers()?;
         show.good(&format!("carriers     a sandbox that speaks Twilio's and Telnyx's APIs, {}", sandbox.url()));
         let log = log()?;
-        let operator = Operator::start(&identity::operator(&client, &admin, &system).await?).await?;
+        let operator = Operator::start(&identity::operator(&client, &admin, &system).await?, &sandbox).await?;
         show.good(&format!(
             "operator     as ServiceAccount {system}/{}, with the rules of the chart",
             identity::ACCOUNT
@@ -123,9 +127,11 @@ impl Stage {
 }
 
 impl Operator {
-    async fn start(kubeconfig: &Kubeconfig) -> Result<Self> {
+    /// Starts it, with the sandbox as the only endpoint that an account may name.
+    async fn start(kubeconfig: &Kubeconfig, sandbox: &Sandbox) -> Result<Self> {
         let client = kubeconfig::client(kubeconfig).await?;
-        let settings = Settings { installation: "demo".to_owned(), settling: None };
+        let endpoints = Endpoints::new([sandbox.url()])?;
+        let settings = Settings { installation: "demo".to_owned(), settling: None, endpoints };
         let controller = Controller::new(client, Arc::new(Metrics::default()), settings)?;
         let token = CancellationToken::new();
         let child = token.clone();
@@ -152,8 +158,7 @@ async fn binaries() -> Result<Binaries> {
 fn log() -> Result<NamedTempFile> {
     let file =
         tempfile::Builder::new().prefix("dialplane-demo-").suffix(".log").tempfile().context("no file for the log")?;
-    let lines = tracing_subscriber::fmt().with_env_filter(DEFAULT_FILTER).with_ansi(false);
-    let lines = lines.with_writer(Mutex::new(file.reopen()?)).finish();
+    let lines = logs::subscriber(logs::Format::Text, DEFAULT_FILTER.into(), false, Mutex::new(file.reopen()?));
     tracing::subscriber::set_global_default(lines).context("logging is set up already")?;
     Ok(file)
 }

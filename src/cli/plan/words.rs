@@ -5,7 +5,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use crate::{
     api::{
         agent::AgentStatus,
-        claim::NumberClaimSpec,
         conditions::{Reason, Truth, Type},
         number::Route,
         phone_number::PhoneNumberStatus,
@@ -66,7 +65,15 @@ fn would_buy(foreseen: &Foreseen, buy: &BuyNumber) -> String {
     let price = price.unwrap_or_else(|| choose::shown(&Default::default()));
     let because = why(foreseen, buy).map(|why| format!(" because {why}")).unwrap_or_default();
     let route = if buy.route.is_empty() { String::new() } else { format!("; it would send {}", shown(&buy.route)) };
-    format!("would buy {} for {price}{because}{route}", buy.number)
+    let bought = format!("{} for {price}{because}{route}", buy.number);
+    match &foreseen.other {
+        None => format!("would buy {bought}"),
+        Some((number, identity)) => format!(
+            "would buy another number, {bought}; {number} was bought for {} in this namespace: to keep that one, set \
+             spec.purchase.identity: {}",
+            identity.name, identity.name
+        ),
+    }
 }
 
 /// Why just this number: what it fits, and what nothing fitted before.
@@ -99,12 +106,13 @@ fn shown(route: &Route) -> String {
 
 /// How the number would come to be this object's, if it is not yet.
 fn acquires(foreseen: &Foreseen) -> Option<String> {
-    let NumberClaimSpec { number, purchase, .. } = foreseen.taken.as_ref()?;
+    let claim = foreseen.taken.as_ref()?;
+    let number = &claim.number;
     if foreseen.effects.iter().any(|effect| matches!(effect, Effect::TakeNumber(_))) {
         return Some(format!("would take {number} from the pool"));
     }
-    Some(match purchase {
-        Some(purchase) => format!("adopts {number}, which was bought for {},", purchase.identity),
+    Some(match claim.identity() {
+        Some(identity) => format!("adopts {number}, which was bought for {identity},"),
         None => format!("imports {number}"),
     })
 }

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::Condition};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Api, Client};
 use tokio::time::Instant;
 
@@ -23,8 +23,9 @@ use crate::{
     controller::{
         Context, Kind,
         context::Caches,
-        effects::{Error, answered},
+        effects::Error,
         memory::Attempt,
+        secret::{self, Read},
         sessions::Session,
     },
     plan::{
@@ -68,6 +69,7 @@ impl Controlled for CarrierAccount {
         let world = plan::account::World {
             now: Timestamp::now(),
             account: object,
+            refused: context.refused_endpoint(object),
             credentials,
             identity: identity.as_ref(),
             inventory,
@@ -88,6 +90,10 @@ impl Controlled for CarrierAccount {
             && session.set_open(plan::account::open(&world))
         {
             context.wake_numbers_of(&key);
+        }
+        if world.refused.is_some() {
+            // What was opened where it led before must not serve it now.
+            context.sessions.close(&key);
         }
         if let Decision::Rest(plan::Rest { status: Some(CarrierAccountStatus { grants: Some(grants), .. }), .. }) =
             &decision
@@ -186,15 +192,18 @@ impl Context {
     /// Reads the Secret and opens the account with it. What was opened with an earlier Secret stays open until a new one opens.
     async fn read_credentials(&self, account: &CarrierAccount) -> Result<Credentials, Error> {
         let key = Key::of(account);
-        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &key.namespace);
-        let Some(secret) = answered(secrets.get_opt(&account.spec.credentials_ref.name)).await? else {
-            return Ok(Credentials::Missing);
+        let name = &account.spec.credentials_ref.name;
+        let secret = match secret::read(&self.client, &key.namespace, name).await? {
+            Read::Found(secret) => secret,
+            Read::Missing => return Ok(Credentials::Missing),
+            Read::Forbidden => return Ok(Credentials::Forbidden),
+            Read::Unreadable => return Ok(Credentials::Incomplete("it does not decode".to_owned())),
         };
         let claims = self.caches.claims.by(Index::Account, &key.to_string());
         // A claim of a number that was never seen may be one of a purchase that came to nothing.
         let seen = claims.iter().filter(|claim| !claim.spec.carrier_number_id.is_empty());
         let owned = seen.map(|claim| claim.spec.number.clone());
-        match self.sessions.open(account, &secret.data.unwrap_or_default(), owned) {
+        match self.sessions.open(account, &secret, owned) {
             Ok(is_new) => {
                 if is_new {
                     self.memory.edited(account.metadata.uid.as_deref().unwrap_or_default());

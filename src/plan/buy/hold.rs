@@ -11,6 +11,7 @@ use super::Step;
 use crate::{
     api::{
         NumberPurchase,
+        account::AccountApproval,
         conditions::{Finding, Reason},
         meta::APPROVE,
         number::E164,
@@ -83,7 +84,7 @@ impl<'a> Step<'a, '_> {
         purchase: &Purchase,
         candidate: &Candidate<'_>,
     ) -> Decision<PhoneNumberStatus> {
-        let asks = purchase.approval == Approval::Manual && !self.is_approved(candidate);
+        let asks = self.asks_first(purchase) && !self.is_approved(candidate);
         // Whoever waits for a person has no right to buy yet: it would count against the limits for as long as that takes.
         if !asks && let Some(decision) = self.unless_granted() {
             return decision;
@@ -146,24 +147,68 @@ impl<'a> Step<'a, '_> {
         self.w.number.status.as_ref().and_then(|status| status.offer.as_ref())
     }
 
-    /// A person said yes to this number at just this price.
+    /// Whether a person has to say yes first: the PhoneNumber wishes it, or the account does for all under it.
+    pub(super) fn asks_first(&self, purchase: &Purchase) -> bool {
+        purchase.approval == Approval::Manual || self.is_restricted()
+    }
+
+    /// Whether only those may say yes who were given the right to.
+    fn is_restricted(&self) -> bool {
+        self.b.limits.approval == AccountApproval::Required
+    }
+
+    /// Whether the annotation names this number.
+    fn is_named(&self, candidate: &Candidate<'_>) -> bool {
+        self.w.number.annotation(APPROVE) == Some(candidate.number.as_str())
+    }
+
+    /// A person said yes to this number at just this price. Where that is a right, only to an offer that said so: from then on the
+    /// API server lets nobody else set the annotation.
     fn is_approved(&self, candidate: &Candidate<'_>) -> bool {
-        let named = self.w.number.annotation(APPROVE) == Some(candidate.number.as_str());
-        let is_it = |shown: &OfferStatus| shown.number == *candidate.number && shown.price == *candidate.price;
-        named && self.shown().is_some_and(is_it)
+        let is_it = |shown: &OfferStatus| {
+            let asked = !self.is_restricted() || shown.approval == Some(AccountApproval::Required);
+            asked && shown.number == *candidate.number && shown.price == *candidate.price
+        };
+        self.is_named(candidate) && self.shown().is_some_and(is_it)
+    }
+
+    /// Whether the annotation was there before the offer: set by whoever, or for another price. The offer is not shown as long as it is.
+    /// A status is written only over the very object that was decided on, so that an offer never meets an annotation that was not seen.
+    fn is_premature(&self, candidate: &Candidate<'_>) -> bool {
+        let dearer = |shown: &OfferStatus| shown.number == *candidate.number && shown.price != *candidate.price;
+        self.is_named(candidate) && (self.is_restricted() || self.shown().is_some_and(dearer))
     }
 
     fn ask(&self, candidate: &Candidate<'_>) -> Decision<PhoneNumberStatus> {
         let Candidate { number, price, exact, hold, .. } = candidate;
         let until = hold.and_then(|hold| hold.until.clone());
         let held = until.as_ref().map(|until| format!(" and is kept for you until {until}")).unwrap_or_default();
-        let text = format!(
-            "{number} can be bought for {}{held}: set the annotation {APPROVE}: \"{number}\" to buy it.",
-            choose::shown(price)
-        );
+        let offer = format!("{number} can be bought for {}{held}", choose::shown(price));
+        let premature = self.is_premature(candidate);
+        let text = match (premature, self.is_restricted()) {
+            (true, _) => format!(
+                "{offer}, and the annotation {APPROVE} named it before that was shown: take the annotation off. The offer is shown then, and \
+                 waits for it anew."
+            ),
+            (false, false) => format!("{offer}: set the annotation {APPROVE}: \"{number}\" to buy it."),
+            (false, true) => format!(
+                "{offer}: the annotation {APPROVE}: \"{number}\" buys it. CarrierAccount {} lets those set it who have the verb approve on it.",
+                self.account.key
+            ),
+        };
         let mut status = self.w.said(vec![Reason::Accepted.into(), Finding::new(Reason::AwaitingApproval, text)]);
-        status.offer =
-            Some(OfferStatus { number: (*number).clone(), price: (*price).clone(), exact: *exact, held_until: until });
+        let shown = || OfferStatus {
+            number: (*number).clone(),
+            price: (*price).clone(),
+            exact: *exact,
+            approval: Some(self.b.limits.approval),
+            held_until: until,
+        };
+        status.offer = match (premature, self.is_restricted()) {
+            (false, _) => Some(shown()),
+            (true, true) => None,
+            (true, false) => status.offer,
+        };
         let young = self.b.own.map_or(Duration::ZERO, |own| policy::POLL.saturating_sub(own.age));
         let again = hold.and_then(|hold| self.left(hold)).map_or(policy::LOOK_AGAIN, |left| left.max(young));
         Decision::Rest(Rest { status: Some(status), again: Some(again.max(Duration::from_secs(1))) })

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use dialplane::{
     api::{
+        account::AccountApproval,
         meta::APPROVE,
         phone_number::{Approval, PhoneNumberStatus},
         purchase::Hold,
@@ -205,4 +206,67 @@ fn an_object_that_is_deleted_while_a_number_is_only_kept_goes_at_once() {
         d.scene.number.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now()));
     });
     assert!(matches!(deleted.next(), Decision::Act(Effect::RemoveFinalizer(_))), "{:?}", deleted.next());
+}
+
+/// The account lets only those say yes who were given the right to, whatever the object itself wishes.
+fn restricted() -> Deal {
+    kept(holding().with(|d| {
+        d.limits.approval = AccountApproval::Required;
+        d.grant = Grant::None;
+    }))
+}
+
+#[test]
+fn where_approving_is_a_right_a_purchase_that_asks_nobody_waits_like_the_others() {
+    let HoldNumber { entry, .. } = keeps(&holding().with(|d| {
+        d.limits.approval = AccountApproval::Required;
+        d.grant = Grant::None;
+    }));
+    assert_eq!(entry.intent, Intent::Hold);
+    let (status, _) = rests(&restricted());
+    assert_eq!(reason(&status.conditions, "Acquired"), Some("AwaitingApproval"));
+    let message = &status.conditions.iter().find(|c| c.type_ == "Acquired").unwrap().message;
+    assert!(
+        message.contains("CarrierAccount clinic/twilio lets those set it who have the verb approve on it"),
+        "{message}"
+    );
+    assert_eq!(status.offer.unwrap().approval, Some(AccountApproval::Required));
+    let approved = shown(restricted()).with(approve(NUMBER));
+    assert_eq!(approved.next(), Decision::Act(Effect::AskGrant));
+    assert_eq!(rests(&asking_plainly()).0.offer.unwrap().approval, Some(AccountApproval::Optional));
+}
+
+fn asking_plainly() -> Deal {
+    asking().with(|d| d.holds = false)
+}
+
+#[test]
+fn a_yes_from_before_the_offer_that_asked_for_the_right_does_not_count_until_it_is_given_anew() {
+    // On the object from its beginning, or given while anybody could.
+    let early = restricted().with(approve(NUMBER));
+    let while_free =
+        shown(kept(asking())).with(approve(NUMBER)).with(|d| d.limits.approval = AccountApproval::Required);
+    for early in [early, while_free] {
+        let (status, _) = rests(&early);
+        assert_eq!((reason(&status.conditions, "Acquired"), status.offer), (Some("AwaitingApproval"), None));
+        assert!(status.conditions[1].message.contains("take the annotation off"), "{}", status.conditions[1].message);
+        let still = shown(early);
+        assert_eq!(rests(&still).0.offer, None, "however often it is looked at");
+        let offered = shown(still.with(|d| d.scene.number.metadata.annotations = None));
+        assert_eq!(offered.with(approve(NUMBER)).next(), Decision::Act(Effect::AskGrant));
+    }
+}
+
+#[test]
+fn a_yes_to_another_price_does_not_come_to_count_by_itself() {
+    let asked = shown(asking_plainly()).with(approve(NUMBER));
+    assert_eq!(asked.next(), Decision::Act(Effect::AskGrant));
+    let dearer = asked.with(|d| d.offers[0].found[0].price.monthly = "1.50".parse().ok());
+    let still = shown(shown(dearer));
+    assert_eq!(still.says(), "AwaitingApproval");
+    let price = |deal: &Deal| rests(deal).0.offer.unwrap().price.monthly.unwrap().to_string();
+    assert_eq!(price(&still), "1.15", "the offer that was said yes to");
+    let anew = shown(still.with(|d| d.scene.number.metadata.annotations = None));
+    assert_eq!(price(&anew), "1.50");
+    assert_eq!(anew.with(approve(NUMBER)).next(), Decision::Act(Effect::AskGrant));
 }

@@ -108,7 +108,8 @@ fn object(object: Object, m: &Buying) -> PhoneNumber {
     let annotations = [(APPROVE, object.approve), (SAID, object.said)].into_iter();
     let annotations = annotations.filter_map(|(name, n)| Some((name.to_owned(), e164(n?).to_string())));
     number.metadata.annotations = Some(annotations.collect());
-    let offer = |n| OfferStatus { number: e164(n), price: Price::default(), exact: true, held_until: None };
+    let offer =
+        |n| OfferStatus { number: e164(n), price: Price::default(), exact: true, approval: None, held_until: None };
     number.status = object.status.or(object.offer).map(|_| PhoneNumberStatus {
         number: object.status.map(e164),
         offer: object.offer.map(offer),
