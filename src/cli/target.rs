@@ -48,6 +48,9 @@ impl Target {
     pub async fn glance(&self) -> anyhow::Result<(Glance, String)> {
         let (client, namespace) = super::run::client().await?;
         let glance = Glance::new(client, self.installation.clone()).await.context("cannot see the cluster")?;
+        for left_out in glance.left_out() {
+            eprintln!("warning: {left_out}");
+        }
         Ok((glance, namespace))
     }
 }

@@ -25,12 +25,14 @@ use crate::{
     },
     carrier::CarrierError,
     cluster::{
+        bounded::bounded,
         cache::{Cache, Index},
         lease::Past,
         queue::{Priority, Queue},
+        sent::Unreadable,
     },
     plan::InFlight,
-    telemetry::metrics::Metrics,
+    telemetry::metrics::{Metrics, Watched},
 };
 
 /// The name under which events are reported.
@@ -103,6 +105,20 @@ impl Caches {
             && self.claims.synced()
             && self.journals.synced()
             && self.namespaces.synced()
+    }
+
+    /// Every object that does not decode, of whatever kind.
+    pub fn left_out(&self) -> Vec<(Watched, Arc<Unreadable>)> {
+        let all = [
+            (Watched::CarrierAccount, self.accounts.left_out()),
+            (Watched::PhoneNumber, self.numbers.left_out()),
+            (Watched::Agent, self.agents.left_out()),
+            (Watched::AgentVersion, self.versions.left_out()),
+            (Watched::NumberClaim, self.claims.left_out()),
+            (Watched::NumberPurchase, self.journals.left_out()),
+            (Watched::Namespace, self.namespaces.left_out()),
+        ];
+        all.into_iter().flat_map(|(kind, left_out)| left_out.into_iter().map(move |left| (kind, left))).collect()
     }
 
     /// Whether an object of the namespace `owner` with this consent may be referred to from `namespace`.
@@ -179,6 +195,7 @@ impl Context {
                 wake.add(Work { kind: Kind::PhoneNumber, key: Key::of(&*number) }, Priority::Background);
             }
         };
+        let client = bounded(client);
         let reporter = Reporter { controller: CONTROLLER.to_owned(), instance: std::env::var("POD_NAME").ok() };
         Ok(Arc::new(Self {
             recorder: Recorder::new(client.clone(), reporter),
@@ -213,6 +230,11 @@ impl Context {
     pub fn begin(&self, past: Past, token: CancellationToken) {
         self.began.get_or_init(|| (Instant::now(), past));
         self.until.get_or_init(|| token);
+    }
+
+    /// Whether this process has begun to work, and does not only follow.
+    pub fn is_working(&self) -> bool {
+        self.began.get().is_some() && !self.is_ending()
     }
 
     /// Whether this process was told to end its work. A pass that began before may still be looking at something.

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::Condition};
-use kube::{Api, Client};
+use kube::Client;
 use tokio::time::Instant;
 
 use super::{Controlled, Looked, with_status};
@@ -18,6 +18,7 @@ use crate::{
     carrier::{ErrorClass, inventory},
     cluster::{
         cache::{Cache, Change, Index},
+        objects::Objects,
         queue::Priority,
     },
     controller::{
@@ -43,8 +44,8 @@ impl Controlled for CarrierAccount {
         &caches.accounts
     }
 
-    fn api(client: Client, namespace: &str) -> Api<Self> {
-        Api::namespaced(client, namespace)
+    fn api(client: Client, namespace: &str) -> Objects<Self> {
+        Objects::namespaced(client, namespace)
     }
 
     fn decide(context: &Context, object: &Arc<Self>, looked: &Looked) -> Decision<CarrierAccountStatus> {
@@ -184,7 +185,7 @@ impl Context {
     /// Reads the Secret and opens the account with it. What was opened with an earlier Secret stays open until a new one opens.
     async fn read_credentials(&self, account: &CarrierAccount) -> Result<Credentials, Error> {
         let key = Key::of(account);
-        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &key.namespace);
+        let secrets = Objects::<Secret>::namespaced(self.client.clone(), &key.namespace);
         let Some(secret) = answered(secrets.get_opt(&account.spec.credentials_ref.name)).await? else {
             return Ok(Credentials::Missing);
         };

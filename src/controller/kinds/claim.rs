@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{Api, Client, CustomResourceExt};
+use kube::{Client, CustomResourceExt};
 use tokio::time::{Duration, Instant};
 
 use super::{Controlled, Looked, without_status};
 use crate::{
     api::{NumberClaim, PhoneNumber, phone_number::Mode},
-    cluster::cache::{Cache, Change, Index},
+    cluster::{
+        cache::{Cache, Change, Index},
+        objects::Objects,
+    },
     controller::{Context, Kind, context::Caches},
     plan::{self, AccountRef, Decision, Liveness},
 };
@@ -22,8 +25,8 @@ impl Controlled for NumberClaim {
         &caches.claims
     }
 
-    fn api(client: Client, _: &str) -> Api<Self> {
-        Api::all(client)
+    fn api(client: Client, _: &str) -> Objects<Self> {
+        Objects::all(client)
     }
 
     /// Without PhoneNumbers every holder looks gone, and their routes must not be taken back for that.
