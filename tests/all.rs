@@ -1,6 +1,7 @@
 //! Every integration test, in one binary, so that one control plane serves the whole run.
 
 mod bad_days;
+mod bad_inputs;
 mod buying;
 mod chart;
 mod claims;
@@ -14,6 +15,7 @@ mod figures;
 mod generated;
 mod import;
 mod kill;
+mod left_out;
 mod openapi;
 mod permissions;
 mod plan;
