@@ -26,7 +26,7 @@ pub struct Config {
     /// The digest of a draft, begun with what stands here; nothing for an empty one, which is not written.
     begun: Option<Sha256>,
     /// Its canonical JSON: keys sorted, no blanks. Absent where it was dropped.
-    text: Option<Arc<str>>,
+    text: Option<Arc<String>>,
 }
 
 impl Config {
@@ -70,7 +70,7 @@ impl Config {
             return Self::default();
         }
         let begun = Sha256::new_with_prefix(OPENING).chain_update(&text);
-        Self { begun: Some(begun), text: Some(text.into()) }
+        Self { begun: Some(begun), text: Some(Arc::new(text)) }
     }
 
     fn is_shown(&self) -> bool {
@@ -108,7 +108,7 @@ impl From<Map<String, Value>> for Config {
 impl Serialize for Config {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match &self.text {
-            Some(text) => RawValue::from_string(text.to_string()).map_err(S::Error::custom)?.serialize(to),
+            Some(text) => RawValue::from_string(text.as_ref().clone()).map_err(S::Error::custom)?.serialize(to),
             None => Map::new().serialize(to),
         }
     }

@@ -14,11 +14,17 @@ use axum::body::Bytes;
 use http::{Method, Request, Response, Uri, request::Parts};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited, combinators::UnsyncBoxBody};
 use kube::{Client, client::Body};
+use tokio::sync::Semaphore;
 
 /// How large a page of several objects may be. It is held about three times over while it is decoded.
 const PAGE: usize = 4 << 20;
 /// How large any other answer may be, and a page of one object: many times what etcd takes for one.
 const ANSWER: usize = 32 << 20;
+/// An answer that is larger than this waits until there is room for it. Every write of an Agent is answered by the whole of it, and
+/// many are written at once.
+const SMALL: usize = 128 << 10;
+/// How many of those are read at once. Each is decoded as soon as it was read, without anything to wait for in between.
+const LARGE_AT_ONCE: usize = 2;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Bounded = UnsyncBoxBody<Bytes, BoxError>;
@@ -26,20 +32,29 @@ type Bounded = UnsyncBoxBody<Bytes, BoxError>;
 /// The same client, whose answers are bounded.
 pub fn bounded(client: Client) -> Client {
     let (namespace, until) = (client.default_namespace().to_owned(), *client.valid_until());
-    let sizes = Arc::new(Sizes::default());
+    let room = Arc::new(Room { sizes: Sizes::default(), large: Semaphore::new(LARGE_AT_ONCE) });
     let service = tower::service_fn(move |request| {
-        let (client, sizes) = (client.clone(), sizes.clone());
-        async move { send(&client, &sizes, request).await }
+        let (client, room) = (client.clone(), room.clone());
+        async move { send(&client, &room, request).await }
     });
     Client::new(service, namespace).with_valid_until(until)
 }
 
-async fn send(client: &Client, sizes: &Sizes, request: Request<Body>) -> Result<Response<Bounded>, BoxError> {
+/// What is known of how much room there is.
+struct Room {
+    sizes: Sizes,
+    large: Semaphore,
+}
+
+async fn send(client: &Client, room: &Room, request: Request<Body>) -> Result<Response<Bounded>, BoxError> {
     match asked(&request) {
         // It has no end, and its events are taken one by one.
         Asked::Watch => Ok(client.send(request).await?.map(|body| body.map_err(BoxError::from).boxed_unsync())),
-        Asked::Page(limit) => page(client, sizes, request.into_parts().0, limit).await,
-        Asked::Other => Ok(client.send(request).await?.map(|body| Limited::new(body, ANSWER).boxed_unsync())),
+        Asked::Page(limit) => page(client, room, request.into_parts().0, limit).await,
+        Asked::Other => {
+            let (head, body) = client.send(request).await?.into_parts();
+            Ok(Response::from_parts(head, complete(room.read(body, ANSWER).await?)))
+        }
     }
 }
 
@@ -63,25 +78,42 @@ fn asked(request: &Request<Body>) -> Asked {
 }
 
 /// A page of at most `asked` objects, of as many as there is room for.
-async fn page(client: &Client, sizes: &Sizes, parts: Parts, asked: u32) -> Result<Response<Bounded>, BoxError> {
+async fn page(client: &Client, room: &Room, parts: Parts, asked: u32) -> Result<Response<Bounded>, BoxError> {
     let path = parts.uri.path().to_owned();
-    let mut size = sizes.of(&path).unwrap_or(asked).min(asked);
+    let mut size = room.sizes.of(&path).unwrap_or(asked).min(asked);
     loop {
         let mut request = Request::from_parts(parts.clone(), Body::empty());
         *request.uri_mut() = with_limit(&parts.uri, size)?;
         let (head, body) = client.send(request).await?.into_parts();
         let most = if size == 1 { ANSWER } else { PAGE };
-        match Limited::new(body, most).collect().await {
-            Ok(whole) => {
-                let bytes = whole.to_bytes();
-                sizes.set(path, next_size(size, bytes.len()));
-                let body = Full::new(bytes).map_err(|never| match never {});
-                return Ok(Response::from_parts(head, body.boxed_unsync()));
+        match room.read(body, most).await {
+            Ok(bytes) => {
+                room.sizes.set(path, next_size(size, bytes.len()));
+                return Ok(Response::from_parts(head, complete(bytes)));
             }
             Err(error) if size > 1 && error.is::<LengthLimitError>() => size = (size / 4).max(1),
             Err(error) => return Err(error),
         }
     }
+}
+
+impl Room {
+    /// Reads a body of at most so many bytes to its end.
+    async fn read(&self, body: Body, most: usize) -> Result<Bytes, BoxError> {
+        let (mut body, mut read, mut room) = (Limited::new(body, most), Vec::new(), None);
+        while let Some(frame) = body.frame().await.transpose()? {
+            let Ok(data) = frame.into_data() else { continue };
+            if room.is_none() && read.len() + data.len() > SMALL {
+                room = Some(self.large.acquire().await?);
+            }
+            read.extend_from_slice(&data);
+        }
+        Ok(read.into())
+    }
+}
+
+fn complete(bytes: Bytes) -> Bounded {
+    Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
 }
 
 /// How many objects the page after one of so many and so large may have: twice as many, if as many again would have fitted.

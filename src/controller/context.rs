@@ -172,6 +172,8 @@ pub struct Context {
     pub recorder: Recorder,
     pub metrics: Arc<Metrics>,
     pub settings: Settings,
+    /// Held by whoever freezes a version.
+    pub freezing: tokio::sync::Mutex<()>,
     cluster_id: OnceLock<String>,
     /// When this process began to work, and what is known of who did before.
     began: OnceLock<(Instant, Past)>,
@@ -206,6 +208,7 @@ impl Context {
             queue,
             metrics,
             settings,
+            freezing: tokio::sync::Mutex::default(),
             cluster_id: OnceLock::new(),
             began: OnceLock::new(),
             until: OnceLock::new(),

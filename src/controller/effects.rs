@@ -598,6 +598,8 @@ impl Context {
     }
 
     async fn create_version<K: Controlled>(&self, agent: &K, mut spec: AgentVersionSpec) -> Result<(), Error> {
+        // One after the other: a configuration may have a megabyte, and is held until it was written.
+        let _alone = self.freezing.lock().await;
         if !spec.config.is_whole() {
             spec.config = self.config_of(agent, &spec).await?;
         }
