@@ -6,6 +6,7 @@ pub mod account;
 pub mod agent;
 pub mod claim;
 pub mod conditions;
+pub mod config;
 pub mod meta;
 pub mod money;
 pub mod number;

@@ -4,14 +4,18 @@
 //! [`ErrorClass`]; nothing outside an adapter asks which carrier it is. There is no call that releases a number. That an adapter does
 //! all that is asked of it here is shown by one suite for all of them, `tests/conformance`.
 
+mod budget;
 mod calling;
 mod codes;
 pub mod endpoint;
 #[cfg(test)]
 mod fake;
 pub mod flight;
+#[cfg(test)]
+mod fuzz;
 pub mod http;
 pub mod inventory;
+mod lenient;
 mod open;
 pub mod telnyx;
 pub mod twilio;

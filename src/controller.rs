@@ -5,16 +5,19 @@ mod context;
 mod driver;
 mod effects;
 mod glance;
+mod kept;
 mod kinds;
 mod market;
 mod memory;
 mod past;
 mod pool;
+mod prune;
 mod secret;
 mod sessions;
 mod sharing;
 mod takeover;
 mod triggers;
+mod unreadable;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -30,10 +33,12 @@ use crate::{
         meta::Key,
     },
     cluster::{
+        cache::News,
+        objects::Objects,
         queue::{Length, Queue},
         watch::{trouble, watch},
     },
-    telemetry::metrics::{Kind, Metrics, NumberState},
+    telemetry::metrics::{Kind, Metrics, NumberState, Watched},
 };
 pub use context::{Context, Settings};
 pub use glance::{End, Foreseen, Glance, GlanceError, Unmanaged};
@@ -73,20 +78,25 @@ impl Controller {
     pub async fn follow(&self, token: CancellationToken) {
         let mut tasks = JoinSet::new();
         macro_rules! follow {
-            ($kind:ty, $cache:ident, $changed:ident) => {{
+            ($kind:ident, $object:ty, $cache:ident, $changed:ident) => {{
                 let (context, token) = (self.context.clone(), token.clone());
-                let api = kube::Api::<$kind>::all(context.client.clone());
+                let objects = Objects::<$object>::all(context.client.clone());
                 let cache = context.caches.$cache.clone();
-                tasks.spawn(async move { watch(api, cache, token, move |change| context.$changed(&change)).await });
+                let on_news = move |news: News<$object>| {
+                    news.changes.iter().for_each(|change| context.$changed(change));
+                    news.left_out.iter().for_each(|unreadable| context.left_out(Watched::$kind, unreadable));
+                    news.gone.iter().for_each(|unreadable| context.left_out_gone(Watched::$kind, unreadable));
+                };
+                tasks.spawn(watch(objects, cache, token, on_news));
             }};
         }
-        follow!(crate::api::CarrierAccount, accounts, account_changed);
-        follow!(crate::api::PhoneNumber, numbers, number_changed);
-        follow!(crate::api::Agent, agents, agent_changed);
-        follow!(crate::api::AgentVersion, versions, version_changed);
-        follow!(crate::api::NumberClaim, claims, claim_changed);
-        follow!(crate::api::NumberPurchase, journals, journal_changed);
-        follow!(k8s_openapi::api::core::v1::Namespace, namespaces, namespace_changed);
+        follow!(CarrierAccount, crate::api::CarrierAccount, accounts, account_changed);
+        follow!(PhoneNumber, crate::api::PhoneNumber, numbers, number_changed);
+        follow!(Agent, crate::api::Agent, agents, agent_changed);
+        follow!(AgentVersion, crate::api::AgentVersion, versions, version_changed);
+        follow!(NumberClaim, crate::api::NumberClaim, claims, claim_changed);
+        follow!(NumberPurchase, crate::api::NumberPurchase, journals, journal_changed);
+        follow!(Namespace, k8s_openapi::api::core::v1::Namespace, namespaces, namespace_changed);
         // A panic in one of them is this one's too: a cache that nobody fills must not be worked on.
         while let Some(ended) = tasks.join_next().await {
             if let Err(error) = ended
@@ -107,9 +117,17 @@ impl Controller {
                 () = tokio::time::sleep(Duration::from_millis(20)) => {}
             }
         }
+        self.context.tell_of_left_out();
         let context = self.context.clone();
         let queue: Arc<Queue<Work>> = context.queue.clone();
-        queue.run(token, move |work| driver::work(context.clone(), work)).await;
+        let pruning = self.context.clone();
+        let prune = token.clone().run_until_cancelled_owned(async move {
+            loop {
+                tokio::time::sleep(prune::INTERVAL).await;
+                pruning.prune();
+            }
+        });
+        tokio::join!(queue.run(token, move |work| driver::work(context.clone(), work)), prune);
     }
 }
 
@@ -118,7 +136,7 @@ impl Controller {
     pub async fn trouble(&self) -> Vec<String> {
         macro_rules! trouble {
             ($($kind:ty),+ $(,)?) => {
-                tokio::join!($(trouble(kube::Api::<$kind>::all(self.context.client.clone()))),+).into()
+                tokio::join!($(trouble(Objects::<$kind>::all(self.context.client.clone()))),+).into()
             };
         }
         let all: [Option<String>; 7] = trouble!(
@@ -149,6 +167,10 @@ impl Controller {
         let mut counts: HashMap<NumberState, usize> = NumberState::ALL.iter().map(|state| (*state, 0)).collect();
         for number in caches.numbers.all() {
             *counts.entry(state_of(&number)).or_default() += 1;
+        }
+        let left_out = caches.left_out();
+        for kind in Watched::ALL {
+            metrics.unreadable(*kind, left_out.iter().filter(|(of, _)| of == kind).count());
         }
         counts.into_iter().for_each(|(state, count)| metrics.numbers(state, count));
     }

@@ -1,6 +1,7 @@
 //! Every integration test, in one binary, so that one control plane serves the whole run.
 
 mod bad_days;
+mod bad_inputs;
 mod buying;
 mod chart;
 mod claims;
@@ -15,6 +16,7 @@ mod figures;
 mod generated;
 mod import;
 mod kill;
+mod left_out;
 mod made_again;
 mod openapi;
 mod permissions;

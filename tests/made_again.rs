@@ -43,7 +43,7 @@ impl Scene {
 
     async fn frozen_greeting(&self) -> Option<Value> {
         let version: AgentVersion = self.get("dental.v1").await?;
-        version.spec.config.get("greeting").cloned()
+        version.spec.config.entries()?.get("greeting").cloned()
     }
 
     /// Nothing is frozen under v1; the reason names how to go on.

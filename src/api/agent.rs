@@ -4,9 +4,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use super::{
+    config::Config,
     meta::{AllowedNamespaces, Key},
     number::{Channel, E164, Leg, Method, Route},
 };
@@ -119,13 +119,8 @@ pub struct Draft {
     #[serde(default)]
     pub webhooks: Webhooks,
     /// Anything the agent's own runtime needs. Frozen with the version and read by the runtime from the AgentVersion.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    #[schemars(schema_with = "any_object")]
-    pub config: Map<String, Value>,
-}
-
-fn any_object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})
+    #[serde(default, skip_serializing_if = "Config::is_hidden")]
+    pub config: Config,
 }
 
 /// Where the carrier sends calls and messages.
@@ -314,9 +309,8 @@ pub struct AgentVersionSpec {
     #[serde(default)]
     pub webhooks: Webhooks,
     /// Anything the agent's own runtime needs.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    #[schemars(schema_with = "any_object")]
-    pub config: Map<String, Value>,
+    #[serde(default, skip_serializing_if = "Config::is_hidden")]
+    pub config: Config,
 }
 
 /// What is known of a version.
@@ -357,8 +351,11 @@ impl AgentVersionSpec {
 
 impl Draft {
     /// The fingerprint under which this draft is published.
+    ///
+    /// It is that of the draft's canonical JSON, as of everything that has one; the configuration brings its part with it.
     pub fn digest(&self) -> String {
-        super::number::digest_of(self)
+        let others = Self { config: Config::default(), ..self.clone() };
+        self.config.digest_with(&serde_json::to_value(others).map(|others| others.to_string()).unwrap_or_default())
     }
 }
 

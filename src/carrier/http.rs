@@ -11,13 +11,14 @@ mod transport;
 mod tests;
 
 use std::{
+    collections::HashMap,
     hash::{BuildHasher as _, Hasher as _},
     sync::Arc,
     time::Duration,
 };
 
 use reqwest::header::HeaderMap;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::time::Instant;
 use url::Url;
 
@@ -86,7 +87,7 @@ pub trait Dialect: Send + Sync {
     /// Whether a 4xx is the carrier's own decision, in its own words. A page of something on the way may stand in the place of
     /// an answer to what had been passed on, and been done.
     fn is_decision(&self, refusal: &Refusal<'_>) -> bool {
-        serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(refusal.body).is_ok()
+        serde_json::from_slice::<HashMap<String, IgnoredAny>>(refusal.body).is_ok()
     }
 }
 
@@ -125,10 +126,15 @@ impl<D: Dialect> Http<D> {
 
     /// Reads something, trying again where that can help.
     pub async fn read<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, CarrierError> {
+        Ok(self.read_sized(call).await?.0)
+    }
+
+    /// The same, with the size of the answer in bytes.
+    pub async fn read_sized<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<(T, usize), CarrierError> {
         let mut tries = 0;
         loop {
             let error = match self.send("GET", &call, None).await {
-                Sent::Answer(value) => return Ok(value),
+                Sent::Answer(value, size) => return Ok((value, size)),
                 // The limiter's own refusal: to wait is what it asks for.
                 Sent::Nothing { error, held: true } => return Err(error),
                 Sent::Nothing { error, .. } | Sent::Refused { error, .. } | Sent::Unclear(error) => error,
@@ -148,7 +154,7 @@ impl<D: Dialect> Http<D> {
     /// Changes something. It is sent once: whoever repeats a write must look first.
     pub async fn write<T: DeserializeOwned>(&self, method: &'static str, call: Call<'_>, body: Body<'_>) -> Outcome<T> {
         match self.send(method, &call, Some(&body)).await {
-            Sent::Answer(value) => Outcome::Did(value),
+            Sent::Answer(value, _) => Outcome::Did(value),
             Sent::Nothing { error, .. } => Outcome::DidNothing(error),
             Sent::Refused { error, status, .. } if is_refusal(status) => Outcome::DidNothing(error),
             Sent::Refused { error, .. } | Sent::Unclear(error) => Outcome::Unknown(error),
@@ -160,7 +166,7 @@ impl<D: Dialect> Http<D> {
     /// refused is made a second time.
     pub async fn spend<T: DeserializeOwned>(&self, method: &'static str, call: Call<'_>, body: Body<'_>) -> Outcome<T> {
         match self.send(method, &call, Some(&body)).await {
-            Sent::Answer(value) => Outcome::Did(value),
+            Sent::Answer(value, _) => Outcome::Did(value),
             Sent::Nothing { error, .. } => Outcome::DidNothing(error),
             Sent::Refused { error, status, decided: true } if is_refusal(status) => Outcome::DidNothing(error),
             Sent::Refused { error, .. } | Sent::Unclear(error) => Outcome::Unknown(error),
@@ -198,17 +204,18 @@ impl<D: Dialect> Http<D> {
 
     /// What an answer says. A success that cannot be read is no answer: a proxy's page, a cut body, nothing at all.
     fn judge<T: DeserializeOwned>(&self, answer: Answer) -> Sent<T> {
-        let Answer { status, headers, body } = answer;
+        let Answer { status, headers, body, .. } = &answer;
+        let status = *status;
         if (200..300).contains(&status) {
-            return match serde_json::from_slice(&body) {
-                Ok(value) => Sent::Answer(value),
+            return match serde_json::from_slice(body) {
+                Ok(value) => Sent::Answer(value, body.len()),
                 // Its own text may quote the body.
                 Err(_) => Sent::Unclear(self.failure("answered something that could not be understood")),
             };
         }
-        let refusal = Refusal { status, headers: &headers, body: &body };
+        let refusal = Refusal { status, headers, body };
         let mut error = self.dialect.refusal(&refusal);
-        error.retry_after = error.retry_after.or_else(|| retry_after(&headers));
+        error.retry_after = error.retry_after.or_else(|| retry_after(headers));
         Sent::Refused { error, status, decided: self.dialect.is_decision(&refusal) }
     }
 
@@ -244,7 +251,8 @@ impl<D: Dialect> Http<D> {
 
 /// What became of one request.
 enum Sent<T> {
-    Answer(T),
+    /// What came, and how many bytes that was.
+    Answer(T, usize),
     /// A status other than 2xx.
     Refused {
         error: CarrierError,
@@ -255,16 +263,13 @@ enum Sent<T> {
     /// It may have arrived; there is no answer that could be read.
     Unclear(CarrierError),
     /// Nothing left this machine; `held` if the limiter did not let it.
-    Nothing {
-        error: CarrierError,
-        held: bool,
-    },
+    Nothing { error: CarrierError, held: bool },
 }
 
 impl<T> Sent<T> {
     fn verdict(&self) -> Option<Verdict> {
         match self {
-            Sent::Answer(_) | Sent::Refused { status: 400..429 | 430..500, .. } => Some(Verdict::Answered),
+            Sent::Answer(..) | Sent::Refused { status: 400..429 | 430..500, .. } => Some(Verdict::Answered),
             Sent::Refused { error, status: 429, .. } => Some(Verdict::Throttled(error.retry_after)),
             Sent::Nothing { error, .. } if error.class != ErrorClass::Transient => None,
             Sent::Refused { .. } | Sent::Unclear(_) | Sent::Nothing { .. } => Some(Verdict::Failed),

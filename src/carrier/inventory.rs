@@ -231,6 +231,11 @@ impl Inventory {
         self.view().in_flight_until(number)
     }
 
+    /// Forgets what was seen of numbers that the account does not have and that `is_wanted` says nobody is about.
+    pub fn forget(&self, is_wanted: impl Fn(&E164) -> bool) {
+        self.view().forget(Instant::now(), is_wanted);
+    }
+
     /// Set while the newest listing is disbelieved for what it lacks.
     pub fn doubt(&self) -> Option<Doubt> {
         self.view().doubt()

@@ -29,7 +29,9 @@ use self::{
 use super::{
     Bought, Capabilities, Carrier, CarrierError, ErrorClass, Identity, NumberId, Order, Outcome, OwnedNumber, Purchase,
     Purchasing, Repeated, SharedRoute,
+    budget::Budget,
     http::{Auth, Body, Call, Http, Limiter, Secret, Transport},
+    lenient::Scalar,
     written,
 };
 use crate::api::{
@@ -101,7 +103,7 @@ impl fmt::Debug for Telnyx {
 #[derive(Debug, Deserialize)]
 struct BalanceShown {
     #[serde(default)]
-    balance: Value,
+    balance: Scalar,
     currency: Option<String>,
 }
 
@@ -146,9 +148,10 @@ impl Telnyx {
     where
         R: Keyed + DeserializeOwned,
     {
-        let mut reading = Reading::new(filter);
+        let (mut reading, mut budget) = (Reading::new(filter), Budget::new(errors::NAME));
         while let Some(query) = reading.query() {
-            let page: Page<R> = self.http.read(self.call(path, &[], &query)).await?;
+            let (page, bytes): (Page<R>, _) = self.http.read_sized(self.call(path, &[], &query)).await?;
+            budget.take(page.rows(), bytes)?;
             reading.take(page)?;
         }
         reading.finish()

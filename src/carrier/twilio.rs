@@ -30,6 +30,7 @@ use self::{
 use super::{
     Bought, Capabilities, Carrier, CarrierError, ErrorClass, Identity, NumberId, Outcome, OwnedNumber, Purchase,
     Purchasing, Repeated,
+    budget::Budget,
     http::{Auth, Body, Call, Http, Limiter, Secret, Transport},
     written,
 };
@@ -176,20 +177,22 @@ impl Twilio {
         Ok(account)
     }
 
-    /// Every row of a list, of whose first page `first` is the query.
+    /// Every row of a list, of whose first page `first` is the query, within `budget`.
     async fn pages<P>(
         &self,
         base: &Url,
         path: &'static str,
         args: &[&str],
         first: &str,
+        budget: &mut Budget,
     ) -> Result<Vec<P::Row>, CarrierError>
     where
         P: Page + DeserializeOwned,
     {
         let mut reading = Reading::new(first);
         while let Some(query) = reading.query() {
-            let page: P = self.http.read(Call { base, path, args, query, before: None }).await?;
+            let (page, bytes): (P, _) = self.http.read_sized(Call { base, path, args, query, before: None }).await?;
+            budget.take(page.place().rows, bytes)?;
             reading.take(page)?;
         }
         reading.finish()
@@ -197,7 +200,8 @@ impl Twilio {
 
     /// The account's numbers that Twilio's own filter lets through, all pages of them.
     async fn rows(&self, query: &str) -> Result<Vec<Row>, CarrierError> {
-        let rows = self.pages::<NumberPage>(&self.api, NUMBERS, &[&self.account], query).await?;
+        let mut budget = Budget::new(errors::NAME);
+        let rows = self.pages::<NumberPage>(&self.api, NUMBERS, &[&self.account], query, &mut budget).await?;
         match rows.iter().all(|row| row.account_sid == self.account) {
             true => Ok(rows),
             false => Err(listing::torn("it held a number of another account")),

@@ -1,8 +1,8 @@
 //! What carriers write in more than one way: URLs, amounts, currencies. No I/O.
 
-use serde_json::Value;
 use url::Url;
 
+use super::lenient::Scalar;
 use crate::api::money::Amount;
 
 /// Whether requests can go to paths below this: a host, and nothing that would stand in their way.
@@ -16,13 +16,8 @@ pub(super) fn is_base(url: &Url) -> bool {
 }
 
 /// An amount, which comes as a text or, by some documents' schemas, as a number.
-pub(super) fn amount(value: &Value) -> Option<Amount> {
-    let text = match value {
-        Value::String(text) => text.clone(),
-        Value::Number(number) => number.to_string(),
-        _ => return None,
-    };
-    text.parse().ok()
+pub(super) fn amount(value: &Scalar) -> Option<Amount> {
+    value.written()?.parse().ok()
 }
 
 /// The code of a currency, which carriers write in either case.

@@ -70,6 +70,9 @@ impl Target {
         let (client, namespace) = super::run::client().await?;
         let glance = Glance::new(client, self.installation.clone(), endpoints);
         let glance = glance.await.context("cannot see the cluster")?;
+        for left_out in glance.left_out() {
+            eprintln!("warning: {left_out}");
+        }
         Ok((glance, namespace))
     }
 }

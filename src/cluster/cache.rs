@@ -6,17 +6,19 @@
 //! Two sources are merged by `resourceVersion`, which Kubernetes says may be compared as an integer within one kind,
 //! and which a watch delivers in order. So an own write that is not newer than what the watch has delivered adds
 //! nothing; and one that the watch has passed over without delivering it was deleted meanwhile, and is dropped.
+//!
+//! An object that does not decode is left out, alone. It is not gone: nobody is told that it went, and that it is there is
+//! known, so that what depends on it is not taken for left behind.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use kube::runtime::watcher::Event;
 
+use super::sent::{Kept, Sent, Unreadable};
 use crate::api::meta::Key;
-
-/// What `kubectl apply` keeps on every object: a second copy of it, which nobody here reads.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// What objects are looked up by, beside their own key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,18 +58,35 @@ impl<K: Resource> Change<K> {
     }
 }
 
+/// What the watch has told.
+#[derive(Debug)]
+pub struct News<K> {
+    pub changes: Vec<Change<K>>,
+    /// Objects that do not decode, and did before or fail otherwise now.
+    pub left_out: Vec<Arc<Unreadable>>,
+    /// Objects of which nothing could ever be decoded, and that are gone.
+    pub gone: Vec<Arc<Unreadable>>,
+}
+
+impl<K> Default for News<K> {
+    fn default() -> Self {
+        Self { changes: Vec::new(), left_out: Vec::new(), gone: Vec::new() }
+    }
+}
+
 /// What we know of one kind. Shared between tasks; no lock is held between two calls.
 pub struct Cache<K> {
     contents: RwLock<Contents<K>>,
 }
 
-impl<K: Resource<DynamicType = ()> + Clone> Cache<K> {
+impl<K: Kept + Clone> Cache<K> {
     /// An empty cache that has not seen a list yet.
     pub fn new(indexer: Indexer<K>) -> Self {
         Self {
             contents: RwLock::new(Contents {
                 indexer,
                 objects: HashMap::new(),
+                left_out: HashMap::new(),
                 index: HashMap::new(),
                 relist: None,
                 delivered: 0,
@@ -115,22 +134,40 @@ impl<K: Resource<DynamicType = ()> + Clone> Cache<K> {
         self.read().synced
     }
 
-    /// Takes in what the watch delivers. A relist gives the difference between what was known and what is.
+    /// The objects that are there and do not decode.
+    pub fn left_out(&self) -> Vec<Arc<Unreadable>> {
+        self.read().left_out.values().map(|left| left.unreadable.clone()).collect()
+    }
+
+    /// The object of that key, if it is there and does not decode.
+    pub fn is_left_out(&self, key: &Key) -> Option<Arc<Unreadable>> {
+        self.read().left_out.get(key).map(|left| left.unreadable.clone())
+    }
+
+    /// Takes in what the watch delivers of an object that decodes, or of none.
     pub fn apply(&self, event: Event<K>) -> Vec<Change<K>> {
+        self.take(match event {
+            Event::Init => Event::Init,
+            Event::InitApply(object) => Event::InitApply(object.into()),
+            Event::InitDone => Event::InitDone,
+            Event::Apply(object) => Event::Apply(object.into()),
+            Event::Delete(object) => Event::Delete(object.into()),
+        })
+        .changes
+    }
+
+    /// Takes in what the watch delivers. A relist gives the difference between what was known and what is.
+    pub fn take(&self, event: Event<Sent<K>>) -> News<K> {
         let mut contents = self.write();
+        let mut news = News::default();
         match event {
-            Event::Init => {
-                contents.relist = Some(HashMap::new());
-                Vec::new()
-            }
-            Event::InitApply(object) => {
-                contents.listed(object);
-                Vec::new()
-            }
-            Event::InitDone => contents.relisted(),
-            Event::Apply(object) => contents.applied(object),
-            Event::Delete(object) => contents.deleted(&object),
+            Event::Init => contents.relist = Some(Relist::default()),
+            Event::InitApply(object) => contents.listed(object),
+            Event::InitDone => contents.relisted(&mut news),
+            Event::Apply(object) => contents.applied(object, &mut news),
+            Event::Delete(object) => contents.deleted(object.meta(), &mut news),
         }
+        news
     }
 
     /// Takes in the answer of our own write, if it is news.
@@ -164,9 +201,10 @@ impl<K: Resource<DynamicType = ()> + Clone> Cache<K> {
 struct Contents<K> {
     indexer: Indexer<K>,
     objects: HashMap<Arc<Key>, Arc<K>>,
+    /// The objects that do not decode. None of them is in `objects`.
+    left_out: HashMap<Key, LeftOut<K>>,
     index: HashMap<Index, HashMap<String, BTreeSet<Arc<Key>>>>,
-    /// What the relist under way has shown. Objects known already are shared with `objects`, so that it costs no second copy.
-    relist: Option<HashMap<Arc<Key>, Arc<K>>>,
+    relist: Option<Relist<K>>,
     /// The highest resourceVersion that the watch has delivered.
     delivered: u64,
     /// Our own writes that the watch has not delivered yet, by resourceVersion.
@@ -176,8 +214,54 @@ struct Contents<K> {
     synced: bool,
 }
 
-impl<K: Resource<DynamicType = ()> + Clone> Contents<K> {
-    fn listed(&mut self, object: K) {
+/// An object that does not decode.
+struct LeftOut<K> {
+    unreadable: Arc<Unreadable>,
+    /// How it was when it last did.
+    last: Option<Arc<K>>,
+}
+
+/// What a relist under way has shown.
+struct Relist<K> {
+    /// Objects known already are shared with what is known, so that it costs no second copy.
+    objects: HashMap<Arc<Key>, Arc<K>>,
+    left_out: HashMap<Key, Unreadable>,
+}
+
+impl<K> Default for Relist<K> {
+    fn default() -> Self {
+        Self { objects: HashMap::new(), left_out: HashMap::new() }
+    }
+}
+
+impl<K: Kept> Relist<K> {
+    fn has(&self, key: &Key) -> bool {
+        self.objects.contains_key(key) || self.left_out.contains_key(key)
+    }
+
+    fn meta(&self, key: &Key) -> Option<&ObjectMeta> {
+        let object = self.objects.get(key).map(|object| object.meta());
+        object.or_else(|| self.left_out.get(key).map(|unreadable| &unreadable.metadata))
+    }
+
+    fn newest(&self) -> u64 {
+        let objects = self.objects.values().map(|object| object.meta());
+        let left_out = self.left_out.values().map(|unreadable| &unreadable.metadata);
+        objects.chain(left_out).filter_map(version_of).max().unwrap_or(0)
+    }
+}
+
+impl<K: Kept + Clone> Contents<K> {
+    fn listed(&mut self, object: Sent<K>) {
+        // The watcher opens every list with `Init`; without it there is nothing to compare with.
+        let relist = self.relist.get_or_insert_default();
+        let object = match object {
+            Sent::Whole(object) => object,
+            Sent::Unreadable(unreadable) => {
+                relist.left_out.insert(unreadable.key(), *unreadable);
+                return;
+            }
+        };
         let key = Key::of(&object);
         let (key, object) = match self.objects.get_key_value(&key) {
             Some((key, known)) if version(&**known).is_some() && version(&**known) == version(&object) => {
@@ -185,52 +269,101 @@ impl<K: Resource<DynamicType = ()> + Clone> Contents<K> {
             }
             _ => (Arc::new(key), Arc::new(stripped(object))),
         };
-        // The watcher opens every list with `Init`; without it there is nothing to compare with.
-        self.relist.get_or_insert_default().insert(key, object);
+        relist.objects.insert(key, object);
     }
 
-    fn relisted(&mut self) -> Vec<Change<K>> {
+    fn relisted(&mut self, news: &mut News<K>) {
         let listed = self.relist.take().unwrap_or_default();
-        let newest = listed.values().filter_map(|object| version(&**object)).max().unwrap_or(0);
+        let newest = listed.newest();
         // A tombstone whose object the list no longer shows has served: no event about that object is to come.
-        self.removed.retain(|key, uid| listed.get(key).is_some_and(|object| has_uid(&**object, uid)));
+        self.removed.retain(|key, uid| listed.meta(key).is_some_and(|meta| meta.uid.as_ref() == Some(uid)));
 
-        let mut changes = Vec::new();
-        let missing: Vec<_> = self.objects.keys().filter(|key| !listed.contains_key(*key)).cloned().collect();
+        let missing: Vec<_> = self.objects.keys().filter(|key| !listed.has(key)).cloned().collect();
         for key in missing {
             // An own write after the list was made is no more missing than the list is wrong.
             if !self.is_unseen_after(&key, newest) {
-                changes.extend(self.remove(&key));
+                news.changes.extend(self.remove(&key));
             }
         }
-        for (key, object) in listed {
-            changes.extend(self.put_if_newer(key, object));
+        let missing: Vec<_> = self.left_out.keys().filter(|key| !listed.has(key)).cloned().collect();
+        missing.iter().for_each(|key| self.end(key, news));
+        for (key, object) in listed.objects {
+            self.put_if_newer(key, object, &mut news.changes);
         }
+        listed.left_out.into_values().for_each(|unreadable| self.leave_out(unreadable, news));
         self.unseen = self.unseen.split_off(&newest.saturating_add(1));
         self.delivered = self.delivered.max(newest);
         self.synced = true;
-        changes
     }
 
-    fn applied(&mut self, object: K) -> Vec<Change<K>> {
-        let key = Key::of(&object);
-        let mut changes = self.pass_over(&key, version(&object));
-        changes.extend(self.put_if_newer(Arc::new(key), Arc::new(stripped(object))));
-        changes
+    fn applied(&mut self, object: Sent<K>, news: &mut News<K>) {
+        let key = match &object {
+            Sent::Whole(object) => Key::of(object),
+            Sent::Unreadable(unreadable) => unreadable.key(),
+        };
+        news.changes.extend(self.pass_over(&key, version_of(object.meta())));
+        match object {
+            Sent::Whole(object) => {
+                self.put_if_newer(Arc::new(key), Arc::new(stripped(object)), &mut news.changes);
+            }
+            Sent::Unreadable(unreadable) => self.leave_out(*unreadable, news),
+        }
     }
 
-    fn deleted(&mut self, object: &K) -> Vec<Change<K>> {
-        let key = Key::of(object);
-        let mut changes = self.pass_over(&key, version(object));
+    fn deleted(&mut self, deleted: &ObjectMeta, news: &mut News<K>) {
+        let key = key_of(deleted);
+        news.changes.extend(self.pass_over(&key, version_of(deleted)));
         self.removed.remove(&key);
-        let stale = self.objects.get(&key).is_none_or(|known| {
-            let another = object.meta().uid != known.meta().uid;
-            another && version(&**known).zip(version(object)).is_some_and(|(known, deleted)| known > deleted)
+        let known = self.objects.get(&key).map(|known| known.meta());
+        let known = known.or_else(|| self.left_out.get(&key).map(|left| &left.unreadable.metadata));
+        let stale = known.is_none_or(|known| {
+            let another = deleted.uid != known.uid;
+            another && version_of(known).zip(version_of(deleted)).is_some_and(|(known, deleted)| known > deleted)
         });
         if !stale {
-            changes.extend(self.remove(&key));
+            news.changes.extend(self.remove(&key));
+            self.end(&key, news);
         }
-        changes
+    }
+
+    /// Takes in that an object is there and does not decode.
+    fn leave_out(&mut self, unreadable: Unreadable, news: &mut News<K>) {
+        let (key, uid) = (unreadable.key(), unreadable.metadata.uid.clone());
+        if uid.is_some() && self.removed.get(&key) == uid.as_ref() {
+            return;
+        }
+        let before = self.left_out.get(&key);
+        let known = self.objects.get(&key).map(|object| object.meta());
+        let known = known.or_else(|| before.map(|left| &left.unreadable.metadata)).and_then(version_of);
+        if known.zip(version_of(&unreadable.metadata)).is_some_and(|(known, new)| new <= known) {
+            return;
+        }
+        let is_news = before.is_none_or(|left| {
+            (&left.unreadable.why, &left.unreadable.metadata.uid) != (&unreadable.why, &unreadable.metadata.uid)
+        });
+        let mut last = self.left_out.remove(&key).and_then(|left| left.last);
+        if let Some(object) = self.objects.remove(&key) {
+            self.unindex(&key, &object);
+            last = Some(object);
+        }
+        // Made again under its name: the one that decoded is gone.
+        if let Some(gone) = last.take_if(|last| last.meta().uid != uid) {
+            news.changes.push(Change { old: Some(gone), new: None });
+        }
+        let unreadable = Arc::new(unreadable);
+        if is_news {
+            news.left_out.push(unreadable.clone());
+        }
+        self.left_out.insert(key, LeftOut { unreadable, last });
+    }
+
+    /// An object that did not decode is gone.
+    fn end(&mut self, key: &Key, news: &mut News<K>) {
+        match self.left_out.remove(key) {
+            None => {}
+            Some(LeftOut { last: Some(last), .. }) => news.changes.push(Change { old: Some(last), new: None }),
+            Some(LeftOut { unreadable, last: None }) => news.gone.push(unreadable),
+        }
     }
 
     fn wrote(&mut self, object: K) -> Option<Change<K>> {
@@ -239,12 +372,18 @@ impl<K: Resource<DynamicType = ()> + Clone> Contents<K> {
             return None;
         }
         let key = Arc::new(Key::of(&object));
-        let change = self.put_if_newer(key.clone(), Arc::new(stripped(object)))?;
+        let mut changes = Vec::new();
+        self.put_if_newer(key.clone(), Arc::new(stripped(object)), &mut changes);
+        let change = changes.pop()?;
         self.unseen.insert(written, key);
         Some(change)
     }
 
     fn gone(&mut self, key: &Key, uid: &str) -> Option<Change<K>> {
+        if self.left_out.get(key).is_some_and(|left| left.unreadable.metadata.uid.as_deref() == Some(uid)) {
+            self.removed.insert(key.clone(), uid.to_owned());
+            return self.left_out.remove(key)?.last.map(|last| Change { old: Some(last), new: None });
+        }
         if !self.objects.get(key).is_some_and(|known| has_uid(&**known, uid)) {
             return None;
         }
@@ -274,13 +413,20 @@ impl<K: Resource<DynamicType = ()> + Clone> Contents<K> {
         version.is_some_and(|version| version > newest && self.unseen.contains_key(&version))
     }
 
-    fn put_if_newer(&mut self, key: Arc<Key>, object: Arc<K>) -> Option<Change<K>> {
+    fn put_if_newer(&mut self, key: Arc<Key>, object: Arc<K>, changes: &mut Vec<Change<K>>) {
         if self.removed.get(&*key).is_some_and(|uid| has_uid(&*object, uid)) {
-            return None;
+            return;
         }
-        let known = self.objects.get(&key).and_then(|known| version(&**known));
+        let known = self.objects.get(&key).map(|known| known.meta());
+        let known =
+            known.or_else(|| self.left_out.get(&*key).map(|left| &left.unreadable.metadata)).and_then(version_of);
         if known.zip(version(&*object)).is_some_and(|(known, new)| new <= known) {
-            return None;
+            return;
+        }
+        // It decodes again. Whoever is told takes it for new: nobody has looked at it for a while.
+        let last = self.left_out.remove(&*key).and_then(|left| left.last);
+        if let Some(gone) = last.filter(|last| last.meta().uid != object.meta().uid) {
+            changes.push(Change { old: Some(gone), new: None });
         }
         // The key that is in the map stays there, and the index shares it.
         let key = self.objects.get_key_value(&key).map_or(key, |(kept, _)| kept.clone());
@@ -292,7 +438,7 @@ impl<K: Resource<DynamicType = ()> + Clone> Contents<K> {
         (self.indexer)(&object, &mut |name, value| {
             index.entry(name).or_default().entry(value).or_default().insert(key.clone());
         });
-        Some(Change { old, new: Some(object) })
+        changes.push(Change { old, new: Some(object) });
     }
 
     fn remove(&mut self, key: &Key) -> Option<Change<K>> {
@@ -316,7 +462,15 @@ impl<K: Resource<DynamicType = ()> + Clone> Contents<K> {
 
 /// The resourceVersion as the integer that it is; `None` from a server that does otherwise, where the watch alone is believed.
 fn version<K: Resource>(object: &K) -> Option<u64> {
-    object.meta().resource_version.as_deref()?.parse().ok()
+    version_of(object.meta())
+}
+
+fn version_of(meta: &ObjectMeta) -> Option<u64> {
+    meta.resource_version.as_deref()?.parse().ok()
+}
+
+fn key_of(meta: &ObjectMeta) -> Key {
+    Key::new(meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
 }
 
 fn has_uid<K: Resource>(object: &K, uid: &str) -> bool {
@@ -324,12 +478,8 @@ fn has_uid<K: Resource>(object: &K, uid: &str) -> bool {
 }
 
 /// Without what only others read: it is four fifths of an object's size.
-fn stripped<K: Resource>(mut object: K) -> K {
-    let meta = object.meta_mut();
-    meta.managed_fields = None;
-    if let Some(annotations) = &mut meta.annotations {
-        annotations.remove(LAST_APPLIED);
-    }
+fn stripped<K: Kept>(mut object: K) -> K {
+    object.strip();
     object
 }
 

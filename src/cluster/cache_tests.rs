@@ -6,6 +6,8 @@ use kube::ResourceExt;
 
 use super::*;
 
+impl Kept for ConfigMap {}
+
 /// Stands under the account that `data.account` names.
 fn index(object: &ConfigMap, put: &mut dyn FnMut(Index, String)) {
     if let Some(account) = object.data.as_ref().and_then(|data| data.get("account")) {
@@ -284,7 +286,10 @@ fn an_index_follows_a_relist() {
 fn what_only_others_read_is_not_kept() {
     let mut fat = object("a", 1);
     fat.metadata.managed_fields = Some(vec![ManagedFieldsEntry::default()]);
-    fat.metadata.annotations = Some([(LAST_APPLIED.to_owned(), "{}".to_owned()), ("a".into(), "b".into())].into());
+    fat.metadata.annotations = Some(
+        [("kubectl.kubernetes.io/last-applied-configuration".to_owned(), "{}".to_owned()), ("a".into(), "b".into())]
+            .into(),
+    );
     for cache in [listed([fat.clone()]), Cache::new(index)] {
         cache.wrote(ConfigMap { metadata: fat.metadata.clone(), ..Default::default() });
         cache.apply(Event::Apply(fat.clone()));
@@ -302,4 +307,83 @@ fn a_resource_version_that_is_no_integer_leaves_the_watch_in_charge() {
     assert!(cache.wrote(odd.clone()).is_none());
     assert_eq!(cache.apply(Event::Apply(odd.clone())).len(), 1);
     assert_eq!(said(cache.apply(Event::Delete(odd))), ["-a"]);
+}
+
+fn unreadable(name: &str, version: u64, why: &str) -> Sent<ConfigMap> {
+    let metadata = object(name, version).metadata;
+    Sent::Unreadable(Box::new(Unreadable { kind: "ConfigMap".into(), metadata, why: why.into() }))
+}
+
+/// What changed, what is newly left out, and what is gone without ever having been read.
+fn told(news: News<ConfigMap>) -> (Vec<String>, usize, usize) {
+    (said(news.changes), news.left_out.len(), news.gone.len())
+}
+
+fn relist(cache: &Cache<ConfigMap>, objects: impl IntoIterator<Item = Sent<ConfigMap>>) -> News<ConfigMap> {
+    cache.take(Event::Init);
+    objects.into_iter().for_each(|object| drop(cache.take(Event::InitApply(object))));
+    cache.take(Event::InitDone)
+}
+
+#[test]
+fn an_object_that_does_not_decode_is_left_out_alone() {
+    let cache = Cache::new(index);
+    let news = relist(&cache, [object("a", 1).into(), unreadable("b", 2, "spec"), object("c", 3).into()]);
+    assert_eq!(told(news), (vec!["a".to_owned(), "c".to_owned()], 1, 0));
+    assert!(cache.synced() && cache.get(&key("b")).is_none());
+    assert_eq!(cache.is_left_out(&key("b")).unwrap().why, "spec");
+    let again = relist(&cache, [object("a", 1).into(), unreadable("b", 2, "spec"), object("c", 3).into()]);
+    assert_eq!(told(again), (vec![], 0, 0), "it is said once");
+}
+
+#[test]
+fn an_object_that_decodes_no_longer_is_not_gone() {
+    let cache = listed([under("tw", object("a", 1))]);
+    assert_eq!(told(cache.take(Event::Apply(unreadable("a", 2, "spec")))), (vec![], 1, 0));
+    assert!(cache.get(&key("a")).is_none() && cache.by(Index::Account, "tw").is_empty());
+    assert_eq!(told(cache.take(Event::Apply(unreadable("a", 3, "spec")))), (vec![], 0, 0), "the same again");
+    assert_eq!(told(cache.take(Event::Apply(unreadable("a", 4, "status")))), (vec![], 1, 0), "it fails otherwise");
+    assert_eq!(
+        told(cache.take(Event::Apply(object("a", 5).into()))),
+        (vec!["a".to_owned()], 0, 0),
+        "as if it were new"
+    );
+    assert!(cache.left_out().is_empty());
+}
+
+#[test]
+fn older_news_of_an_object_change_nothing_whether_they_decode_or_not() {
+    let cache = listed([object("a", 5)]);
+    assert_eq!(told(cache.take(Event::Apply(unreadable("a", 4, "spec")))), (vec![], 0, 0));
+    assert!(cache.get(&key("a")).is_some());
+    cache.take(Event::Apply(unreadable("a", 6, "spec")));
+    assert!(cache.wrote(object("a", 6)).is_none() && cache.get(&key("a")).is_none());
+    assert!(cache.wrote(object("a", 7)).is_some() && cache.left_out().is_empty(), "our own write may mend it");
+}
+
+#[test]
+fn when_it_goes_it_is_told_as_it_was_when_it_last_decoded() {
+    let cache = listed([object("a", 1), object("b", 2)]);
+    cache.take(Event::Apply(unreadable("a", 3, "spec")));
+    assert_eq!(told(cache.take(Event::Delete(unreadable("a", 4, "spec")))), (vec!["-a".to_owned()], 0, 0));
+    cache.take(Event::Apply(unreadable("b", 5, "spec")));
+    assert_eq!(told(relist(&cache, [])), (vec!["-b".to_owned()], 0, 0));
+    cache.take(Event::Apply(unreadable("c", 6, "spec")));
+    assert_eq!(told(cache.take(Event::Delete(unreadable("c", 7, "spec")))), (vec![], 0, 1), "it never did");
+    cache.take(Event::Apply(unreadable("d", 8, "spec")));
+    assert_eq!(told(relist(&cache, [])), (vec![], 0, 1));
+    assert!(cache.left_out().is_empty());
+}
+
+#[test]
+fn an_object_made_again_that_does_not_decode_is_not_the_one_before() {
+    let cache = listed([object("a", 1)]);
+    let mut again = unreadable("a", 2, "spec");
+    again.meta_mut().uid = Some("another".into());
+    assert_eq!(told(cache.take(Event::Apply(again))), (vec!["-a".to_owned()], 1, 0));
+    let gone = cache.gone(&key("a"), "another");
+    assert!(gone.is_none() && cache.left_out().is_empty(), "a live read did not find it");
+    let mut late = unreadable("a", 3, "spec");
+    late.meta_mut().uid = Some("another".into());
+    assert_eq!(told(cache.take(Event::Apply(late))), (vec![], 0, 0), "and late news do not bring it back");
 }

@@ -4,26 +4,29 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use futures::StreamExt;
+use kube::Resource;
 use kube::api::ListParams;
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    cache::{Cache, Change},
+    cache::{Cache, News},
     failure::said,
+    objects::{Objects, PAGE},
+    sent::Kept,
 };
 
-/// Feeds `cache` with what the API server says of `K` until `token` is cancelled, and hands on every change.
+/// Feeds `cache` with what the API server says of `K` until `token` is cancelled, and hands on all that is new.
 ///
 /// It never gives up: a failure is logged with what to do about it, and tried again after 0.8 to 30 s. The cache goes
-/// on with what it knows meanwhile; whether it was ever complete is `Cache::synced`. `on_change` must not block.
-pub async fn watch<K>(api: Api<K>, cache: Arc<Cache<K>>, token: CancellationToken, on_change: impl Fn(Change<K>))
+/// on with what it knows meanwhile; whether it was ever complete is `Cache::synced`. `on_news` must not block.
+pub async fn watch<K>(objects: Objects<K>, cache: Arc<Cache<K>>, token: CancellationToken, on_news: impl Fn(News<K>))
 where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
+    K: Kept + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    let mut events = watcher(api, watcher::Config::default()).default_backoff().boxed();
+    let config = watcher::Config::default().page_size(PAGE);
+    let mut events = watcher(objects.into_api(), config).default_backoff().boxed();
     let kind = K::plural(&());
     loop {
         let event = tokio::select! {
@@ -34,7 +37,7 @@ where
         match event {
             Some(Ok(event)) => {
                 let complete = matches!(event, watcher::Event::InitDone);
-                cache.apply(event).into_iter().for_each(&on_change);
+                on_news(cache.take(event));
                 if complete {
                     tracing::debug!(%kind, objects = cache.len(), "complete list");
                 }
@@ -50,11 +53,11 @@ where
 }
 
 /// What keeps a kind from being listed now, and what to do about it, in words; `None` if nothing does.
-pub async fn trouble<K>(api: Api<K>) -> Option<String>
+pub async fn trouble<K>(objects: Objects<K>) -> Option<String>
 where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
+    K: Kept + Clone + DeserializeOwned + Debug,
 {
-    let error = api.list(&ListParams::default().limit(1)).await.err()?;
+    let error = objects.into_api().list(&ListParams::default().limit(1)).await.err()?;
     explain::<K>(&watcher::Error::InitialListFailed(error))
 }
 
@@ -152,13 +155,14 @@ mod tests {
     }
 
     /// An API server that refuses the first list, then knows `a`, tells of `b`, and falls silent.
-    fn api_server() -> Api<ConfigMap> {
+    fn api_server() -> Objects<ConfigMap> {
         let lists = Arc::new(Mutex::new(0));
         let service = tower::service_fn(move |request: Request<Body>| {
             let lists = lists.clone();
             async move {
                 if request.uri().query().is_some_and(|query| query.contains("watch=")) {
-                    let line = format!("{}\n", json!({"type": "ADDED", "object": object("b", 6)}));
+                    // The type comes first, as the API server writes it: what an object is, is known before it is read.
+                    let line = format!("{{\"type\":\"ADDED\",\"object\":{}}}\n", object("b", 6));
                     let lines = futures::stream::once(async { Ok::<_, std::io::Error>(line) });
                     let body = axum::body::Body::from_stream(lines.chain(futures::stream::pending()));
                     return Ok::<_, std::convert::Infallible>(Response::new(body));
@@ -173,7 +177,7 @@ mod tests {
                 Ok(Response::new(list.to_string().into()))
             }
         });
-        Api::all(kube::Client::new(service, "default"))
+        Objects::all(kube::Client::new(service, "default"))
     }
 
     #[tokio::test(start_paused = true)]
@@ -181,13 +185,13 @@ mod tests {
         let cache = Arc::new(Cache::<ConfigMap>::new(|_, _| ()));
         let (token, seen) = (CancellationToken::new(), Arc::new(Mutex::new(Vec::new())));
         let (stop, log) = (token.clone(), seen.clone());
-        let on_change = move |change: Change<ConfigMap>| {
-            log.lock().unwrap().push(change.key().name);
+        let on_news = move |news: News<ConfigMap>| {
+            log.lock().unwrap().extend(news.changes.iter().map(|change| change.key().name));
             if log.lock().unwrap().len() == 2 {
                 stop.cancel();
             }
         };
-        watch(api_server(), cache.clone(), token, on_change).await;
+        watch(api_server(), cache.clone(), token, on_news).await;
         assert!(cache.synced());
         assert!(cache.get(&Key::new("clinics", "b")).is_some());
         assert_eq!(*seen.lock().unwrap(), ["a", "b"]);

@@ -30,12 +30,14 @@ use crate::{
         endpoint::{Endpoints, host_of},
     },
     cluster::{
+        bounded::bounded,
         cache::{Cache, Index},
         lease::Past,
         queue::{Priority, Queue},
+        sent::Unreadable,
     },
     plan::{InFlight, account::RefusedEndpoint},
-    telemetry::metrics::Metrics,
+    telemetry::metrics::{Metrics, Watched},
 };
 
 /// The name under which events are reported.
@@ -130,6 +132,20 @@ impl Caches {
         names.pop().filter(|_| one)
     }
 
+    /// Every object that does not decode, of whatever kind.
+    pub fn left_out(&self) -> Vec<(Watched, Arc<Unreadable>)> {
+        let all = [
+            (Watched::CarrierAccount, self.accounts.left_out()),
+            (Watched::PhoneNumber, self.numbers.left_out()),
+            (Watched::Agent, self.agents.left_out()),
+            (Watched::AgentVersion, self.versions.left_out()),
+            (Watched::NumberClaim, self.claims.left_out()),
+            (Watched::NumberPurchase, self.journals.left_out()),
+            (Watched::Namespace, self.namespaces.left_out()),
+        ];
+        all.into_iter().flat_map(|(kind, left_out)| left_out.into_iter().map(move |left| (kind, left))).collect()
+    }
+
     /// Whether an object of the namespace `owner` with this consent may be referred to from `namespace`.
     pub fn allows(&self, consent: &AllowedNamespaces, owner: &str, namespace: &str) -> bool {
         let known = self.namespaces.get(&Key::new("", namespace));
@@ -214,6 +230,8 @@ pub struct Context {
     pub settings: Settings,
     /// The name of this installation, where none was set.
     derived: OnceLock<String>,
+    /// Held by whoever freezes a version.
+    pub freezing: tokio::sync::Mutex<()>,
     /// When this process began to work, and what is known of who did before.
     began: OnceLock<(Instant, Past)>,
     /// Cancelled when it is to work no longer.
@@ -238,6 +256,7 @@ impl Context {
                 wake.add(Work { kind: Kind::PhoneNumber, key: Key::of(&*number) }, Priority::Background);
             }
         };
+        let client = bounded(client);
         let reporter = Reporter { controller: CONTROLLER.to_owned(), instance: std::env::var("POD_NAME").ok() };
         Ok(Arc::new(Self {
             recorder: Recorder::new(client.clone(), reporter),
@@ -250,6 +269,7 @@ impl Context {
             metrics,
             settings,
             derived: OnceLock::new(),
+            freezing: tokio::sync::Mutex::default(),
             began: OnceLock::new(),
             until: OnceLock::new(),
             foresees: OnceLock::new(),
@@ -288,6 +308,11 @@ impl Context {
             Some(()) => Duration::MAX,
             None => self.memory.met(uid).elapsed(),
         }
+    }
+
+    /// Whether this process has begun to work, and does not only follow.
+    pub fn is_working(&self) -> bool {
+        self.began.get().is_some() && !self.is_ending()
     }
 
     /// Whether this process was told to end its work. A pass that began before may still be looking at something.

@@ -5,9 +5,11 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{
     Api, Resource, ResourceExt,
-    api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions},
+    api::{DeleteParams, GetParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions},
+    core::Request,
     runtime::events::{Event, EventType},
 };
+use serde::Deserialize;
 use serde_json::json;
 
 use tokio::time::Instant;
@@ -20,10 +22,11 @@ use super::{
 };
 use crate::{
     api::{
-        AgentVersion, NumberClaim, NumberPurchase,
-        agent::AgentVersionSpec,
+        Agent, AgentVersion, NumberClaim, NumberPurchase,
+        agent::{AgentVersionSpec, Draft},
         claim::NumberClaimSpec,
         conditions::{self, news},
+        config::Config,
         meta::{IN_USE_FINALIZER, Key},
         number::E164,
     },
@@ -259,7 +262,7 @@ impl Context {
         let name = spec.number.digits().to_owned();
         let mut claim = NumberClaim::new(&name, spec);
         claim.metadata.finalizers = Some(vec![IN_USE_FINALIZER.to_owned()]);
-        let api: Api<NumberClaim> = Api::all(self.client.clone());
+        let api = NumberClaim::api(self.client.clone(), "");
         match answered(api.create(&PostParams::default(), &claim)).await {
             // Whoever finds it there has lost, and the next pass sees to whom.
             Err(error) if code(&error) == Some(409) => self.read_again::<NumberClaim>(&Key::of(&claim), None).await,
@@ -268,7 +271,7 @@ impl Context {
     }
 
     async fn write_claim<K: Controlled>(&self, holder: &K, claim: &NumberClaim) -> Result<(), Error> {
-        let api: Api<NumberClaim> = Api::all(self.client.clone());
+        let api = NumberClaim::api(self.client.clone(), "");
         let written = answered(api.replace(&claim.name_any(), &PostParams::default(), claim)).await;
         self.claimed(holder, claim, written).await
     }
@@ -300,7 +303,7 @@ impl Context {
         // Before the API server is asked: a claim that moves meanwhile must not pass for the one that was decided on.
         let decided_on = self.caches.claim_of(number);
         let lets_write = decided_on.as_ref().is_some_and(|claim| lets_write(claim, object.meta()));
-        let api: Api<NumberClaim> = Api::all(self.client.clone());
+        let api = NumberClaim::api(self.client.clone(), "");
         let live = answered(api.get_metadata_opt(number.digits())).await?.and_then(|claim| claim.resource_version());
         if lets_write && live.is_some() && live == decided_on.as_ref().and_then(|claim| claim.resource_version()) {
             return Ok(());
@@ -339,10 +342,8 @@ impl Context {
         let api = K::api(self.client.clone(), &object.namespace().unwrap_or_default());
         match answered(api.delete(&object.name_any(), &parameters)).await {
             Err(error) => self.wrote(object, Err(error)).await,
-            Ok(deleted) => match deleted.left() {
-                Some(deleting) => self.wrote(object, Ok(deleting)).await,
-                None => self.read_again::<K>(&Key::of(object), object.meta().uid.as_deref()).await,
-            },
+            Ok(Some(deleting)) => self.wrote(object, Ok(deleting)).await,
+            Ok(None) => self.read_again::<K>(&Key::of(object), object.meta().uid.as_deref()).await,
         }
     }
 
@@ -438,7 +439,7 @@ impl Context {
             // Somebody else of this process is about to take it; the next look shows another.
             return Ok(());
         }
-        let api: Api<NumberPurchase> = Api::all(self.client.clone());
+        let api = NumberPurchase::api(self.client.clone(), "");
         let begun = Instant::now();
         let written = match journal.metadata.resource_version {
             Some(_) => answered(api.replace(&journal.name_any(), &PostParams::default(), &journal)).await,
@@ -609,13 +610,30 @@ impl Context {
         self.memory.failed(uid, Attempt::Purchase, about(number, error));
     }
 
-    async fn create_version<K: Controlled>(&self, agent: &K, spec: AgentVersionSpec) -> Result<(), Error> {
+    async fn create_version<K: Controlled>(&self, agent: &K, mut spec: AgentVersionSpec) -> Result<(), Error> {
+        // One after the other: a configuration may have a megabyte, and is held until it was written.
+        let _alone = self.freezing.lock().await;
+        if !spec.config.is_whole() {
+            spec.config = self.config_of(agent, &spec).await?;
+        }
         let version = frozen(agent, spec);
         let api = AgentVersion::api(self.client.clone(), &version.namespace().unwrap_or_default());
         match answered(api.create(&PostParams::default(), &version)).await {
             Err(error) if code(&error) == Some(409) => self.read_again::<AgentVersion>(&Key::of(&version), None).await,
             written => self.wrote(&version, written).await,
         }
+    }
+
+    /// The configuration of the draft that was decided on. It is not kept in memory, and is read when it is needed.
+    async fn config_of<K: Controlled>(&self, agent: &K, spec: &AgentVersionSpec) -> Result<Config, Error> {
+        let api: Api<Agent> = Api::namespaced(self.client.clone(), &agent.namespace().unwrap_or_default());
+        let get = Request::new(api.resource_url()).get(&spec.agent, &GetParams::default());
+        let get = get.map_err(kube::Error::BuildRequest)?;
+        let Drafted { spec: live } = answered(self.client.request(get)).await?;
+        if live.draft.digest() != spec.draft().digest() {
+            return Err(Error::Gone(format!("the draft of Agent {} that was decided on", Key::of(agent))));
+        }
+        Ok(live.draft.config)
     }
 
     async fn delete_version(&self, key: &Key) -> Result<(), Error> {
@@ -644,6 +662,17 @@ impl Context {
             });
         }
     }
+}
+
+/// An Agent of which nothing but the draft is read.
+#[derive(Debug, Deserialize)]
+struct Drafted {
+    spec: DraftedSpec,
+}
+
+#[derive(Debug, Deserialize)]
+struct DraftedSpec {
+    draft: Draft,
 }
 
 /// The same error, which says what number it is about.

@@ -14,14 +14,13 @@ use std::{
     time::Duration,
 };
 
-use kube::{Api, Client, Resource, ResourceExt as _, api::ListParams, core::object::HasSpec, runtime::watcher::Event};
+use kube::{Client, Resource, ResourceExt as _, core::object::HasSpec, runtime::watcher::Event};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Context, Past, Settings,
-    effects::{self, answered},
+    Context, Past, Settings, effects,
     kinds::{Controlled, Looked},
     sessions::Session,
 };
@@ -41,6 +40,8 @@ use crate::{
     cluster::{
         cache::{Cache, Index},
         failure::said,
+        objects::Objects,
+        sent::Kept,
     },
     plan::{Asked, Decision, Effect, Entry, Intent, Liveness, Look, Offers, choose},
     telemetry::metrics::Metrics,
@@ -136,6 +137,13 @@ impl Glance {
         Ok(Self { context, version: AtomicU64::new(u64::MAX / 2) })
     }
 
+    /// The objects of the cluster that do not decode and are left out of everything, and why.
+    pub fn left_out(&self) -> Vec<String> {
+        let mut all: Vec<String> = self.context.caches.left_out().iter().map(|(_, left)| left.to_string()).collect();
+        all.sort();
+        all
+    }
+
     /// Every CarrierAccount of the cluster.
     pub fn accounts(&self) -> Vec<Key> {
         let mut keys: Vec<Key> = self.context.caches.accounts.all().iter().map(|account| Key::of(&**account)).collect();
@@ -197,6 +205,9 @@ impl Glance {
         let key = Key::of(&manifest);
         let object = match K::cache(&self.context.caches).get(&key) {
             None => {
+                // One that is there and does not decode stays the object that it is.
+                let there = K::cache(&self.context.caches).is_left_out(&key);
+                manifest.meta_mut().uid = there.and_then(|there| there.metadata.uid.clone());
                 manifest.meta_mut().generation = Some(1);
                 manifest
             }
@@ -447,15 +458,13 @@ fn held_by<K: Resource>(mut object: K, finalizer: &str) -> K {
 
 async fn list<K>(client: &Client, cache: &Cache<K>) -> Result<(), GlanceError>
 where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + fmt::Debug,
+    K: Kept + Clone + DeserializeOwned + fmt::Debug,
 {
-    let listed = answered(Api::<K>::all(client.clone()).list(&ListParams::default())).await;
-    let objects = listed.map_err(|error| unlisted::<K>(&error))?;
-    cache.apply(Event::Init);
-    for object in objects {
-        cache.apply(Event::InitApply(object));
-    }
-    cache.apply(Event::InitDone);
+    cache.take(Event::Init);
+    let objects = Objects::<K>::all(client.clone());
+    let listed = objects.list(|object| drop(cache.take(Event::InitApply(object)))).await;
+    listed.map_err(|error| unlisted::<K>(&error))?;
+    cache.take(Event::InitDone);
     Ok(())
 }
 

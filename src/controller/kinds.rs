@@ -22,7 +22,7 @@ use k8s_openapi::{
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
     apimachinery::pkg::apis::meta::v1::Condition,
 };
-use kube::{Api, Client, CustomResourceExt, Resource};
+use kube::{Client, CustomResourceExt, Resource};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
 
@@ -41,14 +41,18 @@ use crate::{
         number::E164,
     },
     carrier::{CarrierError, ErrorClass, inventory},
-    cluster::cache::{Cache, Change},
+    cluster::{
+        cache::{Cache, Change},
+        objects::Objects,
+        sent::Kept,
+    },
     plan::{self, AccountRef, AccountView, Decision, Liveness, Look, Requested, Trouble},
     telemetry::metrics::Operation,
 };
 
 /// A kind that the driver can work on.
 pub trait Controlled:
-    Resource<DynamicType = ()> + CustomResourceExt + Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'static
+    Kept + CustomResourceExt + Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'static
 {
     type Status: Clone + PartialEq + Send;
     const KIND: Kind;
@@ -56,7 +60,7 @@ pub trait Controlled:
     fn cache(caches: &Caches) -> &Cache<Self>;
 
     /// The API of this kind, in `namespace` if the kind has namespaces.
-    fn api(client: Client, namespace: &str) -> Api<Self>;
+    fn api(client: Client, namespace: &str) -> Objects<Self>;
 
     /// Gathers the world of `object` and asks the plan.
     fn decide(context: &Context, object: &Arc<Self>, looked: &Looked) -> Decision<Self::Status>;
@@ -165,7 +169,13 @@ impl Seen {
 impl Context {
     /// What a reference to an account from `namespace` leads to.
     pub(super) fn account_ref(&self, key: Key, namespace: &str) -> AccountRef {
-        let Some(account) = self.caches.accounts.get(&key) else { return AccountRef::Missing(key) };
+        let Some(account) = self.caches.accounts.get(&key) else {
+            return match self.caches.accounts.is_left_out(&key) {
+                // It is there, and what it allows is not known: it cannot be used, and nobody is taken to have lost its consent.
+                Some(_) => AccountRef::Found(AccountView { key, open: None, opening: false, abandoned: false }),
+                None => AccountRef::Missing(key),
+            };
+        };
         if !self.caches.allows(&account.spec.allowed_namespaces, &key.namespace, namespace) {
             return AccountRef::Refused(key);
         }
@@ -217,7 +227,7 @@ impl Context {
                 Ok(())
             }
             Look::Definition => {
-                let definitions: Api<CustomResourceDefinition> = Api::all(self.client.clone());
+                let definitions = Objects::<CustomResourceDefinition>::all(self.client.clone());
                 let mut going = false;
                 for name in K::definitions() {
                     let definition = answered(definitions.get_metadata_opt(name)).await?;
@@ -227,7 +237,7 @@ impl Context {
                 Ok(())
             }
             Look::Version(key) => {
-                let versions: Api<AgentVersion> = Api::namespaced(self.client.clone(), &key.namespace);
+                let versions = AgentVersion::api(self.client.clone(), &key.namespace);
                 looked.version = Some(answered(versions.get_opt(&key.name)).await?.map(Arc::new));
                 Ok(())
             }
@@ -296,7 +306,7 @@ impl Context {
 
     /// Whether the object that holds a claim lives, by a live read. One that is made again under its name is another.
     async fn liveness(&self, holder: &Holder) -> Result<Liveness, Error> {
-        let numbers: Api<PhoneNumber> = Api::namespaced(self.client.clone(), &holder.namespace);
+        let numbers = PhoneNumber::api(self.client.clone(), &holder.namespace);
         let found = answered(numbers.get_metadata_opt(&holder.name)).await?;
         let lives = found.is_some_and(|found| found.metadata.uid.as_ref() == Some(&holder.uid));
         Ok(if lives { Liveness::Alive } else { Liveness::Gone })

@@ -36,6 +36,9 @@ pub struct Market {
     flight: tokio::sync::Mutex<()>,
 }
 
+/// How many searches are remembered at most: one may have shown a thousand numbers, and every wish may differ.
+const MOST_SEARCHES: usize = 32;
+
 #[derive(Debug, Default)]
 struct State {
     searches: HashMap<Asked, Search>,
@@ -121,6 +124,15 @@ impl Market {
         }
     }
 
+    /// Forgets what is out of date, and those who wait and are gone.
+    pub fn forget(&self, exists: impl Fn(&Key) -> bool) {
+        let mut state = self.state();
+        state.searches.retain(|_, search| search.at.elapsed() < FRESH);
+        state.kept.retain(|_, (_, since)| since.elapsed() < KEPT);
+        state.waiting.retain(|(_, who)| exists(who));
+        state.called.retain(exists);
+    }
+
     /// Those who waited and may look again now. Each is named once.
     pub fn called(&self) -> Vec<Key> {
         std::mem::take(&mut self.state().called)
@@ -162,10 +174,21 @@ impl State {
         if is_search {
             let search = Search { at: Instant::now(), shown: found.len(), left: found, vain };
             self.searches.insert(asked.clone(), search);
+            self.forget_oldest();
             // One of them is for whoever searched.
             self.call(asked, free.len().saturating_sub(1));
         }
         Offers { asked: asked.clone(), found: free, crowded: vain }
+    }
+
+    fn forget_oldest(&mut self) {
+        while self.searches.len() > MOST_SEARCHES {
+            let oldest = self.searches.iter().min_by_key(|(_, search)| search.at).map(|(asked, _)| asked.clone());
+            let Some(oldest) = oldest else { return };
+            self.searches.remove(&oldest);
+            // What they waited for is not known any more: they look for themselves.
+            self.call(&oldest, usize::MAX);
+        }
     }
 
     /// Calls so many of those who wait for this.
@@ -279,6 +302,21 @@ mod tests {
         market.state().wait(&left, Some(&who(2)));
         market.settled(&offer(2).number, true);
         assert_eq!(market.called(), [], "whoever found something waits no longer");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_searches_are_remembered_than_are_any_use() {
+        let market = Market::default();
+        for i in 0..100 {
+            let Asked::Search(search) = asked() else { unreachable!() };
+            let asked = Asked::Search(offer::Search { ends_with: Some(i.to_string()), ..search });
+            market.state().found(&asked, vec![offer(i)], "", &|_| false);
+            tokio::time::advance(Duration::from_millis(1)).await;
+        }
+        assert_eq!(market.state().searches.len(), MOST_SEARCHES);
+        tokio::time::advance(FRESH).await;
+        market.forget(|_| true);
+        assert!(market.state().searches.is_empty());
     }
 
     #[tokio::test(start_paused = true)]

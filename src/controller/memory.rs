@@ -4,7 +4,7 @@
 //! a restart forgets it.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -314,6 +314,23 @@ impl Memory {
         self.entries().remove(uid);
     }
 
+    /// Under what something is remembered of objects: their uids, or what begins with one.
+    pub fn ids(&self) -> Vec<String> {
+        let mut ids: Vec<String> = self.entries().keys().cloned().collect();
+        ids.extend(self.wishes().values().flatten().map(|wish| wish.uid.clone()));
+        ids
+    }
+
+    /// Forgets all that is remembered under `gone`, and what was wished and used under accounts that are not there.
+    pub fn forget_all(&self, gone: &HashSet<String>, is_account: impl Fn(&Key) -> bool) {
+        self.entries().retain(|id, _| !gone.contains(id));
+        self.wishes().retain(|account, wishes| {
+            wishes.retain(|wish| !gone.contains(&wish.uid));
+            is_account(account) && !wishes.is_empty()
+        });
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).retain(|account, _| is_account(account));
+    }
+
     /// A pass failed; answers how many did so in a row before it.
     pub fn stumbled(&self, work: &Work) -> u32 {
         let mut stumbles = self.stumbles.lock().unwrap_or_else(PoisonError::into_inner);
@@ -353,6 +370,21 @@ mod tests {
         assert!(lives());
         enter();
         assert!(!lives(), "another entry asks anew");
+    }
+
+    #[test]
+    fn what_is_remembered_of_objects_that_are_gone_can_be_forgotten() {
+        let memory = Memory::default();
+        let account = Key::new("n", "tw");
+        for i in 0..10 {
+            memory.failed(&format!("uid{i}"), Attempt::Look, error());
+            memory.wish(&account, Key::new("n", i.to_string()), &format!("uid{i}"));
+        }
+        let gone = memory.ids().into_iter().filter(|id| id != "uid3").collect();
+        memory.forget_all(&gone, |_| true);
+        assert_eq!((memory.entries().len(), memory.open_wishes(&account).len()), (1, 1));
+        memory.forget_all(&HashSet::new(), |_| false);
+        assert!(memory.open_wishes(&account).is_empty() && memory.trouble("uid3").is_some());
     }
 
     #[test]

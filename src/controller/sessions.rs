@@ -196,6 +196,12 @@ impl Sessions {
         self.open.read().unwrap_or_else(PoisonError::into_inner).get(account).cloned()
     }
 
+    /// Every session, with the CarrierAccount that it was opened for.
+    pub fn all(&self) -> Vec<(Key, Arc<Session>)> {
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        open.iter().map(|(key, session)| (key.clone(), session.clone())).collect()
+    }
+
     /// The CarrierAccount is gone, or must not be used.
     pub fn close(&self, account: &Key) {
         self.open.write().unwrap_or_else(PoisonError::into_inner).remove(account);

@@ -84,6 +84,14 @@ impl Sharing {
         outcome.map(|_| ())
     }
 
+    /// Forgets what is known of shared routes that nobody's are any more, once nothing that was sent for them can come about.
+    pub fn forget(&self, is_somebodys: impl Fn(&str) -> bool) {
+        let now = Instant::now();
+        self.state()
+            .known
+            .retain(|name, known| known.unsettled_until.is_some_and(|until| now <= until) || is_somebodys(name));
+    }
+
     /// What was seen until now is to be looked at again.
     pub fn look_anew(&self) {
         self.state().asked = Some(Instant::now());

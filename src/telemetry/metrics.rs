@@ -82,6 +82,12 @@ const LAST_SCAN: Row = row(
 );
 const DRIFT: Row =
     row("dialplane_drift_total", Type::Counter, &["carrier"], "Routes found changed at the carrier by somebody else");
+const UNREADABLE: Row = row(
+    "dialplane_unreadable_objects",
+    Type::Gauge,
+    &["kind"],
+    "Objects that do not decode and are left out: the log and an event on each say where they fail",
+);
 const LEADER: Row = row("dialplane_leader", Type::Gauge, &[], "1 in the replica that leads, 0 in one that stands by");
 
 const BUILD: Row = row(
@@ -101,6 +107,7 @@ pub const TABLE: &[Row] = &[
     NUMBERS,
     LAST_SCAN,
     DRIFT,
+    UNREADABLE,
     LEADER,
     BUILD,
 ];
@@ -139,6 +146,18 @@ label!(
         AgentVersion = "AgentVersion",
         NumberClaim = "NumberClaim",
         NumberPurchase = "NumberPurchase",
+    }
+);
+label!(
+    /// A kind that is followed.
+    Watched {
+        CarrierAccount = "CarrierAccount",
+        PhoneNumber = "PhoneNumber",
+        Agent = "Agent",
+        AgentVersion = "AgentVersion",
+        NumberClaim = "NumberClaim",
+        NumberPurchase = "NumberPurchase",
+        Namespace = "Namespace",
     }
 );
 label!(
@@ -223,6 +242,11 @@ struct KindLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WatchedLabels {
+    kind: Watched,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct QueueLabels {
     state: Queued,
 }
@@ -274,6 +298,7 @@ pub struct Metrics {
     numbers: Family<NumberLabels, Gauge>,
     last_scan: Family<AccountLabels, Gauge>,
     drift: Family<CarrierLabels, Counter>,
+    unreadable: Family<WatchedLabels, Gauge>,
     leader: Gauge,
     build: Family<BuildLabels, Gauge>,
 }
@@ -299,6 +324,7 @@ impl Metrics {
             numbers: register(&mut registry, &NUMBERS, Family::default()),
             last_scan: register(&mut registry, &LAST_SCAN, Family::default()),
             drift: register(&mut registry, &DRIFT, Family::default()),
+            unreadable: register(&mut registry, &UNREADABLE, Family::default()),
             leader: register(&mut registry, &LEADER, Gauge::default()),
             build: register(&mut registry, &BUILD, Family::default()),
             registry,
@@ -352,6 +378,11 @@ impl Metrics {
     /// A route was found that somebody else changed.
     pub fn drift(&self, carrier: &'static str) {
         self.drift.get_or_create(&CarrierLabels { carrier }).inc();
+    }
+
+    /// How many objects of that kind do not decode now.
+    pub fn unreadable(&self, kind: Watched, count: usize) {
+        self.unreadable.get_or_create(&WatchedLabels { kind }).set(gauge(count));
     }
 
     /// Whether this replica leads.

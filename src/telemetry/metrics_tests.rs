@@ -16,6 +16,7 @@ fn used() -> Metrics {
     metrics.numbers(NumberState::Ready, 3);
     metrics.scanned(&Key::new("telephony", "twilio"), jiff::Timestamp::UNIX_EPOCH);
     metrics.drift("Telnyx");
+    metrics.unreadable(Watched::Agent, 1);
     metrics.leading(true);
     metrics.installed_as("prod-eu");
     metrics

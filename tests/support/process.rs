@@ -36,6 +36,11 @@ impl Operator {
         Self { child: command.spawn().unwrap(), address, log }
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it has logged.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap()

@@ -3,9 +3,10 @@
 //! It follows no redirects (they could carry credentials elsewhere), uses no proxy that the environment names, and
 //! never repeats a request. An error says whether anything can have been sent, and nothing of what.
 
-use std::{error::Error as _, time::Duration};
+use std::{error::Error as _, sync::Arc, time::Duration};
 
 use reqwest::{Client, header::HeaderMap};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{Instrument as _, field::Empty};
 use url::Url;
 
@@ -23,13 +24,19 @@ const IDLE: Duration = Duration::from_secs(30);
 /// take every request on it past its deadline.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// A page of 1,000 Twilio numbers is about 2 MB.
-const MOST_BYTES: usize = 16 << 20;
+const MOST_BYTES: usize = 12 << 20;
+/// An answer that is larger than this waits until there is room for it.
+const SMALL: usize = 128 << 10;
+/// How many of those may be held at once, of all accounts together.
+const LARGE_AT_ONCE: usize = 3;
 
 /// The pool of connections to carriers. Cheap to clone; one serves every account.
 #[derive(Clone, Debug)]
 pub struct Transport {
     client: Client,
     deadline: Duration,
+    /// Room for large answers.
+    large: Arc<Semaphore>,
 }
 
 /// The connections could not be set up, for instance because the system has no certificate authorities.
@@ -43,6 +50,8 @@ pub(super) struct Answer {
     pub status: u16,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
+    /// The room that a large one takes, until it is decoded.
+    pub _room: Option<OwnedSemaphorePermit>,
 }
 
 /// Why there is no answer.
@@ -75,7 +84,7 @@ impl Transport {
             .http2_keep_alive_timeout(CONNECT)
             .build()
             .map_err(TransportError)?;
-        Ok(Self { client, deadline })
+        Ok(Self { client, deadline, large: Arc::new(Semaphore::new(LARGE_AT_ONCE)) })
     }
 
     /// How long one request may take from the moment it is sent.
@@ -122,14 +131,20 @@ impl Transport {
             Some(Body::Json(value)) => request.json(value),
         };
         let mut response = request.send().await.map_err(|error| broken(&error))?;
-        let mut body = Vec::new();
+        let (mut body, mut room) = (Vec::new(), None);
         while let Some(chunk) = response.chunk().await.map_err(|error| broken(&error))? {
             if body.len() + chunk.len() > MOST_BYTES {
                 return Err(Broken::TooLarge);
             }
+            if room.is_none() && body.len() + chunk.len() > SMALL {
+                // Nobody waits for ever: whoever holds it has a deadline too.
+                let free = tokio::time::timeout(self.deadline, self.large.clone().acquire_owned()).await;
+                room = Some(free.map_err(|_| Broken::TooLate)?.map_err(|_| Broken::Cut)?);
+            }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer { status: response.status().as_u16(), headers: std::mem::take(response.headers_mut()), body })
+        let headers = std::mem::take(response.headers_mut());
+        Ok(Answer { status: response.status().as_u16(), headers, body, _room: room })
     }
 }
 

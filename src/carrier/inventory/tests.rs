@@ -467,3 +467,26 @@ fn a_fifth_of_an_account_and_at_least_three_numbers_are_doubtful() {
         assert_eq!(is_doubtful(before, vanished), doubtful, "{vanished} of {before}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn numbers_that_the_account_does_not_have_are_forgotten_once_nobody_is_about_them() {
+    let world = World::seen(5).await;
+    for n in 10..40 {
+        world.look(n).await.unwrap();
+    }
+    world.lose([0]);
+    advance(LAG + LIFETIME).await;
+    world.list().await.unwrap();
+    world.look(0).await.unwrap();
+    assert_eq!(world.inventory.view().tracked(), 35);
+    world.inventory.forget(|is| *is == number(12));
+    assert_eq!(world.inventory.view().tracked(), 5, "those that are owned, and the one that somebody names");
+    assert!(world.is_present(1) && matches!(world.inventory.seen(&number(12)), Seen::Absent { .. }));
+    assert!(matches!(world.inventory.seen(&number(0)), Seen::Unseen), "whoever asks has it looked for");
+    world.inventory.note_unknown(&number(20), Instant::now());
+    world.inventory.forget(|_| false);
+    assert_eq!(world.inventory.view().tracked(), 5, "what may come about is remembered");
+    advance(LAG + LIFETIME + Duration::from_secs(1)).await;
+    world.inventory.forget(|_| false);
+    assert_eq!(world.inventory.view().tracked(), 4);
+}

@@ -326,6 +326,30 @@ impl View {
         track.unsettled_until = track.unsettled_until.max(Some(at + settling));
     }
 
+    /// Forgets the numbers that the account does not have and nobody is about. Whoever names one has it looked for again.
+    pub fn forget(&mut self, now: Instant, is_wanted: impl Fn(&E164) -> bool) {
+        let lag = self.lag;
+        self.tracks.retain(|number, track| {
+            let may_come = track.in_flight_until.max(track.unsettled_until).is_some_and(|until| now <= until + lag);
+            track.is_owned() || track.doubted.is_some() || may_come || is_wanted(number)
+        });
+        let tracks = &self.tracks;
+        self.marked.retain(|marker, numbers| {
+            let bears = |number: &E164| {
+                let sight = tracks.get(number).and_then(|track| track.sight.as_ref());
+                sight.is_some_and(|sight| sight.number.marker.as_ref() == Some(marker))
+            };
+            numbers.retain(bears);
+            !numbers.is_empty()
+        });
+    }
+
+    /// Of how many numbers something is known.
+    #[cfg(test)]
+    pub fn tracked(&self) -> usize {
+        self.tracks.len()
+    }
+
     pub fn in_flight_until(&self, number: &E164) -> Option<Instant> {
         self.tracks.get(number)?.in_flight_until
     }

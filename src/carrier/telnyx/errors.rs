@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::carrier::{
     CarrierError,
@@ -17,6 +16,7 @@ use crate::carrier::{
     },
     codes::{Codes, OWN_CODES},
     http::{Dialect, Refusal},
+    lenient::{Rows, Scalar},
 };
 
 /// Telnyx, in texts for people.
@@ -40,7 +40,13 @@ pub(super) struct Words;
 #[derive(Debug, Default, Deserialize)]
 struct Wire {
     #[serde(default)]
-    errors: Vec<Value>,
+    errors: Rows<Error>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Error {
+    #[serde(default)]
+    code: Scalar,
 }
 
 impl Dialect for Words {
@@ -72,12 +78,8 @@ impl Dialect for Words {
 }
 
 fn codes_of(body: &[u8]) -> Vec<i64> {
-    let errors = serde_json::from_slice::<Wire>(body).unwrap_or_default().errors;
-    let code = |error: &Value| {
-        let code = error.get("code")?;
-        code.as_i64().or_else(|| code.as_str()?.trim().parse().ok())
-    };
-    errors.iter().filter_map(code).collect()
+    let Rows(errors) = serde_json::from_slice::<Wire>(body).unwrap_or_default().errors;
+    errors.iter().filter_map(|error| error.code.written()?.trim().parse().ok()).collect()
 }
 
 /// How many seconds are left of the window. There is no `Retry-After` (section 10); should there be one some day, it is believed

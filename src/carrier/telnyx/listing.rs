@@ -7,18 +7,25 @@ use std::collections::HashSet;
 
 use serde::Deserialize;
 
-use crate::carrier::{CarrierError, ErrorClass};
+use crate::carrier::{CarrierError, ErrorClass, lenient};
 
 /// The most rows to a page that Telnyx gives (section 1).
 const PAGE_SIZE: u64 = 250;
-/// A hundred times the largest account that is planned for.
-const MOST_PAGES: u64 = 40_000;
 
 /// One page of a list.
 #[derive(Debug, Deserialize)]
+#[serde(bound(deserialize = "R: Deserialize<'de>"))]
 pub(super) struct Page<R> {
+    #[serde(deserialize_with = "lenient::rows")]
     data: Vec<R>,
     meta: Meta,
+}
+
+impl<R> Page<R> {
+    /// How many rows are on it.
+    pub fn rows(&self) -> usize {
+        self.data.len()
+    }
 }
 
 /// Where a page says it stands, and how much there is in all.
@@ -42,7 +49,8 @@ pub(super) struct Reading<R> {
     filter: String,
     next: Option<u64>,
     first: Option<Meta>,
-    rows: Vec<R>,
+    /// As they came: to put them into one list while more are to come would hold them twice.
+    rows: Vec<Vec<R>>,
 }
 
 impl<R: Keyed> Reading<R> {
@@ -66,16 +74,16 @@ impl<R: Keyed> Reading<R> {
         if (first.page_size, first.total_results) != (meta.page_size, meta.total_results) {
             return Err(torn("it changed while it was read"));
         }
-        self.rows.extend(data);
+        self.rows.push(data);
         self.next = (asked < meta.total_pages).then_some(asked + 1);
-        if meta.total_pages > MOST_PAGES { Err(torn("it did not end")) } else { Ok(()) }
+        Ok(())
     }
 
     /// Every row, once each.
     pub fn finish(self) -> Result<Vec<R>, CarrierError> {
-        let mut seen = HashSet::with_capacity(self.rows.len());
-        match self.rows.iter().all(|row| seen.insert(row.key())) {
-            true => Ok(self.rows),
+        let mut seen = HashSet::new();
+        match self.rows.iter().flatten().all(|row| seen.insert(row.key())) {
+            true => Ok(self.rows.into_iter().flatten().collect()),
             // One went and another came meanwhile: a third may then have been skipped.
             false => Err(torn("one row came twice")),
         }

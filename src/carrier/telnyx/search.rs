@@ -6,7 +6,6 @@
 use std::collections::HashSet;
 
 use serde::Deserialize;
-use serde_json::Value;
 use tokio::time::Instant;
 use url::form_urlencoded::Serializer;
 
@@ -17,7 +16,12 @@ use crate::{
         number::E164,
         offer::{Feature, NumberType, Offer, Price, Search, keypad},
     },
-    carrier::{CarrierError, ErrorClass, calling, http::Call, written},
+    carrier::{
+        CarrierError, ErrorClass, calling,
+        http::Call,
+        lenient::{Rows, Scalar},
+        written,
+    },
 };
 
 const AVAILABLE: &str = "/v2/available_phone_numbers";
@@ -36,8 +40,8 @@ const TOLL_FREE: [&str; 7] = ["800", "833", "844", "855", "866", "877", "888"];
 
 /// The answer to a search. It has no pages.
 #[derive(Debug, Deserialize)]
-struct Found {
-    data: Vec<Value>,
+pub(super) struct Found {
+    data: Rows<Row>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -65,9 +69,9 @@ struct Region {
 struct Cost {
     currency: Option<String>,
     #[serde(default)]
-    monthly_cost: Value,
+    monthly_cost: Scalar,
     #[serde(default)]
-    upfront_cost: Value,
+    upfront_cost: Scalar,
 }
 
 impl Telnyx {
@@ -169,9 +173,9 @@ impl Telnyx {
             Serializer::new(String::new()).extend_pairs(all).finish()
         };
         let found: Found = self.http.read(Call { before, ..self.call(AVAILABLE, &[], &query) }).await?;
-        let rows = found.data.into_iter().filter_map(|row| serde_json::from_value::<Row>(row).ok());
+        let Rows(rows) = found.data;
         let mut seen = HashSet::new();
-        Ok(rows.filter(|row| !row.best_effort && seen.insert(row.phone_number.clone())).collect())
+        Ok(rows.into_iter().filter(|row| !row.best_effort && seen.insert(row.phone_number.clone())).collect())
     }
 }
 
@@ -293,7 +297,7 @@ fn explained(error: CarrierError, country: &str, kind: NumberType) -> CarrierErr
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

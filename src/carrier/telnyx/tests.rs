@@ -449,3 +449,55 @@ async fn a_key_that_opens_nothing_and_an_endpoint_that_cannot_be_meant_say_so() 
         assert_eq!(opened.err(), Some(ConfigError::Endpoint), "{bad}");
     }
 }
+
+/// The words of Telnyx's answers.
+const KEYS: &[&str] = &[
+    "data",
+    "meta",
+    "page_number",
+    "page_size",
+    "total_pages",
+    "total_results",
+    "id",
+    "phone_number",
+    "phone_numbers",
+    "status",
+    "connection_id",
+    "messaging_profile_id",
+    "customer_reference",
+    "tags",
+    "features",
+    "name",
+    "errors",
+    "code",
+    "region_information",
+    "region_type",
+    "cost_information",
+    "monthly_cost",
+    "currency",
+    "balance",
+    "active",
+];
+
+proptest::proptest! {
+    #[test]
+    fn whatever_comes_is_an_answer_or_an_error_that_is_classed(bytes in crate::carrier::fuzz::answer(KEYS), status in 300..600u16) {
+        if let Ok(page) = serde_json::from_slice::<Page<Row>>(&bytes) {
+            let mut reading = Reading::new("");
+            match reading.take(page) {
+                Ok(()) => drop(reading.finish()),
+                Err(error) => assert!(error.class == ErrorClass::Transient && error.text.contains("torn"), "{error:?}"),
+            }
+        }
+        if let Ok(row) = serde_json::from_slice::<Row>(&bytes) {
+            drop(row.owned());
+        }
+        drop(serde_json::from_slice::<Data<BalanceShown>>(&bytes));
+        drop(serde_json::from_slice::<search::Found>(&bytes));
+        let headers = reqwest::header::HeaderMap::new();
+        let refusal = crate::carrier::http::Refusal { status, headers: &headers, body: &bytes };
+        let error = crate::carrier::http::Dialect::refusal(&Words, &refusal);
+        proptest::prop_assert!(!error.text.is_empty() && error.text.len() < 1000);
+        crate::carrier::http::Dialect::is_decision(&Words, &refusal);
+    }
+}

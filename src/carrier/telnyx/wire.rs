@@ -2,9 +2,6 @@
 //!
 //! Fields that are not needed are not read; `external_pin` of a number, a secret, in particular is never decoded.
 
-use serde::{Deserialize, Deserializer};
-use serde_json::Value;
-
 use super::{listing::Keyed, refused};
 use crate::{
     api::{
@@ -12,8 +9,14 @@ use crate::{
         offer::Feature,
         purchase::Marker,
     },
-    carrier::{CarrierError, ErrorClass, Messaging, NumberId, OwnedNumber, written::canonical_url},
+    carrier::{
+        CarrierError, ErrorClass, Messaging, NumberId, OwnedNumber,
+        lenient::{Rows, Scalar},
+        written::canonical_url,
+    },
 };
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 /// The names of what a number is bound to, as [`Leg::shadow`] knows them.
 pub(super) const CONNECTION: &str = "connectionId";
@@ -197,9 +200,9 @@ fn canonical_leg(channel: Channel, leg: Leg) -> Leg {
 /// An id or another text: unset is null, empty or absent, and an id may be written as a number. Those are larger than what a
 /// floating-point number holds (section 1), so they never become one.
 pub(super) fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    Ok(match Value::deserialize(from)? {
-        Value::String(text) if !text.trim().is_empty() => Some(text),
-        Value::Number(number) if !number.is_f64() => Some(number.to_string()),
+    Ok(match Scalar::deserialize(from)? {
+        Scalar::Text(text) if !text.trim().is_empty() => Some(text),
+        Scalar::Number(number) if number.bytes().all(|b| b.is_ascii_digit() || b == b'-') => Some(number),
         _ => None,
     })
 }
@@ -215,18 +218,26 @@ fn tags<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
 
 /// What a number can do: a list of names, or of objects that have one.
 pub(super) fn features<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Feature>, D::Error> {
-    let value = Value::deserialize(from)?;
-    let named = |item: &Value| {
-        let name = item.get("name").unwrap_or(item).as_str()?;
+    let named = |item: Box<RawValue>| {
+        let plain = || serde_json::from_str::<String>(item.get()).ok();
+        let name = serde_json::from_str::<Named>(item.get()).map_or_else(|_| plain(), |named| Some(named.name))?;
         let all = [Feature::Voice, Feature::Sms, Feature::Mms, Feature::Fax, Feature::Emergency];
-        all.into_iter().find(|feature| feature.as_str().eq_ignore_ascii_case(name))
+        all.into_iter().find(|feature| feature.as_str().eq_ignore_ascii_case(&name))
     };
-    Ok(value.as_array().into_iter().flatten().filter_map(named).collect())
+    // What is no list names nothing.
+    let Rows(items) = serde_json::from_str(Box::<RawValue>::deserialize(from)?.get()).unwrap_or_default();
+    Ok(items.into_iter().filter_map(named).collect())
+}
+
+/// Something that has a name.
+#[derive(Debug, Deserialize)]
+struct Named {
+    name: String,
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

@@ -13,6 +13,7 @@ use crate::carrier::{
     },
     codes::{Codes, OWN_CODES},
     http::{Dialect, Refusal},
+    lenient::Scalar,
 };
 
 /// Twilio, in texts for people.
@@ -26,7 +27,7 @@ pub(super) struct Words;
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Wire {
-    code: Option<serde_json::Value>,
+    code: Scalar,
 }
 
 impl Dialect for Words {
@@ -52,8 +53,7 @@ impl Dialect for Words {
 }
 
 fn code_of(body: &[u8]) -> Option<i64> {
-    let code = serde_json::from_slice::<Wire>(body).unwrap_or_default().code?;
-    code.as_i64().or_else(|| code.as_str()?.parse().ok())
+    serde_json::from_slice::<Wire>(body).unwrap_or_default().code.written()?.parse().ok()
 }
 
 const BAD_VALUE: &str = "Twilio refused a value as invalid; check the URLs of the route";

@@ -8,8 +8,8 @@ use crate::carrier::{CarrierError, ErrorClass};
 
 /// The most rows to a page that Twilio gives (section 1.1).
 pub(super) const FIRST_PAGE: &str = "PageSize=1000";
-/// A hundred times the largest account that is planned for.
-const MOST_PAGES: usize = 10_000;
+/// The longest link to a next page that is followed.
+const LONGEST_LINK: usize = 4096;
 
 /// One page of one of Twilio's lists.
 pub(super) trait Page {
@@ -47,7 +47,8 @@ pub(super) struct Reading<R> {
     query: Option<String>,
     /// What told the pages apart that were asked for.
     asked: HashSet<String>,
-    rows: Vec<R>,
+    /// As they came: to put them into one list while more are to come would hold them twice.
+    rows: Vec<Vec<R>>,
 }
 
 impl<R: Keyed> Reading<R> {
@@ -72,15 +73,15 @@ impl<R: Keyed> Reading<R> {
         {
             return Err(torn("its pages went in a circle"));
         }
-        self.rows.extend(page.into_rows());
-        if self.asked.len() > MOST_PAGES { Err(torn("it did not end")) } else { Ok(()) }
+        self.rows.push(page.into_rows());
+        Ok(())
     }
 
     /// Every row, once each.
     pub fn finish(self) -> Result<Vec<R>, CarrierError> {
-        let mut seen = HashSet::with_capacity(self.rows.len());
-        match self.rows.iter().all(|row| seen.insert(row.key())) {
-            true => Ok(self.rows),
+        let mut seen = HashSet::new();
+        match self.rows.iter().flatten().all(|row| seen.insert(row.key())) {
+            true => Ok(self.rows.into_iter().flatten().collect()),
             // Pages shift under a reader while numbers are bought and released; another may then have been skipped.
             false => Err(torn("one row came twice")),
         }
@@ -121,7 +122,8 @@ fn check(place: &Place<'_>, index: usize) -> Result<(), CarrierError> {
 }
 
 fn next_query(link: &str) -> Result<String, CarrierError> {
-    let query = link.split_once('?').map(|(_, query)| query).filter(|query| !query.is_empty());
+    let query = link.split_once('?').map(|(_, query)| query);
+    let query = query.filter(|query| !query.is_empty() && query.len() <= LONGEST_LINK);
     query.map(str::to_owned).ok_or_else(|| torn("a page did not say where the next one is"))
 }
 

@@ -6,10 +6,10 @@
 use std::collections::HashMap;
 
 use super::{
-    Twilio, listing,
+    Twilio, errors, listing,
     wire::{MemberPage, ServicePage},
 };
-use crate::carrier::{CarrierError, Messaging};
+use crate::carrier::{CarrierError, Messaging, budget::Budget};
 
 const SERVICES: &str = "/v1/Services";
 const MEMBERS: &str = "/v1/Services/{}/PhoneNumbers";
@@ -57,7 +57,10 @@ impl Twilio {
 
     /// Fills in what is found, so that it stays known if a later service cannot be read.
     async fn read_memberships(&self, groups: &mut HashMap<String, String>) -> Result<bool, CarrierError> {
-        let services = self.pages::<ServicePage>(&self.messaging, SERVICES, &[], listing::FIRST_PAGE).await?;
+        // One for all services: each has its members, and there may be many.
+        let mut budget = Budget::new(errors::NAME);
+        let first = listing::FIRST_PAGE;
+        let services = self.pages::<ServicePage>(&self.messaging, SERVICES, &[], first, &mut budget).await?;
         if services.is_empty() {
             return Ok(self.own || self.is_parentless().await);
         }
@@ -66,7 +69,7 @@ impl Twilio {
         }
         for service in services.iter().filter(|service| !service.use_inbound_webhook_on_number) {
             let members =
-                self.pages::<MemberPage>(&self.messaging, MEMBERS, &[&service.sid], listing::FIRST_PAGE).await?;
+                self.pages::<MemberPage>(&self.messaging, MEMBERS, &[&service.sid], first, &mut budget).await?;
             groups.extend(members.into_iter().map(|member| (member.sid, service.sid.clone())));
         }
         Ok(true)

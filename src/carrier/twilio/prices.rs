@@ -10,7 +10,6 @@ use std::{
 };
 
 use serde::Deserialize;
-use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
@@ -20,6 +19,7 @@ use crate::{
     },
     carrier::{
         CarrierError,
+        lenient::{Rows, Scalar},
         written::{amount, currency},
     },
 };
@@ -35,14 +35,14 @@ pub(super) struct PriceList {
     pub iso_country: Option<String>,
     price_unit: Option<String>,
     #[serde(default)]
-    phone_number_prices: Option<Vec<Value>>,
+    phone_number_prices: Option<Rows<Row>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 struct Row {
-    number_type: String,
+    number_type: Scalar,
     /// What this account pays each month; `base_price` is what others do.
-    current_price: Value,
+    current_price: Scalar,
 }
 
 impl PriceList {
@@ -50,9 +50,9 @@ impl PriceList {
     ///
     /// Twilio's documents know no price for setting a number up, and do not say either that there is none: it stays unknown.
     pub fn price(&self, kind: NumberType) -> Price {
-        let rows = self.phone_number_prices.iter().flatten().filter_map(|row| Row::deserialize(row).ok());
-        let mut amounts =
-            rows.filter(|row| type_of(&row.number_type) == Some(kind)).map(|row| amount(&row.current_price));
+        let rows = self.phone_number_prices.iter().flat_map(|Rows(rows)| rows);
+        let is_of = |row: &&Row| type_of(row.number_type.written().unwrap_or_default()) == Some(kind);
+        let mut amounts = rows.filter(is_of).map(|row| amount(&row.current_price));
         // Two prices for one type: which one would be paid is not known.
         let monthly = match (amounts.next(), amounts.next()) {
             (Some(amount), None) => amount.filter(|amount| *amount >= Amount::default()),
@@ -129,7 +129,7 @@ impl Prices {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::carrier::ErrorClass;

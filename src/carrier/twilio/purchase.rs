@@ -4,7 +4,6 @@
 //! is ours already is changed by what was to buy it. Whoever calls [`buy`](Twilio::buy) has looked first.
 
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::{
     NUMBERS, Twilio, listing,
@@ -22,6 +21,7 @@ use crate::{
     carrier::{
         Bought, CarrierError, ErrorClass, Outcome, Purchase, calling,
         http::{Body, Call},
+        lenient::Scalar,
         written,
     },
 };
@@ -34,7 +34,7 @@ const BALANCE: &str = "/2010-04-01/Accounts/{}/Balance.json";
 struct BalanceShown {
     account_sid: String,
     #[serde(default)]
-    balance: Value,
+    balance: Scalar,
     currency: Option<String>,
 }
 

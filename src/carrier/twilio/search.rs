@@ -6,15 +6,15 @@
 use std::collections::HashSet;
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
 use url::form_urlencoded::Serializer;
 
+use super::wire::Switches;
 use crate::{
     api::{
         number::E164,
         offer::{Feature, NumberType, Offer, Price, Search},
     },
-    carrier::calling,
+    carrier::{calling, lenient::Rows},
 };
 
 /// As many as Twilio's pages have room for. How many a search shows at most is not documented, and less (section 2).
@@ -110,7 +110,7 @@ fn is_allowed(pattern: &str) -> bool {
 /// The answer to a search. It has no pages (section 2).
 #[derive(Debug, Deserialize)]
 pub(super) struct Found {
-    available_phone_numbers: Vec<Value>,
+    available_phone_numbers: Rows<Row>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -119,17 +119,19 @@ struct Row {
     iso_country: Option<String>,
     locality: Option<String>,
     region: Option<String>,
-    capabilities: Map<String, Value>,
+    capabilities: Switches,
 }
 
 impl Found {
     /// What is offered, once each, without prices. A row that cannot be read, or whose number is no telephone number, is no
     /// offer; that it is missing does no harm.
     pub fn offers(self, country: &str, kind: NumberType, asked: &[Feature]) -> Vec<Offer> {
-        let rows = self.available_phone_numbers.into_iter();
-        let rows = rows.filter_map(|row| serde_json::from_value::<Row>(row).ok());
+        let Rows(rows) = self.available_phone_numbers;
         let mut seen = HashSet::new();
-        rows.filter(|row| seen.insert(row.phone_number.clone())).map(|row| row.offer(country, kind, asked)).collect()
+        rows.into_iter()
+            .filter(|row| seen.insert(row.phone_number.clone()))
+            .map(|row| row.offer(country, kind, asked))
+            .collect()
     }
 }
 
@@ -152,10 +154,10 @@ impl Row {
 
 /// What a number can do. Keys have come in lower and in upper case, and fax not at all (section 2): then it stands that only
 /// numbers with fax were asked for.
-fn features(capabilities: &Map<String, Value>, asked: &[Feature]) -> Vec<Feature> {
+fn features(Switches(capabilities): &Switches, asked: &[Feature]) -> Vec<Feature> {
     let shown = |feature: Feature| {
         let key = capabilities.iter().find(|(key, _)| key.eq_ignore_ascii_case(feature.as_str()));
-        key.and_then(|(_, on)| on.as_bool())
+        key.map(|(_, on)| *on)
     };
     let has = |feature: &Feature| match (*feature, shown(*feature)) {
         (Feature::Fax, None) => asked.contains(&Feature::Fax),

@@ -365,3 +365,65 @@ fn hosts_follow_region_and_edge_together_and_an_endpoint_replaces_them_all() {
         assert_eq!(host("api", None, Some(&bad.parse().unwrap())), Err(ConfigError::Endpoint), "{bad}");
     }
 }
+
+/// The words of Twilio's answers.
+const KEYS: &[&str] = &[
+    "incoming_phone_numbers",
+    "available_phone_numbers",
+    "services",
+    "phone_numbers",
+    "phone_number_prices",
+    "sid",
+    "account_sid",
+    "phone_number",
+    "friendly_name",
+    "capabilities",
+    "voice",
+    "voice_url",
+    "page",
+    "page_size",
+    "start",
+    "end",
+    "next_page_uri",
+    "next_page_url",
+    "meta",
+    "code",
+    "balance",
+    "currency",
+    "number_type",
+    "current_price",
+];
+
+/// What every list makes of a page.
+fn read_page<P: Page + DeserializeOwned>(bytes: &[u8]) {
+    let Ok(page) = serde_json::from_slice::<P>(bytes) else { return };
+    let mut reading = Reading::new(listing::FIRST_PAGE);
+    match reading.take(page) {
+        Ok(()) => drop(reading.finish()),
+        Err(error) => assert!(error.class == ErrorClass::Transient && error.text.contains("torn"), "{error:?}"),
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn whatever_comes_is_an_answer_or_an_error_that_is_classed(bytes in crate::carrier::fuzz::answer(KEYS), status in 300..600u16) {
+        read_page::<wire::NumberPage>(&bytes);
+        read_page::<wire::ServicePage>(&bytes);
+        read_page::<wire::MemberPage>(&bytes);
+        if let Ok(row) = serde_json::from_slice::<Row>(&bytes) {
+            drop(row.owned(&messaging::Memberships::default()));
+        }
+        if let Ok(found) = serde_json::from_slice::<search::Found>(&bytes) {
+            found.offers("US", crate::api::offer::NumberType::Local, &[]);
+        }
+        if let Ok(prices) = serde_json::from_slice::<prices::PriceList>(&bytes) {
+            prices.price(crate::api::offer::NumberType::Local);
+        }
+        drop(serde_json::from_slice::<Account>(&bytes));
+        let headers = reqwest::header::HeaderMap::new();
+        let refusal = crate::carrier::http::Refusal { status, headers: &headers, body: &bytes };
+        let error = crate::carrier::http::Dialect::refusal(&Words, &refusal);
+        proptest::prop_assert!(!error.text.is_empty() && error.text.len() < 1000);
+        crate::carrier::http::Dialect::is_decision(&Words, &refusal);
+    }
+}

@@ -2,7 +2,13 @@
 //!
 //! Fields that are not needed are not read; `auth_token` of an account in particular is never decoded.
 
-use serde::{Deserialize, Deserializer};
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
 
 use super::{
     listing::{Keyed, Page, Place},
@@ -13,8 +19,11 @@ use crate::{
         number::{Channel, E164, Leg, Method, Route},
         purchase::Marker,
     },
-    carrier::{NumberId, OwnedNumber, written::canonical_url},
+    carrier::{NumberId, OwnedNumber, lenient, lenient::Scalar, written::canonical_url},
 };
+
+/// As many capabilities of a number as are looked at.
+const MOST_CAPABILITIES: usize = 32;
 
 /// The names of what shadows a leg's URLs, as [`Leg::shadow`] knows them.
 pub(super) const TRUNK: &str = "trunkSid";
@@ -104,19 +113,53 @@ fn method(text: Option<String>) -> Method {
     }
 }
 
+/// What is shown of capabilities, in whatever case.
+#[derive(Debug, Default)]
+pub(super) struct Switches(pub Vec<(String, bool)>);
+
+impl<'de> Deserialize<'de> for Switches {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Read;
+
+        impl<'de> Visitor<'de> for Read {
+            type Value = Switches;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Switches, A::Error> {
+                let mut shown = Vec::new();
+                while let Some(key) = map.next_key::<String>()? {
+                    let value: Scalar = map.next_value()?;
+                    // There are six, and what else may come is not read.
+                    if let Scalar::Truth(on) = value
+                        && shown.len() < MOST_CAPABILITIES
+                    {
+                        shown.push((key, on));
+                    }
+                }
+                Ok(Switches(shown))
+            }
+        }
+
+        from.deserialize_map(Read)
+    }
+}
+
 /// The capabilities that are there, in the words of the API. Keys have come in lower and in upper case (section 1.5),
 /// and examples of the newer APIs show a list.
 fn capabilities<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
-    let value = serde_json::Value::deserialize(from)?;
-    let Some(map) = value.as_object() else { return Ok(Vec::new()) };
-    let has = |name: &str| map.iter().any(|(key, on)| key.eq_ignore_ascii_case(name) && on.as_bool() == Some(true));
+    // What is no object shows none.
+    let Switches(shown) = serde_json::from_str(Box::<RawValue>::deserialize(from)?.get()).unwrap_or_default();
+    let has = |name: &str| shown.iter().any(|(key, on)| key.eq_ignore_ascii_case(name) && *on);
     let words = [("fax", "Fax"), ("mms", "MMS"), ("sms", "SMS"), ("voice", "Voice")];
     Ok(words.into_iter().filter(|(key, _)| has(key)).map(|(_, word)| word.to_owned()).collect())
 }
 
 #[derive(Debug, Deserialize)]
 pub(super) struct NumberPage {
-    #[serde(rename = "incoming_phone_numbers")]
+    #[serde(rename = "incoming_phone_numbers", deserialize_with = "lenient::rows")]
     pub rows: Vec<Row>,
     page: Option<i64>,
     page_size: Option<i64>,
@@ -188,6 +231,7 @@ impl Meta {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct ServicePage {
+    #[serde(deserialize_with = "lenient::rows")]
     services: Vec<Service>,
     meta: Meta,
 }
@@ -206,6 +250,7 @@ impl Page for ServicePage {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct MemberPage {
+    #[serde(deserialize_with = "lenient::rows")]
     phone_numbers: Vec<Member>,
     meta: Meta,
 }

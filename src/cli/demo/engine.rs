@@ -67,12 +67,17 @@ async fn answer(
     }
     let name = AgentVersion::name_of(&agent, &version);
     match engine.versions.get(&name).await {
-        Ok(published) => match published.spec.config.get("greeting").and_then(|greeting| greeting.as_str()) {
-            Some(greeting) => twiml(&format!("<Response><Say>{}</Say></Response>", escaped(greeting))),
+        Ok(published) => match greeting(&published) {
+            Some(greeting) => twiml(&format!("<Response><Say>{}</Say></Response>", escaped(&greeting))),
             None => (StatusCode::NOT_FOUND, format!("{name} has no greeting in its config")).into_response(),
         },
         Err(error) => (StatusCode::BAD_GATEWAY, format!("{name} cannot be read: {error}")).into_response(),
     }
+}
+
+/// What a version says to callers.
+pub fn greeting(published: &AgentVersion) -> Option<String> {
+    Some(published.spec.config.entries()?.get("greeting")?.as_str()?.to_owned())
 }
 
 fn twiml(body: &str) -> Response {

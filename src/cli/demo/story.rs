@@ -234,8 +234,11 @@ impl Story<'_> {
         let said = engine::said(&answer.body).ok_or_else(|| anyhow!("{url} says nothing: {}", answer.body))?;
         let versions: Api<AgentVersion> = Api::namespaced(client.clone(), namespace);
         let published = versions.get(&AgentVersion::name_of(AGENT, version)).await?;
-        let greeting = published.spec.config.get("greeting").and_then(Value::as_str);
-        ensure!(greeting == Some(&said), "the caller heard “{said}”, and {version} was published with {greeting:?}");
+        let greeting = engine::greeting(&published);
+        ensure!(
+            greeting.as_deref() == Some(&*said),
+            "the caller heard “{said}”, and {version} was published with {greeting:?}"
+        );
         self.show.call(&format!("{CALLER} calls {number} ({name}) → {} {url}", answer.method), &format!("“{said}”"));
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{Api, Client};
+use kube::Client;
 use tokio::time::Instant;
 
 use super::{Controlled, Looked, with_status};
@@ -18,6 +18,7 @@ use crate::{
     carrier::{ErrorClass, inventory},
     cluster::{
         cache::{Cache, Change, Index},
+        objects::Objects,
         queue::Priority,
     },
     controller::{
@@ -44,8 +45,8 @@ impl Controlled for CarrierAccount {
         &caches.accounts
     }
 
-    fn api(client: Client, namespace: &str) -> Api<Self> {
-        Api::namespaced(client, namespace)
+    fn api(client: Client, namespace: &str) -> Objects<Self> {
+        Objects::namespaced(client, namespace)
     }
 
     fn decide(context: &Context, object: &Arc<Self>, looked: &Looked) -> Decision<CarrierAccountStatus> {

@@ -8,14 +8,17 @@ use std::{
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{Api, Client, Resource, ResourceExt};
+use kube::{Client, Resource, ResourceExt};
 
 use tokio::time::Instant;
 
 use super::{Controlled, Looked, account::scan_interval, with_status};
 use crate::{
     api::{Agent, AgentVersion, PhoneNumber, agent::AgentStatus, meta::Key, phone_number::Mode, purchase::Marker},
-    cluster::cache::{Cache, Change, Index},
+    cluster::{
+        cache::{Cache, Change, Index},
+        objects::Objects,
+    },
     controller::{Context, Kind, context::Caches, effects::Error, memory::Attempt},
     plan::{self, AccountRef, Decision, Look, Served, agent::Frozen, shared::Share},
     telemetry::metrics::Operation,
@@ -29,8 +32,8 @@ impl Controlled for Agent {
         &caches.agents
     }
 
-    fn api(client: Client, namespace: &str) -> Api<Self> {
-        Api::namespaced(client, namespace)
+    fn api(client: Client, namespace: &str) -> Objects<Self> {
+        Objects::namespaced(client, namespace)
     }
 
     fn decide(context: &Context, object: &Arc<Self>, looked: &Looked) -> Decision<AgentStatus> {
@@ -130,7 +133,9 @@ impl Context {
     }
 
     fn share(&self, agent: &Agent, key: &Key, account: Key, active: bool, looked: &Looked) -> Option<Share> {
-        let cached = self.caches.accounts.get(&account)?;
+        let Some(cached) = self.caches.accounts.get(&account) else {
+            return self.unreadable_share(agent, account, active);
+        };
         let account_uid = cached.metadata.uid.clone().unwrap_or_default();
         let session = self.sessions.get(&account).filter(|session| session.uid == account_uid);
         let capabilities = session.as_ref().map(|session| session.inventory.carrier().capabilities().clone());
@@ -161,6 +166,26 @@ impl Context {
             due,
             trouble: self.memory.trouble(&id),
             put_backs: self.memory.put_backs(&id),
+            account,
+        })
+    }
+
+    /// What numbers share at an account that does not decode now: it stays as it is, and known.
+    fn unreadable_share(&self, agent: &Agent, account: Key, active: bool) -> Option<Share> {
+        let account_uid = self.caches.accounts.is_left_out(&account)?.metadata.uid.clone()?;
+        agent.shared_route(&account, &account_uid)?;
+        Some(Share {
+            account_uid,
+            open: false,
+            opening: true,
+            name: String::new(),
+            channels: &[],
+            serves: Served::Nothing,
+            active,
+            sight: None,
+            due: Duration::ZERO,
+            trouble: None,
+            put_backs: 0,
             account,
         })
     }

@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{Client, CustomResourceExt};
+
 use super::{Controlled, Looked, without_status};
 use crate::{
     api::{NumberClaim, PhoneNumber},
-    cluster::cache::{Cache, Change, Index},
+    cluster::{
+        cache::{Cache, Change, Index},
+        objects::Objects,
+    },
     controller::{Context, Kind, context::Caches},
     plan::{self, Decision, Liveness},
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{Api, Client, CustomResourceExt};
 
 impl Controlled for NumberClaim {
     without_status!();
@@ -20,8 +24,8 @@ impl Controlled for NumberClaim {
         &caches.claims
     }
 
-    fn api(client: Client, _: &str) -> Api<Self> {
-        Api::all(client)
+    fn api(client: Client, _: &str) -> Objects<Self> {
+        Objects::all(client)
     }
 
     /// Without PhoneNumbers every holder looks gone, and their routes must not be taken back for that.

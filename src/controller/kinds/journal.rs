@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{Api, Client};
+use kube::Client;
 
 use super::{Controlled, Looked, without_status};
 use crate::{
     api::NumberPurchase,
-    cluster::cache::{Cache, Change, Index},
+    cluster::{
+        cache::{Cache, Change, Index},
+        objects::Objects,
+    },
     controller::{Context, Kind, context::Caches},
     plan::{self, Decision, Liveness},
 };
@@ -21,8 +24,8 @@ impl Controlled for NumberPurchase {
         &caches.journals
     }
 
-    fn api(client: Client, _: &str) -> Api<Self> {
-        Api::all(client)
+    fn api(client: Client, _: &str) -> Objects<Self> {
+        Objects::all(client)
     }
 
     fn decide(context: &Context, object: &Arc<Self>, looked: &Looked) -> Decision<()> {

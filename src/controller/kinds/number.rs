@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{Api, Client};
+use kube::Client;
 
 use tokio::time::{Duration, Instant};
 
@@ -21,6 +21,7 @@ use crate::{
     carrier::{CarrierError, Order, inventory},
     cluster::{
         cache::{Cache, Change, Index},
+        objects::Objects,
         queue::Priority,
     },
     controller::{Context, Kind, context::Caches, effects::Error, memory::Attempt, sessions::Session},
@@ -36,8 +37,8 @@ impl Controlled for PhoneNumber {
         &caches.numbers
     }
 
-    fn api(client: Client, namespace: &str) -> Api<Self> {
-        Api::namespaced(client, namespace)
+    fn api(client: Client, namespace: &str) -> Objects<Self> {
+        Objects::namespaced(client, namespace)
     }
 
     fn decide(context: &Context, object: &Arc<Self>, looked: &Looked) -> Decision<PhoneNumberStatus> {

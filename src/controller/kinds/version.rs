@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{Api, Client};
+use kube::Client;
 
 use super::{Controlled, Looked, with_status};
 use crate::{
     api::{AgentVersion, agent::AgentVersionStatus, meta::Key},
-    cluster::cache::{Cache, Change, Index},
+    cluster::{
+        cache::{Cache, Change, Index},
+        objects::Objects,
+    },
     controller::{Context, Kind, context::Caches},
     plan::{self, Decision},
 };
@@ -22,8 +25,8 @@ impl Controlled for AgentVersion {
         &caches.versions
     }
 
-    fn api(client: Client, namespace: &str) -> Api<Self> {
-        Api::namespaced(client, namespace)
+    fn api(client: Client, namespace: &str) -> Objects<Self> {
+        Objects::namespaced(client, namespace)
     }
 
     fn decide(context: &Context, object: &Arc<Self>, looked: &Looked) -> Decision<AgentVersionStatus> {

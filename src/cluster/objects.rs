@@ -1,0 +1,114 @@
+//! One kind at the API server: `kube::Api`, whose every answer is decoded as [`Sent`] is. It does I/O.
+
+use std::{fmt::Debug, marker::PhantomData};
+
+use kube::{
+    Api, Client, Resource,
+    api::{DeleteParams, GetParams, ListParams, Patch, PatchParams, PostParams},
+    core::{NamespaceResourceScope, PartialObjectMeta, Request},
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::sent::{Identified, Kept, Sent, decode};
+
+/// How many objects a page of a list has at most. How many it has is seen to by [`bounded`](super::bounded).
+pub const PAGE: u32 = 500;
+
+/// The objects of one kind, in one namespace or everywhere. An answer that does not decode is an error that names the object.
+#[derive(Clone, Debug)]
+pub struct Objects<K> {
+    api: Api<Sent<K>>,
+}
+
+impl<K> Objects<K>
+where
+    K: Kept + Clone + DeserializeOwned + Debug,
+{
+    /// Those of the whole cluster: of a kind without namespaces all that there are.
+    pub fn all(client: Client) -> Self {
+        Self { api: Api::all(client) }
+    }
+
+    /// Those of one namespace.
+    pub fn namespaced(client: Client, namespace: &str) -> Self
+    where
+        K: Resource<Scope = NamespaceResourceScope>,
+    {
+        Self { api: Api::namespaced(client, namespace) }
+    }
+
+    /// What a watch follows.
+    pub fn into_api(self) -> Api<Sent<K>> {
+        self.api
+    }
+
+    /// Reads one object; nothing if it is not there.
+    pub async fn get_opt(&self, name: &str) -> kube::Result<Option<K>> {
+        self.api.get_opt(name).await?.map(Sent::whole).transpose()
+    }
+
+    /// Reads what identifies one object, which says whether it lives and of which version it is. Of one that does not decode as well.
+    pub async fn get_metadata_opt(&self, name: &str) -> kube::Result<Option<PartialObjectMeta<K>>> {
+        let request = Request::new(self.api.resource_url()).get_metadata(name, &GetParams::default());
+        let request = request.map_err(kube::Error::BuildRequest)?;
+        match self.api.clone().into_client().request::<Identified>(request).await {
+            Ok(Identified(metadata)) => Ok(Some(PartialObjectMeta { types: None, metadata, _phantom: PhantomData })),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Lists all of them, in pages.
+    pub async fn list(&self, mut each: impl FnMut(Sent<K>)) -> kube::Result<()> {
+        let mut page = ListParams::default().limit(PAGE);
+        loop {
+            let list = self.api.list(&page).await?;
+            list.items.into_iter().for_each(&mut each);
+            match list.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => page.continue_token = Some(token),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Changes a part of one object.
+    pub async fn patch<P: Serialize + Debug>(
+        &self,
+        name: &str,
+        parameters: &PatchParams,
+        patch: &Patch<P>,
+    ) -> kube::Result<K> {
+        self.api.patch(name, parameters, patch).await?.whole()
+    }
+
+    /// Deletes one object; answers it where it stays for its finalizers.
+    pub async fn delete(&self, name: &str, parameters: &DeleteParams) -> kube::Result<Option<K>> {
+        let request = Request::new(self.api.resource_url()).delete(name, parameters);
+        let request = request.map_err(kube::Error::BuildRequest)?;
+        // Not `Api::delete`, which decodes whatever comes, field by field, to see what it is.
+        let text = self.api.clone().into_client().request_text(request).await?;
+        let Answer { kind } = serde_json::from_str(&text).map_err(kube::Error::SerdeError)?;
+        if kind.as_deref() == Some("Status") { Ok(None) } else { decode(&text).whole().map(Some) }
+    }
+
+    /// Makes one object; answers it as it is then.
+    pub async fn create(&self, parameters: &PostParams, object: &K) -> kube::Result<K> {
+        self.api.create(parameters, &Sent::Whole(object.clone())).await?.whole()
+    }
+
+    /// Writes one object over the version of it that it names.
+    pub async fn replace(&self, name: &str, parameters: &PostParams, object: &K) -> kube::Result<K> {
+        self.api.replace(name, parameters, &Sent::Whole(object.clone())).await?.whole()
+    }
+
+    /// The same of its status alone.
+    pub async fn replace_status(&self, name: &str, parameters: &PostParams, object: &K) -> kube::Result<K> {
+        self.api.replace_status(name, parameters, &Sent::Whole(object.clone())).await?.whole()
+    }
+}
+
+/// The kind of what came.
+#[derive(Deserialize)]
+struct Answer {
+    kind: Option<String>,
+}
