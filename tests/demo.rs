@@ -51,7 +51,7 @@ const OUTCOMES: [&str; 36] = [
     "Purchased",
     "(san-francisco) → POST https://engine.example.com/ringback-dental/v1/voice",
     "the connection is closed before the answer",
-    "telephony/after-hours",
+    "after-hours     +1415",
     "one purchase was sent and never answered",
     "its claim rests",
     "the same number, and no consent was asked for",

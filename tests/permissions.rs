@@ -17,7 +17,7 @@ use dialplane::{
     sandbox::{
         carrier::{
             AccountSeed, Sandbox, SandboxConfig,
-            faults::{Fault, Match},
+            faults::{Fault, Match, Rule},
         },
         control_plane::{ControlPlane, kubeconfig},
     },
@@ -129,6 +129,7 @@ async fn a_whole_life_uses_every_permission_of_the_chart_and_needs_no_other() {
     drift_twice(scene).await;
     lose_races(&stage).await;
     buy(&stage).await;
+    regret_a_purchase(scene).await;
     let journal = forget_a_purchase(&stage).await;
     claims_left_behind(scene).await;
     let journals: Api<NumberPurchase> = Api::all(scene.client.clone());
@@ -240,6 +241,24 @@ async fn buy(stage: &Stage) {
     let claims: Api<NumberClaim> = Api::all(scene.client.clone());
     claims.delete(&number[1..], &DeleteParams::default()).await.unwrap();
     scene.unclaimed(number).await;
+}
+
+/// A purchase that never arrives, whose object goes: nothing is left of it.
+async fn regret_a_purchase(scene: &Scene) {
+    let number = "+14155550178";
+    scene.sandbox.add_stock(number).unwrap();
+    scene.sandbox.inject(Rule::new(Match::purchase(), Fault::RequestLost));
+    let regretted = json!({
+        "apiVersion": "dialplane.dev/v1alpha1", "kind": "PhoneNumber", "metadata": {"name": "regretted"},
+        "spec": {"accountRef": {"name": ACCOUNT}, "purchase": {"number": number}},
+    });
+    scene.apply::<PhoneNumber>(regretted).await;
+    scene.acquired("regretted", "PurchaseUnsettled").await;
+    scene.delete::<PhoneNumber>("regretted").await;
+    scene.gone::<PhoneNumber>("regretted").await;
+    let identity = scene.identity("regretted");
+    let gone = || async { scene.journal(&identity).await.is_none().then_some(()) };
+    eventually("its journal is gone", gone).await;
 }
 
 /// A person deletes the journal of a purchase while the object that it is about lives: it waits for that object. Answers its name.

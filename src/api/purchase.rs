@@ -14,8 +14,8 @@ use super::{
 };
 
 /// The journal of buying a number for one identity of one namespace at one carrier account: what is about to be sent stands here
-/// first. It points at the one number that may be ours; only looking at the carrier tells whether it is. Kept for good, so that the
-/// same identity finds its number again. Written by the operator only.
+/// first. It points at the one number that may be ours; only looking at the carrier tells whether it is. It stays as long as it names one, so
+/// that the same identity finds its number again. Written by the operator only.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "dialplane.dev",
@@ -24,7 +24,7 @@ use super::{
     derive = "PartialEq",
     shortname = "np",
     category = "dialplane",
-    doc = "The journal of buying a number for one identity. Kept for good, so that the same identity finds its number again. Written by the operator only.",
+    doc = "The journal of buying a number for one identity. It stays as long as it names a number, so that the same identity finds that again. Written by the operator only.",
     selectable = ".spec.number",
     selectable = ".spec.holder.namespace",
     selectable = ".spec.holder.name",

@@ -8,7 +8,7 @@ use std::{
     collections::BTreeSet,
     fmt,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Context, Past, Settings, effects,
+    Context, Kind, Past, Settings, effects,
     kinds::{Controlled, Looked},
     sessions::Session,
 };
@@ -75,6 +75,8 @@ pub struct Glance {
     context: Arc<Context>,
     /// The last version that was made up for an object of our own copy.
     version: AtomicU64,
+    /// The PhoneNumbers that were taken for applied.
+    applied: Mutex<BTreeSet<Key>>,
 }
 
 /// What would become of one PhoneNumber.
@@ -134,7 +136,7 @@ impl Glance {
         // The operator that will do it is taken to know its past: what it must wait for after a start passes.
         context.begin(Past::default(), CancellationToken::new());
         context.foresee();
-        Ok(Self { context, version: AtomicU64::new(u64::MAX / 2) })
+        Ok(Self { context, version: AtomicU64::new(u64::MAX / 2), applied: Mutex::default() })
     }
 
     /// The objects of the cluster that do not decode and are left out of everything, and why.
@@ -223,6 +225,9 @@ impl Glance {
             }
         };
         let uid = self.put(object);
+        if K::KIND == Kind::PhoneNumber {
+            self.applied().insert(key.clone());
+        }
         // Known from now on: what is listed from here on is listed for it.
         self.context.memory.met(&uid);
         key
@@ -281,13 +286,19 @@ impl Glance {
         let mut kept = claims.iter().filter_map(|claim| {
             let identity = claim.spec.identity().filter(|is| is.namespace == own.namespace && *is != own)?;
             let holder = claim.spec.holder.as_ref().and_then(|holder| caches.holder(holder));
-            let meant = holder.map_or(
-                number.spec.purchase.as_ref().is_some_and(|p| choose::could_be(p, &claim.spec.number)),
-                |holder| is_same(&holder),
-            );
+            let is_planned = holder.as_ref().is_some_and(|holder| self.applied().contains(&Key::of(&**holder)));
+            let meant = !is_planned
+                && holder.map_or(
+                    number.spec.purchase.as_ref().is_some_and(|p| choose::could_be(p, &claim.spec.number)),
+                    |holder| is_same(&holder),
+                );
             meant.then(|| (claim.spec.number.clone(), identity))
         });
         kept.next()
+    }
+
+    fn applied(&self) -> MutexGuard<'_, BTreeSet<Key>> {
+        self.applied.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The agent of a number that shares its route with others of that agent.
