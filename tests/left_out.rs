@@ -276,7 +276,7 @@ async fn commands_that_look_name_what_they_leave_out() {
     let number = scene.owned();
     let mut adopt = Command::new(env!("CARGO_BIN_EXE_dialplane"));
     adopt
-        .args(["adopt", "--account", &account, "--installation", "test", "--allow-endpoint", &scene.sandbox.url()])
+        .args(["adopt", "--account", &account, "--installation", "test", "--allow-endpoint", scene.sandbox.url()])
         .env("KUBECONFIG", site.control_plane.kubeconfig_path());
     let output = tokio::task::spawn_blocking(move || adopt.output().unwrap()).await.unwrap();
     let (out, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

@@ -32,7 +32,9 @@ impl Scene {
         let mut objects = vec![
             json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "tenant", "namespace": namespace}}),
         ];
-        for role in ["admin", "dialplane-view", "dialplane-edit", "dialplane-admin"] {
+        // What `admin` is put together of.
+        let roles = ["system:aggregate-to-view", "system:aggregate-to-edit", "system:aggregate-to-admin"];
+        for role in roles.into_iter().chain(["dialplane-view", "dialplane-edit", "dialplane-admin"]) {
             objects.push(json!({
                 "apiVersion": format!("{rbac}/v1"), "kind": "RoleBinding",
                 "metadata": {"name": role, "namespace": namespace},
@@ -255,6 +257,31 @@ async fn whoever_lurks_for_a_number_does_not_get_it_when_its_owner_replaces_the_
     assert_eq!(scene.claim(&number).await.unwrap().spec.holder.unwrap().uid, new.uid().unwrap());
     assert_eq!(scene.voice_writes(&number), ["https://engine.example.com/dental/v1/voice"], "nothing was emptied");
     neighbour.reason::<PhoneNumber>("lurk", "Ready", "ClaimedByAnother").await;
+}
+
+#[tokio::test]
+async fn an_account_that_only_says_whose_it_is_makes_nobody_a_successor() {
+    let (scene, number, neighbour) = two().await;
+    scene.purchase("first", json!({})).await;
+    let bought = scene.routed_number("first").await;
+    scene.delete::<PhoneNumber>("first").await;
+    scene.gone::<PhoneNumber>("first").await;
+    // It names the neighbour's account, and has no credentials that open it.
+    neighbour.secret(json!({"authToken": "of-nobody"})).await;
+    neighbour.account(json!({})).await;
+    neighbour.reason::<CarrierAccount>(ACCOUNT, "Ready", "Unauthorized").await;
+    neighbour.phone_number("lurk", &number, json!({})).await;
+    neighbour.phone_number("mention", &bought, json!({})).await;
+    neighbour.reason::<PhoneNumber>("lurk", "Ready", "AccountNotReady").await;
+    neighbour.reason::<PhoneNumber>("mention", "Ready", "AccountNotReady").await;
+
+    scene.purchase("second", json!({"reuse": "Pool"})).await;
+    assert_eq!(scene.routed_number("second").await, bought);
+    scene.delete::<PhoneNumber>("main").await;
+    scene.gone::<PhoneNumber>("main").await;
+    scene.unclaimed(&number).await;
+    assert_eq!(scene.voice_url(&number), "", "the route is taken back, and not kept for anybody");
+    scene.have_bought(&neighbour, 1).await;
 }
 
 #[tokio::test]

@@ -58,17 +58,22 @@ impl Context {
         self.caches.accounts.get(account).is_some_and(|account| account.spec.purchasing.pool == Pool::Shared)
     }
 
-    /// Whether a claim that is free may pass to an object: its account is there, allows it, and is the one under which the number is
+    /// Whether a claim that is free may pass to an object: its account is open, allows it, and is the one under which the number is
     /// claimed. Whoever may not have a number says nothing by naming it.
     pub(super) fn may_have(&self, object: &PhoneNumber, claim: &NumberClaimSpec) -> bool {
         let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
-        let account = object.account();
-        let is_allowed = matches!(self.account_ref(account.clone(), namespace), AccountRef::Found(_));
-        let identity = self.caches.account_identity(&account).filter(|_| is_allowed);
-        identity.is_some_and(|identity| {
-            let shared_pool = self.shares_its_pool(&account);
-            may_pass(claim, Taker { namespace, account: &identity, shared_pool }).is_ok()
+        self.account_opened_for(object).is_some_and(|account| {
+            let shared_pool = self.shares_its_pool(&object.account());
+            may_pass(claim, Taker { namespace, account: &account, shared_pool }).is_ok()
         })
+    }
+
+    /// The carrier's id of the account that an object may use, as the carrier has confirmed it: whose account it is anybody can write.
+    fn account_opened_for(&self, object: &PhoneNumber) -> Option<String> {
+        match self.account_ref(object.account(), object.metadata.namespace.as_deref().unwrap_or_default()) {
+            AccountRef::Found(account) => account.open,
+            AccountRef::Missing(_) | AccountRef::Refused(_) => None,
+        }
     }
 
     /// Whether an object would take this claim over if nobody held it.
@@ -85,8 +90,7 @@ impl Context {
         let is_other = |number: &Arc<PhoneNumber>| number.metadata.uid.as_deref() != Some(but);
         let is_named = |number: &PhoneNumber| {
             let holder = claim.holder.as_ref().and_then(|holder| self.caches.holder(holder));
-            let account = self.caches.account_identity(&number.account());
-            let same = account.as_ref() == Some(&claim.account.identity);
+            let same = self.account_opened_for(number).as_ref() == Some(&claim.account.identity);
             same && holder.is_some_and(|holder| hands_over_to(&holder, &Key::of(number)))
         };
         let mut about = self.caches.numbers.by(Index::Number, claim.number.as_str());

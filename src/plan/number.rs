@@ -343,7 +343,7 @@ impl<'a> World<'a> {
 
     /// An object that hands its number over takes none.
     pub(super) fn hands_over(&self) -> Option<Decision<PhoneNumberStatus>> {
-        let to = self.number.annotation(HAND_OVER)?;
+        let to = self.number.annotation(HAND_OVER).filter(|to| *to != Key::of(self.number).to_string())?;
         let text = format!(
             "Its annotation {HAND_OVER} hands the number over to {to}: delete this object, or take the annotation off."
         );

@@ -189,7 +189,9 @@ impl Context {
             marked
         });
         let claims = self.caches.claims.by(Index::Identity, &identity.to_string());
-        let mut claims: Vec<NumberClaim> = claims.iter().map(|claim| (**claim).clone()).collect();
+        let at = self.caches.account_identity(account);
+        let is_there = |claim: &&Arc<NumberClaim>| Some(&claim.spec.account.identity) == at.as_ref();
+        let mut claims: Vec<NumberClaim> = claims.iter().filter(is_there).map(|claim| (**claim).clone()).collect();
         claims.sort_by_key(|claim| std::cmp::Reverse(claim.spec.purchase.as_ref().map(|purchase| purchase.attempt)));
         let given = cached
             .as_ref()
