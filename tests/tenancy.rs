@@ -134,6 +134,39 @@ async fn a_namespace_that_is_no_longer_allowed_gives_the_number_back_to_its_owne
 }
 
 #[tokio::test]
+async fn a_bought_number_that_is_taken_back_holds_up_no_deletion_of_whoever_had_it() {
+    let (scene, _, neighbour) = two().await;
+    scene.account(everybody()).await;
+    let guest = json!({
+        "apiVersion": "dialplane.dev/v1alpha1", "kind": "PhoneNumber", "metadata": {"name": "guest"},
+        "spec": {
+            "accountRef": scene.there(ACCOUNT), "agentRef": {"name": AGENT},
+            "purchase": {"search": {"country": "US", "areaCode": "415"}},
+        },
+    });
+    neighbour.apply::<PhoneNumber>(guest).await;
+    let number = neighbour.routed_number("guest").await;
+    scene.phone_number("own", &number, json!({})).await;
+    scene.account(json!({})).await;
+    scene.reason::<PhoneNumber>("own", "Ready", "Routed").await;
+    neighbour.delete::<PhoneNumber>("guest").await;
+    neighbour.gone::<PhoneNumber>("guest").await;
+    assert_eq!(scene.claim(&number).await.unwrap().spec.holder.unwrap().name, "own");
+    scene.have_bought(&neighbour, 1).await;
+}
+
+#[tokio::test]
+async fn one_that_wants_to_buy_a_number_which_is_owned_is_no_successor() {
+    let (scene, number) = Scene::routed().await;
+    scene.purchase("buys", json!({"search": null, "number": number})).await;
+    scene.acquired("buys", "AlreadyOwned").await;
+    scene.delete::<PhoneNumber>("main").await;
+    scene.gone::<PhoneNumber>("main").await;
+    scene.unclaimed(&number).await;
+    assert_eq!(scene.voice_url(&number), "");
+}
+
+#[tokio::test]
 async fn what_was_bought_for_a_namespace_rests_for_that_namespace_alone() {
     let (scene, _, neighbour) = two().await;
     scene.account(everybody()).await;

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::{
     Context,
-    kinds::{Controlled, share_id},
+    kinds::{Controlled, note_id, share_id},
     memory::Attempt,
     sessions::Session,
 };
@@ -156,7 +156,11 @@ pub async fn act<K: Controlled>(context: &Context, object: &K, effect: Effect) -
             context.lose(object, &account, &number);
             Ok(())
         }
-        Effect::Annotate(name, value) => context.annotate(object, name, &value).await,
+        Effect::Annotate(name, value) => {
+            context.annotate(object, name, &value).await?;
+            context.memory.put_back(&note_id(object));
+            Ok(())
+        }
         Effect::CreateVersion(spec) => context.create_version(object, *spec).await,
         Effect::DeleteVersion(key) => context.delete_version(&key).await,
         Effect::AcceptInventory => {

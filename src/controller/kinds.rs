@@ -7,7 +7,7 @@ mod journal;
 mod number;
 mod version;
 
-pub use agent::share_id;
+pub use agent::{note_id, share_id};
 
 use std::{
     collections::hash_map::RandomState,

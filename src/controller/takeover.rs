@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::{Context, kinds::Looked};
 use crate::{
     api::{
@@ -17,6 +19,9 @@ use crate::{
         takeover::{Taker, may_pass},
     },
 };
+
+/// For how long an object that is being deleted waits for the account of another that wants its number.
+const OPENS: SignedDuration = SignedDuration::from_secs(30);
 
 impl Context {
     /// What is known of the other object that holds the claim of a number that `object` is about.
@@ -85,6 +90,23 @@ impl Context {
             && self.may_have(object, claim)
     }
 
+    /// Whether somebody may turn out to be one to whom the claim passes, once its account is open, for an object that is being deleted
+    /// since then. It is not waited for long: anybody can write whose account it is.
+    pub(super) fn awaits_successor(&self, claim: &NumberClaimSpec, but: &str, since: Timestamp) -> bool {
+        let is_soon = Timestamp::now().duration_since(since) < OPENS;
+        let is_opening = |number: &PhoneNumber| {
+            let (account, namespace) = (number.account(), number.metadata.namespace.as_deref().unwrap_or_default());
+            let opening =
+                matches!(self.account_ref(account.clone(), namespace), AccountRef::Found(view) if view.opening);
+            opening && self.caches.account_identity(&account).as_ref() == Some(&claim.account.identity)
+        };
+        let is_other = |number: &PhoneNumber| {
+            number.metadata.uid.as_deref() != Some(but) && number.metadata.deletion_timestamp.is_none()
+        };
+        let numbers = self.caches.numbers.by(Index::Number, claim.number.as_str());
+        is_soon && numbers.iter().any(|number| is_other(number) && comes_to(number, claim) && is_opening(number))
+    }
+
     /// Whether somebody is there to take over this claim, other than the object with this uid.
     pub(super) fn has_successor(&self, claim: &NumberClaimSpec, but: &str) -> bool {
         let is_other = |number: &Arc<PhoneNumber>| number.metadata.uid.as_deref() != Some(but);
@@ -100,8 +122,15 @@ impl Context {
                 .into_iter()
                 .flat_map(|identity| self.caches.numbers.by(Index::Identity, &identity.to_string())),
         );
-        about.iter().filter(|number| is_other(number)).any(|number| self.would_take(number, claim) || is_named(number))
+        let about = about.iter().filter(|number| is_other(number) && comes_to(number, claim));
+        about.into_iter().any(|number| self.would_take(number, claim) || is_named(number))
     }
+}
+
+/// Whether an object would have the number once the claim is free: it imports it, or it was bought for its identity. One that wants to buy
+/// just this number does not get one that the account owns.
+fn comes_to(object: &PhoneNumber, claim: &NumberClaimSpec) -> bool {
+    object.identity().is_none_or(|identity| claim.is_for(&identity))
 }
 
 /// Whether a PhoneNumber hands its number over to the object of that key.

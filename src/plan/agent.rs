@@ -9,6 +9,7 @@ use kube::ResourceExt;
 use super::{
     Decision, Effect, Look, Rest,
     past::{self, Past, Taken},
+    policy,
     shared::{self, Share, Step as Sharing},
     version,
 };
@@ -32,6 +33,8 @@ pub struct World<'a> {
     pub past: Option<&'a Past>,
     /// For how long this process has known the object.
     pub known_for: Duration,
+    /// How often what was published was noted on the object within the last hour. Somebody may take it off again and again.
+    pub noted: u32,
     /// Every version of the agent and how many numbers reach it, in no order.
     pub versions: Vec<(&'a AgentVersion, u32)>,
     /// The routes that its numbers share, one for each account that has them share one.
@@ -106,7 +109,9 @@ pub fn next(w: &World<'_>) -> Decision<AgentStatus> {
         let again = (!w.shared.is_empty()).then_some(Duration::ZERO);
         return w.rest(published, Shared { entries: w.status().shared_routes, finding: None, again, step: None });
     }
-    if let Some(names) = past::to_note(w.agent) {
+    if w.noted < policy::NOTES_PER_HOUR
+        && let Some(names) = past::to_note(w.agent)
+    {
         return Decision::Act(Effect::Annotate(PUBLISHED, names));
     }
     if let Some(old) = w.outdated() {

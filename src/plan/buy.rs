@@ -314,6 +314,11 @@ impl<'a> Step<'a, '_> {
     /// The number as seen in the account, unless it is there for somebody else: then it was not bought for us, whatever was sent.
     fn ours_as_seen(&self) -> Option<&'a OwnedNumber> {
         let Seen::Present { number, fresh } = self.w.seen else { return None };
+        // What was handed to another namespace bears our marker for a while, or for good.
+        let identity = self.w.claim.and_then(|claim| claim.spec.identity());
+        if identity.is_some_and(|identity| identity.namespace != self.b.identity.namespace) {
+            return None;
+        }
         let refused = self.b.own.is_some_and(|own| own.clean && matches!(own.outcome, Some(Tried::DidNothing(_))));
         let ours = self.w.own_claim().is_some()
             || match &number.marker {

@@ -50,11 +50,8 @@ pub fn next(w: &World<'_>) -> Decision<()> {
             claim.spec.purchase.iter_mut().for_each(|bought| bought.namespace = journal.spec.identity().namespace);
             return Decision::Act(Effect::WriteClaim(Box::new(claim)));
         }
-        return match deleting {
-            true if w.heir => rest(Some(policy::POLL)),
-            true => Decision::Act(Effect::DropClaim(None)),
-            false => rest(None),
-        };
+        // Whoever wants the number makes its claim anew: nothing of ours is there.
+        return if deleting { Decision::Act(Effect::DropClaim(None)) } else { rest(None) };
     };
     if w.is_superseded() {
         return Decision::Act(Effect::DropClaim(None));

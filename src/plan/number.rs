@@ -44,6 +44,8 @@ pub struct World<'a> {
     pub rival: Rival,
     /// Whether another object is there to which the claim may pass when this one goes.
     pub successor: bool,
+    /// Whether one is there of which it is not known yet, since its account is just being opened.
+    pub successor_opening: bool,
     /// Whether the account's pool is shared between namespaces.
     pub shared_pool: bool,
     pub seen: Seen<'a>,
@@ -230,7 +232,10 @@ impl<'a> World<'a> {
         }
         let claim = match (self.claim, self.own_claim()) {
             (_, Some(own)) => own,
-            (_, None) if self.number.spec.mode == Mode::Observe => return route::next(self, found, None),
+            (other, None) if self.number.spec.mode == Mode::Observe => {
+                let hidden = other.filter(|claim| self.is_anothers_affair(found, &claim.spec));
+                return hidden.map_or_else(|| route::next(self, found, None), |_| self.hidden(&found.number.number));
+            }
             (Some(other), None) => return takeover::next(self, found, other),
             (None, None) if self.number.spec.suspend => return self.not_claimed(),
             (None, None) => {
@@ -268,6 +273,20 @@ impl<'a> World<'a> {
             return Decision::Act(Effect::WriteClaim(Box::new(NumberClaim { spec: wanted, ..claim.clone() })));
         }
         decision
+    }
+
+    /// Whether a number is another namespace's, and so is the account that owns it.
+    fn is_anothers_affair(&self, found: &Found<'_>, claim: &NumberClaimSpec) -> bool {
+        let namespace = claim.namespace();
+        namespace.is_some_and(|namespace| namespace != self.namespace()) && found.account.namespace != self.namespace()
+    }
+
+    /// An observer is not told where another namespace's number leads.
+    fn hidden(&self, number: &E164) -> Decision<PhoneNumberStatus> {
+        let text = format!(
+            "{number} is another namespace's: where it leads is not shown. Observe it from its own, or from the account's."
+        );
+        self.unclaimed(Finding::new(Reason::ClaimRefused, text))
     }
 
     /// Whether what this cluster remembers says that the number is this namespace's own: the claim, whoever holds it, or the journal.

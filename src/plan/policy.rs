@@ -11,6 +11,9 @@ use crate::api::{
 /// How often in an hour a route is put back before it is left alone: two operators must not fight for ever.
 pub const PUT_BACKS_PER_HOUR: u32 = 3;
 
+/// How often in an hour an Agent is annotated with what it has published: a tool may put the old text back each time.
+pub const NOTES_PER_HOUR: u32 = 20;
+
 /// How often taking a route back is tried before the object says that it is blocked.
 pub const CLEANUP_TRIES: u32 = 5;
 

@@ -74,6 +74,9 @@ impl Removal<'_> {
             return left("onDelete is Leave");
         }
         let account = match self.account {
+            AccountRef::Missing(key) if self.claim.namespace().is_some_and(|namespace| namespace != key.namespace) => {
+                return left(&format!("CarrierAccount {key}, of another namespace, is gone"));
+            }
             AccountRef::Missing(key) => return self.blocked(&format!("CarrierAccount {key} is gone")),
             AccountRef::Refused(key) => return left(&format!("CarrierAccount {key} no longer allows this namespace")),
             AccountRef::Found(account) if account.abandoned => return left("its CarrierAccount is abandoned"),
@@ -170,6 +173,10 @@ pub(super) fn of_number(w: &World<'_>) -> Decision<PhoneNumberStatus> {
     if w.successor && !definition_going && !w.number.is_annotated(ABANDON) && w.own_claim().is_some() {
         return Decision::Act(Effect::RemoveFinalizer(ROUTE_FINALIZER));
     }
+    // Whose account that one may use is found out in a moment, as where the account goes along in the same commit.
+    if w.successor_opening && !definition_going && !w.number.is_annotated(ABANDON) && w.own_claim().is_some() {
+        return w.stop(vec![Reason::Clearing.into()]).again(policy::CROWDED);
+    }
     let spec = &w.number.spec;
     let hands_off = [
         (definition_going, "the definition of PhoneNumber is being deleted"),
@@ -214,7 +221,16 @@ fn unsettled(w: &World<'_>) -> Option<Decision<PhoneNumberStatus>> {
     if matches!(w.seen, Seen::Present { .. }) && w.own_claim().is_some() {
         return None;
     }
+    // It was seen to be ours, or is another object's by now: there is nothing to find out.
+    let was_ours = w.number.status.as_ref().is_some_and(|status| status.number.as_ref() == Some(number));
+    let is_anothers = w.claim.is_some_and(|claim| claim.spec.holder.is_some() && !claim.spec.is_held_by(w.uid()));
+    if was_ours || is_anothers {
+        return None;
+    }
     let why = match &w.account {
+        // Whoever has no say in the account cannot mend that. The journal goes on naming the number.
+        AccountRef::Refused(_) => return None,
+        AccountRef::Missing(key) if key.namespace != w.namespace() => return None,
         AccountRef::Missing(key) => format!("CarrierAccount {key} is gone"),
         AccountRef::Found(account) if account.abandoned => return None,
         AccountRef::Found(account) if account.open.is_none() => {
@@ -225,7 +241,6 @@ fn unsettled(w: &World<'_>) -> Option<Decision<PhoneNumberStatus>> {
         }
         // Looking is always allowed.
         AccountRef::Found(account) => return buy::unsettled(w, account),
-        AccountRef::Refused(key) => format!("CarrierAccount {key} no longer allows this namespace"),
     };
     let text = format!(
         "Whether {number} was bought cannot be found out: {why}. Mend that, or set the annotation {ABANDON}: \"true\" to let the number go as it is."

@@ -92,6 +92,7 @@ impl Stage {
             wanted,
             past: Some(&past),
             known_for: Duration::ZERO,
+            noted: 0,
             versions: self.versions.iter().map(|(version, numbers)| (version, *numbers)).collect(),
             shared: Vec::new(),
             assigned: self.assigned,

@@ -11,7 +11,7 @@ use dialplane::{
     api::{
         NumberClaim, NumberPurchase,
         account::Purchasing,
-        meta::{APPROVE, NUMBER as SAID},
+        meta::{APPROVE, Key, NUMBER as SAID},
         number::{Channel, E164},
         offer::{NumberType, Offer, Price, Search},
         phone_number::{Approval, Purchase},
@@ -148,6 +148,7 @@ impl Deal {
             holder: self.holder,
             rival: self.scene.rival,
             successor: self.scene.successor,
+            successor_opening: false,
             shared_pool: self.scene.shared_pool,
             seen_since_met: self.scene.since_met,
             seen: match (self.seen, self.missing) {
@@ -446,4 +447,30 @@ fn whoever_has_the_identity_of_one_that_is_being_deleted_waits_for_it() {
     });
     assert_eq!(held.says(), "IdentityInUse");
     assert_eq!(held.with(|d| d.scene.rival.leaving = true).says(), "AwaitingHandover");
+}
+
+#[test]
+fn what_was_bought_and_is_anothers_by_now_holds_no_deletion_up() {
+    let deleted = |d: Deal| d.with(|d| d.scene.delete());
+    let attempt = || deleted(deal().entered().claimed().with(|d| d.own = None));
+    assert!(matches!(attempt().next(), Decision::Act(Effect::WriteJournal(_))), "it is settled first");
+    let lets_go = |d: Deal| matches!(d.next(), Decision::Act(Effect::RemoveFinalizer(_)));
+    let refused = |d: &mut Deal| d.scene.account = AccountRef::Refused(Key::new("telephony", "twilio"));
+    let moved = |d: &mut Deal| d.scene.claim_mut().holder.as_mut().unwrap().uid = "uid-2".into();
+    assert!(lets_go(attempt().with(moved).with(refused)), "the owner of the account took it back");
+    assert!(lets_go(attempt().with(moved)));
+    let missing = |d: &mut Deal| d.scene.account = AccountRef::Missing(Key::new("telephony", "twilio"));
+    assert!(lets_go(attempt().with(|d| d.scene.claim = None).with(missing)));
+}
+
+#[test]
+fn a_number_that_was_handed_to_another_namespace_is_not_this_identitys_though_it_bears_its_marker() {
+    let handed = deal().entered().claimed().with(|d| {
+        (d.own, d.seen) = (None, true);
+        let claim = d.scene.claim_mut();
+        claim.holder.as_mut().unwrap().namespace = "elsewhere".into();
+        claim.holder.as_mut().unwrap().uid = "uid-2".into();
+        claim.purchase.as_mut().unwrap().namespace = "elsewhere".into();
+    });
+    assert!(matches!(handed.next(), Decision::Act(Effect::WriteJournal(_))), "{:?}", handed.next());
 }

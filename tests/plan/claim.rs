@@ -127,3 +127,13 @@ fn a_holder_that_is_no_longer_allowed_keeps_no_claim_that_a_person_deletes() {
     assert_eq!(held.next(), Decision::Rest(Rest::NOTHING));
     assert!(matches!(held.with(|l| l.allowed = false).next(), Decision::Act(Effect::SetRoute(_))));
 }
+
+#[test]
+fn one_that_rests_and_is_deleted_goes_whoever_waits_for_the_number() {
+    let resting = left().with(|l| {
+        l.claim.spec.holder = None;
+        l.claim.metadata.deletion_timestamp = deleted().number.metadata.deletion_timestamp;
+        l.heir = true;
+    });
+    assert_eq!(resting.next(), Decision::Act(Effect::DropClaim(None)));
+}

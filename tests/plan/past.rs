@@ -80,6 +80,7 @@ impl Stage {
             wanted: Frozen::Missing,
             past,
             known_for: self.known_for,
+            noted: 0,
             versions: Vec::new(),
             shared: Vec::new(),
             assigned: 0,

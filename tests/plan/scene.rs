@@ -175,6 +175,7 @@ impl Scene {
             holder: self.holder,
             rival: self.rival,
             successor: self.successor,
+            successor_opening: false,
             shared_pool: self.shared_pool,
             seen_since_met: self.since_met,
             seen: match self.see {

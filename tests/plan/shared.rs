@@ -121,6 +121,7 @@ impl Stage {
             wanted: wanted.map_or(Frozen::Missing, Frozen::Found),
             past: None,
             known_for: Duration::ZERO,
+            noted: 0,
             versions: Vec::new(),
             shared: vec![Share { serves, sight, ..self.share.clone() }],
             assigned: self.assigned,

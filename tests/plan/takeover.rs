@@ -157,3 +157,14 @@ fn a_number_of_another_installation_is_adopted_by_a_record_and_a_word_and_by_nei
     takes(&asks.with(say));
     assert_eq!(Reason::MarkedByAnother.row().name, "MarkedByAnother");
 }
+
+#[test]
+fn an_observer_is_not_told_where_a_number_of_another_namespace_leads_unless_the_account_is_its_own() {
+    use dialplane::api::phone_number::Mode;
+    let observes = |s: &mut Scene| (s.number.spec.mode, s.agent) = (Mode::Observe, Some(version("v2")));
+    let elsewhere = |s: &mut Scene| s.view().key.namespace = "telephony".into();
+    let hidden = left_elsewhere().with(observes).with(elsewhere);
+    assert_eq!(hidden.says(), "ClaimRefused");
+    assert!(!hidden.message().contains("engine"), "{}", hidden.message());
+    assert_eq!(left_elsewhere().with(observes).says(), "Differs", "the account is its own");
+}

@@ -159,9 +159,10 @@ impl Context {
             session.is_some_and(|s| matches!(s.inventory.seen(number), inventory::Seen::Present { .. }))
         };
         let used = |uid: &str| match by_uid.get(uid) {
-            Some(number) if number.spec.purchase.is_none() => Use::Unused,
             Some(number) => match number.status.as_ref().and_then(|status| status.number.as_ref()) {
                 Some(bought) if is_owned(bought) => Use::Bought,
+                // What was bought counts, also where it is kept by importing it since.
+                None if number.spec.purchase.is_none() => Use::Unused,
                 _ => Use::Open,
             },
             // Gone: what its journal names may yet come to be ours.

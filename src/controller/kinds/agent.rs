@@ -71,6 +71,7 @@ impl Controlled for Agent {
             },
             past: looked.past.as_ref(),
             known_for: context.known_for(object.metadata.uid.as_deref().unwrap_or_default()),
+            noted: context.memory.put_backs(&note_id(&**object)),
             versions: versions
                 .iter()
                 .map(|version| (&**version, reach.get(&*version.spec.version).copied().unwrap_or(0)))
@@ -99,6 +100,11 @@ impl Controlled for Agent {
             other => context.look(&**object, other, looked).await,
         }
     }
+}
+
+/// What this process remembers under of the annotation that it wrote on an agent.
+pub fn note_id(agent: &impl Resource) -> String {
+    format!("{} note", agent.meta().uid.as_deref().unwrap_or_default())
 }
 
 /// What this process remembers under of the route that the numbers of an agent at one account share.

@@ -97,6 +97,9 @@ impl Controlled for PhoneNumber {
             rival: context.rival(object, claim.as_deref().filter(|claim| !claim.spec.is_held_by(uid)), looked),
             successor: object.metadata.deletion_timestamp.is_some()
                 && claim.as_ref().is_some_and(|claim| context.has_successor(&claim.spec, uid)),
+            successor_opening: object.metadata.deletion_timestamp.as_ref().is_some_and(|since| {
+                claim.as_ref().is_some_and(|claim| context.awaits_successor(&claim.spec, uid, since.0))
+            }),
             shared_pool: context.shares_its_pool(&account),
             seen: seen.view(),
             seen_since_met: claim.as_ref().is_some_and(|claim| claim.spec.is_held_by(uid))
@@ -276,9 +279,15 @@ impl Context {
         let identity = object.and_then(PhoneNumber::identity);
         let uid = object.and_then(|object| object.metadata.uid.as_deref()).unwrap_or_default();
         let who = object.map(Key::of);
+        // Whoever has written down that it is about to buy a number may take longer than it is kept for it in memory.
+        let is_written_down = |number: &E164| {
+            let journals = self.caches.journals.by(Index::Number, number.as_str());
+            journals.iter().any(|j| j.spec.holder.uid != uid && self.caches.lives(&j.spec.holder))
+        };
         let is_claimed = |number: &E164| {
             self.caches.claim_of(number).is_some_and(|claim| identity.is_none() || claim.spec.identity() != identity)
                 || matches!(session.inventory.seen(number), inventory::Seen::Present { .. })
+                || is_written_down(number)
         };
         let found = session.market.offers(&*carrier, asked, uid, who.as_ref(), is_claimed).await;
         self.metrics.carrier_request(carrier.capabilities().name, Operation::Search, found.as_ref().err());

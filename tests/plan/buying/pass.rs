@@ -426,6 +426,7 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
             holder: holder_lives,
             rival: Rival { gone_for: FOREVER, ..Rival::STAYS },
             successor,
+            successor_opening: false,
             shared_pool: m.pool,
             seen_since_met: true,
             seen: match (&sight, present, absent) {

@@ -531,6 +531,7 @@ impl System {
                 holder,
                 rival,
                 successor,
+                successor_opening: false,
                 shared_pool: false,
                 seen_since_met: true,
                 seen: seen.as_ref().map_or(Seen::Unseen, |number| Seen::Present { number, fresh }),
