@@ -213,7 +213,7 @@ fn peak(pid: u32) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn large_configurations_and_a_carrier_without_end_take_no_more_memory_than_there_is() {
-    const AGENTS: usize = 40;
+    const AGENTS: usize = 12;
     const MOST: u64 = 128;
     let site = Site::new().await;
     let scene = Scene::on(site.client.clone()).await;

@@ -102,7 +102,7 @@ impl Mutant {
             Mutant::TakenFromItsHolder | Mutant::TakenWithoutJournal | Mutant::TakenClaimNotRead => scenario.pool,
             Mutant::IdentityWithoutNamespace => scenario.tenants,
             Mutant::OtherInstallationForgotten => scenario.budget.moves > 0,
-            _ => !scenario.pool && !scenario.tenants && scenario.budget.moves == 0,
+            _ => !scenario.pool,
         }
     }
 }
