@@ -166,12 +166,16 @@ async fn a_number_that_is_held_and_ordered_costs_two_calls_and_five_object_write
     let (holds, calls) = (ledger.of(Kind::Hold).count(), ledger.of(Kind::Purchase).count());
     println!("{count} held and ordered in {took:.2?}: {holds} holds, {calls} orders, {} lists, {cost}", ledger.lists());
     assert_eq!((ledger.purchases(), ledger.writes(), ledger.releases()), (count, 0, 0));
-    // A hold costs nothing. How many more there are beside other tests says little: where it is measured alone, it counts.
-    let most = if std::env::var_os("DIALPLANE_FIGURES").is_some() { count / 25 } else { count };
-    assert!(holds + calls - 2 * count <= most, "{holds} holds and {calls} orders for {count} numbers");
-    assert!(cost.numbers <= 3 * count, "finalizer, and status, twice where the order takes its time");
-    let own = cost.claims + cost.journals + cost.numbers + cost.accounts;
-    assert!(count < CROWD || own * 10 <= count * 51, "{own} writes for {count} numbers: {cost}");
+    // Beside other work an entry may be too old to send by when its turn comes. Then it is written once more, with its claim, and the
+    // number and its hold stay: whatever the load, nothing else is held.
+    let late = cost.journals - count;
+    assert!(holds + calls - 2 * count <= count / 25, "{holds} holds and {calls} orders for {count} numbers");
+    assert!(cost.claims <= count + late, "one for each entry: {cost}");
+    let rest = cost.numbers + cost.accounts;
+    assert!(
+        count < CROWD || rest * 10 <= count * 31 + late * 10,
+        "finalizer, and status, twice where the order takes its time: {cost}"
+    );
     assert!(cost.events <= 5, "what is routine is in the status and no event: {cost}");
     stage.round("telnyx").await;
     stage.three_rounds_write_nothing_for("telnyx").await;

@@ -533,7 +533,9 @@ impl Context {
                 tracing::warn!(object = %Key::of(object), %number, attempt, %error, "was not bought");
                 self.metrics.carrier_request(carrier, Operation::Purchase, Some(&error));
                 self.suspect(&account, &error);
-                self.settled(&session, number, error.class == ErrorClass::Unavailable);
+                if policy::is_about_number(&error) {
+                    self.settled(&session, number, error.class == ErrorClass::Unavailable);
+                }
                 if error.class == ErrorClass::Funds {
                     session.ran_out(&error);
                 }

@@ -471,9 +471,10 @@ impl<'a> Step<'a, '_> {
                 format!("CarrierAccount {} owns {number} already: import it instead of buying it.", self.account.key);
             return self.stop(Reason::AlreadyOwned, text);
         }
+        let keeps = self.b.own.is_some_and(Own::keeps_number);
         let wish = Wish {
-            prefer: self.shown().map(|offer| &offer.number),
-            avoid: last.filter(|_| purchase.search.is_some()),
+            prefer: self.shown().map(|offer| &offer.number).or(last.filter(|_| keeps)),
+            avoid: last.filter(|_| purchase.search.is_some() && !keeps),
             ..self.wish(purchase, attempt)
         };
         // What is kept for us is bought, whatever else there is.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Liveness;
+use super::{Liveness, policy};
 use crate::api::{
     NumberClaim, NumberPurchase,
     account::Purchasing,
@@ -98,6 +98,18 @@ pub struct Own {
     pub settled_in: Duration,
     /// How long ago it was written.
     pub age: Duration,
+}
+
+impl Own {
+    /// Whether its number is to be had as before: nothing was sent for it, or what was refused says nothing about it.
+    pub(super) fn keeps_number(&self) -> bool {
+        let is_open = match &self.outcome {
+            None => true,
+            Some(Tried::DidNothing(error)) => self.clean && !policy::is_about_number(error),
+            Some(Tried::Ordered(_) | Tried::Unknown) => false,
+        };
+        self.intent == Intent::Send && is_open
+    }
 }
 
 /// Why an entry was written.

@@ -305,6 +305,10 @@ fn a_sure_refusal_goes_on_to_another_number_a_few_times() {
     let next = refused().entry();
     assert_eq!((next.journal.spec.number.unwrap().as_str(), next.journal.spec.attempt), ("+14155559999", 2));
     assert_eq!(refused().with(|d| d.scene.trouble.as_mut().unwrap().refused = 5).says(), "NumberUnavailable");
+    for class in [ErrorClass::Throttled, ErrorClass::Transient] {
+        let untried = refused().tried(Tried::DidNothing(trouble(class, 1, 0).error)).with(|d| d.scene.trouble = None);
+        assert_eq!(untried.entry().journal.spec.number, Some(e164()), "{class:?} says nothing of the number");
+    }
     let doubtful = refused().with(|d| d.own.as_mut().unwrap().clean = false).entry();
     assert_eq!(
         (doubtful.intent, doubtful.journal.spec.number),

@@ -121,22 +121,25 @@ impl Placed {
 }
 
 impl Telnyx {
-    /// Buys the number. It is searched for first, without which there is an error and no number (85000); whether the search shows
-    /// it does not matter, since what is held for us may not be shown to anybody. Only after that very refusal, which
-    /// is definite, is the order sent a second time, after one more search.
+    /// Buys the number. One that is not reserved is searched for first, without which there is an error and no number (85000): the
+    /// search that offered it may be a minute old. Only after that very refusal, which is definite, is the order sent a second
+    /// time, after one more search.
     pub(super) async fn buy(&self, purchase: &Purchase) -> Outcome<Bought> {
         let body = match body(purchase) {
             Ok(body) => body,
             Err(error) => return Outcome::DidNothing(error),
         };
-        if let Err(error) = self.show(&purchase.number, purchase.before).await {
+        if purchase.hold.is_none()
+            && let Err(error) = self.show(&purchase.number, purchase.before).await
+        {
             return Outcome::DidNothing(error);
         }
         let placed = match self.order(purchase, &body).await {
             Outcome::DidNothing(error) if error.code == Some(errors::NOT_SEARCHED) => {
                 match self.show(&purchase.number, purchase.before).await {
-                    Ok(true) => self.order(purchase, &body).await,
-                    Ok(false) => return Outcome::DidNothing(error),
+                    // What is held for us may be shown to nobody.
+                    Ok(shown) if shown || purchase.hold.is_some() => self.order(purchase, &body).await,
+                    Ok(_) => return Outcome::DidNothing(error),
                     Err(error) => return Outcome::DidNothing(error),
                 }
             }

@@ -264,6 +264,31 @@ async fn a_number_that_a_search_does_not_show_is_looked_for_in_every_way_and_ord
 }
 
 #[tokio::test]
+async fn what_is_reserved_is_ordered_at_once_and_after_a_search_that_need_not_show_it_once_that_is_asked_for() {
+    let reserved = || {
+        let hold = Hold { number: number(), id: "r1".into(), until: None };
+        Purchase { hold: Some(hold), ..purchase() }
+    };
+    let fake = Fake::default();
+    fake.on(BUY, 200, placed("pending", "pending"));
+    assert!(matches!(open(&fake).await.purchase(&reserved()).await, Outcome::Did(_)));
+    assert_eq!(fake.seen().len(), 1, "{:?}", fake.seen());
+
+    let fake = Fake::default();
+    let nothing = json!({ "data": [], "meta": {} });
+    for country in ["US", "CA"] {
+        fake.on(exact(country, "filter[phone_number][contains]=4155550001"), 200, &nothing);
+        fake.on(
+            exact(country, "filter[national_destination_code]=415&filter[phone_number][starts_with]=5550001"),
+            200,
+            &nothing,
+        );
+    }
+    fake.on(BUY, 422, error("85000")).on(BUY, 200, placed("pending", "pending"));
+    assert!(matches!(open(&fake).await.purchase(&reserved()).await, Outcome::Did(_)));
+}
+
+#[tokio::test]
 async fn what_an_order_led_to_follows_from_telnyxs_own_words_only() {
     #[derive(Debug, PartialEq)]
     enum Led {

@@ -45,12 +45,11 @@ impl<'a> Candidate<'a> {
 }
 
 impl<'a> Step<'a, '_> {
-    /// The number that is kept for us and that nothing was sent for, where it still is what is wanted.
+    /// The number that is kept for us and that was not bought yet, where it still is what is wanted.
     pub(super) fn held<'j>(&self, journal: Option<&'j NumberPurchase>, wish: &Wish<'_>) -> Option<Candidate<'j>> {
         let spec = &journal?.spec;
         let hold = spec.hold.as_ref()?;
-        let unsent = |own: &Own| own.intent == Intent::Send && own.outcome.is_none();
-        let is_open = spec.number.is_none() || self.b.own.is_some_and(unsent);
+        let is_open = spec.number.is_none() || self.b.own.is_some_and(Own::keeps_number);
         let wanted = choose::could_be(wish.purchase, &hold.number) && wish.affords(&spec.price);
         (is_open && wanted && !self.has_lapsed(hold)).then(|| Candidate {
             number: &hold.number,

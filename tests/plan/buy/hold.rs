@@ -137,7 +137,17 @@ fn what_is_kept_is_bought_also_when_the_time_to_send_ran_out_and_never_after_it_
     let again = late.entry();
     assert_eq!((again.journal.spec.number, again.journal.spec.attempt), (Some(e164()), 2));
     assert!(again.journal.spec.hold.is_some());
-    let refusal = Tried::DidNothing(trouble(ErrorClass::Unavailable, 1, 0).error);
+    let tried = |class| Tried::DidNothing(trouble(class, 1, 0).error);
+    for class in [ErrorClass::Throttled, ErrorClass::Transient] {
+        let again = kept(holding()).claimed().tried(tried(class)).entry();
+        assert_eq!(
+            (again.journal.spec.number, again.clean),
+            (Some(e164()), true),
+            "{class:?} says nothing of the number"
+        );
+        assert!(again.journal.spec.hold.is_some(), "{class:?}");
+    }
+    let refusal = tried(ErrorClass::Unavailable);
     let refused = kept(holding()).claimed().tried(refusal).with(|d| d.offers[0].found = vec![offer(OTHER, "1.15")]);
     let next = refused.entry().journal.spec;
     assert_eq!((next.number.unwrap().as_str(), next.hold), (OTHER, None));
