@@ -371,6 +371,47 @@ async fn a_number_is_handed_to_another_namespace_in_one_step_and_stays_there() {
 }
 
 #[tokio::test]
+async fn what_was_bought_today_counts_whoever_has_it_by_then() {
+    let (scene, _, neighbour) = two().await;
+    let most = async |count: usize| {
+        let spec = json!({"purchasing": {"maxPerDay": count}, "allowedNamespaces": {"from": "All"}});
+        scene.account(spec).await;
+    };
+    most(1).await;
+    scene.purchase("again", json!({})).await;
+    let number = scene.routed_number("again").await;
+    scene.delete::<PhoneNumber>("again").await;
+    scene.gone::<PhoneNumber>("again").await;
+    scene.purchase("again", json!({})).await;
+    assert_eq!(scene.routed_number("again").await, number);
+    scene.purchase("more", json!({})).await;
+    scene.acquired("more", "SpendingLimit").await;
+    scene.has_bought(1).await;
+
+    most(2).await;
+    let number = scene.routed_number("more").await;
+    scene.delete::<PhoneNumber>("more").await;
+    scene.gone::<PhoneNumber>("more").await;
+    scene.phone_number("kept", &number, json!({})).await;
+    scene.reason::<PhoneNumber>("kept", "Ready", "Routed").await;
+    scene.purchase("third", json!({})).await;
+    scene.acquired("third", "SpendingLimit").await;
+    scene.has_bought(2).await;
+
+    most(3).await;
+    let number = scene.routed_number("third").await;
+    let to = json!({"metadata": {"annotations": {HAND_OVER: format!("{}/next", neighbour.namespace)}}});
+    scene.patch::<PhoneNumber>("third", to).await;
+    neighbour.borrows(&scene, "next", &number, json!({})).await;
+    scene.reason::<PhoneNumber>("third", "Ready", "HandedOver").await;
+    scene.delete::<PhoneNumber>("third").await;
+    scene.gone::<PhoneNumber>("third").await;
+    scene.purchase("third", json!({})).await;
+    scene.acquired("third", "SpendingLimit").await;
+    scene.have_bought(&neighbour, 3).await;
+}
+
+#[tokio::test]
 async fn an_object_that_is_renamed_keeps_number_and_route() {
     let (scene, number) = Scene::routed().await;
     scene.phone_number("renamed", &number, json!({})).await;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     meta::{AllowedNamespaces, Key, LocalReference},
     money::Amount,
+    purchase::Identity,
 };
 
 /// An account at a carrier and the credentials that open it.
@@ -129,6 +130,11 @@ impl CarrierAccount {
             Some(twilio) => twilio.account_sid.clone(),
             None => Key::of(self).to_string(),
         }
+    }
+
+    /// The rights to buy that are open.
+    pub fn open_grants(&self) -> &[Grant] {
+        self.status.as_ref().and_then(|status| status.grants.as_ref()).map_or(&[], |grants| &grants.open)
     }
 }
 
@@ -253,15 +259,36 @@ pub struct Grants {
     pub open: Vec<Grant>,
 }
 
-/// The right of one PhoneNumber to buy one number.
+/// The right to buy one number for one identity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Grant {
-    /// Uid of the PhoneNumber.
+    /// Uid of the PhoneNumber that asked for it.
     #[schemars(length(min = 1, max = 128))]
     pub uid: String,
+    /// The namespace for whose identity it is. Absent in rights that an earlier version gave.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 63))]
+    pub namespace: String,
+    /// What the number is for, within the namespace: whoever has that identity has the right, and what it bought counts whoever
+    /// that is by then.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 320))]
+    pub identity: String,
     /// The day (UTC) on which it was given.
     #[schemars(length(max = 16))]
     pub day: String,
+}
+
+impl Grant {
+    /// Whose right it is; `None` where an earlier version gave it.
+    pub fn of(&self) -> Option<Identity> {
+        (!self.namespace.is_empty()).then(|| Identity::new(&*self.namespace, &*self.identity))
+    }
+
+    /// Whether it is the right of this identity.
+    pub fn is_for(&self, identity: &Identity) -> bool {
+        self.namespace == identity.namespace && self.identity == identity.name
+    }
 }
 
 /// The numbers of an account, counted.

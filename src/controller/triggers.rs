@@ -302,8 +302,8 @@ impl Context {
             self.memory.forget_wishes(&key);
             self.wake_numbers_of(&key);
         }
-        let grants = change.new.as_ref().and_then(|account| account.status.as_ref()?.grants.as_ref());
-        for number in self.memory.grant_wishes(&key, grants.map_or(&[], |grants| &grants.open)) {
+        let grants = change.new.as_ref().map_or(&[][..], |account| account.open_grants());
+        for number in self.memory.grant_wishes(&key, grants) {
             self.wake(Kind::PhoneNumber, number, Priority::Urgent);
         }
     }

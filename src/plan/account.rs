@@ -12,7 +12,7 @@ use super::{
 };
 use crate::api::{
     CarrierAccount,
-    account::{AccountNumbers, Balance, CarrierAccountStatus},
+    account::{AccountNumbers, Balance, CarrierAccountStatus, Grants},
     conditions::{Finding, Reason, conditions},
     meta::{ABANDON, CONFIRM_INVENTORY, IN_USE_FINALIZER},
     seen::{ErrorClass, Identity},
@@ -201,8 +201,9 @@ impl World<'_> {
         if finding.reason == Reason::Open && status.identity.is_none() {
             status.identity = self.identity.map(|identity| identity.account.clone());
         }
-        // The ledger is brought up to date for those who wish to buy: what was settled meanwhile changes nobody's rights.
-        if finding.reason == Reason::Open && !self.wishes.wish.is_empty() {
+        let is_open = |grants: &Grants| !grants.open.is_empty();
+        let settles = !self.wishes.wish.is_empty() || status.grants.as_ref().is_some_and(is_open);
+        if finding.reason == Reason::Open && settles {
             status.grants = Some(grant::settle(status.grants.as_ref(), &self.account.spec.purchasing, &self.wishes));
         }
         status.balance = self.balance.clone().or(status.balance);

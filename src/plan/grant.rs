@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use crate::api::{
     account::{Grant, Grants, Purchasing},
     conditions::{Finding, Reason},
+    purchase::Identity,
 };
 
 /// How many rights may be open at once: they all stand in one status.
@@ -27,8 +28,8 @@ pub enum Use {
 /// Everything that decides who may buy.
 #[derive(Clone, Debug, Default)]
 pub struct Wishes<'a> {
-    /// Uids of the objects that wish to buy, in the order in which they asked.
-    pub wish: Vec<&'a str>,
+    /// Uids and identities of the objects that wish to buy, in the order in which they asked.
+    pub wish: Vec<(&'a str, Identity)>,
     /// What has become of the rights that are open, by uid.
     pub uses: BTreeMap<&'a str, Use>,
     /// Numbers that the account owns, those bought a moment ago among them.
@@ -51,10 +52,11 @@ pub fn settle(current: Option<&Grants>, limits: &Purchasing, w: &Wishes<'_>) -> 
             Use::Bought | Use::Unused => {}
         }
     }
-    for uid in &w.wish {
-        let known = next.open.iter().any(|grant| grant.uid == *uid);
+    for (uid, identity) in &w.wish {
+        let known = next.open.iter().any(|grant| grant.uid == *uid || grant.is_for(identity));
         if !known && next.open.len() < MOST_OPEN && refusal(&next, limits, w.owned).is_none() {
-            next.open.push(Grant { uid: (*uid).to_owned(), day: w.day.clone() });
+            let Identity { namespace, name } = identity.clone();
+            next.open.push(Grant { uid: (*uid).to_owned(), namespace, identity: name, day: w.day.clone() });
         }
     }
     next
@@ -88,7 +90,8 @@ mod tests {
     }
 
     fn wishes<'a>(wish: &[&'a str], uses: &[(&'a str, Use)], owned: u32, day: &str) -> Wishes<'a> {
-        Wishes { wish: wish.to_vec(), uses: uses.iter().copied().collect(), owned, day: day.to_owned() }
+        let wish = wish.iter().map(|uid| (*uid, Identity::new("n", *uid))).collect();
+        Wishes { wish, uses: uses.iter().copied().collect(), owned, day: day.to_owned() }
     }
 
     fn open(grants: &Grants) -> Vec<&str> {
@@ -125,6 +128,15 @@ mod tests {
         let next = settle(None, &limits, &wishes(&["a", "b", "c"], &[], 8, "1"));
         assert_eq!(open(&next), ["a", "b"]);
         assert!(refusal(&next, &limits, 8).unwrap().message.contains("maxOwned"));
+    }
+
+    #[test]
+    fn a_right_is_its_identitys_whichever_object_has_that() {
+        let limits = limits(Some(1), None);
+        let first = settle(None, &limits, &wishes(&["a"], &[], 0, "1"));
+        let again = Wishes { wish: vec![("made-again", Identity::new("n", "a"))], ..wishes(&[], &[], 0, "1") };
+        assert_eq!(settle(Some(&first), &limits, &again), first);
+        assert!(first.open[0].is_for(&Identity::new("n", "a")) && !first.open[0].is_for(&Identity::new("m", "a")));
     }
 
     #[test]

@@ -46,6 +46,9 @@ pub struct World<'a> {
     pub successor: bool,
     /// Whether one is there of which it is not known yet, since its account is just being opened.
     pub successor_opening: bool,
+    /// Whether the account has yet to count that the number was bought, for another than this object's identity: until then it
+    /// stays that one's.
+    pub uncounted: bool,
     /// Whether the account's pool is shared between namespaces.
     pub shared_pool: bool,
     pub seen: Seen<'a>,

@@ -149,6 +149,7 @@ impl Deal {
             rival: self.scene.rival,
             successor: self.scene.successor,
             successor_opening: false,
+            uncounted: false,
             shared_pool: self.scene.shared_pool,
             seen_since_met: self.scene.since_met,
             seen: match (self.seen, self.missing) {

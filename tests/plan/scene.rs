@@ -85,6 +85,7 @@ pub struct Scene {
     pub rival: Rival,
     pub successor: bool,
     pub shared_pool: bool,
+    pub uncounted: bool,
     /// Whether what is seen was looked at after the object was first seen.
     pub since_met: bool,
     pub elsewhere: bool,
@@ -124,6 +125,7 @@ pub fn new() -> Scene {
         rival: Rival::STAYS,
         successor: false,
         shared_pool: false,
+        uncounted: false,
         since_met: true,
         elsewhere: false,
         owned: OwnedNumber {
@@ -176,6 +178,7 @@ impl Scene {
             rival: self.rival,
             successor: self.successor,
             successor_opening: false,
+            uncounted: self.uncounted,
             shared_pool: self.shared_pool,
             seen_since_met: self.since_met,
             seen: match self.see {

@@ -46,6 +46,19 @@ fn takes(scene: &Scene) -> dialplane::api::claim::NumberClaimSpec {
 }
 
 #[test]
+fn a_bought_number_passes_to_nobody_before_the_account_has_counted_it() {
+    let uncounted = |s: &mut Scene| s.uncounted = true;
+    let left = || left_elsewhere().with(|s| bought(s, "elsewhere"));
+    let handed = || left().with(|s| (s.holder, s.rival.hands_over) = (Liveness::Alive, true));
+    for scene in [left(), left().with(|s| s.claim_mut().holder = None), handed()] {
+        let waits = scene.clone().with(uncounted);
+        assert_eq!(waits.says(), "NotSeen");
+        assert!(waits.rest().again.is_some());
+        takes(&scene);
+    }
+}
+
+#[test]
 fn a_claim_never_passes_to_another_carrier_account_and_nothing_is_said_of_whose_it_is() {
     let cases: [fn(&mut Scene); 4] = [
         |_| {},

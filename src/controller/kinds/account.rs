@@ -1,6 +1,10 @@
 //! The world of a CarrierAccount, and the looks that only it takes.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -10,10 +14,11 @@ use tokio::time::Instant;
 use super::{Controlled, Looked, with_status};
 use crate::{
     api::{
-        CarrierAccount, NumberClaim,
-        account::{AccountNumbers, CarrierAccountStatus},
+        CarrierAccount, NumberClaim, NumberPurchase,
+        account::{AccountNumbers, CarrierAccountStatus, Grant},
         meta::Key,
         number::E164,
+        purchase::Identity,
     },
     carrier::{ErrorClass, inventory},
     cluster::{
@@ -66,7 +71,12 @@ impl Controlled for CarrierAccount {
             None => Credentials::NotRead,
         };
         let wishes = context.memory.open_wishes(&key);
-        let uses = if wishes.is_empty() { Vec::new() } else { context.uses(object, &key, session.as_deref()) };
+        let uses = context.uses(object, &key, session.as_deref());
+        let wish = wishes.iter().filter_map(|wish| {
+            let number = context.caches.numbers.get(&wish.object)?;
+            let is_it = number.metadata.uid.as_ref() == Some(&wish.uid);
+            Some((&*wish.uid, number.identity().filter(|_| is_it)?))
+        });
         let world = plan::account::World {
             now: Timestamp::now(),
             account: object,
@@ -76,7 +86,7 @@ impl Controlled for CarrierAccount {
             inventory,
             balance: session.as_ref().and_then(|session| session.balance()),
             wishes: Wishes {
-                wish: wishes.iter().map(|wish| &*wish.uid).collect(),
+                wish: wish.collect(),
                 uses: uses.iter().map(|(uid, used)| (&**uid, *used)).collect(),
                 owned: session.as_ref().map_or(0, |s| u32::try_from(s.inventory.count_owned()).unwrap_or(u32::MAX)),
                 day: Timestamp::now().strftime("%Y-%m-%d").to_string(),
@@ -146,36 +156,35 @@ impl Context {
         }
     }
 
-    /// What has become of each right to buy that is open.
+    /// What has become of each right to buy that is open, by uid. What it bought stands in the journal of its identity, whichever object
+    /// has that by now.
     fn uses(&self, account: &CarrierAccount, key: &Key, session: Option<&Session>) -> Vec<(String, Use)> {
-        let open = account.status.as_ref().and_then(|status| status.grants.as_ref()).map_or(&[][..], |g| &g.open);
+        let open = account.open_grants();
         if open.is_empty() {
             return Vec::new();
         }
         let numbers = self.caches.numbers.by(Index::Account, &key.to_string());
-        let by_uid: HashMap<_, _> =
-            numbers.iter().map(|n| (n.metadata.uid.as_deref().unwrap_or_default(), n)).collect();
+        let wishing: HashMap<String, Identity> =
+            numbers.iter().filter_map(|number| Some((number.metadata.uid.clone()?, number.identity()?))).collect();
+        let alive: HashSet<&Identity> = wishing.values().collect();
+        let at = self.caches.account_identity(key).unwrap_or_default();
         let is_owned = |number: &E164| {
             session.is_some_and(|s| matches!(s.inventory.seen(number), inventory::Seen::Present { .. }))
         };
-        let used = |uid: &str| match by_uid.get(uid) {
-            Some(number) => match number.status.as_ref().and_then(|status| status.number.as_ref()) {
-                Some(bought) if is_owned(bought) => Use::Bought,
-                // What was bought counts, also where it is kept by importing it since.
-                None if number.spec.purchase.is_none() => Use::Unused,
-                _ => Use::Open,
-            },
-            // Gone: what its journal names may yet come to be ours.
-            None => match self.caches.journals.all().iter().find(|journal| journal.spec.holder.uid == uid) {
-                None => Use::Unused,
-                Some(journal) => match &journal.spec.number {
-                    None => Use::Unused,
-                    Some(number) if is_owned(number) => Use::Bought,
-                    Some(_) => Use::Open,
-                },
-            },
+        let used = |grant: &Grant| {
+            let Some(identity) = grant.of().or_else(|| wishing.get(&grant.uid).cloned()) else { return Use::Unused };
+            let journal = self.caches.journals.get(&Key::new("", NumberPurchase::name_of(&at, &identity)));
+            let named = journal.as_ref().and_then(|journal| journal.spec.number.as_ref());
+            let claim = named.filter(|number| is_owned(number)).map(|number| self.caches.claim_of(number));
+            match (named, claim) {
+                // What was sent may yet come to be ours.
+                (Some(_), None | Some(None)) => Use::Open,
+                (Some(_), Some(Some(claim))) if claim.spec.is_for(&identity) => Use::Bought,
+                _ if alive.contains(&identity) => Use::Open,
+                _ => Use::Unused,
+            }
         };
-        open.iter().map(|grant| (grant.uid.clone(), used(&grant.uid))).collect()
+        open.iter().map(|grant| (grant.uid.clone(), used(grant))).collect()
     }
 
     /// How many objects need the account, and one of them. A reference that the account does not allow needs nothing.

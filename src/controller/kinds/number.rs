@@ -13,6 +13,7 @@ use crate::{
     api::{
         Agent, AgentVersion, NumberClaim, NumberPurchase, PhoneNumber,
         account::Purchasing,
+        claim::NumberClaimSpec,
         meta::Key,
         number::{E164, Route},
         phone_number::PhoneNumberStatus,
@@ -100,6 +101,7 @@ impl Controlled for PhoneNumber {
             successor_opening: object.metadata.deletion_timestamp.as_ref().is_some_and(|since| {
                 claim.as_ref().is_some_and(|claim| context.awaits_successor(&claim.spec, uid, since.0))
             }),
+            uncounted: claim.as_ref().is_some_and(|claim| context.is_uncounted(&claim.spec, identity.as_ref())),
             shared_pool: context.shares_its_pool(&account),
             seen: seen.view(),
             seen_since_met: claim.as_ref().is_some_and(|claim| claim.spec.is_held_by(uid))
@@ -196,10 +198,9 @@ impl Context {
         let is_there = |claim: &&Arc<NumberClaim>| Some(&claim.spec.account.identity) == at.as_ref();
         let mut claims: Vec<NumberClaim> = claims.iter().filter(is_there).map(|claim| (**claim).clone()).collect();
         claims.sort_by_key(|claim| std::cmp::Reverse(claim.spec.purchase.as_ref().map(|purchase| purchase.attempt)));
-        let given = cached
-            .as_ref()
-            .and_then(|account| account.status.as_ref()?.grants.as_ref())
-            .is_some_and(|grants| grants.open.iter().any(|grant| grant.uid == uid));
+        let given = cached.as_ref().is_some_and(|account| {
+            account.open_grants().iter().any(|grant| grant.uid == uid || grant.is_for(identity))
+        });
         Wares {
             orders: session.as_ref().and_then(|session| session.inventory.orders(&marker, looked.began)),
             marker,
@@ -218,6 +219,16 @@ impl Context {
             settling,
             not_before: self.knows_the_past_from(settling).saturating_duration_since(Instant::now()),
         }
+    }
+
+    /// Whether a right to buy is still open that the number of this claim was bought by, for another identity than `own`. Where the
+    /// account cannot count it, nobody waits for that.
+    fn is_uncounted(&self, claim: &NumberClaimSpec, own: Option<&Identity>) -> bool {
+        let Some(identity) = claim.identity().filter(|identity| Some(identity) != own) else { return false };
+        let account = claim.account.key();
+        let counts = self.sessions.get(&account).is_some_and(|session| session.open().is_some());
+        let open = || self.caches.accounts.get(&account);
+        counts && open().is_some_and(|account| account.open_grants().iter().any(|grant| grant.is_for(&identity)))
     }
 
     /// Whether a number bears the marker of another installation than ours.

@@ -427,6 +427,7 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
             rival: Rival { gone_for: FOREVER, ..Rival::STAYS },
             successor,
             successor_opening: false,
+            uncounted: false,
             shared_pool: m.pool,
             seen_since_met: true,
             seen: match (&sight, present, absent) {

@@ -532,6 +532,7 @@ impl System {
                 rival,
                 successor,
                 successor_opening: false,
+                uncounted: false,
                 shared_pool: false,
                 seen_since_met: true,
                 seen: seen.as_ref().map_or(Seen::Unseen, |number| Seen::Present { number, fresh }),
