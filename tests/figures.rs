@@ -44,7 +44,7 @@ use kube::{
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{audit, binaries, eventually};
+use crate::support::{HEAVY, audit, binaries, eventually};
 
 const NAMESPACE: &str = "figures";
 const OPERATOR: &str = "operator";
@@ -54,6 +54,7 @@ const AT_ONCE: usize = 32;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_number_costs_one_carrier_write_and_three_object_writes_and_then_nothing() {
+    let _alone = HEAVY.lock().await;
     let count = count();
     let stage = Stage::owning(count).await;
 
@@ -106,6 +107,7 @@ const CROWD: usize = 100;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_number_that_is_bought_costs_one_call_and_four_object_writes_and_then_nothing() {
+    let _alone = HEAVY.lock().await;
     let count = count();
     let stage = Stage::selling(count).await;
     let operator = stage.operator().await;
@@ -149,6 +151,7 @@ async fn a_number_that_is_bought_costs_one_call_and_four_object_writes_and_then_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_number_that_is_held_and_ordered_costs_two_calls_and_five_object_writes_at_most() {
+    let _alone = HEAVY.lock().await;
     let count = count();
     let stage = Stage::selling(count).await;
     let operator = stage.operator().await;

@@ -118,3 +118,7 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, ask: impl 
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
+
+/// Held by a test for as long as it needs a core to itself, or measures: one such runs at a time, so that those beside it, which mostly
+/// wait, come to their turn.
+pub static HEAVY: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());

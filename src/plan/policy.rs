@@ -38,7 +38,7 @@ pub const LOOK_AGAIN: Duration = Duration::from_secs(300);
 
 /// How long the first version of an Agent waits for the accounts and numbers that may be applied along with it, where no account is
 /// listed yet that could tell of its past.
-pub const APPLIED_TOGETHER: Duration = Duration::from_secs(5);
+pub const APPLIED_TOGETHER: Duration = Duration::from_secs(10);
 
 /// How long the first version of an Agent waits for a listing of an account that is near to it, and where no number of its own
 /// namespace is.

@@ -20,6 +20,8 @@ use model::{Buying, Carrier, Keeps};
 use mutants::Mutant;
 use state::Budget;
 
+use crate::support::HEAVY;
+
 /// How many attempts to buy there are where every state is looked at.
 fn attempts() -> u8 {
     env::var("DIALPLANE_ATTEMPTS").ok().and_then(|n| n.parse().ok()).unwrap_or(1)
@@ -183,6 +185,7 @@ fn trace(events: &[model::Event]) -> String {
 
 #[test]
 fn nothing_that_a_fault_or_two_can_lead_to_buys_twice_or_loses_a_number() {
+    let _alone = HEAVY.blocking_lock();
     let (begun, mut unique) = (Instant::now(), 0);
     for (name, model) in small_scenarios() {
         let carrier = model.carrier;
@@ -202,6 +205,7 @@ fn nothing_that_a_fault_or_two_can_lead_to_buys_twice_or_loses_a_number() {
 
 #[test]
 fn no_random_schedule_buys_twice_or_loses_a_number_and_each_comes_to_rest() {
+    let _alone = HEAVY.blocking_lock();
     let scenarios = scenarios();
     for seed in 0..schedules() {
         let (name, model) = &scenarios[seed as usize % scenarios.len()];
@@ -213,6 +217,7 @@ fn no_random_schedule_buys_twice_or_loses_a_number_and_each_comes_to_rest() {
 
 #[test]
 fn every_way_to_break_the_protocol_is_found() {
+    let _alone = HEAVY.blocking_lock();
     let (mut unseen, scenarios) = (Vec::new(), scenarios());
     for mutant in Mutant::ALL {
         // Each needs a scenario of its own kind: all are tried before any is tried for long.

@@ -13,6 +13,8 @@ use std::{env, fmt::Write as _};
 use events::{Event, Rng};
 use system::{Replicas, Setup, System, Tenancy};
 
+use crate::support::HEAVY;
+
 /// Long enough for a claim to change hands with a request in flight, short enough to be read.
 const EVENTS: usize = 60;
 
@@ -70,6 +72,7 @@ fn broken(setup: Setup, seed: u64) -> Option<String> {
 }
 
 fn explore(replicas: Replicas) {
+    let _alone = HEAVY.blocking_lock();
     for seed in 0..schedules() {
         let tenancy = Tenancy::ALL[seed as usize % Tenancy::ALL.len()];
         if let Some(broken) = broken(Setup { replicas, tenancy, across_accounts: false }, seed) {
