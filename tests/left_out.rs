@@ -2,16 +2,24 @@
 //!
 //! On a control plane of its own: what the operator leaves out, other tests could not list either.
 
-use std::{process::Command, sync::Arc, time::Duration};
+use std::{
+    process::Command,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use dialplane::{
-    api::{Agent, CarrierAccount, NumberClaim, PhoneNumber},
+    api::{Agent, CarrierAccount, NumberClaim, PhoneNumber, meta::RECONCILE_REQUESTED},
     controller::{Controller, Settings},
     sandbox::control_plane::ControlPlane,
     telemetry::metrics::Metrics,
 };
 use http::Request;
-use kube::{Api, Client};
+use k8s_openapi::api::events::v1::Event;
+use kube::{
+    Api, Client,
+    api::{ListParams, Patch},
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -68,6 +76,12 @@ async fn reason_of(client: &Client, namespace: &str, name: &str, condition: &str
     let text = client.request_text(Request::get(path).body(Vec::new()).unwrap()).await.ok()?;
     let seen: Seen = serde_json::from_str(&text).ok()?;
     seen.status?.conditions.into_iter().find(|is| is.r#type == condition).map(|is| is.reason)
+}
+
+/// These finalizers, and so many more that the object is left out.
+fn more_than_is_kept(finalizers: &Option<Vec<String>>) -> Vec<String> {
+    let filler = (0..2000).map(|i| format!("{}.example.com/x{i}", "a".repeat(60) + &".b".repeat(60)));
+    finalizers.iter().flatten().cloned().chain(filler).collect()
 }
 
 struct Site {
@@ -154,10 +168,7 @@ async fn a_number_whose_object_no_longer_decodes_keeps_its_claim_and_its_route()
     let held = scene.claim(&number).await.and_then(holder);
     assert_eq!(held, before.metadata.uid);
 
-    // More than is kept of an object.
-    let filler: Vec<String> =
-        (0..2000).map(|i| format!("{}.example.com/x{i}", "a".repeat(60) + &".b".repeat(60))).collect();
-    let finalizers: Vec<String> = before.metadata.finalizers.iter().flatten().cloned().chain(filler).collect();
+    let finalizers = more_than_is_kept(&before.metadata.finalizers);
     scene.patch::<PhoneNumber>("main", json!({"metadata": {"finalizers": finalizers}})).await;
     let said = scene.event("main", "Unreadable").await;
     assert!(said.contains("would have to be kept"), "{said}");
@@ -174,6 +185,73 @@ async fn a_number_whose_object_no_longer_decodes_keeps_its_claim_and_its_route()
     scene.agent("engine.example.com", Some("v2")).await;
     scene.calls_reach(&number, &format!("https://engine.example.com/{AGENT}/v2/voice")).await;
     assert_eq!(scene.claim(&number).await.and_then(holder), held);
+    stop.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_whose_account_or_claim_no_longer_decodes_keep_their_route_and_go_on_afterwards() {
+    let site = Site::new().await;
+    let stop = operator::run(site.client.clone());
+    let scene = site.scene().await;
+    let number = scene.owned();
+    let version = |name: &str| format!("https://engine.example.com/{AGENT}/{name}/voice");
+    scene.agent("engine.example.com", Some("v1")).await;
+    scene.phone_number("main", &number, json!({})).await;
+    scene.purchase("bought", json!({})).await;
+    let bought = scene.routed_number("bought").await;
+    scene.reason::<PhoneNumber>("main", "Ready", "Routed").await;
+    let reach = |name: &str| {
+        assert_eq!([&number, &bought].map(|number| scene.voice_url(number)), [version(name), version(name)])
+    };
+
+    // They are looked at meanwhile, whatever comes of it.
+    let look = async || {
+        for name in ["main", "bought"] {
+            let now = json!({"metadata": {"annotations": {RECONCILE_REQUESTED: format!("{:?}", Instant::now())}}});
+            scene.patch::<PhoneNumber>(name, now).await;
+        }
+        tokio::time::sleep(Duration::from_secs(3)).await;
+    };
+    let account: CarrierAccount = scene.get(ACCOUNT).await.unwrap();
+    let large = more_than_is_kept(&account.metadata.finalizers);
+    scene.patch::<CarrierAccount>(ACCOUNT, json!({"metadata": {"finalizers": large}})).await;
+    scene.event(ACCOUNT, "Unreadable").await;
+    look().await;
+    reach("v1");
+    scene.patch::<CarrierAccount>(ACCOUNT, json!({"metadata": {"finalizers": account.metadata.finalizers}})).await;
+    scene.agent("engine.example.com", Some("v2")).await;
+    for name in [&number, &bought] {
+        scene.calls_reach(name, &version("v2")).await;
+    }
+
+    let claims: Api<NumberClaim> = Api::all(site.client.clone());
+    let events: Api<Event> = Api::namespaced(site.client.clone(), "default");
+    for number in [&number, &bought] {
+        let before = scene.claim(number).await.unwrap();
+        let finalizers = |all: &Option<Vec<String>>| Patch::Merge(json!({"metadata": {"finalizers": all}}));
+        let large = finalizers(&Some(more_than_is_kept(&before.metadata.finalizers)));
+        claims.patch(&number[1..], &Default::default(), &large).await.unwrap();
+        eventually("the claim is named", || async {
+            let about = ListParams::default().fields(&format!("regarding.name={}", &number[1..]));
+            events
+                .list(&about)
+                .await
+                .ok()?
+                .iter()
+                .find(|event| event.reason.as_deref() == Some("Unreadable"))
+                .map(|_| ())
+        })
+        .await;
+        look().await;
+        reach("v2");
+        claims.patch(&number[1..], &Default::default(), &finalizers(&before.metadata.finalizers)).await.unwrap();
+        assert_eq!(scene.claim(number).await.unwrap().spec, before.spec);
+    }
+    scene.agent("engine.example.com", Some("v3")).await;
+    for name in [&number, &bought] {
+        scene.calls_reach(name, &version("v3")).await;
+    }
+    scene.has_bought(1).await;
     stop.cancel();
 }
 
@@ -211,14 +289,15 @@ fn peak(pid: u32) -> u64 {
     (field("VmHWM:") - field("RssFile:")) / 1024
 }
 
+/// `DIALPLANE_LARGE_AGENTS` says how many there are.
 #[tokio::test(flavor = "multi_thread")]
 async fn large_configurations_and_a_carrier_without_end_take_no_more_memory_than_there_is() {
-    const AGENTS: usize = 12;
     const MOST: u64 = 128;
+    let agents: usize = std::env::var("DIALPLANE_LARGE_AGENTS").map_or(12, |n| n.parse().unwrap());
     let site = Site::new().await;
     let scene = Scene::on(site.client.clone()).await;
     let config: Vec<Value> = (0..1_000).map(|i| json!({"a": "x".repeat(1000), "b": i})).collect();
-    for i in 0..AGENTS {
+    for i in 0..agents {
         let spec = json!({"version": "v1", "draft": {"config": {"all": config}}});
         let name = format!(r#"{{"name":"big{i}"}}"#);
         create(&site.client, &scene.namespace, "agents", object("Agent", &name, &spec.to_string())).await;
@@ -244,13 +323,16 @@ async fn large_configurations_and_a_carrier_without_end_take_no_more_memory_than
     scene.open(json!({})).await;
     let said = scene.message::<CarrierAccount>("endless", "Ready", "CarrierUnreachable").await;
     assert!(said.contains("a listing of more than"), "{said}");
-    for i in 0..AGENTS {
+    for i in 0..agents {
         scene.reason::<Agent>(&format!("big{i}"), "Published", "Published").await;
     }
     let number = scene.owned();
     scene.agent("engine.example.com", Some("v1")).await;
+    scene.reason::<Agent>(AGENT, "Published", "Published").await;
+    let begin = Instant::now();
     scene.phone_number("main", &number, json!({})).await;
     scene.reason::<PhoneNumber>("main", "Ready", "Routed").await;
+    let took = begin.elapsed();
     let held = peak(first.pid());
     assert!(held < MOST, "{held} MiB");
     first.kill();
@@ -262,7 +344,9 @@ async fn large_configurations_and_a_carrier_without_end_take_no_more_memory_than
     scene.calls_reach(&number, &format!("https://engine.example.com/{AGENT}/v2/voice")).await;
     let again = peak(second.pid());
     assert!(again < MOST, "{again} MiB");
-    println!("{AGENTS} configurations of 1 MB: {held} MiB, after a restart {again} MiB at most");
+    println!(
+        "{agents} configurations of 1 MB: {held} MiB, after a restart {again} MiB at most; a number was routed in {took:.1?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -282,7 +282,7 @@ pub struct Grant {
 impl Grant {
     /// Whose right it is; `None` where an earlier version gave it.
     pub fn of(&self) -> Option<Identity> {
-        (!self.namespace.is_empty()).then(|| Identity::new(&*self.namespace, &*self.identity))
+        (!self.namespace.is_empty()).then(|| Identity::new(&self.namespace, &self.identity))
     }
 
     /// Whether it is the right of this identity.

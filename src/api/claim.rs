@@ -180,6 +180,11 @@ impl NumberClaimSpec {
         self.identity().as_ref() == Some(identity)
     }
 
+    /// Whether the number was bought for, or handed to, another namespace than this one.
+    pub fn is_of_another(&self, namespace: &str) -> bool {
+        self.identity().is_some_and(|identity| identity.namespace != namespace)
+    }
+
     /// What `led_to` is once the number is sent to one more version.
     pub fn leading_to(led_to: &[LedTo], next: LedTo) -> Vec<LedTo> {
         let before = led_to.iter().filter(|before| **before != next).cloned();

@@ -315,8 +315,7 @@ impl<'a> Step<'a, '_> {
     fn ours_as_seen(&self) -> Option<&'a OwnedNumber> {
         let Seen::Present { number, fresh } = self.w.seen else { return None };
         // What was handed to another namespace bears our marker for a while, or for good.
-        let identity = self.w.claim.and_then(|claim| claim.spec.identity());
-        if identity.is_some_and(|identity| identity.namespace != self.b.identity.namespace) {
+        if self.w.claim.is_some_and(|claim| claim.spec.is_of_another(&self.b.identity.namespace)) {
             return None;
         }
         let refused = self.b.own.is_some_and(|own| own.clean && matches!(own.outcome, Some(Tried::DidNothing(_))));

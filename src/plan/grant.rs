@@ -90,7 +90,7 @@ mod tests {
     }
 
     fn wishes<'a>(wish: &[&'a str], uses: &[(&'a str, Use)], owned: u32, day: &str) -> Wishes<'a> {
-        let wish = wish.iter().map(|uid| (*uid, Identity::new("n", *uid))).collect();
+        let wish = wish.iter().map(|uid| (*uid, Identity::new("n", uid))).collect();
         Wishes { wish, uses: uses.iter().copied().collect(), owned, day: day.to_owned() }
     }
 

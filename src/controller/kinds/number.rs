@@ -185,12 +185,11 @@ impl Context {
         let marked =
             session.as_ref().and_then(|session| session.inventory.marked(&marker, self.marked_since(uid, settling)));
         // One that was handed over bears the marker of whoever had it before.
-        let is_another_namespaces = |number: &E164| {
-            let claim = self.caches.claim_of(number);
-            claim.is_some_and(|claim| claim.spec.identity().is_some_and(|is| is.namespace != identity.namespace))
+        let is_anothers = |number: &E164| {
+            self.caches.claim_of(number).is_some_and(|claim| claim.spec.is_of_another(&identity.namespace))
         };
         let marked = marked.map(|mut marked| {
-            marked.retain(|number| !is_another_namespaces(number));
+            marked.retain(|number| !is_anothers(number));
             marked
         });
         let claims = self.caches.claims.by(Index::Identity, &identity.to_string());
