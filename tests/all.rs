@@ -10,6 +10,7 @@ mod conformance;
 mod consent;
 mod control_plane;
 mod demo;
+mod docs;
 mod drift;
 mod endpoints;
 mod figures;

@@ -149,6 +149,10 @@ async fn an_agent_that_is_replaced_while_numbers_reach_it_serves_what_was_publis
 
 #[tokio::test]
 async fn in_a_new_cluster_a_number_that_leads_to_a_version_speaks_for_it_in_whatever_order_all_is_applied() {
+    // A neighbour's account that anybody may use says nothing of what is applied along with the agent.
+    let neighbour = Scene::new().await;
+    neighbour.account(json!({"allowedNamespaces": {"from": "All"}})).await;
+    neighbour.scans(1).await;
     for agent_first in [true, false] {
         let scene = Scene::bare().await;
         let number = scene.owned();

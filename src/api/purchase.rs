@@ -152,10 +152,13 @@ pub struct Identity {
 
 impl Identity {
     /// The identity `name` of a namespace. One that is written with its own namespace before it is the same as without.
-    pub fn new(namespace: &str, name: &str) -> Self {
-        let within =
-            name.strip_prefix(namespace).and_then(|rest| rest.strip_prefix('/')).filter(|rest| !rest.is_empty());
-        Self { namespace: namespace.to_owned(), name: within.unwrap_or(name).to_owned() }
+    pub fn new<'a>(namespace: &str, name: &'a str) -> Self {
+        let without = |name: &'a str| {
+            name.strip_prefix(namespace).and_then(|rest| rest.strip_prefix('/')).filter(|rest| !rest.is_empty())
+        };
+        // However often it stands there: what was read once and is read again must mean the same.
+        let name = std::iter::successors(Some(name), |name| without(name)).last().unwrap_or(name);
+        Self { namespace: namespace.to_owned(), name: name.to_owned() }
     }
 }
 
@@ -234,7 +237,9 @@ mod tests {
     #[test]
     fn an_identity_of_one_namespace_is_never_that_of_another() {
         let is = |namespace, name| Identity::new(namespace, name);
-        assert_eq!(is("a", "a/clinic"), is("a", "clinic"), "with its own namespace before it, it is the same");
+        for name in ["a/clinic", "a/a/clinic"] {
+            assert_eq!(is("a", name), is("a", "clinic"), "with its own namespace before it, it is the same");
+        }
         let all = [is("a", "clinic"), is("b", "clinic"), is("b", "a/clinic"), is("a", "b/clinic"), is("a", "a/")];
         let names = |account: &'static str| all.iter().map(move |identity| NumberPurchase::name_of(account, identity));
         let (names, markers): (std::collections::BTreeSet<String>, std::collections::BTreeSet<String>) = (

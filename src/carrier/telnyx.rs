@@ -1,6 +1,6 @@
 //! Telnyx: numbers that are bound to an application and a messaging profile, where the webhooks live. Does I/O through [`Http`].
 //!
-//! The facts that it is built on, with their sources and traps, are in `carriers/telnyx.md`; the section is named where
+//! The facts that it is built on, with their sources and traps, are in `docs/carriers/telnyx.md`; the section is named where
 //! one is used. What it marks as unknown may be either way here.
 
 mod errors;

@@ -1,6 +1,6 @@
 //! Twilio: numbers whose webhooks live on the number itself. Does I/O through [`Http`].
 //!
-//! The facts that it is built on, with their sources and traps, are in `carriers/twilio.md`; the section is named where
+//! The facts that it is built on, with their sources and traps, are in `docs/carriers/twilio.md`; the section is named where
 //! one is used.
 
 mod errors;

@@ -427,8 +427,10 @@ impl Context {
 
     /// Notes that the object wishes to buy. The account answers many at once.
     fn ask_grant<K: Controlled>(&self, object: &K) {
-        let Some(account) = K::account(object) else { return };
-        self.memory.wish(&account, Key::of(object), object.meta().uid.as_deref().unwrap_or_default());
+        let key = Key::of(object);
+        let identity = self.caches.numbers.get(&key).and_then(|number| number.identity());
+        let Some((account, identity)) = K::account(object).zip(identity) else { return };
+        self.memory.wish(&account, key, object.meta().uid.as_deref().unwrap_or_default(), identity);
         self.settle_rights(account);
     }
 

@@ -350,7 +350,8 @@ impl Glance {
             Effect::AskGrant => {
                 let account = number.account();
                 let uid = number.uid().unwrap_or_default();
-                self.context.memory.wish(&account, Key::of(number), &uid);
+                let Some(identity) = number.identity() else { return Ok(false) };
+                self.context.memory.wish(&account, Key::of(number), &uid, identity);
                 self.look_after::<CarrierAccount>(&account).await?;
             }
             Effect::WriteJournal(entry) => self.enter(number, entry),

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::Work;
 use crate::{
-    api::{account::Grant, conditions::Finding, meta::Key, number::E164},
+    api::{account::Grant, conditions::Finding, meta::Key, number::E164, purchase::Identity},
     carrier::{CarrierError, ErrorClass},
     plan::{self, Intent, Own, Tried, Trouble, grant, policy},
 };
@@ -32,7 +32,7 @@ pub enum Attempt {
 }
 
 /// For how long after an entry of the journal was begun its number may be sent for: so that whoever writes a later one need not
-/// wait longer for ours (design section 4, rule 6).
+/// wait longer for ours (docs/design.md, section 4, rule 6).
 const SENDING: Duration = Duration::from_secs(5);
 
 /// The entry that this process wrote last into a journal of buying.
@@ -53,8 +53,16 @@ struct Entered {
 pub struct Wish {
     pub object: Key,
     pub uid: String,
+    pub identity: Identity,
     /// Why it was refused, and until when.
     refused: Option<(Finding, Instant)>,
+}
+
+impl Wish {
+    /// Whether one of these rights is what was wished for: asked for by this object, or by another of its identity.
+    fn is_among(&self, grants: &[Grant]) -> bool {
+        grants.iter().any(|grant| grant.uid == self.uid || grant.is_for(&self.identity))
+    }
 }
 
 /// How long a refusal stands before the account is asked again.
@@ -238,11 +246,11 @@ impl Memory {
     }
 
     /// The object wishes to buy under this account.
-    pub fn wish(&self, account: &Key, object: Key, uid: &str) {
+    pub fn wish(&self, account: &Key, object: Key, uid: &str, identity: Identity) {
         let mut wishes = self.wishes();
         let wishes = wishes.entry(account.clone()).or_default();
         wishes.retain(|wish| wish.uid != uid);
-        wishes.push(Wish { object, uid: uid.to_owned(), refused: None });
+        wishes.push(Wish { object, uid: uid.to_owned(), identity, refused: None });
     }
 
     /// What the account has answered to the object's wish, as far as this process knows.
@@ -282,7 +290,7 @@ impl Memory {
     pub fn grant_wishes(&self, account: &Key, granted: &[Grant]) -> Vec<Key> {
         let mut wishes = self.wishes();
         let Some(wishes) = wishes.get_mut(account) else { return Vec::new() };
-        let (answered, rest) = wishes.drain(..).partition(|wish| granted.iter().any(|grant| grant.uid == wish.uid));
+        let (answered, rest) = wishes.drain(..).partition(|wish| wish.is_among(granted));
         *wishes = rest;
         Vec::into_iter(answered).map(|wish: Wish| wish.object).collect()
     }
@@ -292,7 +300,7 @@ impl Memory {
         let mut wishes = self.wishes();
         let mut refused = Vec::new();
         for wish in wishes.get_mut(account).into_iter().flatten() {
-            if wish.refused.is_none() && pending.iter().all(|grant| grant.uid != wish.uid) {
+            if wish.refused.is_none() && !wish.is_among(pending) {
                 wish.refused = Some((why.clone(), Instant::now() + REFUSED));
                 refused.push(wish.object.clone());
             }
@@ -378,7 +386,8 @@ mod tests {
         let account = Key::new("n", "tw");
         for i in 0..10 {
             memory.failed(&format!("uid{i}"), Attempt::Look, error());
-            memory.wish(&account, Key::new("n", i.to_string()), &format!("uid{i}"));
+            let name = i.to_string();
+            memory.wish(&account, Key::new("n", &*name), &format!("uid{i}"), Identity::new("n", &name));
         }
         let gone = memory.ids().into_iter().filter(|id| id != "uid3").collect();
         memory.forget_all(&gone, |_| true);

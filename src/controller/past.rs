@@ -108,7 +108,7 @@ impl Context {
                 past.unlisted.extend(self.unlisted(near));
                 continue;
             };
-            past.listed = true;
+            past.listed |= near.bond >= Bond::Allowed;
             past.traces.extend(self.led_there(&key, version, draft, &session, &near));
             if near.bond >= Bond::Allowed && session.inventory.carrier().capabilities().shared_routes {
                 match self.shares_led_there(agent, version, draft, &session, &near.account, began).await {

@@ -1,4 +1,4 @@
-//! Buying a number, at most once. Design section 4 is the specification; its rules are named where they are kept.
+//! Buying a number, at most once. Section 4 of docs/design.md is the specification; its rules are named where they are kept.
 //!
 //! The number itself is the idempotency key: the journal names the one number that may be ours, and whether it is can only be
 //! seen at the carrier. What this process knows beside that is [`Own`](super::Own), and forgetting it is always safe: an attempt that nobody

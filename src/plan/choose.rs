@@ -20,7 +20,7 @@ pub(super) struct Wish<'a> {
     pub ceiling: Option<Amount>,
     /// What was found so far.
     pub offers: &'a [Offers],
-    /// The number to take if it still fits: a person was shown it, or it could not be asked for in time.
+    /// The number to take if it still fits: a person was shown it, or what was refused was not it.
     pub prefer: Option<&'a E164>,
     /// The number to take only if there is no other: it was tried.
     pub avoid: Option<&'a E164>,

@@ -30,7 +30,7 @@ pub struct Past {
     pub traces: Vec<Trace>,
     /// The accounts that could not be asked yet.
     pub unlisted: Vec<Unlisted>,
-    /// Whether any account was.
+    /// Whether one that is the agent's own affair was: a neighbour's says nothing of what is applied along with the agent.
     pub listed: bool,
 }
 

@@ -61,12 +61,13 @@ pub fn retry_after(error: &CarrierError, attempts: u32) -> Duration {
 
 /// Whether a number that the carrier would not keep can be bought without that: it is neither gone, nor is the carrier unwell.
 pub fn goes_unheld(refusal: &CarrierError) -> bool {
-    is_about_number(refusal) && refusal.class != ErrorClass::Unavailable
+    !matches!(refusal.class, ErrorClass::Unavailable | ErrorClass::Throttled | ErrorClass::Transient)
 }
 
-/// Whether a refusal speaks of the number, and not only of the moment: after any other one the same number is asked for again.
+/// Whether a refusal speaks of the number, and not of the moment or the account: after any other one the same number is asked for again.
 pub fn is_about_number(refusal: &CarrierError) -> bool {
-    !matches!(refusal.class, ErrorClass::Throttled | ErrorClass::Transient)
+    use ErrorClass::{Forbidden, Funds, Throttled, Transient, Unauthorized};
+    !matches!(refusal.class, Throttled | Transient | Funds | Unauthorized | Forbidden)
 }
 
 /// What a failed route write makes of a number.

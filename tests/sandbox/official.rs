@@ -10,7 +10,7 @@ use dialplane::sandbox::carrier::{Kind, NumberSeed, Sandbox, SandboxConfig, Serv
 use super::client::Client;
 use crate::openapi;
 
-/// The client's version, as `carriers/twilio.md` quotes it.
+/// The client's version, as `docs/carriers/twilio.md` quotes it.
 const SDK: &str = "twilio==9.13.0";
 
 fn recording() -> SandboxConfig {

@@ -1,8 +1,8 @@
 //! How hard a carrier may be asked: one [`Limiter`] for each carrier identity and credentials, shared by everything
 //! that calls it. No I/O; [`Gate`] holds every decision and knows no async, [`Limiter`] only waits for it.
 //!
-//! Carriers limit different things: Twilio the requests in flight (carriers/twilio.md 7), Telnyx those in a minute
-//! (carriers/telnyx.md 10), Flowyte those of a whole organization. So both are limited here, and what a carrier
+//! Carriers limit different things: Twilio the requests in flight (docs/carriers/twilio.md, section 7), Telnyx those in a minute
+//! (docs/carriers/telnyx.md, section 10), Flowyte those of a whole organization. So both are limited here, and what a carrier
 //! answers corrects both.
 
 use std::{

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::{Controlled, Looked, with_status};
 use crate::{
     api::{
-        CarrierAccount, NumberClaim, NumberPurchase,
+        CarrierAccount, NumberClaim,
         account::{AccountNumbers, CarrierAccountStatus, Grant},
         meta::Key,
         number::E164,
@@ -72,11 +72,6 @@ impl Controlled for CarrierAccount {
         };
         let wishes = context.memory.open_wishes(&key);
         let uses = context.uses(object, &key, session.as_deref());
-        let wish = wishes.iter().filter_map(|wish| {
-            let number = context.caches.numbers.get(&wish.object)?;
-            let is_it = number.metadata.uid.as_ref() == Some(&wish.uid);
-            Some((&*wish.uid, number.identity().filter(|_| is_it)?))
-        });
         let world = plan::account::World {
             now: Timestamp::now(),
             account: object,
@@ -86,7 +81,7 @@ impl Controlled for CarrierAccount {
             inventory,
             balance: session.as_ref().and_then(|session| session.balance()),
             wishes: Wishes {
-                wish: wish.collect(),
+                wish: wishes.iter().map(|wish| (&*wish.uid, wish.identity.clone())).collect(),
                 uses: uses.iter().map(|(uid, used)| (&**uid, *used)).collect(),
                 owned: session.as_ref().map_or(0, |s| u32::try_from(s.inventory.count_owned()).unwrap_or(u32::MAX)),
                 day: Timestamp::now().strftime("%Y-%m-%d").to_string(),
@@ -171,17 +166,23 @@ impl Context {
         let is_owned = |number: &E164| {
             session.is_some_and(|s| matches!(s.inventory.seen(number), inventory::Seen::Present { .. }))
         };
+        // A right that an earlier version gave names its object alone.
+        let had = |grant: &Grant| {
+            let journals = self.caches.journals.all();
+            journals.iter().find(|journal| journal.spec.holder.uid == grant.uid).map(|journal| journal.spec.identity())
+        };
         let used = |grant: &Grant| {
-            let Some(identity) = grant.of().or_else(|| wishing.get(&grant.uid).cloned()) else { return Use::Unused };
-            let journal = self.caches.journals.get(&Key::new("", NumberPurchase::name_of(&at, &identity)));
-            let named = journal.as_ref().and_then(|journal| journal.spec.number.as_ref());
-            let claim = named.filter(|number| is_owned(number)).map(|number| self.caches.claim_of(number));
-            match (named, claim) {
+            let identity = grant.of().or_else(|| wishing.get(&grant.uid).cloned()).or_else(|| had(grant));
+            let Some(identity) = identity else { return Use::Unused };
+            let unused = if alive.contains(&identity) { Use::Open } else { Use::Unused };
+            let journal = self.caches.journal_of(&at, &identity);
+            let Some(number) = journal.as_ref().and_then(|journal| journal.spec.number.as_ref()) else { return unused };
+            match self.caches.claim_of(number) {
                 // What was sent may yet come to be ours.
-                (Some(_), None | Some(None)) => Use::Open,
-                (Some(_), Some(Some(claim))) if claim.spec.is_for(&identity) => Use::Bought,
-                _ if alive.contains(&identity) => Use::Open,
-                _ => Use::Unused,
+                _ if !is_owned(number) => Use::Open,
+                None => Use::Open,
+                Some(claim) if claim.spec.is_for(&identity) => Use::Bought,
+                Some(_) => unused,
             }
         };
         open.iter().map(|grant| (grant.uid.clone(), used(grant))).collect()

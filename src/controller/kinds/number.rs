@@ -224,10 +224,14 @@ impl Context {
     /// account cannot count it, nobody waits for that.
     fn is_uncounted(&self, claim: &NumberClaimSpec, own: Option<&Identity>) -> bool {
         let Some(identity) = claim.identity().filter(|identity| Some(identity) != own) else { return false };
-        let account = claim.account.key();
-        let counts = self.sessions.get(&account).is_some_and(|session| session.open().is_some());
-        let open = || self.caches.accounts.get(&account);
-        counts && open().is_some_and(|account| account.open_grants().iter().any(|grant| grant.is_for(&identity)))
+        let key = claim.account.key();
+        let Some((account, session)) = self.caches.accounts.get(&key).zip(self.sessions.get(&key)) else {
+            return false;
+        };
+        let counts = account.metadata.deletion_timestamp.is_none()
+            && session.open().is_some()
+            && session.inventory.doubt().is_none();
+        counts && account.open_grants().iter().any(|grant| grant.is_for(&identity))
     }
 
     /// Whether a number bears the marker of another installation than ours.

@@ -59,7 +59,7 @@ fn without_port(url: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// `carriers/twilio.md` section 10, taken from the official library.
+    /// `docs/carriers/twilio.md` section 10, taken from the official library.
     fn vector() -> (&'static str, &'static str, Vec<(String, String)>) {
         let params = [
             ("To", "+18005551212"),

@@ -1,6 +1,6 @@
 //! Telnyx's dialect: which path means what, who may ask it, and how a refusal looks. No I/O.
 //!
-//! Facts and their sources are in `carriers/telnyx.md`; where it says that nobody knows, there is a
+//! Facts and their sources are in `docs/carriers/telnyx.md`; where it says that nobody knows, there is a
 //! [switch](super::config::TelnyxSwitches). Stricter than the real one is known to be: a filter or field that the
 //! documents do not have is refused (10015), so that a slip of the pen does not look like one without effect; and an order
 //! is for one number, so that the ledger has one purchase for each. Orders are not announced by webhooks, one whose documents are missing is

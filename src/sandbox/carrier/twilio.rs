@@ -1,6 +1,6 @@
 //! Twilio's dialect: which path means what, who may ask it, and how a refusal looks. No I/O.
 //!
-//! Facts and their sources are in `carriers/twilio.md`; where it says that nobody knows, there is a
+//! Facts and their sources are in `docs/carriers/twilio.md`; where it says that nobody knows, there is a
 //! [switch](super::config::Switches).
 
 mod accounts;

@@ -138,7 +138,7 @@ fn what_is_kept_is_bought_also_when_the_time_to_send_ran_out_and_never_after_it_
     assert_eq!((again.journal.spec.number, again.journal.spec.attempt), (Some(e164()), 2));
     assert!(again.journal.spec.hold.is_some());
     let tried = |class| Tried::DidNothing(trouble(class, 1, 0).error);
-    for class in [ErrorClass::Throttled, ErrorClass::Transient] {
+    for class in [ErrorClass::Throttled, ErrorClass::Transient, ErrorClass::Funds] {
         let again = kept(holding()).claimed().tried(tried(class)).entry();
         assert_eq!(
             (again.journal.spec.number, again.clean),

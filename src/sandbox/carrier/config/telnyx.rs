@@ -1,4 +1,4 @@
-//! The switches of Telnyx's dialect: what `carriers/telnyx.md` marks as unknown, inferred or reported both ways. No I/O.
+//! The switches of Telnyx's dialect: what `docs/carriers/telnyx.md` marks as unknown, inferred or reported both ways. No I/O.
 
 use serde::{Deserialize, Serialize};
 
