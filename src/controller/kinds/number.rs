@@ -231,7 +231,12 @@ impl Context {
         let counts = account.metadata.deletion_timestamp.is_none()
             && session.open().is_some()
             && session.inventory.doubt().is_none();
-        counts && account.open_grants().iter().any(|grant| grant.is_for(&identity))
+        let waits = counts && account.open_grants().iter().any(|grant| grant.is_for(&identity));
+        if waits {
+            // Nothing else may wake it: what it counts by may have come to be seen after its last pass.
+            self.settle_rights(key);
+        }
+        waits
     }
 
     /// Whether a number bears the marker of another installation than ours.
