@@ -6,23 +6,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::support::rust_files;
+
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const DOCUMENTS: [&str; 3] = ["docs/design.md", "docs/carriers/twilio.md", "docs/carriers/telnyx.md"];
 
 fn read(path: impl AsRef<Path>) -> String {
     let path = Path::new(ROOT).join(path);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|ending| ending == "rs") {
-            found.push(path);
-        }
-    }
 }
 
 /// The numbers that follow this word or its plural, as in `rules 2, 4 and 6`.
@@ -80,8 +71,7 @@ fn every_section_rule_and_promise_that_the_code_cites_is_there() {
     assert_eq!((rules.len(), promises.len()), (11, 12));
 
     let known: BTreeMap<&str, BTreeSet<u32>> = DOCUMENTS.map(|name| (name, sections(&read(name)))).into();
-    let mut files = Vec::new();
-    ["src", "tests"].iter().for_each(|dir| sources(&Path::new(ROOT).join(dir), &mut files));
+    let files = ["src", "tests"].map(rust_files).concat();
     let (mut seen, mut wrong) = (0, Vec::new());
     for path in &files {
         let file = path.strip_prefix(ROOT).unwrap().to_str().unwrap();

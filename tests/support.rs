@@ -14,7 +14,7 @@ pub mod scene;
 
 use std::{
     io::Write as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::OnceLock,
     time::{Duration, Instant},
 };
@@ -122,3 +122,19 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, ask: impl 
 /// Held by a test for as long as it needs a core to itself, or measures: one such runs at a time, so that those beside it, which mostly
 /// wait, come to their turn.
 pub static HEAVY: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// Every file of Rust in a folder of the repository, and in those within it.
+pub fn rust_files(folder: &str) -> Vec<PathBuf> {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    files
+}

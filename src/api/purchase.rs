@@ -152,12 +152,12 @@ pub struct Identity {
 
 impl Identity {
     /// The identity `name` of a namespace. One that is written with its own namespace before it is the same as without.
-    pub fn new<'a>(namespace: &str, name: &'a str) -> Self {
-        let without = |name: &'a str| {
-            name.strip_prefix(namespace).and_then(|rest| rest.strip_prefix('/')).filter(|rest| !rest.is_empty())
-        };
+    pub fn new(namespace: &str, mut name: &str) -> Self {
+        let own = format!("{namespace}/");
         // However often it stands there: what was read once and is read again must mean the same.
-        let name = std::iter::successors(Some(name), |name| without(name)).last().unwrap_or(name);
+        while let Some(rest) = name.strip_prefix(&own).filter(|rest| !rest.is_empty()) {
+            name = rest;
+        }
         Self { namespace: namespace.to_owned(), name: name.to_owned() }
     }
 }

@@ -56,6 +56,11 @@ impl<K: Resource> Change<K> {
     pub fn key(&self) -> Key {
         self.new.as_ref().or(self.old.as_ref()).map(|object| Key::of(&**object)).unwrap_or_default()
     }
+
+    /// Whether what `read` takes of the object is another than before, or the object came or went.
+    pub fn differs<T: PartialEq>(&self, read: impl Fn(&Arc<K>) -> T) -> bool {
+        self.old.as_ref().map(&read) != self.new.as_ref().map(&read)
+    }
 }
 
 /// What the watch has told.

@@ -231,7 +231,7 @@ impl Context {
         let (old, new) = (change.old.as_ref().and_then(shared), change.new.as_ref().and_then(shared));
         let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
         let spec = |agent: &Arc<Agent>| (agent.metadata.uid.clone(), agent.metadata.generation);
-        let is_edited = change.old.as_ref().map(spec) != change.new.as_ref().map(spec);
+        let is_edited = change.differs(spec);
         if old == new && !is_edited {
             return;
         }
@@ -294,11 +294,11 @@ impl Context {
                 account.metadata.uid.clone(),
             )
         };
-        if change.old.as_ref().map(consent) != change.new.as_ref().map(consent) {
+        if change.differs(consent) {
             self.wake_numbers_of(&key);
         }
         let limits = |account: &Arc<CarrierAccount>| account.spec.purchasing.clone();
-        if change.old.as_ref().map(limits) != change.new.as_ref().map(limits) {
+        if change.differs(limits) {
             self.memory.forget_wishes(&key);
             self.wake_numbers_of(&key);
         }
@@ -311,7 +311,7 @@ impl Context {
     /// The labels of a namespace decide what its objects may refer to.
     pub fn namespace_changed(&self, change: &Change<Namespace>) {
         let labels = |namespace: &Arc<Namespace>| namespace.labels().clone();
-        if change.old.as_ref().map(labels) == change.new.as_ref().map(labels) {
+        if !change.differs(labels) {
             return;
         }
         let name = change.key().name;
@@ -369,25 +369,17 @@ fn is_requested<K: Resource>(change: &Change<K>) -> bool {
 
 /// Whether something changed that people write. Our own finalizer, of which a busy machine tells late, mends nothing that failed since.
 fn is_by_a_person<K: Resource>(change: &Change<K>) -> bool {
-    let written = |object: &Arc<K>| {
+    change.differs(|object| {
         let meta = object.meta();
         (meta.generation, meta.annotations.clone(), meta.deletion_timestamp.is_some())
-    };
-    change.old.as_ref().map(written) != change.new.as_ref().map(written)
+    })
 }
 
 /// Whether something changed that the object's own controller reads: not its status, and not who manages which field.
 fn is_edited<K: Resource>(change: &Change<K>) -> bool {
-    let read = |object: &Arc<K>| {
+    let rest = |object: &Arc<K>| {
         let meta = object.meta();
-        (
-            meta.uid.clone(),
-            meta.generation,
-            meta.annotations.clone(),
-            meta.finalizers.clone(),
-            meta.deletion_timestamp.is_some(),
-            meta.owner_references.clone(),
-        )
+        (meta.uid.clone(), meta.finalizers.clone(), meta.owner_references.clone())
     };
-    change.old.as_ref().map(read) != change.new.as_ref().map(read)
+    is_by_a_person(change) || change.differs(rest)
 }

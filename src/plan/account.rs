@@ -12,7 +12,7 @@ use super::{
 };
 use crate::api::{
     CarrierAccount,
-    account::{AccountNumbers, Balance, CarrierAccountStatus, Grants},
+    account::{AccountNumbers, Balance, CarrierAccountStatus},
     conditions::{Finding, Reason, conditions},
     meta::{ABANDON, CONFIRM_INVENTORY, IN_USE_FINALIZER},
     seen::{ErrorClass, Identity},
@@ -201,8 +201,8 @@ impl World<'_> {
         if finding.reason == Reason::Open && status.identity.is_none() {
             status.identity = self.identity.map(|identity| identity.account.clone());
         }
-        let is_open = |grants: &Grants| !grants.open.is_empty();
-        let settles = !self.wishes.wish.is_empty() || status.grants.as_ref().is_some_and(is_open);
+        // Nobody passes a bought number on before it is counted.
+        let settles = !self.wishes.wish.is_empty() || !self.account.open_grants().is_empty();
         if finding.reason == Reason::Open && settles {
             status.grants = Some(grant::settle(status.grants.as_ref(), &self.account.spec.purchasing, &self.wishes));
         }

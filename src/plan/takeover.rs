@@ -147,7 +147,7 @@ fn take(w: &World<'_>, found: &Found<'_>, claim: &NumberClaim) -> Decision<Phone
         return w.not_claimed();
     }
     if w.uncounted {
-        return say(format!("The account has yet to count the purchase of {number}.")).again(policy::CROWDED);
+        return say(format!("That {number} was bought is not counted against the limits of its CarrierAccount yet. It is taken over once it is.")).again(policy::CROWDED);
     }
     if let Some(wait) = w.in_flight.unsettled(&claim.spec) {
         return say(format!("A route that the last holder of {number} sent may still be applied.")).again(wait);

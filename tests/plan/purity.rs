@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path};
 
+use crate::support::rust_files;
+
 /// Words that only something impure has a use for, and what may stand in their place.
 const FORBIDDEN: &[&str] = &[
     "tokio",
@@ -47,14 +49,8 @@ const FORBIDDEN: &[&str] = &[
 ];
 
 fn sources() -> Vec<(String, String)> {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut paths = vec![src.join("plan.rs")];
-    let mut folders = vec![src.join("plan")];
-    while let Some(folder) = folders.pop() {
-        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-            if path.is_dir() { folders.push(path) } else { paths.push(path) }
-        }
-    }
+    let mut paths = rust_files("src/plan");
+    paths.push(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/plan.rs"));
     assert!(paths.len() > 8, "the plan has moved: {paths:?}");
     paths
         .iter()

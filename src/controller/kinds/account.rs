@@ -1,10 +1,6 @@
 //! The world of a CarrierAccount, and the looks that only it takes.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -158,28 +154,29 @@ impl Context {
         if open.is_empty() {
             return Vec::new();
         }
-        let numbers = self.caches.numbers.by(Index::Account, &key.to_string());
-        let wishing: HashMap<String, Identity> =
-            numbers.iter().filter_map(|number| Some((number.metadata.uid.clone()?, number.identity()?))).collect();
-        let alive: HashSet<&Identity> = wishing.values().collect();
         let at = self.caches.account_identity(key).unwrap_or_default();
         let is_owned = |number: &E164| {
             session.is_some_and(|s| matches!(s.inventory.seen(number), inventory::Seen::Present { .. }))
         };
         // A right that an earlier version gave names its object alone.
-        let had = |grant: &Grant| {
+        let of_object = |uid: &str| {
+            let numbers = self.caches.numbers.by(Index::Account, &key.to_string());
+            let number = numbers.iter().find(|number| number.metadata.uid.as_deref() == Some(uid));
             let journals = self.caches.journals.all();
-            journals.iter().find(|journal| journal.spec.holder.uid == grant.uid).map(|journal| journal.spec.identity())
+            let journal = || journals.iter().find(|journal| journal.spec.holder.uid == uid);
+            number.and_then(|number| number.identity()).or_else(|| Some(journal()?.spec.identity()))
+        };
+        let is_wished = |identity: &Identity| {
+            let numbers = self.caches.numbers.by(Index::Identity, &identity.to_string());
+            numbers.iter().any(|number| number.account() == *key)
         };
         let used = |grant: &Grant| {
-            let identity = grant.of().or_else(|| wishing.get(&grant.uid).cloned()).or_else(|| had(grant));
-            let Some(identity) = identity else { return Use::Unused };
-            let unused = if alive.contains(&identity) { Use::Open } else { Use::Unused };
+            let Some(identity) = grant.of().or_else(|| of_object(&grant.uid)) else { return Use::Unused };
+            let unused = if is_wished(&identity) { Use::Open } else { Use::Unused };
             let journal = self.caches.journal_of(&at, &identity);
             let Some(number) = journal.as_ref().and_then(|journal| journal.spec.number.as_ref()) else { return unused };
-            match self.caches.claim_of(number) {
+            match self.caches.claim_of(number).filter(|_| is_owned(number)) {
                 // What was sent may yet come to be ours.
-                _ if !is_owned(number) => Use::Open,
                 None => Use::Open,
                 Some(claim) if claim.spec.is_for(&identity) => Use::Bought,
                 Some(_) => unused,
