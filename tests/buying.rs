@@ -337,6 +337,41 @@ async fn limits_hold_however_many_want_to_buy_at_once() {
 }
 
 #[tokio::test]
+async fn a_right_whose_object_was_torn_out_is_given_back_once_it_is_sure_that_nothing_was_bought() {
+    let scene = scene().await;
+    scene.account(json!({"purchasing": {"maxPerDay": 1}})).await;
+    scene.misbehaves(Fault::Refuse { status: 400, code: 21615 });
+    scene.purchase("torn", json!({})).await;
+    scene.acquired("torn", "RegulatoryRequired").await;
+    scene.vanish("torn").await;
+    scene.purchase("next", json!({})).await;
+    scene.acquired("next", "SpendingLimit").await;
+    scene.routed_number("next").await;
+    scene.has_bought(1).await;
+}
+
+#[tokio::test]
+async fn what_was_bought_for_an_object_that_was_torn_out_counts_against_the_limits() {
+    let scene = scene().await;
+    scene.account(json!({"purchasing": {"maxPerDay": 1}})).await;
+    scene.misbehaves(Fault::AppliedLate { ms: 1500 });
+    scene.purchase("torn", json!({})).await;
+    scene.acquired("torn", "PurchaseUnsettled").await;
+    scene.vanish("torn").await;
+    scene.purchase("next", json!({})).await;
+    scene.acquired("next", "SpendingLimit").await;
+    eventually("the account counts it", || async {
+        let grants = scene.get::<CarrierAccount>(ACCOUNT).await?.status?.grants?;
+        (grants.open.is_empty() && grants.bought == 1).then_some(())
+    })
+    .await;
+    scene.scans(2).await;
+    scene.acquired("next", "SpendingLimit").await;
+    assert_eq!(scene.sandbox.ledger().purchases(), 1);
+    scene.bought.store(1, std::sync::atomic::Ordering::Relaxed);
+}
+
+#[tokio::test]
 async fn a_person_is_asked_and_a_word_buys_just_the_number_that_was_shown() {
     let scene = scene().await;
     scene.purchase("main", json!({"approval": "Manual"})).await;

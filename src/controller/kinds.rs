@@ -201,16 +201,28 @@ impl Context {
         matches!(seen, Some(inventory::Seen::Present { begun, .. }) if begun >= since)
     }
 
-    /// How long yet until nothing can come about any more that the holder of `record` may have sent, counted from when this process
-    /// found that holder gone.
-    fn gone_settles_in(&self, account: &Key, record: &impl Resource, holder: Liveness) -> Duration {
+    /// When this process found that this holder of `record` is gone: now, if it is the first time.
+    pub(super) fn gone_since(&self, record: &impl Resource, holder: &Holder) -> Instant {
+        let uid = record.meta().uid.as_deref().unwrap_or_default();
+        // The same record may have had others before, which were gone earlier.
+        self.memory.met(&format!("{uid} {}", holder.uid))
+    }
+
+    /// How long yet until nothing can come about any more that this holder of `record` may have sent, counted from when this process
+    /// found it gone.
+    fn gone_settles_in(
+        &self,
+        account: &Key,
+        record: &impl Resource,
+        holder: Option<&Holder>,
+        lives: Liveness,
+    ) -> Duration {
         let settling = self.sessions.get(account).map_or(Duration::ZERO, |session| self.settling_of(&session));
-        match holder {
-            Liveness::Gone => {
-                let met = self.memory.met(record.meta().uid.as_deref().unwrap_or_default());
-                (met + settling).saturating_duration_since(Instant::now())
+        match (lives, holder) {
+            (Liveness::Gone, Some(holder)) => {
+                (self.gone_since(record, holder) + settling).saturating_duration_since(Instant::now())
             }
-            Liveness::NotRead | Liveness::Alive => settling,
+            _ => settling,
         }
     }
 

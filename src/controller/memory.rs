@@ -54,6 +54,7 @@ pub struct Wish {
     pub object: Key,
     pub uid: String,
     pub identity: Identity,
+    asked: Instant,
     /// Why it was refused, and until when.
     refused: Option<(Finding, Instant)>,
 }
@@ -250,7 +251,7 @@ impl Memory {
         let mut wishes = self.wishes();
         let wishes = wishes.entry(account.clone()).or_default();
         wishes.retain(|wish| wish.uid != uid);
-        wishes.push(Wish { object, uid: uid.to_owned(), identity, refused: None });
+        wishes.push(Wish { object, uid: uid.to_owned(), identity, asked: Instant::now(), refused: None });
     }
 
     /// What the account has answered to the object's wish, as far as this process knows.
@@ -260,7 +261,7 @@ impl Memory {
             return plan::Grant::None;
         };
         match &wish.refused {
-            None => plan::Grant::Asked,
+            None => plan::Grant::Asked(wish.asked.elapsed()),
             Some((finding, until)) => match until.saturating_duration_since(Instant::now()) {
                 Duration::ZERO => plan::Grant::None,
                 left => plan::Grant::Refused(finding.clone(), left),
@@ -306,6 +307,22 @@ impl Memory {
             }
         }
         refused
+    }
+
+    /// So many rights were given back under this account: takes as many refused wishes off the list, first come first. Answers whose
+    /// they were.
+    pub fn recall_wishes(&self, account: &Key, most: usize) -> Vec<Key> {
+        let mut wishes = self.wishes();
+        let Some(wishes) = wishes.get_mut(account) else { return Vec::new() };
+        let mut recalled = Vec::new();
+        wishes.retain(|wish| {
+            let is_recalled = wish.refused.is_some() && recalled.len() < most;
+            if is_recalled {
+                recalled.push(wish.object.clone());
+            }
+            !is_recalled
+        });
+        recalled
     }
 
     /// The account's limits changed: what was refused may be asked again.

@@ -50,6 +50,7 @@ impl Context {
         add(&mut uids, &self.caches.accounts);
         add(&mut uids, &self.caches.agents);
         add(&mut uids, &self.caches.claims);
+        add(&mut uids, &self.caches.journals);
         uids
     }
 

@@ -29,7 +29,6 @@ impl Context {
         let Some((claim, holder)) = claim.and_then(|claim| Some((claim, claim.spec.holder.as_ref()?))) else {
             return Rival::STAYS;
         };
-        let uid = claim.metadata.uid.as_deref().unwrap_or_default();
         let is_gone = looked.holder == Liveness::Gone;
         Rival {
             leaving: self.is_leaving(holder),
@@ -39,7 +38,7 @@ impl Context {
                 object.metadata.namespace.as_deref().unwrap_or_default(),
             ),
             hands_over: self.caches.holder(holder).is_some_and(|holder| hands_over_to(&holder, &Key::of(object))),
-            gone_for: if is_gone { self.memory.met(uid).elapsed() } else { Default::default() },
+            gone_for: if is_gone { self.gone_since(claim, holder).elapsed() } else { Default::default() },
         }
     }
 

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     api::{
         Agent, AgentVersion, CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber,
+        account::Grants,
         agent::SharedRouteStatus,
         meta::{ABANDON, HAND_OVER, Key},
         number::E164,
@@ -306,6 +307,10 @@ impl Context {
         for number in self.memory.grant_wishes(&key, grants) {
             self.wake(Kind::PhoneNumber, number, Priority::Urgent);
         }
+        let unused = change.old.as_ref().map_or(0, |old| given_back(old, change.new.as_deref()));
+        for number in self.memory.recall_wishes(&key, unused) {
+            self.wake(Kind::PhoneNumber, number, Priority::Background);
+        }
     }
 
     /// The labels of a namespace decide what its objects may refer to.
@@ -358,6 +363,14 @@ impl Context {
             (None, None) => {}
         }
     }
+}
+
+/// How many rights to buy were given back unused between two looks at an account.
+fn given_back(old: &CarrierAccount, new: Option<&CarrierAccount>) -> usize {
+    let grants = |account: &CarrierAccount| account.status.as_ref().and_then(|status| status.grants.clone());
+    let both = grants(old).zip(new.and_then(grants)).filter(|(old, new)| old.day == new.day);
+    let taken = |grants: Grants| grants.open.len() + grants.bought as usize;
+    both.map_or(0, |(old, new)| taken(old).saturating_sub(taken(new)))
 }
 
 /// Whether a person asks for a look that was not asked for before.

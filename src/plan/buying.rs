@@ -172,8 +172,8 @@ pub enum Asked {
 pub enum Grant {
     /// It was not asked.
     None,
-    /// It was asked and has not answered.
-    Asked,
+    /// It was asked so long ago and has not answered.
+    Asked(Duration),
     Given,
     /// It will not, for now: why, and for how long.
     Refused(Finding, Duration),

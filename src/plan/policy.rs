@@ -23,6 +23,9 @@ pub const POLL: Duration = Duration::from_secs(30);
 /// How long to wait before the next look for something that was sent and may yet be shown.
 pub const LOOK_FOR: Duration = Duration::from_secs(10);
 
+/// Within what time an account says whether somebody may buy, before its silence is worth telling.
+pub const ANSWERED: Duration = Duration::from_secs(10);
+
 /// How long to wait while others take what there is, unless one is called before.
 pub const CROWDED: Duration = Duration::from_secs(1);
 

@@ -306,3 +306,21 @@ async fn an_idle_number_is_taken_and_its_order_does_not_hold_up_the_one_that_it_
     assert_ne!(scene.owned_by("first").await, number);
     scene.has_bought(2).await;
 }
+
+#[tokio::test]
+async fn a_right_whose_number_is_on_order_stays_open_when_its_object_is_torn_out() {
+    let scene = Scene::telnyx().await;
+    scene.limited(json!({"maxPerDay": 1})).await;
+    scene.sandbox.switch(|switches| switches.telnyx.order_end = OrderEnd::Never);
+    scene.wishes("torn", json!({})).await;
+    scene.acquired("torn", "Ordered").await;
+    scene.vanish("torn").await;
+    scene.wishes("next", json!({})).await;
+    scene.acquired("next", "SpendingLimit").await;
+    // Longer than a purchase takes to settle, and a refusal stands.
+    scene.scans(4).await;
+    let open = scene.get::<CarrierAccount>(ACCOUNT).await.unwrap().status.unwrap().grants.unwrap().open;
+    assert_eq!(open.len(), 1, "it may yet be bought");
+    assert_eq!(scene.sandbox.ledger().purchases(), 1, "the order");
+    scene.bought.store(1, std::sync::atomic::Ordering::Relaxed);
+}

@@ -20,7 +20,7 @@ use dialplane::{
     carrier::{ErrorClass, Order},
     plan::{
         AccountRef, Asked, BuyNumber, Buying, Decision, Effect, Entry, Grant, Idle, Intent, Liveness, Look, Offers,
-        Own, Seen, Served, Tried, number,
+        Own, Rest, Seen, Served, Tried, number,
     },
 };
 
@@ -228,6 +228,10 @@ impl Deal {
 fn the_search_for_our_marker_the_right_to_buy_and_the_offers_come_before_any_entry() {
     assert_eq!(deal().with(|d| d.marked = None).next(), Decision::Look(Look::Inventory));
     assert_eq!(deal().with(|d| d.grant = Grant::None).next(), Decision::Act(Effect::AskGrant));
+    let asked = |seconds| deal().with(|d| d.grant = Grant::Asked(Duration::from_secs(seconds)));
+    let in_a_moment = Rest { status: None, again: Some(Duration::from_secs(7)) };
+    assert_eq!(asked(3).next(), Decision::Rest(in_a_moment));
+    assert_eq!(asked(10).says(), "AccountNotReady", "silence is told");
     let unasked = deal().with(|d| d.offers.clear());
     assert_eq!(unasked.next(), Decision::Look(Look::Offers(Box::new(Asked::Search(search())))));
 }

@@ -10,11 +10,11 @@ use tokio::time::Instant;
 use super::{Controlled, Looked, with_status};
 use crate::{
     api::{
-        CarrierAccount, NumberClaim,
+        CarrierAccount, NumberClaim, NumberPurchase,
         account::{AccountNumbers, CarrierAccountStatus, Grant},
         meta::Key,
         number::E164,
-        purchase::Identity,
+        purchase::{Identity, Marker},
     },
     carrier::{ErrorClass, inventory},
     cluster::{
@@ -172,17 +172,35 @@ impl Context {
         };
         let used = |grant: &Grant| {
             let Some(identity) = grant.of().or_else(|| of_object(&grant.uid)) else { return Use::Unused };
-            let unused = if is_wished(&identity) { Use::Open } else { Use::Unused };
+            let is_wished = is_wished(&identity);
+            let unused = if is_wished { Use::Open } else { Use::Unused };
             let journal = self.caches.journal_of(&at, &identity);
-            let Some(number) = journal.as_ref().and_then(|journal| journal.spec.number.as_ref()) else { return unused };
+            let sent = journal.as_deref().and_then(|journal| Some((journal, journal.spec.number.as_ref()?)));
+            let Some((journal, number)) = sent else { return unused };
             match self.caches.claim_of(number).filter(|_| is_owned(number)) {
-                // What was sent may yet come to be ours.
-                None => Use::Open,
                 Some(claim) if claim.spec.is_for(&identity) => Use::Bought,
                 Some(_) => unused,
+                None if is_wished => Use::Open,
+                None if is_owned(number) => Use::Bought,
+                None if session.is_some_and(|session| self.came_to_nothing(journal, number, session)) => Use::Unused,
+                // What was sent may yet come to be ours.
+                None => Use::Open,
             }
         };
         open.iter().map(|grant| (grant.uid.clone(), used(grant))).collect()
+    }
+
+    /// Whether a purchase whose object is gone has bought nothing: once all that it may have sent had to be seen, the carrier shows
+    /// its number neither among those that are owned nor on order.
+    fn came_to_nothing(&self, journal: &NumberPurchase, number: &E164, session: &Session) -> bool {
+        let holder = &journal.spec.holder;
+        if self.caches.lives(holder) || session.inventory.doubt().is_some() {
+            return false;
+        }
+        let since = self.gone_since(journal, holder) + self.settling_of(session);
+        let marker = self.installation().map(|installation| Marker::new(installation, &journal.spec.identity()));
+        let marked = marker.and_then(|marker| session.inventory.marked(&marker, since));
+        marked.is_some_and(|marked| !marked.contains(number))
     }
 
     /// How many objects need the account, and one of them. A reference that the account does not allow needs nothing.
@@ -237,6 +255,12 @@ impl Context {
         let carrier = session.inventory.carrier().capabilities().name;
         self.metrics.carrier_request(carrier, operation, asked.as_ref().err());
         if operation == Operation::List && asked.is_ok() {
+            if !account.open_grants().is_empty()
+                && let Err(error) = session.inventory.look_for_orders(began).await
+            {
+                // A right whose number may be on order stays open until that is known.
+                tracing::warn!(account = %Key::of(account), %error, "the orders of the account could not be listed");
+            }
             // What is left is told to people and decides nothing: not to know it fails nothing.
             if let Ok(balance) = session.inventory.carrier().balance().await
                 && session.set_balance(balance)

@@ -56,7 +56,7 @@ impl Controlled for NumberClaim {
                 .holder
                 .as_ref()
                 .is_none_or(|holder| context.is_still_allowed(spec, holder, &account.namespace)),
-            settled_in: context.gone_settles_in(&account, &**object, holder),
+            settled_in: context.gone_settles_in(&account, &**object, spec.holder.as_ref(), holder),
             heir: context.has_successor(spec, spec.holder.as_ref().map_or("", |holder| &holder.uid)),
             elsewhere: context.is_marked_elsewhere(&seen),
             seen: seen.view(),

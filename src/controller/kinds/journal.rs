@@ -38,7 +38,12 @@ impl Controlled for NumberPurchase {
             holder,
             needed: caches.numbers.count_by(Index::Identity, &identity) > 0
                 || caches.claims.count_by(Index::Identity, &identity) > 0,
-            settled_in: context.gone_settles_in(&object.spec.account.key(), &**object, holder),
+            settled_in: context.gone_settles_in(
+                &object.spec.account.key(),
+                &**object,
+                Some(&object.spec.holder),
+                holder,
+            ),
             definition_going: looked.definition_going,
         })
     }

@@ -23,6 +23,7 @@ use crate::{
         Decision, Effect, Entry, HoldNumber, Intent, Own, Requested as _, Rest,
         buying::Grant,
         choose::{self, Wish},
+        grant::MOST_OPEN,
         policy,
     },
 };
@@ -110,7 +111,18 @@ impl<'a> Step<'a, '_> {
         Some(match &self.b.grant {
             Grant::Given => return None,
             Grant::None => Decision::Act(Effect::AskGrant),
-            Grant::Asked => Decision::Rest(Rest::NOTHING),
+            // Most are answered in a moment, and nothing need be said of that.
+            Grant::Asked(waited) if *waited < policy::ANSWERED => {
+                Decision::Rest(Rest { status: None, again: Some(policy::ANSWERED - *waited) })
+            }
+            Grant::Asked(_) => {
+                let text = format!(
+                    "CarrierAccount {} has not said yet whether this may be bought: its own conditions say why, or {MOST_OPEN} purchases are \
+                     under way there, which is as many as may be at once. It goes on by itself.",
+                    self.account.key
+                );
+                self.stop(Reason::AccountNotReady, text)
+            }
             Grant::Refused(finding, wait) => self.w.stop(vec![Reason::Accepted.into(), finding.clone()]).again(*wait),
         })
     }
