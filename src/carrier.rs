@@ -1,7 +1,7 @@
 //! What the operator needs of a carrier, whatever its API looks like.
 //!
-//! An adapter maps and decides nothing. What carriers differ in is declared in [`Capabilities`] or said by
-//! [`ErrorClass`]; nothing outside an adapter asks which carrier it is. There is no call that releases a number. That an adapter does
+//! An adapter maps and decides nothing. What carriers differ in is declared in [`Capabilities`], by the facets that they have, or said
+//! by [`ErrorClass`]; nothing outside an adapter asks which carrier it is. There is no call that releases a number. That an adapter does
 //! all that is asked of it here is shown by one suite for all of them, `tests/conformance`.
 
 mod budget;
@@ -44,39 +44,10 @@ pub struct Capabilities {
     pub name: &'static str,
     /// The channels that can be sent somewhere.
     pub channels: &'static [Channel],
-    /// Whether webhooks live on something that many numbers are bound to, and not on the number itself.
-    pub shared_routes: bool,
     /// How long after we gave up on a write it may still be applied: our deadline, and how long the carrier may sit on it.
     pub write_lifetime: Duration,
     /// How long a listing may lag behind a write: a number missing from one that began earlier than this is not absent.
     pub listing_lag: Duration,
-    /// How numbers are bought; `None` where they cannot be.
-    pub purchasing: Option<Purchasing>,
-}
-
-/// How a carrier sells numbers, as data. The protocol of buying is safe whatever stands here: these only tell what to try.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Purchasing {
-    /// Whether a number can be held for a while before it is bought.
-    pub holds: bool,
-    /// Whether a purchase may be accepted long before it is finished: then there are orders to look at.
-    pub orders: bool,
-    /// Whether a bought number bears our marker from the first moment.
-    pub marks: bool,
-    /// What buying a number that the account owns already is taken to do.
-    pub repeated: Repeated,
-    /// How long a purchase of unknown outcome may take to be seen: a request's whole life, and how far listings lag. Until that
-    /// has passed a number that is not there is not known not to have been bought.
-    pub settling: Duration,
-}
-
-/// What a carrier is taken to do when it is asked to sell a number to the account that owns it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Repeated {
-    /// It answers like a purchase and changes the number's settings.
-    Updates,
-    /// It says that the number is not available.
-    Refuses,
 }
 
 /// What became of a write.
@@ -125,7 +96,7 @@ pub enum Bought {
     Ordered(Order),
 }
 
-/// One carrier account, opened with its credentials.
+/// One carrier account, opened with its credentials: what every carrier does, and the facets of those that do more.
 ///
 /// Reads may be repeated by the HTTP layer; writes are sent once. Dropping a future does not undo what was sent.
 #[async_trait]
@@ -144,67 +115,98 @@ pub trait Carrier: Send + Sync + fmt::Debug {
     /// Sets the channels that `route` names and leaves the others alone, in one write where the carrier allows it.
     async fn set_route(&self, id: &NumberId, route: &Route) -> Outcome<OwnedNumber>;
 
-    /// Every shared route of the account by its name, whoever made it: all pages of whatever holds webhooks, or an error.
-    async fn shared_routes(&self) -> Result<HashMap<String, SharedRoute>, CarrierError> {
-        Err(self.does_not("share routes between numbers"))
-    }
-
-    /// Makes the shared route of this name send traffic there: changes what is there, makes what is not. `current` is what was
-    /// seen of it a moment ago. One request for each channel's holder that differs.
-    async fn set_shared_route(&self, _name: &str, _current: &SharedRoute, _webhooks: &Route) -> Outcome<SharedRoute> {
-        Outcome::DidNothing(self.does_not("share routes between numbers"))
-    }
-
-    /// Writes the marker on a number of ours that has lost it, or never had one.
-    async fn mark(&self, _: &NumberId, _: &Marker) -> Outcome<OwnedNumber> {
-        Outcome::DidNothing(self.does_not("keep a marker on a number"))
-    }
-
     /// What the account has left, where the carrier says so.
     async fn balance(&self) -> Result<Option<Balance>, CarrierError> {
         Ok(None)
     }
 
+    /// `route` as this carrier will show it once it is set, so that comparing it with what is seen does not flap.
+    fn canonical(&self, route: Route) -> Route;
+
+    /// How it sells numbers, where it does.
+    fn sales(&self) -> Option<&dyn Sales> {
+        None
+    }
+
+    /// How it keeps a number for a while before it is bought, where it does.
+    fn holds(&self) -> Option<&dyn Holds> {
+        None
+    }
+
+    /// How orders are looked at, where a purchase may be accepted long before it is finished.
+    fn orders(&self) -> Option<&dyn Orders> {
+        None
+    }
+
+    /// How our marker is written on a number, where numbers bear one. A bought number then bears it from the first moment.
+    fn marks(&self) -> Option<&dyn Marks> {
+        None
+    }
+
+    /// What many numbers are bound to, where webhooks live on that and not on the number itself.
+    fn shared_routes(&self) -> Option<&dyn SharedRoutes> {
+        None
+    }
+}
+
+/// A carrier that sells numbers. The protocol of buying is safe however it does.
+#[async_trait]
+pub trait Sales: Send + Sync {
+    /// How long a purchase of unknown outcome may take to be seen: a request's whole life, and how far listings lag. Until that
+    /// has passed a number that is not there is not known not to have been bought.
+    fn settling(&self) -> Duration;
+
     /// Numbers for sale that fit `search` as it stands, as many as one request shows. The carrier's own widening is not used:
     /// `best_effort` is not looked at. What comes is checked again by whoever asked. A country or type that the carrier says it does
     /// not have is an error of the class `NotFound`.
-    async fn offers(&self, _: &Search) -> Result<Vec<Offer>, CarrierError> {
-        Err(self.does_not("sell numbers"))
-    }
+    async fn offers(&self, search: &Search) -> Result<Vec<Offer>, CarrierError>;
 
     /// The offer of just this number, if it is for sale.
-    async fn offer(&self, _: &E164) -> Result<Option<Offer>, CarrierError> {
-        Err(self.does_not("sell numbers"))
-    }
-
-    /// Purchases that the carrier has accepted and that have not failed: those under way, and those that are finished, since the
-    /// list of numbers may lag behind the list of orders. All of them or an error.
-    async fn orders(&self) -> Result<Vec<Order>, CarrierError> {
-        Ok(Vec::new())
-    }
-
-    /// Has the number kept for us for a while.
-    async fn hold(&self, _: &E164, _: &Marker) -> Outcome<Hold> {
-        Outcome::DidNothing(self.does_not("hold numbers"))
-    }
+    async fn offer(&self, number: &E164) -> Result<Option<Offer>, CarrierError>;
 
     /// Buys just this number. Sent once: money may be spent whatever comes back, unless it is `DidNothing`.
-    async fn purchase(&self, _: &Purchase) -> Outcome<Bought> {
-        Outcome::DidNothing(self.does_not("sell numbers"))
-    }
+    async fn purchase(&self, purchase: &Purchase) -> Outcome<Bought>;
+}
+
+/// A carrier that keeps numbers.
+#[async_trait]
+pub trait Holds: Send + Sync {
+    /// Has the number kept for us for a while.
+    async fn hold(&self, number: &E164, marker: &Marker) -> Outcome<Hold>;
+}
+
+/// A carrier whose purchases are orders that it works on.
+#[async_trait]
+pub trait Orders: Send + Sync {
+    /// The orders that have not failed: those under way, and those that are finished, since the list of numbers may lag behind the
+    /// list of orders. All of them or an error.
+    async fn standing(&self) -> Result<Vec<Order>, CarrierError>;
 
     /// Has the carrier not go on with an order that is pending. Whether it did is for a look to find out: the order may end at this
     /// very moment.
-    async fn cancel(&self, _: &Order) -> Outcome<()> {
-        Outcome::DidNothing(self.does_not("cancel orders"))
-    }
+    async fn cancel(&self, order: &Order) -> Outcome<()>;
+}
 
-    /// The refusal of what this carrier does not have, by its [`Capabilities`].
-    fn does_not(&self, what: &str) -> CarrierError {
-        let text = format!("{} does not {what}", self.capabilities().name);
-        CarrierError { class: ErrorClass::Rejected, code: None, text, retry_after: None }
-    }
+/// A carrier whose numbers bear a text of ours.
+#[async_trait]
+pub trait Marks: Send + Sync {
+    /// Writes the marker on a number of ours that has lost it, or never had one.
+    async fn mark(&self, id: &NumberId, marker: &Marker) -> Outcome<OwnedNumber>;
+}
 
-    /// `route` as this carrier will show it once it is set, so that comparing it with what is seen does not flap.
-    fn canonical(&self, route: Route) -> Route;
+/// A carrier that has many numbers lead where one thing leads.
+#[async_trait]
+pub trait SharedRoutes: Send + Sync {
+    /// Every shared route of the account by its name, whoever made it: all pages of whatever holds webhooks, or an error.
+    async fn all(&self) -> Result<HashMap<String, SharedRoute>, CarrierError>;
+
+    /// Makes the shared route of this name send traffic there: changes what is there, makes what is not. `current` is what was
+    /// seen of it a moment ago. One request for each channel's holder that differs.
+    async fn set(&self, name: &str, current: &SharedRoute, webhooks: &Route) -> Outcome<SharedRoute>;
+}
+
+/// The refusal of what a carrier has no facet for.
+pub fn does_not(carrier: &dyn Carrier, what: &str) -> CarrierError {
+    let text = format!("{} does not {what}", carrier.capabilities().name);
+    CarrierError { class: ErrorClass::Rejected, code: None, text, retry_after: None }
 }

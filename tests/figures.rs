@@ -504,7 +504,7 @@ impl Stage {
 
         let begin = Instant::now();
         for _ in 0..searches {
-            carrier.offers(&search).await.unwrap();
+            carrier.sales().unwrap().offers(&search).await.unwrap();
         }
         let buy_one = |i: usize| {
             let (claims, numbers, journals, carrier) = (&claims, &numbers, &journals, &carrier);
@@ -529,7 +529,7 @@ impl Stage {
                     key: name.clone(),
                     before: tokio::time::Instant::now() + DEFAULT_DEADLINE,
                 };
-                assert!(matches!(carrier.purchase(&purchase).await, Outcome::Did(_)));
+                assert!(matches!(carrier.sales().unwrap().purchase(&purchase).await, Outcome::Did(_)));
                 object.status = self.status_like().await;
                 numbers.replace_status(&name, &PostParams::default(), &object).await.unwrap();
             }

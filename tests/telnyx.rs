@@ -123,7 +123,7 @@ async fn a_marker_is_written_beside_everybody_elses_tags_and_read_from_either_pl
     let tags = serde_json::json!(["billing", old.as_str(), theirs.as_str()]).to_string();
     s.sandbox.edit(NUMBER, &[("tags", &tags), ("customer_reference", "Order 7")]).unwrap();
     assert_eq!(s.found(NUMBER).await.marker, Some(old));
-    assert_eq!(did(s.carrier.mark(&id, &marker()).await).marker, Some(marker()));
+    assert_eq!(did(s.marks().mark(&id, &marker()).await).marker, Some(marker()));
     let written = serde_json::json!(["billing", theirs.as_str(), marker().as_str()]);
     assert_eq!(s.sandbox.number(NUMBER).unwrap()["tags"], written);
     for (tags, reference, seen) in

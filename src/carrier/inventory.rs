@@ -19,7 +19,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Bought, Carrier, CarrierError, NumberId, Order, Outcome, OwnedNumber, Purchase, flight::Flight};
+use super::{Bought, Carrier, CarrierError, NumberId, Order, Outcome, OwnedNumber, Purchase, does_not, flight::Flight};
 use crate::api::{
     number::{E164, Route},
     purchase::Marker,
@@ -111,12 +111,11 @@ impl Inventory {
 
     /// The same of what is on order alone.
     pub async fn look_for_orders(&self, after: Instant) -> Result<(), CarrierError> {
-        if !self.has_orders() {
-            return Ok(());
-        }
+        let carrier = self.carrier();
+        let Some(orders) = carrier.orders() else { return Ok(()) };
         let known = || self.ordered().as_ref().is_some_and(|ordered| ordered.begun > after).then_some(());
         let fly = async |begun| {
-            let orders = self.carrier().orders().await?;
+            let orders = orders.standing().await?;
             *self.ordered() = Some(Ordered { begun, orders });
             Ok(())
         };
@@ -135,7 +134,7 @@ impl Inventory {
 
     /// The orders that bear this marker and have not failed, if that was looked for after `after`.
     pub fn orders(&self, marker: &Marker, after: Instant) -> Option<Vec<Order>> {
-        if !self.has_orders() {
+        if self.carrier().orders().is_none() {
             return Some(Vec::new());
         }
         let ordered = self.ordered();
@@ -187,9 +186,13 @@ impl Inventory {
 
     /// Writes the marker on a number and notes what came of it.
     pub async fn mark(&self, number: &E164, id: &NumberId, marker: &Marker) -> Outcome<Arc<OwnedNumber>> {
+        let carrier = self.carrier();
+        let Some(marks) = carrier.marks() else {
+            return Outcome::DidNothing(does_not(&*carrier, "keep a marker on a number"));
+        };
         let begun = Instant::now();
         let mut write = UnderWay::begin(self, number, None);
-        let outcome = self.carrier().mark(id, marker).await;
+        let outcome = marks.mark(id, marker).await;
         write.unknown = matches!(outcome, Outcome::Unknown(_));
         outcome.map(|owned| self.record_write(owned, begun))
     }
@@ -197,9 +200,11 @@ impl Inventory {
     /// Buys a number and notes what came of it. What is accepted but not finished is not ours yet: the order is answered. One of
     /// unknown outcome may take `settling` to be seen.
     pub async fn purchase(&self, purchase: &Purchase, settling: Duration) -> Outcome<Option<Order>> {
+        let carrier = self.carrier();
+        let Some(sales) = carrier.sales() else { return Outcome::DidNothing(does_not(&*carrier, "sell numbers")) };
         let begun = Instant::now();
         let mut write = UnderWay::begin(self, &purchase.number, Some(settling));
-        let outcome = self.carrier().purchase(purchase).await;
+        let outcome = sales.purchase(purchase).await;
         write.unknown = !matches!(outcome, Outcome::Did(Bought::Owned(_)) | Outcome::DidNothing(_));
         outcome.map(|bought| match bought {
             Bought::Owned(owned) => {
@@ -265,10 +270,6 @@ impl Inventory {
 
     fn ordered(&self) -> MutexGuard<'_, Option<Ordered>> {
         self.ordered.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn has_orders(&self) -> bool {
-        self.carrier().capabilities().purchasing.as_ref().is_some_and(|purchasing| purchasing.orders)
     }
 }
 

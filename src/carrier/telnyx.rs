@@ -27,8 +27,8 @@ use self::{
     wire::{Data, Row},
 };
 use super::{
-    Bought, Capabilities, Carrier, CarrierError, ErrorClass, Identity, NumberId, Order, Outcome, OwnedNumber, Purchase,
-    Purchasing, Repeated, SharedRoute,
+    Bought, Capabilities, Carrier, CarrierError, ErrorClass, Holds, Identity, Marks, NumberId, Order, Orders, Outcome,
+    OwnedNumber, Purchase, Sales, SharedRoute, SharedRoutes,
     budget::Budget,
     http::{Auth, Body, Call, Http, Limiter, Secret, Transport},
     lenient::Scalar,
@@ -48,19 +48,8 @@ const WRITE_MARGIN: Duration = Duration::from_secs(45);
 /// documented: assumed.
 const LISTING_LAG: Duration = Duration::from_secs(30);
 
-/// How Telnyx sells (sections 2 to 5): a search, a reservation, and an order that ends some time after it was taken.
-const PURCHASING: Purchasing = Purchasing {
-    // For 30 minutes, if the number can be reserved.
-    holds: true,
-    // 200 is not bought.
-    orders: true,
-    // customer_reference, which goes from the order to the number.
-    marks: true,
-    // 85001, as for a number that somebody else has.
-    repeated: Repeated::Refuses,
-    // Nothing is documented about how late a request may be applied, or how far listings lag.
-    settling: Duration::from_secs(15 * 60),
-};
+/// How long a purchase may take to be seen. Nothing is documented about how late a request may be applied, or how far listings lag.
+const SETTLING: Duration = Duration::from_secs(15 * 60);
 
 const HOST: &str = "https://api.telnyx.com";
 const BALANCE: &str = "/v2/balance";
@@ -119,10 +108,8 @@ impl Telnyx {
         let capabilities = Capabilities {
             name: errors::NAME,
             channels: &[Channel::Voice, Channel::Sms],
-            shared_routes: true,
             write_lifetime: transport.deadline() + WRITE_MARGIN,
             listing_lag: LISTING_LAG,
-            purchasing: Some(PURCHASING),
         };
         let http = Http::new(transport, limiter, Auth::Bearer(api_key), Words);
         Ok(Self { http, identity, base, capabilities })
@@ -207,23 +194,43 @@ impl Carrier for Telnyx {
         self.bind(id, route).await
     }
 
-    async fn shared_routes(&self) -> Result<HashMap<String, SharedRoute>, CarrierError> {
-        self.shared().await
-    }
-
-    async fn set_shared_route(&self, name: &str, current: &SharedRoute, webhooks: &Route) -> Outcome<SharedRoute> {
-        self.share(name, current, webhooks).await
-    }
-
-    async fn mark(&self, id: &NumberId, marker: &Marker) -> Outcome<OwnedNumber> {
-        self.write_marker(id, marker).await
-    }
-
     /// The balance, and not the available credit: that adds what Telnyx lends (section 8), and is no less where money has run out.
     async fn balance(&self) -> Result<Option<Balance>, CarrierError> {
         let BalanceShown { balance, currency } = self.money().await?;
         let currency = currency.as_deref().and_then(written::currency);
         Ok(written::amount(&balance).zip(currency).map(|(amount, currency)| Balance { amount, currency }))
+    }
+
+    fn canonical(&self, route: Route) -> Route {
+        wire::canonical(route)
+    }
+
+    fn sales(&self) -> Option<&dyn Sales> {
+        Some(self)
+    }
+
+    fn holds(&self) -> Option<&dyn Holds> {
+        Some(self)
+    }
+
+    fn orders(&self) -> Option<&dyn Orders> {
+        Some(self)
+    }
+
+    fn marks(&self) -> Option<&dyn Marks> {
+        Some(self)
+    }
+
+    fn shared_routes(&self) -> Option<&dyn SharedRoutes> {
+        Some(self)
+    }
+}
+
+/// A search, and an order that ends some time after it was taken (sections 2 to 5).
+#[async_trait]
+impl Sales for Telnyx {
+    fn settling(&self) -> Duration {
+        SETTLING
     }
 
     async fn offers(&self, search: &Search) -> Result<Vec<Offer>, CarrierError> {
@@ -234,23 +241,47 @@ impl Carrier for Telnyx {
         self.exact(number).await
     }
 
-    async fn orders(&self) -> Result<Vec<Order>, CarrierError> {
-        self.standing_orders().await
+    async fn purchase(&self, purchase: &Purchase) -> Outcome<Bought> {
+        self.buy(purchase).await
     }
+}
 
+/// Reservations, for 30 minutes, of numbers that can be reserved.
+#[async_trait]
+impl Holds for Telnyx {
     async fn hold(&self, number: &E164, marker: &Marker) -> Outcome<Hold> {
         self.reserve(number, marker).await
     }
+}
 
-    async fn purchase(&self, purchase: &Purchase) -> Outcome<Bought> {
-        self.buy(purchase).await
+/// 200 is not bought.
+#[async_trait]
+impl Orders for Telnyx {
+    async fn standing(&self) -> Result<Vec<Order>, CarrierError> {
+        self.standing_orders().await
     }
 
     async fn cancel(&self, order: &Order) -> Outcome<()> {
         self.cancel_order(order).await
     }
+}
 
-    fn canonical(&self, route: Route) -> Route {
-        wire::canonical(route)
+/// `customer_reference`, which goes from the order to the number.
+#[async_trait]
+impl Marks for Telnyx {
+    async fn mark(&self, id: &NumberId, marker: &Marker) -> Outcome<OwnedNumber> {
+        self.write_marker(id, marker).await
+    }
+}
+
+/// An application and a messaging profile of the same name.
+#[async_trait]
+impl SharedRoutes for Telnyx {
+    async fn all(&self) -> Result<HashMap<String, SharedRoute>, CarrierError> {
+        self.shared().await
+    }
+
+    async fn set(&self, name: &str, current: &SharedRoute, webhooks: &Route) -> Outcome<SharedRoute> {
+        self.share(name, current, webhooks).await
     }
 }

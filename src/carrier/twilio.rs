@@ -28,8 +28,8 @@ use self::{
     wire::{Account, NumberPage, Row},
 };
 use super::{
-    Bought, Capabilities, Carrier, CarrierError, ErrorClass, Identity, NumberId, Outcome, OwnedNumber, Purchase,
-    Purchasing, Repeated,
+    Bought, Capabilities, Carrier, CarrierError, ErrorClass, Identity, Marks, NumberId, Outcome, OwnedNumber, Purchase,
+    Sales,
     budget::Budget,
     http::{Auth, Body, Call, Http, Limiter, Secret, Transport},
     written,
@@ -47,19 +47,8 @@ const WRITE_MARGIN: Duration = Duration::from_secs(45);
 /// How far a listing may lag behind a write. Not documented (section 12): assumed.
 const LISTING_LAG: Duration = Duration::from_secs(30);
 
-/// How Twilio sells (sections 1.2, 2 and 8): a search, and one request that buys.
-const PURCHASING: Purchasing = Purchasing {
-    // Nothing can be reserved.
-    holds: false,
-    // The answer to the one request is the number.
-    orders: false,
-    // FriendlyName, which the purchase itself sets.
-    marks: true,
-    // As was reported in 2019; not documented. With a refusal instead everything holds as well, only later.
-    repeated: Repeated::Updates,
-    // Nothing is documented about how late a request may be applied, or how far listings lag.
-    settling: Duration::from_secs(15 * 60),
-};
+/// How long a purchase may take to be seen. Nothing is documented about how late a request may be applied, or how far listings lag.
+const SETTLING: Duration = Duration::from_secs(15 * 60);
 
 const ACCOUNT: &str = "/2010-04-01/Accounts/{}.json";
 const NUMBERS: &str = "/2010-04-01/Accounts/{}/IncomingPhoneNumbers.json";
@@ -147,10 +136,8 @@ impl Twilio {
         let capabilities = Capabilities {
             name: errors::NAME,
             channels: &Channel::ALL,
-            shared_routes: false,
             write_lifetime: transport.deadline() + WRITE_MARGIN,
             listing_lag: LISTING_LAG,
-            purchasing: Some(PURCHASING),
         };
         Ok(Self {
             http: Http::new(transport, limiter, auth, Words),
@@ -284,12 +271,28 @@ impl Carrier for Twilio {
         self.update(id, &fields).await
     }
 
-    async fn mark(&self, id: &NumberId, marker: &Marker) -> Outcome<OwnedNumber> {
-        self.update(id, &[("FriendlyName", marker.as_str())]).await
-    }
-
     async fn balance(&self) -> Result<Option<Balance>, CarrierError> {
         self.left().await
+    }
+
+    fn canonical(&self, route: Route) -> Route {
+        wire::canonical(route)
+    }
+
+    fn sales(&self) -> Option<&dyn Sales> {
+        Some(self)
+    }
+
+    fn marks(&self) -> Option<&dyn Marks> {
+        Some(self)
+    }
+}
+
+/// A search, and one request that buys and whose answer is the number (sections 1.2, 2 and 8). Nothing can be reserved.
+#[async_trait]
+impl Sales for Twilio {
+    fn settling(&self) -> Duration {
+        SETTLING
     }
 
     async fn offers(&self, search: &Search) -> Result<Vec<Offer>, CarrierError> {
@@ -303,9 +306,13 @@ impl Carrier for Twilio {
     async fn purchase(&self, purchase: &Purchase) -> Outcome<Bought> {
         self.buy(purchase).await
     }
+}
 
-    fn canonical(&self, route: Route) -> Route {
-        wire::canonical(route)
+/// `FriendlyName`, which the purchase itself sets.
+#[async_trait]
+impl Marks for Twilio {
+    async fn mark(&self, id: &NumberId, marker: &Marker) -> Outcome<OwnedNumber> {
+        self.update(id, &[("FriendlyName", marker.as_str())]).await
     }
 }
 

@@ -347,8 +347,7 @@ impl Context {
 
     /// How long a purchase of unknown outcome at this carrier is waited for; no time where it sells none.
     pub fn settling_of(&self, session: &Session) -> Duration {
-        let declared =
-            session.inventory.carrier().capabilities().purchasing.as_ref().map(|purchasing| purchasing.settling);
+        let declared = session.inventory.carrier().sales().map(|sales| sales.settling());
         declared.map_or(Duration::ZERO, |declared| self.settings.settling.unwrap_or(declared))
     }
 

@@ -367,9 +367,10 @@ impl Context {
     async fn set_shared_route<K: Controlled>(&self, object: &K, write: SetSharedRoute) {
         let Some(session) = self.sessions.get(&write.account) else { return };
         let carrier = session.inventory.carrier();
+        let Some(shared) = carrier.shared_routes() else { return };
         let SetSharedRoute { name, current, webhooks, .. } = &write;
-        let settling = self.sharing_settles_in(&session);
-        let outcome = session.sharing.set(&*carrier, name, current, webhooks, settling).await;
+        let times = [carrier.capabilities().listing_lag, self.sharing_settles_in(&session)];
+        let outcome = session.sharing.set(shared, name, current, webhooks, times).await;
         let id = share_id(object, &write.account);
         let changed = self.changed(object, &id, &session, &write.account, Operation::SetSharedRoute, outcome);
         if changed && write.put_back {
@@ -472,13 +473,11 @@ impl Context {
     async fn hold<K: Controlled>(&self, object: &K, hold: HoldNumber) -> Result<(), Error> {
         let HoldNumber { account, number, marker, mut entry } = hold;
         let Some(session) = self.sessions.get(&account) else { return Ok(()) };
-        let uid = object.meta().uid.as_deref().unwrap_or_default();
-        if !session.market.keep(&number, uid) {
-            return Ok(());
-        }
         let carrier = session.inventory.carrier();
+        let uid = object.meta().uid.as_deref().unwrap_or_default();
+        let Some(holds) = carrier.holds().filter(|_| session.market.keep(&number, uid)) else { return Ok(()) };
         let name = carrier.capabilities().name;
-        let outcome = carrier.hold(&number, &marker).await;
+        let outcome = holds.hold(&number, &marker).await;
         self.metrics.carrier_write(name, &outcome);
         let error = match outcome {
             Outcome::Did(held) => {
@@ -556,8 +555,9 @@ impl Context {
         let Some(session) = self.sessions.get(account) else { return };
         let uid = object.meta().uid.as_deref().unwrap_or_default();
         let carrier = session.inventory.carrier();
+        let Some(orders) = carrier.orders() else { return };
         self.memory.tried(uid, Tried::Unknown);
-        let outcome = carrier.cancel(order).await;
+        let outcome = orders.cancel(order).await;
         self.metrics.carrier_write(carrier.capabilities().name, &outcome);
         let error = match outcome {
             Outcome::Did(()) => None,

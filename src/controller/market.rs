@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::{
     api::{meta::Key, number::E164, offer::Offer},
-    carrier::{Carrier, CarrierError},
+    carrier::{CarrierError, Sales},
     plan::{Asked, Offers},
 };
 
@@ -67,7 +67,7 @@ impl Market {
     /// somebody in this cluster has. Where others are just taking what there is, `who` waits for what else there may be.
     pub async fn offers(
         &self,
-        carrier: &dyn Carrier,
+        sales: &dyn Sales,
         asked: &Asked,
         uid: &str,
         who: Option<&Key>,
@@ -87,8 +87,8 @@ impl Market {
             return Ok(offers);
         }
         let found = match asked {
-            Asked::Number(number) => carrier.offer(number).await?.into_iter().collect(),
-            Asked::Search(search) => carrier.offers(search).await?,
+            Asked::Number(number) => sales.offer(number).await?.into_iter().collect(),
+            Asked::Search(search) => sales.offers(search).await?,
         };
         let mut state = self.state();
         let offers = state.found(asked, found, uid, &is_claimed);

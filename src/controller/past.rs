@@ -110,7 +110,7 @@ impl Context {
             };
             past.listed |= near.bond >= Bond::Allowed;
             past.traces.extend(self.led_there(&key, version, draft, &session, &near));
-            if near.bond >= Bond::Allowed && session.inventory.carrier().capabilities().shared_routes {
+            if near.bond >= Bond::Allowed && session.inventory.carrier().shared_routes().is_some() {
                 match self.shares_led_there(agent, version, draft, &session, &near.account, began).await {
                     Some(true) => past.traces.push(Trace { at: Place::Shared(near.account), digest: None }),
                     Some(false) => {}

@@ -1,5 +1,5 @@
 //! The routes that numbers of one account share, as this process saw them last: one look for all of them. Does I/O, through
-//! [`Carrier`] only.
+//! [`SharedRoutes`] only.
 
 use std::{
     collections::HashMap,
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::{
     api::number::{Leg, Route},
-    carrier::{Carrier, CarrierError, Outcome, SharedRoute, flight::Flight},
+    carrier::{CarrierError, Outcome, SharedRoute, SharedRoutes, flight::Flight},
     plan::{SetSharedRoute, shared::Sight},
 };
 
@@ -44,34 +44,35 @@ struct Known {
 
 impl Sharing {
     /// Looks at all of them, unless that was begun after `after`, and after somebody asked for it, already.
-    pub async fn look(&self, carrier: &dyn Carrier, after: Instant) -> Result<(), CarrierError> {
+    pub async fn look(&self, shared: &dyn SharedRoutes, after: Instant) -> Result<(), CarrierError> {
         let after = self.state().asked.map_or(after, |asked| asked.max(after));
         let known = || self.state().looked.as_ref().is_some_and(|(_, begun)| *begun > after).then_some(());
         let fly = async |begun| {
-            let routes = carrier.shared_routes().await?;
+            let routes = shared.all().await?;
             self.state().looked = Some((routes, begun));
             Ok(())
         };
         self.flight.share(after, known, fly).await
     }
 
-    /// Writes one at the carrier and notes what came of it. One of unknown outcome may take `settling` to be seen.
+    /// Writes one at the carrier and notes what came of it. A look may show it as it was before for as long as `lag`; one of unknown
+    /// outcome may take `settling` to be seen.
     pub async fn set(
         &self,
-        carrier: &dyn Carrier,
+        shared: &dyn SharedRoutes,
         name: &str,
         current: &SharedRoute,
         webhooks: &Route,
-        settling: Duration,
+        [lag, settling]: [Duration; 2],
     ) -> Outcome<()> {
         let begun = Instant::now();
-        let outcome = carrier.set_shared_route(name, current, webhooks).await;
+        let outcome = shared.set(name, current, webhooks).await;
         let ended = Instant::now();
         let mut state = self.state();
         let known = state.known.entry(name.to_owned()).or_default();
         match &outcome {
             Outcome::Did(route) => {
-                known.written = Some((route.clone(), begun, ended + carrier.capabilities().listing_lag));
+                known.written = Some((route.clone(), begun, ended + lag));
                 (known.unknown, known.unsettled_until) = (None, None);
             }
             Outcome::DidNothing(_) => {}
@@ -157,10 +158,7 @@ mod tests {
     use async_trait::async_trait;
 
     use super::*;
-    use crate::{
-        api::number::{Channel, E164},
-        carrier::{Capabilities, ErrorClass, Identity, NumberId, OwnedNumber},
-    };
+    use crate::{api::number::Channel, carrier::ErrorClass};
 
     const SECOND: Duration = Duration::from_secs(1);
     const SCAN: Duration = Duration::from_secs(600);
@@ -170,66 +168,34 @@ mod tests {
     /// A carrier that shows what it is told to show, and answers writes as it is told.
     #[derive(Debug)]
     struct Fake {
-        capabilities: Capabilities,
         shows: Mutex<HashMap<String, SharedRoute>>,
         looks: Mutex<u32>,
         answers: bool,
     }
 
-    fn error(class: ErrorClass) -> CarrierError {
-        CarrierError { class, code: None, text: "no".to_owned(), retry_after: None }
-    }
-
     #[async_trait]
-    impl Carrier for Fake {
-        fn capabilities(&self) -> &Capabilities {
-            &self.capabilities
-        }
-
-        async fn identify(&self) -> Result<Identity, CarrierError> {
-            Err(error(ErrorClass::Transient))
-        }
-
-        async fn list(&self) -> Result<Vec<OwnedNumber>, CarrierError> {
-            Ok(Vec::new())
-        }
-
-        async fn find(&self, _: &E164) -> Result<Option<OwnedNumber>, CarrierError> {
-            Ok(None)
-        }
-
-        async fn set_route(&self, _: &NumberId, _: &Route) -> Outcome<OwnedNumber> {
-            Outcome::DidNothing(error(ErrorClass::Rejected))
-        }
-
-        async fn shared_routes(&self) -> Result<HashMap<String, SharedRoute>, CarrierError> {
+    impl SharedRoutes for Fake {
+        async fn all(&self) -> Result<HashMap<String, SharedRoute>, CarrierError> {
             tokio::time::sleep(SECOND).await;
             *self.looks.lock().unwrap() += 1;
             Ok(self.shows.lock().unwrap().clone())
         }
 
-        async fn set_shared_route(&self, _: &str, _: &SharedRoute, webhooks: &Route) -> Outcome<SharedRoute> {
+        async fn set(&self, _: &str, _: &SharedRoute, webhooks: &Route) -> Outcome<SharedRoute> {
             match self.answers {
                 true => Outcome::Did(SharedRoute { webhooks: webhooks.clone(), ..SharedRoute::default() }),
-                false => Outcome::Unknown(error(ErrorClass::Transient)),
+                false => Outcome::Unknown(CarrierError {
+                    class: ErrorClass::Transient,
+                    code: None,
+                    text: "no".to_owned(),
+                    retry_after: None,
+                }),
             }
-        }
-
-        fn canonical(&self, route: Route) -> Route {
-            route
         }
     }
 
     fn fake(answers: bool) -> Arc<Fake> {
-        let capabilities = Capabilities {
-            name: "Fake",
-            channels: &Channel::ALL,
-            shared_routes: true,
-            write_lifetime: SETTLING,
-            listing_lag: LAG,
-            purchasing: None,
-        };
-        Arc::new(Fake { capabilities, shows: Mutex::default(), looks: Mutex::default(), answers })
+        Arc::new(Fake { shows: Mutex::default(), looks: Mutex::default(), answers })
     }
 
     fn to(url: &str) -> Route {
@@ -237,7 +203,7 @@ mod tests {
     }
 
     async fn write(sharing: &Sharing, fake: &Fake, webhooks: &Route) {
-        sharing.set(fake, "a", &SharedRoute::default(), webhooks, SETTLING).await;
+        sharing.set(fake, "a", &SharedRoute::default(), webhooks, [LAG, SETTLING]).await;
     }
 
     /// Where the route is seen to lead, and whether what it lacks is not there.

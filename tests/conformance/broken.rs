@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeSet, HashMap},
     sync::Arc,
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -14,8 +15,8 @@ use dialplane::{
         purchase::{Hold, Marker},
     },
     carrier::{
-        Bought, Capabilities, Carrier, CarrierError, ErrorClass, Identity, NumberId, Order, Outcome, OwnedNumber,
-        Purchase, Repeated, SharedRoute,
+        Bought, Capabilities, Carrier, CarrierError, ErrorClass, Holds, Identity, Marks, NumberId, Order, Orders,
+        Outcome, OwnedNumber, Purchase, Sales, SharedRoute, SharedRoutes,
     },
 };
 use futures::{StreamExt as _, future, stream};
@@ -88,19 +89,18 @@ pub enum Breakage {
     ForgetsToWait,
     /// Errors quote the credentials.
     TellsSecrets,
-    DeclaresHoldsWrongly,
-    DeclaresOrdersWrongly,
-    DeclaresMarksWrongly,
-    DeclaresRepeatedWrongly,
-    DeclaresSharedRoutesWrongly,
-    DeclaresNoSales,
+    LacksHolds,
+    LacksOrders,
+    LacksMarks,
+    LacksSharedRoutes,
+    LacksSales,
     DeclaresTooFewChannels,
     DeclaresToSettleAtOnce,
 }
 
 use Breakage::*;
 
-/// Every breakage, what an adapter must declare to be broken in this way, and cases that notice each by itself.
+/// Every breakage, what an adapter must have to be broken in this way, and cases that notice each by itself.
 const BREAKAGES: &[(Breakage, Need, &[&str])] = &[
     (RetriesPurchases, Need::Sales, &["doubt::a_purchase_is_unknown_if_its_answer_was_lost"]),
     (RetriesWrites, Need::Nothing, &["writes::a_write_is_unknown_if_it_was_lost"]),
@@ -148,27 +148,18 @@ const BREAKAGES: &[(Breakage, Need, &[&str])] = &[
     (ForgetsToWait, Need::Nothing, &["writes::a_write_that_is_throttled_did_nothing_and_says_how_long_to_wait"]),
     (TellsSecrets, Need::Nothing, &["secrets::no_secret_is_in_an_error"]),
     (
-        DeclaresHoldsWrongly,
-        Need::Sales,
-        &["declared::holds_are_declared_as_they_are", "holds::a_number_is_kept_for_a_while"],
+        LacksHolds,
+        Need::Holds,
+        &["declared::the_facets_are_those_of_the_carrier", "holds::a_number_is_kept_for_a_while"],
     ),
-    (DeclaresOrdersWrongly, Need::Sales, &["declared::orders_are_declared_as_they_are"]),
+    (LacksOrders, Need::Orders, &["declared::a_purchase_is_an_order_where_there_are_orders"]),
+    (LacksMarks, Need::Marks, &["marks::a_marker_is_written_and_seen"]),
     (
-        DeclaresMarksWrongly,
-        Need::Sales,
-        &["declared::marks_are_declared_as_they_are", "marks::a_marker_is_written_and_seen"],
-    ),
-    (DeclaresRepeatedWrongly, Need::Sales, &["declared::repeated_purchases_are_declared_as_they_are"]),
-    (
-        DeclaresSharedRoutesWrongly,
-        Need::Nothing,
+        LacksSharedRoutes,
+        Need::SharedRoutes,
         &["declared::shared_routes_are_declared_as_they_are", "sharing::numbers_are_bound_to_it_and_follow_it"],
     ),
-    (
-        DeclaresNoSales,
-        Need::Sales,
-        &["declared::sales_are_declared_as_they_are", "purchases::just_this_number_is_bought_once"],
-    ),
+    (LacksSales, Need::Sales, &["purchases::just_this_number_is_bought_once"]),
     (DeclaresTooFewChannels, Need::Nothing, &["declared::the_channels_are_those_that_can_be_sent_somewhere"]),
     (
         DeclaresToSettleAtOnce,
@@ -179,10 +170,10 @@ const BREAKAGES: &[(Breakage, Need, &[&str])] = &[
 
 #[tokio::test]
 async fn an_adapter_that_is_broken_in_any_way_is_noticed() {
-    let wires: Vec<_> = WIRES.iter().map(|wire| (*wire, wire.subject().declared())).collect();
-    let broken = wires.iter().flat_map(|(wire, declared)| {
-        let met = BREAKAGES.iter().filter(|(_, needs, _)| needs.is_met(declared));
-        met.flat_map(|(how, _, cases)| cases.iter().map(|name| (*wire, declared.name, *how, *name)))
+    let wires: Vec<_> = WIRES.iter().map(|wire| (*wire, wire.subject())).collect();
+    let broken = wires.iter().flat_map(|(wire, whole)| {
+        let met = BREAKAGES.iter().filter(|(_, needs, _)| needs.is_met(&*whole.carrier));
+        met.flat_map(|(how, _, cases)| cases.iter().map(|name| (*wire, whole.declared().name, *how, *name)))
     });
     let noticed = broken.map(async |(wire, carrier, how, name)| {
         let passes = case(name).passes(&Subject::new(wire, Some(how))).await;
@@ -214,28 +205,14 @@ pub struct Broken {
 impl Broken {
     pub fn new(carrier: Arc<dyn Carrier>, how: Breakage, secret: String) -> Self {
         let mut capabilities = carrier.capabilities().clone();
-        if let Some(sales) = &mut capabilities.purchasing {
-            match how {
-                DeclaresHoldsWrongly => sales.holds = !sales.holds,
-                DeclaresOrdersWrongly => sales.orders = !sales.orders,
-                DeclaresMarksWrongly => sales.marks = !sales.marks,
-                DeclaresToSettleAtOnce => sales.settling = std::time::Duration::ZERO,
-                DeclaresRepeatedWrongly => {
-                    sales.repeated = match sales.repeated {
-                        Repeated::Updates => Repeated::Refuses,
-                        Repeated::Refuses => Repeated::Updates,
-                    }
-                }
-                _ => {}
-            }
-        }
-        match how {
-            DeclaresNoSales => capabilities.purchasing = None,
-            DeclaresSharedRoutesWrongly => capabilities.shared_routes = !capabilities.shared_routes,
-            DeclaresTooFewChannels => capabilities.channels = &[Channel::Voice],
-            _ => {}
+        if how == DeclaresTooFewChannels {
+            capabilities.channels = &[Channel::Voice];
         }
         Self { carrier, how, capabilities, secret }
+    }
+
+    fn selling(&self) -> &dyn Sales {
+        self.carrier.sales().unwrap()
     }
 
     fn error(&self, mut error: CarrierError) -> CarrierError {
@@ -315,27 +292,49 @@ impl Carrier for Broken {
         }
     }
 
-    async fn shared_routes(&self) -> Result<HashMap<String, SharedRoute>, CarrierError> {
-        self.read(self.carrier.shared_routes().await)
-    }
-
-    async fn set_shared_route(&self, name: &str, current: &SharedRoute, webhooks: &Route) -> Outcome<SharedRoute> {
-        let none = SharedRoute::default();
-        let current = if self.how == MakesSharedRoutesAgain { &none } else { current };
-        self.outcome(self.carrier.set_shared_route(name, current, webhooks).await)
-    }
-
-    async fn mark(&self, id: &NumberId, marker: &Marker) -> Outcome<OwnedNumber> {
-        self.outcome(self.carrier.mark(id, marker).await)
-    }
-
     async fn balance(&self) -> Result<Option<Balance>, CarrierError> {
         let balance = self.read(self.carrier.balance().await)?;
         Ok(balance.filter(|_| self.how != HidesBalance))
     }
 
+    fn canonical(&self, route: Route) -> Route {
+        let mut route = self.carrier.canonical(route);
+        if self.how == Flaps {
+            let again = |leg: &mut Leg| leg.url = leg.url.take().map(|url| format!("{url}/"));
+            route.values_mut().for_each(again);
+        }
+        route
+    }
+
+    fn sales(&self) -> Option<&dyn Sales> {
+        self.carrier.sales().is_some().then_some(self as _).filter(|_| self.how != LacksSales)
+    }
+
+    fn holds(&self) -> Option<&dyn Holds> {
+        self.carrier.holds().is_some().then_some(self as _).filter(|_| self.how != LacksHolds)
+    }
+
+    fn orders(&self) -> Option<&dyn Orders> {
+        self.carrier.orders().is_some().then_some(self as _).filter(|_| self.how != LacksOrders)
+    }
+
+    fn marks(&self) -> Option<&dyn Marks> {
+        self.carrier.marks().is_some().then_some(self as _).filter(|_| self.how != LacksMarks)
+    }
+
+    fn shared_routes(&self) -> Option<&dyn SharedRoutes> {
+        self.carrier.shared_routes().is_some().then_some(self as _).filter(|_| self.how != LacksSharedRoutes)
+    }
+}
+
+#[async_trait]
+impl Sales for Broken {
+    fn settling(&self) -> Duration {
+        if self.how == DeclaresToSettleAtOnce { Duration::ZERO } else { self.selling().settling() }
+    }
+
     async fn offers(&self, search: &Search) -> Result<Vec<Offer>, CarrierError> {
-        let mut offers = match (self.carrier.offers(search).await, self.how) {
+        let mut offers = match (self.selling().offers(search).await, self.how) {
             (Err(_), BelievesFailedSearches) => return Ok(vec![]),
             (offers, _) => self.read(offers)?,
         };
@@ -348,59 +347,76 @@ impl Carrier for Broken {
     }
 
     async fn offer(&self, number: &E164) -> Result<Option<Offer>, CarrierError> {
-        let offer = self.read(self.carrier.offer(number).await)?;
+        let offer = self.read(self.selling().offer(number).await)?;
         if offer.is_none() && self.how == OffersAnother {
-            return Ok(self.carrier.offers(&search(serde_json::json!({ "country": "US" }))).await?.pop());
+            return Ok(self.selling().offers(&search(serde_json::json!({ "country": "US" }))).await?.pop());
         }
         Ok(offer)
-    }
-
-    async fn orders(&self) -> Result<Vec<Order>, CarrierError> {
-        let orders = self.read(self.carrier.orders().await)?;
-        Ok(if self.how == HidesOrders { vec![] } else { orders })
-    }
-
-    async fn hold(&self, number: &E164, marker: &Marker) -> Outcome<Hold> {
-        match (self.carrier.hold(number, marker).await, self.how) {
-            (Outcome::DidNothing(_), HoldsForEverybody) => {
-                Outcome::Did(Hold { number: number.clone(), id: "1".to_owned(), until: None })
-            }
-            (outcome, _) => self.outcome(outcome),
-        }
     }
 
     async fn purchase(&self, purchase: &Purchase) -> Outcome<Bought> {
         let mut sent = purchase.clone();
         match self.how {
-            SendsTooLate => sent.before += std::time::Duration::from_secs(60),
+            SendsTooLate => sent.before += Duration::from_secs(60),
             BuysAnother => sent.number = number(OTHER),
             DropsMarkers => sent.marker = Marker::new("test", "another"),
             DropsRoutes => sent.route = Route::new(),
             _ => {}
         }
-        match (self.carrier.purchase(&sent).await, self.how) {
+        match (self.selling().purchase(&sent).await, self.how) {
             (Outcome::Unknown(error), RetriesPurchases) => {
-                self.carrier.purchase(&sent).await;
+                self.selling().purchase(&sent).await;
                 Outcome::Unknown(error)
             }
             (Outcome::Unknown(_), TakesDoubtForSuccess) => Outcome::Did(Bought::Ordered(order("1", &sent))),
             (outcome, _) => self.outcome(outcome),
         }
     }
+}
+
+#[async_trait]
+impl Holds for Broken {
+    async fn hold(&self, number: &E164, marker: &Marker) -> Outcome<Hold> {
+        match (self.carrier.holds().unwrap().hold(number, marker).await, self.how) {
+            (Outcome::DidNothing(_), HoldsForEverybody) => {
+                Outcome::Did(Hold { number: number.clone(), id: "1".to_owned(), until: None })
+            }
+            (outcome, _) => self.outcome(outcome),
+        }
+    }
+}
+
+#[async_trait]
+impl Orders for Broken {
+    async fn standing(&self) -> Result<Vec<Order>, CarrierError> {
+        let orders = self.read(self.carrier.orders().unwrap().standing().await)?;
+        Ok(if self.how == HidesOrders { vec![] } else { orders })
+    }
 
     async fn cancel(&self, order: &Order) -> Outcome<()> {
         match self.how {
             PretendsToCancel => Outcome::Did(()),
-            _ => self.outcome(self.carrier.cancel(order).await),
+            _ => self.outcome(self.carrier.orders().unwrap().cancel(order).await),
         }
     }
+}
 
-    fn canonical(&self, route: Route) -> Route {
-        let mut route = self.carrier.canonical(route);
-        if self.how == Flaps {
-            let again = |leg: &mut Leg| leg.url = leg.url.take().map(|url| format!("{url}/"));
-            route.values_mut().for_each(again);
-        }
-        route
+#[async_trait]
+impl Marks for Broken {
+    async fn mark(&self, id: &NumberId, marker: &Marker) -> Outcome<OwnedNumber> {
+        self.outcome(self.carrier.marks().unwrap().mark(id, marker).await)
+    }
+}
+
+#[async_trait]
+impl SharedRoutes for Broken {
+    async fn all(&self) -> Result<HashMap<String, SharedRoute>, CarrierError> {
+        self.read(self.carrier.shared_routes().unwrap().all().await)
+    }
+
+    async fn set(&self, name: &str, current: &SharedRoute, webhooks: &Route) -> Outcome<SharedRoute> {
+        let none = SharedRoute::default();
+        let current = if self.how == MakesSharedRoutesAgain { &none } else { current };
+        self.outcome(self.carrier.shared_routes().unwrap().set(name, current, webhooks).await)
     }
 }

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use dialplane::{
     api::number::{Channel, Leg, Route},
-    carrier::{Bought, ErrorClass, Outcome, Repeated},
-    sandbox::carrier::Kind,
+    carrier::{Bought, ErrorClass, Outcome},
 };
 use serde_json::json;
 
-use super::subject::{NUMBER, Subject, did, did_nothing, marker, number, purchase, search};
+use super::{
+    Need,
+    subject::{NUMBER, Subject, did, did_nothing, purchase, search},
+};
 
 pub async fn the_carrier_has_a_name(s: &Subject) {
     assert!(!s.declared().name.is_empty());
@@ -39,55 +41,28 @@ pub async fn shared_routes_are_declared_as_they_are(s: &Subject) {
     let channel = s.channels()[0];
     let url = Leg { url: Some("https://ours.example/".to_owned()), ..Leg::default() };
     let outcome = s.carrier.set_route(&id, &[(channel, url)].into()).await;
-    assert_eq!(matches!(outcome, Outcome::DidNothing(_)), s.declared().shared_routes, "{outcome:?}");
-    assert_eq!(s.carrier.shared_routes().await.is_ok(), s.declared().shared_routes);
+    assert_eq!(matches!(outcome, Outcome::DidNothing(_)), s.carrier.shared_routes().is_some(), "{outcome:?}");
 }
 
-pub async fn sales_are_declared_as_they_are(s: &Subject) {
-    let offers = s.carrier.offers(&search(json!({ "country": "US" }))).await;
-    assert_eq!(offers.is_ok(), s.declared().purchasing.is_some());
-}
-
-pub async fn holds_are_declared_as_they_are(s: &Subject) {
-    let declared = s.declared().purchasing.is_some_and(|purchasing| purchasing.holds);
-    s.stock(&[NUMBER]);
-    let held = s.carrier.hold(&number(NUMBER), &marker()).await;
-    assert_eq!(matches!(held, Outcome::Did(_)), declared, "{held:?}");
-    let offers = s.carrier.offers(&search(json!({ "country": "US" }))).await.unwrap_or_default();
-    assert_eq!(offers.iter().any(|offer| offer.can_hold), declared);
-}
-
-pub async fn orders_are_declared_as_they_are(s: &Subject) {
-    let Some(declared) = s.declared().purchasing else { return };
-    s.stock(&[NUMBER]);
-    let bought = did(s.carrier.purchase(&purchase(NUMBER)).await);
-    s.has_bought(1).await;
-    assert_eq!(matches!(bought, Bought::Ordered(_)), declared.orders, "{bought:?}");
-    assert_eq!(s.carrier.orders().await.unwrap().len(), usize::from(declared.orders));
-}
-
-pub async fn marks_are_declared_as_they_are(s: &Subject) {
-    let Some(declared) = s.declared().purchasing else { return };
-    s.stock(&[NUMBER]);
-    let owned = s.buy(&purchase(NUMBER)).await;
-    s.has_bought(1).await;
-    assert_eq!(owned.marker == Some(marker()), declared.marks, "{owned:?}");
-}
-
-pub async fn repeated_purchases_are_declared_as_they_are(s: &Subject) {
-    let Some(declared) = s.declared().purchasing else { return };
-    s.stock(&[NUMBER]);
-    s.buy(&purchase(NUMBER)).await;
-    s.has_bought(1).await;
-    match s.carrier.purchase(&purchase(NUMBER)).await {
-        Outcome::Did(_) => assert_eq!(declared.repeated, Repeated::Updates),
-        Outcome::DidNothing(error) => {
-            assert_eq!((declared.repeated, error.class), (Repeated::Refuses, ErrorClass::Unavailable));
-        }
-        Outcome::Unknown(error) => panic!("{error}"),
+pub async fn the_facets_are_those_of_the_carrier(s: &Subject) {
+    for facet in Need::FACETS {
+        assert_eq!(facet.is_met(&*s.carrier), s.wire.has.contains(facet), "{facet:?}");
     }
-    let overwritten = s.requests(Kind::Overwrite).len();
-    assert_eq!(overwritten == 1, declared.repeated == Repeated::Updates);
+}
+
+pub async fn a_number_is_offered_to_be_held_where_that_can_be(s: &Subject) {
+    let Some(sales) = s.carrier.sales() else { return };
+    s.stock(&[NUMBER]);
+    let offers = sales.offers(&search(json!({ "country": "US" }))).await.unwrap();
+    assert_eq!(offers.iter().any(|offer| offer.can_hold), s.carrier.holds().is_some());
+}
+
+pub async fn a_purchase_is_an_order_where_there_are_orders(s: &Subject) {
+    let Some(sales) = s.carrier.sales() else { return };
+    s.stock(&[NUMBER]);
+    let bought = did(sales.purchase(&purchase(NUMBER)).await);
+    s.has_bought(1).await;
+    assert_eq!(matches!(bought, Bought::Ordered(_)), s.carrier.orders().is_some(), "{bought:?}");
 }
 
 /// How long a write lives that the carrier has sat on: our own wait at least.
@@ -97,7 +72,7 @@ pub async fn a_write_lives_longer_than_the_wait_for_it(s: &Subject) {
 }
 
 pub async fn a_purchase_settles_later_than_any_request_lives_and_any_listing_lags(s: &Subject) {
+    let Some(sales) = s.carrier.sales() else { return };
     let declared = s.declared();
-    let Some(purchasing) = declared.purchasing else { return };
-    assert!(purchasing.settling >= declared.write_lifetime + declared.listing_lag);
+    assert!(sales.settling() >= declared.write_lifetime + declared.listing_lag);
 }

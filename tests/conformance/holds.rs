@@ -16,8 +16,8 @@ fn wanted(s: &Subject) -> E164 {
 
 pub async fn a_number_is_kept_for_a_while(s: &Subject) {
     let wanted = wanted(s);
-    assert!(s.carrier.offer(&wanted).await.unwrap().unwrap().can_hold);
-    let hold = did(s.carrier.hold(&wanted, &marker()).await);
+    assert!(s.sales().offer(&wanted).await.unwrap().unwrap().can_hold);
+    let hold = did(s.holds().hold(&wanted, &marker()).await);
     assert!(hold.until.is_some());
     assert_eq!(s.requests(Kind::Hold).len(), 1);
     assert_eq!(s.carrier.find(&wanted).await, Ok(None), "kept is not bought");
@@ -25,47 +25,47 @@ pub async fn a_number_is_kept_for_a_while(s: &Subject) {
 
 pub async fn a_hold_of_ours_is_found_again(s: &Subject) {
     let wanted = wanted(s);
-    let hold = did(s.carrier.hold(&wanted, &marker()).await);
-    assert_eq!(did(s.carrier.hold(&wanted, &marker()).await), hold);
+    let hold = did(s.holds().hold(&wanted, &marker()).await);
+    assert_eq!(did(s.holds().hold(&wanted, &marker()).await), hold);
 }
 
 pub async fn a_number_held_for_another_of_us_is_unavailable(s: &Subject) {
     let wanted = wanted(s);
-    did(s.carrier.hold(&wanted, &Marker::new("test", "clinics/other")).await);
-    assert_eq!(did_nothing(s.carrier.hold(&wanted, &marker()).await).class, ErrorClass::Unavailable);
+    did(s.holds().hold(&wanted, &Marker::new("test", "clinics/other")).await);
+    assert_eq!(did_nothing(s.holds().hold(&wanted, &marker()).await).class, ErrorClass::Unavailable);
 }
 
 pub async fn a_number_held_by_another_account_is_unavailable(s: &Subject) {
     let wanted = wanted(s);
     let (.., stranger) = s.stranger();
-    did(stranger.hold(&wanted, &marker()).await);
-    assert_eq!(did_nothing(s.carrier.hold(&wanted, &marker()).await).class, ErrorClass::Unavailable);
+    did(stranger.holds().unwrap().hold(&wanted, &marker()).await);
+    assert_eq!(did_nothing(s.holds().hold(&wanted, &marker()).await).class, ErrorClass::Unavailable);
 }
 
 pub async fn a_number_that_we_hold_is_bought_by_nobody_else(s: &Subject) {
     let wanted = wanted(s);
     let (.., stranger) = s.stranger();
-    did(s.carrier.hold(&wanted, &marker()).await);
-    assert_eq!(did_nothing(stranger.purchase(&purchase(NUMBER)).await).class, ErrorClass::Unavailable);
+    did(s.holds().hold(&wanted, &marker()).await);
+    assert_eq!(did_nothing(stranger.sales().unwrap().purchase(&purchase(NUMBER)).await).class, ErrorClass::Unavailable);
 }
 
 pub async fn a_number_that_we_hold_is_bought(s: &Subject) {
     let wanted = wanted(s);
-    let hold = did(s.carrier.hold(&wanted, &marker()).await);
+    let hold = did(s.holds().hold(&wanted, &marker()).await);
     s.buy(&Purchase { hold: Some(hold), ..purchase(NUMBER) }).await;
     s.has_bought(1).await;
 }
 
 pub async fn a_number_that_cannot_be_held_is_said_to_be_so(s: &Subject) {
-    let offers = s.carrier.offers(&search(json!({ "country": "US", "type": "TollFree" }))).await.unwrap();
+    let offers = s.sales().offers(&search(json!({ "country": "US", "type": "TollFree" }))).await.unwrap();
     let fixed = offers.iter().find(|offer| !offer.can_hold).expect("toll-free numbers cannot be held here");
-    assert_eq!(did_nothing(s.carrier.hold(&fixed.number, &marker()).await).class, ErrorClass::Unavailable);
+    assert_eq!(did_nothing(s.holds().hold(&fixed.number, &marker()).await).class, ErrorClass::Unavailable);
 }
 
 pub async fn a_hold_whose_answer_was_lost_is_unknown_and_found_again(s: &Subject) {
     let wanted = wanted(s);
     s.inject(Match::kind(Kind::Hold), Fault::AnswerLost);
-    unknown(s.carrier.hold(&wanted, &marker()).await);
+    unknown(s.holds().hold(&wanted, &marker()).await);
     assert_eq!(s.requests(Kind::Hold).len(), 1, "it is sent once");
-    did(s.carrier.hold(&wanted, &marker()).await);
+    did(s.holds().hold(&wanted, &marker()).await);
 }

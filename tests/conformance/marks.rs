@@ -10,7 +10,7 @@ use super::subject::{NUMBER, OTHER, Subject, did, did_nothing, marker, unknown};
 
 pub async fn a_marker_is_written_and_seen(s: &Subject) {
     let id = s.own(NUMBER);
-    assert_eq!(did(s.carrier.mark(&id, &marker()).await).marker, Some(marker()));
+    assert_eq!(did(s.marks().mark(&id, &marker()).await).marker, Some(marker()));
     assert_eq!(s.found(NUMBER).await.marker, Some(marker()));
     assert_eq!(s.marked(NUMBER).as_deref(), Some(marker().as_str()));
 }
@@ -18,7 +18,7 @@ pub async fn a_marker_is_written_and_seen(s: &Subject) {
 pub async fn a_marker_is_written_over_what_a_person_wrote(s: &Subject) {
     let id = s.own(NUMBER);
     s.sandbox.edit(NUMBER, &[(s.wire.marker_field, "Front desk")]).unwrap();
-    did(s.carrier.mark(&id, &marker()).await);
+    did(s.marks().mark(&id, &marker()).await);
     assert_eq!(s.found(NUMBER).await.marker, Some(marker()));
 }
 
@@ -40,7 +40,7 @@ pub async fn another_installations_marker_is_seen_as_it_is(s: &Subject) {
 pub async fn a_marker_leaves_the_route_alone(s: &Subject) {
     let (id, theirs) = (s.own(NUMBER), s.route("theirs"));
     theirs.iter().for_each(|(channel, leg)| s.edit(NUMBER, *channel, leg));
-    did(s.carrier.mark(&id, &marker()).await);
+    did(s.marks().mark(&id, &marker()).await);
     assert!(s.goes_by(NUMBER, &theirs));
     assert_eq!(s.requests(Kind::RouteWrite).len(), 0);
 }
@@ -49,14 +49,14 @@ pub async fn a_marker_of_a_number_that_is_gone_is_refused(s: &Subject) {
     let id = s.own(NUMBER);
     s.own(OTHER);
     s.sandbox.lose_number(NUMBER).unwrap();
-    assert_eq!(did_nothing(s.carrier.mark(&id, &marker()).await).class, ErrorClass::NotFound);
+    assert_eq!(did_nothing(s.marks().mark(&id, &marker()).await).class, ErrorClass::NotFound);
     assert_eq!(s.found(OTHER).await.marker, None);
 }
 
 pub async fn a_marker_whose_answer_was_lost_is_unknown(s: &Subject) {
     let id = s.own(NUMBER);
     s.inject(Match::kind(Kind::SettingsWrite), Fault::AnswerLost);
-    unknown(s.carrier.mark(&id, &marker()).await);
+    unknown(s.marks().mark(&id, &marker()).await);
     assert_eq!(s.requests(Kind::SettingsWrite).len(), 1, "it is sent once");
     assert_eq!(s.found(NUMBER).await.marker, Some(marker()));
 }

@@ -39,7 +39,7 @@ pub async fn every_offer_of_every_search_fits(s: &Subject) {
     s.stock(&[DENT, LONDON]);
     for wish in searches() {
         let search = search(wish);
-        let offers = s.carrier.offers(&search).await.unwrap();
+        let offers = s.sales().offers(&search).await.unwrap();
         assert!(!offers.is_empty(), "{search:?}");
         offers.iter().for_each(|offer| assert!(fits(&search, offer), "{search:?}: {offer:?}"));
     }
@@ -49,7 +49,7 @@ pub async fn every_offer_of_every_search_fits(s: &Subject) {
 pub async fn every_offer_has_its_price(s: &Subject) {
     s.stock(&[DENT, LONDON]);
     for wish in searches() {
-        for offer in s.carrier.offers(&search(wish)).await.unwrap() {
+        for offer in s.sales().offers(&search(wish)).await.unwrap() {
             assert!(offer.price.monthly.is_some(), "{offer:?}");
             assert_eq!(offer.price.currency.as_deref(), Some("USD"));
         }
@@ -58,7 +58,7 @@ pub async fn every_offer_has_its_price(s: &Subject) {
 
 pub async fn an_offers_price_is_what_its_purchase_costs(s: &Subject) {
     s.stock(&[NUMBER]);
-    let offer = s.carrier.offer(&number(NUMBER)).await.unwrap().unwrap();
+    let offer = s.sales().offer(&number(NUMBER)).await.unwrap().unwrap();
     let Some(before) = s.carrier.balance().await.unwrap() else { return };
     s.buy(&purchase(NUMBER)).await;
     let after = s.carrier.balance().await.unwrap().unwrap();
@@ -71,7 +71,7 @@ pub async fn an_offers_price_is_what_its_purchase_costs(s: &Subject) {
 pub async fn no_number_is_offered_twice(s: &Subject) {
     s.switch(|switches| switches.search_cap = 500);
     for wish in searches() {
-        let offers = s.carrier.offers(&search(wish.clone())).await.unwrap();
+        let offers = s.sales().offers(&search(wish.clone())).await.unwrap();
         let numbers: BTreeSet<_> = offers.iter().map(|offer| offer.number.as_str()).collect();
         assert_eq!(numbers.len(), offers.len(), "{wish}");
     }
@@ -79,20 +79,20 @@ pub async fn no_number_is_offered_twice(s: &Subject) {
 
 pub async fn none_found_is_no_error(s: &Subject) {
     for wish in [json!({"country": "US", "areaCode": "999"}), json!({"country": "US", "endsWith": "00000000"})] {
-        assert_eq!(s.carrier.offers(&search(wish)).await, Ok(vec![]));
+        assert_eq!(s.sales().offers(&search(wish)).await, Ok(vec![]));
     }
 }
 
 pub async fn the_place_is_not_widened(s: &Subject) {
     for best_effort in [true, false] {
         let nowhere = json!({"country": "US", "locality": "Atlantis", "region": "CA", "bestEffort": best_effort});
-        assert_eq!(s.carrier.offers(&search(nowhere)).await, Ok(vec![]));
+        assert_eq!(s.sales().offers(&search(nowhere)).await, Ok(vec![]));
     }
 }
 
 /// Not every carrier says more than that it has none.
 async fn is_not_sold(s: &Subject, wish: Value) {
-    match s.carrier.offers(&search(wish)).await {
+    match s.sales().offers(&search(wish)).await {
         Ok(offers) => assert_eq!((offers, s.wire.says_what_is_not_sold), (vec![], false)),
         Err(error) => {
             assert_eq!((error.class, s.wire.says_what_is_not_sold), (ErrorClass::NotFound, true));
@@ -112,7 +112,7 @@ pub async fn a_type_that_is_not_sold_is_not_found(s: &Subject) {
 pub async fn a_search_that_is_refused_names_the_fields_to_change(s: &Subject) {
     s.inject(Match::kind(Kind::Search), s.refusal(ErrorClass::Unknown));
     let wish = json!({"country": "US", "contains": "DENT"});
-    let error = s.carrier.offers(&search(wish)).await.unwrap_err();
+    let error = s.sales().offers(&search(wish)).await.unwrap_err();
     assert_eq!(error.class, ErrorClass::Rejected);
     assert!(error.text.contains("spec.purchase.search.") && error.text.contains("contains"), "{error}");
 }
@@ -127,7 +127,7 @@ pub async fn a_search_that_fails_is_not_taken_for_none(s: &Subject) {
     ] {
         s.sandbox.inject(Rule::new(Match::kind(Kind::Search), fault).always());
         let (wish, wanted) = (search(json!({"country": "US"})), number(NUMBER));
-        let (many, one) = tokio::join!(s.carrier.offers(&wish), s.carrier.offer(&wanted));
+        let (many, one) = tokio::join!(s.sales().offers(&wish), s.sales().offer(&wanted));
         assert_eq!((many.unwrap_err().class, one.unwrap_err().class), (class, class));
         s.sandbox.clear_faults();
     }
@@ -143,7 +143,7 @@ pub async fn one_number_is_offered_as_itself(s: &Subject) {
         ("GB", NumberType::Mobile),
     ];
     for (text, (country, kind)) in numbers.iter().zip(expected) {
-        let offer = s.carrier.offer(&number(text)).await.unwrap().unwrap();
+        let offer = s.sales().offer(&number(text)).await.unwrap().unwrap();
         assert_eq!((offer.number.as_str(), offer.country.as_str(), offer.kind), (*text, country, kind));
         assert!(offer.price.monthly.is_some());
     }
@@ -151,22 +151,22 @@ pub async fn one_number_is_offered_as_itself(s: &Subject) {
 
 pub async fn a_number_that_is_not_for_sale_is_not_offered(s: &Subject) {
     s.stock(&[NUMBER]);
-    assert!(s.carrier.offer(&number(NUMBER)).await.unwrap().is_some());
+    assert!(s.sales().offer(&number(NUMBER)).await.unwrap().is_some());
     assert!(s.sandbox.take_stock(NUMBER));
-    assert_eq!(s.carrier.offer(&number(NUMBER)).await, Ok(None));
+    assert_eq!(s.sales().offer(&number(NUMBER)).await, Ok(None));
     s.own(OTHER);
-    assert_eq!(s.carrier.offer(&number(OTHER)).await, Ok(None), "one that is ours is not for sale");
+    assert_eq!(s.sales().offer(&number(OTHER)).await, Ok(None), "one that is ours is not for sale");
 }
 
 pub async fn nothing_that_looks_like_a_number_is_offered_for_it(s: &Subject) {
     s.stock(&["+447700900123"]);
-    assert_eq!(s.carrier.offer(&number("+44770090012")).await, Ok(None), "the beginning of another one");
+    assert_eq!(s.sales().offer(&number("+44770090012")).await, Ok(None), "the beginning of another one");
 }
 
 pub async fn a_number_of_a_country_that_is_not_sold_is_not_found(s: &Subject) {
-    let offer = s.carrier.offer(&number("+33140000000")).await;
+    let offer = s.sales().offer(&number("+33140000000")).await;
     assert!(s.wire.says_what_is_not_sold || offer == Ok(None), "{offer:?}");
-    let of_no_country = s.carrier.offer(&number("+8835100012345")).await;
+    let of_no_country = s.sales().offer(&number("+8835100012345")).await;
     for error in [offer.err(), of_no_country.err()].into_iter().flatten() {
         assert_eq!(error.class, ErrorClass::NotFound);
         assert!(error.text.contains("spec.purchase.number"), "{error}");

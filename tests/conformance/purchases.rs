@@ -24,7 +24,7 @@ pub async fn a_bought_number_bears_the_marker_from_the_first_moment(s: &Subject)
     s.stock(&[NUMBER]);
     let owned = s.buy(&purchase(NUMBER)).await;
     s.has_bought(1).await;
-    if s.sales().marks {
+    if s.carrier.marks().is_some() {
         assert_eq!((owned.marker, s.found(NUMBER).await.marker), (Some(marker()), Some(marker())));
         assert_eq!(s.marked(NUMBER).as_deref(), Some(marker().as_str()));
     }
@@ -55,7 +55,7 @@ pub async fn a_number_is_bought_without_having_been_searched_for(s: &Subject) {
     s.stock(&[NUMBER]);
     // By another process, which has asked this carrier nothing yet.
     let carrier = s.open(s.token());
-    assert!(matches!(carrier.purchase(&purchase(NUMBER)).await, Outcome::Did(_)));
+    assert!(matches!(carrier.sales().unwrap().purchase(&purchase(NUMBER)).await, Outcome::Did(_)));
     s.arrived(&number(NUMBER)).await;
     s.has_bought(1).await;
 }
@@ -64,21 +64,21 @@ pub async fn too_little_money_is_said(s: &Subject) {
     s.stock(&[NUMBER]);
     s.switch(|switches| switches.enforce_balance = true);
     s.sandbox.set_balance(&s.account(), 5).unwrap();
-    assert_eq!(did_nothing(s.carrier.purchase(&purchase(NUMBER)).await).class, ErrorClass::Funds);
+    assert_eq!(did_nothing(s.sales().purchase(&purchase(NUMBER)).await).class, ErrorClass::Funds);
 }
 
 pub async fn a_number_that_somebody_else_took_is_unavailable(s: &Subject) {
     s.stock(&[NUMBER]);
     let (account, ..) = s.stranger();
-    assert!(s.carrier.offer(&number(NUMBER)).await.unwrap().is_some());
+    assert!(s.sales().offer(&number(NUMBER)).await.unwrap().is_some());
     assert!(s.sandbox.take_stock(NUMBER));
     s.give(&account, NUMBER);
-    assert_eq!(did_nothing(s.carrier.purchase(&purchase(NUMBER)).await).class, ErrorClass::Unavailable);
+    assert_eq!(did_nothing(s.sales().purchase(&purchase(NUMBER)).await).class, ErrorClass::Unavailable);
 }
 
 pub async fn a_number_that_was_never_for_sale_is_unavailable(s: &Subject) {
     s.sandbox.take_stock(NUMBER);
-    assert_eq!(did_nothing(s.carrier.purchase(&purchase(NUMBER)).await).class, ErrorClass::Unavailable);
+    assert_eq!(did_nothing(s.sales().purchase(&purchase(NUMBER)).await).class, ErrorClass::Unavailable);
 }
 
 /// Whatever the carrier does, and whatever it is declared to do.
@@ -90,7 +90,7 @@ pub async fn a_number_that_is_owned_already_is_never_paid_again(s: &Subject) {
         if otherwise {
             s.switch(s.wire.repeats_otherwise);
         }
-        match s.carrier.purchase(&purchase(NUMBER)).await {
+        match s.sales().purchase(&purchase(NUMBER)).await {
             Outcome::Did(Bought::Owned(again)) => assert_eq!(again.id, first.id),
             Outcome::DidNothing(error) => assert_eq!(error.class, ErrorClass::Unavailable),
             other => panic!("{other:?}"),
@@ -103,7 +103,7 @@ pub async fn a_number_that_is_owned_already_is_never_paid_again(s: &Subject) {
 pub async fn a_purchase_whose_time_is_over_is_not_sent(s: &Subject) {
     s.stock(&[NUMBER]);
     let late = Purchase { before: Instant::now(), ..purchase(NUMBER) };
-    assert_eq!(did_nothing(s.carrier.purchase(&late).await).class, ErrorClass::Throttled);
+    assert_eq!(did_nothing(s.sales().purchase(&late).await).class, ErrorClass::Throttled);
     assert_eq!(s.asked(), 0);
 }
 
@@ -113,7 +113,7 @@ pub async fn a_purchase_whose_turn_comes_too_late_is_not_sent(s: &Subject) {
     let carrier = s.one_by_one();
     let soon = Purchase { before: Instant::now() + Duration::from_millis(100), ..purchase(NUMBER) };
     let wanted = number(NUMBER);
-    let (_, outcome) = tokio::join!(carrier.find(&wanted), carrier.purchase(&soon));
+    let (_, outcome) = tokio::join!(carrier.find(&wanted), carrier.sales().unwrap().purchase(&soon));
     assert_eq!(did_nothing(outcome).class, ErrorClass::Throttled);
     assert_eq!(s.purchases_sent(), 0);
 }
@@ -123,7 +123,7 @@ pub async fn a_purchase_that_is_refused_did_nothing_and_has_the_class_of_it(s: &
     for (sent, (class, status, code)) in s.wire.refusals.iter().enumerate() {
         s.inject(Match::purchase(), Fault::Refuse { status: *status, code: *code });
         // One that was told to wait would wait.
-        let error = did_nothing(s.open(s.token()).purchase(&purchase(NUMBER)).await);
+        let error = did_nothing(s.open(s.token()).sales().unwrap().purchase(&purchase(NUMBER)).await);
         assert_eq!((error.class, error.code), (*class, Some(*code)));
         assert!(error.text.contains("; "), "it says what to do: {error}");
         assert_eq!(s.purchases_sent(), sent + 1, "{code}: it is sent once");

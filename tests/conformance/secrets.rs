@@ -33,14 +33,15 @@ fn failure<T: Debug>(outcome: Outcome<T>) -> String {
 /// Everything that `carrier` says of writes.
 async fn writes(carrier: &dyn Carrier, id: &NumberId, route: &Route) -> String {
     let buy = Purchase { route: route.clone(), ..purchase(OTHER) };
-    let [routed, marked] = [carrier.set_route(id, route).await, carrier.mark(id, &marker()).await].map(failure);
-    format!("{routed} {marked} {}", failure(carrier.purchase(&buy).await))
+    let [routed, marked] =
+        [carrier.set_route(id, route).await, carrier.marks().unwrap().mark(id, &marker()).await].map(failure);
+    format!("{routed} {marked} {}", failure(carrier.sales().unwrap().purchase(&buy).await))
 }
 
 /// Everything that it says when it is refused a look.
 async fn reads(carrier: &dyn Carrier) -> String {
     let found = carrier.find(&number(OTHER)).await;
-    let offers = carrier.offers(&search(json!({ "country": "US" }))).await;
+    let offers = carrier.sales().unwrap().offers(&search(json!({ "country": "US" }))).await;
     format!("{:?} {:?} {found:?} {:?}", carrier.identify().await, carrier.list().await, offers.err())
 }
 

@@ -24,7 +24,7 @@ async fn seen(s: &Subject) -> SharedRoute {
 }
 
 async fn set(s: &Subject, current: &SharedRoute, wanted: &Route) -> SharedRoute {
-    let set = did(s.carrier.set_shared_route(NAME, current, wanted).await);
+    let set = did(s.sharing().set(NAME, current, wanted).await);
     assert_eq!(seen(s).await, set, "it is seen as it was answered");
     set
 }
@@ -121,7 +121,7 @@ pub async fn one_whose_making_was_not_answered_is_found_and_not_made_again(s: &S
     for (fault, sent) in [(Fault::AnswerLost, 1), (Fault::ServerErrorAfter { status: 500 }, 2)] {
         s.inject(Match::kind(Kind::ApplicationWrite), fault);
         let current = seen(s).await;
-        unknown(s.carrier.set_shared_route(NAME, &current, &wanted).await);
+        unknown(s.sharing().set(NAME, &current, &wanted).await);
         assert_eq!(writes(s), sent, "it is sent once, and the rest is not begun");
         assert_eq!(seen(s).await.bound.len(), sent);
     }

@@ -10,8 +10,8 @@ use dialplane::{
         purchase::Marker,
     },
     carrier::{
-        Bought, Capabilities, Carrier, CarrierError, ErrorClass, NumberId, Order, Outcome, OwnedNumber, Purchase,
-        Purchasing, SharedRoute,
+        Bought, Capabilities, Carrier, CarrierError, ErrorClass, Holds, Marks, NumberId, Order, Orders, Outcome,
+        OwnedNumber, Purchase, Sales, SharedRoute, SharedRoutes,
         http::{Limiter, Limits, Transport},
     },
     sandbox::carrier::{
@@ -59,7 +59,7 @@ impl Subject {
 
     /// The shared route of this name, or nothing.
     pub async fn shared_route(&self, name: &str) -> Result<SharedRoute, CarrierError> {
-        self.carrier.shared_routes().await.map(|mut all| all.remove(name).unwrap_or_default())
+        self.sharing().all().await.map(|mut all| all.remove(name).unwrap_or_default())
     }
 
     pub fn account(&self) -> String {
@@ -105,9 +105,24 @@ impl Subject {
         self.carrier.capabilities().clone()
     }
 
-    /// How it is declared to sell.
-    pub fn sales(&self) -> Purchasing {
-        self.declared().purchasing.expect("the group needs it")
+    pub fn sales(&self) -> &dyn Sales {
+        self.carrier.sales().expect("the group needs it")
+    }
+
+    pub fn holds(&self) -> &dyn Holds {
+        self.carrier.holds().expect("the group needs it")
+    }
+
+    pub fn orders(&self) -> &dyn Orders {
+        self.carrier.orders().expect("the group needs it")
+    }
+
+    pub fn marks(&self) -> &dyn Marks {
+        self.carrier.marks().expect("the group needs it")
+    }
+
+    pub fn sharing(&self) -> &dyn SharedRoutes {
+        self.carrier.shared_routes().expect("the group needs it")
     }
 
     pub fn channels(&self) -> &'static [Channel] {
@@ -218,7 +233,7 @@ impl Subject {
 
     /// Buys the number and waits until it is the account's.
     pub async fn buy(&self, purchase: &Purchase) -> OwnedNumber {
-        match did(self.carrier.purchase(purchase).await) {
+        match did(self.sales().purchase(purchase).await) {
             Bought::Owned(owned) => owned,
             Bought::Ordered(order) => {
                 assert_eq!(order.number, purchase.number);

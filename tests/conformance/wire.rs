@@ -14,7 +14,7 @@ use dialplane::{
     sandbox::carrier::{AccountSeed, Ledger, Sandbox, Switches},
 };
 
-use super::subject::Subject;
+use super::{Need, subject::Subject};
 
 /// What opens an account.
 #[derive(Clone)]
@@ -30,6 +30,8 @@ type Open = fn(&Sandbox, &str, Key, Transport, Arc<Limiter>) -> Arc<dyn Carrier>
 
 /// What has to be known of one simulated carrier beside its adapter.
 pub struct Wire {
+    /// What the carrier does that others do not.
+    pub has: &'static [Need],
     pub account: fn() -> AccountSeed,
     pub open: Open,
     /// The identity that an account is expected to have.

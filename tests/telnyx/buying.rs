@@ -17,7 +17,7 @@ const OTHER: &str = crate::conformance::subject::OTHER;
 async fn emergency_is_a_feature_that_is_asked_for_and_shown() {
     let s = subject();
     let wish = search(json!({ "country": "US", "areaCode": "415", "features": ["Voice", "Emergency"] }));
-    let offers = s.carrier.offers(&wish).await.unwrap();
+    let offers = s.sales().offers(&wish).await.unwrap();
     assert!(!offers.is_empty() && offers.iter().all(|offer| offer.features.contains(&Feature::Emergency)));
 }
 
@@ -26,10 +26,10 @@ async fn an_order_that_ends_at_once_is_a_number_as_soon_as_that_is_listed() {
     let s = subject();
     s.stock(&[NUMBER, OTHER]);
     s.switch(|switches| switches.telnyx.order_ms = 0);
-    assert!(matches!(did(s.carrier.purchase(&purchase(NUMBER)).await), Bought::Owned(_)));
+    assert!(matches!(did(s.sales().purchase(&purchase(NUMBER)).await), Bought::Owned(_)));
     // It comes to be, and then gets what the order said.
     s.inject(Match::list(), Fault::LagWrites { writes: 2 });
-    assert!(matches!(did(s.carrier.purchase(&purchase(OTHER)).await), Bought::Ordered(_)));
+    assert!(matches!(did(s.sales().purchase(&purchase(OTHER)).await), Bought::Ordered(_)));
     s.has_bought(2).await;
 }
 
@@ -37,15 +37,15 @@ async fn an_order_that_ends_at_once_is_a_number_as_soon_as_that_is_listed() {
 async fn orders_of_others_are_none_of_ours() {
     let s = subject();
     s.stock(&[NUMBER]);
-    did(s.carrier.purchase(&purchase(NUMBER)).await);
+    did(s.sales().purchase(&purchase(NUMBER)).await);
     // A person's, which bears a reference of their own.
-    let offers = s.carrier.offers(&search(json!({ "country": "US", "areaCode": "212" }))).await.unwrap();
+    let offers = s.sales().offers(&search(json!({ "country": "US", "areaCode": "212" }))).await.unwrap();
     let body =
         json!({ "phone_numbers": [{ "phone_number": offers[0].number.as_str() }], "customer_reference": "Order 7" });
     let url = format!("{}/v2/number_orders", s.sandbox.url());
     let order = reqwest::Client::new().post(url).bearer_auth(s.token().secret()).json(&body);
     assert!(order.send().await.unwrap().status().is_success());
-    let ours: Vec<_> = s.carrier.orders().await.unwrap().into_iter().map(|order| order.number).collect();
+    let ours: Vec<_> = s.orders().standing().await.unwrap().into_iter().map(|order| order.number).collect();
     assert_eq!(ours, [number(NUMBER)]);
     s.has_bought(2).await;
 }
@@ -55,17 +55,17 @@ async fn an_order_is_cancelled_where_documents_are_missing_at_the_deadline() {
     let s = subject();
     s.stock(&[NUMBER]);
     s.switch(|switches| switches.telnyx.order_end = OrderEnd::Never);
-    did(s.carrier.purchase(&purchase(NUMBER)).await);
-    assert_eq!(s.carrier.orders().await.unwrap().len(), 1);
+    did(s.sales().purchase(&purchase(NUMBER)).await);
+    assert_eq!(s.orders().standing().await.unwrap().len(), 1);
     s.sandbox.finish_order(NUMBER, OrderEnd::Cancelled).unwrap();
-    assert_eq!((s.carrier.orders().await, s.carrier.find(&number(NUMBER)).await), (Ok(vec![]), Ok(None)));
+    assert_eq!((s.orders().standing().await, s.carrier.find(&number(NUMBER)).await), (Ok(vec![]), Ok(None)));
 }
 
 #[tokio::test]
 async fn a_hold_that_ended_is_not_found_again_and_there_is_room_for_so_many() {
     let s = subject();
     s.stock(&[NUMBER, OTHER]);
-    let hold = async |text: &str| s.carrier.hold(&number(text), &marker()).await;
+    let hold = async |text: &str| s.holds().hold(&number(text), &marker()).await;
     s.switch(|switches| switches.telnyx.hold_ms = 0);
     let first = did(hold(NUMBER).await);
     s.switch(|switches| switches.telnyx.hold_ms = 60_000);
@@ -88,7 +88,7 @@ async fn a_number_that_was_not_searched_for_is_searched_for_and_sent_once_more()
         assert_eq!(s.requests(Kind::Purchase).len(), 2);
 
         s.sandbox.inject(Rule::new(Match::purchase(), refuse).times(5));
-        let error = did_nothing(s.carrier.purchase(&purchase(OTHER)).await);
+        let error = did_nothing(s.sales().purchase(&purchase(OTHER)).await);
         assert_eq!((error.class, error.code), (ErrorClass::Unavailable, Some(85000)));
         assert_eq!(s.requests(Kind::Purchase).len(), 4, "and then no more");
         s.has_bought(1).await;
@@ -103,7 +103,7 @@ async fn what_an_order_is_to_be_bound_to_has_to_be_there() {
     for (route, code) in
         [(to_application("1"), Some(85004)), (to_profile("x"), Some(85005)), ([(Channel::Voice, url)].into(), None)]
     {
-        let error = did_nothing(s.carrier.purchase(&Purchase { route, ..purchase(NUMBER) }).await);
+        let error = did_nothing(s.sales().purchase(&Purchase { route, ..purchase(NUMBER) }).await);
         assert_eq!((error.class, error.code), (ErrorClass::Rejected, code));
         assert!(error.text.contains("; "), "{error}");
     }
@@ -113,17 +113,17 @@ async fn what_an_order_is_to_be_bound_to_has_to_be_there() {
 async fn an_order_tells_whether_it_lacks_papers() {
     let s = subject();
     s.switch(|switches| switches.telnyx.order_end = OrderEnd::Never);
-    let regulated = s.carrier.offers(&search(json!({ "country": "DE" }))).await.unwrap();
+    let regulated = s.sales().offers(&search(json!({ "country": "DE" }))).await.unwrap();
     let order = async |offer: usize, regulatory: Regulatory| {
         let purchase = Purchase { regulatory, ..purchase(regulated[offer].number.as_str()) };
-        match did(s.carrier.purchase(&purchase).await) {
+        match did(s.sales().purchase(&purchase).await) {
             Bought::Ordered(order) => order,
             Bought::Owned(owned) => panic!("{owned:?}"),
         }
     };
     let lacking = order(0, Regulatory::default()).await;
     assert!(lacking.pending && lacking.lacks_papers);
-    assert_eq!(s.carrier.orders().await, Ok(vec![lacking]), "the list tells it too");
+    assert_eq!(s.orders().standing().await, Ok(vec![lacking]), "the list tells it too");
     let group = Regulatory { requirement_group_id: Some("group-1".into()), ..Regulatory::default() };
     assert!(!order(1, group).await.lacks_papers);
     s.has_bought(2).await;

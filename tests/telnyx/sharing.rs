@@ -37,7 +37,7 @@ fn shown(sandbox: &Sandbox, shared: &SharedRoute, channel: Channel) -> Value {
 }
 
 async fn set(s: &Subject, current: &SharedRoute, wanted: &Route) -> SharedRoute {
-    did(s.carrier.set_shared_route(NAME, current, wanted).await)
+    did(s.sharing().set(NAME, current, wanted).await)
 }
 
 #[tokio::test]
@@ -135,7 +135,7 @@ async fn one_that_is_half_made_is_unknown_and_one_that_is_refused_at_once_is_not
     for (path, refused) in [("/v2/texml_applications", true), ("/v2/messaging_profiles", false)] {
         let s = subject();
         s.inject(Match::path(path).method("POST"), Fault::Refuse { status: 403, code: 10010 });
-        let outcome = s.carrier.set_shared_route(NAME, &none, &both()).await;
+        let outcome = s.sharing().set(NAME, &none, &both()).await;
         let error = if refused { did_nothing(outcome) } else { unknown(outcome) };
         assert_eq!(
             (error.class, s.requests(Kind::ApplicationWrite).len()),
@@ -145,6 +145,6 @@ async fn one_that_is_half_made_is_unknown_and_one_that_is_refused_at_once_is_not
         assert_eq!(seen.bound.len(), usize::from(!refused));
         assert_eq!(set(&s, &seen, &both()).await.webhooks, both());
     }
-    let error = did_nothing(subject().carrier.set_shared_route(NAME, &none, &to_application("1")).await);
+    let error = did_nothing(subject().carrier.shared_routes().unwrap().set(NAME, &none, &to_application("1")).await);
     assert_eq!(error.class, ErrorClass::Rejected, "what is bound to something is no shared route");
 }

@@ -20,7 +20,7 @@ async fn a_price_is_the_accounts_for_the_type_and_is_read_once_for_each_country(
         (json!({"country": "US", "type": "TollFree"}), "2.15"),
         (json!({"country": "AU", "type": "Mobile", "startsWith": "4915"}), "6.50"),
     ] {
-        let offers = s.carrier.offers(&search(wish.clone())).await.unwrap();
+        let offers = s.sales().offers(&search(wish.clone())).await.unwrap();
         assert!(!offers.is_empty(), "{wish}");
         assert!(offers.iter().all(|o| (o.price.monthly, o.price.setup) == (monthly.parse().ok(), None)), "{wish}");
     }
@@ -35,7 +35,7 @@ async fn of_several_patterns_twilio_is_asked_for_one_and_the_caller_checks_the_o
     let search = search(
         json!({"country": "US", "areaCode": "415", "startsWith": "4155553", "contains": "33", "endsWith": "68"}),
     );
-    let offers = s.carrier.offers(&search).await.unwrap();
+    let offers = s.sales().offers(&search).await.unwrap();
     let fitting: Vec<&str> = offers.iter().filter(|o| fits(&search, o)).map(|o| o.number.as_str()).collect();
     assert_eq!(fitting, ["+14155553368"]);
     assert!(offers.iter().all(|offer| offer.number.as_str().starts_with("+14155553")));
@@ -44,7 +44,7 @@ async fn of_several_patterns_twilio_is_asked_for_one_and_the_caller_checks_the_o
 #[tokio::test]
 async fn a_search_shows_as_many_as_twilio_does() {
     let s = subject();
-    let shown = async |wish: Value| s.carrier.offers(&search(wish)).await.unwrap().len();
+    let shown = async |wish: Value| s.sales().offers(&search(wish)).await.unwrap().len();
     assert_eq!(shown(json!({"country": "US"})).await, Switches::default().search_cap);
     s.switch(|switches| switches.search_cap = 500);
     assert_eq!(shown(json!({"country": "US"})).await, 500);
@@ -61,7 +61,7 @@ async fn prices_that_may_not_be_read_leave_offers_without_one() {
     ] {
         let s = subject();
         s.sandbox.inject(Rule::new(Match::path("/v1/PhoneNumbers/*"), fault).always());
-        let offers = s.carrier.offers(&search(json!({"country": "US"}))).await.unwrap();
+        let offers = s.sales().offers(&search(json!({"country": "US"}))).await.unwrap();
         assert!(!offers.is_empty() && offers.iter().all(|offer| offer.price.monthly.is_none()));
     }
 }
@@ -72,7 +72,7 @@ async fn papers_that_are_missing_are_named_and_those_that_are_there_are_sent() {
     let s = subject();
     s.stock(&[german]);
     let missing = async |papers: Papers, field: &str| {
-        let error = did_nothing(s.carrier.purchase(&Purchase { regulatory: papers, ..purchase(german) }).await);
+        let error = did_nothing(s.sales().purchase(&Purchase { regulatory: papers, ..purchase(german) }).await);
         assert_eq!(error.class, ErrorClass::Regulatory);
         assert!(error.text.contains(&format!("spec.purchase.regulatory.{field}")), "{error}");
     };
@@ -95,10 +95,10 @@ async fn what_is_left_is_the_parents() {
     let left = |text: &str| Some(Balance { amount: text.parse().unwrap(), currency: "USD".to_owned() });
     assert_eq!(parents.balance().await, Ok(left("1000.00")));
     assert_eq!(childs.balance().await, Ok(None));
-    did(childs.purchase(&purchase(NUMBER)).await);
+    did(childs.sales().unwrap().purchase(&purchase(NUMBER)).await);
     assert_eq!(parents.balance().await, Ok(left("998.85")));
     sandbox.set_balance(&parent, -5).unwrap();
-    assert_eq!(did_nothing(childs.purchase(&purchase(OTHER)).await).class, ErrorClass::Funds);
+    assert_eq!(did_nothing(childs.sales().unwrap().purchase(&purchase(OTHER)).await).class, ErrorClass::Funds);
     assert!(childs.find(&number(NUMBER)).await.unwrap().is_some());
     let ledger = sandbox.ledger();
     assert_eq!((ledger.purchases(), ledger.releases(), check_ledger(&ledger)), (1, 0, vec![]));
@@ -107,6 +107,6 @@ async fn what_is_left_is_the_parents() {
 #[tokio::test]
 async fn a_feature_that_twilio_does_not_show_is_never_offered() {
     let s = subject();
-    let offers = s.carrier.offers(&search(json!({"country": "US", "features": ["Emergency"]}))).await.unwrap();
+    let offers = s.sales().offers(&search(json!({"country": "US", "features": ["Emergency"]}))).await.unwrap();
     assert!(!offers.is_empty() && offers.iter().all(|offer| !offer.features.contains(&Feature::Emergency)));
 }

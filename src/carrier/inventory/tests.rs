@@ -121,8 +121,6 @@ impl World {
                 channels: &Channel::ALL,
                 write_lifetime: LIFETIME,
                 listing_lag: LAG,
-                purchasing: None,
-                shared_routes: false,
             },
         });
         let told: Arc<Mutex<Vec<E164>>> = Arc::default();

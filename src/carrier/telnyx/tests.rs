@@ -369,12 +369,12 @@ async fn every_order_of_ours_that_stands_is_listed() {
     let path = "GET /v2/number_orders?page[number]=1&page[size]=250";
     let fake = Fake::default();
     fake.on(path, 200, page(&orders));
-    let ids: Vec<String> = open(&fake).await.orders().await.unwrap().into_iter().map(|order| order.id).collect();
+    let ids: Vec<String> = open(&fake).await.standing().await.unwrap().into_iter().map(|order| order.id).collect();
     assert_eq!(ids, ["1", "2", "3"]);
     let fake = Fake::default();
     let nameless = with(order("1", "dp1:prod:1", "pending"), "phone_numbers", json!([{ "id": "l" }]));
     fake.on(path, 200, page(&[nameless]));
-    assert!(open(&fake).await.orders().await.is_err(), "an order of something is not no order");
+    assert!(open(&fake).await.standing().await.is_err(), "an order of something is not no order");
 }
 
 #[tokio::test]
@@ -435,7 +435,7 @@ async fn a_url_is_unset_by_the_empty_text_or_by_null() {
     ] {
         let fake = Fake::default();
         fake.on(&change, first.0, first.1).on(&change, 200, shown(Value::Null));
-        let outcome = open(&fake).await.set_shared_route("a", &current, &wanted).await;
+        let outcome = open(&fake).await.set("a", &current, &wanted).await;
         assert_eq!(matches!(&outcome, Outcome::Did(shared) if shared.webhooks == wanted), done, "{outcome:?}");
         let body = |empty: Value| {
             let fields = json!({ "active": true, "voice_url": "https://a.example/", "voice_method": "get", "voice_fallback_url": empty });
@@ -446,7 +446,7 @@ async fn a_url_is_unset_by_the_empty_text_or_by_null() {
     }
     let fake = Fake::default();
     fake.on(&change, 200, shown(json!("https://b.example/")));
-    let outcome = open(&fake).await.set_shared_route("a", &current, &wanted).await;
+    let outcome = open(&fake).await.set("a", &current, &wanted).await;
     assert!(matches!(&outcome, Outcome::Unknown(error) if error.class == ErrorClass::Rejected), "{outcome:?}");
 }
 

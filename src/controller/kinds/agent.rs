@@ -144,9 +144,9 @@ impl Context {
         };
         let account_uid = cached.metadata.uid.clone().unwrap_or_default();
         let session = self.sessions.get(&account).filter(|session| session.uid == account_uid);
-        let capabilities = session.as_ref().map(|session| session.inventory.carrier().capabilities().clone());
+        let carrier = session.as_ref().map(|session| session.inventory.carrier());
         // What an account of this name had them share stays known until it was opened.
-        let shares = capabilities.as_ref().map(|capabilities| capabilities.shared_routes);
+        let shares = carrier.as_ref().map(|carrier| carrier.shared_routes().is_some());
         if !shares.unwrap_or_else(|| agent.shared_route(&account, &account_uid).is_some()) {
             return None;
         }
@@ -165,7 +165,7 @@ impl Context {
             open: view.open.is_some() && installation.is_some(),
             opening: view.opening || installation.is_none(),
             name,
-            channels: capabilities.map_or(&[], |capabilities| capabilities.channels),
+            channels: carrier.map_or(&[], |carrier| carrier.capabilities().channels),
             serves: session.map_or(Served::Nothing, |session| self.serves_all(agent, key, &session)),
             active,
             sight,
@@ -199,7 +199,8 @@ impl Context {
     pub(in crate::controller) async fn look_at_shared(&self, agent: &Agent, account: &Key, began: Instant) {
         let Some(session) = self.sessions.get(account) else { return };
         let carrier = session.inventory.carrier();
-        let looked = session.sharing.look(&*carrier, began).await;
+        let Some(shared) = carrier.shared_routes() else { return };
+        let looked = session.sharing.look(shared, began).await;
         let operation = Operation::ListSharedRoutes;
         self.metrics.carrier_request(carrier.capabilities().name, operation, looked.as_ref().err());
         match looked {

@@ -19,7 +19,7 @@ use crate::{
         phone_number::PhoneNumberStatus,
         purchase::{Identity, Marker},
     },
-    carrier::{CarrierError, Order, inventory},
+    carrier::{CarrierError, Order, does_not, inventory},
     cluster::{
         cache::{Cache, Change, Index},
         objects::Objects,
@@ -179,7 +179,7 @@ impl Context {
         let uid = object.metadata.uid.as_deref().unwrap_or_default();
         let cached = self.caches.accounts.get(account);
         let session = self.sessions.get(account);
-        let purchasing = session.as_ref().and_then(|s| s.inventory.carrier().capabilities().purchasing.clone());
+        let carrier = session.as_ref().map(|session| session.inventory.carrier());
         let settling = session.as_ref().map_or(Duration::ZERO, |session| self.settling_of(session));
         let marker = Marker::new(self.installation().unwrap_or_default(), identity);
         let marked =
@@ -211,9 +211,9 @@ impl Context {
             // Without a name for this installation nothing could be told from what others bought.
             doubtful: self.installation().is_none()
                 || session.as_ref().is_some_and(|session| session.inventory.doubt().is_some()),
-            sells: purchasing.is_some(),
-            marks: purchasing.as_ref().is_some_and(|purchasing| purchasing.marks),
-            holds: purchasing.is_some_and(|purchasing| purchasing.holds),
+            sells: carrier.as_ref().is_some_and(|carrier| carrier.sales().is_some()),
+            marks: carrier.as_ref().is_some_and(|carrier| carrier.marks().is_some()),
+            holds: carrier.is_some_and(|carrier| carrier.holds().is_some()),
             unheld: self.memory.unheld(uid),
             settling,
             not_before: self.knows_the_past_from(settling).saturating_duration_since(Instant::now()),
@@ -295,6 +295,7 @@ impl Context {
         object: Option<&PhoneNumber>,
     ) -> Result<plan::Offers, CarrierError> {
         let carrier = session.inventory.carrier();
+        let sales = carrier.sales().ok_or_else(|| does_not(&*carrier, "sell numbers"))?;
         let identity = object.and_then(PhoneNumber::identity);
         let uid = object.and_then(|object| object.metadata.uid.as_deref()).unwrap_or_default();
         let who = object.map(Key::of);
@@ -308,7 +309,7 @@ impl Context {
                 || matches!(session.inventory.seen(number), inventory::Seen::Present { .. })
                 || is_written_down(number)
         };
-        let found = session.market.offers(&*carrier, asked, uid, who.as_ref(), is_claimed).await;
+        let found = session.market.offers(sales, asked, uid, who.as_ref(), is_claimed).await;
         self.metrics.carrier_request(carrier.capabilities().name, Operation::Search, found.as_ref().err());
         found
     }
@@ -344,7 +345,7 @@ impl Context {
 
     /// The session of an account whose numbers share their routes.
     pub fn sharing_session(&self, account: &Key) -> Option<Arc<Session>> {
-        self.sessions.get(account).filter(|session| session.inventory.carrier().capabilities().shared_routes)
+        self.sessions.get(account).filter(|session| session.inventory.carrier().shared_routes().is_some())
     }
 
     /// The version that serves. Only the agent's status says what is published: its draft and its spec say what somebody wishes.

@@ -12,12 +12,13 @@ use dialplane::{
     sandbox::carrier::{AccountSeed, Dialect, Sandbox},
 };
 
-use super::Wire;
+use super::{super::Need, Wire};
 
 /// Telnyx does not say which account it is, so we do.
 pub const IDENTITY: &str = "telephony/telnyx";
 
 pub static WIRE: Wire = Wire {
+    has: Need::FACETS,
     account: || AccountSeed { carrier: Dialect::Telnyx, ..AccountSeed::default() },
     open: |sandbox, _, key, transport, limiter| Arc::new(open(sandbox, key.secret(), transport, limiter)),
     identity: |_| IDENTITY.to_owned(),

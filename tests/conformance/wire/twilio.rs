@@ -12,10 +12,11 @@ use dialplane::{
     sandbox::carrier::{AccountSeed, Sandbox},
 };
 
-use super::{Key, Wire};
+use super::{super::Need, Key, Wire};
 use crate::openapi::check_ledger;
 
 pub static WIRE: Wire = Wire {
+    has: &[Need::Sales, Need::Marks],
     account: AccountSeed::default,
     open: |sandbox, account, key, transport, limiter| Arc::new(open(sandbox, account, key, transport, limiter)),
     identity: str::to_owned,
