@@ -208,5 +208,5 @@ pub trait SharedRoutes: Send + Sync {
 /// The refusal of what a carrier has no facet for.
 pub fn does_not(carrier: &dyn Carrier, what: &str) -> CarrierError {
     let text = format!("{} does not {what}", carrier.capabilities().name);
-    CarrierError { class: ErrorClass::Rejected, code: None, text, retry_after: None }
+    CarrierError::new(ErrorClass::Rejected, text)
 }

@@ -1,6 +1,6 @@
 //! What a carrier shows and says, whichever it is: the part of it that decisions are made on. No I/O.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use super::{
     number::{E164, Route},
@@ -102,10 +102,22 @@ pub enum ErrorClass {
 #[error("{text}")]
 pub struct CarrierError {
     pub class: ErrorClass,
-    /// The carrier's own code, where it gave one.
-    pub code: Option<i64>,
+    /// The carrier's own code, where it gave one: `21422`, `no_published_version`.
+    pub code: Option<String>,
     /// What happened and what to do, stable from one try to the next: no ids, times or secrets.
     pub text: String,
     /// How long the carrier asks us to wait.
     pub retry_after: Option<Duration>,
+}
+
+impl CarrierError {
+    /// One of our own, or without a code and a wish how long to wait.
+    pub fn new(class: ErrorClass, text: impl Into<String>) -> Self {
+        Self { class, code: None, text: text.into(), retry_after: None }
+    }
+
+    /// Whether this is the carrier's code.
+    pub fn has_code(&self, code: impl fmt::Display) -> bool {
+        self.code.as_ref().is_some_and(|is| *is == code.to_string())
+    }
 }

@@ -245,7 +245,7 @@ impl<D: Dialect> Http<D> {
 
     fn failure(&self, what: &str) -> CarrierError {
         let text = format!("{} {what}", self.dialect.name());
-        CarrierError { class: ErrorClass::Transient, code: None, text, retry_after: None }
+        CarrierError::new(ErrorClass::Transient, text)
     }
 }
 

@@ -27,8 +27,8 @@ use self::{
     wire::{Data, Row},
 };
 use super::{
-    Bought, Capabilities, Carrier, CarrierError, ErrorClass, Holds, Identity, Marks, NumberId, Order, Orders, Outcome,
-    OwnedNumber, Purchase, Sales, SharedRoute, SharedRoutes,
+    Bought, Capabilities, Carrier, CarrierError, Holds, Identity, Marks, NumberId, Order, Orders, Outcome, OwnedNumber,
+    Purchase, Sales, SharedRoute, SharedRoutes,
     budget::Budget,
     http::{Auth, Body, Call, Http, Limiter, Secret, Transport},
     lenient::Scalar,
@@ -149,11 +149,6 @@ impl Telnyx {
     }
 }
 
-/// A refusal of our own.
-fn refused(class: ErrorClass, text: &str) -> CarrierError {
-    CarrierError { class, code: None, text: text.to_owned(), retry_after: None }
-}
-
 #[async_trait]
 impl Carrier for Telnyx {
     fn capabilities(&self) -> &Capabilities {
@@ -165,8 +160,8 @@ impl Carrier for Telnyx {
     async fn identify(&self) -> Result<Identity, CarrierError> {
         let inactive = match self.money().await {
             Ok(_) => None,
-            Err(error) if error.code == Some(errors::INACTIVE) => Some("inactive".to_owned()),
-            Err(error) if error.code == Some(errors::BLOCKED) => Some("blocked".to_owned()),
+            Err(error) if error.has_code(errors::INACTIVE) => Some("inactive".to_owned()),
+            Err(error) if error.has_code(errors::BLOCKED) => Some("blocked".to_owned()),
             Err(error) => return Err(error),
         };
         Ok(Identity { account: self.identity.clone(), inactive })

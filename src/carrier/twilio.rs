@@ -260,12 +260,10 @@ impl Carrier for Twilio {
     async fn set_route(&self, id: &NumberId, route: &Route) -> Outcome<OwnedNumber> {
         let form = wire::form(&self.canonical(route.clone()));
         if form.is_empty() {
-            return Outcome::DidNothing(CarrierError {
-                class: ErrorClass::Rejected,
-                code: None,
-                text: "no channel was named, so there is nothing to set".to_owned(),
-                retry_after: None,
-            });
+            return Outcome::DidNothing(CarrierError::new(
+                ErrorClass::Rejected,
+                "no channel was named, so there is nothing to set",
+            ));
         }
         let fields: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
         self.update(id, &fields).await

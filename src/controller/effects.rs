@@ -605,12 +605,7 @@ impl Context {
     /// process's memory changes.
     pub fn lose<K: Controlled>(&self, object: &K, account: &Key, number: &E164) {
         let uid = object.meta().uid.as_deref().unwrap_or_default();
-        let error = CarrierError {
-            class: ErrorClass::Unavailable,
-            code: None,
-            text: "another object holds the claim of this number".to_owned(),
-            retry_after: None,
-        };
+        let error = CarrierError::new(ErrorClass::Unavailable, "another object holds the claim of this number");
         if let Some(session) = self.sessions.get(account) {
             self.settled(&session, number, true);
         }

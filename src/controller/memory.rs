@@ -380,7 +380,7 @@ mod tests {
     use crate::carrier::ErrorClass;
 
     fn error() -> CarrierError {
-        CarrierError { class: ErrorClass::Transient, code: None, text: "unwell".into(), retry_after: None }
+        CarrierError::new(ErrorClass::Transient, "unwell")
     }
 
     #[tokio::test(start_paused = true)]

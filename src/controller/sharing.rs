@@ -184,12 +184,7 @@ mod tests {
         async fn set(&self, _: &str, _: &SharedRoute, webhooks: &Route) -> Outcome<SharedRoute> {
             match self.answers {
                 true => Outcome::Did(SharedRoute { webhooks: webhooks.clone(), ..SharedRoute::default() }),
-                false => Outcome::Unknown(CarrierError {
-                    class: ErrorClass::Transient,
-                    code: None,
-                    text: "no".to_owned(),
-                    retry_after: None,
-                }),
+                false => Outcome::Unknown(CarrierError::new(ErrorClass::Transient, "no")),
             }
         }
     }

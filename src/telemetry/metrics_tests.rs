@@ -8,8 +8,7 @@ fn used() -> Metrics {
     let metrics = Metrics::new();
     metrics.reconciled(Kind::PhoneNumber, Pass::Acted, Duration::from_millis(3));
     metrics.queued(7, 2);
-    let throttled =
-        CarrierError { class: ErrorClass::Throttled, code: None, text: "too many".to_owned(), retry_after: None };
+    let throttled = CarrierError::new(ErrorClass::Throttled, "too many");
     metrics.carrier_request("Twilio", Operation::List, None);
     metrics.carrier_request("Twilio", Operation::List, Some(&throttled));
     metrics.carrier_write("Twilio", &Outcome::Did(()));
@@ -63,7 +62,7 @@ fn an_account_that_is_gone_raises_no_alert() {
 
 #[test]
 fn an_unknown_outcome_is_counted_as_such() {
-    let error = CarrierError { class: ErrorClass::Transient, code: None, text: String::new(), retry_after: None };
+    let error = CarrierError::new(ErrorClass::Transient, String::new());
     let metrics = Metrics::new();
     metrics.carrier_write("Twilio", &Outcome::<()>::Unknown(error));
     assert!(metrics.render().contains(r#"outcome="unknown"} 1"#));

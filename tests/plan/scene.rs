@@ -59,7 +59,7 @@ pub fn version(name: &str) -> AgentRef {
 }
 
 pub fn trouble(class: ErrorClass, attempts: u32, wait: u64) -> Trouble {
-    let error = CarrierError { class, code: None, text: "The carrier says no.".into(), retry_after: None };
+    let error = CarrierError::new(class, "The carrier says no.");
     Trouble { error, purchase: false, attempts, refused: 0, wait: Duration::from_secs(wait) }
 }
 

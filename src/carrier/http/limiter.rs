@@ -139,14 +139,11 @@ fn paused(until: Instant) -> CarrierError {
 }
 
 fn crowded() -> CarrierError {
-    CarrierError {
-        class: ErrorClass::Throttled,
-        code: None,
-        text: "too many requests are waiting for this carrier account; they are tried again by themselves, and \
-               a higher limit on the account makes room"
-            .to_owned(),
-        retry_after: None,
-    }
+    CarrierError::new(
+        ErrorClass::Throttled,
+        "too many requests are waiting for this carrier account; they are tried again by themselves, and \
+               a higher limit on the account makes room",
+    )
 }
 
 /// Leave to send one request. Whoever drops it without a verdict (a cancelled request) says nothing about the carrier.

@@ -27,7 +27,7 @@ impl Dialect for Plain {
             500.. => ErrorClass::Transient,
             _ => ErrorClass::Rejected,
         };
-        CarrierError { class, code: None, text: format!("refused with {}", refusal.status), retry_after: None }
+        CarrierError::new(class, format!("refused with {}", refusal.status))
     }
 }
 

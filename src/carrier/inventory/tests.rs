@@ -35,7 +35,7 @@ struct Calls {
 }
 
 fn failure() -> CarrierError {
-    CarrierError { class: ErrorClass::Transient, code: None, text: "unwell".into(), retry_after: None }
+    CarrierError::new(ErrorClass::Transient, "unwell")
 }
 
 #[async_trait]

@@ -93,7 +93,7 @@ impl<R: Keyed> Reading<R> {
 /// An answer that is not a whole listing. What is seen of it is thrown away: a part would look like numbers lost.
 pub(super) fn torn(why: &str) -> CarrierError {
     let text = format!("Telnyx gave a torn answer: {why}; nothing is concluded from it and it is read again");
-    CarrierError { class: ErrorClass::Transient, code: None, text, retry_after: None }
+    CarrierError::new(ErrorClass::Transient, text)
 }
 
 fn check(meta: &Meta, asked: u64, rows: u64) -> Result<(), CarrierError> {

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Telnyx, listing, refused,
+    Telnyx, listing,
     wire::{self, Bindings, Row},
 };
 use crate::{
@@ -48,7 +48,7 @@ impl Telnyx {
         let Bindings { connection, profile } = match Bindings::of(route) {
             Ok(bindings) if bindings == Bindings::default() => {
                 let text = "no channel was named, so there is nothing to set";
-                return Outcome::DidNothing(refused(ErrorClass::Rejected, text));
+                return Outcome::DidNothing(CarrierError::new(ErrorClass::Rejected, text));
             }
             Ok(bindings) => bindings,
             Err(error) => return Outcome::DidNothing(error),
@@ -102,7 +102,7 @@ impl Telnyx {
         }
         let text = "Telnyx does not take the number off its application; take it off in Mission Control, or give the number another \
                     agent";
-        Outcome::DidNothing(refused(ErrorClass::Rejected, text))
+        Outcome::DidNothing(CarrierError::new(ErrorClass::Rejected, text))
     }
 
     /// Null would keep the profile, and the empty text takes it away (section 6.5).

@@ -9,7 +9,6 @@ use serde_json::json;
 use super::{
     Telnyx, errors,
     listing::{self, Keyed},
-    refused,
     wire::{self, Bindings, Data},
 };
 use crate::{
@@ -135,7 +134,7 @@ impl Telnyx {
             return Outcome::DidNothing(error);
         }
         let placed = match self.order(purchase, &body).await {
-            Outcome::DidNothing(error) if error.code == Some(errors::NOT_SEARCHED) => {
+            Outcome::DidNothing(error) if error.has_code(errors::NOT_SEARCHED) => {
                 match self.show(&purchase.number, purchase.before).await {
                     // What is held for us may be shown to nobody.
                     Ok(shown) if shown || purchase.hold.is_some() => self.order(purchase, &body).await,
@@ -167,7 +166,7 @@ impl Telnyx {
         match placed.standing(line) {
             Standing::Failed => {
                 let text = "Telnyx took the order and could not carry it out; choose another number, or look at the order in Mission Control";
-                return Outcome::DidNothing(refused(ErrorClass::Unavailable, text));
+                return Outcome::DidNothing(CarrierError::new(ErrorClass::Unavailable, text));
             }
             Standing::Pending => {}
             Standing::Done => {
@@ -210,7 +209,7 @@ impl Telnyx {
             parts.iter().filter(|part| part.order_request_id.as_deref() == Some(&order.id)).filter(is_pending);
         let Some(part) = ours.next() else {
             let text = "Telnyx works on this order no longer; it is looked for";
-            return Outcome::DidNothing(refused(ErrorClass::Conflict, text));
+            return Outcome::DidNothing(CarrierError::new(ErrorClass::Conflict, text));
         };
         match self.write::<Part>("PATCH", self.call(CANCEL, &[&part.id], ""), &json!({})).await {
             // Between the two it may have ended.
@@ -229,7 +228,7 @@ impl Telnyx {
         });
         let reservation = match self.write::<Placed>("POST", self.call(RESERVATIONS, &[], ""), &body).await {
             Outcome::Did(reservation) => reservation,
-            Outcome::DidNothing(error) if error.code == Some(errors::RESERVED) => {
+            Outcome::DidNothing(error) if error.has_code(errors::RESERVED) => {
                 return match self.reserved(number, marker).await {
                     Ok(Some(hold)) => Outcome::Did(hold),
                     Ok(None) => Outcome::DidNothing(error),
@@ -244,7 +243,7 @@ impl Telnyx {
         };
         if reservation.standing(line) == Standing::Failed {
             let text = "Telnyx could not reserve this number; choose another one";
-            return Outcome::DidNothing(refused(ErrorClass::Unavailable, text));
+            return Outcome::DidNothing(CarrierError::new(ErrorClass::Unavailable, text));
         }
         Outcome::Did(Hold { number: number.clone(), until: line.expired_at.clone(), id: reservation.id })
     }

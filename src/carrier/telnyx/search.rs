@@ -9,7 +9,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use url::form_urlencoded::Serializer;
 
-use super::{Telnyx, errors, numbers::is_about_the_value, refused, wire};
+use super::{Telnyx, errors, numbers::is_about_the_value, wire};
 use crate::{
     api::{
         money::Amount,
@@ -90,7 +90,7 @@ impl Telnyx {
         let countries = calling::countries(number);
         let mut sold = false;
         let text = "Telnyx sells no numbers of this number's country; check spec.purchase.number";
-        let mut why = refused(ErrorClass::NotFound, text);
+        let mut why = CarrierError::new(ErrorClass::NotFound, text);
         for kind in types(number) {
             for country in &countries {
                 match self.exact_in(number, country, kind, None).await {

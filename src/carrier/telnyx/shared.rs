@@ -16,7 +16,6 @@ use super::{
     Telnyx,
     listing::Keyed,
     numbers::is_about_the_value,
-    refused,
     wire::{self, CONNECTION, PROFILE, VERSION},
 };
 use crate::{
@@ -267,7 +266,7 @@ impl Telnyx {
         wanted.retain(|_, leg| !leg.is_empty());
         if wanted.values().any(|leg| leg.url.is_none()) {
             let text = "a route that numbers share holds URLs; give the agent webhooks";
-            return Outcome::DidNothing(refused(ErrorClass::Rejected, text));
+            return Outcome::DidNothing(CarrierError::new(ErrorClass::Rejected, text));
         }
         let mut shared = current.clone();
         let mut written = false;
@@ -340,5 +339,5 @@ fn show<H: Holder>(shared: &mut SharedRoute, holder: &H) {
 fn other_webhooks() -> CarrierError {
     let text = "Telnyx shows other webhooks for the agent than were set; look at its application and messaging profile in Mission \
                 Control";
-    refused(ErrorClass::Rejected, text)
+    CarrierError::new(ErrorClass::Rejected, text)
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::*;
+use crate::carrier::ErrorClass;
 use crate::{
     api::{
         number::{Leg, Method},
@@ -259,7 +260,7 @@ async fn a_number_that_a_search_does_not_show_is_looked_for_in_every_way_and_ord
     }
     fake.on(BUY, 422, error("85000"));
     let outcome = open(&fake).await.purchase(&purchase()).await;
-    assert!(matches!(outcome, Outcome::DidNothing(error) if error.code == Some(85000)));
+    assert!(matches!(outcome, Outcome::DidNothing(error) if error.has_code(85000)));
     assert_eq!(fake.seen().iter().filter(|what| what.starts_with(BUY)).count(), 1, "no search showed it");
 }
 

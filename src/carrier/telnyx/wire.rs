@@ -2,7 +2,7 @@
 //!
 //! Fields that are not needed are not read; `external_pin` of a number, a secret, in particular is never decoded.
 
-use super::{listing::Keyed, refused};
+use super::listing::Keyed;
 use crate::{
     api::{
         number::{Channel, E164, Leg, Method, Route},
@@ -86,7 +86,7 @@ impl Row {
         if self.messaging_profile_id.as_deref().is_some_and(|id| id.eq_ignore_ascii_case(UNAVAILABLE)) {
             let text =
                 "Telnyx could not say which messaging profile its numbers have; they are read again by themselves";
-            return Err(refused(ErrorClass::Transient, text));
+            return Err(CarrierError::new(ErrorClass::Transient, text));
         }
         let marker = self.marker();
         let mut features: Vec<String> = self.features.iter().map(|feature| feature.as_str().to_owned()).collect();
@@ -161,7 +161,7 @@ impl Bindings {
 fn unbindable() -> CarrierError {
     let text = "Telnyx keeps no URLs on a number, which is bound to an application and a messaging profile; make those of its \
                 agent first";
-    refused(ErrorClass::Rejected, text)
+    CarrierError::new(ErrorClass::Rejected, text)
 }
 
 /// A route as it is compared, whether seen or wanted.

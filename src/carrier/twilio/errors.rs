@@ -38,7 +38,7 @@ impl Dialect for Words {
     fn refusal(&self, refusal: &Refusal<'_>) -> CarrierError {
         let code = code_of(refusal.body);
         let (class, text) = CODES.meaning(refusal.status, code);
-        CarrierError { class, code, text, retry_after: None }
+        CarrierError { class, code: code.map(|code| code.to_string()), text, retry_after: None }
     }
 
     /// Gateways answer with pages and with JSON of their own; neither has a code of Twilio's. One that speaks of a failure decides

@@ -90,12 +90,10 @@ impl<R: Keyed> Reading<R> {
 
 /// An answer that is not a whole listing. What is seen of it is thrown away: a part would look like numbers lost.
 pub(super) fn torn(why: &str) -> CarrierError {
-    CarrierError {
-        class: ErrorClass::Transient,
-        code: None,
-        text: format!("Twilio gave a torn listing: {why}; nothing is concluded from it and it is read again"),
-        retry_after: None,
-    }
+    CarrierError::new(
+        ErrorClass::Transient,
+        format!("Twilio gave a torn listing: {why}; nothing is concluded from it and it is read again"),
+    )
 }
 
 fn check(place: &Place<'_>, index: usize) -> Result<(), CarrierError> {

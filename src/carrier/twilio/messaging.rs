@@ -48,7 +48,7 @@ impl Twilio {
         known.complete = match self.read_memberships(&mut known.groups).await {
             Ok(complete) => complete,
             Err(error) => {
-                tracing::debug!(class = ?error.class, code = error.code, "the Messaging Services could not be read");
+                tracing::debug!(class = ?error.class, code = ?error.code, "the Messaging Services could not be read");
                 false
             }
         };

@@ -111,7 +111,7 @@ impl Prices {
         let list = match read.await {
             Ok(list) => Some(Arc::new(list)),
             Err(error) => {
-                tracing::debug!(class = ?error.class, code = error.code, country, "the prices could not be read");
+                tracing::debug!(class = ?error.class, code = ?error.code, country, "the prices could not be read");
                 None
             }
         };
@@ -177,7 +177,7 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(10)).await;
                 let text = "not allowed".to_owned();
                 match fails {
-                    true => Err(CarrierError { class: ErrorClass::Forbidden, code: None, text, retry_after: None }),
+                    true => Err(CarrierError::new(ErrorClass::Forbidden, text)),
                     false => Ok(list(json!("USD"), json!([]))),
                 }
             };

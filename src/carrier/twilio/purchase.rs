@@ -76,7 +76,7 @@ impl Twilio {
         }
         let text = "Twilio sells no numbers of this number's country; check spec.purchase.number, and the account's region \
                     and Account SID";
-        Err(CarrierError { class: ErrorClass::NotFound, code: None, text: text.to_owned(), retry_after: None })
+        Err(CarrierError::new(ErrorClass::NotFound, text.to_owned()))
     }
 
     /// One search, and what its finds cost.
@@ -175,7 +175,7 @@ fn explained(error: CarrierError, country: &str, kind: NumberType) -> CarrierErr
     }
     // Which code a refused pattern has is not documented; 20422 is any value.
     let unmapped = error.class == ErrorClass::Unknown && error.code.is_some();
-    if unmapped || matches!(error.code, Some(422 | 20422)) {
+    if unmapped || ["422", "20422"].iter().any(|code| error.has_code(code)) {
         let text = "Twilio refused the search as invalid; check spec.purchase.search.contains, startsWith, endsWith, areaCode, \
                     locality and region";
         return CarrierError { class: ErrorClass::Rejected, text: text.to_owned(), ..error };

@@ -189,7 +189,7 @@ fn order(m: &Buying, number: Number, identity: Identity, pending: bool, moved: b
 }
 
 fn unavailable() -> CarrierError {
-    CarrierError { class: ErrorClass::Unavailable, code: None, text: "taken".into(), retry_after: None }
+    CarrierError::new(ErrorClass::Unavailable, "taken")
 }
 
 fn view() -> AccountRef {
