@@ -25,16 +25,18 @@ pub use claim::NumberClaim;
 pub use phone_number::PhoneNumber;
 pub use purchase::NumberPurchase;
 
-/// Every custom resource definition, in the order in which a person would read them. `crds/` holds them as YAML.
+/// Calls a macro with the name of every kind, in the order in which a person would read them: the one list of them.
+macro_rules! each_kind {
+    ($with:ident) => {
+        $with! { CarrierAccount PhoneNumber Agent AgentVersion NumberClaim NumberPurchase }
+    };
+}
+pub(crate) use each_kind;
+
+/// Every custom resource definition. `crds/` holds them as YAML.
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    [
-        CarrierAccount::crd(),
-        PhoneNumber::crd(),
-        Agent::crd(),
-        AgentVersion::crd(),
-        NumberClaim::crd(),
-        NumberPurchase::crd(),
-    ]
-    .map(schema::tidy)
-    .into()
+    macro_rules! definitions {
+        ($($kind:ident)*) => { [$($kind::crd()),*] };
+    }
+    each_kind!(definitions).map(schema::tidy).into()
 }

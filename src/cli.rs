@@ -16,10 +16,11 @@ pub mod sandbox;
 pub mod search;
 mod target;
 
-use std::process::ExitCode;
+use std::{io::Write as _, process::ExitCode};
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// The Kubernetes operator for phone numbers.
@@ -57,6 +58,11 @@ pub enum Command {
     Crds(crds::Args),
     /// Write the reference pages that are made from the code
     Docs(docs::Args),
+    /// Print a script that completes these commands in a shell, as in `source <(dialplane completions bash)`
+    Completions {
+        /// The shell that it is for
+        shell: Shell,
+    },
 }
 
 impl Cli {
@@ -77,6 +83,11 @@ impl Cli {
             Command::Digest(args) => digest::run(&args),
             Command::Crds(args) => crds::run(&args),
             Command::Docs(args) => docs::run(&args),
+            Command::Completions { shell } => {
+                let mut script = Vec::new();
+                clap_complete::generate(shell, &mut Cli::command(), "dialplane", &mut script);
+                std::io::stdout().write_all(&script).context("cannot print the script")
+            }
         }
         .map(|()| ExitCode::SUCCESS)
     }
@@ -96,8 +107,6 @@ fn asked_to_end() -> anyhow::Result<impl Future<Output = ()> + Send> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

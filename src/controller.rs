@@ -6,6 +6,7 @@ mod driver;
 mod effects;
 mod glance;
 mod kept;
+mod kind;
 mod kinds;
 mod market;
 mod memory;
@@ -21,6 +22,7 @@ mod unreadable;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use k8s_openapi::api::core::v1::Namespace;
 use kube::Client;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -28,9 +30,9 @@ use tokio_util::sync::CancellationToken;
 pub use crate::cluster::lease::Past;
 use crate::{
     api::{
-        PhoneNumber,
+        self, PhoneNumber,
         conditions::{Truth, Type},
-        meta::Key,
+        each_kind,
     },
     cluster::{
         cache::News,
@@ -38,17 +40,12 @@ use crate::{
         queue::{Length, Queue},
         watch::{trouble, watch},
     },
-    telemetry::metrics::{Kind, Metrics, NumberState, Watched},
+    telemetry::metrics::{Metrics, NumberState},
 };
 pub use context::{Context, Settings};
 pub use glance::{End, Foreseen, Glance, GlanceError, Unmanaged};
-
-/// One object to look at.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Work {
-    pub kind: Kind,
-    pub key: Key,
-}
+use kind::{Kind, Work};
+use kinds::Controlled;
 
 /// How many objects of one account, or of one other kind, are worked on at once.
 const LANE_WIDTH: usize = 32;
@@ -77,26 +74,11 @@ impl Controller {
     /// Follows the cluster until `token` is cancelled. A replica that does not lead follows too, so that it can take over at once.
     pub async fn follow(&self, token: CancellationToken) {
         let mut tasks = JoinSet::new();
-        macro_rules! follow {
-            ($kind:ident, $object:ty, $cache:ident, $changed:ident) => {{
-                let (context, token) = (self.context.clone(), token.clone());
-                let objects = Objects::<$object>::all(context.client.clone());
-                let cache = context.caches.$cache.clone();
-                let on_news = move |news: News<$object>| {
-                    news.changes.iter().for_each(|change| context.$changed(change));
-                    news.left_out.iter().for_each(|unreadable| context.left_out(Watched::$kind, unreadable));
-                    news.gone.iter().for_each(|unreadable| context.left_out_gone(Watched::$kind, unreadable));
-                };
-                tasks.spawn(watch(objects, cache, token, on_news));
-            }};
+        macro_rules! follow_each {
+            ($($kind:ident)*) => { $(tasks.spawn(follow::<api::$kind>(self.context.clone(), token.clone()));)* };
         }
-        follow!(CarrierAccount, crate::api::CarrierAccount, accounts, account_changed);
-        follow!(PhoneNumber, crate::api::PhoneNumber, numbers, number_changed);
-        follow!(Agent, crate::api::Agent, agents, agent_changed);
-        follow!(AgentVersion, crate::api::AgentVersion, versions, version_changed);
-        follow!(NumberClaim, crate::api::NumberClaim, claims, claim_changed);
-        follow!(NumberPurchase, crate::api::NumberPurchase, journals, journal_changed);
-        follow!(Namespace, k8s_openapi::api::core::v1::Namespace, namespaces, namespace_changed);
+        each_kind!(follow_each);
+        tasks.spawn(follow_namespaces(self.context.clone(), token));
         // A panic in one of them is this one's too: a cache that nobody fills must not be worked on.
         while let Some(ended) = tasks.join_next().await {
             if let Err(error) = ended
@@ -134,20 +116,13 @@ impl Controller {
 impl Controller {
     /// What keeps the kinds that are followed from being listed now, in words that say what to do.
     pub async fn trouble(&self) -> Vec<String> {
-        macro_rules! trouble {
-            ($($kind:ty),+ $(,)?) => {
-                tokio::join!($(trouble(Objects::<$kind>::all(self.context.client.clone()))),+).into()
+        let client = || self.context.client.clone();
+        macro_rules! trouble_of_each {
+            ($($kind:ident)*) => {
+                tokio::join!($(trouble(Objects::<api::$kind>::all(client())),)* trouble(Objects::<Namespace>::all(client())))
             };
         }
-        let all: [Option<String>; 7] = trouble!(
-            crate::api::CarrierAccount,
-            crate::api::PhoneNumber,
-            crate::api::Agent,
-            crate::api::AgentVersion,
-            crate::api::NumberClaim,
-            crate::api::NumberPurchase,
-            k8s_openapi::api::core::v1::Namespace,
-        );
+        let all: [Option<String>; Kind::ALL.len()] = each_kind!(trouble_of_each).into();
         let mut said: Vec<String> = Vec::new();
         for trouble in all.into_iter().flatten() {
             // An API server that is away is away for all of them.
@@ -169,11 +144,32 @@ impl Controller {
             *counts.entry(state_of(&number)).or_default() += 1;
         }
         let left_out = caches.left_out();
-        for kind in Watched::ALL {
-            metrics.unreadable(*kind, left_out.iter().filter(|(of, _)| of == kind).count());
+        for kind in Kind::ALL {
+            metrics.unreadable(kind.as_str(), left_out.iter().filter(|(of, _)| of == kind).count());
         }
         counts.into_iter().for_each(|(state, count)| metrics.numbers(state, count));
     }
+}
+
+/// Keeps the cache of one kind as the cluster is, until `token` is cancelled.
+async fn follow<K: Controlled>(context: Arc<Context>, token: CancellationToken) {
+    let (objects, cache) = (Objects::<K>::all(context.client.clone()), K::cache(&context.caches).clone());
+    let on_news = |news: News<K>| {
+        news.changes.iter().for_each(|change| K::changed(&context, change));
+        news.left_out.iter().for_each(|unreadable| context.left_out(K::KIND, unreadable));
+        news.gone.iter().for_each(|unreadable| context.left_out_gone(K::KIND, unreadable));
+    };
+    watch(objects, cache, token, on_news).await;
+}
+
+async fn follow_namespaces(context: Arc<Context>, token: CancellationToken) {
+    let (objects, cache) = (Objects::all(context.client.clone()), context.caches.namespaces.clone());
+    let on_news = |news: News<Namespace>| {
+        news.changes.iter().for_each(|change| context.namespace_changed(change));
+        news.left_out.iter().for_each(|unreadable| context.left_out(Kind::Namespace, unreadable));
+        news.gone.iter().for_each(|unreadable| context.left_out_gone(Kind::Namespace, unreadable));
+    };
+    watch(objects, cache, token, on_news).await;
 }
 
 /// What a PhoneNumber's conditions say of it. One that says nothing yet is being worked on.

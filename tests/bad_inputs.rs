@@ -7,7 +7,7 @@ use dialplane::{
     api::{Agent, CarrierAccount, PhoneNumber},
     carrier::{
         Carrier,
-        http::{Limiter, Limits, Secret, Transport},
+        http::{Limiter, Limits, Transport},
         telnyx::{self, Telnyx},
         twilio::{self, Twilio},
     },
@@ -15,6 +15,7 @@ use dialplane::{
 };
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Namespace;
+use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -124,7 +125,7 @@ async fn listed(carrier: &dyn Carrier) -> String {
 async fn answer(name: &'static str, input: &'static str, body: String) -> Row {
     let endpoint = Some(server(body).await.parse().unwrap());
     let transport = Transport::new(Duration::from_secs(20)).unwrap();
-    let token = Secret::new("t");
+    let token = SecretString::from("t");
     let becomes = if name == "Twilio" {
         let credentials = twilio::Credentials::AuthToken(token);
         let config = twilio::Config { account_sid: SID.to_owned(), credentials, region: None, endpoint };

@@ -477,7 +477,7 @@ impl Stage {
         let credentials = self.sandbox.credentials();
         let config = Config {
             account_sid: credentials.account_sid,
-            credentials: Credentials::AuthToken(dialplane::carrier::http::Secret::new(credentials.auth_token)),
+            credentials: Credentials::AuthToken(secrecy::SecretString::from(credentials.auth_token)),
             region: None,
             endpoint: Some(self.sandbox.url().parse().unwrap()),
         };

@@ -86,3 +86,12 @@ fn what_cannot_be_written_is_named_in_one_line_and_fails() {
     assert_eq!(said.lines().count(), 1, "{said}");
     assert!(said.starts_with("error: cannot make the directory /dev/null/crds: "), "{said}");
 }
+
+#[test]
+fn every_shell_completes_the_commands() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let output = dialplane(&["completions", shell]);
+        let script = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && script.contains("rollback"), "{shell}: {script}");
+    }
+}

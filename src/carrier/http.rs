@@ -4,20 +4,15 @@
 //! repeated, and what became of a write without a good answer, is decided here once for all carriers.
 
 mod limiter;
-mod secret;
 mod transport;
 
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::HashMap,
-    hash::{BuildHasher as _, Hasher as _},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use reqwest::header::HeaderMap;
+use secrecy::SecretString;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::time::Instant;
 use url::Url;
@@ -28,7 +23,6 @@ use self::{
 };
 pub use self::{
     limiter::{DEFAULT_CONCURRENCY, DEFAULT_REQUESTS_PER_SECOND, Limiter, Limits, Permit, Verdict},
-    secret::Secret,
     transport::{DEFAULT_DEADLINE, Transport, TransportError},
 };
 use crate::carrier::{CarrierError, ErrorClass, Outcome};
@@ -41,8 +35,8 @@ const READ_BACKOFF: Duration = Duration::from_millis(250);
 /// How requests prove who we are.
 #[derive(Clone, Debug)]
 pub enum Auth {
-    Basic { user: String, password: Secret },
-    Bearer(Secret),
+    Basic { user: String, password: SecretString },
+    Bearer(SecretString),
 }
 
 /// One request, as an adapter asks for it.
@@ -296,7 +290,6 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 
 /// Somewhere between half and all of `most`, so that many who failed together do not come back together.
 fn jittered(most: Duration) -> Duration {
-    // A new hasher is seeded at random by the system; that is random enough to spread requests.
-    let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
+    let random = getrandom::u64().unwrap_or_default();
     most / 2 + (most / 2).mul_f64((random % 1024) as f64 / 1024.0)
 }

@@ -3,11 +3,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use k8s_openapi::ByteString;
+use secrecy::SecretString;
 
 use super::{
     Carrier,
     endpoint::Endpoints,
-    http::{Limiter, Secret, Transport},
+    http::{Limiter, Transport},
     telnyx::{self, Telnyx},
     twilio::{self, Credentials, Region, Twilio},
 };
@@ -60,7 +61,8 @@ pub fn open(
         }
         (None, Some(_)) => {
             let api_key = text(secret, "apiKey")?.ok_or(OpenError::Missing("apiKey"))?;
-            let config = telnyx::Config { api_key: Secret::new(api_key), identity: account.asked_identity(), endpoint };
+            let config =
+                telnyx::Config { api_key: SecretString::from(api_key), identity: account.asked_identity(), endpoint };
             Ok(Arc::new(Telnyx::new(config, transport, limiter)?))
         }
         _ => Err(OpenError::Carrier),
@@ -79,8 +81,8 @@ fn text(secret: &BTreeMap<String, ByteString>, key: &'static str) -> Result<Opti
 fn credentials(secret: &BTreeMap<String, ByteString>) -> Result<Credentials, OpenError> {
     let text = |key| text(secret, key);
     match (text("authToken")?, text("apiKeySid")?, text("apiKeySecret")?) {
-        (Some(token), None, None) => Ok(Credentials::AuthToken(Secret::new(token))),
-        (None, Some(sid), Some(secret)) => Ok(Credentials::ApiKey { sid, secret: Secret::new(secret) }),
+        (Some(token), None, None) => Ok(Credentials::AuthToken(SecretString::from(token))),
+        (None, Some(sid), Some(secret)) => Ok(Credentials::ApiKey { sid, secret: SecretString::from(secret) }),
         (None, Some(_), None) => Err(OpenError::Missing("apiKeySecret")),
         (None, None, Some(_)) => Err(OpenError::Missing("apiKeySid")),
         (None, None, None) => Err(OpenError::NoCredentials),

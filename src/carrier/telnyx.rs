@@ -17,6 +17,7 @@ mod tests;
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use secrecy::SecretString;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use url::Url;
@@ -30,7 +31,7 @@ use super::{
     Bought, Capabilities, Carrier, CarrierError, Holds, Identity, Marks, NumberId, Order, Orders, Outcome, OwnedNumber,
     Purchase, Sales, SharedRoute, SharedRoutes,
     budget::Budget,
-    http::{Auth, Body, Call, Http, Limiter, Secret, Transport},
+    http::{Auth, Body, Call, Http, Limiter, Transport},
     lenient::Scalar,
     written,
 };
@@ -57,7 +58,7 @@ const BALANCE: &str = "/v2/balance";
 /// What it takes to open a Telnyx account.
 #[derive(Clone, Debug)]
 pub struct Config {
-    pub api_key: Secret,
+    pub api_key: SecretString,
     /// Which account this is, in our words: Telnyx documents no id of one (section 8), and keys change.
     pub identity: String,
     /// Another base URL in the place of Telnyx's: a sandbox, a proxy.

@@ -17,6 +17,7 @@ mod tests;
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
 use url::Url;
@@ -31,7 +32,7 @@ use super::{
     Bought, Capabilities, Carrier, CarrierError, ErrorClass, Identity, Marks, NumberId, Outcome, OwnedNumber, Purchase,
     Sales,
     budget::Budget,
-    http::{Auth, Body, Call, Http, Limiter, Secret, Transport},
+    http::{Auth, Body, Call, Http, Limiter, Transport},
     written,
 };
 use crate::api::{
@@ -58,9 +59,9 @@ const NUMBER: &str = "/2010-04-01/Accounts/{}/IncomingPhoneNumbers/{}.json";
 #[derive(Clone, Debug)]
 pub enum Credentials {
     /// The Auth Token of the account itself.
-    AuthToken(Secret),
+    AuthToken(SecretString),
     /// An API key of the account, or of its parent.
-    ApiKey { sid: String, secret: Secret },
+    ApiKey { sid: String, secret: SecretString },
 }
 
 /// Where the account's configuration lives. Each region holds its own webhooks for a number (section 9).

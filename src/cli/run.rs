@@ -4,14 +4,7 @@
 //! gets its answer from the carrier, then the Lease is released, then the port is closed. Only that order lets a
 //! successor know that nothing of ours is still on its way.
 
-use std::{
-    collections::hash_map::RandomState,
-    hash::{BuildHasher as _, Hasher as _},
-    net::SocketAddr,
-    pin::pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
 use clap::ArgAction;
@@ -123,7 +116,8 @@ async fn operate(args: Args) -> anyhow::Result<()> {
         tracing::info!(installation, "the cluster is seen");
         if args.leader_elect {
             let namespace = args.namespace.as_ref().unwrap_or(&namespace);
-            let identity = format!("{}_{:016x}", args.identity, random());
+            // Tells two processes of one name apart: a container that is started again in its pod has the pod's name too.
+            let identity = format!("{}_{:016x}", args.identity, getrandom::u64()?);
             let lease = Lease::new(client, namespace, &args.lease_name, &identity, args.lease_duration);
             lead(&lease, &controller, &metrics, &stop).await
         } else {
@@ -232,12 +226,6 @@ fn stop_on_signals() -> anyhow::Result<CancellationToken> {
         token.cancel();
     });
     Ok(stop)
-}
-
-/// Tells two processes of one name apart: a container that is started again in its pod has the pod's name too.
-fn random() -> u64 {
-    // The standard library seeds it from the system's entropy.
-    RandomState::new().build_hasher().finish()
 }
 
 /// A duration as Go writes them. Whole seconds, since a Lease knows nothing shorter.

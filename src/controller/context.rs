@@ -12,14 +12,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Kind, Work,
+    kinds::Controlled,
     memory::Memory,
     past::Predecessors,
     sessions::{Session, Sessions},
 };
 use crate::{
     api::{
-        Agent, AgentVersion, CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber,
+        self, Agent, AgentVersion, CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber,
         claim::Holder,
+        each_kind,
         meta::{AllowedNamespaces, Key},
         number::E164,
         phone_number::Reuse,
@@ -37,7 +39,7 @@ use crate::{
         sent::Unreadable,
     },
     plan::{InFlight, account::RefusedEndpoint},
-    telemetry::metrics::{Metrics, Watched},
+    telemetry::metrics::Metrics,
 };
 
 /// The name under which events are reported.
@@ -107,43 +109,35 @@ impl Caches {
 
     /// Whether a complete list of every kind has been seen.
     pub fn synced(&self) -> bool {
-        self.accounts.synced()
-            && self.numbers.synced()
-            && self.agents.synced()
-            && self.versions.synced()
-            && self.claims.synced()
-            && self.journals.synced()
-            && self.namespaces.synced()
+        macro_rules! are_synced {
+            ($($kind:ident)*) => { [$(api::$kind::cache(self).synced(),)* self.namespaces.synced()] };
+        }
+        each_kind!(are_synced).into_iter().all(|is_synced| is_synced)
     }
 
     /// The installation that everything on record was bought by; `None` where nothing is, or several have bought.
     fn installation_on_record(&self) -> Option<String> {
-        let claims = self.claims.all();
-        let mut names: Vec<String> =
-            claims.iter().filter_map(|claim| Some(claim.spec.purchase.as_ref()?.installation.clone())).collect();
-        names.retain(|name| !name.is_empty());
+        let (claims, journals) = (self.claims.all(), self.journals.all());
+        let of_claims = claims.iter().filter_map(|claim| Some(&claim.spec.purchase.as_ref()?.installation));
+        let mut names: Vec<&String> = of_claims.filter(|name| !name.is_empty()).collect();
         if names.is_empty() {
-            names.extend(self.journals.all().iter().map(|journal| journal.spec.installation.clone()));
-            names.retain(|name| !name.is_empty());
+            names = journals.iter().map(|journal| &journal.spec.installation).filter(|name| !name.is_empty()).collect();
         }
         names.sort();
         names.dedup();
         let one = names.len() == 1;
-        names.pop().filter(|_| one)
+        names.pop().filter(|_| one).cloned()
     }
 
     /// Every object that does not decode, of whatever kind.
-    pub fn left_out(&self) -> Vec<(Watched, Arc<Unreadable>)> {
-        let all = [
-            (Watched::CarrierAccount, self.accounts.left_out()),
-            (Watched::PhoneNumber, self.numbers.left_out()),
-            (Watched::Agent, self.agents.left_out()),
-            (Watched::AgentVersion, self.versions.left_out()),
-            (Watched::NumberClaim, self.claims.left_out()),
-            (Watched::NumberPurchase, self.journals.left_out()),
-            (Watched::Namespace, self.namespaces.left_out()),
-        ];
-        all.into_iter().flat_map(|(kind, left_out)| left_out.into_iter().map(move |left| (kind, left))).collect()
+    pub fn left_out(&self) -> Vec<(Kind, Arc<Unreadable>)> {
+        macro_rules! all {
+            ($($kind:ident)*) => {
+                [$((Kind::$kind, api::$kind::cache(self).left_out()),)* (Kind::Namespace, self.namespaces.left_out())]
+            };
+        }
+        let all = each_kind!(all).into_iter();
+        all.flat_map(|(kind, left_out)| left_out.into_iter().map(move |left| (kind, left))).collect()
     }
 
     /// Whether an object of the namespace `owner` with this consent may be referred to from `namespace`.
@@ -401,7 +395,7 @@ fn lane(caches: &Caches, work: &Work) -> Arc<str> {
             let shared = agent.status.as_ref()?.shared_routes.first()?;
             Some(format!("agents of {}", shared.account))
         }),
-        Kind::AgentVersion | Kind::NumberPurchase => None,
+        Kind::AgentVersion | Kind::NumberPurchase | Kind::Namespace => None,
     };
     account.unwrap_or_else(|| work.kind.as_str().to_owned()).into()
 }

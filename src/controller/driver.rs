@@ -10,7 +10,7 @@ use super::{
     kinds::{Controlled, Looked},
 };
 use crate::{
-    api::{Agent, AgentVersion, CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber, meta::Key},
+    api::{self, each_kind, meta::Key},
     plan::Decision,
     telemetry::metrics::Pass,
 };
@@ -31,20 +31,21 @@ const RETRIES: [Duration; 6] = [
 /// Works on one object once; answers when to come back.
 pub async fn work(context: Arc<Context>, work: Work) -> Option<Duration> {
     let began = Instant::now();
-    let result = match work.kind {
-        Kind::CarrierAccount => pass::<CarrierAccount>(&context, &work.key).await,
-        Kind::PhoneNumber => pass::<PhoneNumber>(&context, &work.key).await,
-        Kind::Agent => pass::<Agent>(&context, &work.key).await,
-        Kind::AgentVersion => pass::<AgentVersion>(&context, &work.key).await,
-        Kind::NumberClaim => pass::<NumberClaim>(&context, &work.key).await,
-        Kind::NumberPurchase => pass::<NumberPurchase>(&context, &work.key).await,
-    };
+    macro_rules! pass_of_its_kind {
+        ($($kind:ident)*) => {
+            match work.kind {
+                $(Kind::$kind => pass::<api::$kind>(&context, &work.key).await,)*
+                Kind::Namespace => Ok(Ended::Rested(None)),
+            }
+        };
+    }
+    let result = each_kind!(pass_of_its_kind);
     let ended = match &result {
         Ok(Ended::Acted) => Pass::Acted,
         Ok(Ended::Rested(_)) => Pass::Rested,
         Err(_) => Pass::Failed,
     };
-    context.metrics.reconciled(work.kind, ended, began.elapsed());
+    context.metrics.reconciled(work.kind.as_str(), ended, began.elapsed());
     match result {
         Ok(ended) => {
             context.memory.passed(&work);

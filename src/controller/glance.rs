@@ -26,10 +26,11 @@ use super::{
 };
 use crate::{
     api::{
-        Agent, CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber,
+        self, Agent, CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber,
         agent::AgentStatus,
         claim::NumberClaimSpec,
         conditions::Type,
+        each_kind,
         meta::Key,
         number::E164,
         offer::Price,
@@ -124,15 +125,12 @@ impl Glance {
         let context = Context::new(client, Arc::new(Metrics::new()), settings, 1)
             .map_err(|error| GlanceError::Setup(format!("{error:#}")))?;
         let (client, caches) = (&context.client, &context.caches);
-        tokio::try_join!(
-            list(client, &caches.accounts),
-            list(client, &caches.numbers),
-            list(client, &caches.agents),
-            list(client, &caches.versions),
-            list(client, &caches.claims),
-            list(client, &caches.journals),
-            list(client, &caches.namespaces),
-        )?;
+        macro_rules! list_each {
+            ($($kind:ident)*) => {
+                tokio::try_join!($(list(client, api::$kind::cache(caches)),)* list(client, &caches.namespaces))
+            };
+        }
+        each_kind!(list_each)?;
         // The operator that will do it is taken to know its past: what it must wait for after a start passes.
         context.begin(Past::default(), CancellationToken::new());
         context.foresee();

@@ -9,14 +9,7 @@ mod version;
 
 pub use agent::{note_id, share_id};
 
-use std::{
-    collections::hash_map::RandomState,
-    fmt::Debug,
-    future::Future,
-    hash::{BuildHasher as _, Hasher as _},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt::Debug, future::Future, sync::Arc, time::Duration};
 
 use k8s_openapi::{
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
@@ -57,7 +50,7 @@ pub trait Controlled:
     type Status: Clone + PartialEq + Send;
     const KIND: Kind;
 
-    fn cache(caches: &Caches) -> &Cache<Self>;
+    fn cache(caches: &Caches) -> &Arc<Cache<Self>>;
 
     /// The API of this kind, in `namespace` if the kind has namespaces.
     fn api(client: Client, namespace: &str) -> Objects<Self>;
@@ -142,10 +135,9 @@ impl Looked {
     }
 }
 
-/// 128 bits that nobody has had before, in hexadecimal.
+/// 128 random bits, in hexadecimal.
 fn random() -> String {
-    // The standard library seeds each from the system's entropy.
-    let half = || RandomState::new().build_hasher().finish();
+    let half = || getrandom::u64().expect("the system has random numbers");
     format!("{:016x}{:016x}", half(), half())
 }
 

@@ -6,13 +6,8 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use kube::ResourceExt as _;
-
-use super::Context;
-use crate::{
-    api::{meta::Key, number::E164, purchase::Marker},
-    cluster::{cache::Cache, sent::Kept},
-};
+use super::{Context, context::Caches, kinds::Controlled};
+use crate::api::{self, each_kind, meta::Key, number::E164, purchase::Marker};
 
 /// How often it is looked for.
 pub const INTERVAL: Duration = Duration::from_secs(300);
@@ -41,16 +36,16 @@ impl Context {
 
     /// The uids of every object that something may be remembered of.
     fn uids(&self) -> HashSet<String> {
-        fn add<K: Kept + Clone>(uids: &mut HashSet<String>, cache: &Cache<K>) {
-            uids.extend(cache.all().iter().filter_map(|object| object.uid()));
+        fn add<K: Controlled>(uids: &mut HashSet<String>, caches: &Caches) {
+            let cache = K::cache(caches);
+            uids.extend(cache.all().iter().filter_map(|object| object.meta().uid.clone()));
             uids.extend(cache.left_out().iter().filter_map(|unreadable| unreadable.metadata.uid.clone()));
         }
         let mut uids = HashSet::new();
-        add(&mut uids, &self.caches.numbers);
-        add(&mut uids, &self.caches.accounts);
-        add(&mut uids, &self.caches.agents);
-        add(&mut uids, &self.caches.claims);
-        add(&mut uids, &self.caches.journals);
+        macro_rules! add_each {
+            ($($kind:ident)*) => { $(add::<api::$kind>(&mut uids, &self.caches);)* };
+        }
+        each_kind!(add_each);
         uids
     }
 

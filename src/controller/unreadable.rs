@@ -13,9 +13,8 @@ use kube::{
 
 use super::{Context, Kind};
 use crate::{
-    api::{Agent, AgentVersion, CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber, meta::Key},
+    api::{PhoneNumber, meta::Key},
     cluster::{cache::Index, queue::Priority, sent::Unreadable},
-    telemetry::metrics::Watched,
 };
 
 /// The reason of the event on an object that does not decode.
@@ -23,7 +22,7 @@ const REASON: &str = "Unreadable";
 
 impl Context {
     /// An object does not decode, and did before or fails otherwise now.
-    pub fn left_out(&self, kind: Watched, unreadable: &Arc<Unreadable>) {
+    pub fn left_out(&self, kind: Kind, unreadable: &Arc<Unreadable>) {
         let (object, why) = (unreadable.key(), &*unreadable.why);
         tracing::warn!(kind = kind.as_str(), %object, why, "does not decode and is left out; all others go on");
         if self.is_working() {
@@ -33,7 +32,7 @@ impl Context {
     }
 
     /// An object is gone of which nothing could be decoded since this process began.
-    pub fn left_out_gone(&self, kind: Watched, unreadable: &Unreadable) {
+    pub fn left_out_gone(&self, kind: Kind, unreadable: &Unreadable) {
         tracing::info!(kind = kind.as_str(), object = %unreadable.key(), "what did not decode is gone");
         self.wake_dependents(kind, unreadable);
     }
@@ -46,16 +45,16 @@ impl Context {
     }
 
     /// Has those look again that depend on it, as far as its name tells.
-    fn wake_dependents(&self, kind: Watched, unreadable: &Unreadable) {
+    fn wake_dependents(&self, kind: Kind, unreadable: &Unreadable) {
         let key = unreadable.key();
         match kind {
-            Watched::CarrierAccount => self.wake_numbers_of(&key),
-            Watched::Agent => {
+            Kind::CarrierAccount => self.wake_numbers_of(&key),
+            Kind::Agent => {
                 for number in self.caches.numbers.by(Index::Agent, &key.to_string()) {
                     self.wake(Kind::PhoneNumber, Key::of(&*number), Priority::Background);
                 }
             }
-            Watched::AgentVersion => {
+            Kind::AgentVersion => {
                 if let Some((agent, _)) = key.name.rsplit_once('.') {
                     let agent = Key::new(&*key.namespace, agent);
                     for number in self.caches.numbers.by(Index::Agent, &agent.to_string()) {
@@ -65,7 +64,7 @@ impl Context {
                 }
             }
             // Whether it still holds what it held.
-            Watched::PhoneNumber => {
+            Kind::PhoneNumber => {
                 let uid = unreadable.metadata.uid.as_deref().unwrap_or_default();
                 for claim in self.caches.claims.all().iter().filter(|claim| claim.spec.is_held_by(uid)) {
                     self.wake(Kind::NumberClaim, Key::of(&**claim), Priority::Background);
@@ -74,19 +73,19 @@ impl Context {
                     }
                 }
             }
-            Watched::NumberClaim => {
+            Kind::NumberClaim => {
                 if let Ok(number) = format!("+{}", key.name).parse() {
                     for claimant in self.caches.about(&number) {
                         self.wake(Kind::PhoneNumber, Key::of(&*claimant), Priority::Background);
                     }
                 }
             }
-            Watched::NumberPurchase | Watched::Namespace => {}
+            Kind::NumberPurchase | Kind::Namespace => {}
         }
     }
 
     /// Publishes an event on it, without making anybody wait for that.
-    fn tell_left_out(&self, kind: Watched, unreadable: &Unreadable) {
+    fn tell_left_out(&self, kind: Kind, unreadable: &Unreadable) {
         let Some(reference) = reference_to(kind, unreadable) else { return };
         let event = Event {
             type_: EventType::Warning,
@@ -109,19 +108,14 @@ impl Context {
 }
 
 /// What an event about it refers to. Nobody reads events about a namespace there, and it is not ours.
-fn reference_to(kind: Watched, unreadable: &Unreadable) -> Option<ObjectReference> {
-    let api_version = match kind {
-        Watched::CarrierAccount => CarrierAccount::api_version(&()),
-        Watched::PhoneNumber => PhoneNumber::api_version(&()),
-        Watched::Agent => Agent::api_version(&()),
-        Watched::AgentVersion => AgentVersion::api_version(&()),
-        Watched::NumberClaim => NumberClaim::api_version(&()),
-        Watched::NumberPurchase => NumberPurchase::api_version(&()),
-        Watched::Namespace => return None,
-    };
+fn reference_to(kind: Kind, unreadable: &Unreadable) -> Option<ObjectReference> {
+    if kind == Kind::Namespace {
+        return None;
+    }
     let metadata = &unreadable.metadata;
     Some(ObjectReference {
-        api_version: Some(api_version.into_owned()),
+        // All of ours are of one version.
+        api_version: Some(PhoneNumber::api_version(&()).into_owned()),
         kind: Some(unreadable.kind.clone()),
         name: Some(metadata.name.clone()?),
         namespace: metadata.namespace.clone(),

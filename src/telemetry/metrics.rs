@@ -1,6 +1,6 @@
 //! The metrics: one table that says what each means, and the counters themselves. No I/O.
 //!
-//! Labels are closed enums and the constant names of carriers, so that nothing a user or a carrier writes can become a time
+//! Labels are closed enums and the constant names of kinds and carriers, so that nothing a user or a carrier writes can become a time
 //! series or leak through one.
 //! The exceptions are the name of a CarrierAccount, of which there are as many as objects, and that of the installation,
 //! of which there is one.
@@ -138,29 +138,6 @@ macro_rules! label {
 }
 
 label!(
-    /// The kind of the object that a pass is about.
-    Kind {
-        CarrierAccount = "CarrierAccount",
-        PhoneNumber = "PhoneNumber",
-        Agent = "Agent",
-        AgentVersion = "AgentVersion",
-        NumberClaim = "NumberClaim",
-        NumberPurchase = "NumberPurchase",
-    }
-);
-label!(
-    /// A kind that is followed.
-    Watched {
-        CarrierAccount = "CarrierAccount",
-        PhoneNumber = "PhoneNumber",
-        Agent = "Agent",
-        AgentVersion = "AgentVersion",
-        NumberClaim = "NumberClaim",
-        NumberPurchase = "NumberPurchase",
-        Namespace = "Namespace",
-    }
-);
-label!(
     /// How a pass ended.
     Pass {
         /// One effect was carried out; the next pass looks afresh.
@@ -232,18 +209,13 @@ impl From<ErrorClass> for Class {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReconcileLabels {
-    kind: Kind,
+    kind: &'static str,
     result: Pass,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct KindLabels {
-    kind: Kind,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct WatchedLabels {
-    kind: Watched,
+    kind: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -298,7 +270,7 @@ pub struct Metrics {
     numbers: Family<NumberLabels, Gauge>,
     last_scan: Family<AccountLabels, Gauge>,
     drift: Family<CarrierLabels, Counter>,
-    unreadable: Family<WatchedLabels, Gauge>,
+    unreadable: Family<KindLabels, Gauge>,
     leader: Gauge,
     build: Family<BuildLabels, Gauge>,
 }
@@ -332,7 +304,7 @@ impl Metrics {
     }
 
     /// A pass over an object of that kind has ended.
-    pub fn reconciled(&self, kind: Kind, result: Pass, took: Duration) {
+    pub fn reconciled(&self, kind: &'static str, result: Pass, took: Duration) {
         self.reconciles.get_or_create(&ReconcileLabels { kind, result }).inc();
         self.reconcile_seconds.get_or_create(&KindLabels { kind }).observe(took.as_secs_f64());
     }
@@ -381,8 +353,8 @@ impl Metrics {
     }
 
     /// How many objects of that kind do not decode now.
-    pub fn unreadable(&self, kind: Watched, count: usize) {
-        self.unreadable.get_or_create(&WatchedLabels { kind }).set(gauge(count));
+    pub fn unreadable(&self, kind: &'static str, count: usize) {
+        self.unreadable.get_or_create(&KindLabels { kind }).set(gauge(count));
     }
 
     /// Whether this replica leads.

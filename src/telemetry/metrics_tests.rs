@@ -6,7 +6,7 @@ use crate::carrier::CarrierError;
 /// Every metric with at least one value.
 fn used() -> Metrics {
     let metrics = Metrics::new();
-    metrics.reconciled(Kind::PhoneNumber, Pass::Acted, Duration::from_millis(3));
+    metrics.reconciled("PhoneNumber", Pass::Acted, Duration::from_millis(3));
     metrics.queued(7, 2);
     let throttled = CarrierError::new(ErrorClass::Throttled, "too many");
     metrics.carrier_request("Twilio", Operation::List, None);
@@ -15,7 +15,7 @@ fn used() -> Metrics {
     metrics.numbers(NumberState::Ready, 3);
     metrics.scanned(&Key::new("telephony", "twilio"), jiff::Timestamp::UNIX_EPOCH);
     metrics.drift("Telnyx");
-    metrics.unreadable(Watched::Agent, 1);
+    metrics.unreadable("Agent", 1);
     metrics.leading(true);
     metrics.installed_as("prod-eu");
     metrics

@@ -6,6 +6,7 @@
 use std::{error::Error as _, sync::Arc, time::Duration};
 
 use reqwest::{Client, header::HeaderMap};
+use secrecy::ExposeSecret as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{Instrument as _, field::Empty};
 use url::Url;
@@ -122,8 +123,8 @@ impl Transport {
         let method = reqwest::Method::from_bytes(method.as_bytes()).map_err(|_| Broken::BadCall)?;
         let request = self.client.request(method, url_of(call).ok_or(Broken::BadCall)?);
         let request = match auth {
-            Auth::Basic { user, password } => request.basic_auth(user, Some(password.expose())),
-            Auth::Bearer(token) => request.bearer_auth(token.expose()),
+            Auth::Basic { user, password } => request.basic_auth(user, Some(password.expose_secret())),
+            Auth::Bearer(token) => request.bearer_auth(token.expose_secret()),
         };
         let request = match body {
             None => request,

@@ -22,7 +22,7 @@ const PROFILE: &str = "3fa85f64-5717-4562-b3fc-2c963f66afa6";
 
 async fn open(fake: &Fake) -> Telnyx {
     let endpoint = Some(fake.start().await);
-    let config = Config { api_key: Secret::new("KEYs3cret"), identity: "telephony/telnyx".into(), endpoint };
+    let config = Config { api_key: SecretString::from("KEYs3cret"), identity: "telephony/telnyx".into(), endpoint };
     let limits = Limits { concurrency: 4, requests_per_second: 0 };
     Telnyx::new(config, Transport::new(Duration::from_secs(5)).unwrap(), Limiter::new(limits)).unwrap()
 }
@@ -469,7 +469,7 @@ async fn a_key_that_opens_nothing_and_an_endpoint_that_cannot_be_meant_say_so() 
     let balance = open(&fake).await.balance().await.unwrap().unwrap();
     assert_eq!((balance.amount, balance.currency.as_str()), ("5.10".parse().unwrap(), "USD"), "without what is lent");
     for bad in ["ftp://a.example", "https://u:p@a.example", "https://a.example/?x", "https://a.example/#x"] {
-        let config = Config { api_key: Secret::new("k"), identity: "a/b".into(), endpoint: bad.parse().ok() };
+        let config = Config { api_key: SecretString::from("k"), identity: "a/b".into(), endpoint: bad.parse().ok() };
         let opened =
             Telnyx::new(config, Transport::new(Duration::from_secs(5)).unwrap(), Limiter::new(Limits::default()));
         assert_eq!(opened.err(), Some(ConfigError::Endpoint), "{bad}");

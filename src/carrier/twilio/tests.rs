@@ -18,11 +18,11 @@ const PN: &str = "PN00000000000000000000000000000001";
 const MG: &str = "MG00000000000000000000000000000001";
 
 fn token() -> Credentials {
-    Credentials::AuthToken(Secret::new("s3cret"))
+    Credentials::AuthToken(SecretString::from("s3cret"))
 }
 
 fn key() -> Credentials {
-    Credentials::ApiKey { sid: "SK1".into(), secret: Secret::new("s3cret") }
+    Credentials::ApiKey { sid: "SK1".into(), secret: SecretString::from("s3cret") }
 }
 
 async fn open(fake: &Fake, credentials: Credentials) -> Twilio {

@@ -42,7 +42,7 @@ impl Controlled for CarrierAccount {
     const KIND: Kind = Kind::CarrierAccount;
     with_status!(CarrierAccountStatus);
 
-    fn cache(caches: &Caches) -> &Cache<Self> {
+    fn cache(caches: &Caches) -> &Arc<Cache<Self>> {
         &caches.accounts
     }
 

@@ -28,7 +28,7 @@ impl Controlled for Agent {
     const KIND: Kind = Kind::Agent;
     with_status!(AgentStatus);
 
-    fn cache(caches: &Caches) -> &Cache<Self> {
+    fn cache(caches: &Caches) -> &Arc<Cache<Self>> {
         &caches.agents
     }
 

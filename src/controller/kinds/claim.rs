@@ -20,7 +20,7 @@ impl Controlled for NumberClaim {
     without_status!();
     const KIND: Kind = Kind::NumberClaim;
 
-    fn cache(caches: &Caches) -> &Cache<Self> {
+    fn cache(caches: &Caches) -> &Arc<Cache<Self>> {
         &caches.claims
     }
 

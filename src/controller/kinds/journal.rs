@@ -20,7 +20,7 @@ impl Controlled for NumberPurchase {
     without_status!();
     const KIND: Kind = Kind::NumberPurchase;
 
-    fn cache(caches: &Caches) -> &Cache<Self> {
+    fn cache(caches: &Caches) -> &Arc<Cache<Self>> {
         &caches.journals
     }
 

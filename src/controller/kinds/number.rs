@@ -34,7 +34,7 @@ impl Controlled for PhoneNumber {
     const KIND: Kind = Kind::PhoneNumber;
     with_status!(PhoneNumberStatus);
 
-    fn cache(caches: &Caches) -> &Cache<Self> {
+    fn cache(caches: &Caches) -> &Arc<Cache<Self>> {
         &caches.numbers
     }
 

@@ -21,7 +21,7 @@ impl Controlled for AgentVersion {
     const KIND: Kind = Kind::AgentVersion;
     with_status!(AgentVersionStatus);
 
-    fn cache(caches: &Caches) -> &Cache<Self> {
+    fn cache(caches: &Caches) -> &Arc<Cache<Self>> {
         &caches.versions
     }
 

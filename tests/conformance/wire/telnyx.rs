@@ -6,11 +6,12 @@ use dialplane::{
     api::number::{Channel, Leg},
     carrier::{
         ErrorClass::{Forbidden, Funds, NotFound, Regulatory, Rejected, Throttled, Unauthorized, Unavailable, Unknown},
-        http::{Limiter, Secret, Transport},
+        http::{Limiter, Transport},
         telnyx::{Config, Telnyx},
     },
     sandbox::carrier::{AccountSeed, Dialect, Sandbox},
 };
+use secrecy::SecretString;
 
 use super::{super::Need, Wire};
 
@@ -78,6 +79,6 @@ fn leg(sandbox: &Sandbox, channel: Channel, name: &str) -> Leg {
 
 pub fn open(sandbox: &Sandbox, key: &str, transport: Transport, limiter: Arc<Limiter>) -> Telnyx {
     let endpoint = Some(sandbox.url().parse().unwrap());
-    let config = Config { api_key: Secret::new(key.to_owned()), identity: IDENTITY.to_owned(), endpoint };
+    let config = Config { api_key: SecretString::from(key.to_owned()), identity: IDENTITY.to_owned(), endpoint };
     Telnyx::new(config, transport, limiter).unwrap()
 }

@@ -6,11 +6,12 @@ use dialplane::{
     api::number::{Channel, Leg},
     carrier::{
         ErrorClass::{Forbidden, Funds, NotFound, Regulatory, Rejected, Throttled, Unauthorized, Unavailable, Unknown},
-        http::{Limiter, Secret, Transport},
+        http::{Limiter, Transport},
         twilio::{Config, Credentials, Twilio},
     },
     sandbox::carrier::{AccountSeed, Sandbox},
 };
+use secrecy::SecretString;
 
 use super::{super::Need, Key, Wire};
 use crate::openapi::check_ledger;
@@ -53,8 +54,8 @@ fn field(channel: Channel) -> &'static str {
 
 pub fn open(sandbox: &Sandbox, account: &str, key: Key, transport: Transport, limiter: Arc<Limiter>) -> Twilio {
     let credentials = match key {
-        Key::Token(token) => Credentials::AuthToken(Secret::new(token)),
-        Key::Further { sid, secret } => Credentials::ApiKey { sid, secret: Secret::new(secret) },
+        Key::Token(token) => Credentials::AuthToken(SecretString::from(token)),
+        Key::Further { sid, secret } => Credentials::ApiKey { sid, secret: SecretString::from(secret) },
     };
     let endpoint = Some(sandbox.url().parse().unwrap());
     let config = Config { account_sid: account.to_owned(), credentials, region: None, endpoint };
