@@ -3,6 +3,11 @@
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
+use kube::{
+    CustomResourceExt,
+    core::cel::{ErrorKind, Validator},
+};
+use serde::Serialize;
 
 /// Takes out of the schemas of `crd` what is there because the types are Rust's.
 pub fn tidy(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
@@ -12,6 +17,17 @@ pub fn tidy(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
         }
     }
     crd
+}
+
+/// Why the API server would refuse this object in the place of `old`, or a new one: the first of the definition's rules that it breaks.
+/// What a rule cannot be asked for here is left to the API server.
+pub fn broken_rule<K: CustomResourceExt + Serialize>(object: &K, old: Option<&K>) -> Option<String> {
+    let schema = K::crd().spec.versions.into_iter().next()?.schema?.open_api_v3_schema?;
+    let json = |value: &K| serde_json::to_value(value).ok();
+    let old = old.and_then(json);
+    let errors = Validator::new().validate(&serde_json::to_value(schema).ok()?, &json(object)?, old.as_ref()).err()?;
+    let mut broken = errors.into_iter().filter(|error| error.kind == ErrorKind::ValidationFailure);
+    broken.next().map(|error| error.message)
 }
 
 fn tidy_schema(schema: &mut JSONSchemaProps) {

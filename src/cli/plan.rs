@@ -46,14 +46,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         let (mut keys, mut agents) = (Vec::new(), Vec::new());
         for object in objects {
             match manifest::read(object, args.namespace.as_deref(), &default)? {
-                Manifest::Account(account) => drop(glance.apply(account)),
-                Manifest::Version(version) => drop(glance.apply(version)),
-                Manifest::Agent(agent) => agents.push(glance.apply(agent)),
-                Manifest::Number(number) => {
-                    let there = glance.number(&Key::of(&*number));
-                    there.map_or(Ok(()), |there| manifest::check_change(&there, &number))?;
-                    keys.push(glance.apply(*number));
-                }
+                Manifest::Account(account) => drop(glance.apply(account)?),
+                Manifest::Version(version) => drop(glance.apply(version)?),
+                Manifest::Agent(agent) => agents.push(glance.apply(agent)?),
+                Manifest::Number(number) => keys.push(glance.apply(*number)?),
                 Manifest::Other(other) => println!("{other}: skipped, it is none of Dialplane's"),
             }
         }

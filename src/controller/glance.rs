@@ -57,6 +57,9 @@ pub enum GlanceError {
     /// The cluster does not let this user list a kind, does not have it, or is away.
     #[error("cannot list {kind}: {why}")]
     Unlisted { kind: String, why: String },
+    /// A manifest that breaks a rule of its definition.
+    #[error("{kind} {key} would be refused by the API server: {why}")]
+    Refused { kind: &'static str, key: Key, why: String },
     /// A name that is not there.
     #[error("there is no CarrierAccount {0}: `kubectl get carrieraccounts --all-namespaces` shows which there are")]
     NoAccount(Key),
@@ -200,10 +203,12 @@ impl Glance {
         })
     }
 
-    /// Takes a manifest for applied, in our own copy: laid over the object of that name if there is one.
-    pub fn apply<K: Controlled + HasSpec<Spec: PartialEq>>(&self, mut manifest: K) -> Key {
+    /// Takes a manifest for applied, in our own copy: laid over the object of that name if there is one. An error where the API server
+    /// would refuse it.
+    pub fn apply<K: Controlled + HasSpec<Spec: PartialEq>>(&self, mut manifest: K) -> Result<Key, GlanceError> {
         let key = Key::of(&manifest);
-        let object = match K::cache(&self.context.caches).get(&key) {
+        let there = K::cache(&self.context.caches).get(&key);
+        let object = match there.clone() {
             None => {
                 // One that is there and does not decode stays the object that it is.
                 let there = K::cache(&self.context.caches).is_left_out(&key);
@@ -222,13 +227,16 @@ impl Glance {
                 object
             }
         };
+        if let Some(why) = api::broken_rule(&object, there.as_deref()) {
+            return Err(GlanceError::Refused { kind: K::KIND.as_str(), key, why });
+        }
         let uid = self.put(object);
         if K::KIND == Kind::PhoneNumber {
             self.applied().insert(key.clone());
         }
         // Known from now on: what is listed from here on is listed for it.
         self.context.memory.met(&uid);
-        key
+        Ok(key)
     }
 
     /// What an Agent of our copy would serve, published as its controller would.

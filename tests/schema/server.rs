@@ -1,10 +1,12 @@
 //! What the API server says to a manifest. It does I/O.
 
 use axum::http::{Request, header::ACCEPT};
+use dialplane::api;
 use kube::{
-    Api, Client,
+    Api, Client, CustomResourceExt,
     api::{DynamicObject, Patch, PatchParams, PostParams},
 };
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::manifests::{good, with};
@@ -45,13 +47,18 @@ impl Server {
     async fn post(&self, manifest: &Value, dry_run: bool) -> Result<Value, String> {
         let object: DynamicObject = serde_json::from_value(manifest.clone()).unwrap();
         let params = PostParams { dry_run, ..PostParams::default() };
-        answer(self.api(manifest["kind"].as_str().unwrap()).create(&params, &object).await)
+        let said = answer(self.api(manifest["kind"].as_str().unwrap()).create(&params, &object).await);
+        foretold(manifest, None, &said);
+        said
     }
 
     /// Asks whether a merge patch of the object `name` would be accepted.
     pub async fn check_change(&self, kind: &str, name: &str, change: &Value) -> Result<Value, String> {
         let params = PatchParams { dry_run: true, ..PatchParams::default() };
-        answer(self.api(kind).patch(name, &params, &Patch::Merge(change)).await)
+        let old = json!(self.api(kind).get(name).await.unwrap());
+        let said = answer(self.api(kind).patch(name, &params, &Patch::Merge(change)).await);
+        foretold(&with(old.clone(), change), Some(&old), &said);
+        said
     }
 
     /// Each case is a change to the smallest good manifest of `kind`, and what the refusal must say.
@@ -99,6 +106,29 @@ impl Server {
     /// The path of a kind's collection.
     pub fn path(&self, kind: &str) -> String {
         self.api(kind).resource_url().to_owned()
+    }
+}
+
+/// Holds what `plan` says of a manifest without asking against what the API server has said of it.
+fn foretold(object: &Value, old: Option<&Value>, said: &Result<Value, String>) {
+    fn broken<K>(object: &Value, old: Option<&Value>) -> Option<String>
+    where
+        K: CustomResourceExt + Serialize + DeserializeOwned,
+    {
+        // What does not decode is refused before its rules are asked.
+        let object: K = serde_json::from_value(object.clone()).ok()?;
+        let old: Option<K> = old.map(|old| serde_json::from_value(old.clone()).unwrap());
+        api::broken_rule(&object, old.as_ref())
+    }
+    let broken = match object["kind"].as_str().unwrap() {
+        "CarrierAccount" => broken::<api::CarrierAccount>,
+        "PhoneNumber" => broken::<api::PhoneNumber>,
+        "Agent" => broken::<api::Agent>,
+        "AgentVersion" => broken::<api::AgentVersion>,
+        _ => return,
+    };
+    if let Some(rule) = broken(object, old) {
+        assert!(said.as_ref().is_err_and(|said| said.contains(&rule)), "foretold: {rule}\nsaid: {said:?}\n{object:#}");
     }
 }
 

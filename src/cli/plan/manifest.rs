@@ -8,11 +8,11 @@ use std::{
 
 use anyhow::{Context as _, bail, ensure};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{JSONSchemaProps, JSONSchemaPropsOrArray};
-use kube::{CustomResourceExt, Resource, ResourceExt as _};
+use kube::{CustomResourceExt, Resource};
 use serde::{Deserialize as _, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::api::{Agent, AgentVersion, CarrierAccount, PhoneNumber, meta::Key, phone_number::Purchase};
+use crate::api::{Agent, AgentVersion, CarrierAccount, PhoneNumber};
 
 /// The objects in a file, or in standard input for `-`.
 pub fn objects(path: &Path) -> anyhow::Result<Vec<Value>> {
@@ -62,7 +62,7 @@ pub fn read(object: Value, wanted: Option<&str>, default: &str) -> anyhow::Resul
         "CarrierAccount" if ours => Manifest::Account(typed(object, wanted, default)?),
         "Agent" if ours => Manifest::Agent(typed(object, wanted, default)?),
         "AgentVersion" if ours => Manifest::Version(typed(object, wanted, default)?),
-        "PhoneNumber" if ours => Manifest::Number(Box::new(number(typed(object, wanted, default)?)?)),
+        "PhoneNumber" if ours => Manifest::Number(Box::new(typed(object, wanted, default)?)),
         _ => Manifest::Other(format!("{kind} {name}").trim().to_owned()),
     })
 }
@@ -87,21 +87,6 @@ where
         bail!("{kind} {name} names the namespace {namespace} and --namespace is {wanted}: leave one of the two out");
     }
     Ok(object)
-}
-
-fn number(number: PhoneNumber) -> anyhow::Result<PhoneNumber> {
-    let name = number.name_any();
-    ensure!(
-        number.spec.import.is_some() != number.spec.purchase.is_some(),
-        "PhoneNumber {name} is not valid: say exactly one of import (a number that the account owns) and purchase (a number to buy)"
-    );
-    if let Some(purchase) = &number.spec.purchase {
-        ensure!(
-            purchase.number.is_some() != purchase.search.is_some(),
-            "PhoneNumber {name} is not valid: say exactly one of purchase.number (this very number) and purchase.search (one that fits)"
-        );
-    }
-    Ok(number)
 }
 
 /// The schema of a kind's spec.
@@ -131,29 +116,10 @@ fn unknown(schema: &JSONSchemaProps, value: &Value, path: &str) -> Option<String
     }
 }
 
-/// Fails where the API server would refuse to change `old` into `new`: the rules that the definition has for that.
-pub fn check_change(old: &PhoneNumber, new: &PhoneNumber) -> anyhow::Result<()> {
-    let number = old.status.as_ref().and_then(|status| status.number.as_ref());
-    let (before, after) = (&old.spec, &new.spec);
-    let identity = |purchase: &Purchase| purchase.identity.clone();
-    let why = match (&before.import, &before.purchase, &after.import, &after.purchase) {
-        _ if before.account_ref != after.account_ref => "accountRef cannot change: make another PhoneNumber",
-        (Some(before), _, Some(after), _) if before != after => "import.number cannot change: make another PhoneNumber",
-        (Some(_), _, None, _) => "import cannot become purchase: make another PhoneNumber for the number to buy",
-        (_, Some(_), Some(import), _) if number != Some(&import.number) => {
-            "purchase can only become import of the very number that was bought, which status.number names"
-        }
-        (_, Some(before), _, Some(after)) if identity(before) != identity(after) => {
-            "purchase.identity cannot change: make another PhoneNumber for another identity"
-        }
-        _ => return Ok(()),
-    };
-    bail!("PhoneNumber {} would be refused by the API server: {why}", Key::of(old))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::meta::Key;
 
     const FILE: &str = "\
 ---
@@ -199,36 +165,5 @@ items:
         number["spec"]["import"] = serde_json::json!({"number": "+14155551234", "nmber": 1});
         let said = refusal(&number).to_string();
         assert!(said.contains("there is no field spec.import.nmber"), "{said}");
-        number["spec"]["import"].take();
-        assert!(refusal(&number).to_string().contains("exactly one of"));
-    }
-
-    #[test]
-    fn a_change_that_the_cluster_would_refuse_is_named() {
-        let number = |acquire: Value, status: Value| -> PhoneNumber {
-            let mut spec = acquire;
-            spec["accountRef"] = serde_json::json!({"name": "twilio"});
-            let metadata = serde_json::json!({"name": "a", "namespace": "b"});
-            serde_json::from_value(serde_json::json!({
-                "apiVersion": "dialplane.dev/v1alpha1", "kind": "PhoneNumber",
-                "metadata": metadata, "spec": spec, "status": status,
-            }))
-            .unwrap()
-        };
-        let import = |text: &str| number(serde_json::json!({"import": {"number": text}}), Value::Null);
-        let purchase = |identity: Option<&str>, status: Value| {
-            number(serde_json::json!({"purchase": {"number": "+14155551234", "identity": identity}}), status)
-        };
-        let bought = purchase(None, serde_json::json!({"number": "+14155551234"}));
-        assert!(check_change(&bought, &import("+14155551234")).is_ok());
-        assert!(check_change(&bought, &bought).is_ok());
-        for (old, new, why) in [
-            (&import("+14155551234"), &import("+14155551235"), "import.number cannot change"),
-            (&import("+14155551234"), &bought, "import cannot become purchase"),
-            (&bought, &import("+14155551235"), "the very number that was bought"),
-            (&bought, &purchase(Some("x"), Value::Null), "purchase.identity cannot change"),
-        ] {
-            assert!(check_change(old, new).unwrap_err().to_string().contains(why), "{why}");
-        }
     }
 }
