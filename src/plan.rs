@@ -4,7 +4,8 @@
 //! [`Decision`]: look at something, do one thing, or rest. There is no async here, no I/O, no clock and no randomness:
 //! the time and everything seen are part of the world. A test holds this module to it.
 //!
-//! - `number` decides for a PhoneNumber: [`number`] the order of things, `route` where its traffic should go, `remove` its end.
+//! - `number` decides for a PhoneNumber: the order of things, from its world to what is said of it; `remove` its end. `route` says where
+//!   its traffic should go.
 //! - `buy` buys one, at most once, by what `buying` knows, or takes an idle one; `choose` says which.
 //! - `grant` keeps spending within an account's limits; `journal` keeps the journals of buying.
 //! - `takeover` says to whom a claim may pass; `claim` ends what a vanished PhoneNumber left behind.
@@ -33,11 +34,9 @@ mod world;
 use std::time::Duration;
 
 pub use buying::{Asked, Buying, Grant, Idle, Intent, Offers, Own, Tried};
-pub use remove::InFlight;
 pub use route::{AgentRef, Served};
 pub use shared::SetSharedRoute;
-pub use takeover::Rival;
-pub use world::{AccountRef, AccountView, Liveness, Requested, Seen, Trouble};
+pub use world::{AccountRef, AccountView, InFlight, Liveness, Requested, Rival, Seen, Trouble};
 
 use crate::api::{
     NumberClaim, NumberPurchase,
@@ -59,6 +58,18 @@ pub enum Decision<S> {
     Act(Effect),
     /// There is nothing to do now.
     Rest(Rest<S>),
+}
+
+impl<S> Decision<S> {
+    /// The same, coming back after `wait` at the latest.
+    pub(in crate::plan) fn again(self, wait: Duration) -> Self {
+        match self {
+            Decision::Rest(rest) => {
+                Decision::Rest(Rest { again: Some(rest.again.map_or(wait, |a| a.min(wait))), ..rest })
+            }
+            other => other,
+        }
+    }
 }
 
 /// The end of a pass in which nothing was left to do.

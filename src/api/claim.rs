@@ -155,6 +155,16 @@ impl ClaimedAccount {
     }
 }
 
+impl NumberClaim {
+    /// The claim of a number that was bought, without a holder and with nothing of ours at the carrier. It goes on saying whose it was.
+    pub fn rested(&self) -> Self {
+        let namespace = self.spec.namespace().unwrap_or_default().to_owned();
+        let purchase = self.spec.purchase.clone().map(|purchase| ClaimedPurchase { namespace, ..purchase });
+        let spec = NumberClaimSpec { holder: None, purchase, sent: Vec::new(), ..self.spec.clone() };
+        Self { spec, ..self.clone() }
+    }
+}
+
 impl NumberClaimSpec {
     /// Whether the object with this uid holds it.
     pub fn is_held_by(&self, uid: &str) -> bool {

@@ -4,45 +4,37 @@
 //! seen at the carrier. What this process knows beside that is [`Own`](super::Own), and forgetting it is always safe: an attempt that nobody
 //! remembers is one of unknown outcome.
 
+mod find;
 mod hold;
 mod order;
 mod pool;
+mod send;
+mod settle;
+mod step;
 
 use kube::Resource as _;
 
-use self::hold::Candidate;
+use self::{
+    hold::Candidate,
+    settle::Settled,
+    step::{CANDIDATES, Step},
+};
 use super::{
-    AccountView, BuyNumber, Decision, Effect, Entry, Liveness, Look, Requested as _, Rest, Seen,
-    buying::{Buying, Intent, Own, Tried},
+    AccountView, Decision, Liveness, Look, Rest, Seen,
+    buying::{Buying, Intent, Own},
     choose::{self, Choice, Wish},
-    number::{Found, World},
+    number::world::{Found, World},
     policy,
-    route::{self, Wanted},
 };
 use crate::api::{
-    NumberClaim, NumberPurchase,
-    claim::{ClaimedAccount, NumberClaimSpec},
+    NumberPurchase,
     conditions::{Finding, Reason},
-    meta::NUMBER,
-    number::{E164, Route},
+    number::E164,
     offer::Price,
-    phone_number::{Acquisition, Mode, PhoneNumberStatus, Purchase, Reuse},
-    purchase::{Identity, NumberPurchaseSpec},
+    phone_number::{PhoneNumberStatus, Purchase, Reuse},
+    purchase::NumberPurchaseSpec,
     seen::{ErrorClass, OwnedNumber},
 };
-
-/// How many numbers in a row may turn out not to be available before it is waited.
-const CANDIDATES: u32 = 5;
-
-/// What settling an attempt has come to.
-enum Settled<'a> {
-    /// The number is in the account.
-    Ours(&'a OwnedNumber),
-    /// It is not and will not be by what was sent. `clean` where all of that was refused.
-    NotBought { clean: bool },
-    /// It is not known yet; this is to be done about it.
-    Not(Box<Decision<PhoneNumberStatus>>),
-}
 
 pub(super) fn next<'a>(
     w: &World<'a>,
@@ -85,122 +77,7 @@ pub(super) fn unsettled<'a>(w: &World<'a>, account: &AccountView) -> Option<Deci
     }
 }
 
-struct Step<'a, 'b> {
-    w: &'b World<'a>,
-    b: &'b Buying<'a>,
-    account: &'b AccountView,
-    identity: &'a str,
-}
-
 impl<'a> Step<'a, '_> {
-    fn purchase(&self) -> Option<&'a Purchase> {
-        self.w.number.spec.purchase.as_ref()
-    }
-
-    fn stop(&self, reason: Reason, text: impl Into<String>) -> Decision<PhoneNumberStatus> {
-        self.w.stop(vec![Reason::Accepted.into(), Finding::new(reason, text)])
-    }
-
-    /// No journal: either nothing was ever bought, or what tells of it was lost (rules 2 and 9).
-    fn find_or_begin(&self) -> Decision<PhoneNumberStatus> {
-        if let Some(decision) = self.hands_off() {
-            return decision;
-        }
-        let marked = match self.marked() {
-            Ok(marked) => marked,
-            Err(decision) => return *decision,
-        };
-        let remembered = self.w.number.status.as_ref().and_then(|status| status.number.clone());
-        let claimed = || self.b.claims.first().map(|claim| claim.spec.number.clone());
-        let named = match self.meant(marked) {
-            Ok(meant) => meant.or_else(|| self.said()).or(remembered).or_else(claimed),
-            Err(decision) => return *decision,
-        };
-        match named {
-            // It is looked for before anything else is considered: of unknown outcome, as far as anybody knows.
-            Some(number) => {
-                let claimed = self.b.claims.iter().find(|claim| claim.spec.number == number);
-                let attempt = claimed.and_then(|claim| claim.spec.purchase.as_ref()).map_or(1, |p| p.attempt);
-                let price = claimed.and_then(|claim| claim.spec.purchase.as_ref()).map(|p| p.price.clone());
-                self.record(Some(number), attempt, price.unwrap_or_default(), Intent::Settle, None)
-            }
-            None => self.begin(None, None),
-        }
-    }
-
-    /// The number that a person says is this object's.
-    fn said(&self) -> Option<E164> {
-        self.w.number.annotation(NUMBER)?.parse().ok()
-    }
-
-    /// Which of the numbers that bear our marker is meant: the only one, or the one that a person says.
-    fn meant(&self, marked: &[E164]) -> Result<Option<E164>, Box<Decision<PhoneNumberStatus>>> {
-        match marked {
-            [] => Ok(None),
-            [number] => Ok(Some(number.clone())),
-            several => match self.said().filter(|said| several.contains(said)) {
-                Some(said) => Ok(Some(said)),
-                None => Err(Box::new(self.several(several))),
-            },
-        }
-    }
-
-    fn several(&self, numbers: &[E164]) -> Decision<PhoneNumberStatus> {
-        let numbers: Vec<&str> = numbers.iter().map(E164::as_str).collect();
-        let text = format!(
-            "The account has several numbers that were bought for the identity {}: {}. Set the annotation {NUMBER} to the one that is meant.",
-            self.b.identity,
-            numbers.join(", ")
-        );
-        self.stop(Reason::SeveralNumbers, text)
-    }
-
-    /// The numbers that bear our marker, by a listing that can be believed (rules 2 and 9).
-    fn marked(&self) -> Result<&'a [E164], Box<Decision<PhoneNumberStatus>>> {
-        if self.b.doubtful {
-            let text = format!(
-                "Numbers are missing from the listing of CarrierAccount {}: nothing is bought until that is clear.",
-                self.account.key
-            );
-            return Err(Box::new(self.stop(Reason::AccountNotReady, text)));
-        }
-        if !self.b.not_before.is_zero() {
-            let text = "This process cannot know what was bought before it began: it waits until that would be seen, and then looks.";
-            let said = self.w.put_off(vec![Reason::Accepted.into(), Finding::new(Reason::PurchaseUnsettled, text)]);
-            return Err(Box::new(said.again(self.b.not_before)));
-        }
-        match (self.b.marked, self.w.trouble) {
-            (Some(marked), _) => Ok(marked),
-            (None, Some(trouble)) if !trouble.purchase && !trouble.wait.is_zero() => {
-                let finding = Finding::new(Reason::NotSeen, &*trouble.error.text);
-                Err(Box::new(self.w.put_off(vec![Reason::Accepted.into(), finding])))
-            }
-            (None, _) => Err(Box::new(Decision::Look(Look::Inventory))),
-        }
-    }
-
-    /// Nothing is begun for an object that only looks on.
-    fn hands_off(&self) -> Option<Decision<PhoneNumberStatus>> {
-        let spec = &self.w.number.spec;
-        let why = match (spec.suspend, spec.mode) {
-            (true, _) => "The object is suspended: nothing is bought. Set spec.suspend to false to go on.",
-            (_, Mode::Observe) => "With mode: Observe nothing is bought. Set spec.mode to Manage to go on.",
-            (false, Mode::Manage) => return None,
-        };
-        Some(self.stop(Reason::NotClaimed, why))
-    }
-
-    /// The last check before anything is sent or taken (rule 6): the object lives, by a live read that is younger than the entry, so
-    /// that whoever sees it deleted later sees the entry as well. To have put the finalizer in place since is one.
-    fn unless_alive(&self, own: &Own) -> Option<Decision<PhoneNumberStatus>> {
-        match self.b.live {
-            _ if own.lives => None,
-            Liveness::NotRead => Some(Decision::Look(Look::Itself)),
-            Liveness::Gone => Some(Decision::Rest(Rest { status: None, again: Some(policy::POLL) })),
-            Liveness::Alive => None,
-        }
-    }
-
     /// Another object holds the journal (rule 1).
     fn take_over(&self, journal: &NumberPurchase) -> Decision<PhoneNumberStatus> {
         let holder = &journal.spec.holder;
@@ -278,94 +155,6 @@ impl<'a> Step<'a, '_> {
         let is_its =
             marker.is_same_identity(self.b.marker) || self.w.claim.is_some_and(|c| c.spec.is_for(self.b.identity));
         is_its.then(|| self.w.marked_elsewhere(number))
-    }
-
-    /// Whether the number was seen to be ours before, by this object or by one of its identity that let it go.
-    fn was_ours(&self, number: &E164) -> bool {
-        let said = self.w.number.status.as_ref().is_some_and(|status| status.number.as_ref() == Some(number));
-        let kept = |claim: &&NumberClaim| {
-            let rests = claim.spec.holder.is_none() && claim.spec.is_for(self.b.identity);
-            rests || claim.spec.is_held_by(self.w.uid())
-        };
-        said || self.w.claim.filter(kept).is_some_and(|claim| !claim.spec.carrier_number_id.is_empty())
-    }
-
-    /// Whether the number that the journal names is ours (rules 7 and 8).
-    fn settle(&self, journal: &NumberPurchase, number: &E164) -> Settled<'a> {
-        if let Some(number) = self.ours_as_seen() {
-            return Settled::Ours(number);
-        }
-        match self.b.own {
-            // Nothing was sent since this process began to speak of this number, and nothing before.
-            Some(Own { intent: Intent::Send | Intent::Take, clean: true, outcome: None, .. }) => {
-                Settled::NotBought { clean: true }
-            }
-            Some(Own { clean: true, outcome: Some(Tried::DidNothing(_)), .. }) => Settled::NotBought { clean: true },
-            // Nothing else can come of what was sent, so that nobody need be fenced off yet.
-            Some(own @ Own { outcome: Some(Tried::Ordered(order)), .. }) if !own.settled_in.is_zero() => {
-                self.ordered(number, own, order)
-            }
-            // Nobody may send any more, by an entry that says so. Then it is waited, and looked.
-            Some(own @ Own { intent: Intent::Settle, .. }) => self.wait(number, own),
-            _ => Settled::Not(Box::new(self.write(journal, journal.spec.clone(), Intent::Settle))),
-        }
-    }
-
-    /// The number as seen in the account, unless it is there for somebody else: then it was not bought for us, whatever was sent.
-    fn ours_as_seen(&self) -> Option<&'a OwnedNumber> {
-        let Seen::Present { number, fresh } = self.w.seen else { return None };
-        // What was handed to another namespace bears our marker for a while, or for good.
-        if self.w.claim.is_some_and(|claim| claim.spec.is_of_another(&self.b.identity.namespace)) {
-            return None;
-        }
-        let refused = self.b.own.is_some_and(|own| own.clean && matches!(own.outcome, Some(Tried::DidNothing(_))));
-        let ours = self.w.own_claim().is_some()
-            || match &number.marker {
-                Some(marker) => marker == self.b.marker || self.is_claimed_for(&number.number),
-                None => self.b.own.is_none_or(|own| own.intent == Intent::Settle) && !refused,
-            };
-        (ours && (fresh || !self.w.is_requested())).then_some(number)
-    }
-
-    /// Whether the claim, or a person, says that a number with another marker is this identity's: one that was taken from the pool bears
-    /// that of its last identity until it is marked anew.
-    fn is_claimed_for(&self, number: &E164) -> bool {
-        let claimed = self.w.claim.is_some_and(|claim| claim.spec.is_for(self.b.identity));
-        claimed && !self.w.elsewhere || self.w.is_adopted(number)
-    }
-
-    fn wait(&self, number: &E164, own: &Own) -> Settled<'a> {
-        let look = |look| Settled::Not(Box::new(Decision::Look(look)));
-        if !self.w.seen.is_fresh() && self.may_look() {
-            return look(Look::Number { account: self.account.key.clone(), number: number.clone() });
-        }
-        if self.b.orders.is_none() && self.may_look() {
-            return look(Look::Orders);
-        }
-        let order = self.b.orders.and_then(|orders| orders.iter().find(|order| order.number == *number));
-        let absent = matches!(self.w.seen, Seen::Absent { fresh: true } | Seen::Present { fresh: true, .. });
-        if own.settled_in.is_zero() && absent && order.is_none() && self.may_look() {
-            // What is there and bears another marker may have been taken from the pool a moment ago: its claim says so.
-            if matches!(self.w.seen, Seen::Present { .. }) && !self.b.claim_read {
-                return look(Look::Claim(number.clone()));
-            }
-            return match self.b.marked {
-                Some(_) => Settled::NotBought { clean: false },
-                None => look(Look::Inventory),
-            };
-        }
-        let wait = if own.settled_in.is_zero() { policy::POLL } else { own.settled_in.min(policy::POLL) };
-        if let Some(order) = order {
-            return Settled::Not(Box::new(self.says(order).again(wait)));
-        }
-        let text = self.taken_over(number).unwrap_or_else(|| {
-            format!(
-                "Whether {number} was bought is not known: no answer came, or nobody remembers it. It is looked for until it is seen, or \
-                 until no request can come about any more; nothing else is bought meanwhile."
-            )
-        });
-        let finding = Finding::new(Reason::PurchaseUnsettled, text);
-        Settled::Not(Box::new(self.w.put_off(vec![Reason::Accepted.into(), finding]).again(wait)))
     }
 
     /// The number is in the account: it is adopted, and then like any other.
@@ -487,146 +276,6 @@ impl<'a> Step<'a, '_> {
             Choice::Take { offer, exact } => {
                 self.proceed(journal, settled, purchase, &Candidate::offered(offer, exact))
             }
-        }
-    }
-
-    /// What an attempt is to come to.
-    fn wish<'w>(&'w self, purchase: &'w Purchase, attempt: u32) -> Wish<'w> {
-        Wish {
-            purchase,
-            ceiling: self.b.limits.max_monthly_price,
-            offers: self.b.offers,
-            prefer: None,
-            avoid: None,
-            spread: (self.b.identity, attempt),
-        }
-    }
-
-    /// The entry is ours and nothing was sent by it yet: the finalizer, the claim, the last checks, the purchase (rules 4 and 6).
-    fn send(&self, journal: &NumberPurchase, number: &E164, own: &Own) -> Decision<PhoneNumberStatus> {
-        if let Some(decision) = self.hands_off().or_else(|| self.unroutable()) {
-            return decision;
-        }
-        if !own.may_send {
-            // Nothing was sent by it, so what is known of the number still holds; only the right to send is gone.
-            return self.begin(Some(journal), Some(own.clean));
-        }
-        if let Some(decision) = self.w.finalizer() {
-            return decision;
-        }
-        let route = self.route();
-        let wanted = self.claim(journal, number, &route);
-        match self.w.claim {
-            // Somebody else has it by now, without a claim of this cluster.
-            _ if matches!(self.w.seen, Seen::Present { .. }) => self.lose(number),
-            None => Decision::Act(Effect::CreateClaim(Box::new(wanted))),
-            Some(claim) if claim.spec == wanted => self.unless_alive(own).unwrap_or_else(|| {
-                Decision::Act(Effect::Purchase(Box::new(BuyNumber {
-                    account: self.account.key.clone(),
-                    number: number.clone(),
-                    marker: self.b.marker.clone(),
-                    route,
-                    regulatory: self.purchase().and_then(|p| p.regulatory.clone()).unwrap_or_default(),
-                    token: journal.spec.token.clone(),
-                    attempt: journal.spec.attempt,
-                    hold: journal.spec.hold.clone(),
-                })))
-            }),
-            Some(claim) if self.is_earlier(claim, journal) => match (&claim.spec.holder, self.w.holder) {
-                (Some(holder), Liveness::NotRead) if holder.uid != self.w.uid() => {
-                    Decision::Look(Look::Holder(holder.clone()))
-                }
-                (Some(holder), Liveness::Alive) if holder.uid != self.w.uid() => self.lose(number),
-                _ => Decision::Act(Effect::WriteClaim(Box::new(NumberClaim { spec: wanted, ..claim.clone() }))),
-            },
-            // Whoever is ahead of us, or another object, has the number: that is a refusal as good as the carrier's.
-            Some(_) => self.lose(number),
-        }
-    }
-
-    fn lose(&self, number: &E164) -> Decision<PhoneNumberStatus> {
-        Decision::Act(Effect::LoseNumber(self.account.key.clone(), number.clone()))
-    }
-
-    /// Whether the claim is of this identity, and no later attempt stands in it.
-    fn is_earlier(&self, claim: &NumberClaim, journal: &NumberPurchase) -> bool {
-        let earlier = claim.spec.purchase.as_ref().is_none_or(|purchase| purchase.attempt <= journal.spec.attempt);
-        claim.metadata.deletion_timestamp.is_none() && earlier && claim.spec.is_for(self.b.identity)
-    }
-
-    /// Where numbers share a route, one is bought only once that stands: it is to answer from its first moment.
-    fn unroutable(&self) -> Option<Decision<PhoneNumberStatus>> {
-        match route::wanted(self.w.agent.as_ref()) {
-            Wanted::Keep(finding) if matches!(finding.reason, Reason::SharedRoutePending | Reason::NotShareable) => {
-                Some(self.w.put_off(vec![Reason::Accepted.into(), finding]))
-            }
-            _ => None,
-        }
-    }
-
-    /// The route that the number begins with: its agent's, or none.
-    fn route(&self) -> Route {
-        route::wanted(self.w.agent.as_ref()).target(&Route::new(), None)
-    }
-
-    fn claim(&self, journal: &NumberPurchase, number: &E164, route: &Route) -> NumberClaimSpec {
-        let digests = route::digests(route);
-        NumberClaimSpec {
-            number: number.clone(),
-            holder: Some(self.w.holder_spec()),
-            account: journal.spec.account.clone(),
-            carrier_number_id: String::new(),
-            acquisition: Acquisition::Purchased,
-            purchase: Some(self.b.claimed(&journal.spec, journal.spec.price.clone(), journal.spec.offered.clone())),
-            on_delete: self.w.on_delete(),
-            previous: Route::new(),
-            sent: if digests.is_empty() { Vec::new() } else { vec![digests] },
-            led_to: route::led_to(&[], self.w.agent.as_ref()),
-        }
-    }
-
-    fn spec(&self, number: Option<E164>, attempt: u32, price: Price, exact: Option<bool>) -> NumberPurchaseSpec {
-        let Identity { namespace, name } = self.b.identity.clone();
-        NumberPurchaseSpec {
-            namespace,
-            identity: name,
-            installation: self.b.installation.to_owned(),
-            holder: self.w.holder_spec(),
-            account: ClaimedAccount::of(&self.account.key, self.identity),
-            number,
-            attempt,
-            token: self.b.token.to_owned(),
-            price,
-            offered: None,
-            exact,
-            hold: None,
-        }
-    }
-
-    fn record(
-        &self,
-        number: Option<E164>,
-        attempt: u32,
-        price: Price,
-        intent: Intent,
-        journal: Option<&NumberPurchase>,
-    ) -> Decision<PhoneNumberStatus> {
-        let spec = self.spec(number, attempt, price, None);
-        let entry = Entry { journal: self.object(journal, spec), intent, clean: false };
-        self.w.finalizer().unwrap_or(Decision::Act(Effect::WriteJournal(Box::new(entry))))
-    }
-
-    /// Writes another entry about the same attempt.
-    fn write(&self, journal: &NumberPurchase, spec: NumberPurchaseSpec, intent: Intent) -> Decision<PhoneNumberStatus> {
-        let spec = NumberPurchaseSpec { token: self.b.token.to_owned(), ..spec };
-        let entry = Entry { journal: NumberPurchase { spec, ..journal.clone() }, intent, clean: false };
-        Decision::Act(Effect::WriteJournal(Box::new(entry)))
-    }
-
-    fn object(&self, journal: Option<&NumberPurchase>, spec: NumberPurchaseSpec) -> NumberPurchase {
-        match journal {
-            Some(journal) => NumberPurchase { spec, ..journal.clone() },
-            None => NumberPurchase::new(&NumberPurchase::name_of(self.identity, self.b.identity), spec),
         }
     }
 }

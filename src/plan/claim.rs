@@ -10,10 +10,7 @@ use super::{
     AccountRef, Decision, Effect, InFlight, Liveness, Look, Rest, Seen, Trouble, policy,
     remove::{Removal, Step},
 };
-use crate::api::{
-    NumberClaim, NumberPurchase,
-    claim::{ClaimedPurchase, NumberClaimSpec},
-};
+use crate::api::{NumberClaim, NumberPurchase};
 
 /// Everything known about one NumberClaim.
 #[derive(Clone, Debug)]
@@ -89,7 +86,7 @@ pub fn next(w: &World<'_>) -> Decision<()> {
         Step::Write(write) => Decision::Act(Effect::SetRoute(write)),
         Step::Wait(_, again) => rest(again),
         Step::LetGo(note) if spec.purchase.is_some() && !deleting => {
-            Decision::Act(Effect::CloseClaim(Box::new(rested(w.claim)), note))
+            Decision::Act(Effect::CloseClaim(Box::new(w.claim.rested()), note))
         }
         Step::LetGo(note) => Decision::Act(Effect::DropClaim(note)),
     }
@@ -121,12 +118,4 @@ impl World<'_> {
         };
         earlier && self.claim.spec.is_for(&journal.spec.identity()) && !matches!(self.seen, Seen::Present { .. })
     }
-}
-
-/// The claim of a number that was bought, without a holder and with nothing of ours at the carrier. It goes on saying whose it was.
-pub(super) fn rested(claim: &NumberClaim) -> NumberClaim {
-    let namespace = claim.spec.namespace().unwrap_or_default().to_owned();
-    let purchase = claim.spec.purchase.clone().map(|purchase| ClaimedPurchase { namespace, ..purchase });
-    let spec = NumberClaimSpec { holder: None, purchase, sent: Vec::new(), ..claim.spec.clone() };
-    NumberClaim { spec, ..claim.clone() }
 }

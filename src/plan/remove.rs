@@ -5,8 +5,8 @@ use std::time::Duration;
 use kube::ResourceExt;
 
 use super::{
-    AccountRef, AccountView, Decision, Effect, Look, Note, Requested, Rest, Seen, SetRoute, Trouble, buy,
-    claim::rested, number::World, policy, route,
+    AccountRef, AccountView, Decision, Effect, InFlight, Look, Note, Requested, Rest, Seen, SetRoute, Trouble, buy,
+    number::world::World, policy, route,
 };
 use crate::api::{
     NumberClaim,
@@ -16,25 +16,6 @@ use crate::api::{
     number::{Channel, E164, Leg, Route},
     phone_number::{Mode, OnDelete, PhoneNumberStatus},
 };
-
-/// What may still be on its way to the carrier for one number.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct InFlight {
-    /// How long yet a write of ours of unknown outcome may be applied.
-    pub unknown: Duration,
-    /// How long yet a write of a predecessor of this process may be applied; zero where there was none, or where it ended in order.
-    pub predecessor: Duration,
-}
-
-impl InFlight {
-    /// How long to wait until what was sent for this claim has surely arrived or never will. For one that never sent anything
-    /// a predecessor did not either.
-    pub(super) fn unsettled(&self, claim: &NumberClaimSpec) -> Option<Duration> {
-        let predecessor = if claim.sent.is_empty() { Duration::ZERO } else { self.predecessor };
-        let wait = self.unknown.max(predecessor);
-        (!wait.is_zero()).then_some(wait)
-    }
-}
 
 /// What there is to take back, whoever's end it is.
 pub(super) struct Removal<'a> {
@@ -253,7 +234,7 @@ fn unsettled(w: &World<'_>) -> Option<Decision<PhoneNumberStatus>> {
 fn let_go(w: &World<'_>, note: Option<Note>) -> Decision<PhoneNumberStatus> {
     Decision::Act(match w.own_claim() {
         Some(bought) if bought.spec.purchase.is_some() => {
-            let mut claim = rested(bought);
+            let mut claim = bought.rested();
             // That it was ours tells whoever comes next that it is lost, should it be gone by then.
             let known = w.number.status.as_ref().and_then(|status| status.carrier_number_id.clone());
             claim.spec.carrier_number_id = known.unwrap_or(claim.spec.carrier_number_id);

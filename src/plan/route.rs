@@ -1,18 +1,11 @@
-//! Where a number's traffic should go, what must change for it, and whether that is allowed.
+//! Where a number's traffic should go, and how that stands to where it goes.
 
-use std::time::Duration;
-
-use super::{
-    Decision, Effect, Note, SetRoute,
-    number::{Found, World},
-    policy,
-};
 use crate::api::{
     claim::{Digests, LedTo, NumberClaimSpec},
     conditions::{Finding, Reason},
     meta::Key,
     number::{Channel, Leg, Route},
-    phone_number::{DriftPolicy, Mode, PhoneNumberStatus, RouteStatus},
+    phone_number::RouteStatus,
 };
 
 /// What a reference to an agent led to.
@@ -47,7 +40,7 @@ pub enum Served {
 }
 
 /// What the number's traffic should do.
-pub(super) enum Wanted {
+pub(in crate::plan) enum Wanted {
     /// Reach this version.
     Reach { status: RouteStatus, route: Route },
     /// Go nowhere by our doing.
@@ -59,7 +52,7 @@ pub(super) enum Wanted {
 }
 
 /// Reads off the world what is wanted of the number's route.
-pub(super) fn wanted(agent: Option<&AgentRef>) -> Wanted {
+pub(in crate::plan) fn wanted(agent: Option<&AgentRef>) -> Wanted {
     let keep = |reason, message: String| Wanted::Keep(Finding::new(reason, message));
     match agent {
         None => Wanted::Nothing(Reason::Pooled.into()),
@@ -121,7 +114,7 @@ pub(super) fn wanted(agent: Option<&AgentRef>) -> Wanted {
 impl Wanted {
     /// The channels to set for this, given what is there. A leg of ours that the version does not name goes where it went before us,
     /// and becomes empty where nothing is wanted at all. What is not ours and not spoken of stays.
-    pub(super) fn target(&self, seen: &Route, claim: Option<&NumberClaimSpec>) -> Route {
+    pub(in crate::plan) fn target(&self, seen: &Route, claim: Option<&NumberClaimSpec>) -> Route {
         let (mut target, before) = match self {
             Wanted::Keep(_) | Wanted::Silent(_) => return Route::new(),
             Wanted::Nothing(_) => (Route::new(), None),
@@ -137,7 +130,7 @@ impl Wanted {
     }
 
     /// The channels that are ours by this.
-    pub(super) fn route(&self) -> Option<&Route> {
+    pub(in crate::plan) fn route(&self) -> Option<&Route> {
         match self {
             Wanted::Reach { route, .. } => Some(route),
             Wanted::Nothing(_) | Wanted::Keep(_) | Wanted::Silent(_) => None,
@@ -145,7 +138,7 @@ impl Wanted {
     }
 
     /// What the journal of the route says by this; `None` where it stays as it is.
-    pub(super) fn digests(&self) -> Option<Digests> {
+    pub(in crate::plan) fn digests(&self) -> Option<Digests> {
         match self {
             Wanted::Reach { route, .. } => Some(digests(route)),
             Wanted::Nothing(_) => Some(Digests::new()),
@@ -155,7 +148,7 @@ impl Wanted {
 }
 
 /// Where each channel went before us. Of one that we are about to set, and had not set before, that is what is there now.
-pub(super) fn previous(
+pub(in crate::plan) fn previous(
     claim: &NumberClaimSpec,
     wanted: Option<&Route>,
     seen: &Route,
@@ -178,12 +171,12 @@ pub(super) fn previous(
 }
 
 /// Fingerprints of the legs that go somewhere.
-pub(super) fn digests(route: &Route) -> Digests {
+pub(in crate::plan) fn digests(route: &Route) -> Digests {
     route.iter().filter(|(_, leg)| !leg.is_empty()).map(|(channel, leg)| (*channel, leg.digest())).collect()
 }
 
 /// The versions that a number was sent to, once it is sent to what is wanted.
-pub(super) fn led_to(before: &[LedTo], agent: Option<&AgentRef>) -> Vec<LedTo> {
+pub(in crate::plan) fn led_to(before: &[LedTo], agent: Option<&AgentRef>) -> Vec<LedTo> {
     match wanted(agent) {
         Wanted::Reach { status: RouteStatus { agent, version, .. }, .. } => {
             NumberClaimSpec::leading_to(before, LedTo { agent, version })
@@ -193,7 +186,7 @@ pub(super) fn led_to(before: &[LedTo], agent: Option<&AgentRef>) -> Vec<LedTo> {
 }
 
 /// The channels of `target` that are not so yet.
-pub(super) fn changes(target: &Route, seen: &Route) -> Route {
+pub(in crate::plan) fn changes(target: &Route, seen: &Route) -> Route {
     let empty = Leg::default();
     let differs = |channel: &Channel, leg: &Leg| seen.get(channel).unwrap_or(&empty) != leg;
     target.iter().filter(|(channel, leg)| differs(channel, leg)).map(|(c, l)| (*c, l.clone())).collect()
@@ -201,7 +194,7 @@ pub(super) fn changes(target: &Route, seen: &Route) -> Route {
 
 /// The journal of a route, with `next` at its head. Behind it stays the last head, what is still there and, while anything may
 /// be on its way, everything: dropping those would make our own route look like another's.
-pub(super) fn journal(sent: &[Digests], next: Digests, seen: &Route, unsettled: bool) -> Vec<Digests> {
+pub(in crate::plan) fn journal(sent: &[Digests], next: Digests, seen: &Route, unsettled: bool) -> Vec<Digests> {
     if sent.first().map_or(next.is_empty(), |head| *head == next) {
         return sent.to_vec();
     }
@@ -212,139 +205,4 @@ pub(super) fn journal(sent: &[Digests], next: Digests, seen: &Route, unsettled: 
     };
     let behind = sent.iter().enumerate().filter(kept).map(|(_, old)| old.clone());
     std::iter::once(next.clone()).chain(behind).collect()
-}
-
-/// Decides for a number that is ours, with its claim and finalizer in place.
-pub(super) fn next(w: &World<'_>, found: &Found<'_>, claim: Option<&NumberClaimSpec>) -> Decision<PhoneNumberStatus> {
-    let wanted = wanted(w.agent.as_ref());
-    let ours = |channel, leg: &Leg| claim.is_some_and(|claim| claim.is_ours(channel, leg));
-    let target = wanted.target(&found.number.route, claim);
-    let changes = changes(&target, &found.number.route);
-    let (finding, route) = match wanted {
-        Wanted::Keep(finding) => return w.rest(found, looks_on(w, finding), w.route_status().cloned()),
-        Wanted::Silent(finding) => return w.rest(found, finding, None),
-        Wanted::Nothing(finding) => (finding, None),
-        Wanted::Reach { status, .. } => (
-            Finding::new(
-                Reason::Routed,
-                format!("The carrier sends this number to {} {}.", status.agent, status.version),
-            ),
-            Some(status),
-        ),
-    };
-    if changes.is_empty() {
-        return w.rest(found, finding, route);
-    }
-    let drifted = drifted(w, &changes, &target, &found.number.route, ours);
-    if let Some(denial) = denial(w, &changes, found, &drifted) {
-        return w.rest(found, denial, w.route_status().cloned());
-    }
-    if let Some(trouble) = w.trouble.filter(|trouble| !trouble.wait.is_zero()) {
-        return w.rest(found, policy::route_trouble(trouble), w.route_status().cloned());
-    }
-    // To report what others change, what we change ourselves must be told from it: a route counts as confirmed no longer before
-    // it is replaced.
-    if w.number.spec.drift == DriftPolicy::Report && w.route_status().is_some() {
-        return w.rest(found, Reason::Routing.into(), None).again(Duration::ZERO);
-    }
-    let notes = notes(&changes, &found.number.route, &drifted, ours);
-    Decision::Act(Effect::SetRoute(Box::new(SetRoute {
-        account: found.account.clone(),
-        id: found.number.id.clone(),
-        number: found.number.number.clone(),
-        put_back: !drifted.is_empty(),
-        route: changes,
-        notes,
-    })))
-}
-
-/// A number that only looks on waits for nothing: no route is set for it alone.
-fn looks_on(w: &World<'_>, finding: Finding) -> Finding {
-    let spec = &w.number.spec;
-    let why = match (spec.mode, spec.suspend) {
-        _ if finding.reason != Reason::SharedRoutePending => return finding,
-        (Mode::Observe, _) => (Reason::Differs, "With mode: Observe"),
-        (Mode::Manage, true) => (Reason::Suspended, "While spec.suspend is true"),
-        (Mode::Manage, false) => return finding,
-    };
-    let text =
-        "the route that the agent's numbers at this account share is not set for this one. It keeps the route it had.";
-    Finding::new(why.0, format!("{} {text}", why.1))
-}
-
-/// The channels that we once saw as we wanted them and that somebody has changed since.
-fn drifted(
-    w: &World<'_>,
-    changes: &Route,
-    target: &Route,
-    seen: &Route,
-    ours: impl Fn(Channel, &Leg) -> bool,
-) -> Vec<Channel> {
-    let confirmed = |channel: &Channel| w.route_status()?.digests.get(channel);
-    let is_drift = |channel: &Channel| {
-        let Some(confirmed) = confirmed(channel) else { return false };
-        let as_wanted = target.get(channel).is_some_and(|leg| leg.digest() == *confirmed);
-        as_wanted || seen.get(channel).is_none_or(|leg| !ours(*channel, leg))
-    };
-    changes.keys().copied().filter(is_drift).collect()
-}
-
-/// Why a change that is wanted may not be made.
-fn denial(w: &World<'_>, changes: &Route, found: &Found<'_>, drifted: &[Channel]) -> Option<Finding> {
-    let spec = &w.number.spec;
-    let differences = || describe(changes, &found.number.route);
-    if spec.mode == Mode::Observe {
-        return Some(Finding::new(
-            Reason::Differs,
-            format!("With mode: Observe this is only said: {}.", differences()),
-        ));
-    }
-    if spec.suspend {
-        let text = format!("The object is suspended; this would change: {}. Set spec.suspend to false.", differences());
-        return Some(Finding::new(Reason::Suspended, text));
-    }
-    if drifted.is_empty() {
-        return None;
-    }
-    if spec.drift == DriftPolicy::Report {
-        let text = format!("Somebody else changed the route, and drift: Report leaves it: {}.", differences());
-        return Some(Finding::new(Reason::Drifted, text));
-    }
-    if w.put_backs >= policy::PUT_BACKS_PER_HOUR {
-        let text = format!(
-            "Put back {} times within an hour and changed again: {}. Find out who changes it, then set the annotation {}.",
-            w.put_backs,
-            differences(),
-            crate::api::meta::RECONCILE_REQUESTED,
-        );
-        return Some(Finding::new(Reason::Contested, text));
-    }
-    None
-}
-
-/// `voice goes to a.example.com, wanted b.example.com`: hosts only, since a URL may carry a secret.
-fn describe(changes: &Route, seen: &Route) -> String {
-    let one = |(channel, leg): (&Channel, &Leg)| {
-        let found = seen.get(channel).map_or_else(|| Leg::default().shown(), Leg::shown);
-        let wanted = if found == leg.shown() { format!("another URL of {}", leg.shown()) } else { leg.shown() };
-        format!("{channel} goes to {found}, wanted {wanted}")
-    };
-    changes.iter().map(one).collect::<Vec<_>>().join("; ")
-}
-
-/// What is to be told when `changes` are made: whose route was there, and what shadowed it.
-fn notes(changes: &Route, seen: &Route, drifted: &[Channel], ours: impl Fn(Channel, &Leg) -> bool) -> Vec<Note> {
-    let foreign = |channel: &&Channel| seen.get(channel).is_some_and(|leg| !leg.is_empty() && !ours(**channel, leg));
-    let told = |channels: Vec<Channel>, reason, what: &str| {
-        let part: Route = changes.iter().filter(|(c, _)| channels.contains(c)).map(|(c, l)| (*c, l.clone())).collect();
-        (!part.is_empty()).then(|| Note { warning: true, reason, text: format!("{what}: {}.", describe(&part, seen)) })
-    };
-    let replaced = changes.keys().filter(foreign).filter(|channel| !drifted.contains(channel)).copied().collect();
-    [
-        told(replaced, "RouteReplaced", "Replaced a route that somebody else had set"),
-        told(drifted.to_vec(), "DriftCorrected", "Put back a route that somebody else had changed"),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
 }

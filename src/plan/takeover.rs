@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{
     Decision, Effect, Liveness, Look,
-    number::{Found, World},
+    number::world::{Found, World},
     policy,
 };
 use crate::api::{
@@ -18,24 +18,6 @@ use crate::api::{
     meta::HAND_OVER,
     phone_number::PhoneNumberStatus,
 };
-
-/// What is known of the other object that holds the claim, beside whether it lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rival {
-    /// Whether it is being deleted.
-    pub leaving: bool,
-    /// Whether the account under which it claimed the number lets its namespace use it.
-    pub allowed: bool,
-    /// Whether it names this very object as the one that it hands the number over to.
-    pub hands_over: bool,
-    /// For how long this process has known that it is gone.
-    pub gone_for: Duration,
-}
-
-impl Rival {
-    /// One that lives and goes on.
-    pub const STAYS: Self = Self { leaving: false, allowed: true, hands_over: false, gone_for: Duration::ZERO };
-}
 
 /// Who would take a claim over.
 #[derive(Clone, Copy, Debug)]

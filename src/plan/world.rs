@@ -5,6 +5,7 @@ use std::time::Duration;
 use kube::Resource;
 
 use crate::api::{
+    claim::NumberClaimSpec,
     meta::{Key, RECONCILE_REQUESTED},
     seen::{CarrierError, OwnedNumber},
 };
@@ -50,6 +51,43 @@ impl Seen<'_> {
     /// Whether this comes of a look that began after this pass did.
     pub fn is_fresh(&self) -> bool {
         matches!(self, Seen::Absent { fresh: true } | Seen::Present { fresh: true, .. })
+    }
+}
+
+/// What is known of the other object that holds the claim, beside whether it lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rival {
+    /// Whether it is being deleted.
+    pub leaving: bool,
+    /// Whether the account under which it claimed the number lets its namespace use it.
+    pub allowed: bool,
+    /// Whether it names this very object as the one that it hands the number over to.
+    pub hands_over: bool,
+    /// For how long this process has known that it is gone.
+    pub gone_for: Duration,
+}
+
+impl Rival {
+    /// One that lives and goes on.
+    pub const STAYS: Self = Self { leaving: false, allowed: true, hands_over: false, gone_for: Duration::ZERO };
+}
+
+/// What may still be on its way to the carrier for one number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InFlight {
+    /// How long yet a write of ours of unknown outcome may be applied.
+    pub unknown: Duration,
+    /// How long yet a write of a predecessor of this process may be applied; zero where there was none, or where it ended in order.
+    pub predecessor: Duration,
+}
+
+impl InFlight {
+    /// How long to wait until what was sent for this claim has surely arrived or never will. For one that never sent anything
+    /// a predecessor did not either.
+    pub(in crate::plan) fn unsettled(&self, claim: &NumberClaimSpec) -> Option<Duration> {
+        let predecessor = if claim.sent.is_empty() { Duration::ZERO } else { self.predecessor };
+        let wait = self.unknown.max(predecessor);
+        (!wait.is_zero()).then_some(wait)
     }
 }
 

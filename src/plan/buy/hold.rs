@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Step;
+use super::step::Step;
 use crate::{
     api::{
         NumberPurchase,

@@ -2,7 +2,7 @@
 //!
 //! The carrier's word that it has taken an order is no number. Nothing is concluded from it but that it pays to wait.
 
-use super::{Settled, Step};
+use super::{settle::Settled, step::Step};
 use crate::{
     api::{
         conditions::{Finding, Reason},

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{CANDIDATES, Step};
+use super::step::{CANDIDATES, Step};
 use crate::{
     api::{
         NumberClaim, NumberPurchase,
@@ -18,7 +18,7 @@ use crate::{
         Decision, Effect, Entry, Liveness, Look, Seen, TakeNumber, Trouble,
         buying::{Idle, Intent, Own},
         choose,
-        number::Found,
+        number::world::Found,
         policy,
     },
 };

@@ -1,0 +1,92 @@
+//! Where there is no journal: whether something was bought for the identity before (rules 2 and 9).
+
+use super::step::Step;
+use crate::{
+    api::{
+        conditions::{Finding, Reason},
+        meta::NUMBER,
+        number::E164,
+        phone_number::PhoneNumberStatus,
+    },
+    plan::{Decision, Intent, Look, Requested as _},
+};
+
+impl<'a> Step<'a, '_> {
+    /// No journal: either nothing was ever bought, or what tells of it was lost (rules 2 and 9).
+    pub(super) fn find_or_begin(&self) -> Decision<PhoneNumberStatus> {
+        if let Some(decision) = self.hands_off() {
+            return decision;
+        }
+        let marked = match self.marked() {
+            Ok(marked) => marked,
+            Err(decision) => return *decision,
+        };
+        let remembered = self.w.number.status.as_ref().and_then(|status| status.number.clone());
+        let claimed = || self.b.claims.first().map(|claim| claim.spec.number.clone());
+        let named = match self.meant(marked) {
+            Ok(meant) => meant.or_else(|| self.said()).or(remembered).or_else(claimed),
+            Err(decision) => return *decision,
+        };
+        match named {
+            // It is looked for before anything else is considered: of unknown outcome, as far as anybody knows.
+            Some(number) => {
+                let claimed = self.b.claims.iter().find(|claim| claim.spec.number == number);
+                let attempt = claimed.and_then(|claim| claim.spec.purchase.as_ref()).map_or(1, |p| p.attempt);
+                let price = claimed.and_then(|claim| claim.spec.purchase.as_ref()).map(|p| p.price.clone());
+                self.record(Some(number), attempt, price.unwrap_or_default(), Intent::Settle, None)
+            }
+            None => self.begin(None, None),
+        }
+    }
+
+    /// The number that a person says is this object's.
+    pub(super) fn said(&self) -> Option<E164> {
+        self.w.number.annotation(NUMBER)?.parse().ok()
+    }
+
+    /// Which of the numbers that bear our marker is meant: the only one, or the one that a person says.
+    pub(super) fn meant(&self, marked: &[E164]) -> Result<Option<E164>, Box<Decision<PhoneNumberStatus>>> {
+        match marked {
+            [] => Ok(None),
+            [number] => Ok(Some(number.clone())),
+            several => match self.said().filter(|said| several.contains(said)) {
+                Some(said) => Ok(Some(said)),
+                None => Err(Box::new(self.several(several))),
+            },
+        }
+    }
+
+    pub(super) fn several(&self, numbers: &[E164]) -> Decision<PhoneNumberStatus> {
+        let numbers: Vec<&str> = numbers.iter().map(E164::as_str).collect();
+        let text = format!(
+            "The account has several numbers that were bought for the identity {}: {}. Set the annotation {NUMBER} to the one that is meant.",
+            self.b.identity,
+            numbers.join(", ")
+        );
+        self.stop(Reason::SeveralNumbers, text)
+    }
+
+    /// The numbers that bear our marker, by a listing that can be believed (rules 2 and 9).
+    pub(super) fn marked(&self) -> Result<&'a [E164], Box<Decision<PhoneNumberStatus>>> {
+        if self.b.doubtful {
+            let text = format!(
+                "Numbers are missing from the listing of CarrierAccount {}: nothing is bought until that is clear.",
+                self.account.key
+            );
+            return Err(Box::new(self.stop(Reason::AccountNotReady, text)));
+        }
+        if !self.b.not_before.is_zero() {
+            let text = "This process cannot know what was bought before it began: it waits until that would be seen, and then looks.";
+            let said = self.w.put_off(vec![Reason::Accepted.into(), Finding::new(Reason::PurchaseUnsettled, text)]);
+            return Err(Box::new(said.again(self.b.not_before)));
+        }
+        match (self.b.marked, self.w.trouble) {
+            (Some(marked), _) => Ok(marked),
+            (None, Some(trouble)) if !trouble.purchase && !trouble.wait.is_zero() => {
+                let finding = Finding::new(Reason::NotSeen, &*trouble.error.text);
+                Err(Box::new(self.w.put_off(vec![Reason::Accepted.into(), finding])))
+            }
+            (None, _) => Err(Box::new(Decision::Look(Look::Inventory))),
+        }
+    }
+}

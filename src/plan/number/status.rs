@@ -1,0 +1,227 @@
+//! What a pass over a PhoneNumber ends with: what is said of it, and what has to be looked at first.
+
+use kube::ResourceExt as _;
+
+use super::world::{Found, World};
+use crate::{
+    api::{
+        NumberClaim,
+        conditions::{Finding, Reason, conditions},
+        meta::{HAND_OVER, Key, NUMBER, ROUTE_FINALIZER},
+        number::E164,
+        offer::Price,
+        phone_number::{PhoneNumberStatus, RouteStatus},
+        seen::Messaging,
+    },
+    plan::{
+        AccountView, Decision, Effect, Look, Requested as _, Rest, choose,
+        route::{self, Wanted},
+    },
+};
+
+impl<'a> World<'a> {
+    pub(in crate::plan) fn look(&self, account: &AccountView, number: &E164) -> Decision<PhoneNumberStatus> {
+        self.look_at(&account.key, number)
+    }
+
+    fn look_at(&self, account: &Key, number: &E164) -> Decision<PhoneNumberStatus> {
+        match self.trouble {
+            Some(trouble) if !trouble.wait.is_zero() => {
+                let text = &trouble.error.text;
+                let findings = match self.own_claim() {
+                    Some(_) => {
+                        vec![self.acquired(account), Finding::new(Reason::RouteUnseen, text)]
+                    }
+                    None => vec![Finding::new(Reason::NotSeen, text)],
+                };
+                self.put_off([vec![Reason::Accepted.into()], findings].concat())
+            }
+            _ => Decision::Look(Look::Number { account: account.clone(), number: number.clone() }),
+        }
+    }
+
+    /// What was there before is looked at, and not remembered: a look that began after this object was first seen comes before the
+    /// write that makes a claim or takes one over.
+    pub(in crate::plan) fn look_before_claiming(&self, found: &Found<'_>) -> Option<Decision<PhoneNumberStatus>> {
+        let is_recent = self.seen_since_met || self.seen.is_fresh();
+        (!is_recent).then(|| self.look_at(&found.account, &found.number.number))
+    }
+
+    /// What was wanted and seen before stands while the account cannot be used; only what is new has to wait, and says so.
+    pub(super) fn account_not_open(&self, account: &AccountView) -> Decision<PhoneNumberStatus> {
+        let text = format!("CarrierAccount {} cannot be used now: its own conditions say why.", account.key);
+        if self.own_claim().is_none() {
+            return self.put_off(vec![Reason::Accepted.into(), Finding::new(Reason::AccountNotReady, text)]);
+        }
+        let observed = self.status().and_then(|status| status.observed_generation) == self.number.metadata.generation;
+        let as_wanted = match route::wanted(self.agent.as_ref()) {
+            Wanted::Reach { status, .. } => {
+                self.route_status().is_some_and(|r| r.agent == status.agent && r.version == status.version)
+            }
+            Wanted::Nothing(_) | Wanted::Silent(_) => self.route_status().is_none(),
+            Wanted::Keep(_) => true,
+        };
+        if observed && as_wanted && !self.is_requested() {
+            return Decision::Rest(Rest::NOTHING);
+        }
+        let text = format!("{text} The last route stays.");
+        self.put_off(vec![
+            Reason::Accepted.into(),
+            self.acquired(&account.key),
+            Finding::new(Reason::RouteUnseen, text),
+        ])
+    }
+
+    pub(in crate::plan) fn absent(&self, account: &Key, number: &E164) -> Decision<PhoneNumberStatus> {
+        // One that rests was ours until a moment ago.
+        let rests =
+            |claim: &NumberClaim| claim.spec.holder.is_none() && claim.spec.namespace() == Some(self.namespace());
+        let was_ours = self.own_claim().is_some()
+            || self.status().is_some_and(|status| status.number.is_some())
+            || self.claim.is_some_and(rests);
+        let finding = if was_ours {
+            Finding::new(
+                Reason::NumberLost,
+                format!("CarrierAccount {account} owned {number} and no longer does. It is not bought again."),
+            )
+        } else {
+            Finding::new(
+                Reason::NotInAccount,
+                format!(
+                    "CarrierAccount {account} does not own {number}: check the number and the account. It is looked for again at every scan."
+                ),
+            )
+        };
+        self.stop(vec![Reason::Accepted.into(), finding])
+    }
+
+    pub(in crate::plan) fn marked_elsewhere(&self, number: &E164) -> Decision<PhoneNumberStatus> {
+        let text = if self.is_recorded(number) {
+            let claimed = self.claim.and_then(|claim| Some(&claim.spec.purchase.as_ref()?.installation));
+            let journal = self.buying.as_ref().and_then(|buying| Some(&buying.journal?.spec.installation));
+            let name = claimed.into_iter().chain(journal).find(|name| !name.is_empty());
+            let name = name.map(|name| format!(", {name}")).unwrap_or_default();
+            format!(
+                "{number} is on record here and bears the marker of another installation of Dialplane{name}, as after a restore into another \
+                 cluster. Nothing is bought and it is not touched. If that installation is no more, start the operator under its name \
+                 (--installation), or set the annotation {NUMBER}: \"{number}\" to adopt the number."
+            )
+        } else {
+            format!(
+                "{number} bears the marker of another installation of Dialplane at the carrier: it is not touched. Let it go there first."
+            )
+        };
+        self.unclaimed(Finding::new(Reason::MarkedByAnother, text))
+    }
+
+    /// An observer is not told where another namespace's number leads.
+    pub(super) fn hidden(&self, number: &E164) -> Decision<PhoneNumberStatus> {
+        let text = format!(
+            "{number} is another namespace's: where it leads is not shown. Observe it from its own, or from the account's."
+        );
+        self.unclaimed(Finding::new(Reason::ClaimRefused, text))
+    }
+
+    /// The number is in the account, and its claim is not this object's.
+    pub(in crate::plan) fn unclaimed(&self, finding: Finding) -> Decision<PhoneNumberStatus> {
+        self.stop(vec![Reason::Accepted.into(), finding])
+    }
+
+    pub(in crate::plan) fn not_claimed(&self) -> Decision<PhoneNumberStatus> {
+        self.stop(vec![Reason::Accepted.into(), Reason::NotClaimed.into()])
+    }
+
+    /// An object that hands its number over takes none.
+    pub(in crate::plan) fn hands_over(&self) -> Option<Decision<PhoneNumberStatus>> {
+        let to = self.number.annotation(HAND_OVER).filter(|to| *to != Key::of(self.number).to_string())?;
+        let text = format!(
+            "Its annotation {HAND_OVER} hands the number over to {to}: delete this object, or take the annotation off."
+        );
+        Some(self.unclaimed(Finding::new(Reason::HandedOver, text)))
+    }
+
+    /// Puts our finalizer in place where it is not there yet.
+    pub(in crate::plan) fn finalizer(&self) -> Option<Decision<PhoneNumberStatus>> {
+        let has = self.number.finalizers().iter().any(|finalizer| finalizer == ROUTE_FINALIZER);
+        (!has).then_some(Decision::Act(Effect::AddFinalizer(ROUTE_FINALIZER)))
+    }
+
+    /// That the number is ours, and how it came to be.
+    pub(super) fn acquired(&self, account: &Key) -> Finding {
+        let bought = self.own_claim().is_some_and(|claim| claim.spec.purchase.is_some());
+        let reason = if bought { Reason::Purchased } else { Reason::Imported };
+        let number = self.own_claim().map(|claim| &claim.spec.number).or(self.target);
+        let number = number.map_or_else(|| "the number".to_owned(), E164::to_string);
+        Finding::new(reason, format!("CarrierAccount {account} owns {number} and this object holds its claim."))
+    }
+
+    /// That the object is as it should be, and whether it asks for another number than it has: that is never bought.
+    fn accepted(&self, number: &E164) -> Finding {
+        let fits = self.number.spec.purchase.as_ref().is_none_or(|purchase| choose::could_be(purchase, number));
+        if fits {
+            return Reason::Accepted.into();
+        }
+        let text = format!(
+            "spec.purchase asks for another number than {number}, which was bought for this object: that is without effect. Make another \
+             PhoneNumber for another number."
+        );
+        Finding::new(Reason::PurchaseInert, text)
+    }
+
+    /// Rests with `routed` said of the route, the number being ours.
+    pub(in crate::plan) fn rest(
+        &self,
+        found: &Found<'_>,
+        routed: Finding,
+        route: Option<RouteStatus>,
+    ) -> Decision<PhoneNumberStatus> {
+        let holds = self.own_claim().is_some();
+        let acquired = if holds { self.acquired(&found.account) } else { Reason::Observed.into() };
+        let messaging = match &found.number.messaging {
+            Messaging::Group { id } => Finding::new(
+                Reason::MessagingServiceWins,
+                format!(
+                    "The number is in the Messaging Service {id}, whose own webhook receives its messages: the number's SMS webhook \
+                     is dead. Take the number out of the service, or let the service defer to the sender's webhook."
+                ),
+            ),
+            Messaging::Number | Messaging::Unseen => Reason::RegistrationUnknown.into(),
+        };
+        let again = self.trouble.map(|trouble| trouble.wait).filter(|wait| !wait.is_zero());
+        let mut status = self.said(vec![self.accepted(&found.number.number), acquired, routed, messaging]);
+        status.number = Some(found.number.number.clone());
+        status.carrier_number_id = Some(found.number.id.0.clone());
+        status.acquisition = self.own_claim().map(|claim| claim.spec.acquisition);
+        status.features = found.number.features.clone();
+        let bought = self.own_claim().and_then(|claim| claim.spec.purchase.as_ref());
+        status.price = bought.map(|purchase| purchase.price.clone()).filter(|price| *price != Price::default());
+        status.exact = self.buying.as_ref().and_then(|buying| buying.journal?.spec.exact);
+        status.offer = None;
+        status.route = route;
+        Decision::Rest(Rest { status: Some(status), again })
+    }
+
+    /// Rests with `findings`; whatever else is known stays as it was.
+    pub(in crate::plan) fn stop(&self, findings: Vec<Finding>) -> Decision<PhoneNumberStatus> {
+        let again = self.trouble.map(|trouble| trouble.wait).filter(|wait| !wait.is_zero());
+        Decision::Rest(Rest { status: Some(self.said(findings)), again })
+    }
+
+    /// Rests with `findings`; a look that was asked for is still to be had.
+    pub(in crate::plan) fn put_off(&self, findings: Vec<Finding>) -> Decision<PhoneNumberStatus> {
+        let again = self.trouble.map(|trouble| trouble.wait).filter(|wait| !wait.is_zero());
+        let mut status = self.said(findings);
+        status.last_handled_reconcile_at = self.status().and_then(|status| status.last_handled_reconcile_at.clone());
+        Decision::Rest(Rest { status: Some(status), again })
+    }
+
+    pub(in crate::plan) fn said(&self, findings: Vec<Finding>) -> PhoneNumberStatus {
+        let mut status = self.number.status.clone().unwrap_or_default();
+        let generation = self.number.metadata.generation;
+        status.conditions = conditions(&status.conditions, &findings, generation, self.now);
+        status.observed_generation = generation;
+        status.last_handled_reconcile_at =
+            self.number.request().map(str::to_owned).or(status.last_handled_reconcile_at);
+        status
+    }
+}
