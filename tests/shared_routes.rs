@@ -1,6 +1,6 @@
 //! Numbers at a carrier that has many of them share a route: on the real API server, from the simulated Telnyx, by the operator as it is.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use dialplane::{
     api::{
@@ -303,6 +303,8 @@ async fn a_bought_number_reaches_its_agent_from_its_first_moment() {
     // What numbers are to share cannot be made yet: nothing is bought that would answer with nothing.
     scene.always(Match::path("/v2/texml_applications").method("POST"), Fault::ServerErrorBefore { status: 503 });
     scene.sharing_agent(Some("v1")).await;
+    // Before that it would be bought for an agent that answers nothing yet.
+    scene.reason::<Agent>(AGENT, "Published", "Published").await;
     scene.purchase("main", json!({})).await;
     scene.reason::<Agent>(AGENT, "RolledOut", "SharedRouteFailed").await;
     scene.reason::<PhoneNumber>("main", "Ready", "SharedRoutePending").await;
@@ -439,4 +441,61 @@ async fn a_suspended_number_causes_no_route_to_be_made_and_follows_what_it_share
     scene.phone_number("n1", &second, json!({})).await;
     scene.rolled_out_to("v2", 2).await;
     assert_eq!(scene.leads(&inbox, &number).await, scene.paths("v2"), "with the other that it shares a route with");
+}
+
+/// A scene whose numbers were routed so long ago that a look at what they share is believed, and whose account is seldom listed.
+async fn at_rest() -> Scene {
+    let (scene, _) = scene().await;
+    scene.sharing_agent(Some("v1")).await;
+    scene.sharing_numbers(2).await;
+    scene.account(json!({"twilio": null, "telnyx": {}, "scanInterval": "10m"})).await;
+    tokio::time::sleep(Duration::from_secs(31)).await;
+    scene
+}
+
+#[tokio::test]
+async fn whoever_may_not_use_them_has_nothing_looked_at_again() {
+    let scene = at_rest().await;
+    let stranger = scene.elsewhere().await;
+    let there = |name: &str| json!({"name": name, "namespace": scene.namespace});
+    let refused = json!({"accountRef": there(ACCOUNT), "agentRef": there(AGENT)});
+    stranger.phone_number("refused", &scene.owned(), refused).await;
+    stranger.reason::<PhoneNumber>("refused", "Ready", "AccountNotAllowed").await;
+    let looks =
+        || scene.sandbox.ledger().entries().iter().filter(|entry| entry.path == "/v2/texml_applications").count();
+    let before = looks();
+    for _ in 0..20 {
+        stranger.request("refused").await;
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(looks(), before);
+    scene.request("n0").await;
+    eventually("its owner has it looked at", || async { (looks() > before).then_some(()) }).await;
+}
+
+#[tokio::test]
+async fn an_agent_is_published_however_often_somebody_asks_for_a_look() {
+    let scene = at_rest().await;
+    scene.sandbox.switch(|switches| switches.latency_ms = 100);
+    let publish = async {
+        // Not before the looks go on and on.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        scene.sharing_agent(Some("v2")).await;
+        eventually("n0 reaches v2", || async {
+            let route = scene.get::<PhoneNumber>("n0").await?.status?.route?;
+            (route.version == "v2").then_some(())
+        })
+        .await;
+    };
+    let ask = async {
+        for i in 0.. {
+            let annotations = json!({RECONCILE_REQUESTED: i.to_string()});
+            scene.patch::<PhoneNumber>("n1", json!({"metadata": {"annotations": annotations}})).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::select! {
+        () = publish => {}
+        () = ask => {}
+    }
 }

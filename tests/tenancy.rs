@@ -3,11 +3,14 @@
 
 use dialplane::{
     api::{
-        Agent, CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber,
+        Agent, AgentVersion, CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber,
         meta::{HAND_OVER, NUMBER},
         purchase::{Identity, Marker},
     },
-    sandbox::{carrier::NumberSeed, control_plane::kubeconfig},
+    sandbox::{
+        carrier::{Fault, NumberSeed},
+        control_plane::kubeconfig,
+    },
 };
 use kube::{Api, ResourceExt as _, api::PostParams};
 use serde_json::{Value, json};
@@ -499,4 +502,85 @@ async fn a_restore_into_another_cluster_buys_nothing_and_asks_and_a_word_adopts_
         assert_eq!(marker, Marker::new("test", &scene.identity(name)).as_str(), "{name}");
     }
     assert_eq!(scene.sandbox.ledger().purchases(), 0);
+}
+
+#[tokio::test]
+async fn a_namespace_that_is_no_longer_allowed_keeps_no_right_to_buy() {
+    let (scene, _, neighbour) = two().await;
+    let most = |from: &str| json!({"allowedNamespaces": {"from": from}, "purchasing": {"maxPerDay": 2}});
+    scene.account(most("All")).await;
+    let wish = |name: &str, purchase: Value| {
+        json!({
+            "apiVersion": "dialplane.dev/v1alpha1", "kind": "PhoneNumber", "metadata": {"name": name},
+            "spec": {"accountRef": scene.there(ACCOUNT), "purchase": purchase},
+        })
+    };
+    // One has sent for a number that it does not get, and one that wants it as well waits for the right.
+    scene.misbehaves(Fault::Refuse { status: 400, code: 21615 });
+    neighbour.apply::<PhoneNumber>(wish("refused", json!({"search": {"country": "US", "areaCode": "415"}}))).await;
+    neighbour.acquired("refused", "RegulatoryRequired").await;
+    neighbour.apply::<PhoneNumber>(wish("elsewhere", json!({"number": "+14155557771"}))).await;
+    neighbour.acquired("elsewhere", "NumberUnavailable").await;
+    neighbour.apply::<PhoneNumber>(wish("waits", json!({"search": {"country": "US", "areaCode": "212"}}))).await;
+    scene.account(most("Same")).await;
+    for name in ["refused", "elsewhere", "waits"] {
+        neighbour.reason::<PhoneNumber>(name, "Ready", "AccountNotAllowed").await;
+    }
+    scene.purchase("first", json!({})).await;
+    scene.purchase("second", json!({})).await;
+    scene.routed_number("first").await;
+    scene.routed_number("second").await;
+    scene.have_bought(&neighbour, 2).await;
+}
+
+#[tokio::test]
+async fn a_namespace_that_is_no_longer_allowed_keeps_no_version_of_an_agent() {
+    let (scene, number, neighbour) = two().await;
+    scene.account(everybody()).await;
+    scene.agent_with("engine.example.com", Some("v1"), everybody()).await;
+    let guest = scene.owned();
+    neighbour.borrows(&scene, "guest", &guest, json!({"agentRef": scene.there(AGENT)})).await;
+    neighbour.reason::<PhoneNumber>("guest", "Ready", "Routed").await;
+    scene.agent_with("engine.example.com", Some("v1"), json!({"allowedNamespaces": {"from": "Same"}})).await;
+    neighbour.reason::<PhoneNumber>("guest", "Ready", "AgentNotAllowed").await;
+
+    scene.agent("engine.example.com", Some("v2")).await;
+    scene.calls_reach(&number, "https://engine.example.com/dental/v2/voice").await;
+    scene.delete::<AgentVersion>("dental.v1").await;
+    scene.gone::<AgentVersion>("dental.v1").await;
+
+    scene.agent_with("engine.example.com", Some("v2"), everybody()).await;
+    neighbour.reason::<PhoneNumber>("guest", "Ready", "Routed").await;
+    scene.account(json!({"allowedNamespaces": {"from": "Same"}})).await;
+    neighbour.reason::<PhoneNumber>("guest", "Ready", "AccountNotAllowed").await;
+    scene.delete::<PhoneNumber>("main").await;
+    scene.gone::<PhoneNumber>("main").await;
+    scene.delete::<Agent>(AGENT).await;
+    scene.gone::<Agent>(AGENT).await;
+    scene.delete::<AgentVersion>("dental.v2").await;
+    scene.gone::<AgentVersion>("dental.v2").await;
+}
+
+#[tokio::test]
+async fn what_there_is_in_another_namespace_is_not_told() {
+    let (scene, number, neighbour) = two().await;
+    neighbour.open(json!({})).await;
+    let there = json!({"accountRef": scene.there(ACCOUNT)});
+    let nowhere = json!({"accountRef": scene.there("nowhere")});
+    let agent = |name: &str| json!({"agentRef": scene.there(name)});
+    neighbour.phone_number("there", &number, there).await;
+    neighbour.phone_number("nowhere", &number, nowhere).await;
+    let said = async |name: &str, of: &str, reason: &str, hidden: &str| {
+        neighbour.message::<PhoneNumber>(name, of, reason).await.replace(hidden, "")
+    };
+    assert_eq!(
+        said("there", "Accepted", "AccountNotAllowed", ACCOUNT).await,
+        said("nowhere", "Accepted", "AccountNotAllowed", "nowhere").await
+    );
+    neighbour.phone_number("agent", &scene.owned(), agent(AGENT)).await;
+    neighbour.phone_number("none", &scene.owned(), agent("none")).await;
+    assert_eq!(
+        said("agent", "Routed", "AgentNotAllowed", AGENT).await,
+        said("none", "Routed", "AgentNotAllowed", "none").await
+    );
 }

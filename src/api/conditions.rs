@@ -135,7 +135,7 @@ reasons! {
     Accepted: Accepted True, Good, Silent, "The references of this object are there and allow it.";
     PurchaseInert: Accepted True, Good, Warning, "spec.purchase was changed after a number was bought, and asks for another one: that is without effect. Make another PhoneNumber for another number.";
     AccountNotFound: Accepted False, Waiting, Warning, "There is no CarrierAccount of that name. Apply it, or correct spec.accountRef in a new object.";
-    AccountNotAllowed: Accepted False, Waiting, Warning, "The CarrierAccount does not allow this namespace. Its owner can, in spec.allowedNamespaces. Nothing is written at the carrier meanwhile; the last route stays.";
+    AccountNotAllowed: Accepted False, Waiting, Warning, "There is no CarrierAccount of that name that allows this namespace. Its owner can, in spec.allowedNamespaces. Nothing is written at the carrier meanwhile; the last route stays.";
 
     Imported: Acquired True, Good, Silent, "The number is in the account and this object holds its claim.";
     Observed: Acquired True, Good, Silent, "The number is in the account. With mode: Observe it is looked at and not claimed.";
@@ -173,7 +173,7 @@ reasons! {
     Pooled: Routed True, Good, Silent, "No agent is assigned: the number rests, and nothing of ours is set at the carrier.";
     NeverPublished: Routed False, Waiting, Warning, "The agent has no published version. Set spec.version of the Agent. The number keeps the route it had.";
     AgentNotFound: Routed False, Waiting, Warning, "There is no Agent of that name. Apply it, or correct spec.agentRef. The number keeps the route it had.";
-    AgentNotAllowed: Routed False, Waiting, Warning, "The Agent does not allow this namespace. Its owner can, in spec.allowedNamespaces. The number keeps the route it had.";
+    AgentNotAllowed: Routed False, Waiting, Warning, "There is no Agent of that name that allows this namespace. Its owner can, in spec.allowedNamespaces. The number keeps the route it had.";
     AgentOffline: Routed False, Waiting, Normal, "The agent was taken off the air by spec.offline: the routes of its numbers are cleared.";
     VersionMissing: Routed False, Waiting, Warning, "The AgentVersion that should serve is not there. Apply it again, or publish another. The number keeps the route it had.";
     NoRoute: Routed False, Waiting, Warning, "The agent's version names no webhook that this carrier has. The number keeps the route it had.";

@@ -130,7 +130,7 @@ impl NumberPurchase {
     /// The name of the journal of an identity at the carrier account `account`, which is the carrier's id of it.
     pub fn name_of(account: &str, identity: &Identity) -> String {
         let Identity { namespace, name } = identity;
-        // None of the parts can hold a line break: two that differ never read the same.
+        // Only the last part may hold a line break: two that differ never read the same.
         hash(&format!("{account}\n{namespace}\n{name}"), 40)
     }
 }

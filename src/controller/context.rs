@@ -390,11 +390,13 @@ fn lane(caches: &Caches, work: &Work) -> Arc<str> {
         Kind::NumberClaim => caches.claims.get(&work.key).map(|claim| claim.spec.account.key().to_string()),
         // Listing an account may take long, and its numbers have nothing to do meanwhile.
         Kind::CarrierAccount => Some(format!("account {}", work.key)),
-        // The carrier is asked for the routes that numbers share.
-        Kind::Agent => caches.agents.get(&work.key).and_then(|agent| {
-            let shared = agent.status.as_ref()?.shared_routes.first()?;
-            Some(format!("agents of {}", shared.account))
-        }),
+        // The carrier is asked for the routes that numbers share, and for what an earlier Agent may have left.
+        Kind::Agent => {
+            let agent = caches.agents.get(&work.key);
+            let shared = agent.as_ref().and_then(|agent| agent.status.as_ref()?.shared_routes.first());
+            let of = shared.map_or(&work.key.namespace, |shared| &shared.account);
+            Some(format!("agents of {of}"))
+        }
         Kind::AgentVersion | Kind::NumberPurchase | Kind::Namespace => None,
     };
     account.unwrap_or_else(|| work.kind.as_str().to_owned()).into()

@@ -13,7 +13,7 @@ use std::{fmt::Debug, future::Future, sync::Arc, time::Duration};
 
 use k8s_openapi::{
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
-    apimachinery::pkg::apis::meta::v1::Condition,
+    apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta},
 };
 use kube::{Client, CustomResourceExt, Resource};
 use serde::{Serialize, de::DeserializeOwned};
@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     api::{
-        AgentVersion, CarrierAccount, PhoneNumber,
+        Agent, AgentVersion, CarrierAccount, PhoneNumber,
         claim::Holder,
         conditions::{Truth, Type},
         meta::{ABANDON, Key},
@@ -179,6 +179,14 @@ impl Context {
         AccountRef::Found(AccountView { key, open, opening, abandoned: account.is_annotated(ABANDON) })
     }
 
+    /// Whether a number may use the agent of this key, by the agent's word and by its account's. Who may not needs nothing of it, and
+    /// causes nothing.
+    pub(super) fn may_use(&self, agent: &Agent, key: &Key, number: &PhoneNumber) -> bool {
+        let namespace = number.metadata.namespace.as_deref().unwrap_or_default();
+        self.caches.allows(&agent.spec.allowed_namespaces, &key.namespace, namespace)
+            && matches!(self.account_ref(number.account(), namespace), AccountRef::Found(_))
+    }
+
     fn seen(&self, account: &Key, number: &E164, looked: &Looked) -> Seen {
         match self.sessions.get(account).map(|session| session.inventory.seen(number)) {
             Some(inventory::Seen::Present { number, begun }) => Seen::Present { number, fresh: begun >= looked.began },
@@ -193,11 +201,12 @@ impl Context {
         matches!(seen, Some(inventory::Seen::Present { begun, .. }) if begun >= since)
     }
 
-    /// When this process found that this holder of `record` is gone: now, if it is the first time.
+    /// When this process found that this holder of `record` is gone, or may not go on: now, if it is the first time.
     pub(super) fn gone_since(&self, record: &impl Resource, holder: &Holder) -> Instant {
-        let uid = record.meta().uid.as_deref().unwrap_or_default();
-        // The same record may have had others before, which were gone earlier.
-        self.memory.met(&format!("{uid} {}", holder.uid))
+        let ObjectMeta { uid, generation, .. } = record.meta();
+        // The same record may have had others before, which were gone earlier, and may have been written since.
+        let uid = uid.as_deref().unwrap_or_default();
+        self.memory.met(&format!("{uid} {} {}", generation.unwrap_or_default(), holder.uid))
     }
 
     /// How long yet until nothing can come about any more that this holder of `record` may have sent, counted from when this process

@@ -309,11 +309,12 @@ impl Memory {
         refused
     }
 
-    /// So many rights were given back under this account: takes as many refused wishes off the list, first come first. Answers whose
-    /// they were.
-    pub fn recall_wishes(&self, account: &Key, most: usize) -> Vec<Key> {
+    /// So many rights were given back under this account: takes as many refused wishes off the list, first come first, and all those
+    /// that are nobody's any more. Answers whose they were.
+    pub fn recall_wishes(&self, account: &Key, most: usize, is_somebodys: impl Fn(&Wish) -> bool) -> Vec<Key> {
         let mut wishes = self.wishes();
         let Some(wishes) = wishes.get_mut(account) else { return Vec::new() };
+        wishes.retain(is_somebodys);
         let mut recalled = Vec::new();
         wishes.retain(|wish| {
             let is_recalled = wish.refused.is_some() && recalled.len() < most;

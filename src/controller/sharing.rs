@@ -124,7 +124,8 @@ impl Sharing {
         let now = Instant::now();
         let mut state = self.state();
         let State { looked, known, asked } = &mut *state;
-        let outdated = |begun: Instant| asked.is_some_and(|asked| begun <= asked);
+        // What is asked for once a pass has begun is for the next one: else it would never come to an end.
+        let outdated = |begun: Instant| begun <= pass && asked.is_some_and(|asked| begun <= asked);
         let known = known
             .entry(name.to_owned())
             .or_insert_with(|| Known { unsettled_until: journalled.then(|| now + settling), ..Known::default() });

@@ -2,7 +2,7 @@
 //!
 //! What an object says of itself in its status wakes nobody who does not read it: our own status writes must not keep us busy.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Resource, ResourceExt};
@@ -10,6 +10,7 @@ use kube::{Resource, ResourceExt};
 use super::{
     Context, Kind, Work,
     kinds::{is_closed, share_id},
+    memory::Wish,
 };
 use crate::{
     api::{
@@ -18,6 +19,7 @@ use crate::{
         agent::SharedRouteStatus,
         meta::{ABANDON, HAND_OVER, Key},
         number::E164,
+        phone_number::RouteStatus,
         purchase::Identity,
     },
     cluster::{
@@ -41,7 +43,7 @@ impl Context {
             self.wake(Kind::PhoneNumber, key.clone(), Priority::Urgent);
         }
         if let Some(new) = change.new.as_ref().filter(|_| is_requested(change)) {
-            self.look_anew(&new.account(), new.agent());
+            self.look_anew(&new.account(), std::slice::from_ref(new));
         }
         let has_none = |new: &&Arc<PhoneNumber>| new.status.as_ref().is_none_or(|status| status.number.is_none());
         if let Some(uid) = change.new.as_ref().filter(has_none).and_then(|new| new.uid()) {
@@ -71,10 +73,7 @@ impl Context {
                 if let Some(agent) = agent {
                     self.count(Kind::Agent, agent);
                 }
-                if let Some((namespace, agent)) = route.as_ref().and_then(|route| route.agent.split_once('/')) {
-                    let version = route.as_ref().map(|route| &*route.version).unwrap_or_default();
-                    self.count(Kind::AgentVersion, Key::new(namespace, AgentVersion::name_of(agent, version)));
-                }
+                self.count_version(route.as_ref());
             }
         }
         if let Change { old: Some(gone), new: None } = change {
@@ -86,6 +85,13 @@ impl Context {
             self.wake_of_identity(gone);
         }
         self.holder_speaks(change);
+    }
+
+    /// Has the version count its numbers that one of them was routed to.
+    pub(super) fn count_version(&self, route: Option<&RouteStatus>) {
+        if let Some((route, (namespace, agent))) = route.and_then(|route| Some((route, route.agent.split_once('/')?))) {
+            self.count(Kind::AgentVersion, Key::new(namespace, AgentVersion::name_of(agent, &route.version)));
+        }
     }
 
     /// Whoever has the same identity as this object, and the journal of it.
@@ -192,13 +198,8 @@ impl Context {
                     self.wake(Kind::PhoneNumber, Key::of(&*number), Priority::Background);
                 }
             }
-            for (version, ..) in old.into_iter().chain(new) {
-                if let Some(version) = version {
-                    self.count(
-                        Kind::AgentVersion,
-                        Key::new(&*key.namespace, AgentVersion::name_of(&key.name, &version)),
-                    );
-                }
+            for version in self.caches.versions.by(Index::Agent, &key.to_string()) {
+                self.count(Kind::AgentVersion, Key::of(&*version));
             }
         }
     }
@@ -213,16 +214,22 @@ impl Context {
         }
     }
 
-    /// A person asked for a look at a number or at a whole account: so is what numbers of these agents share there.
-    fn look_anew(&self, account: &Key, agents: impl IntoIterator<Item = Key>) {
+    /// A person asked for a look at these numbers of an account: so is what they share there with others of their agents, where they
+    /// may use account and agent. It is done once for many who ask.
+    fn look_anew(&self, account: &Key, numbers: &[Arc<PhoneNumber>]) {
         let Some(session) = self.sharing_session(account) else { return };
-        session.sharing.look_anew();
-        for key in agents {
-            let Some(agent) = self.caches.agents.get(&key) else { continue };
+        let agent_of = |number: &Arc<PhoneNumber>| {
+            let key = number.agent()?;
+            let agent = self.caches.agents.get(&key).filter(|agent| self.may_use(agent, &key, number))?;
+            Some((key, agent))
+        };
+        let agents: BTreeMap<Key, Arc<Agent>> = numbers.iter().filter_map(agent_of).collect();
+        for (key, agent) in agents {
+            session.sharing.look_anew();
             let id = share_id(&*agent, account);
             self.memory.edited(&id);
             self.memory.requested(&id);
-            self.wake(Kind::Agent, key, Priority::Urgent);
+            self.count(Kind::Agent, key);
         }
     }
 
@@ -279,9 +286,7 @@ impl Context {
             self.wake(Kind::CarrierAccount, key.clone(), Priority::Urgent);
         }
         if is_requested(change) {
-            let numbers = self.caches.numbers.by(Index::Account, &key.to_string());
-            let agents: BTreeSet<Key> = numbers.iter().filter_map(|number| number.agent()).collect();
-            self.look_anew(&key, agents);
+            self.look_anew(&key, &self.caches.numbers.by(Index::Account, &key.to_string()));
         }
         if change.new.is_none() {
             self.sessions.close(&key);
@@ -307,9 +312,18 @@ impl Context {
         for number in self.memory.grant_wishes(&key, grants) {
             self.wake(Kind::PhoneNumber, number, Priority::Urgent);
         }
-        let unused = change.old.as_ref().map_or(0, |old| given_back(old, change.new.as_deref()));
-        for number in self.memory.recall_wishes(&key, unused) {
-            self.wake(Kind::PhoneNumber, number, Priority::Background);
+        if let (Some(old), Some(new)) = (&change.old, &change.new) {
+            // A wish of an object that is gone, or no longer allowed, is nobody's turn.
+            let is_somebodys = |wish: &Wish| {
+                self.caches
+                    .numbers
+                    .get(&wish.object)
+                    .is_some_and(|number| number.metadata.uid.as_ref() == Some(&wish.uid))
+                    && self.caches.allows(&new.spec.allowed_namespaces, &key.namespace, &wish.object.namespace)
+            };
+            for number in self.memory.recall_wishes(&key, given_back(old, new), is_somebodys) {
+                self.wake(Kind::PhoneNumber, number, Priority::Background);
+            }
         }
     }
 
@@ -366,9 +380,9 @@ impl Context {
 }
 
 /// How many rights to buy were given back unused between two looks at an account.
-fn given_back(old: &CarrierAccount, new: Option<&CarrierAccount>) -> usize {
+fn given_back(old: &CarrierAccount, new: &CarrierAccount) -> usize {
     let grants = |account: &CarrierAccount| account.status.as_ref().and_then(|status| status.grants.clone());
-    let both = grants(old).zip(new.and_then(grants)).filter(|(old, new)| old.day == new.day);
+    let both = grants(old).zip(grants(new)).filter(|(old, new)| old.day == new.day);
     let taken = |grants: Grants| grants.open.len() + grants.bought as usize;
     both.map_or(0, |(old, new)| taken(old).saturating_sub(taken(new)))
 }

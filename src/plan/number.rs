@@ -22,13 +22,14 @@ pub fn next(w: &World<'_>) -> Decision<PhoneNumberStatus> {
         return remove::of_number(w);
     }
     let account = match &w.account {
-        AccountRef::Missing(key) => {
+        AccountRef::Missing(key) if key.namespace == w.namespace() => {
             let text = format!("There is no CarrierAccount {key}: apply it. spec.accountRef names it.");
             return w.stop(vec![Finding::new(Reason::AccountNotFound, text)]);
         }
-        AccountRef::Refused(key) => {
+        // Which names there are in another namespace is nobody's to find out.
+        AccountRef::Missing(key) | AccountRef::Refused(key) => {
             let text = format!(
-                "CarrierAccount {key} does not allow this namespace: its owner can, in spec.allowedNamespaces. \
+                "There is no CarrierAccount {key} that allows this namespace: its owner can, in spec.allowedNamespaces. \
                  Nothing is written at the carrier meanwhile; the last route stays."
             );
             return w.stop(vec![Finding::new(Reason::AccountNotAllowed, text)]);

@@ -56,10 +56,12 @@ impl Removal<'_> {
         }
         let account = match self.account {
             AccountRef::Missing(key) if self.claim.namespace().is_some_and(|namespace| namespace != key.namespace) => {
-                return left(&format!("CarrierAccount {key}, of another namespace, is gone"));
+                return left(&format!("there is no CarrierAccount {key} any more that allows this namespace"));
             }
             AccountRef::Missing(key) => return self.blocked(&format!("CarrierAccount {key} is gone")),
-            AccountRef::Refused(key) => return left(&format!("CarrierAccount {key} no longer allows this namespace")),
+            AccountRef::Refused(key) => {
+                return left(&format!("there is no CarrierAccount {key} any more that allows this namespace"));
+            }
             AccountRef::Found(account) if account.abandoned => return left("its CarrierAccount is abandoned"),
             AccountRef::Found(account) if account.open.is_none() && account.opening => {
                 return Step::Wait(Reason::Clearing.into(), Some(policy::POLL));

@@ -63,7 +63,7 @@ pub(in crate::plan) fn wanted(agent: Option<&AgentRef>) -> Wanted {
         Some(AgentRef::Refused(key)) => keep(
             Reason::AgentNotAllowed,
             format!(
-                "Agent {key} does not allow this namespace: its owner can, in spec.allowedNamespaces. The number keeps the route it had."
+                "There is no Agent {key} that allows this namespace: its owner can, in spec.allowedNamespaces. The number keeps the route it had."
             ),
         ),
         Some(AgentRef::Found { key, serves: Served::Pending, .. }) => keep(

@@ -168,7 +168,8 @@ impl Context {
         };
         let is_wished = |identity: &Identity| {
             let numbers = self.caches.numbers.by(Index::Identity, &identity.to_string());
-            numbers.iter().any(|number| number.account() == *key)
+            self.caches.allows(&account.spec.allowed_namespaces, &key.namespace, &identity.namespace)
+                && numbers.iter().any(|number| number.account() == *key)
         };
         let used = |grant: &Grant| {
             let Some(identity) = grant.of().or_else(|| of_object(&grant.uid)) else { return Use::Unused };
@@ -190,13 +191,13 @@ impl Context {
         open.iter().map(|grant| (grant.uid.clone(), used(grant))).collect()
     }
 
-    /// Whether a purchase whose object is gone has bought nothing: once all that it may have sent had to be seen, the carrier shows
-    /// its number neither among those that are owned nor on order.
+    /// Whether a purchase that nobody goes on with, since its object is gone or no longer allowed, has bought nothing: once all that
+    /// it may have sent had to be seen, the carrier shows its number neither among those that are owned nor on order.
     fn came_to_nothing(&self, journal: &NumberPurchase, number: &E164, session: &Session) -> bool {
-        let holder = &journal.spec.holder;
-        if self.caches.lives(holder) || session.inventory.doubt().is_some() {
+        if session.inventory.doubt().is_some() {
             return false;
         }
+        let holder = &journal.spec.holder;
         let since = self.gone_since(journal, holder) + self.settling_of(session);
         let marker = self.installation().map(|installation| Marker::new(installation, &journal.spec.identity()));
         let marked = marker.and_then(|marker| session.inventory.marked(&marker, since));
@@ -296,6 +297,7 @@ impl Context {
     pub fn wake_numbers_of(&self, account: &Key) {
         for number in self.caches.numbers.by(Index::Account, &account.to_string()) {
             self.wake(Kind::PhoneNumber, Key::of(&*number), Priority::Background);
+            self.count_version(number.status.as_ref().and_then(|status| status.route.as_ref()));
             // The routes that numbers share are their agents'.
             if let Some(agent) = number.agent() {
                 self.count(Kind::Agent, agent);

@@ -43,14 +43,10 @@ impl Controlled for Agent {
         });
         let wanted = wanted.map(Some).or_else(|| looked.version.clone());
         let assigned = caches.numbers.by(Index::Agent, &key.to_string());
-        // Who is not allowed here, or has no account that lets it, needs nothing of the agent.
-        let may = |number: &PhoneNumber| {
-            let namespace = number.namespace().unwrap_or_default();
-            caches.allows(&object.spec.allowed_namespaces, &key.namespace, &namespace)
-                && matches!(context.account_ref(number.account(), &namespace), AccountRef::Found(_))
-        };
         let mut reach: HashMap<&str, u32> = HashMap::new();
-        let users = assigned.iter().filter(|number| number.metadata.deletion_timestamp.is_none() && may(number));
+        let users = assigned
+            .iter()
+            .filter(|number| number.metadata.deletion_timestamp.is_none() && context.may_use(object, &key, number));
         let first = users.clone().next().map(|number| Key::of(&**number).to_string());
         let mut count = 0;
         for number in users.clone() {

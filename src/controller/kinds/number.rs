@@ -330,7 +330,10 @@ impl Context {
 impl Context {
     /// What a reference to an agent from `namespace` leads to, for this number of this account.
     fn agent_ref(&self, key: Key, namespace: &str, account: &Key, number: &E164) -> AgentRef {
-        let Some(agent) = self.caches.agents.get(&key) else { return AgentRef::Missing(key) };
+        let Some(agent) = self.caches.agents.get(&key) else {
+            // Which names there are in another namespace is nobody's to find out.
+            return if key.namespace == namespace { AgentRef::Missing(key) } else { AgentRef::Refused(key) };
+        };
         if !self.caches.allows(&agent.spec.allowed_namespaces, &key.namespace, namespace) {
             return AgentRef::Refused(key);
         }

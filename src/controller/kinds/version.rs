@@ -8,7 +8,7 @@ use kube::Client;
 
 use super::{Controlled, Looked, with_status};
 use crate::{
-    api::{AgentVersion, agent::AgentVersionStatus, meta::Key},
+    api::{AgentVersion, PhoneNumber, agent::AgentVersionStatus, meta::Key},
     cluster::{
         cache::{Cache, Change, Index},
         objects::Objects,
@@ -31,8 +31,15 @@ impl Controlled for AgentVersion {
 
     fn decide(context: &Context, object: &Arc<Self>, looked: &Looked) -> Decision<AgentVersionStatus> {
         let key = Key::of(&**object);
-        let agent = context.caches.agents.get(&Key::new(&*key.namespace, &*object.spec.agent));
-        let numbers = context.caches.numbers.count_by(Index::Version, &key.to_string());
+        let agent_key = Key::new(&*key.namespace, &*object.spec.agent);
+        let agent = context.caches.agents.get(&agent_key);
+        // Where there is no agent any more, what it let others do is over.
+        let needs = |number: &&Arc<PhoneNumber>| match &agent {
+            Some(agent) => context.may_use(agent, &agent_key, number),
+            None => number.metadata.namespace.as_deref() == Some(&*key.namespace),
+        };
+        let numbers = context.caches.numbers.by(Index::Version, &key.to_string());
+        let numbers = numbers.iter().filter(needs).count();
         plan::version::next(&plan::version::World {
             now: Timestamp::now(),
             version: object,
