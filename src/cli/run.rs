@@ -9,7 +9,7 @@ use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 use anyhow::{Context as _, bail};
 use clap::ArgAction;
 use kube::{Client, Config};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, runtime::Handle};
 use tokio_util::sync::CancellationToken;
 
 use super::target::Allowed;
@@ -76,10 +76,15 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<()> {
     logs::init(args.log_format)?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-    runtime.block_on(operate(args))
+    // The Lease is renewed on a thread of its own, by a connection of its own: users can make objects that take long to decode, and
+    // many of them at once.
+    let renewals =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().thread_name("lease").build();
+    let renewals = renewals.context("cannot start the thread that renews the Lease")?;
+    runtime.block_on(operate(args, renewals.handle().clone()))
 }
 
-async fn operate(args: Args) -> anyhow::Result<()> {
+async fn operate(args: Args, renewals: Handle) -> anyhow::Result<()> {
     let endpoints = args.allowed.endpoints()?;
     // Asked to end; and, later, that nothing is left to be done.
     let (stop, done) = (stop_on_signals()?, CancellationToken::new());
@@ -118,7 +123,9 @@ async fn operate(args: Args) -> anyhow::Result<()> {
             let namespace = args.namespace.as_ref().unwrap_or(&namespace);
             // Tells two processes of one name apart: a container that is started again in its pod has the pod's name too.
             let identity = format!("{}_{:016x}", args.identity, getrandom::u64()?);
-            let lease = Lease::new(client, namespace, &args.lease_name, &identity, args.lease_duration);
+            let (client, _) =
+                renewals.spawn(self::client()).await.context("the thread that renews the Lease died")??;
+            let lease = Lease::new(client, namespace, &args.lease_name, &identity, args.lease_duration, renewals);
             lead(&lease, &controller, &metrics, &stop).await
         } else {
             // Nothing tells whether another process was here a moment ago: assume that one was.

@@ -15,6 +15,7 @@ use k8s_openapi::api::coordination::v1::{Lease as Record, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -40,15 +41,23 @@ pub struct Lease {
     name: String,
     identity: String,
     duration: Duration,
+    renewals: Handle,
 }
 
 impl Lease {
     /// A candidate. `identity` must be this process's alone: two that share one would both lead. `duration` is a whole
     /// number of seconds, usually `DURATION`; a third of it passes between renewals, and after two thirds without one
-    /// leadership is given up.
-    pub fn new(client: Client, namespace: &str, name: &str, identity: &str, duration: Duration) -> Self {
+    /// leadership is given up. `renewals` is where it is renewed, and `client` belongs there.
+    pub fn new(
+        client: Client,
+        namespace: &str,
+        name: &str,
+        identity: &str,
+        duration: Duration,
+        renewals: Handle,
+    ) -> Self {
         let api = Api::namespaced(client, namespace);
-        Self { api, name: name.to_owned(), identity: identity.to_owned(), duration }
+        Self { api, name: name.to_owned(), identity: identity.to_owned(), duration, renewals }
     }
 
     /// Waits until we lead. `None` if `token` is cancelled before.
@@ -79,7 +88,7 @@ impl Lease {
             gap: seen.as_ref().is_some_and(|seen| !seen.live),
         };
         let (lost, stop) = (CancellationToken::new(), CancellationToken::new());
-        let renewing = tokio::spawn(self.clone().renew(seen, renewed, lost.clone(), stop.clone()));
+        let renewing = self.renewals.spawn(self.clone().renew(seen, renewed, lost.clone(), stop.clone()));
         Leadership { lost, stop: stop.drop_guard(), renewing, lease: self.clone(), past }
     }
 

@@ -134,7 +134,7 @@ impl Server {
     }
 
     fn candidate(&self, identity: &str, cut: &CancellationToken) -> Lease {
-        Lease::new(self.client(cut), "dialplane", "dialplane", identity, DURATION)
+        Lease::new(self.client(cut), "dialplane", "dialplane", identity, DURATION, Handle::current())
     }
 }
 
