@@ -7,6 +7,7 @@ pub mod agent;
 pub mod claim;
 pub mod conditions;
 pub mod config;
+mod identity;
 pub mod meta;
 pub mod money;
 pub mod number;

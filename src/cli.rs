@@ -1,6 +1,7 @@
 //! The command line: what each command is called and takes. The commands themselves stand in the modules below.
 
 pub mod adopt;
+mod client;
 pub mod crds;
 #[cfg(feature = "sandbox")]
 pub mod demo;

@@ -1,9 +1,11 @@
 //! Runs the plan: gathers a world, asks what to do next, and looks, acts or rests. All I/O of the operator starts here.
 
 mod access;
+mod caches;
 mod context;
 mod driver;
 mod effects;
+mod error;
 mod glance;
 mod kept;
 mod kind;
@@ -12,6 +14,7 @@ mod market;
 mod memory;
 mod past;
 mod pool;
+mod predecessors;
 mod prune;
 mod secret;
 mod sessions;
@@ -44,7 +47,7 @@ use crate::{
 };
 pub use context::{Context, Settings};
 pub use glance::{End, Foreseen, Glance, GlanceError, Unmanaged};
-use kind::{Kind, Work};
+pub use kind::{Kind, Work};
 use kinds::Controlled;
 
 /// How many objects of one account, or of one other kind, are worked on at once.

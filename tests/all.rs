@@ -15,6 +15,7 @@ mod drift;
 mod endpoints;
 mod figures;
 mod generated;
+mod house;
 mod import;
 mod kill;
 mod left_out;

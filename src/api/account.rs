@@ -6,9 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    identity::Identity,
     meta::{AllowedNamespaces, Key, LocalReference},
     money::Amount,
-    purchase::Identity,
+    number::digest_of,
 };
 
 /// An account at a carrier and the credentials that open it.
@@ -122,6 +123,13 @@ pub struct TwilioAccount {
 /// Which Telnyx account: its API key says it all, so there is nothing to set, as in `telnyx: {}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TelnyxAccount {}
+
+impl CarrierAccountSpec {
+    /// What makes two accounts the same, as far as their objects say: the carrier, the account there, and where it is reached.
+    pub fn address(&self) -> String {
+        digest_of(&(&self.twilio, &self.telnyx, &self.endpoint))
+    }
+}
 
 impl CarrierAccount {
     /// The account that is asked for: the carrier's id of it or, at a carrier that has none, the name of this object.

@@ -6,19 +6,17 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use super::number::Digests;
 use super::{
+    identity::Identity,
     meta::Key,
     number::{Channel, E164, Leg, Route},
     offer::{Offered, Price},
     phone_number::{Acquisition, OnDelete},
-    purchase::Identity,
 };
 
 /// How many versions a claim remembers that its number was sent to.
 const MOST_LED_TO: usize = 10;
-
-/// The fingerprints of a route that we set, channel by channel.
-pub type Digests = BTreeMap<Channel, String>;
 
 /// The right of one PhoneNumber to manage one number. Named by the number's digits, so that there is one winner for each number
 /// whatever namespace, account or carrier it comes from. Written by the operator only.

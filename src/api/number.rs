@@ -195,6 +195,9 @@ impl Leg {
 /// in a wanted route it stays as it is.
 pub type Route = BTreeMap<Channel, Leg>;
 
+/// The fingerprints of a route that we set, channel by channel.
+pub type Digests = BTreeMap<Channel, String>;
+
 /// `sha256:` and the hex digest of a value's canonical JSON (struct fields in order of declaration, map keys sorted).
 pub fn digest_of(value: &impl Serialize) -> String {
     // Through `Value`, whose maps are sorted: two writings of one document have one digest.

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     account::AccountApproval,
+    identity::Identity,
     meta::{Key, Reference},
     money::Amount,
     number::E164,
     offer::{Price, Search},
-    purchase::Identity,
 };
 
 /// A number and the agent that answers it.
@@ -342,5 +342,5 @@ pub struct RouteStatus {
     /// The Agent's version that answers.
     pub version: String,
     /// Fingerprints of what we set, per channel. They tell our own route from another's, and reveal no URL.
-    pub digests: super::claim::Digests,
+    pub digests: super::number::Digests,
 }

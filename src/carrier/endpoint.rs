@@ -18,7 +18,7 @@ pub struct Endpoints(BTreeSet<Url>);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "endpoint {position} of those to be allowed is none: write an absolute URL with http or https and a host, without credentials, query \
-     and fragment, as in https://proxy.example.com/twilio"
+     and fragment, as in https://proxy.example.com/carrier"
 )]
 pub struct NoEndpoint {
     /// Counted from 1.

@@ -3,6 +3,7 @@
 //! Does I/O. An adapter says what to ask ([`Call`]) and what a refusal means ([`Dialect`]); whether a request may be
 //! repeated, and what became of a write without a good answer, is decided here once for all carriers.
 
+mod call;
 mod limiter;
 mod transport;
 
@@ -12,18 +13,17 @@ mod tests;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use reqwest::header::HeaderMap;
-use secrecy::SecretString;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::time::Instant;
-use url::Url;
 
-use self::{
-    limiter::RETRY_AFTER_MOST,
-    transport::{Answer, Broken},
-};
 pub use self::{
+    call::{Auth, Body, Call},
     limiter::{DEFAULT_CONCURRENCY, DEFAULT_REQUESTS_PER_SECOND, Limiter, Limits, Permit, Verdict},
     transport::{DEFAULT_DEADLINE, Transport, TransportError},
+};
+use self::{
+    limiter::{RETRY_AFTER_MOST, jittered},
+    transport::{Answer, Broken},
 };
 use crate::carrier::{CarrierError, ErrorClass, Outcome};
 
@@ -31,35 +31,6 @@ use crate::carrier::{CarrierError, ErrorClass, Outcome};
 const READ_RETRIES: u32 = 2;
 /// How long before a read is first tried again; doubled each time, and jittered.
 const READ_BACKOFF: Duration = Duration::from_millis(250);
-
-/// How requests prove who we are.
-#[derive(Clone, Debug)]
-pub enum Auth {
-    Basic { user: String, password: SecretString },
-    Bearer(SecretString),
-}
-
-/// One request, as an adapter asks for it.
-#[derive(Debug)]
-pub struct Call<'a> {
-    pub base: &'a Url,
-    /// The path below `base`, whose `{}` are replaced by `args` in order, percent-encoded. Only this template is ever
-    /// logged.
-    pub path: &'static str,
-    pub args: &'a [&'a str],
-    /// The encoded query string without its `?`; empty for none.
-    pub query: &'a str,
-    /// It is not sent any more after this: waiting for its turn may take long, and what was true before need not be then.
-    pub before: Option<Instant>,
-}
-
-/// What a request carries.
-#[derive(Debug)]
-pub enum Body<'a> {
-    /// `application/x-www-form-urlencoded`
-    Form(&'a [(&'a str, &'a str)]),
-    Json(&'a serde_json::Value),
-}
 
 /// A carrier's answer that is not a success.
 #[derive(Debug)]
@@ -286,10 +257,4 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
     let wish = Duration::try_from(at.duration_since(jiff::Timestamp::now())).unwrap_or_default();
     Some(wish.min(RETRY_AFTER_MOST))
-}
-
-/// Somewhere between half and all of `most`, so that many who failed together do not come back together.
-fn jittered(most: Duration) -> Duration {
-    let random = getrandom::u64().unwrap_or_default();
-    most / 2 + (most / 2).mul_f64((random % 1024) as f64 / 1024.0)
 }

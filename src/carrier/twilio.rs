@@ -5,6 +5,7 @@
 
 mod errors;
 mod listing;
+mod memberships;
 mod messaging;
 mod prices;
 mod purchase;
@@ -205,7 +206,7 @@ impl Twilio {
             Outcome::Unknown(error) => return Outcome::Unknown(error),
         };
         let ours = row.sid == id.0 && row.account_sid == self.account;
-        match row.owned(&messaging::Memberships::default()).filter(|_| ours) {
+        match row.owned(&memberships::Memberships::default()).filter(|_| ours) {
             Some(number) => Outcome::Did(number),
             None => Outcome::Unknown(listing::torn("it showed another number than was asked for")),
         }
@@ -253,7 +254,7 @@ impl Carrier for Twilio {
         let query = format!("PhoneNumber=%2B{}&{}", number.digits(), listing::FIRST_PAGE);
         let mut same = self.rows(&query).await?.into_iter().filter(|row| row.phone_number == number.as_str());
         match (same.next(), same.next()) {
-            (found, None) => Ok(found.and_then(|row| row.owned(&messaging::Memberships::default()))),
+            (found, None) => Ok(found.and_then(|row| row.owned(&memberships::Memberships::default()))),
             (_, Some(_)) => Err(listing::torn("it held one number twice")),
         }
     }

@@ -52,7 +52,7 @@ pub(super) struct Subject {
 
 impl Subject {
     pub(super) async fn read(name: &str, namespace: Option<String>) -> anyhow::Result<Self> {
-        let (client, default) = super::run::client().await?;
+        let (client, default) = super::client::client().await?;
         let key = Key::new(namespace.unwrap_or(default), name);
         let found = Api::<Agent>::namespaced(client.clone(), &key.namespace).get_opt(name).await;
         let agent = found.with_context(|| format!("cannot read Agent {key}"))?;

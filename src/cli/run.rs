@@ -8,7 +8,6 @@ use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
 use clap::ArgAction;
-use kube::{Client, Config};
 use tokio::{net::TcpListener, runtime::Handle};
 use tokio_util::sync::CancellationToken;
 
@@ -88,7 +87,7 @@ async fn operate(args: Args, renewals: Handle) -> anyhow::Result<()> {
     let endpoints = args.allowed.endpoints()?;
     // Asked to end; and, later, that nothing is left to be done.
     let (stop, done) = (stop_on_signals()?, CancellationToken::new());
-    let (client, namespace) = client().await?;
+    let (client, namespace) = super::client::client().await?;
     let metrics = Arc::new(Metrics::new());
     metrics.leading(false);
     let settings = Settings { installation: args.installation, settling: args.settling_time, endpoints };
@@ -124,7 +123,7 @@ async fn operate(args: Args, renewals: Handle) -> anyhow::Result<()> {
             // Tells two processes of one name apart: a container that is started again in its pod has the pod's name too.
             let identity = format!("{}_{:016x}", args.identity, getrandom::u64()?);
             let (client, _) =
-                renewals.spawn(self::client()).await.context("the thread that renews the Lease died")??;
+                renewals.spawn(super::client::client()).await.context("the thread that renews the Lease died")??;
             let lease = Lease::new(client, namespace, &args.lease_name, &identity, args.lease_duration, renewals);
             lead(&lease, &controller, &metrics, &stop).await
         } else {
@@ -205,22 +204,6 @@ async fn serve(
         metrics.render()
     };
     server::serve(listener, done, ready, page).await.context("cannot serve health and metrics")
-}
-
-/// A client for the cluster of KUBECONFIG or ~/.kube/config, else for the one that this pod is in; and its namespace.
-pub(super) async fn client() -> anyhow::Result<(Client, String)> {
-    // Only the first call in a process can install it, and it is the same for all.
-    rustls::crypto::ring::default_provider().install_default().ok();
-    let mut config =
-        Config::infer().await.context("no cluster: set KUBECONFIG, or run in a pod that has a ServiceAccount token")?;
-    // kube repeats any request up to 15 times by itself; what is to be tried again is decided here.
-    config.default_retry = false;
-    if config.cluster_url.host() == Some("127.0.0.1") {
-        // A proxy of the environment cannot reach our loopback.
-        config.proxy_url = None;
-    }
-    let namespace = config.default_namespace.clone();
-    Ok((Client::try_from(config).context("the cluster's credentials are not usable")?, namespace))
 }
 
 /// A token that SIGTERM or SIGINT cancels. A second signal changes nothing: what is under way is to be ended.

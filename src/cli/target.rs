@@ -67,7 +67,7 @@ impl Target {
     /// Looks at the cluster of KUBECONFIG; answers the namespace of its context as well.
     pub async fn glance(&self) -> anyhow::Result<(Glance, String)> {
         let endpoints = self.allowed.endpoints()?;
-        let (client, namespace) = super::run::client().await?;
+        let (client, namespace) = super::client::client().await?;
         let glance = Glance::new(client, self.installation.clone(), endpoints);
         let glance = glance.await.context("cannot see the cluster")?;
         for left_out in glance.left_out() {

@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, OnceLock};
 
-use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Client,
     runtime::events::{Recorder, Reporter},
@@ -12,31 +11,21 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Kind, Work,
-    kinds::Controlled,
+    caches::Caches,
     memory::Memory,
-    past::Predecessors,
+    predecessors::Predecessors,
     sessions::{Session, Sessions},
 };
 use crate::{
-    api::{
-        self, Agent, AgentVersion, CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber,
-        claim::Holder,
-        each_kind,
-        meta::{AllowedNamespaces, Key},
-        number::E164,
-        phone_number::Reuse,
-        purchase::Identity,
-    },
+    api::{CarrierAccount, NumberClaim, meta::Key, number::E164},
     carrier::{
         CarrierError,
         endpoint::{Endpoints, host_of},
     },
     cluster::{
         bounded::bounded,
-        cache::{Cache, Index},
         lease::Past,
         queue::{Priority, Queue},
-        sent::Unreadable,
     },
     plan::{InFlight, account::RefusedEndpoint},
     telemetry::metrics::Metrics,
@@ -44,161 +33,6 @@ use crate::{
 
 /// The name under which events are reported.
 const CONTROLLER: &str = "dialplane.dev/operator";
-
-/// What is known of the cluster.
-pub struct Caches {
-    pub accounts: Arc<Cache<CarrierAccount>>,
-    pub numbers: Arc<Cache<PhoneNumber>>,
-    pub agents: Arc<Cache<Agent>>,
-    pub versions: Arc<Cache<AgentVersion>>,
-    pub claims: Arc<Cache<NumberClaim>>,
-    pub journals: Arc<Cache<NumberPurchase>>,
-    pub namespaces: Arc<Cache<Namespace>>,
-}
-
-impl Caches {
-    fn new() -> Self {
-        Self {
-            accounts: Arc::new(Cache::new(|_, _| {})),
-            numbers: Arc::new(Cache::new(|number, add| {
-                add(Index::Account, number.account().to_string());
-                if let Some(named) = number.named() {
-                    add(Index::Number, named.to_string());
-                }
-                if let Some(identity) = number.identity() {
-                    add(Index::Identity, identity.to_string());
-                }
-                if number.spec.purchase.as_ref().is_some_and(|purchase| purchase.reuse == Reuse::Pool)
-                    && number.status.as_ref().is_none_or(|status| status.number.is_none())
-                {
-                    add(Index::Reuse, number.account().to_string());
-                }
-                if let Some(agent) = number.agent() {
-                    add(Index::Agent, agent.to_string());
-                }
-                if let Some(route) = number.status.as_ref().and_then(|status| status.route.as_ref()) {
-                    add(Index::Version, format!("{}.{}", route.agent, route.version));
-                }
-            })),
-            agents: Arc::new(Cache::new(|_, _| {})),
-            versions: Arc::new(Cache::new(|version, add| {
-                let namespace = version.metadata.namespace.as_deref().unwrap_or_default();
-                add(Index::Agent, Key::new(namespace, &*version.spec.agent).to_string());
-            })),
-            claims: Arc::new(Cache::new(|claim, add| {
-                add(Index::Account, claim.spec.account.key().to_string());
-                for led_to in &claim.spec.led_to {
-                    add(Index::Agent, led_to.agent.clone());
-                }
-                if claim.spec.holder.is_none() {
-                    add(Index::Idle, claim.spec.account.identity.clone());
-                }
-                if let Some(identity) = claim.spec.identity() {
-                    add(Index::Identity, identity.to_string());
-                }
-            })),
-            journals: Arc::new(Cache::new(|journal, add| {
-                add(Index::Identity, journal.spec.identity().to_string());
-                if let Some(number) = &journal.spec.number {
-                    add(Index::Number, number.to_string());
-                }
-            })),
-            namespaces: Arc::new(Cache::new(|_, _| {})),
-        }
-    }
-
-    /// Whether a complete list of every kind has been seen.
-    pub fn synced(&self) -> bool {
-        macro_rules! are_synced {
-            ($($kind:ident)*) => { [$(api::$kind::cache(self).synced(),)* self.namespaces.synced()] };
-        }
-        each_kind!(are_synced).into_iter().all(|is_synced| is_synced)
-    }
-
-    /// The installation that everything on record was bought by; `None` where nothing is, or several have bought.
-    fn installation_on_record(&self) -> Option<String> {
-        let (claims, journals) = (self.claims.all(), self.journals.all());
-        let of_claims = claims.iter().filter_map(|claim| Some(&claim.spec.purchase.as_ref()?.installation));
-        let mut names: Vec<&String> = of_claims.filter(|name| !name.is_empty()).collect();
-        if names.is_empty() {
-            names = journals.iter().map(|journal| &journal.spec.installation).filter(|name| !name.is_empty()).collect();
-        }
-        names.sort();
-        names.dedup();
-        let one = names.len() == 1;
-        names.pop().filter(|_| one).cloned()
-    }
-
-    /// Every object that does not decode, of whatever kind.
-    pub fn left_out(&self) -> Vec<(Kind, Arc<Unreadable>)> {
-        macro_rules! all {
-            ($($kind:ident)*) => {
-                [$((Kind::$kind, api::$kind::cache(self).left_out()),)* (Kind::Namespace, self.namespaces.left_out())]
-            };
-        }
-        let all = each_kind!(all).into_iter();
-        all.flat_map(|(kind, left_out)| left_out.into_iter().map(move |left| (kind, left))).collect()
-    }
-
-    /// Whether an object of the namespace `owner` with this consent may be referred to from `namespace`.
-    pub fn allows(&self, consent: &AllowedNamespaces, owner: &str, namespace: &str) -> bool {
-        let known = self.namespaces.get(&Key::new("", namespace));
-        super::access::allows(consent, owner, namespace, known.as_deref())
-    }
-
-    /// The very object that holds something, if the cache shows it.
-    pub fn holder(&self, holder: &Holder) -> Option<Arc<PhoneNumber>> {
-        let number = self.numbers.get(&Key::new(&*holder.namespace, &*holder.name));
-        number.filter(|number| number.metadata.uid.as_ref() == Some(&holder.uid))
-    }
-
-    /// Whether the cache shows the very object that holds something.
-    pub fn lives(&self, holder: &Holder) -> bool {
-        self.holder(holder).is_some()
-    }
-
-    /// The journal of buying for an identity under a CarrierAccount, or by the carrier's id of the account.
-    pub fn journal_of(&self, account: &str, identity: &Identity) -> Option<Arc<NumberPurchase>> {
-        // Earlier versions named it otherwise.
-        let named = self.journals.get(&Key::new("", NumberPurchase::name_of(account, identity)));
-        let is_its = |journal: &Arc<NumberPurchase>| journal.spec.account.identity == account;
-        named.or_else(|| self.journals.by(Index::Identity, &identity.to_string()).into_iter().find(is_its))
-    }
-
-    /// The carrier's id of the account that a CarrierAccount stands for.
-    pub fn account_identity(&self, account: &Key) -> Option<String> {
-        let account = self.accounts.get(account)?;
-        let pinned = account.status.as_ref().and_then(|status| status.identity.clone());
-        Some(pinned.unwrap_or_else(|| account.asked_identity()))
-    }
-
-    /// The journal of what a PhoneNumber buys.
-    pub fn journal_for(&self, number: &PhoneNumber) -> Option<Arc<NumberPurchase>> {
-        let identity = number.identity()?;
-        match self.account_identity(&number.account()) {
-            Some(account) => self.journal_of(&account, &identity),
-            // Without its account it still has what it wrote down.
-            None => {
-                let journals = self.journals.by(Index::Identity, &identity.to_string()).into_iter();
-                journals.into_iter().find(|journal| Some(&journal.spec.holder.uid) == number.metadata.uid.as_ref())
-            }
-        }
-    }
-
-    /// Whoever is about this number: by naming it, or by the journal of what it buys.
-    pub fn about(&self, number: &E164) -> Vec<Arc<PhoneNumber>> {
-        let mut about = self.numbers.by(Index::Number, number.as_str());
-        for journal in self.journals.by(Index::Number, number.as_str()) {
-            about.extend(self.numbers.by(Index::Identity, &journal.spec.identity().to_string()));
-        }
-        about
-    }
-
-    /// The number whose claim is named `name`.
-    pub fn claim_of(&self, number: &E164) -> Option<Arc<NumberClaim>> {
-        self.claims.get(&Key::new("", number.digits()))
-    }
-}
 
 /// How this operator was set up.
 #[derive(Clone, Debug, Default)]

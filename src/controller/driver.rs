@@ -6,7 +6,8 @@ use tokio::time::Instant;
 
 use super::{
     Context, Kind, Work,
-    effects::{Error, act, rest},
+    effects::{act, rest},
+    error::Error,
     kinds::{Controlled, Looked},
 };
 use crate::{

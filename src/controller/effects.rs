@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::{
     Context,
+    error::{Error, answered, code},
     kinds::{Controlled, note_id, share_id},
     memory::Attempt,
     sessions::Session,
@@ -38,53 +39,6 @@ use crate::{
     },
     telemetry::metrics::Operation,
 };
-
-/// Why a pass ended before the plan said so. It is tried again.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Normal when two writers meet (409), or while the API server is away.
-    #[error("the API server: {}", said(.0))]
-    // No source: whoever prints the chain would print what the error quotes.
-    Api(Box<kube::Error>),
-    /// The object that a plan spoke of is not there any more. Normal when somebody is faster.
-    #[error("{0} is gone")]
-    Gone(String),
-    /// A bug: a plan asks for the same look again and again.
-    #[error("the plan goes in circles; this is a bug in Dialplane")]
-    Circles,
-    /// A bug: a plan asks for something that its kind does not have.
-    #[error("a plan for {0} asks for what that kind does not have; this is a bug in Dialplane")]
-    NotForThisKind(&'static str),
-}
-
-impl Error {
-    /// Whether somebody else wrote the object first.
-    pub fn is_conflict(&self) -> bool {
-        matches!(self, Error::Api(error) if code(error) == Some(409))
-    }
-}
-
-impl From<kube::Error> for Error {
-    fn from(error: kube::Error) -> Self {
-        Error::Api(Box::new(error))
-    }
-}
-
-/// How long the API server may take to answer. Its own limit for a request is a minute, and a connection may die unnoticed.
-const DEADLINE: Duration = Duration::from_secs(30);
-
-/// Waits for an answer of the API server, and not for ever: one that is lost must not hold its object up. A write without an
-/// answer may have been done; the next pass reads what is there.
-pub async fn answered<T>(request: impl Future<Output = kube::Result<T>>) -> kube::Result<T> {
-    tokio::time::timeout(DEADLINE, request).await.unwrap_or_else(|late| Err(kube::Error::Service(late.into())))
-}
-
-fn code(error: &kube::Error) -> Option<u16> {
-    match error {
-        kube::Error::Api(status) => Some(status.code),
-        _ => None,
-    }
-}
 
 /// Does `effect` for `object`.
 pub async fn act<K: Controlled>(context: &Context, object: &K, effect: Effect) -> Result<(), Error> {
@@ -698,12 +652,6 @@ fn deferential(owner: OwnerReference) -> OwnerReference {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn an_answer_that_never_comes_is_an_error_that_is_tried_again() {
-        let lost = answered(std::future::pending::<kube::Result<()>>()).await;
-        assert!(matches!(lost, Err(kube::Error::Service(_))));
-    }
 
     #[test]
     fn only_the_holder_writes_and_a_claim_only_as_long_as_it_has_not_moved() {

@@ -20,7 +20,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Context, Kind, Past, Settings, effects,
+    Context, Kind, Past, Settings,
+    caches::Cached,
+    effects,
+    error::Error,
     kinds::{Controlled, Looked},
     sessions::Session,
 };
@@ -68,7 +71,7 @@ pub enum GlanceError {
     NotOpen { account: Key, why: String },
     /// The API server refused or did not answer a look.
     #[error(transparent)]
-    Look(#[from] effects::Error),
+    Look(#[from] Error),
     /// What this process needs to speak to carriers could not be had.
     #[error("{0}")]
     Setup(String),
@@ -252,7 +255,7 @@ impl Glance {
             self.look_after::<Agent>(&agent).await?;
         }
         for _ in 0..STEPS {
-            let gone = || effects::Error::Gone(format!("PhoneNumber {key}"));
+            let gone = || Error::Gone(format!("PhoneNumber {key}"));
             let number = self.number(key).ok_or_else(gone)?;
             let mut looked = Looked::begin();
             let decision = self.ask(&number, &mut looked).await?;
@@ -265,7 +268,7 @@ impl Glance {
                     let end = End::Rest(rest.status.map(Box::new));
                     return Ok(Foreseen { number, effects, taken, offers, other: None, end });
                 }
-                Decision::Look(_) => return Err(effects::Error::Circles.into()),
+                Decision::Look(_) => return Err(Error::Circles.into()),
             };
             taken = self.newly_held(&number, &effect).or(taken);
             if !self.pretend(&number, &effect).await? {
@@ -274,7 +277,7 @@ impl Glance {
             }
             effects.push(effect);
         }
-        Err(effects::Error::Circles.into())
+        Err(Error::Circles.into())
     }
 
     /// A number that was bought in this namespace and that this object would have under another identity: of an object that is the same
@@ -335,7 +338,7 @@ impl Glance {
                 decision => return Ok(decision),
             }
         }
-        Err(effects::Error::Circles.into())
+        Err(Error::Circles.into())
     }
 
     /// Notes in our own copy what `effect` would leave in the cluster; answers whether that is all that it would do.
@@ -401,7 +404,7 @@ impl Glance {
         let mut looked = Looked::begin();
         for _ in 0..STEPS {
             let object = K::cache(&self.context.caches).get(key);
-            let object = object.ok_or_else(|| effects::Error::Gone(format!("{} {key}", K::kind(&()))))?;
+            let object = object.ok_or_else(|| Error::Gone(format!("{} {key}", K::kind(&()))))?;
             match K::decide(&self.context, &object, &looked) {
                 Decision::Look(look) => K::look(&self.context, &object, look, &mut looked).await?,
                 Decision::Act(Effect::AddFinalizer(name)) => {
@@ -430,7 +433,7 @@ impl Glance {
                 }
             }
         }
-        Err(effects::Error::Circles.into())
+        Err(Error::Circles.into())
     }
 
     /// What the account's own conditions say of it.

@@ -20,9 +20,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
 
 use super::{
-    Context, Kind,
-    context::Caches,
-    effects::{Error, answered},
+    Context,
+    caches::Cached,
+    error::{Error, answered},
     memory::Attempt,
 };
 use crate::{
@@ -34,23 +34,16 @@ use crate::{
         number::E164,
     },
     carrier::{CarrierError, ErrorClass, inventory},
-    cluster::{
-        cache::{Cache, Change},
-        objects::Objects,
-        sent::Kept,
-    },
+    cluster::{cache::Change, objects::Objects},
     plan::{self, AccountRef, AccountView, Decision, Liveness, Look, Requested, Trouble},
     telemetry::metrics::Operation,
 };
 
 /// A kind that the driver can work on.
 pub trait Controlled:
-    Kept + CustomResourceExt + Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'static
+    Cached + CustomResourceExt + Debug + Serialize + DeserializeOwned + Send + Sync + 'static
 {
     type Status: Clone + PartialEq + Send;
-    const KIND: Kind;
-
-    fn cache(caches: &Caches) -> &Arc<Cache<Self>>;
 
     /// The API of this kind, in `namespace` if the kind has namespaces.
     fn api(client: Client, namespace: &str) -> Objects<Self>;

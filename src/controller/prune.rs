@@ -6,7 +6,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use super::{Context, context::Caches, kinds::Controlled};
+use super::{Context, caches::Caches, kinds::Controlled};
 use crate::api::{self, each_kind, meta::Key, number::E164, purchase::Marker};
 
 /// How often it is looked for.

@@ -9,7 +9,7 @@ use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::{Client, Resource as _, api::GetParams, core::Request};
 use serde::Deserialize;
 
-use super::effects::{Error, answered};
+use super::error::{Error, answered};
 
 /// What came of it.
 pub enum Read {

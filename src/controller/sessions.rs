@@ -228,7 +228,7 @@ impl Sessions {
         }
         let limiter = self.limiter(&opened_with, limits);
         let carrier = open(account, secret, &self.endpoints, self.transport.clone(), limiter.clone())?;
-        let address = address(&account.spec);
+        let address = account.spec.address();
         let (inventory, market, sharing) =
             match self.get(&key).filter(|session| session.uid == uid && session.address == address) {
                 Some(session) => {
@@ -261,12 +261,7 @@ impl Sessions {
     }
 }
 
-/// What makes two accounts the same, as far as their objects say: the carrier, the account there, and where it is reached.
-fn address(spec: &CarrierAccountSpec) -> String {
-    digest_of(&(&spec.twilio, &spec.telnyx, &spec.endpoint))
-}
-
 /// What makes two ways of opening an account the same.
 fn fingerprint(spec: &CarrierAccountSpec, secret: &BTreeMap<String, ByteString>) -> String {
-    digest_of(&(address(spec), secret))
+    digest_of(&(spec.address(), secret))
 }

@@ -29,11 +29,14 @@ pub mod faults;
 mod handle;
 pub mod ledger;
 mod line;
+mod number;
 mod route;
 mod serve;
 pub mod signature;
 mod stock;
 mod telnyx;
+mod text;
+pub mod traffic;
 mod twilio;
 mod wire;
 mod world;
@@ -50,7 +53,7 @@ use axum::Router;
 use tokio::sync::oneshot;
 
 pub use self::{
-    call::{Attempt, Outcome, Placed},
+    call::{Attempt, Placed},
     config::{
         AccountSeed, ConnectionClearing, Dialect, KeyScope, KeySeed, NumberSeed, OrderEnd, SandboxConfig, Switches,
         TelnyxSwitches, UnsetAnswer,
@@ -60,6 +63,7 @@ pub use self::{
     ledger::{Bodies, Entry, Kind, Ledger, Summary},
     signature::{sign, verify_signature},
     telnyx::verify_telnyx_signature,
+    traffic::Outcome,
 };
 
 /// A running carrier. It stops when this is dropped.

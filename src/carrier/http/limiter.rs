@@ -12,7 +12,6 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-use super::jittered;
 use crate::carrier::{CarrierError, ErrorClass};
 
 /// Requests in flight, where nobody says otherwise. Well below the ~100 that third parties report for Twilio.
@@ -333,6 +332,12 @@ impl Gate {
 /// `first`, doubled `times` times, at most `most`.
 fn doubled(first: Duration, times: u32, most: Duration) -> Duration {
     first.saturating_mul(1 << times.min(16)).min(most)
+}
+
+/// Somewhere between half and all of `most`, so that many who failed together do not come back together.
+pub(super) fn jittered(most: Duration) -> Duration {
+    let random = getrandom::u64().unwrap_or_default();
+    most / 2 + (most / 2).mul_f64((random % 1024) as f64 / 1024.0)
 }
 
 #[cfg(test)]

@@ -9,8 +9,10 @@ use axum::{
     http::{Response, StatusCode, header},
     routing::any,
 };
+use secrecy::SecretString;
 use serde_json::Value;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::Instant};
+use url::Url;
 
 use super::*;
 

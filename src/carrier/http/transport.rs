@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{Instrument as _, field::Empty};
 use url::Url;
 
-use super::{Auth, Body, Call};
+use super::call::{Auth, Body, Call};
 
 /// How long a request may take in all, where nobody says otherwise.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(15);

@@ -7,32 +7,13 @@ use std::collections::HashMap;
 
 use super::{
     Twilio, errors, listing,
+    memberships::Memberships,
     wire::{MemberPage, ServicePage},
 };
-use crate::carrier::{CarrierError, Messaging, budget::Budget};
+use crate::carrier::{CarrierError, budget::Budget};
 
 const SERVICES: &str = "/v1/Services";
 const MEMBERS: &str = "/v1/Services/{}/PhoneNumbers";
-
-/// What is known of the Messaging Services of the account.
-#[derive(Debug, Default)]
-pub(super) struct Memberships {
-    /// Number SID to the SID of the service whose webhook wins over the number's.
-    groups: HashMap<String, String>,
-    /// Whether every service of this account was read, so that a number in none of them is its own.
-    complete: bool,
-}
-
-impl Memberships {
-    /// Who receives the messages of the number with this SID.
-    pub fn of(&self, sid: &str) -> Messaging {
-        match self.groups.get(sid) {
-            Some(id) => Messaging::Group { id: id.clone() },
-            None if self.complete => Messaging::Number,
-            None => Messaging::Unseen,
-        }
-    }
-}
 
 impl Twilio {
     /// What can be read of the account's Messaging Services. It never fails the listing that it belongs to: credentials

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::{
     NUMBERS, Twilio, listing,
-    messaging::Memberships,
+    memberships::Memberships,
     prices::PriceList,
     search::{self, Found},
     wire::{self, Row},

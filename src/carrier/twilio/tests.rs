@@ -411,7 +411,7 @@ proptest::proptest! {
         read_page::<wire::ServicePage>(&bytes);
         read_page::<wire::MemberPage>(&bytes);
         if let Ok(row) = serde_json::from_slice::<Row>(&bytes) {
-            drop(row.owned(&messaging::Memberships::default()));
+            drop(row.owned(&memberships::Memberships::default()));
         }
         if let Ok(found) = serde_json::from_slice::<search::Found>(&bytes) {
             found.offers("US", crate::api::offer::NumberType::Local, &[]);

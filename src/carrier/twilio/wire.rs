@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::{
     listing::{Keyed, Page, Place},
-    messaging::Memberships,
+    memberships::Memberships,
 };
 use crate::{
     api::{

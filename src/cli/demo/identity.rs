@@ -13,8 +13,12 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::{stage::DEMO, stage::MANAGED_BY, wait};
+use super::wait;
 use crate::sandbox::control_plane::kubeconfig;
+
+/// Marks what the demo adds to a cluster that is not its own, so that an interrupted one can be told from an installation.
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+pub const DEMO: &str = "dialplane-demo";
 
 /// The rules that the chart grants, which its template takes from this very file.
 const RULES: &str = include_str!("../../../charts/dialplane/files/operator-rules.yaml");

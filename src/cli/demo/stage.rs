@@ -24,7 +24,12 @@ use tempfile::NamedTempFile;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{engine, examples, identity, show::Show, wait};
+use super::{
+    engine, examples,
+    identity::{self, DEMO, MANAGED_BY},
+    show::Show,
+    wait,
+};
 use crate::{
     api::{self, NumberClaim, NumberPurchase, PhoneNumber},
     carrier::endpoint::Endpoints,
@@ -39,9 +44,6 @@ use crate::{
     },
 };
 
-/// Marks what the demo adds to a cluster that is not its own, so that an interrupted one can be told from an installation.
-pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
-pub const DEMO: &str = "dialplane-demo";
 /// Where the story plays in a cluster of its own.
 const NAMESPACE: &str = "telephony";
 /// Where the operator lives there.

@@ -18,14 +18,13 @@ use crate::{
     },
     carrier::{ErrorClass, inventory},
     cluster::{
-        cache::{Cache, Change, Index},
+        cache::{Change, Index},
         objects::Objects,
         queue::Priority,
     },
     controller::{
         Context, Kind,
-        context::Caches,
-        effects::Error,
+        error::Error,
         memory::Attempt,
         secret::{self, Read},
         sessions::Session,
@@ -39,12 +38,7 @@ use crate::{
 };
 
 impl Controlled for CarrierAccount {
-    const KIND: Kind = Kind::CarrierAccount;
     with_status!(CarrierAccountStatus);
-
-    fn cache(caches: &Caches) -> &Arc<Cache<Self>> {
-        &caches.accounts
-    }
 
     fn api(client: Client, namespace: &str) -> Objects<Self> {
         Objects::namespaced(client, namespace)

@@ -16,21 +16,16 @@ use super::{Controlled, Looked, account::scan_interval, with_status};
 use crate::{
     api::{Agent, AgentVersion, PhoneNumber, agent::AgentStatus, meta::Key, phone_number::Mode, purchase::Marker},
     cluster::{
-        cache::{Cache, Change, Index},
+        cache::{Change, Index},
         objects::Objects,
     },
-    controller::{Context, Kind, context::Caches, effects::Error, memory::Attempt},
+    controller::{Context, error::Error, memory::Attempt},
     plan::{self, AccountRef, Decision, Look, Served, agent::Frozen, shared::Share},
     telemetry::metrics::Operation,
 };
 
 impl Controlled for Agent {
-    const KIND: Kind = Kind::Agent;
     with_status!(AgentStatus);
-
-    fn cache(caches: &Caches) -> &Arc<Cache<Self>> {
-        &caches.agents
-    }
 
     fn api(client: Client, namespace: &str) -> Objects<Self> {
         Objects::namespaced(client, namespace)

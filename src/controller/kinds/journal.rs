@@ -9,20 +9,15 @@ use super::{Controlled, Looked, without_status};
 use crate::{
     api::NumberPurchase,
     cluster::{
-        cache::{Cache, Change, Index},
+        cache::{Change, Index},
         objects::Objects,
     },
-    controller::{Context, Kind, context::Caches},
+    controller::Context,
     plan::{self, Decision, Liveness},
 };
 
 impl Controlled for NumberPurchase {
     without_status!();
-    const KIND: Kind = Kind::NumberPurchase;
-
-    fn cache(caches: &Caches) -> &Arc<Cache<Self>> {
-        &caches.journals
-    }
 
     fn api(client: Client, _: &str) -> Objects<Self> {
         Objects::all(client)

@@ -21,22 +21,17 @@ use crate::{
     },
     carrier::{CarrierError, Order, does_not, inventory},
     cluster::{
-        cache::{Cache, Change, Index},
+        cache::{Change, Index},
         objects::Objects,
         queue::Priority,
     },
-    controller::{Context, Kind, context::Caches, effects::Error, memory::Attempt, sessions::Session},
+    controller::{Context, Kind, error::Error, memory::Attempt, sessions::Session},
     plan::{self, AgentRef, Asked, Decision, Intent, Look, Served},
     telemetry::metrics::Operation,
 };
 
 impl Controlled for PhoneNumber {
-    const KIND: Kind = Kind::PhoneNumber;
     with_status!(PhoneNumberStatus);
-
-    fn cache(caches: &Caches) -> &Arc<Cache<Self>> {
-        &caches.numbers
-    }
 
     fn api(client: Client, namespace: &str) -> Objects<Self> {
         Objects::namespaced(client, namespace)

@@ -10,20 +10,15 @@ use super::{Controlled, Looked, with_status};
 use crate::{
     api::{AgentVersion, PhoneNumber, agent::AgentVersionStatus, meta::Key},
     cluster::{
-        cache::{Cache, Change, Index},
+        cache::{Change, Index},
         objects::Objects,
     },
-    controller::{Context, Kind, context::Caches},
+    controller::Context,
     plan::{self, Decision},
 };
 
 impl Controlled for AgentVersion {
-    const KIND: Kind = Kind::AgentVersion;
     with_status!(AgentVersionStatus);
-
-    fn cache(caches: &Caches) -> &Arc<Cache<Self>> {
-        &caches.versions
-    }
 
     fn api(client: Client, namespace: &str) -> Objects<Self> {
         Objects::namespaced(client, namespace)

@@ -48,12 +48,13 @@ use serde_json::{Value, json};
 
 use super::{
     Shared,
-    call::{Placed, Traffic, place},
+    call::{Placed, place},
     config::{AccountSeed, Dialect, NumberSeed, OrderEnd, Switches},
     faults::Rule,
     handle::{Credentials, SandboxError, ServiceSeed},
     ledger::{Ledger, Summary},
     telnyx,
+    traffic::Traffic,
 };
 
 type Handle = State<Arc<Shared>>;

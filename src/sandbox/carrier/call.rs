@@ -11,6 +11,7 @@ use super::{
     config::Dialect,
     route::{Place, Route, Seal, webhooks},
     signature, telnyx,
+    traffic::{Hook, Outcome, Traffic},
 };
 
 /// What became of a call or a text message.
@@ -26,24 +27,6 @@ pub struct Placed {
     pub attempts: Vec<Attempt>,
     /// The report on the finished call, where one is asked for.
     pub status_callback: Option<Attempt>,
-}
-
-/// How it ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Outcome {
-    /// A webhook answered.
-    Answered,
-    /// There are webhooks and none of them answered.
-    Failed,
-    /// The call went to a SIP trunk; no webhook is asked.
-    Trunk,
-    /// Nothing is set: the caller hears that the number is not in service.
-    Nothing,
-    /// Nobody owns the number.
-    NoSuchNumber,
-    /// Its account is suspended or closed.
-    AccountInactive,
 }
 
 /// One request to a webhook.
@@ -70,20 +53,6 @@ impl Placed {
     pub fn answer(&self) -> Option<&Attempt> {
         self.attempts.last().filter(|_| self.outcome == Outcome::Answered)
     }
-}
-
-/// What reaches a number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Traffic {
-    Call,
-    Text,
-}
-
-/// A webhook of a route.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Hook {
-    pub url: String,
-    pub method: String,
 }
 
 type Params = Vec<(String, String)>;

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr};
 use serde::{Deserialize, Serialize};
 
 pub use self::telnyx::{ConnectionClearing, OrderEnd, TelnyxSwitches};
-use super::world::hex32;
+use super::text::hex32;
 
 /// Everything a sandbox is started with. [`Default`] listens on a free local port and has one account and no numbers.
 #[derive(Clone, Debug, Serialize, Deserialize)]

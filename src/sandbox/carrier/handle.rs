@@ -9,10 +9,11 @@ use serde_json::Value;
 
 use super::{
     Sandbox, Shared,
-    call::{Placed, Traffic, place},
+    call::{Placed, place},
     config::{AccountSeed, Dialect, KeySeed, NumberSeed, Switches},
     faults::Rule,
     ledger::{Ledger, Summary},
+    traffic::Traffic,
     twilio,
     world::{Number, World, is_sid},
 };

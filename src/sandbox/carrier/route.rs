@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{
-    call::{Hook, Outcome, Traffic},
     config::Dialect,
     telnyx,
+    traffic::{Hook, Outcome, Traffic},
     world::{Number, World},
 };
 

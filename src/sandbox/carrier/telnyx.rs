@@ -24,7 +24,7 @@ pub(super) use self::{
     state::State,
     webhooks::{public_key, route, sign as sign_webhook, text_body, voice_params},
 };
-pub use self::{objects::Shared as SharedRoute, webhooks::verify as verify_telnyx_signature};
+pub use self::{state::Shared as SharedRoute, webhooks::verify as verify_telnyx_signature};
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -56,6 +56,11 @@ impl Refusal {
     fn at(self, source: &str) -> Self {
         Self { source: Some(source.to_owned()), ..self }
     }
+}
+
+/// A refusal of an order or reservation, whose HTTP status nobody documents.
+fn declined<T>(world: &World, code: i64, detail: impl Into<String>) -> Result<T, Refusal> {
+    Err(Refusal::new(world.switches.telnyx.refusal_status, code, detail))
 }
 
 fn refuse<T>(status: u16, code: i64, detail: impl Into<String>) -> Result<T, Refusal> {
@@ -281,7 +286,7 @@ fn dispatch(world: &mut World, request: &Request) -> Result<Reply, Refusal> {
 /// The money left; every amount is a text.
 fn balance(world: &World, account: &str) -> Result<Reply, Refusal> {
     let balance = world.accounts.get(account).map_or(0, |account| account.balance);
-    let balance = super::world::money(balance);
+    let balance = super::text::money(balance);
     data(json!({
         "record_type": "balance",
         "balance": balance,
@@ -341,7 +346,7 @@ mod tests {
 
     #[test]
     fn ids_have_the_carriers_forms() {
-        let hex = super::super::world::hex32("x");
+        let hex = super::super::text::hex32("x");
         assert_eq!((uuid(&hex).len(), uuid(&hex).split('-').count()), (36, 5));
         let id: i64 = snowflake(&hex).parse().unwrap();
         assert!(id > 1 << 53, "no float holds it");

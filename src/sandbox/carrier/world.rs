@@ -13,11 +13,13 @@ use std::{
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
+pub(super) use super::number::Number;
 use super::{
     config::{Dialect, KeySeed, SandboxConfig, Switches},
     faults::Fault,
     stock::{Offer, Stock},
-    telnyx,
+    telnyx::State as TelnyxState,
+    text::hex32,
 };
 
 /// How many changes of numbers a lagging listing can look back over.
@@ -43,31 +45,6 @@ pub(super) struct Account {
 impl fmt::Debug for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Account").field("sid", &self.sid).field("status", &self.status).finish_non_exhaustive()
-    }
-}
-
-/// A number that an account owns.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Number {
-    /// Its place in the order of purchase.
-    pub order: u64,
-    pub sid: String,
-    pub number: String,
-    pub account: String,
-    /// `local`, `mobile` or `tollfree`.
-    pub kind: String,
-    pub features: Vec<&'static str>,
-    pub address_requirements: &'static str,
-    pub created: Timestamp,
-    pub updated: Timestamp,
-    /// What is set, by the name of its field in answers. Unset is absent.
-    pub settings: BTreeMap<String, String>,
-}
-
-impl Number {
-    /// The value of a field that is set.
-    pub fn get(&self, field: &str) -> Option<&str> {
-        self.settings.get(field).map(String::as_str)
     }
 }
 
@@ -115,7 +92,7 @@ pub(super) struct World {
     pub stock: Stock,
     /// By number; lapsed ones may still stand here.
     pub holds: HashMap<String, Hold>,
-    pub telnyx: telnyx::State,
+    pub telnyx: TelnyxState,
     numbers: BTreeMap<u64, Number>,
     /// Never forgets, so that a page token outlives its number.
     orders: HashMap<String, u64>,
@@ -135,7 +112,7 @@ impl World {
             applications: BTreeMap::new(),
             stock: Stock::generate(config.seed, config.stock_per_area),
             holds: HashMap::new(),
-            telnyx: telnyx::State::default(),
+            telnyx: TelnyxState::default(),
             numbers: BTreeMap::new(),
             orders: HashMap::new(),
             owned: HashMap::new(),
@@ -352,17 +329,6 @@ impl World {
     }
 }
 
-/// 32 hexadecimal digits made of a text.
-pub(super) fn hex32(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().take(16).map(|b| format!("{b:02x}")).collect()
-}
-
-/// Hundredths as carriers write an amount.
-pub(super) fn money(cents: i64) -> String {
-    let sign = if cents < 0 { "-" } else { "" };
-    format!("{sign}{}.{:02}", cents.abs() / 100, cents.abs() % 100)
-}
-
 /// Whether `sid` is one of the kind that begins with `prefix`.
 pub(super) fn is_sid(prefix: &str, sid: &str) -> bool {
     sid.strip_prefix(prefix).is_some_and(|hex| hex.len() == 32 && hex.bytes().all(|b| b.is_ascii_hexdigit()))
@@ -400,13 +366,6 @@ mod tests {
         let set = |n: &mut Number| drop(n.settings.insert("voice_url".into(), "https://a.example/".into()));
         assert_eq!(world.change(&sid, set), ["voice_url"]);
         assert!(world.change(&sid, set).is_empty());
-    }
-
-    #[test]
-    fn amounts_are_texts_with_two_decimals_and_may_be_negative() {
-        for (cents, text) in [(5, "0.05"), (100_000, "1000.00"), (-5, "-0.05"), (-115, "-1.15")] {
-            assert_eq!(money(cents), text);
-        }
     }
 
     #[test]

@@ -16,10 +16,8 @@ use super::{
     },
     Refusal, bad,
     body::{self, Filters},
-    data, iso, not_found,
-    objects::Shared,
-    orders::{declined, pending},
-    paging,
+    data, declined, iso, not_found, paging,
+    state::Shared,
 };
 
 /// What can be set on a number, here or by a person in the portal.
@@ -245,6 +243,11 @@ pub(super) fn fetch(world: &World, account: &str, id: &str, request: &Request) -
     let effect = Effect { number: Some(number.number.clone()), ..Effect::default() };
     let shown = rows(world, &[number], request)?.swap_remove(0);
     Ok(Reply { effect, ..data(shown)? })
+}
+
+/// Whether this number is one that an order is still deciding about.
+pub(super) fn pending(number: &Number) -> bool {
+    number.get("status") == Some("purchase-pending")
 }
 
 /// A number that can be changed: not while its order is pending.

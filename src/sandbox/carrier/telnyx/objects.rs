@@ -12,18 +12,9 @@ use super::{
     Refusal, bad,
     body::{self, Filters},
     data, iso, not_found, paging, snowflake,
-    state::Object,
+    state::{Object, Shared},
     uuid,
 };
-
-/// A kind of route that numbers share.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shared {
-    /// Where calls go; a number names it as its connection.
-    TexmlApplication,
-    /// Where texts go.
-    MessagingProfile,
-}
 
 /// What values a field takes.
 #[derive(Clone, Copy, Debug)]
@@ -163,7 +154,7 @@ fn shown(object: &Object) -> Value {
             "record_type": "messaging_profile",
             "organization_id": object.account,
             // A secret, in every answer.
-            "v1_secret": super::super::world::hex32(&object.id),
+            "v1_secret": super::super::text::hex32(&object.id),
         }),
     };
     if let Value::Object(fixed) = fixed {

@@ -18,10 +18,8 @@ use super::{
     },
     Refusal, bad,
     body::{self, Filters},
-    data, iso, later, not_found, numbers,
-    objects::Shared,
-    paging, search,
-    state::Order,
+    data, declined, iso, later, not_found, paging, search,
+    state::{Order, Shared},
     uuid,
 };
 
@@ -30,11 +28,6 @@ const FILTERS: [&str; 6] =
     ["status", "created_at[gt]", "created_at[lt]", "phone_numbers_count", "customer_reference", "requirements_met"];
 const SUB_FILTERS: [&str; 6] =
     ["status", "order_request_id", "country_code", "phone_number_type", "phone_numbers_count", "include_phone_numbers"];
-
-/// A refusal of an order or reservation, whose HTTP status nobody documents.
-pub(super) fn declined<T>(world: &World, code: i64, detail: impl Into<String>) -> Result<T, Refusal> {
-    Err(Refusal::new(world.switches.telnyx.refusal_status, code, detail))
-}
 
 /// How an order stands: one whose number was given back later is `deleted`.
 fn status(world: &World, order: &Order) -> &'static str {
@@ -383,9 +376,4 @@ pub(super) fn cancel(world: &mut World, account: &str, id: &str) -> Result<Reply
     }
     end(world, at, OrderEnd::Cancelled);
     Ok(did(world, sub_shown(world, &world.telnyx.orders[at], true), at))
-}
-
-/// Whether this number is one that an order is still deciding about.
-pub(super) fn pending(number: &numbers::Number) -> bool {
-    number.get("status") == Some("purchase-pending")
 }

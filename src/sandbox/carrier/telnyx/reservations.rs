@@ -10,9 +10,7 @@ use super::{
     },
     Refusal,
     body::{self, Filters},
-    data, iso, later, not_found,
-    orders::declined,
-    paging, search,
+    data, declined, iso, later, not_found, paging, search,
     state::{Line, Reservation},
     uuid,
 };

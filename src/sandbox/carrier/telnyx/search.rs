@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 use super::{
     super::{
         stock::{NumberType, Offer, Place, price},
+        text::money,
         wire::{Reply, Request},
-        world::{World, money},
+        world::World,
     },
     Refusal, bad,
     body::Filters,

@@ -5,10 +5,16 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{
-    super::{stock::Offer, world::Number},
-    objects::Shared,
-};
+use super::super::{stock::Offer, world::Number};
+
+/// A kind of route that numbers share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shared {
+    /// Where calls go; a number names it as its connection.
+    TexmlApplication,
+    /// Where texts go.
+    MessagingProfile,
+}
 
 /// Telnyx's own part of the world.
 #[derive(Debug, Default)]

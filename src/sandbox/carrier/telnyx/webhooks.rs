@@ -8,14 +8,15 @@ use serde_json::{Map, Value, json};
 
 use super::{
     super::{
-        call::{Hook, Outcome, Traffic},
         config::Dialect,
         route::{Place, Route, Seal},
-        world::{Account, Number, World, hex32},
+        text::hex32,
+        traffic::{Hook, Outcome, Traffic},
+        world::{Account, Number, World},
     },
     iso,
-    objects::Shared,
-    orders::pending,
+    numbers::pending,
+    state::Shared,
     uuid,
 };
 

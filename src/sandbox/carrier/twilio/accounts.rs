@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use super::{
     super::{
         config::AccountSeed,
+        text::money,
         wire::{Effect, Reply, Request},
-        world::{Account, World, money},
+        world::{Account, World},
     },
     Refusal,
     auth::Caller,

@@ -7,8 +7,9 @@ use serde_json::{Map, Value, json};
 use super::{
     super::{
         stock::{COUNTRIES, Country, NumberType, Offer, national, place_of, sells},
+        text::money,
         wire::{Reply, Request},
-        world::{World, money},
+        world::World,
     },
     Refusal, not_found, paging, refuse,
 };

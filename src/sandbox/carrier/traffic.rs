@@ -1,0 +1,35 @@
+//! What reaches a number, the webhooks that it meets, and how it ends. No I/O.
+
+use serde::{Deserialize, Serialize};
+
+/// How a call or a text message ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// A webhook answered.
+    Answered,
+    /// There are webhooks and none of them answered.
+    Failed,
+    /// The call went to a SIP trunk; no webhook is asked.
+    Trunk,
+    /// Nothing is set: the caller hears that the number is not in service.
+    Nothing,
+    /// Nobody owns the number.
+    NoSuchNumber,
+    /// Its account is suspended or closed.
+    AccountInactive,
+}
+
+/// What reaches a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Traffic {
+    Call,
+    Text,
+}
+
+/// A webhook of a route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Hook {
+    pub url: String,
+    pub method: String,
+}
