@@ -10,13 +10,13 @@ mod codes;
 pub mod endpoint;
 #[cfg(test)]
 mod fake;
-pub mod flight;
 #[cfg(test)]
 mod fuzz;
 pub mod http;
 pub mod inventory;
 mod lenient;
 mod open;
+pub mod single_flight;
 pub mod telnyx;
 pub mod twilio;
 mod written;

@@ -4,14 +4,14 @@ mod access;
 mod caches;
 mod context;
 mod driver;
+mod dry_run;
 mod effects;
 mod error;
-mod glance;
 mod kept;
 mod kind;
 mod kinds;
-mod market;
-mod memory;
+mod local_state;
+mod offer_cache;
 mod past;
 mod pool;
 mod predecessors;
@@ -46,7 +46,7 @@ use crate::{
     telemetry::metrics::{Metrics, NumberState},
 };
 pub use context::{Context, Settings};
-pub use glance::{End, Foreseen, Glance, GlanceError, Unmanaged};
+pub use dry_run::{DryRun, DryRunError, End, Foreseen, Unmanaged};
 pub use kind::{Kind, Work};
 use kinds::Controlled;
 

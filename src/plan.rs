@@ -33,7 +33,7 @@ mod world;
 
 use std::time::Duration;
 
-pub use buying::{Asked, Buying, Grant, Idle, Intent, Offers, Own, Tried};
+pub use buying::{Buying, Grant, Idle, OfferQuery, Offers, OwnEntry, Purpose, SendOutcome};
 pub use route::{AgentRef, Served};
 pub use shared::SetSharedRoute;
 pub use world::{AccountRef, AccountView, InFlight, Liveness, Requested, Rival, Seen, Trouble};
@@ -106,7 +106,7 @@ pub enum Look {
     /// What is on order.
     Orders,
     /// What is for sale.
-    Offers(Box<Asked>),
+    Offers(Box<OfferQuery>),
     /// The claim of a number, read from the API server and not from a cache.
     Claim(E164),
     /// The idle numbers of the account, by what was listed of it last.
@@ -196,7 +196,7 @@ pub struct Mark {
 pub struct Entry {
     /// The journal with it: new, or the one that the world showed.
     pub journal: NumberPurchase,
-    pub intent: Intent,
+    pub purpose: Purpose,
     /// Whether all that was ever sent for the number that it names was surely refused.
     pub clean: bool,
 }

@@ -498,8 +498,8 @@ impl Stage {
         let journals = Api::<NumberPurchase>::all(self.client.clone());
         let like = journals.get(&self.journal_name("n0")).await.unwrap();
         let claim_like = claims.get(like.spec.number.as_ref().unwrap().digits()).await.unwrap();
-        let leg = json!({"voice": {"url": "https://engine.example.com/dental/v1/voice"}});
-        let route: Route = serde_json::from_value(leg).unwrap();
+        let destination = json!({"voice": {"url": "https://engine.example.com/dental/v1/voice"}});
+        let route: Route = serde_json::from_value(destination).unwrap();
         let search = serde_json::from_value(json!({"country": "US", "areaCode": "415"})).unwrap();
 
         let begin = Instant::now();
@@ -547,8 +547,8 @@ impl Stage {
             carrier.list().await.unwrap().into_iter().map(|n| (n.number.to_string(), n.id)).collect();
         let template = Api::<NumberClaim>::all(self.client.clone()).get(&number(0)[1..]).await.unwrap();
         let route = |version: &str| {
-            let leg = json!({"voice": {"url": format!("https://engine.example.com/dental/{version}/voice")}});
-            serde_json::from_value::<dialplane::api::number::Route>(leg).unwrap()
+            let destination = json!({"voice": {"url": format!("https://engine.example.com/dental/{version}/voice")}});
+            serde_json::from_value::<dialplane::api::number::Route>(destination).unwrap()
         };
         let (claims, numbers) = (Api::<NumberClaim>::all(self.client.clone()), self.api::<PhoneNumber>());
         let (v1, v2) = (route("v1"), route("v2"));

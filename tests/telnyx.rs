@@ -6,7 +6,7 @@ mod sharing;
 
 use dialplane::{
     api::{
-        number::{Channel, Leg, Route},
+        number::{Channel, Destination, Route},
         purchase::Marker,
     },
     carrier::{ErrorClass, Messaging},
@@ -53,10 +53,10 @@ async fn a_route_is_one_request_for_each_channel_and_holds_no_urls() {
     let id = s.own(NUMBER);
     let answered = did(s.carrier.set_route(&id, &s.route("ours")).await);
     assert_eq!((answered.messaging, s.requests(Kind::RouteWrite).len()), (Messaging::Number, 2));
-    let url = Leg { url: Some("https://a.example/".into()), ..Leg::default() };
-    let beside = Leg { url: url.url.clone(), ..s.leg(Channel::Voice, "ours") };
-    for leg in [url, beside, s.leg(Channel::Sms, "ours")] {
-        let error = did_nothing(s.carrier.set_route(&id, &[(Channel::Voice, leg)].into()).await);
+    let url = Destination { url: Some("https://a.example/".into()), ..Destination::default() };
+    let beside = Destination { url: url.url.clone(), ..s.destination(Channel::Voice, "ours") };
+    for destination in [url, beside, s.destination(Channel::Sms, "ours")] {
+        let error = did_nothing(s.carrier.set_route(&id, &[(Channel::Voice, destination)].into()).await);
         assert_eq!(error.class, ErrorClass::Rejected);
     }
     assert_eq!(s.requests(Kind::RouteWrite).len(), 2, "what cannot be set is not sent");
@@ -89,7 +89,7 @@ async fn a_number_is_taken_off_its_application_in_whichever_way_the_carrier_know
 async fn a_profile_that_lags_is_shown_as_it_was_set_and_one_that_is_not_known_is_not_taken_for_none() {
     let s = subject();
     let id = s.own(NUMBER);
-    let sms = s.leg(Channel::Sms, "ours");
+    let sms = s.destination(Channel::Sms, "ours");
     s.switch(|switches| switches.telnyx.messaging_lag_ms = 60_000);
     let answered = did(s.carrier.set_route(&id, &[(Channel::Sms, sms.clone())].into()).await);
     assert_eq!(answered.route[&Channel::Sms], sms);

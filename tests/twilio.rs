@@ -5,7 +5,7 @@ mod buying;
 use std::sync::Arc;
 
 use dialplane::{
-    api::number::{Channel, Leg, Method, Route},
+    api::number::{Channel, Destination, Method, Route},
     carrier::{
         Carrier, Identity, Messaging,
         http::{Limiter, Limits, Transport},
@@ -55,8 +55,8 @@ fn open_by_token(sandbox: &Sandbox, account: &str) -> Arc<dyn Carrier> {
     Arc::new(open_as(sandbox, account, Key::Token(token)))
 }
 
-fn leg(url: &str) -> Leg {
-    Leg { url: Some(url.to_owned()), ..Leg::default() }
+fn destination(url: &str) -> Destination {
+    Destination { url: Some(url.to_owned()), ..Destination::default() }
 }
 
 #[tokio::test]
@@ -65,19 +65,29 @@ async fn what_shadows_a_url_is_a_part_of_the_route_and_is_set_and_cleared_with_i
     let id = s.own(NUMBER);
     let application = s.sandbox.add_application(&s.account(), &[]).unwrap();
     let trunk = format!("TK{}", "a".repeat(32));
-    let shadowed = |name: &str, sid: &str| Leg { shadow: [(name.to_owned(), sid.to_owned())].into(), ..Leg::default() };
-    let voice = Leg {
+    let shadowed = |name: &str, sid: &str| Destination {
+        shadow: [(name.to_owned(), sid.to_owned())].into(),
+        ..Destination::default()
+    };
+    let voice = Destination {
         method: Method::Get,
         fallback_url: Some("https://fall.example.com/v".into()),
-        ..leg("https://Voice.example.com:443/+1/v?t=+%2b")
+        ..destination("https://Voice.example.com:443/+1/v?t=+%2b")
     };
     let routes: Vec<Route> = vec![
-        [(Channel::Voice, voice), (Channel::Sms, leg("https://sms.example.com")), (Channel::Status, leg("http://s/"))]
-            .into(),
+        [
+            (Channel::Voice, voice),
+            (Channel::Sms, destination("https://sms.example.com")),
+            (Channel::Status, destination("http://s/")),
+        ]
+        .into(),
         [(Channel::Voice, shadowed("trunkSid", &trunk))].into(),
         [(Channel::Voice, shadowed("voiceApplicationSid", &application))].into(),
-        [(Channel::Sms, shadowed("smsApplicationSid", &application)), (Channel::Voice, leg("https://v.example.com/"))]
-            .into(),
+        [
+            (Channel::Sms, shadowed("smsApplicationSid", &application)),
+            (Channel::Voice, destination("https://v.example.com/")),
+        ]
+        .into(),
         s.nowhere(),
     ];
     for unset in [UnsetAnswer::Mixed, UnsetAnswer::Null, UnsetAnswer::Empty] {
@@ -85,8 +95,8 @@ async fn what_shadows_a_url_is_a_part_of_the_route_and_is_set_and_cleared_with_i
         for wanted in &routes {
             let answered = did(s.carrier.set_route(&id, wanted).await);
             let found = s.found(NUMBER).await;
-            for (channel, leg) in s.carrier.canonical(wanted.clone()) {
-                assert_eq!((&answered.route[&channel], &found.route[&channel]), (&leg, &leg));
+            for (channel, destination) in s.carrier.canonical(wanted.clone()) {
+                assert_eq!((&answered.route[&channel], &found.route[&channel]), (&destination, &destination));
             }
         }
     }

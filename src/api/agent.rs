@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     config::Config,
     meta::{AllowedNamespaces, Key},
-    number::{Channel, E164, Leg, Method, Route},
+    number::{Channel, Destination, E164, Method, Route},
 };
 
 /// A voice or messaging agent: a draft that is edited freely, and the published version that serves.
@@ -397,29 +397,34 @@ impl Webhooks {
         route.retain(|channel, _| {
             urls.iter().any(|(of, url)| of == channel && url.as_ref().is_some_and(|url| url.contains("{version}")))
         });
-        let url = |leg: &Leg| leg.url.clone().filter(|_| leg.shadow.is_empty());
-        let leads =
-            |(channel, leg): (&Channel, &Leg)| url(leg).is_some() && seen.get(channel).and_then(url) == url(leg);
+        let url = |destination: &Destination| destination.url.clone().filter(|_| destination.shadow.is_empty());
+        let leads = |(channel, destination): (&Channel, &Destination)| {
+            url(destination).is_some() && seen.get(channel).and_then(url) == url(destination)
+        };
         !route.is_empty() && shown(route).iter().any(leads)
     }
 
     /// The route of `number`, answered by `version` of `agent`.
     pub fn route(&self, agent: &Key, version: &str, number: &E164) -> Route {
         let fill = |template: &UrlTemplate| template.fill(agent, version, number);
-        let leg = |hook: &Webhook| Leg {
+        let destination = |hook: &Webhook| Destination {
             url: Some(fill(&hook.url)),
             method: hook.method,
             fallback_url: hook.fallback_url.as_ref().map(fill),
             fallback_method: if hook.fallback_url.is_some() { hook.fallback_method } else { Method::default() },
-            ..Leg::default()
+            ..Destination::default()
         };
-        let status = |hook: &StatusWebhook| Leg { url: Some(fill(&hook.url)), method: hook.method, ..Leg::default() };
-        let legs = [
-            (Channel::Voice, self.voice.as_ref().map(leg)),
-            (Channel::Sms, self.sms.as_ref().map(leg)),
+        let status = |hook: &StatusWebhook| Destination {
+            url: Some(fill(&hook.url)),
+            method: hook.method,
+            ..Destination::default()
+        };
+        let destinations = [
+            (Channel::Voice, self.voice.as_ref().map(destination)),
+            (Channel::Sms, self.sms.as_ref().map(destination)),
             (Channel::Status, self.status.as_ref().map(status)),
         ];
-        legs.into_iter().filter_map(|(channel, leg)| Some((channel, leg?))).collect()
+        destinations.into_iter().filter_map(|(channel, destination)| Some((channel, destination?))).collect()
     }
 }
 
@@ -451,9 +456,9 @@ mod tests {
         };
         let route = hooks.route(&Key::new("agents", "dental"), "v3", &"+14155551234".parse().unwrap());
         assert_eq!(route.keys().collect::<Vec<_>>(), [&Channel::Voice]);
-        let leg = &route[&Channel::Voice];
-        assert_eq!(leg.url.as_deref(), Some("https://e.example.com/agents/dental/v3/voice?to=%2B14155551234"));
-        assert_eq!(leg.fallback_method, Method::Post, "the method of no fallback is the default one");
+        let destination = &route[&Channel::Voice];
+        assert_eq!(destination.url.as_deref(), Some("https://e.example.com/agents/dental/v3/voice?to=%2B14155551234"));
+        assert_eq!(destination.fallback_method, Method::Post, "the method of no fallback is the default one");
     }
 
     #[test]
@@ -464,8 +469,8 @@ mod tests {
             Some(Webhook { url, method: Method::Post, fallback_url: None, fallback_method: Method::Post })
         };
         let reached = |template: &str, url: &str| {
-            let leg = Leg { url: Some(url.into()), method: Method::Get, ..Leg::default() };
-            let seen: Route = [(Channel::Voice, leg)].into();
+            let destination = Destination { url: Some(url.into()), method: Method::Get, ..Destination::default() };
+            let seen: Route = [(Channel::Voice, destination)].into();
             let hooks = Webhooks { voice: hook(template), sms: hook("https://e.example.com/sms"), status: None };
             hooks.are_reached(&agent, "v1", &number, &seen, |route| route)
         };

@@ -10,7 +10,7 @@ pub use super::number::Digests;
 use super::{
     identity::Identity,
     meta::Key,
-    number::{Channel, E164, Leg, Route},
+    number::{Channel, Destination, E164, Route},
     offer::{Offered, Price},
     phone_number::{Acquisition, OnDelete},
 };
@@ -199,9 +199,9 @@ impl NumberClaimSpec {
         std::iter::once(next.clone()).chain(before).take(MOST_LED_TO).collect()
     }
 
-    /// Whether `leg` is one that we sent. Nothing is nobody's.
-    pub fn is_ours(&self, channel: Channel, leg: &Leg) -> bool {
-        let digest = leg.digest();
-        !leg.is_empty() && self.sent.iter().any(|sent| sent.get(&channel) == Some(&digest))
+    /// Whether `destination` is one that we sent. Nothing is nobody's.
+    pub fn is_ours(&self, channel: Channel, destination: &Destination) -> bool {
+        let digest = destination.digest();
+        !destination.is_empty() && self.sent.iter().any(|sent| sent.get(&channel) == Some(&digest))
     }
 }

@@ -146,11 +146,11 @@ impl Method {
 }
 
 /// Where one channel of a number goes.
-// The default leg goes nowhere. Adapters hand out legs in canonical form, so that two legs are the same exactly when they
+// The default destination goes nowhere. Adapters hand out destinations in canonical form, so that two destinations are the same exactly when they
 // are equal: a method without its URL is the default one, and unset, null and empty are all `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Leg {
+pub struct Destination {
     /// Absolute URL that the carrier requests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
@@ -167,18 +167,18 @@ pub struct Leg {
     pub shadow: BTreeMap<String, String>,
 }
 
-impl Leg {
+impl Destination {
     /// Whether nothing is set: traffic on this channel goes nowhere.
     pub fn is_empty(&self) -> bool {
-        *self == Leg::default()
+        *self == Destination::default()
     }
 
-    /// A fingerprint that tells one leg from another and reveals nothing of its URLs.
+    /// A fingerprint that tells one destination from another and reveals nothing of its URLs.
     pub fn digest(&self) -> String {
         digest_of(self)
     }
 
-    /// Where the leg goes, without anything that may be a secret: the host of its URL, or the name of what shadows it.
+    /// Where the destination goes, without anything that may be a secret: the host of its URL, or the name of what shadows it.
     pub fn shown(&self) -> String {
         if let Some((kind, id)) = self.shadow.first_key_value() {
             return format!("{kind} {id}");
@@ -193,7 +193,7 @@ impl Leg {
 
 /// The whole route of a number, as seen at its carrier or as wanted there. A channel that is absent is not spoken of:
 /// in a wanted route it stays as it is.
-pub type Route = BTreeMap<Channel, Leg>;
+pub type Route = BTreeMap<Channel, Destination>;
 
 /// The fingerprints of a route that we set, channel by channel.
 pub type Digests = BTreeMap<Channel, String>;
@@ -238,11 +238,14 @@ mod tests {
 
     #[test]
     fn a_leg_is_shown_without_the_secrets_that_its_url_may_carry() {
-        let leg = Leg { url: Some("https://user:pw@engine.example.com/x?token=s3cret".into()), ..Leg::default() };
-        assert_eq!(leg.shown(), "engine.example.com");
-        let shadowed = Leg { shadow: [("trunkSid".to_owned(), "TK1".to_owned())].into(), ..leg };
+        let destination = Destination {
+            url: Some("https://user:pw@engine.example.com/x?token=s3cret".into()),
+            ..Destination::default()
+        };
+        assert_eq!(destination.shown(), "engine.example.com");
+        let shadowed = Destination { shadow: [("trunkSid".to_owned(), "TK1".to_owned())].into(), ..destination };
         assert_eq!(shadowed.shown(), "trunkSid TK1");
-        assert_eq!(Leg::default().shown(), "nothing");
+        assert_eq!(Destination::default().shown(), "nothing");
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub struct NumberId(pub String);
 pub struct OwnedNumber {
     pub id: NumberId,
     pub number: E164,
-    /// Every channel the carrier has, each leg in canonical form.
+    /// Every channel the carrier has, each destination in canonical form.
     pub route: Route,
     /// What the number can do, in the words of the API: `Voice`, `SMS`, `MMS`, `Fax`. Sorted.
     pub features: Vec<String>,
@@ -41,7 +41,7 @@ pub enum Messaging {
 /// Webhooks that many numbers are bound to: a Telnyx application and messaging profile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SharedRoute {
-    /// What a number's route is, once it is bound to them: one leg for each channel that there is something to bind to.
+    /// What a number's route is, once it is bound to them: one destination for each channel that there is something to bind to.
     pub bound: Route,
     /// Where they send traffic, in canonical form.
     pub webhooks: Route,

@@ -19,7 +19,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Bought, Carrier, CarrierError, NumberId, Order, Outcome, OwnedNumber, Purchase, does_not, flight::Flight};
+use super::{
+    Bought, Carrier, CarrierError, NumberId, Order, Outcome, OwnedNumber, Purchase, does_not,
+    single_flight::SingleFlight,
+};
 use crate::api::{
     number::{E164, Route},
     purchase::Marker,
@@ -36,10 +39,10 @@ pub type OnChange = Box<dyn Fn(&[E164]) + Send + Sync>;
 pub struct Inventory {
     carrier: RwLock<Arc<dyn Carrier>>,
     view: Mutex<View>,
-    listings: Flight,
+    listings: SingleFlight,
     /// What was on order when that was last asked.
     ordered: Mutex<Option<Ordered>>,
-    orders: Flight,
+    orders: SingleFlight,
     on_change: OnChange,
 }
 
@@ -64,9 +67,9 @@ impl Inventory {
         Self {
             carrier: RwLock::new(carrier),
             view: Mutex::new(view),
-            listings: Flight::default(),
+            listings: SingleFlight::default(),
             ordered: Mutex::default(),
-            orders: Flight::default(),
+            orders: SingleFlight::default(),
             on_change,
         }
     }

@@ -43,19 +43,19 @@ pub enum Output {
 /// Looks and prints. Finding none is no error; an account that cannot be looked at is one, after the others are shown.
 pub fn run(args: Args) -> anyhow::Result<()> {
     block_on(async {
-        let (glance, namespace) = args.target.glance().await?;
+        let (dry_run, namespace) = args.target.dry_run().await?;
         let accounts = match &args.account {
             Some(account) => vec![account.key(&namespace)],
-            None => glance.accounts(),
+            None => dry_run.accounts(),
         };
         // Two CarrierAccounts may name one account at the carrier: its numbers are listed once.
         let (mut known, mut found, mut closed) = (BTreeSet::new(), Vec::new(), Vec::new());
         for account in accounts {
-            if let Err(error) = glance.open(&account).await {
+            if let Err(error) = dry_run.open(&account).await {
                 closed.push(error.to_string());
                 continue;
             }
-            let unmanaged = glance.unmanaged(&account)?;
+            let unmanaged = dry_run.unmanaged(&account)?;
             let new = unmanaged.into_iter().filter(|unmanaged| known.insert(unmanaged.number.number.clone()));
             found.extend(new.map(|unmanaged| (account.clone(), unmanaged)));
         }

@@ -12,7 +12,7 @@ use self::manifest::Manifest;
 use super::target::{ONLY_LOOKS, Target, block_on};
 use crate::{
     api::meta::Key,
-    controller::{End, Foreseen, Glance},
+    controller::{DryRun, End, Foreseen},
     plan::Effect,
 };
 
@@ -42,25 +42,25 @@ const MONEY: u8 = 2;
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let objects = manifest::objects(&args.filename)?;
     block_on(async {
-        let (glance, default) = args.target.glance().await?;
+        let (dry_run, default) = args.target.dry_run().await?;
         let (mut keys, mut agents) = (Vec::new(), Vec::new());
         for object in objects {
             match manifest::read(object, args.namespace.as_deref(), &default)? {
-                Manifest::Account(account) => drop(glance.apply(account)?),
-                Manifest::Version(version) => drop(glance.apply(version)?),
-                Manifest::Agent(agent) => agents.push(glance.apply(agent)?),
-                Manifest::Number(number) => keys.push(glance.apply(*number)?),
+                Manifest::Account(account) => drop(dry_run.apply(account)?),
+                Manifest::Version(version) => drop(dry_run.apply(version)?),
+                Manifest::Agent(agent) => agents.push(dry_run.apply(agent)?),
+                Manifest::Number(number) => keys.push(dry_run.apply(*number)?),
                 Manifest::Other(other) => println!("{other}: skipped, it is none of Dialplane's"),
             }
         }
         ensure!(!keys.is_empty(), "there is no PhoneNumber in {}", args.filename.display());
-        let closed = open(&glance, &keys).await?;
+        let closed = open(&dry_run, &keys).await?;
         for agent in &agents {
-            println!("Agent {agent}: {}", words::of_agent(&glance.publish(agent).await?));
+            println!("Agent {agent}: {}", words::of_agent(&dry_run.publish(agent).await?));
         }
         let (mut bought, mut unseen) = (0, 0);
         for key in &keys {
-            let foreseen = glance.foresee(key).await?;
+            let foreseen = dry_run.foresee(key).await?;
             let why = closed.get(&foreseen.number.account());
             println!("{key}: {}", words::of(&foreseen, why.map(String::as_str)));
             bought += u32::from(spends(&foreseen));
@@ -79,12 +79,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Opens every account that is there and is needed; answers what keeps the others from being used.
-async fn open(glance: &Glance, keys: &[Key]) -> anyhow::Result<BTreeMap<Key, String>> {
-    let there = glance.accounts();
+async fn open(dry_run: &DryRun, keys: &[Key]) -> anyhow::Result<BTreeMap<Key, String>> {
+    let there = dry_run.accounts();
     let mut closed = BTreeMap::new();
-    for account in glance.accounts_of(keys) {
+    for account in dry_run.accounts_of(keys) {
         if there.contains(&account)
-            && let Err(error) = glance.open(&account).await
+            && let Err(error) = dry_run.open(&account).await
         {
             closed.insert(account, error.to_string());
         }

@@ -14,8 +14,8 @@ use crate::{
         number::E164,
         offer::{Feature, NumberType, Offer, Price, Search},
     },
-    controller::Glance,
-    plan::{Asked, choose},
+    controller::DryRun,
+    plan::{OfferQuery, choose},
 };
 
 /// What `dialplane search` takes.
@@ -104,15 +104,15 @@ struct Found {
 /// Looks and prints. The error says what was tried where nothing was found.
 pub fn run(args: Args) -> anyhow::Result<()> {
     block_on(async {
-        let (glance, namespace) = args.target.glance().await?;
+        let (dry_run, namespace) = args.target.dry_run().await?;
         let search = args.search();
         let account = args.account.key(&namespace);
-        glance.open(&account).await?;
+        dry_run.open(&account).await?;
         let (mut tried, mut found) = (Vec::new(), Vec::new());
         // The first step of the ladder that has any, as it is for a PhoneNumber.
         for (step, search) in choose::ladder(&search).into_iter().enumerate() {
-            let asked = Asked::Search(search);
-            found = fitting(&glance, &account, &asked, step == 0).await?;
+            let asked = OfferQuery::Search(search);
+            found = fitting(&dry_run, &account, &asked, step == 0).await?;
             tried.push(asked.to_string());
             if !found.is_empty() {
                 break;
@@ -131,8 +131,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     })
 }
 
-async fn fitting(glance: &Glance, account: &Key, asked: &Asked, exact: bool) -> anyhow::Result<Vec<Found>> {
-    let offers = glance.offers(account, asked).await?;
+async fn fitting(dry_run: &DryRun, account: &Key, asked: &OfferQuery, exact: bool) -> anyhow::Result<Vec<Found>> {
+    let offers = dry_run.offers(account, asked).await?;
     let fits = offers.found.into_iter().filter(|offer| asked.fits(offer));
     Ok(fits.map(|offer| Found::of(offer, exact)).collect())
 }

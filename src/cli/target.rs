@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 
-use crate::{api::meta::Key, carrier::endpoint::Endpoints, controller::Glance};
+use crate::{api::meta::Key, carrier::endpoint::Endpoints, controller::DryRun};
 
 /// What the commands that only look need and do, at the end of their help.
 pub const ONLY_LOOKS: &str = "It only looks. Its user needs the verb list for every kind of dialplane.dev and for namespaces, \
@@ -65,15 +65,15 @@ impl AccountName {
 
 impl Target {
     /// Looks at the cluster of KUBECONFIG; answers the namespace of its context as well.
-    pub async fn glance(&self) -> anyhow::Result<(Glance, String)> {
+    pub async fn dry_run(&self) -> anyhow::Result<(DryRun, String)> {
         let endpoints = self.allowed.endpoints()?;
         let (client, namespace) = super::client::client().await?;
-        let glance = Glance::new(client, self.installation.clone(), endpoints);
-        let glance = glance.await.context("cannot see the cluster")?;
-        for left_out in glance.left_out() {
+        let dry_run = DryRun::new(client, self.installation.clone(), endpoints);
+        let dry_run = dry_run.await.context("cannot see the cluster")?;
+        for left_out in dry_run.left_out() {
             eprintln!("warning: {left_out}");
         }
-        Ok((glance, namespace))
+        Ok((dry_run, namespace))
     }
 }
 

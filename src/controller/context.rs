@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Kind, Work,
     caches::Caches,
-    memory::Memory,
+    local_state::LocalState,
     predecessors::Predecessors,
     sessions::{Session, Sessions},
 };
@@ -50,7 +50,7 @@ pub struct Context {
     pub client: Client,
     pub caches: Arc<Caches>,
     pub sessions: Sessions,
-    pub memory: Memory,
+    pub local: LocalState,
     pub predecessors: Predecessors,
     pub queue: Arc<Queue<Work>>,
     pub recorder: Recorder,
@@ -91,7 +91,7 @@ impl Context {
             client,
             caches,
             sessions: Sessions::new(Arc::new(on_change), settings.endpoints.clone())?,
-            memory: Memory::default(),
+            local: LocalState::default(),
             predecessors: Predecessors::default(),
             queue,
             metrics,
@@ -134,7 +134,7 @@ impl Context {
     pub fn known_for(&self, uid: &str) -> Duration {
         match self.foresees.get() {
             Some(()) => Duration::MAX,
-            None => self.memory.met(uid).elapsed(),
+            None => self.local.first_seen(uid).elapsed(),
         }
     }
 

@@ -49,14 +49,14 @@ pub async fn work(context: Arc<Context>, work: Work) -> Option<Duration> {
     context.metrics.reconciled(work.kind.as_str(), ended, began.elapsed());
     match result {
         Ok(ended) => {
-            context.memory.passed(&work);
+            context.local.pass_succeeded(&work);
             match ended {
                 Ended::Acted => Some(Duration::ZERO),
                 Ended::Rested(again) => again,
             }
         }
         Err(error) => {
-            let failures = context.memory.stumbled(&work);
+            let failures = context.local.pass_failed(&work);
             let wait = RETRIES[(failures as usize).min(RETRIES.len() - 1)];
             // Losing a compare-and-set is how two writers meet, and no news.
             if error.is_conflict() && failures < 3 {

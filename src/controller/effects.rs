@@ -18,7 +18,7 @@ use super::{
     Context,
     error::{Error, answered, code},
     kinds::{Controlled, note_id, share_id},
-    memory::Attempt,
+    local_state::Attempt,
     sessions::Session,
 };
 use crate::{
@@ -34,8 +34,8 @@ use crate::{
     carrier::{CarrierError, ErrorClass, Order, Outcome, Purchase},
     cluster::failure::said,
     plan::{
-        BuyNumber, Effect, Entry, HoldNumber, Intent, Mark, Note, Rest, SetRoute, SetSharedRoute, TakeNumber, Tried,
-        policy,
+        BuyNumber, Effect, Entry, HoldNumber, Mark, Note, Purpose, Rest, SendOutcome, SetRoute, SetSharedRoute,
+        TakeNumber, policy,
     },
     telemetry::metrics::Operation,
 };
@@ -61,7 +61,7 @@ pub async fn act<K: Controlled>(context: &Context, object: &K, effect: Effect) -
             finalizers.push(name.to_owned());
             context.set_finalizers(object, finalizers).await?;
             // The API server refuses to add one to an object that is being deleted.
-            context.memory.lives(object.meta().uid.as_deref().unwrap_or_default());
+            context.local.lives(object.meta().uid.as_deref().unwrap_or_default());
             Ok(())
         }
         Effect::RemoveFinalizer(name) => {
@@ -112,7 +112,7 @@ pub async fn act<K: Controlled>(context: &Context, object: &K, effect: Effect) -
         }
         Effect::Annotate(name, value) => {
             context.annotate(object, name, &value).await?;
-            context.memory.put_back(&note_id(object));
+            context.local.put_back(&note_id(object));
             Ok(())
         }
         Effect::CreateVersion(spec) => context.create_version(object, *spec).await,
@@ -241,7 +241,7 @@ impl Context {
         written: kube::Result<NumberClaim>,
     ) -> Result<(), Error> {
         self.wrote(claim, written).await?;
-        self.memory.claimed(holder.meta().uid.as_deref().unwrap_or_default());
+        self.local.claimed(holder.meta().uid.as_deref().unwrap_or_default());
         Ok(())
     }
 
@@ -250,7 +250,7 @@ impl Context {
     async fn fence<K: Controlled>(&self, object: &K, number: &E164) -> Result<(), Error> {
         let decided_on = self.caches.claim_of(number);
         let lets_write = decided_on.as_ref().is_some_and(|claim| lets_write(claim, object.meta()));
-        if lets_write && self.memory.has_just_claimed(object.meta().uid.as_deref().unwrap_or_default()) {
+        if lets_write && self.local.has_just_claimed(object.meta().uid.as_deref().unwrap_or_default()) {
             return Ok(());
         }
         self.fence_by_reading(object, number).await
@@ -347,7 +347,7 @@ impl Context {
     }
 
     fn put_back(&self, id: &str, session: &Session) {
-        self.memory.put_back(id);
+        self.local.put_back(id);
         self.metrics.drift(session.inventory.carrier().capabilities().name);
     }
 
@@ -366,7 +366,7 @@ impl Context {
         match outcome {
             Outcome::Did(_) => {
                 self.metrics.carrier_request(carrier, operation, None);
-                self.memory.succeeded(id, Attempt::Write);
+                self.local.succeeded(id, Attempt::Write);
                 true
             }
             Outcome::DidNothing(error) | Outcome::Unknown(error) => {
@@ -374,7 +374,7 @@ impl Context {
                 let operation = operation.as_str();
                 tracing::warn!(object = %Key::of(object), operation, %error, "the carrier could not be written to");
                 self.suspect(account, &error);
-                self.memory.failed(id, Attempt::Write, error);
+                self.local.failed(id, Attempt::Write, error);
                 false
             }
         }
@@ -385,17 +385,17 @@ impl Context {
         let key = Key::of(object);
         let identity = self.caches.numbers.get(&key).and_then(|number| number.identity());
         let Some((account, identity)) = K::account(object).zip(identity) else { return };
-        self.memory.wish(&account, key, object.meta().uid.as_deref().unwrap_or_default(), identity);
+        self.local.wish(&account, key, object.meta().uid.as_deref().unwrap_or_default(), identity);
         self.settle_rights(account);
     }
 
     /// Writes an entry, and knows from then on that this process wrote it. Without an answer nobody knows.
     async fn write_journal<K: Controlled>(&self, object: &K, entry: Entry) -> Result<(), Error> {
-        let Entry { journal, intent, clean } = entry;
+        let Entry { journal, purpose, clean } = entry;
         let uid = object.meta().uid.as_deref().unwrap_or_default();
-        if let (Intent::Send, Some(number)) = (intent, &journal.spec.number)
+        if let (Purpose::Send, Some(number)) = (purpose, &journal.spec.number)
             && let Some(session) = self.sessions.get(&journal.spec.account.key())
-            && !session.market.keep(number, uid)
+            && !session.offer_cache.keep(number, uid)
         {
             // Somebody else of this process is about to take it; the next look shows another.
             return Ok(());
@@ -417,7 +417,7 @@ impl Context {
             }
             written => {
                 self.wrote(&journal, written).await?;
-                self.memory.entered(uid, &journal.spec.token, intent, clean, begun);
+                self.local.entered(uid, &journal.spec.token, purpose, clean, begun);
                 Ok(())
             }
         }
@@ -429,7 +429,7 @@ impl Context {
         let Some(session) = self.sessions.get(&account) else { return Ok(()) };
         let carrier = session.inventory.carrier();
         let uid = object.meta().uid.as_deref().unwrap_or_default();
-        let Some(holds) = carrier.holds().filter(|_| session.market.keep(&number, uid)) else { return Ok(()) };
+        let Some(holds) = carrier.holds().filter(|_| session.offer_cache.keep(&number, uid)) else { return Ok(()) };
         let name = carrier.capabilities().name;
         let outcome = holds.hold(&number, &marker).await;
         self.metrics.carrier_write(name, &outcome);
@@ -445,17 +445,17 @@ impl Context {
         self.metrics.carrier_request(name, Operation::Hold, Some(&error));
         self.suspect(&account, &error);
         if policy::goes_unheld(&error) {
-            self.memory.would_not_keep(uid, &number);
+            self.local.would_not_keep(uid, &number);
         } else {
             self.settled(&session, &number, error.class == ErrorClass::Unavailable);
-            self.memory.failed(uid, Attempt::Purchase, about(&number, error));
+            self.local.failed(uid, Attempt::Purchase, about(&number, error));
         }
         Ok(())
     }
 
     /// A number is bought or given up: others may look again at what is for sale.
     fn settled(&self, session: &Session, number: &E164, gone: bool) {
-        session.market.settled(number, gone);
+        session.offer_cache.settled(number, gone);
         self.wake_called(session);
     }
 
@@ -464,7 +464,7 @@ impl Context {
     async fn purchase<K: Controlled>(&self, object: &K, buy: BuyNumber) {
         let Some(session) = self.sessions.get(&buy.account) else { return };
         let uid = object.meta().uid.as_deref().unwrap_or_default();
-        let Some(before) = self.memory.send(uid, &buy.token) else { return };
+        let Some(before) = self.local.send(uid, &buy.token) else { return };
         let carrier = session.inventory.carrier().capabilities().name;
         let BuyNumber { account, number, marker, route, regulatory, token, attempt, hold } = buy;
         let purchase = Purchase { number, marker, route, regulatory, hold, key: token, before };
@@ -477,11 +477,11 @@ impl Context {
                 let what = if ordered.is_some() { "ordered" } else { "bought" };
                 tracing::info!(object = %Key::of(object), %number, attempt, "{what}");
                 self.metrics.carrier_request(carrier, Operation::Purchase, None);
-                self.memory.succeeded(uid, Attempt::Purchase);
+                self.local.succeeded(uid, Attempt::Purchase);
                 self.settled(&session, number, true);
                 session.paid();
                 if let Some(order) = ordered {
-                    self.memory.tried(uid, Tried::Ordered(order));
+                    self.local.tried(uid, SendOutcome::Ordered(order));
                 }
             }
             Outcome::DidNothing(error) => {
@@ -494,8 +494,8 @@ impl Context {
                 if error.class == ErrorClass::Funds {
                     session.ran_out(&error);
                 }
-                self.memory.tried(uid, Tried::DidNothing(error.clone()));
-                self.memory.failed(uid, Attempt::Purchase, about(number, error));
+                self.local.tried(uid, SendOutcome::DidNothing(error.clone()));
+                self.local.failed(uid, Attempt::Purchase, about(number, error));
             }
             Outcome::Unknown(error) => {
                 tracing::warn!(object = %Key::of(object), %number, attempt, %error, "may have been bought; it is looked for");
@@ -510,7 +510,7 @@ impl Context {
         let uid = object.meta().uid.as_deref().unwrap_or_default();
         let carrier = session.inventory.carrier();
         let Some(orders) = carrier.orders() else { return };
-        self.memory.tried(uid, Tried::Unknown);
+        self.local.tried(uid, SendOutcome::Unknown);
         let outcome = orders.cancel(order).await;
         self.metrics.carrier_write(carrier.capabilities().name, &outcome);
         let error = match outcome {
@@ -520,10 +520,10 @@ impl Context {
         self.metrics.carrier_request(carrier.capabilities().name, Operation::Cancel, error.as_ref());
         tracing::info!(object = %Key::of(object), number = %order.number, ?error, "an order was to be cancelled");
         match error {
-            None => self.memory.succeeded(uid, Attempt::Purchase),
+            None => self.local.succeeded(uid, Attempt::Purchase),
             Some(error) => {
                 self.suspect(account, &error);
-                self.memory.failed(uid, Attempt::Purchase, about(&order.number, error));
+                self.local.failed(uid, Attempt::Purchase, about(&order.number, error));
             }
         }
     }
@@ -532,7 +532,7 @@ impl Context {
     async fn take_number<K: Controlled>(&self, object: &K, take: TakeNumber) -> Result<(), Error> {
         let TakeNumber { account, claim, token } = take;
         let uid = object.meta().uid.as_deref().unwrap_or_default();
-        if self.memory.send(uid, &token).is_none() {
+        if self.local.send(uid, &token).is_none() {
             return Ok(());
         }
         let number = claim.spec.number.clone();
@@ -542,7 +542,7 @@ impl Context {
         };
         if self.caches.claim_of(&number).is_some_and(|claim| claim.spec.is_held_by(uid)) {
             tracing::info!(object = %Key::of(object), %number, "taken from the pool");
-            self.memory.succeeded(uid, Attempt::Purchase);
+            self.local.succeeded(uid, Attempt::Purchase);
             return Ok(());
         }
         match written {
@@ -563,8 +563,8 @@ impl Context {
         if let Some(session) = self.sessions.get(account) {
             self.settled(&session, number, true);
         }
-        self.memory.tried(uid, Tried::DidNothing(error.clone()));
-        self.memory.failed(uid, Attempt::Purchase, about(number, error));
+        self.local.tried(uid, SendOutcome::DidNothing(error.clone()));
+        self.local.failed(uid, Attempt::Purchase, about(number, error));
     }
 
     async fn create_version<K: Controlled>(&self, agent: &K, mut spec: AgentVersionSpec) -> Result<(), Error> {

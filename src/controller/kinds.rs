@@ -23,7 +23,7 @@ use super::{
     Context,
     caches::Cached,
     error::{Error, answered},
-    memory::Attempt,
+    local_state::Attempt,
 };
 use crate::{
     api::{
@@ -199,7 +199,7 @@ impl Context {
         let ObjectMeta { uid, generation, .. } = record.meta();
         // The same record may have had others before, which were gone earlier, and may have been written since.
         let uid = uid.as_deref().unwrap_or_default();
-        self.memory.met(&format!("{uid} {} {}", generation.unwrap_or_default(), holder.uid))
+        self.local.first_seen(&format!("{uid} {} {}", generation.unwrap_or_default(), holder.uid))
     }
 
     /// How long yet until nothing can come about any more that this holder of `record` may have sent, counted from when this process
@@ -221,7 +221,7 @@ impl Context {
     }
 
     fn trouble_of(&self, object: &impl Resource) -> Option<Trouble> {
-        self.memory.trouble(object.meta().uid.as_deref()?)
+        self.local.trouble(object.meta().uid.as_deref()?)
     }
 
     /// The looks that mean the same for every kind.
@@ -300,11 +300,11 @@ impl Context {
             Ok(())
         };
         match asked.await {
-            Ok(()) if self.seen(account, number, looked).view().is_fresh() => self.memory.succeeded(uid, Attempt::Look),
-            Ok(()) => self.memory.failed(uid, Attempt::Look, not_believed()),
+            Ok(()) if self.seen(account, number, looked).view().is_fresh() => self.local.succeeded(uid, Attempt::Look),
+            Ok(()) => self.local.failed(uid, Attempt::Look, not_believed()),
             Err(error) => {
                 self.suspect(account, &error);
-                self.memory.failed(uid, Attempt::Look, error);
+                self.local.failed(uid, Attempt::Look, error);
             }
         }
         Ok(())

@@ -153,7 +153,7 @@ impl Context {
         let (carrier, key) = (session.inventory.carrier(), Key::of(agent));
         let name = Marker::new(self.installation()?, &key.to_string()).as_str().to_owned();
         let seen = || session.sharing.seen(&name, began, SEEN, false, self.sharing_settles_in(session));
-        let waits = self.memory.trouble(&share_id(agent, account)).is_some_and(|trouble| !trouble.wait.is_zero());
+        let waits = self.local.trouble(&share_id(agent, account)).is_some_and(|trouble| !trouble.wait.is_zero());
         if seen().is_none() && !waits {
             self.look_at_shared(agent, account, began).await;
         }

@@ -11,7 +11,7 @@ use crate::{
         NumberPurchase, PhoneNumber,
         claim::{ClaimedPurchase, NumberClaimSpec},
         meta::Key,
-        number::{E164, Leg, Route},
+        number::{Destination, E164, Route},
         offer::{Feature, Offered},
         phone_number::{Acquisition, OnDelete},
         purchase::{Identity, Marker, NumberPurchaseSpec},
@@ -100,7 +100,7 @@ impl Context {
             numbers.by(Index::Identity, &identity.to_string()).iter().any(|number| may_have(number))
         });
         let named = numbers.by(Index::Number, seen.number.as_str());
-        let used = seen.route.values().any(|leg| !Leg::is_empty(leg))
+        let used = seen.route.values().any(|destination| !Destination::is_empty(destination))
             || wanted_back
             || named.iter().filter(is_other).any(|number| may_have(number))
             || journal.is_some_and(|journal| self.caches.lives(&journal.spec.holder));

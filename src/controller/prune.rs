@@ -16,18 +16,18 @@ impl Context {
     /// Forgets what nobody needs any more.
     pub fn prune(&self) {
         // First what is remembered and then what is there: what is new in between is not forgotten.
-        let ids = self.memory.ids();
+        let ids = self.local.ids();
         let uids = self.uids();
         let is_there = |id: &String| uids.contains(id.split(' ').next().unwrap_or_default());
         let gone: HashSet<String> = ids.into_iter().filter(|id| !is_there(id)).collect();
         let caches = &self.caches;
         let is_account = |key: &Key| caches.accounts.get(key).is_some() || caches.accounts.is_left_out(key).is_some();
-        self.memory.forget_all(&gone, is_account);
+        self.local.forget_all(&gone, is_account);
         let shared = self.shared_names();
         let is_wanted = |number: &E164| caches.claim_of(number).is_some() || !caches.about(number).is_empty();
         for (_, session) in self.sessions.all() {
             session.inventory.forget(is_wanted);
-            session.market.forget(|who| caches.numbers.get(who).is_some());
+            session.offer_cache.forget(|who| caches.numbers.get(who).is_some());
             if let Some(shared) = &shared {
                 session.sharing.forget(|name| shared.contains(name));
             }

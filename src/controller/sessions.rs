@@ -30,7 +30,7 @@ use crate::{
     plan::policy,
 };
 
-use super::{market::Market, sharing::Sharing};
+use super::{offer_cache::OfferCache, sharing::Sharing};
 
 /// Told which numbers are seen otherwise than before.
 pub type OnChange = Arc<dyn Fn(&[E164]) + Send + Sync>;
@@ -44,7 +44,7 @@ pub struct Session {
     /// Fingerprint of that and the credentials.
     opened_with: String,
     pub inventory: Arc<Inventory>,
-    pub market: Arc<Market>,
+    pub offer_cache: Arc<OfferCache>,
     pub sharing: Arc<Sharing>,
     limiter: Arc<Limiter>,
     /// How many ask for one number each just now.
@@ -229,11 +229,11 @@ impl Sessions {
         let limiter = self.limiter(&opened_with, limits);
         let carrier = open(account, secret, &self.endpoints, self.transport.clone(), limiter.clone())?;
         let address = account.spec.address();
-        let (inventory, market, sharing) =
+        let (inventory, offer_cache, sharing) =
             match self.get(&key).filter(|session| session.uid == uid && session.address == address) {
                 Some(session) => {
                     session.inventory.reopen(carrier);
-                    (session.inventory.clone(), session.market.clone(), session.sharing.clone())
+                    (session.inventory.clone(), session.offer_cache.clone(), session.sharing.clone())
                 }
                 None => {
                     let on_change = self.on_change.clone();
@@ -243,7 +243,7 @@ impl Sessions {
             };
         inventory.expect(owned);
         let (asking, state) = (AtomicUsize::new(0), Mutex::default());
-        let session = Session { uid, address, opened_with, inventory, market, sharing, limiter, asking, state };
+        let session = Session { uid, address, opened_with, inventory, offer_cache, sharing, limiter, asking, state };
         self.open.write().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::new(session));
         Ok(true)
     }

@@ -10,15 +10,15 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    api::number::{Leg, Route},
-    carrier::{CarrierError, Outcome, SharedRoute, SharedRoutes, flight::Flight},
+    api::number::{Destination, Route},
+    carrier::{CarrierError, Outcome, SharedRoute, SharedRoutes, single_flight::SingleFlight},
     plan::{SetSharedRoute, shared::Sight},
 };
 
 /// The shared routes of one account, by their names.
 #[derive(Debug, Default)]
 pub struct Sharing {
-    flight: Flight,
+    flight: SingleFlight,
     state: Mutex<State>,
 }
 
@@ -103,7 +103,7 @@ impl Sharing {
         let mut route = SharedRoute { webhooks: write.webhooks.clone(), ..write.current.clone() };
         for channel in write.webhooks.keys() {
             let shadow = [("sharedRoute".to_owned(), write.name.clone())].into();
-            route.bound.entry(*channel).or_insert(Leg { shadow, ..Leg::default() });
+            route.bound.entry(*channel).or_insert(Destination { shadow, ..Destination::default() });
         }
         let now = Instant::now();
         let known = Known { written: Some((route, now, now)), ..Known::default() };
@@ -195,7 +195,7 @@ mod tests {
     }
 
     fn to(url: &str) -> Route {
-        [(Channel::Voice, Leg { url: Some(url.to_owned()), ..Leg::default() })].into()
+        [(Channel::Voice, Destination { url: Some(url.to_owned()), ..Destination::default() })].into()
     }
 
     async fn write(sharing: &Sharing, fake: &Fake, webhooks: &Route) {

@@ -10,7 +10,7 @@ use kube::{Resource, ResourceExt};
 use super::{
     Context, Kind, Work,
     kinds::{is_closed, share_id},
-    memory::Wish,
+    local_state::GrantRequest,
 };
 use crate::{
     api::{
@@ -48,7 +48,7 @@ impl Context {
         let has_none = |new: &&Arc<PhoneNumber>| new.status.as_ref().is_none_or(|status| status.number.is_none());
         if let Some(uid) = change.new.as_ref().filter(has_none).and_then(|new| new.uid()) {
             // From now on and not from its first pass, so that one listing serves all that came before it.
-            self.memory.met(&uid);
+            self.local.first_seen(&uid);
         }
         let agents = |number: &Arc<PhoneNumber>| {
             let route = number.status.as_ref().and_then(|status| status.route.clone());
@@ -62,7 +62,7 @@ impl Context {
         {
             // Others may be waiting for the right that was used.
             let account = new.account();
-            match self.memory.right_used(&account) {
+            match self.local.right_used(&account) {
                 true => self.settle_rights(account),
                 false => self.count(Kind::CarrierAccount, account),
             }
@@ -146,7 +146,7 @@ impl Context {
             change.old.is_some() && change.old.as_ref().and_then(holder) != change.new.as_ref().and_then(holder);
         if moved || change.new.is_none() {
             // What was found of the last holder says nothing of this one.
-            self.memory.forget(claim.metadata.uid.as_deref().unwrap_or_default());
+            self.local.forget(claim.metadata.uid.as_deref().unwrap_or_default());
         }
         if change.new.is_none() {
             self.wake_journals_of(claim.spec.identity().as_ref());
@@ -189,7 +189,7 @@ impl Context {
             let shared = shared.map_or(&[][..], |status| &status.shared_routes);
             for number in self.caches.numbers.by(Index::Agent, &key.to_string()) {
                 // A route that was refused says nothing about the next one.
-                self.memory.edited(number.metadata.uid.as_deref().unwrap_or_default());
+                self.local.edited(number.metadata.uid.as_deref().unwrap_or_default());
                 let account = number.account().to_string();
                 if shared.iter().any(|entry| entry.account == account) {
                     // The route that it shares with others is set first: then it is woken for that, and has one thing to say and not two.
@@ -210,7 +210,7 @@ impl Context {
         let Some(gone) = &change.old else { return };
         if change.new.as_ref().map(uid) != Some(uid(gone)) {
             self.predecessors.note(gone);
-            self.memory.forget(gone.metadata.uid.as_deref().unwrap_or_default());
+            self.local.forget(gone.metadata.uid.as_deref().unwrap_or_default());
         }
     }
 
@@ -227,8 +227,8 @@ impl Context {
         for (key, agent) in agents {
             session.sharing.look_anew();
             let id = share_id(&*agent, account);
-            self.memory.edited(&id);
-            self.memory.requested(&id);
+            self.local.edited(&id);
+            self.local.requested(&id);
             self.count(Kind::Agent, key);
         }
     }
@@ -248,7 +248,7 @@ impl Context {
             let name = account.to_string();
             let entry = |all: &[SharedRouteStatus]| all.iter().find(|entry| entry.account == name).cloned();
             if let Some(agent) = change.new.as_ref().filter(|_| is_edited) {
-                self.memory.edited(&share_id(&**agent, &account));
+                self.local.edited(&share_id(&**agent, &account));
             }
             if entry(&old) != entry(&new) {
                 self.wake(Kind::PhoneNumber, Key::of(&*number), Priority::Background);
@@ -257,7 +257,7 @@ impl Context {
         if let Change { old: Some(gone), new: None } = change {
             for entry in old {
                 let account = entry.account.split_once('/').unwrap_or_default();
-                self.memory.forget(&share_id(&**gone, &Key::new(account.0, account.1)));
+                self.local.forget(&share_id(&**gone, &Key::new(account.0, account.1)));
             }
         }
     }
@@ -305,23 +305,23 @@ impl Context {
         }
         let limits = |account: &Arc<CarrierAccount>| account.spec.purchasing.clone();
         if change.differs(limits) {
-            self.memory.forget_wishes(&key);
+            self.local.forget_wishes(&key);
             self.wake_numbers_of(&key);
         }
         let grants = change.new.as_ref().map_or(&[][..], |account| account.open_grants());
-        for number in self.memory.grant_wishes(&key, grants) {
+        for number in self.local.grant_wishes(&key, grants) {
             self.wake(Kind::PhoneNumber, number, Priority::Urgent);
         }
         if let (Some(old), Some(new)) = (&change.old, &change.new) {
             // A wish of an object that is gone, or no longer allowed, is nobody's turn.
-            let is_somebodys = |wish: &Wish| {
+            let is_somebodys = |wish: &GrantRequest| {
                 self.caches
                     .numbers
                     .get(&wish.object)
                     .is_some_and(|number| number.metadata.uid.as_ref() == Some(&wish.uid))
                     && self.caches.allows(&new.spec.allowed_namespaces, &key.namespace, &wish.object.namespace)
             };
-            for number in self.memory.recall_wishes(&key, given_back(old, new), is_somebodys) {
+            for number in self.local.recall_wishes(&key, given_back(old, new), is_somebodys) {
                 self.wake(Kind::PhoneNumber, number, Priority::Background);
             }
         }
@@ -364,16 +364,16 @@ impl Context {
                 let uid = uid(new).unwrap_or_default();
                 // Made again under its name, without our having seen it go.
                 if let Some(gone) = old.filter(|old| *old != uid) {
-                    self.memory.forget(&gone);
+                    self.local.forget(&gone);
                 }
                 if is_by_a_person(change) {
-                    self.memory.edited(&uid);
+                    self.local.edited(&uid);
                 }
                 if is_requested(change) {
-                    self.memory.requested(&uid);
+                    self.local.requested(&uid);
                 }
             }
-            (Some(old), None) => self.memory.forget(&uid(old).unwrap_or_default()),
+            (Some(old), None) => self.local.forget(&uid(old).unwrap_or_default()),
             (None, None) => {}
         }
     }

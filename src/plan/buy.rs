@@ -1,7 +1,7 @@
 //! Buying a number, at most once. Section 4 of docs/design.md is the specification; its rules are named where they are kept.
 //!
 //! The number itself is the idempotency key: the journal names the one number that may be ours, and whether it is can only be
-//! seen at the carrier. What this process knows beside that is [`Own`](super::Own), and forgetting it is always safe: an attempt that nobody
+//! seen at the carrier. What this process knows beside that is [`OwnEntry`](super::OwnEntry), and forgetting it is always safe: an attempt that nobody
 //! remembers is one of unknown outcome.
 
 mod find;
@@ -21,8 +21,8 @@ use self::{
 };
 use super::{
     AccountView, Decision, Liveness, Look, Rest, Seen,
-    buying::{Buying, Intent, Own},
-    choose::{self, Choice, Wish},
+    buying::{Buying, OwnEntry, Purpose},
+    choose::{self, Choice, Criteria},
     number::world::{Found, World},
     policy,
 };
@@ -72,7 +72,7 @@ pub(super) fn unsettled<'a>(w: &World<'a>, account: &AccountView) -> Option<Deci
         // The journal says so before the object goes, so that the same identity need not find out again.
         Settled::NotBought { .. } => {
             let spec = NumberPurchaseSpec { number: None, hold: None, ..journal.spec.clone() };
-            Some(step.write(journal, spec, Intent::Settle))
+            Some(step.write(journal, spec, Purpose::Settle))
         }
     }
 }
@@ -111,7 +111,7 @@ impl<'a> Step<'a, '_> {
                     return decision;
                 }
                 let spec = NumberPurchaseSpec { holder: self.w.holder_spec(), ..journal.spec.clone() };
-                self.write(journal, spec, Intent::Settle)
+                self.write(journal, spec, Purpose::Settle)
             }
         }
     }
@@ -122,10 +122,10 @@ impl<'a> Step<'a, '_> {
         if let Some(own) = self.b.own.filter(|own| own.outcome.is_none())
             && self.ours_as_seen().is_none()
         {
-            match own.intent {
-                Intent::Send => return self.send(journal, number, own),
-                Intent::Take => return self.take(journal, number, own),
-                Intent::Settle | Intent::Hold => {}
+            match own.purpose {
+                Purpose::Send => return self.send(journal, number, own),
+                Purpose::Take => return self.take(journal, number, own),
+                Purpose::Settle | Purpose::Hold => {}
             }
         }
         if let Some(decision) = self.elsewhere(number) {
@@ -227,7 +227,7 @@ impl<'a> Step<'a, '_> {
             Ok(None) => None,
             Ok(meant) => {
                 let attempt = journal.map_or(1, |journal| journal.spec.attempt);
-                Some(self.record(meant, attempt, Price::default(), Intent::Settle, journal))
+                Some(self.record(meant, attempt, Price::default(), Purpose::Settle, journal))
             }
             Err(decision) => Some(*decision),
         }
@@ -259,8 +259,8 @@ impl<'a> Step<'a, '_> {
                 format!("CarrierAccount {} owns {number} already: import it instead of buying it.", self.account.key);
             return self.stop(Reason::AlreadyOwned, text);
         }
-        let keeps = self.b.own.is_some_and(Own::keeps_number);
-        let wish = Wish {
+        let keeps = self.b.own.is_some_and(OwnEntry::keeps_number);
+        let wish = Criteria {
             prefer: self.shown().map(|offer| &offer.number).or(last.filter(|_| keeps)),
             avoid: last.filter(|_| purchase.search.is_some() && !keeps),
             ..self.wish(purchase, attempt)

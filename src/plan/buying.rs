@@ -33,7 +33,7 @@ pub struct Buying<'a> {
     /// Whether that holder is being deleted, as far as is known.
     pub holder_leaving: bool,
     /// What this process knows of the journal's last entry; `None` where another one wrote it.
-    pub own: Option<&'a Own>,
+    pub own: Option<&'a OwnEntry>,
     /// The numbers that bear our marker at the carrier, owned or on order, by a listing that began after everything that could
     /// have bought one; `None` where there is none such.
     pub marked: Option<&'a [E164]>,
@@ -84,12 +84,12 @@ impl Buying<'_> {
 
 /// What this process knows of the journal's last entry, which it wrote itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Own {
-    pub intent: Intent,
+pub struct OwnEntry {
+    pub purpose: Purpose,
     /// Whether all that was ever sent for this number was surely refused.
     pub clean: bool,
     /// What became of it; `None` until it is sent.
-    pub outcome: Option<Tried>,
+    pub outcome: Option<SendOutcome>,
     /// Whether this process has written the object itself since, and it was not being deleted.
     pub lives: bool,
     /// Whether the entry is so young that no other process can believe that it may send (rule 6).
@@ -100,21 +100,21 @@ pub struct Own {
     pub age: Duration,
 }
 
-impl Own {
+impl OwnEntry {
     /// Whether its number is to be had as before: nothing was sent for it, or what was refused says nothing about it.
     pub(super) fn keeps_number(&self) -> bool {
         let is_open = match &self.outcome {
             None => true,
-            Some(Tried::DidNothing(error)) => self.clean && !policy::is_about_number(error),
-            Some(Tried::Ordered(_) | Tried::Unknown) => false,
+            Some(SendOutcome::DidNothing(error)) => self.clean && !policy::is_about_number(error),
+            Some(SendOutcome::Ordered(_) | SendOutcome::Unknown) => false,
         };
-        self.intent == Intent::Send && is_open
+        self.purpose == Purpose::Send && is_open
     }
 }
 
 /// Why an entry was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Intent {
+pub enum Purpose {
     /// To send.
     Send,
     /// To keep a number while a person is asked. Nothing is sent by it.
@@ -127,7 +127,7 @@ pub enum Intent {
 
 /// What became of a purchase that was sent and that is not seen yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Tried {
+pub enum SendOutcome {
     /// It surely was not done.
     DidNothing(CarrierError),
     /// The carrier has taken it and works on it. How it ends can only be seen.
@@ -139,7 +139,7 @@ pub enum Tried {
 /// What was found for sale by one look.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offers {
-    pub asked: Asked,
+    pub asked: OfferQuery,
     /// Whether there was more, which others in this cluster are just about to buy: one looks again in a moment.
     pub crowded: bool,
     /// Without those that anybody in this cluster claims or is about to.
@@ -162,7 +162,7 @@ pub struct Idle {
 
 /// What was looked for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Asked {
+pub enum OfferQuery {
     Number(E164),
     Search(Search),
 }

@@ -1,7 +1,7 @@
 //! Which number to buy: what to search for, what fits, and which of those that do.
 
 use super::{
-    buying::{Asked, Idle, Offers},
+    buying::{Idle, OfferQuery, Offers},
     policy,
 };
 use crate::api::{
@@ -14,7 +14,7 @@ use crate::api::{
 };
 
 /// What somebody wishes to buy.
-pub(super) struct Wish<'a> {
+pub(super) struct Criteria<'a> {
     pub purchase: &'a Purchase,
     /// The most that the account allows a number to cost every month.
     pub ceiling: Option<Amount>,
@@ -31,7 +31,7 @@ pub(super) struct Wish<'a> {
 /// What came of it.
 pub(super) enum Choice<'a> {
     /// This has to be looked for.
-    Look(Asked),
+    Look(OfferQuery),
     Take {
         offer: &'a Offer,
         /// Whether it is in the very place that was named.
@@ -44,8 +44,8 @@ pub(super) enum Choice<'a> {
 }
 
 /// Chooses among what was found, or says what to look for next.
-pub(super) fn choose<'a>(wish: &Wish<'a>) -> Choice<'a> {
-    let found = |asked: &Asked| wish.offers.iter().find(|offers| offers.asked == *asked);
+pub(super) fn choose<'a>(wish: &Criteria<'a>) -> Choice<'a> {
+    let found = |asked: &OfferQuery| wish.offers.iter().find(|offers| offers.asked == *asked);
     let steps = steps(wish.purchase);
     let mut dear: Vec<&Offer> = Vec::new();
     let mut nearest: Option<&Offer> = None;
@@ -64,7 +64,7 @@ pub(super) fn choose<'a>(wish: &Wish<'a>) -> Choice<'a> {
         }
     }
     // What else there is is only named.
-    for asked in wish.purchase.search.iter().flat_map(beyond).map(Asked::Search) {
+    for asked in wish.purchase.search.iter().flat_map(beyond).map(OfferQuery::Search) {
         if nearest.is_none() {
             let Some(offers) = found(&asked) else { return Choice::Look(asked) };
             nearest = offers.found.first();
@@ -74,18 +74,18 @@ pub(super) fn choose<'a>(wish: &Wish<'a>) -> Choice<'a> {
 }
 
 /// What is looked for, one after the other, and whether that is in the very place that was named.
-fn steps(purchase: &Purchase) -> Vec<(Asked, bool)> {
+fn steps(purchase: &Purchase) -> Vec<(OfferQuery, bool)> {
     match (&purchase.number, &purchase.search) {
-        (Some(number), _) => vec![(Asked::Number(number.clone()), true)],
+        (Some(number), _) => vec![(OfferQuery::Number(number.clone()), true)],
         (None, Some(search)) => {
-            ladder(search).into_iter().enumerate().map(|(i, search)| (Asked::Search(search), i == 0)).collect()
+            ladder(search).into_iter().enumerate().map(|(i, search)| (OfferQuery::Search(search), i == 0)).collect()
         }
         (None, None) => Vec::new(),
     }
 }
 
 /// Which idle number to take, by the same steps, and whether it is in the very place that was named. What it cost once is spent.
-pub(super) fn reuse<'a>(wish: &Wish<'_>, idle: &[&'a Idle]) -> Option<(&'a Idle, bool)> {
+pub(super) fn reuse<'a>(wish: &Criteria<'_>, idle: &[&'a Idle]) -> Option<(&'a Idle, bool)> {
     steps(wish.purchase).iter().find_map(|(asked, exact)| {
         let fits = |idle: &&&Idle| within(wish.monthly(), idle.price.monthly) && asked.fits_idle(idle);
         let fitting: Vec<&&Idle> = idle.iter().filter(fits).collect();
@@ -99,7 +99,7 @@ fn within(most: Option<Amount>, is: Option<Amount>) -> bool {
     most.is_none_or(|most| is.is_some_and(|is| is <= most))
 }
 
-impl Wish<'_> {
+impl Criteria<'_> {
     /// One of several that are as good: the preferred one, or one that another wish would hardly take.
     fn pick<'o>(&self, offers: &[&'o Offer]) -> Option<&'o Offer> {
         if let Some(preferred) = offers.iter().find(|offer| Some(&offer.number) == self.prefer) {
@@ -122,7 +122,7 @@ impl Wish<'_> {
         within(self.monthly(), price.monthly) && within(self.purchase.max_setup_price, price.setup)
     }
 
-    fn nothing(&self, steps: &[(Asked, bool)], dear: &[&Offer], nearest: Option<&Offer>) -> Finding {
+    fn nothing(&self, steps: &[(OfferQuery, bool)], dear: &[&Offer], nearest: Option<&Offer>) -> Finding {
         let tried = steps.iter().map(|(asked, _)| asked.to_string()).collect::<Vec<_>>().join("; ");
         if let Some(nearest) = dear.iter().min_by_key(|offer| offer.price.monthly) {
             let ceiling = self.monthly().map_or_else(|| "the ceiling".to_owned(), |most| format!("{most} a month"));
@@ -216,21 +216,21 @@ fn beyond(search: &Search) -> Vec<Search> {
     steps.split_off(tried)
 }
 
-impl Asked {
+impl OfferQuery {
     /// Whether an offer is what was asked for, whatever the carrier says.
     pub fn fits(&self, offer: &Offer) -> bool {
         match self {
-            Asked::Number(number) => offer.number == *number,
-            Asked::Search(search) => fits(search, offer),
+            OfferQuery::Number(number) => offer.number == *number,
+            OfferQuery::Search(search) => fits(search, offer),
         }
     }
 
     /// The same of an idle number. One of which nobody knows where and of what kind it is fits no search.
     fn fits_idle(&self, idle: &Idle) -> bool {
         match (self, idle.offered.clone()) {
-            (Asked::Number(number), _) => idle.number == *number,
-            (Asked::Search(_), None) => false,
-            (Asked::Search(_), Some(Offered { country, kind, locality, region, features })) => {
+            (OfferQuery::Number(number), _) => idle.number == *number,
+            (OfferQuery::Search(_), None) => false,
+            (OfferQuery::Search(_), Some(Offered { country, kind, locality, region, features })) => {
                 let (number, price) = (idle.number.clone(), idle.price.clone());
                 self.fits(&Offer { number, country, kind, locality, region, features, price, can_hold: false })
             }
@@ -238,11 +238,11 @@ impl Asked {
     }
 }
 
-impl std::fmt::Display for Asked {
+impl std::fmt::Display for OfferQuery {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let search = match self {
-            Asked::Number(number) => return write!(f, "{number}"),
-            Asked::Search(search) => search,
+            OfferQuery::Number(number) => return write!(f, "{number}"),
+            OfferQuery::Search(search) => search,
         };
         write!(f, "{} {}", search.country, search.kind.as_str())?;
         let named = [
@@ -362,7 +362,7 @@ mod tests {
     fn beyond_what_was_tried_other_places_then_other_digits_then_other_features_are_looked_at() {
         let vanity = Search { contains: Some("DENT".into()), ..search() };
         let steps = beyond(&vanity);
-        let told: Vec<String> = steps.iter().map(|step| Asked::Search(step.clone()).to_string()).collect();
+        let told: Vec<String> = steps.iter().map(|step| OfferQuery::Search(step.clone()).to_string()).collect();
         assert_eq!(told, ["US Local, with Voice and SMS", "US Local"], "all places were tried");
         let just_there = beyond(&Search { best_effort: false, ..vanity });
         assert_eq!(just_there.len(), 5);

@@ -26,7 +26,7 @@ pub struct World<'a> {
     /// that holder gone.
     pub settled_in: Duration,
     /// Whether a live PhoneNumber to which the claim may pass wants the number: it will take it over, route and all.
-    pub heir: bool,
+    pub successor: bool,
     /// Whether the number bears the marker of another installation: then it is not written to.
     pub elsewhere: bool,
     pub account: AccountRef,
@@ -63,7 +63,7 @@ pub fn next(w: &World<'_>) -> Decision<()> {
         return w.unseen();
     }
     let Some(definition_going) = w.definition_going else { return Decision::Look(Look::Definition) };
-    if w.heir && w.claim.metadata.deletion_timestamp.is_none() {
+    if w.successor && w.claim.metadata.deletion_timestamp.is_none() {
         return rest(Some(policy::POLL));
     }
     let spec = &w.claim.spec;
@@ -99,7 +99,7 @@ impl World<'_> {
         let rest = |again| Decision::Rest(Rest { status: None, again });
         let AccountRef::Found(account) = &self.account else { return rest(Some(policy::POLL)) };
         let due = self.trouble.map_or(Duration::ZERO, |trouble| trouble.wait).max(self.settled_in);
-        if self.heir || account.open.is_none() || !due.is_zero() {
+        if self.successor || account.open.is_none() || !due.is_zero() {
             return rest(Some(policy::POLL.min(due).max(Duration::from_secs(1))));
         }
         match self.seen {

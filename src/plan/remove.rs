@@ -13,7 +13,7 @@ use crate::api::{
     claim::{ClaimedAccount, LedTo, NumberClaimSpec},
     conditions::{Finding, Reason},
     meta::{ABANDON, ROUTE_FINALIZER},
-    number::{Channel, E164, Leg, Route},
+    number::{Channel, Destination, E164, Route},
     phone_number::{Mode, OnDelete, PhoneNumberStatus},
 };
 
@@ -96,13 +96,13 @@ impl Removal<'_> {
         }
     }
 
-    /// Every leg that is still ours, emptied or as it was before.
+    /// Every destination that is still ours, emptied or as it was before.
     fn changes(&self, seen: &Route) -> Route {
         let before = |channel: &Channel| match self.policy {
             OnDelete::Restore => self.claim.previous.get(channel).cloned().unwrap_or_default(),
-            OnDelete::Clear | OnDelete::Leave => Leg::default(),
+            OnDelete::Clear | OnDelete::Leave => Destination::default(),
         };
-        let ours = seen.iter().filter(|(channel, leg)| self.claim.is_ours(**channel, leg));
+        let ours = seen.iter().filter(|(channel, destination)| self.claim.is_ours(**channel, destination));
         let target = ours.map(|(channel, _)| (*channel, before(channel))).collect();
         route::changes(&target, seen)
     }
@@ -113,11 +113,12 @@ impl Removal<'_> {
             let text = "A route that was sent may still be applied: it is waited for, and looked at again.";
             return Step::Wait(Finding::new(Reason::RouteUnsettled, text), Some(wait));
         }
-        let restored = |channel: &Channel, leg: &Leg| self.claim.previous.get(channel) == Some(leg);
+        let restored =
+            |channel: &Channel, destination: &Destination| self.claim.previous.get(channel) == Some(destination);
         let foreign: Vec<String> = seen
             .iter()
-            .filter(|(channel, leg)| !leg.is_empty() && !restored(channel, leg))
-            .map(|(channel, leg)| format!("{channel} goes to {}", leg.shown()))
+            .filter(|(channel, destination)| !destination.is_empty() && !restored(channel, destination))
+            .map(|(channel, destination)| format!("{channel} goes to {}", destination.shown()))
             .collect();
         Step::LetGo((!foreign.is_empty()).then(|| Note {
             warning: false,

@@ -4,7 +4,7 @@ use crate::api::{
     claim::{Digests, LedTo, NumberClaimSpec},
     conditions::{Finding, Reason},
     meta::Key,
-    number::{Channel, Leg, Route},
+    number::{Channel, Destination, Route},
     phone_number::RouteStatus,
 };
 
@@ -112,7 +112,7 @@ pub(in crate::plan) fn wanted(agent: Option<&AgentRef>) -> Wanted {
 }
 
 impl Wanted {
-    /// The channels to set for this, given what is there. A leg of ours that the version does not name goes where it went before us,
+    /// The channels to set for this, given what is there. A destination of ours that the version does not name goes where it went before us,
     /// and becomes empty where nothing is wanted at all. What is not ours and not spoken of stays.
     pub(in crate::plan) fn target(&self, seen: &Route, claim: Option<&NumberClaimSpec>) -> Route {
         let (mut target, before) = match self {
@@ -120,10 +120,10 @@ impl Wanted {
             Wanted::Nothing(_) => (Route::new(), None),
             Wanted::Reach { route, .. } => (route.clone(), claim.map(|claim| &claim.previous)),
         };
-        for (channel, leg) in seen {
-            if !target.contains_key(channel) && claim.is_some_and(|claim| claim.is_ours(*channel, leg)) {
-                let leg = before.and_then(|previous| previous.get(channel)).cloned().unwrap_or_default();
-                target.insert(*channel, leg);
+        for (channel, destination) in seen {
+            if !target.contains_key(channel) && claim.is_some_and(|claim| claim.is_ours(*channel, destination)) {
+                let destination = before.and_then(|previous| previous.get(channel)).cloned().unwrap_or_default();
+                target.insert(*channel, destination);
             }
         }
         target
@@ -152,13 +152,13 @@ pub(in crate::plan) fn previous(
     claim: &NumberClaimSpec,
     wanted: Option<&Route>,
     seen: &Route,
-    is_foreign: impl Fn(&Channel, &Leg) -> bool,
+    is_foreign: impl Fn(&Channel, &Destination) -> bool,
 ) -> Route {
     let mut previous = claim.previous.clone();
     let is_new = |channel: &Channel| claim.sent.first().is_none_or(|head| !head.contains_key(channel));
-    for (channel, leg) in wanted.into_iter().flatten().filter(|(channel, _)| is_new(channel)) {
+    for (channel, destination) in wanted.into_iter().flatten().filter(|(channel, _)| is_new(channel)) {
         match seen.get(channel) {
-            Some(there) if is_foreign(channel, there) && there != leg => {
+            Some(there) if is_foreign(channel, there) && there != destination => {
                 previous.insert(*channel, there.clone());
             }
             Some(there) if there.is_empty() => {
@@ -170,9 +170,13 @@ pub(in crate::plan) fn previous(
     previous
 }
 
-/// Fingerprints of the legs that go somewhere.
+/// Fingerprints of the destinations that go somewhere.
 pub(in crate::plan) fn digests(route: &Route) -> Digests {
-    route.iter().filter(|(_, leg)| !leg.is_empty()).map(|(channel, leg)| (*channel, leg.digest())).collect()
+    route
+        .iter()
+        .filter(|(_, destination)| !destination.is_empty())
+        .map(|(channel, destination)| (*channel, destination.digest()))
+        .collect()
 }
 
 /// The versions that a number was sent to, once it is sent to what is wanted.
@@ -187,9 +191,9 @@ pub(in crate::plan) fn led_to(before: &[LedTo], agent: Option<&AgentRef>) -> Vec
 
 /// The channels of `target` that are not so yet.
 pub(in crate::plan) fn changes(target: &Route, seen: &Route) -> Route {
-    let empty = Leg::default();
-    let differs = |channel: &Channel, leg: &Leg| seen.get(channel).unwrap_or(&empty) != leg;
-    target.iter().filter(|(channel, leg)| differs(channel, leg)).map(|(c, l)| (*c, l.clone())).collect()
+    let empty = Destination::default();
+    let differs = |channel: &Channel, destination: &Destination| seen.get(channel).unwrap_or(&empty) != destination;
+    target.iter().filter(|(channel, destination)| differs(channel, destination)).map(|(c, l)| (*c, l.clone())).collect()
 }
 
 /// The journal of a route, with `next` at its head. Behind it stays the last head, what is still there and, while anything may

@@ -143,7 +143,7 @@ pub(super) fn next(agent: &Agent, share: &Share) -> Step {
     if *webhooks == wanted {
         // What is there for another channel is not to take its place on a number.
         let bound = bound.iter().filter(|(channel, _)| wanted.contains_key(channel));
-        let entry = stands(version, bound.map(|(channel, leg)| (*channel, leg.clone())).collect());
+        let entry = stands(version, bound.map(|(channel, destination)| (*channel, destination.clone())).collect());
         return Step::Rest { entry: Some(entry), finding: None, again: Some(share.due) };
     }
     let makes = share.channels.iter().any(|channel| wanted.contains_key(channel) && !bound.contains_key(channel));

@@ -10,7 +10,7 @@ use crate::api::{
     agent::{AgentVersionStatus, Draft},
     conditions::{Finding, Reason, conditions},
     meta::{IN_USE_FINALIZER, Key},
-    number::{E164, Leg},
+    number::{Destination, E164},
 };
 
 /// Everything known about one AgentVersion.
@@ -68,8 +68,8 @@ pub fn next(w: &World<'_>) -> Decision<AgentVersionStatus> {
 /// Whether a draft can serve: the rules that no schema can say. The error is a clause for people.
 pub fn validate(draft: &Draft) -> Result<(), String> {
     let (agent, number) = (Key::new("namespace", "agent"), E164::example());
-    for (channel, leg) in draft.webhooks.route(&agent, "version", &number) {
-        let Leg { url, fallback_url, .. } = &leg;
+    for (channel, destination) in draft.webhooks.route(&agent, "version", &number) {
+        let Destination { url, fallback_url, .. } = &destination;
         for (field, url) in [("url", url), ("fallbackUrl", fallback_url)] {
             let Some(url) = url else { continue };
             let parsed = url::Url::parse(url).map_err(|e| format!("webhooks.{channel}.{field} is not a URL: {e}"))?;

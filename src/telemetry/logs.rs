@@ -80,9 +80,9 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Memory(Arc<Mutex<Vec<u8>>>);
+    struct LocalState(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Memory {
+    impl Write for LocalState {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().write(bytes)
         }
@@ -97,7 +97,7 @@ mod tests {
     }
 
     fn logged_by(filter: &str, format: Format, log: impl FnOnce()) -> String {
-        let memory = Memory::default();
+        let memory = LocalState::default();
         let writer = memory.clone();
         let filter = EnvFilter::try_new(filter).unwrap();
         tracing::subscriber::with_default(subscriber(format, filter, false, move || writer.clone()), log);

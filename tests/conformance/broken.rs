@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use dialplane::{
     api::{
         account::Balance,
-        number::{Channel, E164, Leg, Route},
+        number::{Channel, Destination, E164, Route},
         offer::{Offer, Search},
         purchase::{Hold, Marker},
     },
@@ -300,7 +300,8 @@ impl Carrier for Broken {
     fn canonical(&self, route: Route) -> Route {
         let mut route = self.carrier.canonical(route);
         if self.how == Flaps {
-            let again = |leg: &mut Leg| leg.url = leg.url.take().map(|url| format!("{url}/"));
+            let again =
+                |destination: &mut Destination| destination.url = destination.url.take().map(|url| format!("{url}/"));
             route.values_mut().for_each(again);
         }
         route

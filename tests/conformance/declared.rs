@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dialplane::{
-    api::number::{Channel, Leg, Route},
+    api::number::{Channel, Destination, Route},
     carrier::{Bought, ErrorClass, Outcome},
 };
 use serde_json::json;
@@ -23,12 +23,12 @@ pub async fn the_channels_are_those_that_can_be_sent_somewhere(s: &Subject) {
     assert_eq!(shown, s.channels(), "every channel is shown, and no other");
     for channel in Channel::ALL {
         if s.channels().contains(&channel) {
-            let route: Route = [(channel, s.leg(channel, "ours"))].into();
+            let route: Route = [(channel, s.destination(channel, "ours"))].into();
             did(s.carrier.set_route(&id, &route).await);
             assert!(s.goes_by(NUMBER, &route), "{channel}");
         } else {
             let asked = s.asked();
-            let somewhere = Leg { url: Some("https://ours.example/".to_owned()), ..Leg::default() };
+            let somewhere = Destination { url: Some("https://ours.example/".to_owned()), ..Destination::default() };
             let error = did_nothing(s.carrier.set_route(&id, &[(channel, somewhere)].into()).await);
             assert_eq!((error.class, s.asked()), (ErrorClass::Rejected, asked), "{channel}");
         }
@@ -39,7 +39,7 @@ pub async fn the_channels_are_those_that_can_be_sent_somewhere(s: &Subject) {
 pub async fn shared_routes_are_declared_as_they_are(s: &Subject) {
     let id = s.own(NUMBER);
     let channel = s.channels()[0];
-    let url = Leg { url: Some("https://ours.example/".to_owned()), ..Leg::default() };
+    let url = Destination { url: Some("https://ours.example/".to_owned()), ..Destination::default() };
     let outcome = s.carrier.set_route(&id, &[(channel, url)].into()).await;
     assert_eq!(matches!(outcome, Outcome::DidNothing(_)), s.carrier.shared_routes().is_some(), "{outcome:?}");
 }

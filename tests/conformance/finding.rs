@@ -48,8 +48,8 @@ pub async fn a_number_of_another_account_is_absent(s: &Subject) {
 
 pub async fn what_is_found_is_what_is_listed(s: &Subject) {
     s.own(NUMBER);
-    for (channel, leg) in s.route("theirs") {
-        s.edit(NUMBER, channel, &leg);
+    for (channel, destination) in s.route("theirs") {
+        s.edit(NUMBER, channel, &destination);
     }
     s.sandbox.edit(NUMBER, &[(s.wire.marker_field, marker().as_str())]).unwrap();
     let [listed] = s.carrier.list().await.unwrap().try_into().unwrap();

@@ -39,7 +39,7 @@ pub async fn another_installations_marker_is_seen_as_it_is(s: &Subject) {
 
 pub async fn a_marker_leaves_the_route_alone(s: &Subject) {
     let (id, theirs) = (s.own(NUMBER), s.route("theirs"));
-    theirs.iter().for_each(|(channel, leg)| s.edit(NUMBER, *channel, leg));
+    theirs.iter().for_each(|(channel, destination)| s.edit(NUMBER, *channel, destination));
     did(s.marks().mark(&id, &marker()).await);
     assert!(s.goes_by(NUMBER, &theirs));
     assert_eq!(s.requests(Kind::RouteWrite).len(), 0);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dialplane::{
-    api::number::Leg,
+    api::number::Destination,
     carrier::{Bought, ErrorClass, Outcome, Purchase},
     sandbox::carrier::{Fault, Kind, Match},
 };
@@ -47,7 +47,7 @@ pub async fn a_number_bought_without_a_route_goes_nowhere(s: &Subject) {
     s.switch(|switches| switches.demo_urls = true);
     let owned = s.buy(&purchase(NUMBER)).await;
     s.has_bought(1).await;
-    assert!(owned.route.values().all(Leg::is_empty), "a carrier's demonstration is nobody's route");
+    assert!(owned.route.values().all(Destination::is_empty), "a carrier's demonstration is nobody's route");
     assert!(s.goes_by(NUMBER, &s.nowhere()));
 }
 

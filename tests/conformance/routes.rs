@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dialplane::{
-    api::number::{Leg, Method, Route},
+    api::number::{Destination, Method, Route},
     carrier::{ErrorClass, NumberId},
     sandbox::carrier::{Kind, UnsetAnswer},
 };
@@ -12,7 +12,11 @@ use super::subject::{NUMBER, OTHER, Subject, did, did_nothing, marker};
 
 /// The channels of a route, as far as `part` names them.
 fn part_of(route: &Route, part: &Route) -> Route {
-    route.iter().filter(|(channel, _)| part.contains_key(channel)).map(|(c, leg)| (*c, leg.clone())).collect()
+    route
+        .iter()
+        .filter(|(channel, _)| part.contains_key(channel))
+        .map(|(c, destination)| (*c, destination.clone()))
+        .collect()
 }
 
 /// Sets a route; what is answered, found and in the carrier's books is that.
@@ -33,11 +37,11 @@ pub async fn what_is_set_is_what_goes_and_what_is_seen(s: &Subject) {
 pub async fn a_channel_that_is_not_named_is_left_alone(s: &Subject) {
     let id = s.own(NUMBER);
     let theirs = s.route("theirs");
-    theirs.iter().for_each(|(channel, leg)| s.edit(NUMBER, *channel, leg));
+    theirs.iter().for_each(|(channel, destination)| s.edit(NUMBER, *channel, destination));
     let ours = s.one_leg("ours");
     set(s, &id, &ours).await;
-    for (channel, leg) in theirs {
-        let expected = ours.get(&channel).unwrap_or(&leg).clone();
+    for (channel, destination) in theirs {
+        let expected = ours.get(&channel).unwrap_or(&destination).clone();
         assert!(s.goes_by(NUMBER, &[(channel, expected)].into()), "{channel}");
     }
 }
@@ -47,9 +51,9 @@ pub async fn a_channel_is_cleared_alone(s: &Subject) {
     for channel in s.channels() {
         let all = s.route("ours");
         set(s, &id, &all).await;
-        set(s, &id, &[(*channel, Leg::default())].into()).await;
+        set(s, &id, &[(*channel, Destination::default())].into()).await;
         let mut left = all;
-        left.insert(*channel, Leg::default());
+        left.insert(*channel, Destination::default());
         assert!(s.goes_by(NUMBER, &left), "{channel}");
     }
 }
@@ -68,13 +72,13 @@ pub async fn what_is_unset_looks_unset_however_it_is_answered(s: &Subject) {
         s.switch(|switches| switches.unset = unset);
         set(s, &id, &s.one_leg("ours")).await;
         set(s, &id, &s.nowhere()).await;
-        assert!(s.found(NUMBER).await.route.values().all(Leg::is_empty), "{unset:?}");
+        assert!(s.found(NUMBER).await.route.values().all(Destination::is_empty), "{unset:?}");
     }
 }
 
 pub async fn canonical_is_idempotent_and_what_is_shown_is_canonical(s: &Subject) {
     let canonical = |route: &Route| s.carrier.canonical(route.clone());
-    let spelled = |url: &str| Leg {
+    let spelled = |url: &str| Destination {
         url: Some(url.to_owned()),
         method: Method::Get,
         fallback_url: Some(" https://Fall.example:443".to_owned()),
@@ -88,7 +92,7 @@ pub async fn canonical_is_idempotent_and_what_is_shown_is_canonical(s: &Subject)
     }
     s.own(NUMBER);
     for route in [s.route("theirs"), s.nowhere()] {
-        route.iter().for_each(|(channel, leg)| s.edit(NUMBER, *channel, leg));
+        route.iter().for_each(|(channel, destination)| s.edit(NUMBER, *channel, destination));
         let seen = s.found(NUMBER).await.route;
         assert_eq!(canonical(&seen), seen);
     }
@@ -108,7 +112,7 @@ pub async fn what_others_set_is_seen(s: &Subject) {
     let id = s.own(NUMBER);
     set(s, &id, &s.route("ours")).await;
     for channel in s.channels() {
-        let theirs = s.leg(*channel, "theirs");
+        let theirs = s.destination(*channel, "theirs");
         s.edit(NUMBER, *channel, &theirs);
         let route = s.found(NUMBER).await.route;
         assert_eq!(route[channel], s.carrier.canonical([(*channel, theirs)].into())[channel]);

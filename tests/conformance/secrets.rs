@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use dialplane::{
-    api::number::{Leg, Route},
+    api::number::{Destination, Route},
     carrier::{Carrier, ErrorClass, NumberId, Outcome, Purchase},
     sandbox::carrier::{Fault, Kind, Match, Rule},
 };
@@ -49,8 +49,9 @@ pub async fn no_secret_is_in_an_error(s: &Subject) {
     let id = s.own(NUMBER);
     s.stock(&[OTHER]);
     let wrong = Key::Token("KEY-wrong-s3cret".to_owned());
-    let url =
-        |channel: &_| (*channel, Leg { url: Some(format!("https://x.example/?token={TOKEN}")), ..Leg::default() });
+    let url = |channel: &_| {
+        (*channel, Destination { url: Some(format!("https://x.example/?token={TOKEN}")), ..Destination::default() })
+    };
     let route: Route = s.channels().iter().map(url).collect();
     assert_silent(&reads(&*s.open(wrong.clone())).await, wrong.secret());
     assert_silent(&writes(&*s.open(wrong.clone()), &id, &route).await, wrong.secret());

@@ -1,7 +1,7 @@
 //! What many numbers share as their route: found by its name, made once, changed by one request for each holder that differs.
 
 use dialplane::{
-    api::number::{Channel, Leg, Route},
+    api::number::{Channel, Destination, Route},
     carrier::{ErrorClass, SharedRoute},
     sandbox::carrier::{Fault, Kind, Match, Rule},
 };
@@ -10,8 +10,8 @@ use super::subject::{NUMBER, OTHER, Subject, did, place, unknown};
 
 const NAME: &str = "dp1:prod:ringback-dental";
 
-fn webhook(channel: Channel, name: &str) -> (Channel, Leg) {
-    (channel, Leg { url: Some(format!("https://{name}.example/{channel}")), ..Leg::default() })
+fn webhook(channel: Channel, name: &str) -> (Channel, Destination) {
+    (channel, Destination { url: Some(format!("https://{name}.example/{channel}")), ..Destination::default() })
 }
 
 /// Somewhere for every channel that a number can be bound by.

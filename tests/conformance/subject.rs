@@ -4,7 +4,7 @@ use std::{cell::Cell, fmt, sync::Arc, time::Duration};
 
 use dialplane::{
     api::{
-        number::{Channel, E164, Leg, Route},
+        number::{Channel, Destination, E164, Route},
         offer::Search,
         phone_number::Regulatory,
         purchase::Marker,
@@ -146,24 +146,24 @@ impl Subject {
     }
 
     /// Somewhere to send a channel to.
-    pub fn leg(&self, channel: Channel, name: &str) -> Leg {
-        (self.wire.leg)(&self.sandbox, channel, name)
+    pub fn destination(&self, channel: Channel, name: &str) -> Destination {
+        (self.wire.destination)(&self.sandbox, channel, name)
     }
 
     /// Somewhere to send every channel to.
     pub fn route(&self, name: &str) -> Route {
-        self.channels().iter().map(|channel| (*channel, self.leg(*channel, name))).collect()
+        self.channels().iter().map(|channel| (*channel, self.destination(*channel, name))).collect()
     }
 
     /// Somewhere to send the first channel to.
     pub fn one_leg(&self, name: &str) -> Route {
         let channel = self.channels()[0];
-        [(channel, self.leg(channel, name))].into()
+        [(channel, self.destination(channel, name))].into()
     }
 
     /// Nowhere, for every channel.
     pub fn nowhere(&self) -> Route {
-        self.channels().iter().map(|channel| (*channel, Leg::default())).collect()
+        self.channels().iter().map(|channel| (*channel, Destination::default())).collect()
     }
 
     /// Where a channel of a number goes, by the carrier's books.
@@ -173,11 +173,11 @@ impl Subject {
 
     /// Whether a number goes where `route` says, by the carrier's books.
     pub fn goes_by(&self, number: &str, route: &Route) -> bool {
-        route.iter().all(|(channel, leg)| self.goes(number, *channel) == place(leg))
+        route.iter().all(|(channel, destination)| self.goes(number, *channel) == place(destination))
     }
 
     /// A person sends a channel of a number elsewhere.
-    pub fn edit(&self, number: &str, channel: Channel, to: &Leg) {
+    pub fn edit(&self, number: &str, channel: Channel, to: &Destination) {
         let field = (self.wire.field)(channel);
         self.sandbox.edit(number, &[(field, &place(to).unwrap_or_default())]).unwrap();
     }
@@ -291,9 +291,9 @@ fn opened(
     }
 }
 
-/// Where a leg goes, as the carrier writes it: a URL, or the name of something that a number is bound to.
-pub fn place(leg: &Leg) -> Option<String> {
-    leg.url.clone().or_else(|| leg.shadow.values().next().cloned())
+/// Where a destination goes, as the carrier writes it: a URL, or the name of something that a number is bound to.
+pub fn place(destination: &Destination) -> Option<String> {
+    destination.url.clone().or_else(|| destination.shadow.values().next().cloned())
 }
 
 pub fn number(text: &str) -> E164 {

@@ -6,7 +6,7 @@ pub mod twilio;
 use std::sync::Arc;
 
 use dialplane::{
-    api::number::{Channel, Leg},
+    api::number::{Channel, Destination},
     carrier::{
         Carrier, ErrorClass,
         http::{Limiter, Transport},
@@ -41,7 +41,7 @@ pub struct Wire {
     /// Whether it refuses to search where it sells nothing, and does not just find nothing there.
     pub says_what_is_not_sold: bool,
     /// Somewhere to send a channel to, made there if it has to be; every name is another place.
-    pub leg: fn(&Sandbox, Channel, name: &str) -> Leg,
+    pub destination: fn(&Sandbox, Channel, name: &str) -> Destination,
     /// The field of a number that says where a channel goes.
     pub field: fn(Channel) -> &'static str,
     /// The field that bears the marker.

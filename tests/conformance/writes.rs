@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use dialplane::{
-    api::number::Leg,
+    api::number::Destination,
     carrier::{Carrier, ErrorClass},
     sandbox::carrier::{Fault, Kind, Match},
 };
@@ -16,13 +16,13 @@ use crate::support::eventually;
 async fn is_unknown(s: &Subject, carrier: &Arc<dyn Carrier>, fault: Fault, applied: bool) {
     let each = s.channels().iter().enumerate().map(async |(line, channel)| {
         let text = format!("+1415555010{line}");
-        let (id, leg) = (s.own(&text), s.leg(*channel, "ours"));
+        let (id, destination) = (s.own(&text), s.destination(*channel, "ours"));
         s.inject(Match::route_write().number(&text), fault.clone());
-        let outcome = carrier.set_route(&id, &[(*channel, leg.clone())].into()).await;
+        let outcome = carrier.set_route(&id, &[(*channel, destination.clone())].into()).await;
         assert_eq!(unknown(outcome).class, ErrorClass::Transient);
         let sent = s.requests(Kind::RouteWrite).into_iter().filter(|write| write.number.as_deref() == Some(&*text));
         assert_eq!(sent.count(), 1, "it is sent once");
-        let expected = [(*channel, if applied { leg } else { Leg::default() })].into();
+        let expected = [(*channel, if applied { destination } else { Destination::default() })].into();
         eventually("it is as it was left", async || s.goes_by(&text, &expected).then_some(())).await;
         assert_eq!(s.found(&text).await.route[channel].is_empty(), !applied);
     });

@@ -19,8 +19,8 @@ use dialplane::{
     },
     carrier::{ErrorClass, Order},
     plan::{
-        AccountRef, Asked, BuyNumber, Buying, Decision, Effect, Entry, Grant, Idle, Intent, Liveness, Look, Offers,
-        Own, Rest, Seen, Served, Tried, number,
+        AccountRef, BuyNumber, Buying, Decision, Effect, Entry, Grant, Idle, Liveness, Look, OfferQuery, Offers,
+        OwnEntry, Purpose, Rest, Seen, SendOutcome, Served, number,
     },
 };
 
@@ -30,7 +30,7 @@ use super::scene::*;
 struct Deal {
     scene: Scene,
     journal: Option<NumberPurchase>,
-    own: Option<Own>,
+    own: Option<OwnEntry>,
     marked: Option<Vec<E164>>,
     orders: Option<Vec<Order>>,
     offers: Vec<Offers>,
@@ -78,7 +78,11 @@ fn deal() -> Deal {
         own: None,
         marked: Some(vec![]),
         orders: None,
-        offers: vec![Offers { asked: Asked::Search(search()), crowded: false, found: vec![offer(NUMBER, "1.15")] }],
+        offers: vec![Offers {
+            asked: OfferQuery::Search(search()),
+            crowded: false,
+            found: vec![offer(NUMBER, "1.15")],
+        }],
         idle: Some(vec![]),
         grant: Grant::Given,
         live: Liveness::Alive,
@@ -196,8 +200,8 @@ impl Deal {
     }
 
     fn after(mut self, entry: Entry) -> Self {
-        self.own = Some(Own {
-            intent: entry.intent,
+        self.own = Some(OwnEntry {
+            purpose: entry.purpose,
             clean: entry.clean,
             outcome: None,
             lives: false,
@@ -218,7 +222,7 @@ impl Deal {
         self
     }
 
-    fn tried(mut self, outcome: Tried) -> Self {
+    fn tried(mut self, outcome: SendOutcome) -> Self {
         self.own.as_mut().unwrap().outcome = Some(outcome);
         self
     }
@@ -233,7 +237,7 @@ fn the_search_for_our_marker_the_right_to_buy_and_the_offers_come_before_any_ent
     assert_eq!(asked(3).next(), Decision::Rest(in_a_moment));
     assert_eq!(asked(10).says(), "AccountNotReady", "silence is told");
     let unasked = deal().with(|d| d.offers.clear());
-    assert_eq!(unasked.next(), Decision::Look(Look::Offers(Box::new(Asked::Search(search())))));
+    assert_eq!(unasked.next(), Decision::Look(Look::Offers(Box::new(OfferQuery::Search(search())))));
 }
 
 #[test]
@@ -262,8 +266,8 @@ fn nothing_is_bought_or_sent_while_the_route_that_it_would_share_does_not_stand(
         }
     }
     // What may have been sent is settled before anything else is considered.
-    let unknown = deal().entered().claimed().tried(Tried::Unknown);
-    assert_eq!(unknown.with(|d| d.scene.agent = Some(serves(Served::Pending))).entry().intent, Intent::Settle);
+    let unknown = deal().entered().claimed().tried(SendOutcome::Unknown);
+    assert_eq!(unknown.with(|d| d.scene.agent = Some(serves(Served::Pending))).entry().purpose, Purpose::Settle);
 }
 
 #[test]
@@ -277,15 +281,16 @@ fn nothing_is_sent_for_an_object_that_a_live_read_shows_going_or_after_its_time(
     let put = ready().with(|d| (d.live, d.own.as_mut().unwrap().lives) = (Liveness::NotRead, true));
     assert!(matches!(put.next(), Decision::Act(Effect::Purchase(_))), "{:?}", put.next());
     let late = ready().with(|d| d.own.as_mut().unwrap().may_send = false).entry();
-    assert_eq!((late.intent, late.journal.spec.attempt, late.clean), (Intent::Send, 2, true), "it is written anew");
+    assert_eq!((late.purpose, late.journal.spec.attempt, late.clean), (Purpose::Send, 2, true), "it is written anew");
 }
 
 #[test]
 fn an_attempt_of_which_nobody_knows_is_fenced_off_and_looked_for_and_nothing_else_is_bought() {
-    for unknown in [deal().entered().claimed().tried(Tried::Unknown), deal().entered().claimed().with(|d| d.own = None)]
+    for unknown in
+        [deal().entered().claimed().tried(SendOutcome::Unknown), deal().entered().claimed().with(|d| d.own = None)]
     {
         let fence = unknown.entry();
-        assert_eq!((fence.intent, fence.journal.spec.attempt), (Intent::Settle, 1));
+        assert_eq!((fence.purpose, fence.journal.spec.attempt), (Purpose::Settle, 1));
         assert_eq!(fence.journal.spec.number, Some(e164()));
         let fenced = unknown.entered();
         assert!(matches!(fenced.next(), Decision::Look(Look::Number { .. })));
@@ -301,7 +306,7 @@ fn an_attempt_of_which_nobody_knows_is_fenced_off_and_looked_for_and_nothing_els
 fn a_sure_refusal_goes_on_to_another_number_a_few_times() {
     let refused = || {
         let error = trouble(ErrorClass::Unavailable, 1, 600).error;
-        let mut deal = deal().entered().claimed().tried(Tried::DidNothing(error.clone()));
+        let mut deal = deal().entered().claimed().tried(SendOutcome::DidNothing(error.clone()));
         deal.offers[0].found.push(offer("+14155559999", "1.15"));
         deal.scene.trouble =
             Some(dialplane::plan::Trouble { purchase: true, ..trouble(ErrorClass::Unavailable, 1, 600) });
@@ -311,13 +316,14 @@ fn a_sure_refusal_goes_on_to_another_number_a_few_times() {
     assert_eq!((next.journal.spec.number.unwrap().as_str(), next.journal.spec.attempt), ("+14155559999", 2));
     assert_eq!(refused().with(|d| d.scene.trouble.as_mut().unwrap().refused = 5).says(), "NumberUnavailable");
     for class in [ErrorClass::Throttled, ErrorClass::Transient] {
-        let untried = refused().tried(Tried::DidNothing(trouble(class, 1, 0).error)).with(|d| d.scene.trouble = None);
+        let untried =
+            refused().tried(SendOutcome::DidNothing(trouble(class, 1, 0).error)).with(|d| d.scene.trouble = None);
         assert_eq!(untried.entry().journal.spec.number, Some(e164()), "{class:?} says nothing of the number");
     }
     let doubtful = refused().with(|d| d.own.as_mut().unwrap().clean = false).entry();
     assert_eq!(
-        (doubtful.intent, doubtful.journal.spec.number),
-        (Intent::Settle, Some(e164())),
+        (doubtful.purpose, doubtful.journal.spec.number),
+        (Purpose::Settle, Some(e164())),
         "it may be taken by us"
     );
 }
@@ -332,7 +338,7 @@ fn each_refusal_of_the_carrier_has_its_condition() {
         (ErrorClass::Throttled, "PurchaseFailed"),
     ] {
         let error = trouble(class, 1, 30).error;
-        let refused = deal().entered().claimed().tried(Tried::DidNothing(error)).with(|d| {
+        let refused = deal().entered().claimed().tried(SendOutcome::DidNothing(error)).with(|d| {
             d.scene.trouble = Some(dialplane::plan::Trouble { purchase: true, ..trouble(class, 1, 30) });
         });
         assert_eq!(refused.says(), expected);
@@ -344,7 +350,7 @@ fn each_refusal_of_the_carrier_has_its_condition() {
 fn what_bears_our_marker_is_adopted_and_several_are_asked_about() {
     let other: E164 = "+14155559999".parse().unwrap();
     let known = deal().with(|d| d.marked = Some(vec![e164()])).entry();
-    assert_eq!((known.intent, known.journal.spec.number), (Intent::Settle, Some(e164())));
+    assert_eq!((known.purpose, known.journal.spec.number), (Purpose::Settle, Some(e164())));
     let several = || deal().with(|d| d.marked = Some(vec![e164(), other.clone()]));
     assert_eq!(several().says(), "SeveralNumbers");
     let said = several().with(|d| {
@@ -364,7 +370,7 @@ fn a_journal_that_another_object_holds_is_taken_over_once_that_is_gone() {
     assert!(matches!(held().next(), Decision::Look(Look::Holder(_))));
     assert_eq!(held().with(|d| d.holder = Liveness::Alive).says(), "IdentityInUse");
     let taken = held().with(|d| d.holder = Liveness::Gone).entry();
-    assert_eq!((taken.intent, &*taken.journal.spec.holder.uid), (Intent::Settle, "uid-1"));
+    assert_eq!((taken.purpose, &*taken.journal.spec.holder.uid), (Purpose::Settle, "uid-1"));
 }
 
 #[test]

@@ -13,7 +13,7 @@ struct Left {
     owned: OwnedNumber,
     account: AccountRef,
     holder: Liveness,
-    heir: bool,
+    successor: bool,
     elsewhere: bool,
     allowed: bool,
     fresh: bool,
@@ -24,8 +24,8 @@ struct Left {
 fn left() -> Left {
     let Scene { claim, owned, account, .. } = routed();
     let (in_flight, going) = (InFlight::default(), Some(false));
-    let (holder, heir, elsewhere, allowed) = (Liveness::Gone, false, false, true);
-    Left { claim: claim.unwrap(), owned, account, holder, heir, elsewhere, allowed, fresh: true, in_flight, going }
+    let (holder, successor, elsewhere, allowed) = (Liveness::Gone, false, false, true);
+    Left { claim: claim.unwrap(), owned, account, holder, successor, elsewhere, allowed, fresh: true, in_flight, going }
 }
 
 impl Left {
@@ -36,7 +36,7 @@ impl Left {
             holder: self.holder,
             allowed: self.allowed,
             settled_in: std::time::Duration::ZERO,
-            heir: self.heir,
+            successor: self.successor,
             elsewhere: self.elsewhere,
             account: self.account.clone(),
             seen: Seen::Present { number: &self.owned, fresh: self.fresh },
@@ -66,7 +66,7 @@ fn a_living_holder_is_left_alone_and_an_unknown_one_is_read() {
 #[test]
 fn what_is_left_is_taken_back_and_then_the_claim_goes() {
     let Decision::Act(Effect::SetRoute(write)) = left().next() else { panic!() };
-    assert!(write.route.values().all(|leg| leg.is_empty()));
+    assert!(write.route.values().all(|destination| destination.is_empty()));
     let cleared = left().with(|l| l.owned.route = shown([].into()));
     assert_eq!(cleared.next(), Decision::Act(Effect::DropClaim(None)));
     assert!(matches!(left().with(|l| l.fresh = false).next(), Decision::Look(Look::Number { .. })));
@@ -78,15 +78,15 @@ fn what_is_left_is_taken_back_and_then_the_claim_goes() {
 fn the_policy_that_the_claim_last_heard_of_holds() {
     let restored = left().with(|l| l.claim.spec.on_delete = OnDelete::Restore);
     let Decision::Act(Effect::SetRoute(write)) = restored.next() else { panic!() };
-    assert_eq!(write.route[&Channel::Voice], leg(FOREIGN));
+    assert_eq!(write.route[&Channel::Voice], destination(FOREIGN));
     let kept = left().with(|l| l.claim.spec.on_delete = OnDelete::Leave);
     assert!(matches!(kept.next(), Decision::Act(Effect::DropClaim(Some(_)))));
 }
 
 #[test]
 fn an_heir_takes_it_over_unless_the_claim_is_being_deleted() {
-    assert!(left().with(|l| l.heir = true).waits());
-    let going = left().with(|l| l.heir = true).with(|l| {
+    assert!(left().with(|l| l.successor = true).waits());
+    let going = left().with(|l| l.successor = true).with(|l| {
         l.claim.metadata.deletion_timestamp = deleted().number.metadata.deletion_timestamp;
     });
     assert!(matches!(going.next(), Decision::Act(Effect::SetRoute(_))));
@@ -133,7 +133,7 @@ fn one_that_rests_and_is_deleted_goes_whoever_waits_for_the_number() {
     let resting = left().with(|l| {
         l.claim.spec.holder = None;
         l.claim.metadata.deletion_timestamp = deleted().number.metadata.deletion_timestamp;
-        l.heir = true;
+        l.successor = true;
     });
     assert_eq!(resting.next(), Decision::Act(Effect::DropClaim(None)));
 }

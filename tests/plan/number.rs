@@ -5,7 +5,7 @@ use dialplane::{
         claim::{Digests, Holder},
         conditions::Reason,
         meta::{Key, ROUTE_FINALIZER},
-        number::{Channel, Leg, Method},
+        number::{Channel, Destination, Method},
         phone_number::{DriftPolicy, Mode, OnDelete},
     },
     carrier::{ErrorClass, Messaging},
@@ -62,7 +62,7 @@ fn taking_the_agent_away_clears_our_route_and_leaves_the_number_in_the_pool() {
 fn a_number_without_an_agent_keeps_the_route_of_somebody_else() {
     let mut scene = new().with(|s| s.agent = None);
     assert_eq!(scene.settle(), ["claim", "finalizer", "status Pooled"]);
-    assert_eq!(scene.owned.route[&Channel::Voice], leg(FOREIGN));
+    assert_eq!(scene.owned.route[&Channel::Voice], destination(FOREIGN));
 }
 
 // What is not there, or may not be used.
@@ -202,9 +202,9 @@ fn a_suspended_number_is_not_claimed_and_not_written_to() {
     assert_eq!(routed().with(suspend).says(), "Routed", "as long as nothing differs");
     assert_eq!(routed().with(suspend).with(|s| s.agent = Some(version("v2"))).says(), "Suspended");
     assert_eq!(routed().with(suspend).with(|s| s.set(Channel::Voice, FOREIGN)).says(), "Suspended");
-    let mut heir = routed().with(Scene::held_by_another).with(|s| s.holder = Liveness::Gone).with(suspend);
-    heir.number.status = None;
-    assert_eq!(heir.says(), "NotClaimed");
+    let mut successor = routed().with(Scene::held_by_another).with(|s| s.holder = Liveness::Gone).with(suspend);
+    successor.number.status = None;
+    assert_eq!(successor.says(), "NotClaimed");
 }
 
 #[test]
@@ -250,21 +250,22 @@ fn a_claim_is_taken_over_once_its_holder_is_gone_and_nothing_is_in_flight() {
 
 #[test]
 fn what_the_last_holder_had_sent_is_ours_for_the_next_one() {
-    let mut heir = routed().with(Scene::held_by_another).with(|s| s.holder = Liveness::Gone).with(|s| s.agent = None);
-    heir.number.status = None;
-    heir.number.metadata.finalizers = None;
-    assert_eq!(heir.settle(), ["journal", "finalizer", "write voice=nothing sms=nothing", "status Pooled"]);
+    let mut successor =
+        routed().with(Scene::held_by_another).with(|s| s.holder = Liveness::Gone).with(|s| s.agent = None);
+    successor.number.status = None;
+    successor.number.metadata.finalizers = None;
+    assert_eq!(successor.settle(), ["journal", "finalizer", "write voice=nothing sms=nothing", "status Pooled"]);
 }
 
 #[test]
 fn a_claim_whose_holder_left_nothing_behind_remembers_what_is_there_now() {
-    let mut heir = routed().with(Scene::held_by_another).with(|s| s.holder = Liveness::Gone);
-    heir.claim_mut().sent.clear();
-    heir.claim_mut().previous.clear();
-    heir.number.status = None;
-    heir.owned.route = shown([(Channel::Sms, leg(FOREIGN))].into());
-    heir.settle();
-    assert_eq!(heir.claim.unwrap().spec.previous, [(Channel::Sms, leg(FOREIGN))].into());
+    let mut successor = routed().with(Scene::held_by_another).with(|s| s.holder = Liveness::Gone);
+    successor.claim_mut().sent.clear();
+    successor.claim_mut().previous.clear();
+    successor.number.status = None;
+    successor.owned.route = shown([(Channel::Sms, destination(FOREIGN))].into());
+    successor.settle();
+    assert_eq!(successor.claim.unwrap().spec.previous, [(Channel::Sms, destination(FOREIGN))].into());
 }
 
 #[test]
@@ -285,7 +286,7 @@ fn a_claim_that_somebody_deleted_is_made_again_from_the_status_and_takes_nothing
     let digests = scene.number.status.as_ref().unwrap().route.as_ref().unwrap().digests.clone();
     assert_eq!(scene.settle(), ["claim"]);
     let claim = &scene.claim.as_ref().unwrap().spec;
-    assert_eq!((&claim.sent, &claim.previous), (&vec![digests], &[(Channel::Status, leg(FOREIGN))].into()));
+    assert_eq!((&claim.sent, &claim.previous), (&vec![digests], &[(Channel::Status, destination(FOREIGN))].into()));
     scene.agent = None;
     assert_eq!(scene.settle(), ["journal", "write voice=nothing sms=nothing", "status Pooled"]);
 }
@@ -319,7 +320,7 @@ fn a_claim_learns_of_another_policy_for_the_end() {
 #[test]
 fn the_route_that_was_there_before_is_kept_and_never_one_of_ours() {
     let claim = routed().claim.unwrap().spec;
-    assert_eq!(claim.previous, [(Channel::Voice, leg(FOREIGN))].into());
+    assert_eq!(claim.previous, [(Channel::Voice, destination(FOREIGN))].into());
     let mut scene = routed().with(|s| s.agent = Some(version("v2")));
     scene.settle();
     assert_eq!(scene.claim.unwrap().spec.previous, claim.previous);
@@ -371,7 +372,7 @@ fn a_leg_that_the_version_no_longer_names_is_emptied_only_if_it_is_ours() {
     assert_eq!(scene.settle()[1], "write voice=engine.example.com sms=nothing");
     let mut scene = routed().with(voice_only).with(|s| s.set(Channel::Sms, FOREIGN));
     assert_eq!(scene.settle()[1], "write voice=engine.example.com");
-    assert_eq!(scene.owned.route[&Channel::Sms], leg(FOREIGN));
+    assert_eq!(scene.owned.route[&Channel::Sms], destination(FOREIGN));
 }
 
 #[test]
@@ -380,7 +381,7 @@ fn a_channel_that_no_version_names_is_left_to_whoever_set_it() {
     scene.settle();
     scene.agent = None;
     scene.settle();
-    assert_eq!(scene.owned.route[&Channel::Status], leg(FOREIGN));
+    assert_eq!(scene.owned.route[&Channel::Status], destination(FOREIGN));
 }
 
 #[test]
@@ -516,8 +517,9 @@ fn a_difference_within_one_host_is_said_without_the_urls() {
 #[test]
 fn what_shadows_a_route_is_cleared_with_it_and_said() {
     let shadow = |s: &mut Scene| {
-        let leg = Leg { shadow: [("trunkSid".to_owned(), "TK1".to_owned())].into(), ..leg(FOREIGN) };
-        s.owned.route.insert(Channel::Voice, leg);
+        let destination =
+            Destination { shadow: [("trunkSid".to_owned(), "TK1".to_owned())].into(), ..destination(FOREIGN) };
+        s.owned.route.insert(Channel::Voice, destination);
     };
     let mut scene = new().with(shadow);
     for _ in 0..2 {
@@ -616,10 +618,10 @@ const CRM: &str = "https://crm.example.com/texts";
 fn a_channel_that_a_version_does_not_name_goes_where_it_went_before_us() {
     let mut scene = new().with(|s| s.set(Channel::Sms, CRM)).with(|s| s.agent = calls_alone());
     scene.settle();
-    assert_eq!(scene.owned.route[&Channel::Sms], leg(CRM), "nobody asked for it");
+    assert_eq!(scene.owned.route[&Channel::Sms], destination(CRM), "nobody asked for it");
     scene.agent = Some(version("v2"));
     scene.settle();
-    assert_ne!(scene.owned.route[&Channel::Sms], leg(CRM));
+    assert_ne!(scene.owned.route[&Channel::Sms], destination(CRM));
     scene.agent = calls_alone();
     assert_eq!(scene.settle(), ["journal", "write voice=engine.example.com sms=crm.example.com", "status Routed"]);
     assert!(scene.settle().is_empty());
@@ -645,15 +647,15 @@ fn what_was_there_before_is_what_was_there_when_the_channel_was_first_set_and_no
     scene.set(Channel::Sms, CRM);
     scene.agent = Some(version("v2"));
     scene.settle();
-    assert_eq!(scene.claim_mut().previous[&Channel::Sms], leg(CRM), "it was set since the number was claimed");
+    assert_eq!(scene.claim_mut().previous[&Channel::Sms], destination(CRM), "it was set since the number was claimed");
     scene.set(Channel::Sms, "https://hijack.example.org/");
     scene.settle();
     scene.agent = Some(version("v3"));
     scene.settle();
-    assert_eq!(scene.claim_mut().previous[&Channel::Sms], leg(CRM));
+    assert_eq!(scene.claim_mut().previous[&Channel::Sms], destination(CRM));
     scene.agent = calls_alone();
     scene.settle();
-    assert_eq!(scene.owned.route[&Channel::Sms], leg(CRM));
+    assert_eq!(scene.owned.route[&Channel::Sms], destination(CRM));
 }
 
 #[test]

@@ -28,7 +28,8 @@ fn missing(s: &mut Scene) {
 fn each_policy_does_what_it_says_to_a_route_that_is_ours_anothers_or_mixed() {
     use OnDelete::{Clear, Leave, Restore};
     let ours = |_: &mut Scene| {};
-    let foreign = |s: &mut Scene| s.owned.route = shown([(Channel::Sms, leg("https://new.example.org/"))].into());
+    let foreign =
+        |s: &mut Scene| s.owned.route = shown([(Channel::Sms, destination("https://new.example.org/"))].into());
     let mixed = |s: &mut Scene| s.set(Channel::Sms, "https://new.example.org/");
     let cleared = "write voice=nothing sms=nothing";
     type Change = fn(&mut Scene);

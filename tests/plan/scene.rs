@@ -7,7 +7,7 @@ use dialplane::{
         NumberClaim, PhoneNumber,
         claim::{Digests, NumberClaimSpec},
         meta::{Key, RECONCILE_REQUESTED, Reference},
-        number::{Channel, E164, Leg, Route},
+        number::{Channel, Destination, E164, Route},
         phone_number::{Import, PhoneNumberSpec, PhoneNumberStatus},
     },
     carrier::{CarrierError, ErrorClass, Messaging, NumberId, OwnedNumber},
@@ -31,23 +31,27 @@ pub fn e164() -> E164 {
     NUMBER.parse().unwrap()
 }
 
-pub fn leg(url: &str) -> Leg {
-    Leg { url: (!url.is_empty()).then(|| url.to_owned()), ..Leg::default() }
+pub fn destination(url: &str) -> Destination {
+    Destination { url: (!url.is_empty()).then(|| url.to_owned()), ..Destination::default() }
 }
 
-/// The voice and text legs of a version.
+/// The voice and text destinations of a version.
 pub fn version_route(version: &str) -> Route {
-    let url = |channel| leg(&format!("https://engine.example.com/dental/{version}/{channel}?key=s3cret"));
+    let url = |channel| destination(&format!("https://engine.example.com/dental/{version}/{channel}?key=s3cret"));
     [(Channel::Voice, url("voice")), (Channel::Sms, url("sms"))].into()
 }
 
 /// A whole route as a carrier shows it: the channels that are not named go nowhere.
-pub fn shown(legs: Route) -> Route {
-    Channel::ALL.into_iter().map(|channel| (channel, legs.get(&channel).cloned().unwrap_or_default())).collect()
+pub fn shown(destinations: Route) -> Route {
+    Channel::ALL.into_iter().map(|channel| (channel, destinations.get(&channel).cloned().unwrap_or_default())).collect()
 }
 
 pub fn digests(route: &Route) -> Digests {
-    route.iter().filter(|(_, leg)| !leg.is_empty()).map(|(channel, leg)| (*channel, leg.digest())).collect()
+    route
+        .iter()
+        .filter(|(_, destination)| !destination.is_empty())
+        .map(|(channel, destination)| (*channel, destination.digest()))
+        .collect()
 }
 
 pub fn serves(serves: Served) -> AgentRef {
@@ -131,7 +135,7 @@ pub fn new() -> Scene {
         owned: OwnedNumber {
             id: NumberId("PN1".into()),
             number: e164(),
-            route: shown([(Channel::Voice, leg(FOREIGN))].into()),
+            route: shown([(Channel::Voice, destination(FOREIGN))].into()),
             features: vec!["SMS".into(), "Voice".into()],
             messaging: Messaging::Unseen,
             marker: None,
@@ -266,9 +270,13 @@ impl Scene {
                 "let go".into()
             }
             Effect::SetRoute(write) => {
-                let legs = write.route.iter().map(|(c, leg)| format!("{c}={}", leg.shown())).collect::<Vec<_>>();
+                let destinations = write
+                    .route
+                    .iter()
+                    .map(|(c, destination)| format!("{c}={}", destination.shown()))
+                    .collect::<Vec<_>>();
                 self.owned.route.extend(write.route);
-                format!("write {}", legs.join(" "))
+                format!("write {}", destinations.join(" "))
             }
             other => panic!("{other:?} is not for a number"),
         }
@@ -312,7 +320,7 @@ impl Scene {
     }
 
     pub fn set(&mut self, channel: Channel, url: &str) {
-        self.owned.route.insert(channel, leg(url));
+        self.owned.route.insert(channel, destination(url));
     }
 
     /// Makes another PhoneNumber of this namespace the holder of the claim.

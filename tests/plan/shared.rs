@@ -7,7 +7,7 @@ use dialplane::{
         Agent, AgentVersion,
         agent::{AgentSpec, AgentVersionSpec, SharedRouteStatus},
         meta::{IN_USE_FINALIZER, Key},
-        number::{Channel, Leg, Route},
+        number::{Channel, Destination, Route},
         seen::{ErrorClass, SharedRoute},
     },
     plan::{
@@ -42,9 +42,9 @@ struct Stage {
     proves: bool,
 }
 
-fn id(channel: Channel) -> Leg {
+fn id(channel: Channel) -> Destination {
     let shadow = [("connectionId".to_owned(), format!("id-{channel}"))].into();
-    Leg { shadow, ..Leg::default() }
+    Destination { shadow, ..Destination::default() }
 }
 
 fn frozen(version: &str) -> AgentVersion {
@@ -248,7 +248,7 @@ fn publishing_and_rolling_back_are_one_write_and_nothing_is_written_before_it_is
 #[test]
 fn what_somebody_changed_is_put_back_and_not_for_ever() {
     let changed = |s: &mut Stage| {
-        s.carrier.webhooks.insert(Channel::Voice, scene::leg(scene::FOREIGN));
+        s.carrier.webhooks.insert(Channel::Voice, scene::destination(scene::FOREIGN));
     };
     let mut stage = standing().with(changed);
     assert_eq!(stage.settle(), ["write back"], "status said it already");

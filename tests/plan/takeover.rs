@@ -130,10 +130,10 @@ fn a_number_is_handed_to_another_namespace_by_a_word_of_whoever_has_it_and_in_on
 #[test]
 fn what_was_there_before_stays_in_the_namespace_that_it_was_read_for() {
     let scene = left_elsewhere();
-    assert_eq!(scene.claim.as_ref().unwrap().spec.previous[&Channel::Voice], leg(FOREIGN));
+    assert_eq!(scene.claim.as_ref().unwrap().spec.previous[&Channel::Voice], destination(FOREIGN));
     assert!(takes(&scene).previous.is_empty());
     let same = routed().with(Scene::held_by_another).with(|s| s.holder = Liveness::Gone);
-    assert_eq!(takes(&same).previous[&Channel::Voice], leg(FOREIGN));
+    assert_eq!(takes(&same).previous[&Channel::Voice], destination(FOREIGN));
 }
 
 #[test]

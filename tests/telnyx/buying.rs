@@ -99,7 +99,7 @@ async fn a_number_that_was_not_searched_for_is_searched_for_and_sent_once_more()
 async fn what_an_order_is_to_be_bound_to_has_to_be_there() {
     let s = subject();
     s.stock(&[NUMBER]);
-    let url = Leg { url: Some("https://a.example/".into()), ..Leg::default() };
+    let url = Destination { url: Some("https://a.example/".into()), ..Destination::default() };
     for (route, code) in
         [(to_application("1"), Some("85004")), (to_profile("x"), Some("85005")), ([(Channel::Voice, url)].into(), None)]
     {

@@ -11,16 +11,16 @@ use super::*;
 
 const NAME: &str = "dp1:prod:ringback-dental";
 
-fn leg(url: &str) -> Leg {
-    Leg { url: Some(url.to_owned()), ..Leg::default() }
+fn destination(url: &str) -> Destination {
+    Destination { url: Some(url.to_owned()), ..Destination::default() }
 }
 
 fn voice(url: &str) -> Route {
-    [(Channel::Voice, leg(url))].into()
+    [(Channel::Voice, destination(url))].into()
 }
 
 fn texts(url: &str) -> Route {
-    [(Channel::Sms, leg(url))].into()
+    [(Channel::Sms, destination(url))].into()
 }
 
 fn both() -> Route {
@@ -45,11 +45,11 @@ async fn an_application_and_a_profile_are_made_with_all_that_they_must_have() {
     let s = subject();
     // The documents disagree on the method of an application that says none.
     s.switch(|switches| switches.telnyx.default_method_get = true);
-    let fallback = |url: &str| Leg { fallback_url: Some("https://b.example/f".into()), ..leg(url) };
+    let fallback = |url: &str| Destination { fallback_url: Some("https://b.example/f".into()), ..destination(url) };
     let wanted: Route = [
         (Channel::Voice, fallback("https://a.example/v")),
         (Channel::Sms, fallback("https://a.example/s")),
-        (Channel::Status, leg("https://a.example/c")),
+        (Channel::Status, destination("https://a.example/c")),
     ]
     .into();
     let made = set(&s, &SharedRoute::default(), &wanted).await;
@@ -66,11 +66,11 @@ async fn a_persons_edit_is_seen_whatever_it_is_and_put_back() {
     let s = subject();
     let made = set(&s, &SharedRoute::default(), &both()).await;
     let mut other = both();
-    let voice = Leg {
+    let voice = Destination {
         fallback_url: Some("https://b.example/".into()),
         method: Method::Get,
         fallback_method: Method::Get,
-        ..leg("https://a.example/2")
+        ..destination("https://a.example/2")
     };
     other.insert(Channel::Voice, voice);
     let changed = set(&s, &made, &other).await;

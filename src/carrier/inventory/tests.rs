@@ -7,7 +7,7 @@ use tokio::{sync::Semaphore, time::advance};
 
 use super::*;
 use crate::{
-    api::number::{Channel, Leg},
+    api::number::{Channel, Destination},
     carrier::{Capabilities, ErrorClass, Identity, Messaging},
 };
 
@@ -101,7 +101,7 @@ fn owned(n: usize) -> OwnedNumber {
 }
 
 fn route(url: &str) -> Route {
-    [(Channel::Voice, Leg { url: Some(url.into()), ..Leg::default() })].into()
+    [(Channel::Voice, Destination { url: Some(url.into()), ..Destination::default() })].into()
 }
 
 impl World {

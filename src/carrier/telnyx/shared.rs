@@ -19,7 +19,7 @@ use super::{
     wire::{self, CONNECTION, PROFILE, VERSION},
 };
 use crate::{
-    api::number::{Channel, Leg, Method, Route},
+    api::number::{Channel, Destination, Method, Route},
     carrier::{CarrierError, ErrorClass, Outcome, SharedRoute},
 };
 
@@ -47,8 +47,10 @@ trait Holder: Keyed + DeserializeOwned + Send {
 
     /// Its part of a shared route.
     fn part(route: &Route) -> Route {
-        let mine = |(channel, leg): &(&Channel, &Leg)| Self::HOLDS.contains(channel) && !leg.is_empty();
-        route.iter().filter(mine).map(|(channel, leg)| (*channel, leg.clone())).collect()
+        let mine = |(channel, destination): &(&Channel, &Destination)| {
+            Self::HOLDS.contains(channel) && !destination.is_empty()
+        };
+        route.iter().filter(mine).map(|(channel, destination)| (*channel, destination.clone())).collect()
     }
 }
 
@@ -123,16 +125,16 @@ impl Holder for Application {
         if self.active == Some(false) {
             return Route::new();
         }
-        let voice = Leg {
+        let voice = Destination {
             url: self.voice_url.clone(),
             method: method(self.voice_method.as_deref()),
             fallback_url: self.voice_fallback_url.clone(),
-            ..Leg::default()
+            ..Destination::default()
         };
-        let status = Leg {
+        let status = Destination {
             url: self.status_callback.clone(),
             method: method(self.status_callback_method.as_deref()),
-            ..Leg::default()
+            ..Destination::default()
         };
         Self::part(&wire::canonical([(Channel::Voice, voice), (Channel::Status, status)].into()))
     }
@@ -155,8 +157,8 @@ impl Holder for Application {
         put(&mut fields, "voice_fallback_url", fallback(now), fallback(wanted), empty);
         let status = |route: &Route| route.get(&Channel::Status)?.url.clone();
         put(&mut fields, "status_callback", status(now), status(wanted), empty);
-        if let Some(leg) = wanted.get(&Channel::Status) {
-            fields.insert("status_callback_method".to_owned(), json!(leg.method.as_str().to_ascii_lowercase()));
+        if let Some(destination) = wanted.get(&Channel::Status) {
+            fields.insert("status_callback_method".to_owned(), json!(destination.method.as_str().to_ascii_lowercase()));
         }
         fields
     }
@@ -182,7 +184,7 @@ impl Holder for Profile {
             return Route::new();
         }
         let version = self.webhook_api_version.clone().filter(|version| version != WEBHOOKS);
-        let sms = Leg {
+        let sms = Destination {
             url: self.webhook_url.clone(),
             fallback_url: self.webhook_failover_url.clone(),
             ..wire::bound(VERSION, version)
@@ -201,9 +203,15 @@ impl Holder for Profile {
 
     fn change(now: &Route, wanted: &Route, empty: &Value) -> Map<String, Value> {
         let mut fields = Map::new();
-        let part = |route: &Route, part: fn(&Leg) -> &Option<String>| part(route.get(&Channel::Sms)?).clone();
-        put(&mut fields, "webhook_url", part(now, |leg| &leg.url), part(wanted, |leg| &leg.url), empty);
-        let failover = |route| part(route, |leg| &leg.fallback_url);
+        let part = |route: &Route, part: fn(&Destination) -> &Option<String>| part(route.get(&Channel::Sms)?).clone();
+        put(
+            &mut fields,
+            "webhook_url",
+            part(now, |destination| &destination.url),
+            part(wanted, |destination| &destination.url),
+            empty,
+        );
+        let failover = |route| part(route, |destination| &destination.fallback_url);
         put(&mut fields, "webhook_failover_url", failover(now), failover(wanted), empty);
         if !wanted.is_empty() {
             fields.insert("webhook_api_version".to_owned(), json!(WEBHOOKS));
@@ -263,8 +271,8 @@ impl Telnyx {
     /// refused or without effect. Once one holder was written, a failure of the other leaves a route that is neither this nor that.
     pub(super) async fn share(&self, name: &str, current: &SharedRoute, webhooks: &Route) -> Outcome<SharedRoute> {
         let mut wanted = wire::canonical(webhooks.clone());
-        wanted.retain(|_, leg| !leg.is_empty());
-        if wanted.values().any(|leg| leg.url.is_none()) {
+        wanted.retain(|_, destination| !destination.is_empty());
+        if wanted.values().any(|destination| destination.url.is_none()) {
             let text = "a route that numbers share holds URLs; give the agent webhooks";
             return Outcome::DidNothing(CarrierError::new(ErrorClass::Rejected, text));
         }
@@ -290,7 +298,7 @@ impl Telnyx {
 
     /// Sees to one holder; answers it if it had to be written.
     async fn put<H: Holder>(&self, name: &str, current: &SharedRoute, wanted: &Route) -> Outcome<Option<H>> {
-        let id = current.bound.get(&H::CHANNEL).and_then(|leg| leg.shadow.get(H::BINDING));
+        let id = current.bound.get(&H::CHANNEL).and_then(|destination| destination.shadow.get(H::BINDING));
         let (now, wanted) = (H::part(&current.webhooks), H::part(wanted));
         let Some(id) = id else {
             if wanted.is_empty() {

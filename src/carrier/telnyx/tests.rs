@@ -9,7 +9,7 @@ use super::*;
 use crate::carrier::ErrorClass;
 use crate::{
     api::{
-        number::{Leg, Method},
+        number::{Destination, Method},
         phone_number::Regulatory,
     },
     carrier::{fake::Fake, http::Limits},
@@ -67,7 +67,10 @@ fn id() -> NumberId {
 }
 
 fn bindings() -> Route {
-    let bound = |name: &str, id: &str| Leg { shadow: [(name.to_owned(), id.to_owned())].into(), ..Leg::default() };
+    let bound = |name: &str, id: &str| Destination {
+        shadow: [(name.to_owned(), id.to_owned())].into(),
+        ..Destination::default()
+    };
     [(Channel::Voice, bound("connectionId", APP)), (Channel::Sms, bound("messagingProfileId", PROFILE))].into()
 }
 
@@ -131,7 +134,7 @@ async fn a_route_is_one_patch_for_each_channel_that_it_names() {
     let fake = Fake::default();
     fake.on(MESSAGING, 200, settings(json!("")));
     fake.on("GET /v2/phone_numbers/1293384261075731499", 200, data(row()));
-    let silenced = [(Channel::Sms, Leg::default())].into();
+    let silenced = [(Channel::Sms, Destination::default())].into();
     let Outcome::Did(owned) = open(&fake).await.set_route(&id(), &silenced).await else { panic!() };
     assert!(owned.route[&Channel::Sms].is_empty() && !owned.route[&Channel::Voice].is_empty(), "its row may lag");
     assert_eq!(fake.seen()[0], format!("{MESSAGING} {}", json!({ "messaging_profile_id": "" })), "null keeps");
@@ -140,7 +143,7 @@ async fn a_route_is_one_patch_for_each_channel_that_it_names() {
 #[tokio::test]
 async fn a_connection_is_cleared_by_the_empty_text_or_by_null() {
     let cleared = || data(with(row(), "connection_id", Value::Null));
-    let quiet: Route = [(Channel::Voice, Leg::default())].into();
+    let quiet: Route = [(Channel::Voice, Destination::default())].into();
     for (first, bodies) in [
         ((200, cleared()), vec![r#"{"connection_id":""}"#]),
         ((422, error("85004")), vec![r#"{"connection_id":""}"#, r#"{"connection_id":null}"#]),
@@ -413,12 +416,12 @@ async fn a_hold_is_what_the_reservation_says_of_this_number() {
 #[tokio::test]
 async fn a_url_is_unset_by_the_empty_text_or_by_null() {
     let change = format!("PATCH /v2/texml_applications/{APP}");
-    let url = |url: &str, fallback: Option<&str>| Leg {
+    let url = |url: &str, fallback: Option<&str>| Destination {
         url: Some(url.into()),
         fallback_url: fallback.map(str::to_owned),
         method: Method::Get,
         fallback_method: if fallback.is_some() { Method::Get } else { Method::Post },
-        ..Leg::default()
+        ..Destination::default()
     };
     let mut current = SharedRoute { bound: bindings(), webhooks: Route::new() };
     current.bound.remove(&Channel::Sms);

@@ -5,7 +5,7 @@
 use super::listing::Keyed;
 use crate::{
     api::{
-        number::{Channel, E164, Leg, Method, Route},
+        number::{Channel, Destination, E164, Method, Route},
         offer::Feature,
         purchase::Marker,
     },
@@ -18,7 +18,7 @@ use crate::{
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-/// The names of what a number is bound to, as [`Leg::shadow`] knows them.
+/// The names of what a number is bound to, as [`Destination::shadow`] knows them.
 pub(super) const CONNECTION: &str = "connectionId";
 pub(super) const PROFILE: &str = "messagingProfileId";
 /// What a messaging profile's webhook is told in, where that is not the version that agents are told to expect.
@@ -121,9 +121,9 @@ pub(super) fn tagged(tags: &[String], marker: &Marker) -> Vec<String> {
     others.chain([marker.as_str().to_owned()]).collect()
 }
 
-/// A leg that is bound to something, or to nothing.
-pub(super) fn bound(name: &str, id: Option<String>) -> Leg {
-    Leg { shadow: id.into_iter().map(|id| (name.to_owned(), id)).collect(), ..Leg::default() }
+/// A destination that is bound to something, or to nothing.
+pub(super) fn bound(name: &str, id: Option<String>) -> Destination {
+    Destination { shadow: id.into_iter().map(|id| (name.to_owned(), id)).collect(), ..Destination::default() }
 }
 
 /// What a number is to be bound to: a channel that is not named stays as it is, one without an id is unbound.
@@ -140,16 +140,16 @@ impl Bindings {
     /// If it names a URL: those live on what numbers are bound to (section 7).
     pub fn of(route: &Route) -> Result<Self, CarrierError> {
         let mut bindings = Self::default();
-        for (channel, leg) in route {
+        for (channel, destination) in route {
             let (slot, name) = match channel {
                 Channel::Voice => (&mut bindings.connection, CONNECTION),
                 Channel::Sms => (&mut bindings.profile, PROFILE),
                 // A number has no such setting of its own.
-                Channel::Status if leg.is_empty() => continue,
+                Channel::Status if destination.is_empty() => continue,
                 Channel::Status => return Err(unbindable()),
             };
-            let id = leg.shadow.get(name).filter(|id| !id.is_empty()).cloned();
-            if *leg != bound(name, id.clone()) {
+            let id = destination.shadow.get(name).filter(|id| !id.is_empty()).cloned();
+            if *destination != bound(name, id.clone()) {
                 return Err(unbindable());
             }
             *slot = Some(id);
@@ -166,21 +166,26 @@ fn unbindable() -> CarrierError {
 
 /// A route as it is compared, whether seen or wanted.
 ///
-/// A leg that is bound to something has nothing else: whatever URLs stand beside are not the number's. Any other leg is one of
+/// A destination that is bound to something has nothing else: whatever URLs stand beside are not the number's. Any other destination is one of
 /// a shared route, and what an application or profile cannot hold is written as it will show: one method for a voice URL and its
 /// fallback, always POST for messages, no fallback for status callbacks, and those only beside a voice URL.
 pub(super) fn canonical(route: Route) -> Route {
-    let calls =
-        route.get(&Channel::Voice).is_some_and(|leg| leg.url.as_deref().is_some_and(|url| !url.trim().is_empty()));
-    let one = |(channel, leg): (Channel, Leg)| {
-        let leg = if channel == Channel::Status && !calls { Leg::default() } else { canonical_leg(channel, leg) };
-        (channel, leg)
+    let calls = route
+        .get(&Channel::Voice)
+        .is_some_and(|destination| destination.url.as_deref().is_some_and(|url| !url.trim().is_empty()));
+    let one = |(channel, destination): (Channel, Destination)| {
+        let destination = if channel == Channel::Status && !calls {
+            Destination::default()
+        } else {
+            canonical_leg(channel, destination)
+        };
+        (channel, destination)
     };
     route.into_iter().map(one).collect()
 }
 
-fn canonical_leg(channel: Channel, leg: Leg) -> Leg {
-    let Leg { url, method, fallback_url, mut shadow, .. } = leg;
+fn canonical_leg(channel: Channel, destination: Destination) -> Destination {
+    let Destination { url, method, fallback_url, mut shadow, .. } = destination;
     let (binds, keeps): (_, &[&str]) = match channel {
         Channel::Voice => (CONNECTION, &[]),
         Channel::Sms => (PROFILE, &[VERSION]),
@@ -190,11 +195,11 @@ fn canonical_leg(channel: Channel, leg: Leg) -> Leg {
     if let Some(id) = shadow.remove(binds) {
         return bound(binds, Some(id));
     }
-    let Some(url) = url.and_then(canonical_url) else { return Leg::default() };
+    let Some(url) = url.and_then(canonical_url) else { return Destination::default() };
     let method = if channel == Channel::Sms { Method::Post } else { method };
     let fallback_url = fallback_url.filter(|_| channel != Channel::Status).and_then(canonical_url);
     let fallback_method = if fallback_url.is_some() { method } else { Method::default() };
-    Leg { url: Some(url), method, fallback_url, fallback_method, shadow }
+    Destination { url: Some(url), method, fallback_url, fallback_method, shadow }
 }
 
 /// An id or another text: unset is null, empty or absent, and an id may be written as a number. Those are larger than what a
@@ -251,7 +256,10 @@ mod tests {
     fn a_row_is_read_however_it_writes_what_is_not_set() {
         for unset in [json!({}), json!({ "connection_id": null, "messaging_profile_id": "", "tags": null })] {
             let owned = row(unset).owned().unwrap().unwrap();
-            assert_eq!(owned.route, [(Channel::Voice, Leg::default()), (Channel::Sms, Leg::default())].into());
+            assert_eq!(
+                owned.route,
+                [(Channel::Voice, Destination::default()), (Channel::Sms, Destination::default())].into()
+            );
             assert_eq!((owned.marker, owned.features.len(), owned.messaging), (None, 0, Messaging::Number));
         }
         let set = row(json!({ "id": 1293384261075731499_i64, "connection_id": 1293384261075731500_i64,
@@ -303,16 +311,17 @@ mod tests {
 
     #[test]
     fn a_route_binds_and_holds_no_urls() {
-        let of = |route: Vec<(Channel, Leg)>| Bindings::of(&route.into_iter().collect());
-        let url = Leg { url: Some("https://a.example/".into()), ..Leg::default() };
-        let both = of(vec![(Channel::Voice, bound(CONNECTION, Some("1".into()))), (Channel::Sms, Leg::default())]);
+        let of = |route: Vec<(Channel, Destination)>| Bindings::of(&route.into_iter().collect());
+        let url = Destination { url: Some("https://a.example/".into()), ..Destination::default() };
+        let both =
+            of(vec![(Channel::Voice, bound(CONNECTION, Some("1".into()))), (Channel::Sms, Destination::default())]);
         assert_eq!(both, Ok(Bindings { connection: Some(Some("1".into())), profile: Some(None) }));
-        assert_eq!(of(vec![(Channel::Status, Leg::default())]), Ok(Bindings::default()));
+        assert_eq!(of(vec![(Channel::Status, Destination::default())]), Ok(Bindings::default()));
         for refused in [
             (Channel::Voice, url.clone()),
             (Channel::Status, url.clone()),
             (Channel::Voice, bound(PROFILE, Some("1".into()))),
-            (Channel::Sms, Leg { url: url.url.clone(), ..bound(PROFILE, Some("1".into())) }),
+            (Channel::Sms, Destination { url: url.url.clone(), ..bound(PROFILE, Some("1".into())) }),
         ] {
             assert!(of(vec![refused]).is_err());
         }
@@ -320,12 +329,12 @@ mod tests {
 
     #[test]
     fn a_leg_is_written_as_it_will_show() {
-        let get = |url: &str, fallback: Option<&str>| Leg {
+        let get = |url: &str, fallback: Option<&str>| Destination {
             url: Some(url.into()),
             method: Method::Get,
             fallback_url: fallback.map(str::to_owned),
             fallback_method: Method::Post,
-            ..Leg::default()
+            ..Destination::default()
         };
         let wanted: Route = [
             (Channel::Voice, get("https://A.example:443", Some("https://b.example/f"))),
@@ -341,7 +350,8 @@ mod tests {
         assert_eq!(canonical(shown.clone()), shown);
         let alone = canonical(wanted.into_iter().filter(|(channel, _)| *channel == Channel::Status).collect());
         assert!(alone[&Channel::Status].is_empty(), "there is no application without a voice URL");
-        let beside = Leg { shadow: bound(CONNECTION, Some("1".into())).shadow, ..get("https://a.example/", None) };
+        let beside =
+            Destination { shadow: bound(CONNECTION, Some("1".into())).shadow, ..get("https://a.example/", None) };
         let seen = canonical([(Channel::Voice, beside)].into());
         assert_eq!(seen[&Channel::Voice], bound(CONNECTION, Some("1".into())));
     }

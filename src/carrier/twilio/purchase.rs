@@ -15,7 +15,7 @@ use super::{
 use crate::{
     api::{
         account::Balance,
-        number::{Channel, E164, Leg, Route},
+        number::{Channel, Destination, E164, Route},
         offer::{Feature, NumberType, Offer, Search},
     },
     carrier::{
@@ -148,7 +148,8 @@ impl Twilio {
 
 /// What a purchase sends.
 fn form(purchase: &Purchase) -> Vec<(&'static str, String)> {
-    let all = Channel::ALL.map(|channel| (channel, purchase.route.get(&channel).cloned().unwrap_or_else(Leg::default)));
+    let all = Channel::ALL
+        .map(|channel| (channel, purchase.route.get(&channel).cloned().unwrap_or_else(Destination::default)));
     let mut fields = vec![
         ("PhoneNumber", purchase.number.as_str().to_owned()),
         ("FriendlyName", purchase.marker.as_str().to_owned()),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    api::number::{Leg, Method},
+    api::number::{Destination, Method},
     carrier::{Messaging, fake::Fake, http::Limits},
 };
 
@@ -66,8 +66,8 @@ fn members(sids: &[&str]) -> Value {
     json!({"phone_numbers": rows, "meta": {"page": 0, "page_size": 1000, "next_page_url": null}})
 }
 
-fn leg(url: &str) -> Leg {
-    Leg { url: Some(url.into()), ..Leg::default() }
+fn destination(url: &str) -> Destination {
+    Destination { url: Some(url.into()), ..Destination::default() }
 }
 
 const FIRST: &str = "PageSize=1000";
@@ -89,7 +89,7 @@ async fn a_listing_follows_every_page_and_reads_each_number() {
     assert_eq!(first.id.0, PN);
     assert_eq!(first.features, ["SMS", "Voice"]);
     assert_eq!(first.messaging, Messaging::Number);
-    let voice = Leg { method: Method::Get, ..leg("https://engine.example.com/") };
+    let voice = Destination { method: Method::Get, ..destination("https://engine.example.com/") };
     assert_eq!(first.route[&Channel::Voice], voice);
     assert!(first.route[&Channel::Sms].is_empty() && first.route[&Channel::Status].is_empty());
     // base64 of AC0123456789abcdef0123456789abcdef:s3cret
@@ -219,18 +219,18 @@ async fn a_route_is_one_post_of_just_the_channels_it_names() {
     let twilio = open(&fake, token()).await;
     let id = NumberId(PN.into());
 
-    let voice = Leg {
+    let voice = Destination {
         method: Method::Get,
         fallback_url: Some("https://b.example.com/f?a=1".into()),
-        ..leg("https://a.example.com/+1/v")
+        ..destination("https://a.example.com/+1/v")
     };
     let Outcome::Did(number) = twilio.set_route(&id, &[(Channel::Voice, voice)].into()).await else { panic!() };
     assert_eq!(number.number.as_str(), "+14155550001");
-    let cleared = [(Channel::Sms, Leg::default()), (Channel::Status, Leg::default())];
+    let cleared = [(Channel::Sms, Destination::default()), (Channel::Status, Destination::default())];
     twilio.set_route(&id, &cleared.into()).await;
-    let trunk = Leg {
+    let trunk = Destination {
         shadow: [(wire::TRUNK.into(), "TK1".into()), (wire::VOICE_APPLICATION.into(), "AP1".into())].into(),
-        ..Leg::default()
+        ..Destination::default()
     };
     twilio.set_route(&id, &[(Channel::Voice, trunk)].into()).await;
     let bodies: Vec<String> =
@@ -276,7 +276,7 @@ async fn the_outcome_of_a_write_follows_from_its_answer() {
         fake.on(format!("POST /2010-04-01/Accounts/{AC}/IncomingPhoneNumbers/{PN}.json"), status, &body);
         let twilio = open(&fake, token()).await;
         let outcome =
-            twilio.set_route(&NumberId(PN.into()), &[(Channel::Voice, leg("https://x.example"))].into()).await;
+            twilio.set_route(&NumberId(PN.into()), &[(Channel::Voice, destination("https://x.example"))].into()).await;
         match (&outcome, refused) {
             (Outcome::DidNothing(error), Some(class)) => assert_eq!(error.class, class, "{status} {body}"),
             (Outcome::Unknown(error), None) => assert_eq!(error.class, Transient, "{status} {body}"),
@@ -293,7 +293,7 @@ async fn an_error_shows_nothing_of_what_was_sent_or_answered() {
     let update = format!("POST /2010-04-01/Accounts/{AC}/IncomingPhoneNumbers/{PN}.json");
     fake.on(update, 400, json!({"code": 21402, "message": message, "more_info": "https://s3cret"}));
     let twilio = open(&fake, token()).await;
-    let route = [(Channel::Voice, leg("https://x.example/?token=s3cret"))].into();
+    let route = [(Channel::Voice, destination("https://x.example/?token=s3cret"))].into();
     let outcome = twilio.set_route(&NumberId(PN.into()), &route).await;
     let shown = format!("{outcome:?} {twilio:?}");
     assert!(!shown.contains("s3cret") && !shown.contains(PN), "{shown}");
@@ -325,8 +325,9 @@ async fn credentials_say_whose_account_they_open() {
 
 #[test]
 fn what_twilio_may_write_in_two_ways_has_one_form() {
-    let one = |channel, leg: Leg| wire::canonical([(channel, leg)].into()).remove(&channel).unwrap();
-    let url = |text: &str| one(Channel::Voice, leg(text)).url.unwrap();
+    let one =
+        |channel, destination: Destination| wire::canonical([(channel, destination)].into()).remove(&channel).unwrap();
+    let url = |text: &str| one(Channel::Voice, destination(text)).url.unwrap();
     for (written, meant) in [
         ("https://Engine.Example.com", "https://engine.example.com/"),
         ("https://engine.example.com:443/x", "https://engine.example.com/x"),
@@ -338,16 +339,16 @@ fn what_twilio_may_write_in_two_ways_has_one_form() {
         assert_eq!(url(written), meant);
         assert_eq!(url(meant), meant, "the canonical form of the canonical form is itself");
     }
-    let nothing = Leg {
+    let nothing = Destination {
         url: Some(" ".into()),
         method: Method::Get,
         fallback_url: Some("https://f.example".into()),
-        ..Leg::default()
+        ..Destination::default()
     };
     assert!(one(Channel::Voice, nothing).is_empty());
-    let status = Leg { fallback_url: Some("https://f.example".into()), ..leg("https://s.example/") };
-    assert_eq!(one(Channel::Status, status), leg("https://s.example/"));
-    let foreign = Leg { shadow: [("connectionId".into(), "1".into())].into(), ..Leg::default() };
+    let status = Destination { fallback_url: Some("https://f.example".into()), ..destination("https://s.example/") };
+    assert_eq!(one(Channel::Status, status), destination("https://s.example/"));
+    let foreign = Destination { shadow: [("connectionId".into(), "1".into())].into(), ..Destination::default() };
     assert!(one(Channel::Sms, foreign).is_empty());
 }
 

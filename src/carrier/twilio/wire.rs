@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     api::{
-        number::{Channel, E164, Leg, Method, Route},
+        number::{Channel, Destination, E164, Method, Route},
         purchase::Marker,
     },
     carrier::{NumberId, OwnedNumber, lenient, lenient::Scalar, written::canonical_url},
@@ -25,7 +25,7 @@ use crate::{
 /// As many capabilities of a number as are looked at.
 const MOST_CAPABILITIES: usize = 32;
 
-/// The names of what shadows a leg's URLs, as [`Leg::shadow`] knows them.
+/// The names of what shadows a destination's URLs, as [`Destination::shadow`] knows them.
 pub(super) const TRUNK: &str = "trunkSid";
 pub(super) const VOICE_APPLICATION: &str = "voiceApplicationSid";
 pub(super) const SMS_APPLICATION: &str = "smsApplicationSid";
@@ -72,21 +72,25 @@ impl Row {
         let shadow = |pairs: [(&str, Option<String>); 2]| {
             pairs.into_iter().filter_map(|(name, sid)| Some((name.to_owned(), sid?))).collect()
         };
-        let voice = Leg {
+        let voice = Destination {
             url: self.voice_url,
             method: method(self.voice_method),
             fallback_url: self.voice_fallback_url,
             fallback_method: method(self.voice_fallback_method),
             shadow: shadow([(TRUNK, self.trunk_sid), (VOICE_APPLICATION, self.voice_application_sid)]),
         };
-        let sms = Leg {
+        let sms = Destination {
             url: self.sms_url,
             method: method(self.sms_method),
             fallback_url: self.sms_fallback_url,
             fallback_method: method(self.sms_fallback_method),
             shadow: shadow([(SMS_APPLICATION, self.sms_application_sid), ("", None)]),
         };
-        let status = Leg { url: self.status_callback, method: method(self.status_callback_method), ..Leg::default() };
+        let status = Destination {
+            url: self.status_callback,
+            method: method(self.status_callback_method),
+            ..Destination::default()
+        };
         let messaging = memberships.of(&self.sid);
         Some(OwnedNumber {
             id: NumberId(self.sid),
@@ -274,28 +278,29 @@ impl Page for MemberPage {
 /// them.
 pub(super) fn form(route: &Route) -> Vec<(&'static str, String)> {
     let mut fields = Vec::new();
-    for (channel, leg) in route {
+    for (channel, destination) in route {
         let text = |url: &Option<String>| url.clone().unwrap_or_default();
-        let shadow = |name: &str| leg.shadow.get(name).cloned().unwrap_or_default();
-        let (method, fallback_method) = (leg.method.as_str().to_owned(), leg.fallback_method.as_str().to_owned());
+        let shadow = |name: &str| destination.shadow.get(name).cloned().unwrap_or_default();
+        let (method, fallback_method) =
+            (destination.method.as_str().to_owned(), destination.fallback_method.as_str().to_owned());
         match channel {
             Channel::Voice => fields.extend([
-                ("VoiceUrl", text(&leg.url)),
+                ("VoiceUrl", text(&destination.url)),
                 ("VoiceMethod", method),
-                ("VoiceFallbackUrl", text(&leg.fallback_url)),
+                ("VoiceFallbackUrl", text(&destination.fallback_url)),
                 ("VoiceFallbackMethod", fallback_method),
                 ("VoiceApplicationSid", shadow(VOICE_APPLICATION)),
                 ("TrunkSid", shadow(TRUNK)),
             ]),
             Channel::Sms => fields.extend([
-                ("SmsUrl", text(&leg.url)),
+                ("SmsUrl", text(&destination.url)),
                 ("SmsMethod", method),
-                ("SmsFallbackUrl", text(&leg.fallback_url)),
+                ("SmsFallbackUrl", text(&destination.fallback_url)),
                 ("SmsFallbackMethod", fallback_method),
                 ("SmsApplicationSid", shadow(SMS_APPLICATION)),
             ]),
             Channel::Status => {
-                fields.extend([("StatusCallback", text(&leg.url)), ("StatusCallbackMethod", method)]);
+                fields.extend([("StatusCallback", text(&destination.url)), ("StatusCallbackMethod", method)]);
             }
         }
     }
@@ -305,11 +310,11 @@ pub(super) fn form(route: &Route) -> Vec<(&'static str, String)> {
 /// A route as it is compared, whether seen or wanted: what Twilio cannot hold or may write in two ways is written in
 /// one.
 pub(super) fn canonical(route: Route) -> Route {
-    route.into_iter().map(|(channel, leg)| (channel, canonical_leg(channel, leg))).collect()
+    route.into_iter().map(|(channel, destination)| (channel, canonical_leg(channel, destination))).collect()
 }
 
-fn canonical_leg(channel: Channel, leg: Leg) -> Leg {
-    let Leg { url, method, fallback_url, fallback_method, mut shadow } = leg;
+fn canonical_leg(channel: Channel, destination: Destination) -> Destination {
+    let Destination { url, method, fallback_url, fallback_method, mut shadow } = destination;
     let shadows: &[&str] = match channel {
         Channel::Voice => &[TRUNK, VOICE_APPLICATION],
         Channel::Sms => &[SMS_APPLICATION],
@@ -324,7 +329,7 @@ fn canonical_leg(channel: Channel, leg: Leg) -> Leg {
     // Twilio refuses a fallback without a primary, and has none at all for status callbacks.
     let has_fallback = url.is_some() && channel != Channel::Status;
     let fallback_url = fallback_url.filter(|_| has_fallback).and_then(canonical_url);
-    Leg {
+    Destination {
         method: if url.is_some() { method } else { Method::default() },
         fallback_method: if fallback_url.is_some() { fallback_method } else { Method::default() },
         url,

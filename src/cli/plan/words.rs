@@ -10,7 +10,7 @@ use crate::{
         phone_number::PhoneNumberStatus,
     },
     controller::{End, Foreseen},
-    plan::{Asked, BuyNumber, Effect, SetRoute, choose},
+    plan::{BuyNumber, Effect, OfferQuery, SetRoute, choose},
 };
 
 /// One line about a PhoneNumber. `closed` says why its account could not be opened, where that is so.
@@ -86,7 +86,7 @@ fn why(foreseen: &Foreseen, buy: &BuyNumber) -> Option<String> {
         offers.found.iter().any(|offer| offer.number == buy.number && offers.asked.fits(offer))
     };
     let fits = foreseen.offers.iter().find(holds).map(|offers| offers.asked.clone())?;
-    let wish = Asked::Search(search.clone());
+    let wish = OfferQuery::Search(search.clone());
     Some(match fits == wish {
         true => format!("it fits {wish}"),
         false => format!("it fits {fits}, and nothing was found for {wish}"),
@@ -100,8 +100,9 @@ fn would_set(write: &SetRoute) -> String {
 
 /// Where each channel goes; only the host, since the rest of a URL may hold a secret.
 fn shown(route: &Route) -> String {
-    let legs: Vec<String> = route.iter().map(|(channel, leg)| format!("{channel} to {}", leg.shown())).collect();
-    legs.join(", ")
+    let destinations: Vec<String> =
+        route.iter().map(|(channel, destination)| format!("{channel} to {}", destination.shown())).collect();
+    destinations.join(", ")
 }
 
 /// How the number would come to be this object's, if it is not yet.

@@ -25,7 +25,7 @@ use crate::{
     controller::{
         Context, Kind,
         error::Error,
-        memory::Attempt,
+        local_state::Attempt,
         secret::{self, Read},
         sessions::Session,
     },
@@ -60,7 +60,7 @@ impl Controlled for CarrierAccount {
             }
             None => Credentials::NotRead,
         };
-        let wishes = context.memory.open_wishes(&key);
+        let wishes = context.local.open_wishes(&key);
         let uses = context.uses(object, &key, session.as_deref());
         let world = plan::account::World {
             now: Timestamp::now(),
@@ -95,7 +95,7 @@ impl Controlled for CarrierAccount {
             &decision
             && let Some(why) = plan::grant::refusal(grants, &object.spec.purchasing, world.wishes.owned)
         {
-            for number in context.memory.refuse_wishes(&key, &grants.open, &why) {
+            for number in context.local.refuse_wishes(&key, &grants.open, &why) {
                 context.wake(Kind::PhoneNumber, number, Priority::Background);
             }
         }
@@ -228,7 +228,7 @@ impl Context {
         match self.sessions.open(account, &secret, owned) {
             Ok(is_new) => {
                 if is_new {
-                    self.memory.edited(account.metadata.uid.as_deref().unwrap_or_default());
+                    self.local.edited(account.metadata.uid.as_deref().unwrap_or_default());
                 }
                 Ok(Credentials::Known)
             }
@@ -265,13 +265,13 @@ impl Context {
             self.metrics.scanned(&Key::of(account), Timestamp::now());
         }
         match asked {
-            Ok(()) => self.memory.succeeded(uid, Attempt::Look),
+            Ok(()) => self.local.succeeded(uid, Attempt::Look),
             Err(error) => {
                 // Whether the account is still there and active says more than that it may not be listed.
                 if matches!(error.class, ErrorClass::Unauthorized | ErrorClass::Forbidden) {
                     session.doubt_identity();
                 }
-                self.memory.failed(uid, Attempt::Look, error);
+                self.local.failed(uid, Attempt::Look, error);
             }
         }
     }
@@ -280,8 +280,8 @@ impl Context {
     fn money_came(&self, account: &Key) {
         for number in self.caches.numbers.by(Index::Account, &account.to_string()) {
             let uid = number.metadata.uid.as_deref().unwrap_or_default();
-            if self.memory.trouble(uid).is_some_and(|trouble| trouble.error.class == ErrorClass::Funds) {
-                self.memory.edited(uid);
+            if self.local.trouble(uid).is_some_and(|trouble| trouble.error.class == ErrorClass::Funds) {
+                self.local.edited(uid);
             }
             self.wake(Kind::PhoneNumber, Key::of(&*number), Priority::Background);
         }

@@ -19,7 +19,7 @@ use crate::{
         cache::{Change, Index},
         objects::Objects,
     },
-    controller::{Context, error::Error, memory::Attempt},
+    controller::{Context, error::Error, local_state::Attempt},
     plan::{self, AccountRef, Decision, Look, Served, agent::Frozen, shared::Share},
     telemetry::metrics::Operation,
 };
@@ -62,7 +62,7 @@ impl Controlled for Agent {
             },
             past: looked.past.as_ref(),
             known_for: context.known_for(object.metadata.uid.as_deref().unwrap_or_default()),
-            noted: context.memory.put_backs(&note_id(&**object)),
+            noted: context.local.put_backs(&note_id(&**object)),
             versions: versions
                 .iter()
                 .map(|version| (&**version, reach.get(&*version.spec.version).copied().unwrap_or(0)))
@@ -161,8 +161,8 @@ impl Context {
             active,
             sight,
             due,
-            trouble: self.memory.trouble(&id),
-            put_backs: self.memory.put_backs(&id),
+            trouble: self.local.trouble(&id),
+            put_backs: self.local.put_backs(&id),
             account,
         })
     }
@@ -195,10 +195,10 @@ impl Context {
         let operation = Operation::ListSharedRoutes;
         self.metrics.carrier_request(carrier.capabilities().name, operation, looked.as_ref().err());
         match looked {
-            Ok(()) => self.memory.succeeded(&share_id(agent, account), Attempt::Look),
+            Ok(()) => self.local.succeeded(&share_id(agent, account), Attempt::Look),
             Err(error) => {
                 self.suspect(account, &error);
-                self.memory.failed(&share_id(agent, account), Attempt::Look, error);
+                self.local.failed(&share_id(agent, account), Attempt::Look, error);
             }
         }
     }

@@ -52,7 +52,7 @@ impl Controlled for NumberClaim {
                 .as_ref()
                 .is_none_or(|holder| context.is_still_allowed(spec, holder, &account.namespace)),
             settled_in: context.gone_settles_in(&account, &**object, spec.holder.as_ref(), holder),
-            heir: context.has_successor(spec, spec.holder.as_ref().map_or("", |holder| &holder.uid)),
+            successor: context.has_successor(spec, spec.holder.as_ref().map_or("", |holder| &holder.uid)),
             elsewhere: context.is_marked_elsewhere(&seen),
             seen: seen.view(),
             trouble: trouble.as_ref(),

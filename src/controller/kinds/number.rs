@@ -25,8 +25,8 @@ use crate::{
         objects::Objects,
         queue::Priority,
     },
-    controller::{Context, Kind, error::Error, memory::Attempt, sessions::Session},
-    plan::{self, AgentRef, Asked, Decision, Intent, Look, Served},
+    controller::{Context, Kind, error::Error, local_state::Attempt, sessions::Session},
+    plan::{self, AgentRef, Decision, Look, OfferQuery, Purpose, Served},
     telemetry::metrics::Operation,
 };
 
@@ -50,37 +50,37 @@ impl Controlled for PhoneNumber {
         let claim = target.as_ref().and_then(|number| context.caches.claim_of(number));
         let trouble = context.trouble_of(&**object);
         let seen = target.as_ref().map_or(Seen::Unseen, |number| context.seen(&account, number, looked));
-        let wares = identity.as_ref().map(|identity| context.wares(object, &account, identity, looked));
+        let purchasable = identity.as_ref().map(|identity| context.purchasable(object, &account, identity, looked));
         let own = journal.as_ref().and_then(|journal| {
-            context.memory.own(uid, &journal.spec.token, wares.as_ref().map_or(Duration::ZERO, |w| w.settling))
+            context.local.own(uid, &journal.spec.token, purchasable.as_ref().map_or(Duration::ZERO, |w| w.settling))
         });
         let leaving = journal.as_ref().is_some_and(|journal| context.is_leaving(&journal.spec.holder));
-        let buying = wares.as_ref().zip(identity.as_ref()).map(|(wares, identity)| plan::Buying {
+        let buying = purchasable.as_ref().zip(identity.as_ref()).map(|(purchasable, identity)| plan::Buying {
             identity,
             installation: context.installation().unwrap_or_default(),
-            marker: &wares.marker,
+            marker: &purchasable.marker,
             journal: journal.as_deref(),
             read: looked.journal,
             claim_read: looked.claim,
             holder: looked.holder,
             holder_leaving: leaving,
             own: own.as_ref(),
-            marked: wares.marked.as_deref(),
-            orders: wares.orders.as_deref(),
-            claims: &wares.claims,
+            marked: purchasable.marked.as_deref(),
+            orders: purchasable.orders.as_deref(),
+            claims: &purchasable.claims,
             offers: &looked.offers,
             idle: looked.idle.as_deref(),
-            grant: wares.grant.clone(),
-            no_money: wares.no_money.as_ref(),
+            grant: purchasable.grant.clone(),
+            no_money: purchasable.no_money.as_ref(),
             token: &looked.token,
             live: looked.itself,
-            limits: &wares.limits,
-            doubtful: wares.doubtful,
-            sells: wares.sells,
-            marks: wares.marks,
-            holds: wares.holds,
-            unheld: wares.unheld.as_ref(),
-            not_before: wares.not_before,
+            limits: &purchasable.limits,
+            doubtful: purchasable.doubtful,
+            sells: purchasable.sells,
+            marks: purchasable.marks,
+            holds: purchasable.holds,
+            unheld: purchasable.unheld.as_ref(),
+            not_before: purchasable.not_before,
         });
         plan::number::next(&plan::number::World {
             now: Timestamp::now(),
@@ -100,10 +100,10 @@ impl Controlled for PhoneNumber {
             shared_pool: context.shares_its_pool(&account),
             seen: seen.view(),
             seen_since_met: claim.as_ref().is_some_and(|claim| claim.spec.is_held_by(uid))
-                || context.is_seen_since(&account, &number, context.memory.met(uid)),
+                || context.is_seen_since(&account, &number, context.local.first_seen(uid)),
             elsewhere: context.is_marked_elsewhere(&seen),
             trouble: trouble.as_ref(),
-            put_backs: context.memory.put_backs(uid),
+            put_backs: context.local.put_backs(uid),
             in_flight: context.in_flight_for(&account, claim.as_deref(), &number),
             definition_going: looked.definition_going,
             account: context.account_ref(account, namespace),
@@ -140,7 +140,7 @@ impl Controlled for PhoneNumber {
 }
 
 /// What is known about buying for one object, kept for as long as a world borrows it.
-struct Wares {
+struct Purchasable {
     marker: Marker,
     marked: Option<Vec<E164>>,
     orders: Option<Vec<Order>>,
@@ -170,7 +170,7 @@ impl Context {
         self.read_again::<NumberPurchase>(&key, uid.as_deref()).await
     }
 
-    fn wares(&self, object: &PhoneNumber, account: &Key, identity: &Identity, looked: &Looked) -> Wares {
+    fn purchasable(&self, object: &PhoneNumber, account: &Key, identity: &Identity, looked: &Looked) -> Purchasable {
         let uid = object.metadata.uid.as_deref().unwrap_or_default();
         let cached = self.caches.accounts.get(account);
         let session = self.sessions.get(account);
@@ -195,12 +195,12 @@ impl Context {
         let given = cached.as_ref().is_some_and(|account| {
             account.open_grants().iter().any(|grant| grant.uid == uid || grant.is_for(identity))
         });
-        Wares {
+        Purchasable {
             orders: session.as_ref().and_then(|session| session.inventory.orders(&marker, looked.began)),
             marker,
             marked,
             claims,
-            grant: if given { plan::Grant::Given } else { self.memory.wished(account, uid) },
+            grant: if given { plan::Grant::Given } else { self.local.wished(account, uid) },
             no_money: session.as_ref().and_then(|session| session.no_money()),
             limits: cached.map(|account| account.spec.purchasing.clone()).unwrap_or_default(),
             // Without a name for this installation nothing could be told from what others bought.
@@ -209,7 +209,7 @@ impl Context {
             sells: carrier.as_ref().is_some_and(|carrier| carrier.sales().is_some()),
             marks: carrier.as_ref().is_some_and(|carrier| carrier.marks().is_some()),
             holds: carrier.is_some_and(|carrier| carrier.holds().is_some()),
-            unheld: self.memory.unheld(uid),
+            unheld: self.local.unheld(uid),
             settling,
             not_before: self.knows_the_past_from(settling).saturating_duration_since(Instant::now()),
         }
@@ -243,12 +243,12 @@ impl Context {
 
     /// After when a listing must have begun to show every number that may have been bought for this object.
     fn marked_since(&self, uid: &str, settling: Duration) -> Instant {
-        let met = self.memory.met(uid);
+        let met = self.local.first_seen(uid);
         let past = self.knows_the_past_from(settling);
         // An entry that fences others off proves by what is seen once nothing can come about any more.
-        let entered = self.memory.entered_at(uid).map(|(at, intent)| match intent {
-            Intent::Settle if at + settling <= Instant::now() => at + settling,
-            Intent::Settle | Intent::Send | Intent::Hold | Intent::Take => at,
+        let entered = self.local.entered_at(uid).map(|(at, purpose)| match purpose {
+            Purpose::Settle if at + settling <= Instant::now() => at + settling,
+            Purpose::Settle | Purpose::Send | Purpose::Hold | Purpose::Take => at,
         });
         met.max(past).max(entered.unwrap_or(met))
     }
@@ -268,7 +268,7 @@ impl Context {
         self.looked(object, session.inventory.look_for_orders(looked.began).await);
     }
 
-    async fn look_for_offers(&self, object: &PhoneNumber, asked: Asked, looked: &mut Looked) {
+    async fn look_for_offers(&self, object: &PhoneNumber, asked: OfferQuery, looked: &mut Looked) {
         let Some(session) = self.sessions.get(&object.account()) else { return };
         let found = self.offers(&session, &asked, Some(object)).await;
         self.wake_called(&session);
@@ -277,7 +277,7 @@ impl Context {
 
     /// Wakes those who waited for what there is and may look again.
     pub fn wake_called(&self, session: &Session) {
-        for number in session.market.called() {
+        for number in session.offer_cache.called() {
             self.wake(Kind::PhoneNumber, number, Priority::Urgent);
         }
     }
@@ -286,7 +286,7 @@ impl Context {
     pub async fn offers(
         &self,
         session: &Session,
-        asked: &Asked,
+        asked: &OfferQuery,
         object: Option<&PhoneNumber>,
     ) -> Result<plan::Offers, CarrierError> {
         let carrier = session.inventory.carrier();
@@ -304,7 +304,7 @@ impl Context {
                 || matches!(session.inventory.seen(number), inventory::Seen::Present { .. })
                 || is_written_down(number)
         };
-        let found = session.market.offers(sales, asked, uid, who.as_ref(), is_claimed).await;
+        let found = session.offer_cache.offers(sales, asked, uid, who.as_ref(), is_claimed).await;
         self.metrics.carrier_request(carrier.capabilities().name, Operation::Search, found.as_ref().err());
         found
     }
@@ -313,10 +313,10 @@ impl Context {
     fn looked(&self, object: &PhoneNumber, asked: Result<(), CarrierError>) {
         let uid = object.metadata.uid.as_deref().unwrap_or_default();
         match asked {
-            Ok(()) => self.memory.succeeded(uid, Attempt::Look),
+            Ok(()) => self.local.succeeded(uid, Attempt::Look),
             Err(error) => {
                 self.suspect(&object.account(), &error);
-                self.memory.failed(uid, Attempt::Look, error);
+                self.local.failed(uid, Attempt::Look, error);
             }
         }
     }
@@ -380,7 +380,7 @@ impl Context {
             Ok((name, version)) => {
                 let route = version.spec.webhooks.route(key, &name, &E164::example());
                 let mut route = session.inventory.carrier().canonical(route);
-                route.retain(|_, leg| !leg.is_empty());
+                route.retain(|_, destination| !destination.is_empty());
                 Served::Version { name, route }
             }
             Err(serves) => serves,

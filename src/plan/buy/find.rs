@@ -8,7 +8,7 @@ use crate::{
         number::E164,
         phone_number::PhoneNumberStatus,
     },
-    plan::{Decision, Intent, Look, Requested as _},
+    plan::{Decision, Look, Purpose, Requested as _},
 };
 
 impl<'a> Step<'a, '_> {
@@ -33,7 +33,7 @@ impl<'a> Step<'a, '_> {
                 let claimed = self.b.claims.iter().find(|claim| claim.spec.number == number);
                 let attempt = claimed.and_then(|claim| claim.spec.purchase.as_ref()).map_or(1, |p| p.attempt);
                 let price = claimed.and_then(|claim| claim.spec.purchase.as_ref()).map(|p| p.price.clone());
-                self.record(Some(number), attempt, price.unwrap_or_default(), Intent::Settle, None)
+                self.record(Some(number), attempt, price.unwrap_or_default(), Purpose::Settle, None)
             }
             None => self.begin(None, None),
         }

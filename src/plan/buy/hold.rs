@@ -20,9 +20,9 @@ use crate::{
         purchase::{Hold, NumberPurchaseSpec},
     },
     plan::{
-        Decision, Effect, Entry, HoldNumber, Intent, Own, Requested as _, Rest,
+        Decision, Effect, Entry, HoldNumber, OwnEntry, Purpose, Requested as _, Rest,
         buying::Grant,
-        choose::{self, Wish},
+        choose::{self, Criteria},
         grant::MOST_OPEN,
         policy,
     },
@@ -47,10 +47,10 @@ impl<'a> Candidate<'a> {
 
 impl<'a> Step<'a, '_> {
     /// The number that is kept for us and that was not bought yet, where it still is what is wanted.
-    pub(super) fn held<'j>(&self, journal: Option<&'j NumberPurchase>, wish: &Wish<'_>) -> Option<Candidate<'j>> {
+    pub(super) fn held<'j>(&self, journal: Option<&'j NumberPurchase>, wish: &Criteria<'_>) -> Option<Candidate<'j>> {
         let spec = &journal?.spec;
         let hold = spec.hold.as_ref()?;
-        let is_open = spec.number.is_none() || self.b.own.is_some_and(Own::keeps_number);
+        let is_open = spec.number.is_none() || self.b.own.is_some_and(OwnEntry::keeps_number);
         let wanted = choose::could_be(wish.purchase, &hold.number) && wish.affords(&spec.price);
         (is_open && wanted && !self.has_lapsed(hold)).then(|| Candidate {
             number: &hold.number,
@@ -137,15 +137,15 @@ impl<'a> Step<'a, '_> {
     ) -> Entry {
         let last = journal.and_then(|journal| journal.spec.number.as_ref());
         let attempts = journal.map_or(0, |journal| journal.spec.attempt);
-        let (number, attempt, intent) =
-            if asks { (None, attempts, Intent::Hold) } else { (Some(candidate.number), attempts + 1, Intent::Send) };
+        let (number, attempt, purpose) =
+            if asks { (None, attempts, Purpose::Hold) } else { (Some(candidate.number), attempts + 1, Purpose::Send) };
         let spec = NumberPurchaseSpec {
             hold: candidate.hold.cloned(),
             offered: candidate.offered.clone(),
             ..self.spec(number.cloned(), attempt, candidate.price.clone(), Some(candidate.exact))
         };
         let clean = settled.unwrap_or(true) || last != Some(candidate.number);
-        Entry { journal: self.object(journal, spec), intent, clean }
+        Entry { journal: self.object(journal, spec), purpose, clean }
     }
 
     /// Nothing can be had, so that nothing is offered either.

@@ -12,14 +12,14 @@ use crate::{
     },
     plan::{
         Decision, Effect, Look,
-        buying::{Intent, Own, Tried},
+        buying::{OwnEntry, Purpose, SendOutcome},
         policy,
     },
 };
 
 impl<'a> Step<'a, '_> {
     /// The carrier took the order when this process sent it: the number is looked for.
-    pub(super) fn ordered(&self, number: &E164, own: &Own, order: &Order) -> Settled<'a> {
+    pub(super) fn ordered(&self, number: &E164, own: &OwnEntry, order: &Order) -> Settled<'a> {
         if !self.w.seen.is_fresh() && self.may_look() {
             let look = Look::Number { account: self.account.key.clone(), number: number.clone() };
             return Settled::Not(Box::new(Decision::Look(look)));
@@ -60,13 +60,13 @@ impl<'a> Step<'a, '_> {
         next: &Decision<PhoneNumberStatus>,
     ) -> Option<Decision<PhoneNumberStatus>> {
         let (own, trouble) = (self.b.own?, self.w.trouble);
-        let asked = own.intent == Intent::Settle && own.outcome.is_some() && trouble.is_none();
+        let asked = own.purpose == Purpose::Settle && own.outcome.is_some() && trouble.is_none();
         let waits = trouble.is_some_and(|trouble| !trouble.wait.is_zero());
         if !matches!(next, Decision::Rest(_)) || asked || waits || self.hands_off().is_some() {
             return None;
         }
         let order = match (&own.outcome, self.b.orders) {
-            (Some(Tried::Ordered(order)), _) => order,
+            (Some(SendOutcome::Ordered(order)), _) => order,
             (_, orders) => orders?.iter().find(|order| order.number == *number)?,
         };
         let cancel = || Effect::CancelOrder(self.account.key.clone(), Box::new(order.clone()));

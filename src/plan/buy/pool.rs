@@ -16,7 +16,7 @@ use crate::{
     },
     plan::{
         Decision, Effect, Entry, Liveness, Look, Seen, TakeNumber, Trouble,
-        buying::{Idle, Intent, Own},
+        buying::{Idle, OwnEntry, Purpose},
         choose,
         number::world::Found,
         policy,
@@ -50,7 +50,7 @@ impl Step<'_, '_> {
         };
         Some(Decision::Act(Effect::WriteJournal(Box::new(Entry {
             journal: self.object(journal, spec),
-            intent: Intent::Take,
+            purpose: Purpose::Take,
             clean: settled.unwrap_or(true) || last != Some(&idle.number),
         }))))
     }
@@ -66,7 +66,7 @@ impl Step<'_, '_> {
     }
 
     /// The entry is ours and nothing was done by it yet: the last checks, then the claim.
-    pub(super) fn take(&self, journal: &NumberPurchase, number: &E164, own: &Own) -> Decision<PhoneNumberStatus> {
+    pub(super) fn take(&self, journal: &NumberPurchase, number: &E164, own: &OwnEntry) -> Decision<PhoneNumberStatus> {
         if let Some(decision) = self.hands_off() {
             return decision;
         }

@@ -10,14 +10,14 @@ use crate::{
         phone_number::{Acquisition, PhoneNumberStatus},
     },
     plan::{
-        BuyNumber, Decision, Effect, Liveness, Look, Own, Seen,
+        BuyNumber, Decision, Effect, Liveness, Look, OwnEntry, Seen,
         route::{self, Wanted},
     },
 };
 
 impl<'a> Step<'a, '_> {
     /// The entry is ours and nothing was sent by it yet: the finalizer, the claim, the last checks, the purchase (rules 4 and 6).
-    pub(super) fn send(&self, journal: &NumberPurchase, number: &E164, own: &Own) -> Decision<PhoneNumberStatus> {
+    pub(super) fn send(&self, journal: &NumberPurchase, number: &E164, own: &OwnEntry) -> Decision<PhoneNumberStatus> {
         if let Some(decision) = self.hands_off().or_else(|| self.unroutable()) {
             return decision;
         }

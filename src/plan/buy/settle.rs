@@ -9,7 +9,7 @@ use crate::{
         phone_number::PhoneNumberStatus,
         seen::OwnedNumber,
     },
-    plan::{Decision, Intent, Look, Own, Seen, Tried, policy},
+    plan::{Decision, Look, OwnEntry, Purpose, Seen, SendOutcome, policy},
 };
 
 /// What settling an attempt has come to.
@@ -40,17 +40,19 @@ impl<'a> Step<'a, '_> {
         }
         match self.b.own {
             // Nothing was sent since this process began to speak of this number, and nothing before.
-            Some(Own { intent: Intent::Send | Intent::Take, clean: true, outcome: None, .. }) => {
+            Some(OwnEntry { purpose: Purpose::Send | Purpose::Take, clean: true, outcome: None, .. }) => {
                 Settled::NotBought { clean: true }
             }
-            Some(Own { clean: true, outcome: Some(Tried::DidNothing(_)), .. }) => Settled::NotBought { clean: true },
+            Some(OwnEntry { clean: true, outcome: Some(SendOutcome::DidNothing(_)), .. }) => {
+                Settled::NotBought { clean: true }
+            }
             // Nothing else can come of what was sent, so that nobody need be fenced off yet.
-            Some(own @ Own { outcome: Some(Tried::Ordered(order)), .. }) if !own.settled_in.is_zero() => {
+            Some(own @ OwnEntry { outcome: Some(SendOutcome::Ordered(order)), .. }) if !own.settled_in.is_zero() => {
                 self.ordered(number, own, order)
             }
             // Nobody may send any more, by an entry that says so. Then it is waited, and looked.
-            Some(own @ Own { intent: Intent::Settle, .. }) => self.wait(number, own),
-            _ => Settled::Not(Box::new(self.write(journal, journal.spec.clone(), Intent::Settle))),
+            Some(own @ OwnEntry { purpose: Purpose::Settle, .. }) => self.wait(number, own),
+            _ => Settled::Not(Box::new(self.write(journal, journal.spec.clone(), Purpose::Settle))),
         }
     }
 
@@ -61,11 +63,12 @@ impl<'a> Step<'a, '_> {
         if self.w.claim.is_some_and(|claim| claim.spec.is_of_another(&self.b.identity.namespace)) {
             return None;
         }
-        let refused = self.b.own.is_some_and(|own| own.clean && matches!(own.outcome, Some(Tried::DidNothing(_))));
+        let refused =
+            self.b.own.is_some_and(|own| own.clean && matches!(own.outcome, Some(SendOutcome::DidNothing(_))));
         let ours = self.w.own_claim().is_some()
             || match &number.marker {
                 Some(marker) => marker == self.b.marker || self.is_claimed_for(&number.number),
-                None => self.b.own.is_none_or(|own| own.intent == Intent::Settle) && !refused,
+                None => self.b.own.is_none_or(|own| own.purpose == Purpose::Settle) && !refused,
             };
         (ours && (fresh || !self.w.is_requested())).then_some(number)
     }
@@ -77,7 +80,7 @@ impl<'a> Step<'a, '_> {
         claimed && !self.w.elsewhere || self.w.is_adopted(number)
     }
 
-    pub(super) fn wait(&self, number: &E164, own: &Own) -> Settled<'a> {
+    pub(super) fn wait(&self, number: &E164, own: &OwnEntry) -> Settled<'a> {
         let look = |look| Settled::Not(Box::new(Decision::Look(look)));
         if !self.w.seen.is_fresh() && self.may_look() {
             return look(Look::Number { account: self.account.key.clone(), number: number.clone() });

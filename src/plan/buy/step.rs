@@ -11,8 +11,8 @@ use crate::{
         purchase::{Identity, NumberPurchaseSpec},
     },
     plan::{
-        AccountView, Buying, Decision, Effect, Entry, Intent, Liveness, Look, Own, Rest,
-        choose::Wish,
+        AccountView, Buying, Decision, Effect, Entry, Liveness, Look, OwnEntry, Purpose, Rest,
+        choose::Criteria,
         number::world::World,
         policy,
         route::{self},
@@ -51,7 +51,7 @@ impl<'a> Step<'a, '_> {
 
     /// The last check before anything is sent or taken (rule 6): the object lives, by a live read that is younger than the entry, so
     /// that whoever sees it deleted later sees the entry as well. To have put the finalizer in place since is one.
-    pub(super) fn unless_alive(&self, own: &Own) -> Option<Decision<PhoneNumberStatus>> {
+    pub(super) fn unless_alive(&self, own: &OwnEntry) -> Option<Decision<PhoneNumberStatus>> {
         match self.b.live {
             _ if own.lives => None,
             Liveness::NotRead => Some(Decision::Look(Look::Itself)),
@@ -89,11 +89,11 @@ impl<'a> Step<'a, '_> {
         number: Option<E164>,
         attempt: u32,
         price: Price,
-        intent: Intent,
+        purpose: Purpose,
         journal: Option<&NumberPurchase>,
     ) -> Decision<PhoneNumberStatus> {
         let spec = self.spec(number, attempt, price, None);
-        let entry = Entry { journal: self.object(journal, spec), intent, clean: false };
+        let entry = Entry { journal: self.object(journal, spec), purpose, clean: false };
         self.w.finalizer().unwrap_or(Decision::Act(Effect::WriteJournal(Box::new(entry))))
     }
 
@@ -102,10 +102,10 @@ impl<'a> Step<'a, '_> {
         &self,
         journal: &NumberPurchase,
         spec: NumberPurchaseSpec,
-        intent: Intent,
+        purpose: Purpose,
     ) -> Decision<PhoneNumberStatus> {
         let spec = NumberPurchaseSpec { token: self.b.token.to_owned(), ..spec };
-        let entry = Entry { journal: NumberPurchase { spec, ..journal.clone() }, intent, clean: false };
+        let entry = Entry { journal: NumberPurchase { spec, ..journal.clone() }, purpose, clean: false };
         Decision::Act(Effect::WriteJournal(Box::new(entry)))
     }
 
@@ -117,8 +117,8 @@ impl<'a> Step<'a, '_> {
     }
 
     /// What an attempt is to come to.
-    pub(super) fn wish<'w>(&'w self, purchase: &'w Purchase, attempt: u32) -> Wish<'w> {
-        Wish {
+    pub(super) fn wish<'w>(&'w self, purchase: &'w Purchase, attempt: u32) -> Criteria<'w> {
+        Criteria {
             purchase,
             ceiling: self.b.limits.max_monthly_price,
             offers: self.b.offers,

@@ -6,7 +6,7 @@ use super::world::{Found, World};
 use crate::{
     api::{
         claim::{ClaimedAccount, ClaimedPurchase, NumberClaimSpec},
-        number::{Channel, Leg, Route},
+        number::{Channel, Destination, Route},
         offer::Price,
         phone_number::Acquisition,
     },
@@ -35,12 +35,18 @@ impl<'a> World<'a> {
             sent,
             led_to: route::led_to(whole.map_or(&[], |claim| &claim.led_to), self.agent.as_ref()),
         };
-        let is_foreign = |channel: &Channel, leg: &Leg| !leg.is_empty() && !claim.is_ours(*channel, leg);
+        let is_foreign = |channel: &Channel, destination: &Destination| {
+            !destination.is_empty() && !claim.is_ours(*channel, destination)
+        };
         let wanted = route::wanted(self.agent.as_ref());
         claim.previous = match current.filter(|claim| claim.namespace() == Some(self.namespace())) {
             Some(current) => route::previous(current, wanted.route(), seen, is_foreign),
             // What another namespace had before is nobody else's.
-            None => seen.iter().filter(|(c, leg)| is_foreign(c, leg)).map(|(c, leg)| (*c, leg.clone())).collect(),
+            None => seen
+                .iter()
+                .filter(|(c, destination)| is_foreign(c, destination))
+                .map(|(c, destination)| (*c, destination.clone()))
+                .collect(),
         };
         if let Some(next) = wanted.digests() {
             let unsettled = self.in_flight.unsettled(&claim).is_some();

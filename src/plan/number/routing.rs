@@ -8,7 +8,7 @@ use crate::{
         claim::NumberClaimSpec,
         conditions::{Finding, Reason},
         meta::RECONCILE_REQUESTED,
-        number::{Channel, Leg, Route},
+        number::{Channel, Destination, Route},
         phone_number::{DriftPolicy, Mode, PhoneNumberStatus},
     },
     plan::{
@@ -20,7 +20,7 @@ use crate::{
 /// Decides for a number that is ours, with its claim and finalizer in place.
 pub(super) fn next(w: &World<'_>, found: &Found<'_>, claim: Option<&NumberClaimSpec>) -> Decision<PhoneNumberStatus> {
     let wanted = wanted(w.agent.as_ref());
-    let ours = |channel, leg: &Leg| claim.is_some_and(|claim| claim.is_ours(channel, leg));
+    let ours = |channel, destination: &Destination| claim.is_some_and(|claim| claim.is_ours(channel, destination));
     let target = wanted.target(&found.number.route, claim);
     let changes = changes(&target, &found.number.route);
     let (finding, route) = match wanted {
@@ -81,13 +81,13 @@ fn drifted(
     changes: &Route,
     target: &Route,
     seen: &Route,
-    ours: impl Fn(Channel, &Leg) -> bool,
+    ours: impl Fn(Channel, &Destination) -> bool,
 ) -> Vec<Channel> {
     let confirmed = |channel: &Channel| w.route_status()?.digests.get(channel);
     let is_drift = |channel: &Channel| {
         let Some(confirmed) = confirmed(channel) else { return false };
-        let as_wanted = target.get(channel).is_some_and(|leg| leg.digest() == *confirmed);
-        as_wanted || seen.get(channel).is_none_or(|leg| !ours(*channel, leg))
+        let as_wanted = target.get(channel).is_some_and(|destination| destination.digest() == *confirmed);
+        as_wanted || seen.get(channel).is_none_or(|destination| !ours(*channel, destination))
     };
     changes.keys().copied().filter(is_drift).collect()
 }
@@ -127,17 +127,28 @@ fn denial(w: &World<'_>, changes: &Route, found: &Found<'_>, drifted: &[Channel]
 
 /// `voice goes to a.example.com, wanted b.example.com`: hosts only, since a URL may carry a secret.
 fn describe(changes: &Route, seen: &Route) -> String {
-    let one = |(channel, leg): (&Channel, &Leg)| {
-        let found = seen.get(channel).map_or_else(|| Leg::default().shown(), Leg::shown);
-        let wanted = if found == leg.shown() { format!("another URL of {}", leg.shown()) } else { leg.shown() };
+    let one = |(channel, destination): (&Channel, &Destination)| {
+        let found = seen.get(channel).map_or_else(|| Destination::default().shown(), Destination::shown);
+        let wanted = if found == destination.shown() {
+            format!("another URL of {}", destination.shown())
+        } else {
+            destination.shown()
+        };
         format!("{channel} goes to {found}, wanted {wanted}")
     };
     changes.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
 /// What is to be told when `changes` are made: whose route was there, and what shadowed it.
-fn notes(changes: &Route, seen: &Route, drifted: &[Channel], ours: impl Fn(Channel, &Leg) -> bool) -> Vec<Note> {
-    let foreign = |channel: &&Channel| seen.get(channel).is_some_and(|leg| !leg.is_empty() && !ours(**channel, leg));
+fn notes(
+    changes: &Route,
+    seen: &Route,
+    drifted: &[Channel],
+    ours: impl Fn(Channel, &Destination) -> bool,
+) -> Vec<Note> {
+    let foreign = |channel: &&Channel| {
+        seen.get(channel).is_some_and(|destination| !destination.is_empty() && !ours(**channel, destination))
+    };
     let told = |channels: Vec<Channel>, reason, what: &str| {
         let part: Route = changes.iter().filter(|(c, _)| channels.contains(c)).map(|(c, l)| (*c, l.clone())).collect();
         (!part.is_empty()).then(|| Note { warning: true, reason, text: format!("{what}: {}.", describe(&part, seen)) })

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dialplane::{
-    api::number::{Channel, Leg},
+    api::number::{Channel, Destination},
     carrier::{
         ErrorClass::{Forbidden, Funds, NotFound, Regulatory, Rejected, Throttled, Unauthorized, Unavailable, Unknown},
         http::{Limiter, Transport},
@@ -25,7 +25,7 @@ pub static WIRE: Wire = Wire {
     identity: |_| IDENTITY.to_owned(),
     tells_accounts_apart: false,
     says_what_is_not_sold: false,
-    leg,
+    destination,
     field,
     marker_field: "customer_reference",
     page: 250,
@@ -55,13 +55,13 @@ fn field(channel: Channel) -> &'static str {
     }
 }
 
-/// A leg that is bound to something.
-pub fn bound(name: &str, id: &str) -> Leg {
-    Leg { shadow: [(name.to_owned(), id.to_owned())].into(), ..Leg::default() }
+/// A destination that is bound to something.
+pub fn bound(name: &str, id: &str) -> Destination {
+    Destination { shadow: [(name.to_owned(), id.to_owned())].into(), ..Destination::default() }
 }
 
 /// An application or a messaging profile of somebody's.
-fn leg(sandbox: &Sandbox, channel: Channel, name: &str) -> Leg {
+fn destination(sandbox: &Sandbox, channel: Channel, name: &str) -> Destination {
     let account = sandbox.credentials().account_sid;
     let url = format!("https://{name}.example/");
     match channel {
@@ -73,7 +73,7 @@ fn leg(sandbox: &Sandbox, channel: Channel, name: &str) -> Leg {
             let profile = [("name", name), ("webhook_url", url.as_str())];
             bound("messagingProfileId", &sandbox.add_messaging_profile(&account, &profile).unwrap())
         }
-        Channel::Status => Leg { url: Some(url), ..Leg::default() },
+        Channel::Status => Destination { url: Some(url), ..Destination::default() },
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dialplane::{
-    api::number::{Channel, Leg},
+    api::number::{Channel, Destination},
     carrier::{
         ErrorClass::{Forbidden, Funds, NotFound, Regulatory, Rejected, Throttled, Unauthorized, Unavailable, Unknown},
         http::{Limiter, Transport},
@@ -23,7 +23,10 @@ pub static WIRE: Wire = Wire {
     identity: str::to_owned,
     tells_accounts_apart: true,
     says_what_is_not_sold: true,
-    leg: |_, channel, name| Leg { url: Some(format!("https://{name}.example/{}", field(channel))), ..Leg::default() },
+    destination: |_, channel, name| Destination {
+        url: Some(format!("https://{name}.example/{}", field(channel))),
+        ..Destination::default()
+    },
     field,
     marker_field: "friendly_name",
     page: 1000,

@@ -10,7 +10,7 @@ use dialplane::{
         purchase::Hold,
     },
     carrier::ErrorClass,
-    plan::{Decision, Effect, Entry, Grant, HoldNumber, Intent, Tried, Trouble, policy},
+    plan::{Decision, Effect, Entry, Grant, HoldNumber, Purpose, SendOutcome, Trouble, policy},
 };
 
 use super::{Deal, deal, offer, purchase};
@@ -86,7 +86,7 @@ fn later(past_its_end: i64) -> impl FnOnce(&mut Deal) {
 #[test]
 fn a_number_is_kept_before_the_entry_that_buys_it_and_the_hold_goes_with_the_purchase() {
     let HoldNumber { number, entry, .. } = keeps(&holding());
-    assert_eq!((number, entry.intent, entry.journal.spec.number), (e164(), Intent::Send, Some(e164())));
+    assert_eq!((number, entry.purpose, entry.journal.spec.number), (e164(), Purpose::Send, Some(e164())));
     let buy = kept(holding()).claimed().purchase();
     assert_eq!((buy.number.clone(), buy.hold.map(|hold| hold.number)), (e164(), Some(buy.number)));
 }
@@ -137,7 +137,7 @@ fn what_is_kept_is_bought_also_when_the_time_to_send_ran_out_and_never_after_it_
     let again = late.entry();
     assert_eq!((again.journal.spec.number, again.journal.spec.attempt), (Some(e164()), 2));
     assert!(again.journal.spec.hold.is_some());
-    let tried = |class| Tried::DidNothing(trouble(class, 1, 0).error);
+    let tried = |class| SendOutcome::DidNothing(trouble(class, 1, 0).error);
     for class in [ErrorClass::Throttled, ErrorClass::Transient, ErrorClass::Funds] {
         let again = kept(holding()).claimed().tried(tried(class)).entry();
         assert_eq!(
@@ -151,14 +151,14 @@ fn what_is_kept_is_bought_also_when_the_time_to_send_ran_out_and_never_after_it_
     let refused = kept(holding()).claimed().tried(refusal).with(|d| d.offers[0].found = vec![offer(OTHER, "1.15")]);
     let next = refused.entry().journal.spec;
     assert_eq!((next.number.unwrap().as_str(), next.hold), (OTHER, None));
-    let unknown = kept(holding()).claimed().tried(Tried::Unknown).entry();
-    assert_eq!((unknown.intent, unknown.journal.spec.number), (Intent::Settle, Some(e164())));
+    let unknown = kept(holding()).claimed().tried(SendOutcome::Unknown).entry();
+    assert_eq!((unknown.purpose, unknown.journal.spec.number), (Purpose::Settle, Some(e164())));
 }
 
 #[test]
 fn a_person_is_shown_what_is_kept_and_until_when_and_nothing_counts_against_the_limits() {
     let HoldNumber { entry, .. } = keeps(&asking());
-    assert_eq!((entry.intent, entry.journal.spec.number, entry.journal.spec.attempt), (Intent::Hold, None, 0));
+    assert_eq!((entry.purpose, entry.journal.spec.number, entry.journal.spec.attempt), (Purpose::Hold, None, 0));
     let waiting = kept(asking());
     let (status, again) = rests(&waiting);
     let offer = status.offer.unwrap();
@@ -168,7 +168,10 @@ fn a_person_is_shown_what_is_kept_and_until_when_and_nothing_counts_against_the_
     let approved = shown(waiting).with(approve(NUMBER));
     assert_eq!(approved.next(), Decision::Act(Effect::AskGrant));
     let entry = approved.with(|d| d.grant = Grant::Given).entry();
-    assert_eq!((entry.intent, entry.journal.spec.number, entry.journal.spec.attempt), (Intent::Send, Some(e164()), 1));
+    assert_eq!(
+        (entry.purpose, entry.journal.spec.number, entry.journal.spec.attempt),
+        (Purpose::Send, Some(e164()), 1)
+    );
     assert!(entry.journal.spec.hold.is_some());
 }
 
@@ -176,7 +179,7 @@ fn a_person_is_shown_what_is_kept_and_until_when_and_nothing_counts_against_the_
 fn a_hold_that_ended_is_replaced_and_a_person_asked_again_unless_the_offer_is_the_same() {
     let waiting = || shown(kept(asking())).with(|d| d.grant = Grant::Given);
     let ended = || waiting().with(later(60));
-    assert_eq!(keeps(&ended()).entry.intent, Intent::Hold);
+    assert_eq!(keeps(&ended()).entry.purpose, Purpose::Hold);
     assert_eq!(rests(&waiting().with(later(10))).0.offer.unwrap().number, e164(), "clocks differ a little");
     let skewed = waiting().with(later(9000)).with(|d| d.own.as_mut().unwrap().age = SECOND);
     assert_eq!(rests(&skewed).1, policy::POLL - SECOND, "or a lot: it is not asked for again and again");
@@ -185,17 +188,17 @@ fn a_hold_that_ended_is_replaced_and_a_person_asked_again_unless_the_offer_is_th
 
     // Still to be had: the word that was given counts. Not any more, or dearer: it does not.
     let same = ended().with(approve(NUMBER));
-    assert_eq!(keeps(&same).entry.intent, Intent::Send);
+    assert_eq!(keeps(&same).entry.purpose, Purpose::Send);
     let gone = ended().with(approve(NUMBER)).with(|d| {
         d.offers[0].found = vec![offer(OTHER, "1.15")];
         d.offers[0].found[0].can_hold = true;
     });
     let HoldNumber { number, entry, .. } = keeps(&gone);
-    assert_eq!((number.as_str(), entry.intent), (OTHER, Intent::Hold));
+    assert_eq!((number.as_str(), entry.purpose), (OTHER, Purpose::Hold));
     let asked = shown(kept(gone));
     assert_eq!(asked.says(), "AwaitingApproval");
     let dearer = ended().with(approve(NUMBER)).with(|d| d.offers[0].found[0].price.monthly = "1.50".parse().ok());
-    assert_eq!(keeps(&dearer).entry.intent, Intent::Hold);
+    assert_eq!(keeps(&dearer).entry.purpose, Purpose::Hold);
 }
 
 #[test]
@@ -232,7 +235,7 @@ fn where_approving_is_a_right_a_purchase_that_asks_nobody_waits_like_the_others(
         d.limits.approval = AccountApproval::Required;
         d.grant = Grant::None;
     }));
-    assert_eq!(entry.intent, Intent::Hold);
+    assert_eq!(entry.purpose, Purpose::Hold);
     let (status, _) = rests(&restricted());
     assert_eq!(reason(&status.conditions, "Acquired"), Some("AwaitingApproval"));
     let message = &status.conditions.iter().find(|c| c.type_ == "Acquired").unwrap().message;

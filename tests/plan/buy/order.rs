@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dialplane::{
     carrier::{ErrorClass, Order},
-    plan::{Decision, Effect, Intent, Look, Tried},
+    plan::{Decision, Effect, Look, Purpose, SendOutcome},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -17,7 +17,7 @@ fn order() -> Order {
 
 /// The carrier has taken the order, and the number is not there yet.
 fn ordered() -> Deal {
-    deal().entered().claimed().tried(Tried::Ordered(order())).with(|d| d.missing = true)
+    deal().entered().claimed().tried(SendOutcome::Ordered(order())).with(|d| d.missing = true)
 }
 
 /// Nobody remembers that, and it is looked for until nothing can come about any more.
@@ -50,13 +50,13 @@ fn an_order_that_was_taken_is_waited_for_and_after_a_while_it_is_made_sure_of() 
     assert_eq!(ordered().says(), "Ordered");
     assert!(matches!(ordered().with(|d| d.missing = false).next(), Decision::Look(Look::Number { .. })));
     let long = ordered().with(|d| d.own.as_mut().unwrap().settled_in = Duration::ZERO).entry();
-    assert_eq!((long.intent, long.journal.spec.number), (Intent::Settle, Some(e164())));
+    assert_eq!((long.purpose, long.journal.spec.number), (Purpose::Settle, Some(e164())));
 }
 
 #[test]
 fn an_order_that_lacks_papers_ends_in_the_condition_that_says_so() {
     let lacking = || Order { lacks_papers: true, ..order() };
-    assert_eq!(ordered().tried(Tried::Ordered(lacking())).says(), "RegulatoryRequired");
+    assert_eq!(ordered().tried(SendOutcome::Ordered(lacking())).says(), "RegulatoryRequired");
     assert_eq!(with_orders(fenced(), &[lacking()]).says(), "RegulatoryRequired", "after a restart too");
     assert_eq!(with_orders(settled(), &[lacking()]).says(), "RegulatoryRequired");
 }
@@ -69,25 +69,25 @@ fn an_order_that_stands_is_waited_for_and_one_that_failed_bought_nothing() {
     }
     assert_eq!(with_orders(fenced(), &[]).says(), "PurchaseUnsettled");
     let next = with_orders(settled(), &[]).with(|d| d.marked = Some(vec![])).entry();
-    assert_eq!((next.intent, next.journal.spec.attempt, next.clean), (Intent::Send, 2, false));
+    assert_eq!((next.purpose, next.journal.spec.attempt, next.clean), (Purpose::Send, 2, false));
 }
 
 #[test]
 fn an_order_goes_with_its_object_while_it_is_pending_and_is_looked_for_afterwards() {
     assert!(is_cancelled(&deleted(ordered())));
-    let asked = deleted(ordered().tried(Tried::Unknown));
-    assert_eq!(asked.entry().intent, Intent::Settle, "what became of it is not known");
+    let asked = deleted(ordered().tried(SendOutcome::Unknown));
+    assert_eq!(asked.entry().purpose, Purpose::Settle, "what became of it is not known");
     assert_eq!(deleted(fenced()).next(), Decision::Look(Look::Orders));
     assert!(is_cancelled(&deleted(with_orders(fenced(), &[order()]))));
     assert_eq!(deleted(with_orders(fenced(), &[Order { pending: false, ..order() }])).says(), "Ordered");
     assert_eq!(deleted(with_orders(fenced(), &[])).says(), "PurchaseUnsettled");
     let gone = deleted(with_orders(settled(), &[])).with(|d| d.marked = Some(vec![])).entry();
-    assert_eq!((gone.intent, gone.journal.spec.number, gone.journal.spec.hold), (Intent::Settle, None, None));
+    assert_eq!((gone.purpose, gone.journal.spec.number, gone.journal.spec.hold), (Purpose::Settle, None, None));
 }
 
 #[test]
 fn it_is_asked_once_and_again_only_where_that_failed_and_never_by_what_keeps_its_hands_off() {
-    let asked = || deleted(with_orders(fenced().tried(Tried::Unknown), &[order()]));
+    let asked = || deleted(with_orders(fenced().tried(SendOutcome::Unknown), &[order()]));
     assert_eq!(asked().says(), "Ordered");
     let failed = |wait| {
         let trouble = dialplane::plan::Trouble { purchase: true, ..trouble(ErrorClass::Conflict, 1, wait) };

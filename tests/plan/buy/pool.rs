@@ -56,12 +56,12 @@ fn resting() -> NumberClaimSpec {
 fn takes(deal: &Deal) -> Option<(String, bool)> {
     let entry = deal.entry();
     let number = entry.journal.spec.number.unwrap().to_string();
-    (entry.intent == Intent::Take).then_some((number, entry.journal.spec.exact.unwrap()))
+    (entry.purpose == Purpose::Take).then_some((number, entry.journal.spec.exact.unwrap()))
 }
 
 /// Whether it is looked for what is for sale, and nothing taken.
 fn looks_for_offers(deal: &Deal) -> bool {
-    deal.next() == Decision::Look(Look::Offers(Box::new(Asked::Search(deal.search()))))
+    deal.next() == Decision::Look(Look::Offers(Box::new(OfferQuery::Search(deal.search()))))
 }
 
 impl Deal {
@@ -81,7 +81,7 @@ fn an_idle_number_that_fits_is_written_down_before_anything_is_asked_that_buying
     for bend in cases {
         let entry = pool().with(bend).entry();
         let spec = entry.journal.spec;
-        assert_eq!((entry.intent, entry.clean, spec.attempt), (Intent::Take, true, 1));
+        assert_eq!((entry.purpose, entry.clean, spec.attempt), (Purpose::Take, true, 1));
         assert_eq!((spec.number, spec.offered, spec.exact), (Some(e164()), Some(offered()), Some(true)));
         assert_eq!(spec.price.monthly, "1.15".parse().ok());
     }
@@ -92,11 +92,11 @@ fn an_idle_number_that_fits_is_written_down_before_anything_is_asked_that_buying
         "it may have one that it cannot know"
     );
     let bought = pool().with(|d| purchase(d).reuse = Reuse::Never).entry();
-    assert_eq!(bought.intent, Intent::Send);
+    assert_eq!(bought.purpose, Purpose::Send);
     let known = pool().with(|d| d.marked = Some(vec![OTHER.parse().unwrap()])).entry();
     assert_eq!(
-        (known.intent, known.journal.spec.number.unwrap().as_str()),
-        (Intent::Settle, OTHER),
+        (known.purpose, known.journal.spec.number.unwrap().as_str()),
+        (Purpose::Settle, OTHER),
         "its own comes first"
     );
 }
@@ -117,7 +117,7 @@ fn the_claim_is_taken_once_its_last_holder_is_gone_and_this_object_lives_by_live
     assert_eq!((made.claim.metadata.resource_version, made.claim.spec.number), (None, e164()), "one that was deleted");
 
     let taken = entered().with(|d| {
-        d.own.as_mut().unwrap().outcome = Some(Tried::Unknown);
+        d.own.as_mut().unwrap().outcome = Some(SendOutcome::Unknown);
         d.scene.claim = Some(take.claim.clone());
     });
     let marked = |deal: &Deal| matches!(deal.next(), Decision::Act(Effect::Mark(mark)) if mark.marker == marker());
@@ -139,7 +139,7 @@ fn what_is_not_idle_any_more_is_lost_at_once_and_the_next_is_taken_or_one_bought
     }
     let lost = || {
         let error = trouble(ErrorClass::Unavailable, 1, 600).error;
-        let mut lost = entered().tried(Tried::DidNothing(error));
+        let mut lost = entered().tried(SendOutcome::DidNothing(error));
         lost.scene.trouble =
             Some(dialplane::plan::Trouble { purchase: true, ..trouble(ErrorClass::Unavailable, 1, 600) });
         lost
@@ -151,8 +151,8 @@ fn what_is_not_idle_any_more_is_lost_at_once_and_the_next_is_taken_or_one_bought
     assert_eq!(takes(&lone), Some((NUMBER.into(), true)), "it may have come free since");
     let bought = lost().with(|d| d.offers[0].found = vec![offer(OTHER, "1.15")]).entry();
     assert_eq!(
-        (bought.intent, bought.journal.spec.number.unwrap().as_str()),
-        (Intent::Send, OTHER),
+        (bought.purpose, bought.journal.spec.number.unwrap().as_str()),
+        (Purpose::Send, OTHER),
         "whatever the cache shows"
     );
 }
@@ -160,16 +160,16 @@ fn what_is_not_idle_any_more_is_lost_at_once_and_the_next_is_taken_or_one_bought
 #[test]
 fn an_entry_that_is_old_is_written_anew_and_one_that_nobody_remembers_is_fenced_off_and_its_claim_read() {
     let late = entered().with(|d| d.own.as_mut().unwrap().may_send = false).entry();
-    assert_eq!((late.intent, late.journal.spec.attempt), (Intent::Take, 2));
-    let unanswered = entered().tried(Tried::Unknown).entry();
-    assert_eq!((unanswered.intent, unanswered.journal.spec.attempt), (Intent::Settle, 1));
+    assert_eq!((late.purpose, late.journal.spec.attempt), (Purpose::Take, 2));
+    let unanswered = entered().tried(SendOutcome::Unknown).entry();
+    assert_eq!((unanswered.purpose, unanswered.journal.spec.attempt), (Purpose::Settle, 1));
     let forgotten = entered().with(|d| d.own = None);
-    assert_eq!(forgotten.entry().intent, Intent::Settle);
+    assert_eq!(forgotten.entry().purpose, Purpose::Settle);
     let fenced = forgotten.entered().with(|d| d.orders = Some(vec![]));
     assert_eq!(fenced.says(), "PurchaseUnsettled");
     let settled = fenced.with(|d| d.own.as_mut().unwrap().settled_in = Duration::ZERO);
     let again = settled.entry();
-    assert_eq!((again.intent, again.clean, again.journal.spec.attempt), (Intent::Take, false, 2));
+    assert_eq!((again.purpose, again.clean, again.journal.spec.attempt), (Purpose::Take, false, 2));
     assert_eq!(settled.with(|d| d.claim_read = false).next(), Decision::Look(Look::Claim(e164())));
 }
 

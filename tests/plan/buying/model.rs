@@ -10,7 +10,7 @@ use stateright::{Model, Property};
 use super::{
     mutants::Mutant,
     pass,
-    state::{Budget, Claim, Cluster, Identity, Journal, Line, Object, Own, Replica, State, Stock, Uid},
+    state::{Budget, Claim, Cluster, Identity, Journal, Line, Object, OwnEntry, Replica, State, Stock, Uid},
     walk,
 };
 
@@ -386,7 +386,7 @@ impl Buying {
             }
         }
         let replica = &mut s.replicas[replica];
-        replica.own[identity] = Some(Own { settled: true, ..own });
+        replica.own[identity] = Some(OwnEntry { settled: true, ..own });
         replica.listed[identity] = None;
         Some(())
     }

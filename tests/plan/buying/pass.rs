@@ -15,8 +15,8 @@ use dialplane::{
     },
     carrier::{CarrierError, ErrorClass, Messaging, NumberId, Order, OwnedNumber},
     plan::{
-        AccountRef, AccountView, Asked, Decision, Effect, Entry, Grant, HoldNumber, Idle, InFlight, Intent, Liveness,
-        Look, Offers, Rival, Seen, Tried, claim, number,
+        AccountRef, AccountView, Decision, Effect, Entry, Grant, HoldNumber, Idle, InFlight, Liveness, Look,
+        OfferQuery, Offers, Purpose, Rival, Seen, SendOutcome, claim, number,
     },
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -24,7 +24,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::{
     model::{Buying, Carrier, Fate, Keeps},
     mutants::Mutant,
-    state::{Claim, Identity, Journal, Line, Number, Object, Own, Request, State, Stock, Uid},
+    state::{Claim, Identity, Journal, Line, Number, Object, OwnEntry, Request, State, Stock, Uid},
 };
 use crate::plan::scene::now;
 
@@ -253,12 +253,12 @@ fn in_mask(mask: u8) -> Vec<E164> {
 }
 
 /// What the replica knows of the entry that its cache shows, for this object.
-fn own(m: &Buying, s: &State, replica: usize, of: Object) -> Option<dialplane::plan::Own> {
+fn own(m: &Buying, s: &State, replica: usize, of: Object) -> Option<dialplane::plan::OwnEntry> {
     let shown = s.replicas[replica].cache.journals[usize::from(of.identity)]?;
     let mut own =
         s.replicas[replica].own[usize::from(of.identity)].filter(|own| own.uid == of.uid && own.token == shown.token);
     if m.mutant == Some(Mutant::TokenNotCompared) && own.is_none() && shown.holder == of.uid {
-        own = Some(Own {
+        own = Some(OwnEntry {
             uid: of.uid,
             token: shown.token,
             settle: false,
@@ -273,7 +273,7 @@ fn own(m: &Buying, s: &State, replica: usize, of: Object) -> Option<dialplane::p
         });
     }
     if m.mutant == Some(Mutant::IntentClearedAtStart) && own.is_none() && shown.holder == of.uid {
-        own = Some(Own {
+        own = Some(OwnEntry {
             uid: of.uid,
             token: shown.token,
             settle: false,
@@ -292,21 +292,21 @@ fn own(m: &Buying, s: &State, replica: usize, of: Object) -> Option<dialplane::p
     let tried = match own.refused {
         None => None,
         Some(false) if ended && m.mutant == Some(Mutant::EndedHoldBoughtNothing) => {
-            Some(Tried::DidNothing(unavailable()))
+            Some(SendOutcome::DidNothing(unavailable()))
         }
-        Some(false) if m.mutant == Some(Mutant::NewCandidateOnTimeout) => Some(Tried::DidNothing(unavailable())),
+        Some(false) if m.mutant == Some(Mutant::NewCandidateOnTimeout) => Some(SendOutcome::DidNothing(unavailable())),
         // It is sent again, and what comes back then is believed.
         Some(false) if m.mutant == Some(Mutant::RefusalAfterUnknownBelieved) => None,
-        Some(true) => Some(Tried::DidNothing(unavailable())),
-        Some(false) if own.ordered => Some(Tried::Ordered(order(m, shown.number?, of.identity, true, s.moved))),
-        Some(false) => Some(Tried::Unknown),
+        Some(true) => Some(SendOutcome::DidNothing(unavailable())),
+        Some(false) if own.ordered => Some(SendOutcome::Ordered(order(m, shown.number?, of.identity, true, s.moved))),
+        Some(false) => Some(SendOutcome::Unknown),
     };
-    Some(dialplane::plan::Own {
-        intent: match (own.settle, own.hold, own.take) {
-            (true, ..) => Intent::Settle,
-            (_, true, _) => Intent::Hold,
-            (.., true) => Intent::Take,
-            _ => Intent::Send,
+    Some(dialplane::plan::OwnEntry {
+        purpose: match (own.settle, own.hold, own.take) {
+            (true, ..) => Purpose::Settle,
+            (_, true, _) => Purpose::Hold,
+            (.., true) => Purpose::Take,
+            _ => Purpose::Send,
         },
         clean: own.clean,
         outcome: tried,
@@ -561,7 +561,7 @@ fn offer(number: Number) -> Offer {
     }
 }
 
-fn for_sale(s: &State, replica: usize, of: Identity, asked: Asked) -> Offers {
+fn for_sale(s: &State, replica: usize, of: Identity, asked: OfferQuery) -> Offers {
     let claims = &s.replicas[replica].cache.claims;
     let free = |n: &usize| {
         claims[*n].is_none_or(|claim| claim.identity == of) && s.lines[*n].held.is_none_or(|held| held == of)
@@ -743,12 +743,12 @@ fn enter(m: &Buying, s: &mut State, replica: usize, of: Object, entry: &Entry) {
         attempt: spec.attempt as u8,
         token,
     };
-    let (settle, take) = (entry.intent == Intent::Settle, entry.intent == Intent::Take);
-    let own = Own {
+    let (settle, take) = (entry.purpose == Purpose::Settle, entry.purpose == Purpose::Take);
+    let own = OwnEntry {
         uid: of.uid,
         token,
         settle,
-        hold: entry.intent == Intent::Hold,
+        hold: entry.purpose == Purpose::Hold,
         take,
         clean: entry.clean,
         refused: None,
@@ -766,7 +766,7 @@ fn enter(m: &Buying, s: &mut State, replica: usize, of: Object, entry: &Entry) {
         s.cluster.journals[identity] = Some(written);
         s.replicas[replica].own[identity] = Some(own);
         // What is only kept was not bought: a listing that came before shows as much.
-        if entry.intent != Intent::Hold {
+        if entry.purpose != Purpose::Hold {
             s.replicas[replica].listed[identity] = None;
         }
     }
@@ -837,7 +837,7 @@ pub fn over_claim(m: &Buying, s: &mut State, replica: usize, number: usize) -> O
         holder = Liveness::Alive;
     }
     let objects = s.replicas[replica].cache.objects.iter().flatten();
-    let heir = objects.clone().any(|object| !object.deleting && object.identity == cached.identity);
+    let successor = objects.clone().any(|object| !object.deleting && object.identity == cached.identity);
     for _ in 0..8 {
         let world = claim::World {
             claim: &shown,
@@ -845,7 +845,7 @@ pub fn over_claim(m: &Buying, s: &mut State, replica: usize, number: usize) -> O
             holder,
             allowed: true,
             settled_in: if orphan { std::time::Duration::ZERO } else { FOREVER },
-            heir,
+            successor,
             elsewhere,
             account: view(),
             seen: match (present, fresh) {

@@ -56,7 +56,7 @@ pub struct Cluster {
 
 /// What a replica knows of the entry that it wrote last for one object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Own {
+pub struct OwnEntry {
     pub uid: Uid,
     pub token: Stamp,
     pub settle: bool,
@@ -80,7 +80,7 @@ pub struct Replica {
     /// What its caches show.
     pub cache: Cluster,
     /// By identity.
-    pub own: Vec<Option<Own>>,
+    pub own: Vec<Option<OwnEntry>>,
     /// The numbers that its last listing showed with the marker of each identity, if that began late enough.
     pub listed: Vec<Option<u8>>,
     /// The numbers that it ever saw to be ours.

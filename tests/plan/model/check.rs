@@ -4,7 +4,7 @@ use dialplane::{
     api::{
         NumberClaim, PhoneNumber,
         claim::NumberClaimSpec,
-        number::{Channel, Leg, Route},
+        number::{Channel, Destination, Route},
         phone_number::{DriftPolicy, Mode},
     },
     carrier::OwnedNumber,
@@ -25,8 +25,9 @@ pub fn keeps_what_was_before(old: &NumberClaimSpec, new: &NumberClaimSpec, seen:
         return Err("what was there before is forgotten".into());
     }
     let moved = new.namespace().is_some_and(|namespace| old.namespace() != Some(namespace));
-    let told =
-        |(channel, leg): (&Channel, &Leg)| old.previous.get(channel) == Some(leg) && seen.get(channel) != Some(leg);
+    let told = |(channel, destination): (&Channel, &Destination)| {
+        old.previous.get(channel) == Some(destination) && seen.get(channel) != Some(destination)
+    };
     if moved && new.previous.iter().any(told) {
         return Err("promise 11: what one namespace had before is told to another".into());
     }
@@ -53,21 +54,21 @@ impl System {
             return Err("promise 6: a write through an account that refuses".into());
         }
         let deleting = object.is_none_or(|object| object.metadata.deletion_timestamp.is_some());
-        for (channel, leg) in &write.route {
+        for (channel, destination) in &write.route {
             let there = seen.get(channel).cloned().unwrap_or_default();
-            if leg == &there {
+            if destination == &there {
                 return Err("a channel is written that differs in nothing".into());
             }
-            if leg.is_empty() && !is_ours(&there) {
+            if destination.is_empty() && !is_ours(&there) {
                 return Err(format!("promise 5: {channel} is emptied, which is not ours"));
             }
-            let restored = claim.previous.get(channel) == Some(leg);
-            if !leg.is_empty() && !restored && !self.was_published(replica, *channel, leg) {
+            let restored = claim.previous.get(channel) == Some(destination);
+            if !destination.is_empty() && !restored && !self.was_published(replica, *channel, destination) {
                 return Err(format!("promise 5: {channel} is sent to what was never published"));
             }
         }
-        let ours = write.route.iter().filter(|(channel, leg)| claim.previous.get(channel) != Some(leg));
-        let sent = digests(&ours.map(|(channel, leg)| (*channel, leg.clone())).collect());
+        let ours = write.route.iter().filter(|(channel, destination)| claim.previous.get(channel) != Some(destination));
+        let sent = digests(&ours.map(|(channel, destination)| (*channel, destination.clone())).collect());
         let journalled = |(channel, digest)| claim.sent.iter().any(|old| old.get(channel) == Some(digest));
         if !deleting && !sent.iter().all(journalled) {
             return Err("a route is sent that the journal does not name".into());
@@ -83,11 +84,11 @@ impl System {
         }
     }
 
-    fn was_published(&self, replica: usize, channel: Channel, leg: &Leg) -> bool {
+    fn was_published(&self, replica: usize, channel: Channel, destination: &Destination) -> bool {
         let agents = self.replica[replica].agents.iter().enumerate();
         agents
             .flat_map(|(which, agent)| (1..=agent.published).map(move |version| route_of(which, version)))
-            .any(|route| route.get(&channel) == Some(leg))
+            .any(|route| route.get(&channel) == Some(destination))
     }
 
     /// When a request leaves, the claim stands in the cluster, and nobody else holds it.
@@ -196,8 +197,11 @@ impl System {
             return nothing_ours();
         }
         let wanted = if agent.serves == 0 { Default::default() } else { route_of(which, agent.serves) };
-        let differing: Vec<Channel> =
-            wanted.iter().filter(|(c, leg)| seen.get(c) != Some(leg)).map(|(channel, _)| *channel).collect();
+        let differing: Vec<Channel> = wanted
+            .iter()
+            .filter(|(c, destination)| seen.get(c) != Some(destination))
+            .map(|(channel, _)| *channel)
+            .collect();
         let reported = object.spec.drift == DriftPolicy::Report && reason(conditions, "Ready") == Some("Drifted");
         if !differing.is_empty() && !reported {
             return Err(format!("promise 7: {differing:?} is not as wanted"));

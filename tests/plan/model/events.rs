@@ -79,7 +79,7 @@ pub enum Event {
     Arrive {
         which: usize,
     },
-    /// Somebody changes a leg at the carrier.
+    /// Somebody changes a destination at the carrier.
     Foreign {
         number: usize,
         channel: usize,

@@ -10,7 +10,7 @@ use dialplane::{
         NumberClaim, PhoneNumber,
         claim::Holder,
         meta::{ABANDON, Key, RECONCILE_REQUESTED, Reference},
-        number::{Channel, E164, Leg, Route},
+        number::{Channel, Destination, E164, Route},
         phone_number::{DriftPolicy, Import, Mode, OnDelete, PhoneNumberSpec, PhoneNumberStatus},
     },
     carrier::{ErrorClass, Messaging, NumberId, OwnedNumber},
@@ -23,7 +23,7 @@ use dialplane::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::events::{Event, Fate};
-use crate::plan::scene::{leg, now, shown, trouble};
+use crate::plan::scene::{destination, now, shown, trouble};
 
 /// How long a request may be on its way, in ticks. A tick is a second of the plan.
 const LIFETIME: u64 = 3;
@@ -126,13 +126,13 @@ pub fn wants(object: &PhoneNumber) -> usize {
     usize::from(object.named() == Some(&e164(1)))
 }
 
-pub fn is_ours(leg: &Leg) -> bool {
-    leg.url.as_deref().is_some_and(|url| url.contains("engine.example.com"))
+pub fn is_ours(destination: &Destination) -> bool {
+    destination.url.as_deref().is_some_and(|url| url.contains("engine.example.com"))
 }
 
 /// The first agent answers calls and messages, and in every third version calls alone.
 pub fn route_of(agent: usize, version: usize) -> Route {
-    let url = |channel| leg(&format!("https://engine.example.com/a{agent}/v{version}/{channel}"));
+    let url = |channel| destination(&format!("https://engine.example.com/a{agent}/v{version}/{channel}"));
     let all = [(Channel::Voice, url("voice")), (Channel::Sms, url("sms"))];
     all.into_iter().filter(|(channel, _)| *channel == Channel::Voice || version % 3 != 2).collect()
 }
@@ -149,7 +149,8 @@ fn bumped<T>(version: &mut u64, meta: impl FnOnce(&mut T) -> &mut Option<String>
 impl System {
     pub fn new(setup: Setup) -> Self {
         let agents = vec![Agent { published: 1, serves: 1, ..Agent::default() }, Agent::default()];
-        let carrier = vec![shown([(Channel::Voice, leg("https://f0.example.net/"))].into()), shown(Route::new())];
+        let carrier =
+            vec![shown([(Channel::Voice, destination("https://f0.example.net/"))].into()), shown(Route::new())];
         let mut system = Self {
             replicas: setup.replicas,
             setup,
@@ -222,7 +223,7 @@ impl System {
             Foreign { number, channel, empty } => {
                 self.foreign += 1;
                 let url = if empty { String::new() } else { format!("https://f{}.example.net/", self.foreign) };
-                self.carrier[number].insert(Channel::ALL[channel], leg(&url));
+                self.carrier[number].insert(Channel::ALL[channel], destination(&url));
             }
             Account => self.account_open = !self.account_open,
             Publish { agent } => {
@@ -625,7 +626,7 @@ impl System {
         let mut seen = self.replica[replica].seen.get(&number).map(|route| Self::owned(number, route));
         let (mut fresh, mut holder, mut definition_going) = (false, Liveness::NotRead, None);
         let held_by = claim.spec.holder.as_ref().map_or("", |holder| &holder.uid);
-        let heir = self.has_successor(replica, &claim, held_by);
+        let successor = self.has_successor(replica, &claim, held_by);
         for _ in 0..6 {
             let trouble = self.trouble(replica, &name);
             let world = claim::World {
@@ -634,7 +635,7 @@ impl System {
                 holder,
                 allowed: self.rival(replica, Some(&claim)).allowed,
                 settled_in: Duration::ZERO,
-                heir,
+                successor,
                 elsewhere: false,
                 account: self.account(false),
                 seen: seen.as_ref().map_or(Seen::Unseen, |number| Seen::Present { number, fresh }),
@@ -714,7 +715,9 @@ impl System {
                     // A replica knows of its own requests alone.
                     if what == "writes" && self.replicas == Replicas::OneLeads {
                         let on_their_way = self.requests.iter().filter(|request| request.number == number);
-                        let forgotten = |(channel, leg): (&Channel, &Leg)| is_ours(leg) && !spec.is_ours(*channel, leg);
+                        let forgotten = |(channel, destination): (&Channel, &Destination)| {
+                            is_ours(destination) && !spec.is_ours(*channel, destination)
+                        };
                         if on_their_way.flat_map(|request| &request.route).any(forgotten) {
                             return Err("the journal forgets a route that is on its way".into());
                         }
@@ -781,12 +784,12 @@ impl System {
         fate: Fate,
         said: &str,
     ) -> Result<(), String> {
-        let legs: Vec<String> = write
+        let destinations: Vec<String> = write
             .route
             .iter()
-            .map(|(channel, leg)| format!("{channel}={}", leg.url.as_deref().unwrap_or("nothing")))
+            .map(|(channel, destination)| format!("{channel}={}", destination.url.as_deref().unwrap_or("nothing")))
             .collect();
-        self.tell(format!("{said} sends {} ({fate:?})", legs.join(" ")));
+        self.tell(format!("{said} sends {} ({fate:?})", destinations.join(" ")));
         self.has_claim(number, &write)?;
         if write.put_back {
             *self.replica[replica].put_backs.entry(of.to_owned()).or_default() += 1;

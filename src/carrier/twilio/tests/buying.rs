@@ -64,7 +64,7 @@ async fn a_purchase_names_the_number_the_marker_and_every_webhook() {
     let fake = Fake::default();
     fake.on(buy(), 201, bought());
     let twilio = open(&fake, token()).await;
-    let voice = Leg { method: Method::Get, ..leg("https://a.example.com/v") };
+    let voice = Destination { method: Method::Get, ..destination("https://a.example.com/v") };
     let Outcome::Did(Bought::Owned(owned)) = twilio.purchase(&purchase([(Channel::Voice, voice)].into())).await else {
         panic!()
     };
@@ -158,7 +158,8 @@ async fn a_refused_purchase_shows_nothing_of_what_was_sent_or_answered() {
     let fake = Fake::default();
     fake.on(buy(), 400, json!({"code": 21402, "message": "Url https://x.example/?token=s3cret is invalid"}));
     let twilio = open(&fake, token()).await;
-    let outcome = twilio.purchase(&purchase([(Channel::Voice, leg("https://x.example/?token=s3cret"))].into())).await;
+    let outcome =
+        twilio.purchase(&purchase([(Channel::Voice, destination("https://x.example/?token=s3cret"))].into())).await;
     let shown = format!("{outcome:?} {twilio:?}");
     assert!(!shown.contains("s3cret") && !shown.contains("+1415"), "{shown}");
 }

@@ -47,7 +47,7 @@ use crate::{
         objects::Objects,
         sent::Kept,
     },
-    plan::{Asked, Decision, Effect, Entry, Intent, Liveness, Look, Offers, choose},
+    plan::{Decision, Effect, Entry, Liveness, Look, OfferQuery, Offers, Purpose, choose},
     telemetry::metrics::Metrics,
 };
 
@@ -56,7 +56,7 @@ const STEPS: usize = 64;
 
 /// Why something could not be looked at.
 #[derive(Debug, thiserror::Error)]
-pub enum GlanceError {
+pub enum DryRunError {
     /// The cluster does not let this user list a kind, does not have it, or is away.
     #[error("cannot list {kind}: {why}")]
     Unlisted { kind: String, why: String },
@@ -78,7 +78,7 @@ pub enum GlanceError {
 }
 
 /// The cluster as it was a moment ago, and the carriers as far as they are asked.
-pub struct Glance {
+pub struct DryRun {
     context: Arc<Context>,
     /// The last version that was made up for an object of our own copy.
     version: AtomicU64,
@@ -124,12 +124,12 @@ pub struct Unmanaged {
     pub foreign: bool,
 }
 
-impl Glance {
+impl DryRun {
     /// Lists every kind once. The accounts may be reached at `endpoints` beside their carriers' own hosts.
-    pub async fn new(client: Client, installation: String, endpoints: Endpoints) -> Result<Self, GlanceError> {
+    pub async fn new(client: Client, installation: String, endpoints: Endpoints) -> Result<Self, DryRunError> {
         let settings = Settings { installation, settling: None, endpoints };
         let context = Context::new(client, Arc::new(Metrics::new()), settings, 1)
-            .map_err(|error| GlanceError::Setup(format!("{error:#}")))?;
+            .map_err(|error| DryRunError::Setup(format!("{error:#}")))?;
         let (client, caches) = (&context.client, &context.caches);
         macro_rules! list_each {
             ($($kind:ident)*) => {
@@ -158,25 +158,25 @@ impl Glance {
     }
 
     /// Opens an account as its own controller does: reads its Secret, asks whose account it is, and lists its numbers.
-    pub async fn open(&self, account: &Key) -> Result<(), GlanceError> {
+    pub async fn open(&self, account: &Key) -> Result<(), DryRunError> {
         if self.context.caches.accounts.get(account).is_none() {
-            return Err(GlanceError::NoAccount(account.clone()));
+            return Err(DryRunError::NoAccount(account.clone()));
         }
         self.look_after::<CarrierAccount>(account).await?;
         match self.session(account) {
             Ok(session) if session.open().is_some() => Ok(()),
-            _ => Err(GlanceError::NotOpen { account: account.clone(), why: self.word_of(account) }),
+            _ => Err(DryRunError::NotOpen { account: account.clone(), why: self.word_of(account) }),
         }
     }
 
     /// What an open account offers for sale, without what somebody in this cluster has.
-    pub async fn offers(&self, account: &Key, asked: &Asked) -> Result<Offers, GlanceError> {
+    pub async fn offers(&self, account: &Key, asked: &OfferQuery) -> Result<Offers, DryRunError> {
         let offers = self.context.offers(&*self.session(account)?, asked, None).await;
-        offers.map_err(|error| GlanceError::NotOpen { account: account.clone(), why: error.text })
+        offers.map_err(|error| DryRunError::NotOpen { account: account.clone(), why: error.text })
     }
 
     /// The numbers of an open account that no PhoneNumber manages.
-    pub fn unmanaged(&self, account: &Key) -> Result<Vec<Unmanaged>, GlanceError> {
+    pub fn unmanaged(&self, account: &Key) -> Result<Vec<Unmanaged>, DryRunError> {
         let mut owned = self.session(account)?.inventory.owned();
         owned.sort_by(|a, b| a.number.cmp(&b.number));
         Ok(owned.into_iter().filter_map(|number| self.unless_managed(number)).collect())
@@ -208,7 +208,7 @@ impl Glance {
 
     /// Takes a manifest for applied, in our own copy: laid over the object of that name if there is one. An error where the API server
     /// would refuse it.
-    pub fn apply<K: Controlled + HasSpec<Spec: PartialEq>>(&self, mut manifest: K) -> Result<Key, GlanceError> {
+    pub fn apply<K: Controlled + HasSpec<Spec: PartialEq>>(&self, mut manifest: K) -> Result<Key, DryRunError> {
         let key = Key::of(&manifest);
         let there = K::cache(&self.context.caches).get(&key);
         let object = match there.clone() {
@@ -231,25 +231,25 @@ impl Glance {
             }
         };
         if let Some(why) = api::broken_rule(&object, there.as_deref()) {
-            return Err(GlanceError::Refused { kind: K::KIND.as_str(), key, why });
+            return Err(DryRunError::Refused { kind: K::KIND.as_str(), key, why });
         }
         let uid = self.put(object);
         if K::KIND == Kind::PhoneNumber {
             self.applied().insert(key.clone());
         }
         // Known from now on: what is listed from here on is listed for it.
-        self.context.memory.met(&uid);
+        self.context.local.first_seen(&uid);
         Ok(key)
     }
 
     /// What an Agent of our copy would serve, published as its controller would.
-    pub async fn publish(&self, agent: &Key) -> Result<AgentStatus, GlanceError> {
+    pub async fn publish(&self, agent: &Key) -> Result<AgentStatus, DryRunError> {
         self.look_after::<Agent>(agent).await?;
         Ok(self.context.caches.agents.get(agent).and_then(|agent| agent.status.clone()).unwrap_or_default())
     }
 
     /// Says what would become of a PhoneNumber of our copy, whose account was opened if it can be.
-    pub async fn foresee(&self, key: &Key) -> Result<Foreseen, GlanceError> {
+    pub async fn foresee(&self, key: &Key) -> Result<Foreseen, DryRunError> {
         let (mut effects, mut taken, mut offers) = (Vec::new(), None, Vec::new());
         if let Some(agent) = self.number(key).and_then(|number| self.shares_with(&number)) {
             self.look_after::<Agent>(&agent).await?;
@@ -321,7 +321,7 @@ impl Glance {
         &self,
         number: &Arc<PhoneNumber>,
         looked: &mut Looked,
-    ) -> Result<Decision<PhoneNumberStatus>, GlanceError> {
+    ) -> Result<Decision<PhoneNumberStatus>, DryRunError> {
         for _ in 0..STEPS {
             match PhoneNumber::decide(&self.context, number, looked) {
                 // It need not be in the cluster yet, and its journal may be of our own copy.
@@ -342,7 +342,7 @@ impl Glance {
     }
 
     /// Notes in our own copy what `effect` would leave in the cluster; answers whether that is all that it would do.
-    async fn pretend(&self, number: &PhoneNumber, effect: &Effect) -> Result<bool, GlanceError> {
+    async fn pretend(&self, number: &PhoneNumber, effect: &Effect) -> Result<bool, DryRunError> {
         match effect {
             Effect::AddFinalizer(name) => {
                 self.put(held_by(number.clone(), name));
@@ -360,28 +360,28 @@ impl Glance {
                 let account = number.account();
                 let uid = number.uid().unwrap_or_default();
                 let Some(identity) = number.identity() else { return Ok(false) };
-                self.context.memory.wish(&account, Key::of(number), &uid, identity);
+                self.context.local.wish(&account, Key::of(number), &uid, identity);
                 self.look_after::<CarrierAccount>(&account).await?;
             }
             Effect::WriteJournal(entry) => self.enter(number, entry),
             // The purchase that would follow says more than that the number would be kept until then.
-            Effect::Hold(hold) if hold.entry.intent == Intent::Send => self.enter(number, &hold.entry),
+            Effect::Hold(hold) if hold.entry.purpose == Purpose::Send => self.enter(number, &hold.entry),
             Effect::LoseNumber(account, lost) => self.context.lose(number, account, lost),
             _ => return Ok(false),
         }
         Ok(true)
     }
 
-    fn enter(&self, number: &PhoneNumber, Entry { journal, intent, clean }: &Entry) {
+    fn enter(&self, number: &PhoneNumber, Entry { journal, purpose, clean }: &Entry) {
         let uid = number.uid().unwrap_or_default();
-        if let (Intent::Send, Some(wanted)) = (intent, &journal.spec.number)
+        if let (Purpose::Send, Some(wanted)) = (purpose, &journal.spec.number)
             && let Ok(session) = self.session(&journal.spec.account.key())
-            && !session.market.keep(wanted, &uid)
+            && !session.offer_cache.keep(wanted, &uid)
         {
             return;
         }
         self.put::<NumberPurchase>(journal.clone());
-        self.context.memory.entered(&uid, &journal.spec.token, *intent, *clean, Instant::now());
+        self.context.local.entered(&uid, &journal.spec.token, *purpose, *clean, Instant::now());
     }
 
     /// The claim that `effect` would give the object, if another or nobody holds it.
@@ -400,7 +400,7 @@ impl Glance {
 
     /// Goes over an object as its controller does, in our own copy: opens an account, lists it and answers who wishes to buy;
     /// publishes an agent, and takes what its numbers share for made.
-    async fn look_after<K: Controlled>(&self, key: &Key) -> Result<(), GlanceError> {
+    async fn look_after<K: Controlled>(&self, key: &Key) -> Result<(), DryRunError> {
         let mut looked = Looked::begin();
         for _ in 0..STEPS {
             let object = K::cache(&self.context.caches).get(key);
@@ -444,10 +444,10 @@ impl Glance {
         ready.map_or_else(|| "it is being deleted".to_owned(), |ready| format!("{}: {}", ready.reason, ready.message))
     }
 
-    fn session(&self, account: &Key) -> Result<Arc<Session>, GlanceError> {
+    fn session(&self, account: &Key) -> Result<Arc<Session>, DryRunError> {
         self.context.sessions.get(account).ok_or_else(|| {
             let why = "it was not opened".to_owned();
-            GlanceError::NotOpen { account: account.clone(), why }
+            DryRunError::NotOpen { account: account.clone(), why }
         })
     }
 
@@ -477,7 +477,7 @@ fn held_by<K: Resource>(mut object: K, finalizer: &str) -> K {
     object
 }
 
-async fn list<K>(client: &Client, cache: &Cache<K>) -> Result<(), GlanceError>
+async fn list<K>(client: &Client, cache: &Cache<K>) -> Result<(), DryRunError>
 where
     K: Kept + Clone + DeserializeOwned + fmt::Debug,
 {
@@ -489,7 +489,7 @@ where
     Ok(())
 }
 
-fn unlisted<K: Resource<DynamicType = ()>>(error: &kube::Error) -> GlanceError {
+fn unlisted<K: Resource<DynamicType = ()>>(error: &kube::Error) -> DryRunError {
     let (group, plural) = (K::group(&()), K::plural(&()));
     let kind = if group.is_empty() { plural.into_owned() } else { format!("{plural}.{group}") };
     let why = match error {
@@ -505,5 +505,5 @@ fn unlisted<K: Resource<DynamicType = ()>>(error: &kube::Error) -> GlanceError {
         }
         error => format!("no answer from the API server: {}", said(error)),
     };
-    GlanceError::Unlisted { kind, why }
+    DryRunError::Unlisted { kind, why }
 }

@@ -8,7 +8,7 @@ use super::CarrierError;
 
 /// A look that many share.
 #[derive(Debug, Default)]
-pub struct Flight {
+pub struct SingleFlight {
     /// Held while one is under way.
     under_way: tokio::sync::Mutex<()>,
     /// How many have ended, and how the last one failed.
@@ -21,7 +21,7 @@ struct Ended {
     failure: Option<(Instant, CarrierError)>,
 }
 
-impl Flight {
+impl SingleFlight {
     /// What `known` knows, or what `fly` finds, which is told when it began. Whoever asks while a look is under way that began
     /// after `after` waits for it.
     pub async fn share<T>(

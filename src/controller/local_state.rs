@@ -15,7 +15,7 @@ use super::Work;
 use crate::{
     api::{account::Grant, conditions::Finding, meta::Key, number::E164, purchase::Identity},
     carrier::{CarrierError, ErrorClass},
-    plan::{self, Intent, Own, Tried, Trouble, grant, policy},
+    plan::{self, OwnEntry, Purpose, SendOutcome, Trouble, grant, policy},
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -39,9 +39,9 @@ const SENDING: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 struct Entered {
     token: String,
-    intent: Intent,
+    purpose: Purpose,
     clean: bool,
-    outcome: Option<Tried>,
+    outcome: Option<SendOutcome>,
     lives: bool,
     /// When we began to write it, and when that had ended.
     begun: Instant,
@@ -50,7 +50,7 @@ struct Entered {
 
 /// A wish to buy, as the account knows it.
 #[derive(Clone, Debug)]
-pub struct Wish {
+pub struct GrantRequest {
     pub object: Key,
     pub uid: String,
     pub identity: Identity,
@@ -59,7 +59,7 @@ pub struct Wish {
     refused: Option<(Finding, Instant)>,
 }
 
-impl Wish {
+impl GrantRequest {
     /// Whether one of these rights is what was wished for: asked for by this object, or by another of its identity.
     fn is_among(&self, grants: &[Grant]) -> bool {
         grants.iter().any(|grant| grant.uid == self.uid || grant.is_for(&self.identity))
@@ -79,7 +79,7 @@ struct Entry {
     /// When this process last wrote the claim of the object's number.
     claimed: Option<Instant>,
     /// When this process first saw the object.
-    met: Option<Instant>,
+    first_seen: Option<Instant>,
     entered: Option<Entered>,
     /// How many numbers in a row were refused as not available.
     refused: u32,
@@ -89,17 +89,17 @@ struct Entry {
 
 /// The memory of one process.
 #[derive(Debug, Default)]
-pub struct Memory {
+pub struct LocalState {
     entries: Mutex<HashMap<String, Entry>>,
     /// Passes in a row that the API server did not let through.
-    stumbles: Mutex<HashMap<Work, u32>>,
+    failed_passes: Mutex<HashMap<Work, u32>>,
     /// Who wishes to buy under each account, in the order in which they asked.
-    wishes: Mutex<HashMap<Key, Vec<Wish>>>,
+    wishes: Mutex<HashMap<Key, Vec<GrantRequest>>>,
     /// How many rights to buy were used under each account since it was last to count them for that.
     used: Mutex<HashMap<Key, usize>>,
 }
 
-impl Memory {
+impl LocalState {
     /// Notes that something failed for this object.
     pub fn failed(&self, uid: &str, attempt: Attempt, error: CarrierError) {
         let mut entries = self.entries();
@@ -177,16 +177,16 @@ impl Memory {
     }
 
     /// When this process first saw the object, or found that nobody holds the claim: now, if it is the first time.
-    pub fn met(&self, uid: &str) -> Instant {
-        *self.entries().entry(uid.to_owned()).or_default().met.get_or_insert_with(Instant::now)
+    pub fn first_seen(&self, uid: &str) -> Instant {
+        *self.entries().entry(uid.to_owned()).or_default().first_seen.get_or_insert_with(Instant::now)
     }
 
     /// Notes an entry of a journal that was written from `begun` until now.
-    pub fn entered(&self, uid: &str, token: &str, intent: Intent, clean: bool, begun: Instant) {
+    pub fn entered(&self, uid: &str, token: &str, purpose: Purpose, clean: bool, begun: Instant) {
         let mut entries = self.entries();
         let entry = entries.entry(uid.to_owned()).or_default();
         let (token, ended) = (token.to_owned(), Instant::now());
-        entry.entered = Some(Entered { token, intent, clean, outcome: None, lives: false, begun, ended });
+        entry.entered = Some(Entered { token, purpose, clean, outcome: None, lives: false, begun, ended });
     }
 
     /// Notes that this process has written the object itself, against all others, and that it is not being deleted.
@@ -207,7 +207,7 @@ impl Memory {
     }
 
     /// Notes what became of the purchase that the last entry was written for.
-    pub fn tried(&self, uid: &str, outcome: Tried) {
+    pub fn tried(&self, uid: &str, outcome: SendOutcome) {
         let mut entries = self.entries();
         let Some(entered) = entries.get_mut(uid).and_then(|entry| entry.entered.as_mut()) else { return };
         entered.outcome = Some(outcome);
@@ -218,20 +218,20 @@ impl Memory {
         let mut entries = self.entries();
         let entered = entries.get_mut(uid)?.entered.as_mut().filter(|entered| entered.token == token)?;
         let before = entered.begun + SENDING;
-        let sends = matches!(entered.intent, Intent::Send | Intent::Take);
+        let sends = matches!(entered.purpose, Purpose::Send | Purpose::Take);
         if !sends || entered.outcome.is_some() || Instant::now() >= before {
             return None;
         }
-        entered.outcome = Some(Tried::Unknown);
+        entered.outcome = Some(SendOutcome::Unknown);
         Some(before)
     }
 
     /// What this process knows of the entry with this token, if it wrote it, where purchases settle in `settling`.
-    pub fn own(&self, uid: &str, token: &str, settling: Duration) -> Option<Own> {
+    pub fn own(&self, uid: &str, token: &str, settling: Duration) -> Option<OwnEntry> {
         let entries = self.entries();
         let entered = entries.get(uid)?.entered.as_ref().filter(|entered| entered.token == token)?;
-        Some(Own {
-            intent: entered.intent,
+        Some(OwnEntry {
+            purpose: entered.purpose,
             clean: entered.clean,
             outcome: entered.outcome.clone(),
             lives: entered.lives,
@@ -242,8 +242,8 @@ impl Memory {
     }
 
     /// When the last entry of this process was written, whatever became of it.
-    pub fn entered_at(&self, uid: &str) -> Option<(Instant, Intent)> {
-        self.entries().get(uid)?.entered.as_ref().map(|entered| (entered.ended, entered.intent))
+    pub fn entered_at(&self, uid: &str) -> Option<(Instant, Purpose)> {
+        self.entries().get(uid)?.entered.as_ref().map(|entered| (entered.ended, entered.purpose))
     }
 
     /// The object wishes to buy under this account.
@@ -251,7 +251,7 @@ impl Memory {
         let mut wishes = self.wishes();
         let wishes = wishes.entry(account.clone()).or_default();
         wishes.retain(|wish| wish.uid != uid);
-        wishes.push(Wish { object, uid: uid.to_owned(), identity, asked: Instant::now(), refused: None });
+        wishes.push(GrantRequest { object, uid: uid.to_owned(), identity, asked: Instant::now(), refused: None });
     }
 
     /// What the account has answered to the object's wish, as far as this process knows.
@@ -270,7 +270,7 @@ impl Memory {
     }
 
     /// The wishes under an account that wait for an answer.
-    pub fn open_wishes(&self, account: &Key) -> Vec<Wish> {
+    pub fn open_wishes(&self, account: &Key) -> Vec<GrantRequest> {
         let wishes = self.wishes();
         wishes.get(account).into_iter().flatten().filter(|wish| wish.refused.is_none()).cloned().collect()
     }
@@ -293,7 +293,7 @@ impl Memory {
         let Some(wishes) = wishes.get_mut(account) else { return Vec::new() };
         let (answered, rest) = wishes.drain(..).partition(|wish| wish.is_among(granted));
         *wishes = rest;
-        Vec::into_iter(answered).map(|wish: Wish| wish.object).collect()
+        Vec::into_iter(answered).map(|wish: GrantRequest| wish.object).collect()
     }
 
     /// Refuses, for a while, what waits for an answer and is not among those that are about to be granted. Answers whose it was.
@@ -311,7 +311,7 @@ impl Memory {
 
     /// So many rights were given back under this account: takes as many refused wishes off the list, first come first, and all those
     /// that are nobody's any more. Answers whose they were.
-    pub fn recall_wishes(&self, account: &Key, most: usize, is_somebodys: impl Fn(&Wish) -> bool) -> Vec<Key> {
+    pub fn recall_wishes(&self, account: &Key, most: usize, is_somebodys: impl Fn(&GrantRequest) -> bool) -> Vec<Key> {
         let mut wishes = self.wishes();
         let Some(wishes) = wishes.get_mut(account) else { return Vec::new() };
         wishes.retain(is_somebodys);
@@ -331,7 +331,7 @@ impl Memory {
         self.wishes().remove(account);
     }
 
-    fn wishes(&self) -> MutexGuard<'_, HashMap<Key, Vec<Wish>>> {
+    fn wishes(&self) -> MutexGuard<'_, HashMap<Key, Vec<GrantRequest>>> {
         self.wishes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -358,16 +358,16 @@ impl Memory {
     }
 
     /// A pass failed; answers how many did so in a row before it.
-    pub fn stumbled(&self, work: &Work) -> u32 {
-        let mut stumbles = self.stumbles.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = stumbles.entry(work.clone()).or_default();
+    pub fn pass_failed(&self, work: &Work) -> u32 {
+        let mut failed_passes = self.failed_passes.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = failed_passes.entry(work.clone()).or_default();
         *count += 1;
         *count - 1
     }
 
     /// A pass went through.
-    pub fn passed(&self, work: &Work) {
-        self.stumbles.lock().unwrap_or_else(PoisonError::into_inner).remove(work);
+    pub fn pass_succeeded(&self, work: &Work) {
+        self.failed_passes.lock().unwrap_or_else(PoisonError::into_inner).remove(work);
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
@@ -386,10 +386,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn that_an_object_lives_is_known_of_what_was_written_since_the_last_entry() {
-        let memory = Memory::default();
+        let memory = LocalState::default();
         let lives = || memory.own("uid", "token", HOUR).is_some_and(|own| own.lives);
         memory.lives("uid");
-        let enter = || memory.entered("uid", "token", Intent::Send, true, Instant::now());
+        let enter = || memory.entered("uid", "token", Purpose::Send, true, Instant::now());
         enter();
         assert!(!lives(), "it was before");
         memory.lives("uid");
@@ -400,7 +400,7 @@ mod tests {
 
     #[test]
     fn what_is_remembered_of_objects_that_are_gone_can_be_forgotten() {
-        let memory = Memory::default();
+        let memory = LocalState::default();
         let account = Key::new("n", "tw");
         for i in 0..10 {
             memory.failed(&format!("uid{i}"), Attempt::Look, error());
@@ -416,7 +416,7 @@ mod tests {
 
     #[test]
     fn rights_that_were_used_are_counted_anew_once_half_of_them_are() {
-        let (memory, account) = (Memory::default(), Key::new("n", "a"));
+        let (memory, account) = (LocalState::default(), Key::new("n", "a"));
         let many = |count| (0..count).filter(|_| memory.right_used(&account)).count();
         assert_eq!((many(MANY_USED - 1), many(1), many(MANY_USED)), (0, 1, 1));
         assert!(!memory.right_used(&account) && !memory.right_used(&Key::new("n", "b")));
@@ -424,7 +424,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn trouble_counts_up_until_the_same_kind_of_attempt_goes_well() {
-        let memory = Memory::default();
+        let memory = LocalState::default();
         memory.failed("uid", Attempt::Write, error());
         memory.failed("uid", Attempt::Write, error());
         memory.succeeded("uid", Attempt::Look);
@@ -437,7 +437,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn put_backs_are_counted_for_an_hour_or_until_somebody_asks_for_a_look() {
-        let memory = Memory::default();
+        let memory = LocalState::default();
         memory.put_back("uid");
         tokio::time::advance(Duration::from_secs(1800)).await;
         memory.put_back("uid");

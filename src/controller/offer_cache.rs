@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::{
     api::{meta::Key, number::E164, offer::Offer},
     carrier::{CarrierError, Sales},
-    plan::{Asked, Offers},
+    plan::{OfferQuery, Offers},
 };
 
 /// How long what was found is shown to others.
@@ -30,7 +30,7 @@ const SOON: Duration = Duration::from_secs(1);
 
 /// What is for sale under one account.
 #[derive(Debug, Default)]
-pub struct Market {
+pub struct OfferCache {
     state: Mutex<State>,
     /// Held while a search is under way.
     flight: tokio::sync::Mutex<()>,
@@ -41,11 +41,11 @@ const MOST_SEARCHES: usize = 32;
 
 #[derive(Debug, Default)]
 struct State {
-    searches: HashMap<Asked, Search>,
+    searches: HashMap<OfferQuery, Search>,
     /// Numbers that somebody is about to buy: the uid, and since when.
     kept: HashMap<E164, (String, Instant)>,
     /// Who found that others are just taking what there is, in the order in which they came.
-    waiting: VecDeque<(Asked, Key)>,
+    waiting: VecDeque<(OfferQuery, Key)>,
     /// Who need wait no longer and was not told yet.
     called: Vec<Key>,
 }
@@ -62,13 +62,13 @@ struct Search {
     vain: bool,
 }
 
-impl Market {
+impl OfferCache {
     /// What is for sale for the object `uid`, by a search of the last minute or a new one. `is_claimed` says which numbers
     /// somebody in this cluster has. Where others are just taking what there is, `who` waits for what else there may be.
     pub async fn offers(
         &self,
         sales: &dyn Sales,
-        asked: &Asked,
+        asked: &OfferQuery,
         uid: &str,
         who: Option<&Key>,
         is_claimed: impl Fn(&E164) -> bool + Sync,
@@ -87,8 +87,8 @@ impl Market {
             return Ok(offers);
         }
         let found = match asked {
-            Asked::Number(number) => sales.offer(number).await?.into_iter().collect(),
-            Asked::Search(search) => sales.offers(search).await?,
+            OfferQuery::Number(number) => sales.offer(number).await?.into_iter().collect(),
+            OfferQuery::Search(search) => sales.offers(search).await?,
         };
         let mut state = self.state();
         let offers = state.found(asked, found, uid, &is_claimed);
@@ -114,7 +114,7 @@ impl Market {
         if gone {
             state.searches.values_mut().for_each(|search| search.left.retain(|offer| offer.number != *number));
         }
-        let mut waited_for: Vec<Asked> = state.waiting.iter().map(|(asked, _)| asked.clone()).collect();
+        let mut waited_for: Vec<OfferQuery> = state.waiting.iter().map(|(asked, _)| asked.clone()).collect();
         waited_for.dedup();
         for asked in waited_for {
             if state.known(&asked, "", &|_| false).is_none_or(|offers| !offers.crowded) {
@@ -146,7 +146,7 @@ impl Market {
 impl State {
     /// What the last search showed, as far as it is any use: something is left, or others are just taking the rest. That all of it
     /// was bought says nothing about what else there is.
-    fn known(&mut self, asked: &Asked, uid: &str, is_claimed: &impl Fn(&E164) -> bool) -> Option<Offers> {
+    fn known(&mut self, asked: &OfferQuery, uid: &str, is_claimed: &impl Fn(&E164) -> bool) -> Option<Offers> {
         self.searches.retain(|_, search| search.at.elapsed() < FRESH);
         self.kept.retain(|_, (_, since)| since.elapsed() < KEPT);
         let Search { at, shown, left, vain } = self.searches.get(asked)?;
@@ -167,9 +167,15 @@ impl State {
     }
 
     /// Takes in what a look has found.
-    fn found(&mut self, asked: &Asked, found: Vec<Offer>, uid: &str, is_claimed: &impl Fn(&E164) -> bool) -> Offers {
+    fn found(
+        &mut self,
+        asked: &OfferQuery,
+        found: Vec<Offer>,
+        uid: &str,
+        is_claimed: &impl Fn(&E164) -> bool,
+    ) -> Offers {
         let free = self.free(&found, uid, is_claimed);
-        let is_search = matches!(asked, Asked::Search(_));
+        let is_search = matches!(asked, OfferQuery::Search(_));
         let vain = is_search && free.is_empty() && !found.is_empty();
         if is_search {
             let search = Search { at: Instant::now(), shown: found.len(), left: found, vain };
@@ -192,7 +198,7 @@ impl State {
     }
 
     /// Calls so many of those who wait for this.
-    fn call(&mut self, asked: &Asked, count: usize) {
+    fn call(&mut self, asked: &OfferQuery, count: usize) {
         let mut left = count;
         let (called, waiting) = std::mem::take(&mut self.waiting).into_iter().partition(|(of, _)| {
             let is_called = left > 0 && of == asked;
@@ -214,8 +220,8 @@ mod tests {
     use super::*;
     use crate::api::offer::{self, NumberType, Price};
 
-    fn asked() -> Asked {
-        Asked::Search(offer::Search {
+    fn asked() -> OfferQuery {
+        OfferQuery::Search(offer::Search {
             country: "US".into(),
             kind: NumberType::Local,
             area_code: Some("415".into()),
@@ -243,97 +249,97 @@ mod tests {
     }
 
     /// A market whose last search showed four numbers, of which the first so many were since kept, each by an object of its own.
-    fn kept(count: usize) -> Market {
-        let market = Market::default();
-        market.state().found(&asked(), (0..4).map(offer).collect(), "", &|_| false);
-        (0..count).for_each(|i| assert!(market.keep(&offer(i).number, &i.to_string())));
-        market
+    fn kept(count: usize) -> OfferCache {
+        let offer_cache = OfferCache::default();
+        offer_cache.state().found(&asked(), (0..4).map(offer).collect(), "", &|_| false);
+        (0..count).for_each(|i| assert!(offer_cache.keep(&offer(i).number, &i.to_string())));
+        offer_cache
     }
 
     /// How many are free by what is known, and whether one is to wait; `None` if it has to be searched.
-    fn known(market: &Market) -> Option<(usize, bool)> {
-        market.state().known(&asked(), "new", &|_| false).map(|offers| (offers.found.len(), offers.crowded))
+    fn known(offer_cache: &OfferCache) -> Option<(usize, bool)> {
+        offer_cache.state().known(&asked(), "new", &|_| false).map(|offers| (offers.found.len(), offers.crowded))
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_search_serves_all_until_most_of_what_it_showed_is_bought() {
         assert_eq!(known(&kept(3)), Some((1, false)));
-        let market = kept(4);
+        let offer_cache = kept(4);
         for i in 0..3 {
-            assert_eq!(known(&market), Some((0, true)), "{i} of 4 are bought, the others are on their way");
-            market.settled(&offer(i).number, true);
+            assert_eq!(known(&offer_cache), Some((0, true)), "{i} of 4 are bought, the others are on their way");
+            offer_cache.settled(&offer(i).number, true);
         }
-        assert_eq!(known(&market), None);
-        market.settled(&offer(3).number, true);
-        assert_eq!(known(&market), None, "that all were bought is not that there are no more");
+        assert_eq!(known(&offer_cache), None);
+        offer_cache.settled(&offer(3).number, true);
+        assert_eq!(known(&offer_cache), None, "that all were bought is not that there are no more");
     }
 
     #[tokio::test(start_paused = true)]
     async fn whoever_waits_is_called_when_it_is_time_to_search_and_when_there_is_something() {
-        let market = kept(4);
+        let offer_cache = kept(4);
         let who = |i: usize| Key::new("n", i.to_string());
-        let crowded = market.state().known(&asked(), "new", &|_| false).unwrap();
-        (0..6).for_each(|i| market.state().wait(&crowded, Some(&who(i))));
+        let crowded = offer_cache.state().known(&asked(), "new", &|_| false).unwrap();
+        (0..6).for_each(|i| offer_cache.state().wait(&crowded, Some(&who(i))));
         for i in 0..2 {
-            market.settled(&offer(i).number, true);
-            assert_eq!(market.called(), []);
+            offer_cache.settled(&offer(i).number, true);
+            assert_eq!(offer_cache.called(), []);
         }
-        market.settled(&offer(2).number, true);
-        assert_eq!(market.called(), [who(0)], "one is enough to search");
-        market.state().found(&asked(), (4..8).map(offer).collect(), "0", &|_| false);
-        assert_eq!(market.called(), [who(1), who(2), who(3)], "and one for each number more");
-        assert_eq!(market.called(), []);
+        offer_cache.settled(&offer(2).number, true);
+        assert_eq!(offer_cache.called(), [who(0)], "one is enough to search");
+        offer_cache.state().found(&asked(), (4..8).map(offer).collect(), "0", &|_| false);
+        assert_eq!(offer_cache.called(), [who(1), who(2), who(3)], "and one for each number more");
+        assert_eq!(offer_cache.called(), []);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_somebody_was_called_for_and_did_not_take_is_there_for_whoever_waits_next() {
-        let market = kept(4);
-        let crowded = market.state().known(&asked(), "new", &|_| false).unwrap();
+        let offer_cache = kept(4);
+        let crowded = offer_cache.state().known(&asked(), "new", &|_| false).unwrap();
         let who = |i: usize| Key::new("n", i.to_string());
-        (0..2).for_each(|i| market.state().wait(&crowded, Some(&who(i))));
+        (0..2).for_each(|i| offer_cache.state().wait(&crowded, Some(&who(i))));
         // It was refused for a reason of its own.
-        market.settled(&offer(0).number, false);
-        assert_eq!(market.called(), [who(0)]);
-        market.settled(&offer(1).number, true);
-        assert_eq!(market.called(), [who(1)]);
-        let left = market.state().known(&asked(), "new", &|_| false).unwrap();
+        offer_cache.settled(&offer(0).number, false);
+        assert_eq!(offer_cache.called(), [who(0)]);
+        offer_cache.settled(&offer(1).number, true);
+        assert_eq!(offer_cache.called(), [who(1)]);
+        let left = offer_cache.state().known(&asked(), "new", &|_| false).unwrap();
         assert_eq!(left.found.len(), 1);
-        market.state().wait(&crowded, Some(&who(2)));
-        market.state().wait(&left, Some(&who(2)));
-        market.settled(&offer(2).number, true);
-        assert_eq!(market.called(), [], "whoever found something waits no longer");
+        offer_cache.state().wait(&crowded, Some(&who(2)));
+        offer_cache.state().wait(&left, Some(&who(2)));
+        offer_cache.settled(&offer(2).number, true);
+        assert_eq!(offer_cache.called(), [], "whoever found something waits no longer");
     }
 
     #[tokio::test(start_paused = true)]
     async fn no_more_searches_are_remembered_than_are_any_use() {
-        let market = Market::default();
+        let offer_cache = OfferCache::default();
         for i in 0..100 {
-            let Asked::Search(search) = asked() else { unreachable!() };
-            let asked = Asked::Search(offer::Search { ends_with: Some(i.to_string()), ..search });
-            market.state().found(&asked, vec![offer(i)], "", &|_| false);
+            let OfferQuery::Search(search) = asked() else { unreachable!() };
+            let asked = OfferQuery::Search(offer::Search { ends_with: Some(i.to_string()), ..search });
+            offer_cache.state().found(&asked, vec![offer(i)], "", &|_| false);
             tokio::time::advance(Duration::from_millis(1)).await;
         }
-        assert_eq!(market.state().searches.len(), MOST_SEARCHES);
+        assert_eq!(offer_cache.state().searches.len(), MOST_SEARCHES);
         tokio::time::advance(FRESH).await;
-        market.forget(|_| true);
-        assert!(market.state().searches.is_empty());
+        offer_cache.forget(|_| true);
+        assert!(offer_cache.state().searches.is_empty());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_search_that_shows_nothing_is_believed_for_a_while() {
-        let market = Market::default();
-        market.state().found(&asked(), Vec::new(), "", &|_| false);
-        assert_eq!(known(&market), Some((0, false)));
+        let offer_cache = OfferCache::default();
+        offer_cache.state().found(&asked(), Vec::new(), "", &|_| false);
+        assert_eq!(known(&offer_cache), Some((0, false)));
         tokio::time::advance(FRESH).await;
-        assert_eq!(known(&market), None);
+        assert_eq!(known(&offer_cache), None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn where_a_search_shows_only_what_others_have_it_is_not_repeated_at_once() {
-        let market = Market::default();
-        let offers = market.state().found(&asked(), vec![offer(0)], "", &|_| true);
+        let offer_cache = OfferCache::default();
+        let offers = offer_cache.state().found(&asked(), vec![offer(0)], "", &|_| true);
         assert!(offers.crowded && offers.found.is_empty());
-        let known = || market.state().known(&asked(), "new", &|_| true).map(|offers| offers.crowded);
+        let known = || offer_cache.state().known(&asked(), "new", &|_| true).map(|offers| offers.crowded);
         assert_eq!(known(), Some(true));
         tokio::time::advance(SOON).await;
         assert_eq!(known(), None);
