@@ -266,7 +266,11 @@ async fn a_marker_that_somebody_edited_away_is_put_back() {
     let marker = scene.sandbox.field(&number, "friendly_name").unwrap();
     scene.sandbox.edit(&number, &[("friendly_name", "Front desk")]).unwrap();
     scene.request("main").await;
-    assert_eq!(scene.sandbox.field(&number, "friendly_name"), Some(marker));
+    // Where a look has just failed, that is waited for first.
+    eventually("the marker is back", || async {
+        (scene.sandbox.field(&number, "friendly_name").as_ref() == Some(&marker)).then_some(())
+    })
+    .await;
     assert_eq!(scene.writes_to(&number), 1, "and nothing else is written");
     scene.has_bought(1).await;
 }
@@ -343,9 +347,9 @@ async fn a_right_whose_object_was_torn_out_is_given_back_once_it_is_sure_that_no
     scene.misbehaves(Fault::Refuse { status: 400, code: 21615 });
     scene.purchase("torn", json!({})).await;
     scene.acquired("torn", "RegulatoryRequired").await;
-    scene.vanish("torn").await;
     scene.purchase("next", json!({})).await;
     scene.acquired("next", "SpendingLimit").await;
+    scene.vanish("torn").await;
     scene.routed_number("next").await;
     scene.has_bought(1).await;
 }

@@ -80,7 +80,7 @@ fn what_is_switched_on_comes_and_what_is_switched_off_goes() {
     assert_eq!(deployment["spec"]["template"]["metadata"]["labels"]["team"], "telephony");
 
     let off =
-        ["crds.install", "serviceAccount.create", "metrics.service.enabled", "policies.annotations", "policies.local"];
+        ["crds.install", "serviceAccount.create", "metrics.service.enabled", "policies.annotations", "policies.memory"];
     let off = off.map(|value| format!("{value}=false"));
     let objects = chart::render(&off.each_ref().map(String::as_str));
     assert_eq!(kinds(&objects), BTreeSet::from(["ClusterRole", "ClusterRoleBinding", "Deployment"]));
@@ -169,7 +169,7 @@ fn a_value_that_does_nothing_is_refused() {
         ("carriers.allowedEndpoints={http://user:secret@sandbox}", "allowedEndpoints"),
         ("secrets.namespaces={A_b}", "namespaces"),
         ("policies.approve=true", "approve"),
-        ("policies.local=maybe", "memory"),
+        ("policies.memory=maybe", "memory"),
     ] {
         let output = chart::template(&["--set", value]);
         let said = String::from_utf8_lossy(&output.stderr);

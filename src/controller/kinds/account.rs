@@ -193,7 +193,8 @@ impl Context {
         }
         let holder = &journal.spec.holder;
         let since = self.gone_since(journal, holder) + self.settling_of(session);
-        let marker = self.installation().map(|installation| Marker::new(installation, &journal.spec.identity()));
+        let written = Some(&*journal.spec.installation).filter(|name| !name.is_empty());
+        let marker = written.or(self.installation()).map(|name| Marker::new(name, &journal.spec.identity()));
         let marked = marker.and_then(|marker| session.inventory.marked(&marker, since));
         marked.is_some_and(|marked| !marked.contains(number))
     }
