@@ -23,10 +23,11 @@ mod takeover;
 mod triggers;
 mod unreadable;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt::Debug, sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Client;
+use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -38,17 +39,19 @@ use crate::{
         each_kind,
     },
     cluster::{
-        cache::News,
+        cache::{Cache, Change, News},
         objects::Objects,
         queue::{Length, Queue},
+        sent::Kept,
         watch::{trouble, watch},
     },
     telemetry::metrics::{Metrics, NumberState},
 };
+use caches::Cached as _;
 pub use context::{Context, Settings};
 pub use dry_run::{DryRun, DryRunError, End, Foreseen, Unmanaged};
 pub use kind::{Kind, Work};
-use kinds::Controlled;
+use kinds::Controlled as _;
 
 /// How many objects of one account, or of one other kind, are worked on at once.
 const LANE_WIDTH: usize = 32;
@@ -77,11 +80,18 @@ impl Controller {
     /// Follows the cluster until `token` is cancelled. A replica that does not lead follows too, so that it can take over at once.
     pub async fn follow(&self, token: CancellationToken) {
         let mut tasks = JoinSet::new();
+        let context = || self.context.clone();
+        let caches = &self.context.caches;
         macro_rules! follow_each {
-            ($($kind:ident)*) => { $(tasks.spawn(follow::<api::$kind>(self.context.clone(), token.clone()));)* };
+            ($($kind:ident)*) => {
+                $(tasks.spawn(follow(
+                    context(), Kind::$kind, api::$kind::cache(caches).clone(), api::$kind::changed, token.clone(),
+                ));)*
+            };
         }
         each_kind!(follow_each);
-        tasks.spawn(follow_namespaces(self.context.clone(), token));
+        let namespaces = caches.namespaces.clone();
+        tasks.spawn(follow(context(), Kind::Namespace, namespaces, Context::namespace_changed, token));
         // A panic in one of them is this one's too: a cache that nobody fills must not be worked on.
         while let Some(ended) = tasks.join_next().await {
             if let Err(error) = ended
@@ -154,25 +164,22 @@ impl Controller {
     }
 }
 
-/// Keeps the cache of one kind as the cluster is, until `token` is cancelled.
-async fn follow<K: Controlled>(context: Arc<Context>, token: CancellationToken) {
-    let (objects, cache) = (Objects::<K>::all(context.client.clone()), K::cache(&context.caches).clone());
+/// Keeps the cache of one kind as the cluster is, until `token` is cancelled; `changed` is what to do about a change.
+async fn follow<K>(
+    context: Arc<Context>,
+    kind: Kind,
+    cache: Arc<Cache<K>>,
+    changed: fn(&Context, &Change<K>),
+    token: CancellationToken,
+) where
+    K: Kept + Clone + DeserializeOwned + Debug + Send + 'static,
+{
     let on_news = |news: News<K>| {
-        news.changes.iter().for_each(|change| K::changed(&context, change));
-        news.left_out.iter().for_each(|unreadable| context.left_out(K::KIND, unreadable));
-        news.gone.iter().for_each(|unreadable| context.left_out_gone(K::KIND, unreadable));
+        news.changes.iter().for_each(|change| changed(&context, change));
+        news.left_out.iter().for_each(|unreadable| context.left_out(kind, unreadable));
+        news.gone.iter().for_each(|unreadable| context.left_out_gone(kind, unreadable));
     };
-    watch(objects, cache, token, on_news).await;
-}
-
-async fn follow_namespaces(context: Arc<Context>, token: CancellationToken) {
-    let (objects, cache) = (Objects::all(context.client.clone()), context.caches.namespaces.clone());
-    let on_news = |news: News<Namespace>| {
-        news.changes.iter().for_each(|change| context.namespace_changed(change));
-        news.left_out.iter().for_each(|unreadable| context.left_out(Kind::Namespace, unreadable));
-        news.gone.iter().for_each(|unreadable| context.left_out_gone(Kind::Namespace, unreadable));
-    };
-    watch(objects, cache, token, on_news).await;
+    watch(Objects::all(context.client.clone()), cache, token, on_news).await;
 }
 
 /// What a PhoneNumber's conditions say of it. One that says nothing yet is being worked on.

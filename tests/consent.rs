@@ -1,6 +1,6 @@
 //! Whoever owns an account or an agent decides, at any time, whose numbers may use it.
 
-use dialplane::api::{CarrierAccount, PhoneNumber};
+use dialplane::api::{AgentVersion, CarrierAccount, PhoneNumber};
 use serde_json::{Value, json};
 
 use crate::support::scene::{ACCOUNT, AGENT, Scene};
@@ -106,4 +106,24 @@ async fn a_number_of_a_namespace_that_lost_its_leave_can_still_be_deleted() {
     let said = tenant.event("main", "LeftAsItIs").await;
     assert!(said.contains("any more that allows this namespace"), "{said}");
     assert!(scene.get::<CarrierAccount>(ACCOUNT).await.is_some());
+}
+
+#[tokio::test]
+async fn a_namespace_that_lost_its_leave_by_a_label_keeps_no_version_of_an_agent() {
+    let scene = Scene::new().await;
+    scene.account(json!({"allowedNamespaces": {"from": "All"}})).await;
+    scene.agent_with("engine.example.com", Some("v1"), json!({"allowedNamespaces": tenants()})).await;
+    let tenant = scene.elsewhere().await;
+    tenant.label(json!({"tenant": "yes"})).await;
+    number_of(&tenant, &scene).await;
+    tenant.reason::<PhoneNumber>("main", "Ready", "Routed").await;
+    // It stays with the version that it reaches.
+    tenant.patch::<PhoneNumber>("main", json!({"spec": {"suspend": true}})).await;
+    scene.agent_with("engine.example.com", Some("v2"), json!({"allowedNamespaces": tenants()})).await;
+    tenant.reason::<PhoneNumber>("main", "Routed", "Suspended").await;
+    scene.delete::<AgentVersion>("dental.v1").await;
+    scene.reason::<AgentVersion>("dental.v1", "Ready", "InUse").await;
+
+    tenant.label(json!({"tenant": "no"})).await;
+    scene.gone::<AgentVersion>("dental.v1").await;
 }

@@ -198,8 +198,8 @@ impl Context {
     pub(super) fn gone_since(&self, record: &impl Resource, holder: &Holder) -> Instant {
         let ObjectMeta { uid, generation, .. } = record.meta();
         // The same record may have had others before, which were gone earlier, and may have been written since.
-        let uid = uid.as_deref().unwrap_or_default();
-        self.local.first_seen(&format!("{uid} {} {}", generation.unwrap_or_default(), holder.uid))
+        let holder = format!("{} {}", generation.unwrap_or_default(), holder.uid);
+        self.local.holder_gone(uid.as_deref().unwrap_or_default(), &holder)
     }
 
     /// How long yet until nothing can come about any more that this holder of `record` may have sent, counted from when this process

@@ -80,6 +80,8 @@ struct Entry {
     claimed: Option<Instant>,
     /// When this process first saw the object.
     first_seen: Option<Instant>,
+    /// Who was found to be gone that held this record, and when.
+    holder_gone: Option<(String, Instant)>,
     entered: Option<Entered>,
     /// How many numbers in a row were refused as not available.
     refused: u32,
@@ -179,6 +181,15 @@ impl LocalState {
     /// When this process first saw the object, or found that nobody holds the claim: now, if it is the first time.
     pub fn first_seen(&self, uid: &str) -> Instant {
         *self.entries().entry(uid.to_owned()).or_default().first_seen.get_or_insert_with(Instant::now)
+    }
+
+    /// When this process found that the holder of the record `uid` is gone: now, if it is the first time. One is remembered for each
+    /// record.
+    pub fn holder_gone(&self, uid: &str, holder: &str) -> Instant {
+        let mut entries = self.entries();
+        let gone = &mut entries.entry(uid.to_owned()).or_default().holder_gone;
+        gone.take_if(|(other, _)| other != holder);
+        gone.get_or_insert_with(|| (holder.to_owned(), Instant::now())).1
     }
 
     /// Notes an entry of a journal that was written from `begun` until now.

@@ -73,7 +73,7 @@ impl Context {
                 if let Some(agent) = agent {
                     self.count(Kind::Agent, agent);
                 }
-                self.count_version(route.as_ref());
+                self.count_version_of(route.as_ref());
             }
         }
         if let Change { old: Some(gone), new: None } = change {
@@ -87,8 +87,12 @@ impl Context {
         self.holder_speaks(change);
     }
 
-    /// Has the version count its numbers that one of them was routed to.
-    pub(super) fn count_version(&self, route: Option<&RouteStatus>) {
+    /// Has the version that this number was routed to count its numbers.
+    fn count_version(&self, number: &PhoneNumber) {
+        self.count_version_of(number.status.as_ref().and_then(|status| status.route.as_ref()));
+    }
+
+    fn count_version_of(&self, route: Option<&RouteStatus>) {
         if let Some((route, (namespace, agent))) = route.and_then(|route| Some((route, route.agent.split_once('/')?))) {
             self.count(Kind::AgentVersion, Key::new(namespace, AgentVersion::name_of(agent, &route.version)));
         }
@@ -224,8 +228,10 @@ impl Context {
             Some((key, agent))
         };
         let agents: BTreeMap<Key, Arc<Agent>> = numbers.iter().filter_map(agent_of).collect();
-        for (key, agent) in agents {
+        if !agents.is_empty() {
             session.sharing.look_anew();
+        }
+        for (key, agent) in agents {
             let id = share_id(&*agent, account);
             self.local.edited(&id);
             self.local.requested(&id);
@@ -302,6 +308,8 @@ impl Context {
         };
         if change.differs(consent) {
             self.wake_numbers_of(&key);
+            let numbers = self.caches.numbers.by(Index::Account, &key.to_string());
+            numbers.iter().for_each(|number| self.count_version(number));
         }
         let limits = |account: &Arc<CarrierAccount>| account.spec.purchasing.clone();
         if change.differs(limits) {
@@ -337,10 +345,11 @@ impl Context {
         for number in self.caches.numbers.all() {
             if number.metadata.namespace.as_ref() == Some(&name) {
                 self.wake(Kind::PhoneNumber, Key::of(&*number), Priority::Background);
-                // Agents count the numbers that may refer to them.
+                // Agents and versions count the numbers that may refer to them.
                 if let Some(agent) = number.agent() {
                     self.count(Kind::Agent, agent);
                 }
+                self.count_version(&number);
             }
         }
     }

@@ -55,11 +55,10 @@ impl Removal<'_> {
             return left("onDelete is Leave");
         }
         let account = match self.account {
-            AccountRef::Missing(key) if self.claim.namespace().is_some_and(|namespace| namespace != key.namespace) => {
-                return left(&format!("there is no CarrierAccount {key} any more that allows this namespace"));
+            AccountRef::Missing(key) if self.claim.namespace().is_none_or(|namespace| namespace == key.namespace) => {
+                return self.blocked(&format!("CarrierAccount {key} is gone"));
             }
-            AccountRef::Missing(key) => return self.blocked(&format!("CarrierAccount {key} is gone")),
-            AccountRef::Refused(key) => {
+            AccountRef::Missing(key) | AccountRef::Refused(key) => {
                 return left(&format!("there is no CarrierAccount {key} any more that allows this namespace"));
             }
             AccountRef::Found(account) if account.abandoned => return left("its CarrierAccount is abandoned"),

@@ -292,7 +292,6 @@ impl Context {
     pub fn wake_numbers_of(&self, account: &Key) {
         for number in self.caches.numbers.by(Index::Account, &account.to_string()) {
             self.wake(Kind::PhoneNumber, Key::of(&*number), Priority::Background);
-            self.count_version(number.status.as_ref().and_then(|status| status.route.as_ref()));
             // The routes that numbers share are their agents'.
             if let Some(agent) = number.agent() {
                 self.count(Kind::Agent, agent);

@@ -8,7 +8,7 @@ use std::{
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{Client, Resource, ResourceExt};
+use kube::{Client, Resource};
 
 use tokio::time::Instant;
 
@@ -104,7 +104,7 @@ pub fn share_id(agent: &impl Resource, account: &Key) -> String {
 }
 
 impl Context {
-    /// The routes that numbers of this agent share, in the order of the accounts.
+    /// The routes that these numbers of the agent share, which may use it, in the order of the accounts.
     fn shares<'a>(
         &self,
         agent: &Agent,
@@ -116,15 +116,7 @@ impl Context {
         for number in numbers {
             let account = number.account();
             let manages = number.spec.mode == Mode::Manage && !number.spec.suspend;
-            let allowed = || {
-                let reference = self.account_ref(account.clone(), &number.namespace().unwrap_or_default());
-                matches!(reference, AccountRef::Found(_))
-            };
-            let known = active.get(&account).copied();
-            if known != Some(true) {
-                let is_active = manages && allowed();
-                active.insert(account, is_active);
-            }
+            *active.entry(account).or_default() |= manages;
         }
         active.into_iter().filter_map(|(account, active)| self.share(agent, key, account, active, looked)).collect()
     }
