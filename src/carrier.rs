@@ -10,11 +10,13 @@ mod codes;
 pub mod endpoint;
 #[cfg(test)]
 mod fake;
+pub mod flowyte;
 #[cfg(test)]
 mod fuzz;
 pub mod http;
 pub mod inventory;
 mod lenient;
+pub mod nixflex;
 mod open;
 pub mod single_flight;
 pub mod telnyx;
@@ -24,23 +26,27 @@ mod written;
 use std::{collections::HashMap, fmt, time::Duration};
 
 use async_trait::async_trait;
+use secrecy::SecretString;
 use tokio::time::Instant;
 
-pub use crate::api::seen::{CarrierError, ErrorClass, Identity, Messaging, NumberId, Order, OwnedNumber, SharedRoute};
+pub use crate::api::seen::{
+    CarrierError, ErrorClass, HostedAgent, HostedVersion, Identity, Messaging, NumberId, Order, OwnedNumber,
+    SharedRoute,
+};
 pub use open::{OpenError, open};
 
 use crate::api::{
     account::Balance,
     number::{Channel, E164, Route},
     offer::{Offer, Search},
-    phone_number::Regulatory,
+    phone_number::{NumberConfig, Regulatory},
     purchase::{Hold, Marker},
 };
 
 /// How a carrier differs from the others, as data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capabilities {
-    /// The carrier's name in texts for people: `Twilio`.
+    /// The carrier's or platform's name in texts for people: `Twilio`.
     pub name: &'static str,
     /// The channels that can be sent somewhere.
     pub channels: &'static [Channel],
@@ -147,6 +153,17 @@ pub trait Carrier: Send + Sync + fmt::Debug {
     fn shared_routes(&self) -> Option<&dyn SharedRoutes> {
         None
     }
+
+    /// The agents that it hosts, where it is a platform.
+    fn platform(&self) -> Option<&dyn Platform> {
+        None
+    }
+
+    /// The credentials that another platform needs to take over a number of this account, where it has some that can be lent. They go
+    /// nowhere but to a platform that the account's owner named.
+    fn lent(&self) -> Option<Lent> {
+        None
+    }
 }
 
 /// A carrier that sells numbers. The protocol of buying is safe however it does.
@@ -203,6 +220,65 @@ pub trait SharedRoutes: Send + Sync {
     /// Makes the shared route of this name send traffic there: changes what is there, makes what is not. `current` is what was
     /// seen of it a moment ago. One request for each channel's holder that differs.
     async fn set(&self, name: &str, current: &SharedRoute, webhooks: &Route) -> Outcome<SharedRoute>;
+}
+
+/// A platform that hosts agents. How a number comes to be answered by one differs: a number of the platform's own is routed there
+/// ([`Carrier::set_route`]), one of another carrier is [bound](Bindings).
+#[async_trait]
+pub trait Platform: Send + Sync {
+    /// The agent of this id, if the account has it. One that was deleted, or is somebody else's, is none.
+    async fn agent(&self, id: &str) -> Result<Option<HostedAgent>, CarrierError>;
+
+    /// How it takes over numbers of other carriers, where it does. All numbers of such a platform are others': it has none of its own.
+    fn bindings(&self) -> Option<&dyn Bindings> {
+        None
+    }
+
+    /// How its agents are published, where they have a draft that serves nobody.
+    fn publishing(&self) -> Option<&dyn Publishing> {
+        None
+    }
+}
+
+/// A platform that answers numbers which stay at their carriers. What is bound is what [`Carrier::list`] shows: on the voice channel
+/// the agent, as [`BoundTo`](crate::api::number::BoundTo) of the kind [`HOSTED_AGENT`](crate::api::number::HOSTED_AGENT).
+#[async_trait]
+pub trait Bindings: Send + Sync {
+    /// Has the agent answer a number of the carrier account that `lent` opens. The platform sets the number's webhooks at that carrier.
+    /// Sent once; whether it was done is seen by a listing.
+    async fn bind(&self, number: &E164, agent: &str, lent: &Lent, config: &NumberConfig) -> Outcome<OwnedNumber>;
+
+    /// Has the platform forget the number. It clears the webhooks at the carrier. The number stays there. One that it does not
+    /// know is forgotten already.
+    async fn unbind(&self, number: &E164) -> Outcome<()>;
+
+    /// Sets what `config` names for this number, and leaves the rest. No webhook is written.
+    async fn configure(&self, number: &E164, config: &NumberConfig) -> Outcome<OwnedNumber>;
+
+    /// Why the platform would refuse this binding, as far as that can be told before anything is sent.
+    fn refuses(&self, number: &E164, agent: &str, lent: &Lent) -> Option<CarrierError>;
+}
+
+/// A platform whose agents have a draft, and versions that are published of it.
+#[async_trait]
+pub trait Publishing: Send + Sync {
+    /// Publishes the agent's draft, with a note by which the version is found again. The same `key` does it once.
+    async fn publish(&self, agent: &str, note: &str, key: &str) -> Outcome<HostedVersion>;
+
+    /// Has a version that was published before serve again. The draft stays as it is.
+    async fn point_at(&self, agent: &str, version: &str) -> Outcome<HostedVersion>;
+}
+
+/// Credentials of a carrier account, for a platform that takes over a number of it.
+#[derive(Clone, Debug)]
+pub struct Lent {
+    /// The carrier, as platforms name it: `twilio`, `telnyx`.
+    pub carrier: &'static str,
+    /// The carrier's id of the account, where it has one.
+    pub account: Option<String>,
+    pub secret: SecretString,
+    /// What of the carrier's numbers are bound to there, where the platform needs that.
+    pub connection: Option<String>,
 }
 
 /// The refusal of what a carrier has no facet for.

@@ -665,7 +665,7 @@ async fn a_number_claim_stands_for_the_number_it_is_named_by() {
     server.create(&with(good("NumberClaim"), &own)).await;
     let refused = [(spec(json!({"number": "+14155550198"})), "number cannot change")];
     server.refuses_change("NumberClaim", "14155550199", &refused).await;
-    let destination = json!({"url": "https://old.example.com", "shadow": {"trunkSid": "TK1"}});
+    let destination = json!({"url": "https://old.example.com", "boundTo": {"kind": "trunkSid", "id": "TK1"}});
     let accepted = [
         spec(json!({"holder": {"name": "other", "uid": "2c3d"}, "carrierNumberId": "PN1"})),
         spec(json!({"previous": {"voice": destination}, "sent": [{"voice": "sha256:a"}, {"sms": "sha256:b"}]})),

@@ -60,15 +60,12 @@ fn destination(url: &str) -> Destination {
 }
 
 #[tokio::test]
-async fn what_shadows_a_url_is_a_part_of_the_route_and_is_set_and_cleared_with_it() {
+async fn what_wins_over_a_url_is_a_part_of_the_route_and_is_set_and_cleared_with_it() {
     let s = subject();
     let id = s.own(NUMBER);
     let application = s.sandbox.add_application(&s.account(), &[]).unwrap();
     let trunk = format!("TK{}", "a".repeat(32));
-    let shadowed = |name: &str, sid: &str| Destination {
-        shadow: [(name.to_owned(), sid.to_owned())].into(),
-        ..Destination::default()
-    };
+    let bound = |kind: &str, sid: &str| Destination::bound(kind, Some(sid.to_owned()));
     let voice = Destination {
         method: Method::Get,
         fallback_url: Some("https://fall.example.com/v".into()),
@@ -81,10 +78,10 @@ async fn what_shadows_a_url_is_a_part_of_the_route_and_is_set_and_cleared_with_i
             (Channel::Status, destination("http://s/")),
         ]
         .into(),
-        [(Channel::Voice, shadowed("trunkSid", &trunk))].into(),
-        [(Channel::Voice, shadowed("voiceApplicationSid", &application))].into(),
+        [(Channel::Voice, bound("trunkSid", &trunk))].into(),
+        [(Channel::Voice, bound("voiceApplicationSid", &application))].into(),
         [
-            (Channel::Sms, shadowed("smsApplicationSid", &application)),
+            (Channel::Sms, bound("smsApplicationSid", &application)),
             (Channel::Voice, destination("https://v.example.com/")),
         ]
         .into(),

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     identity::Identity,
-    meta::{AllowedNamespaces, Key, LocalReference},
+    meta::{AllowedNamespaces, Key, LocalReference, Reference},
     money::Amount,
     number::digest_of,
 };
 
-/// An account at a carrier and the credentials that open it.
+/// An account at a carrier or a platform and the credentials that open it.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "dialplane.dev",
@@ -23,7 +23,7 @@ use super::{
     derive = "PartialEq",
     shortname = "ca",
     category = "dialplane",
-    doc = "An account at a carrier, with the credentials that open it.",
+    doc = "An account at a carrier or a platform that hosts agents, with the credentials that open it.",
     selectable = ".spec.credentialsRef.name",
     printcolumn(
         name = "Identity",
@@ -59,18 +59,27 @@ use super::{
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("has(self.twilio) != has(self.telnyx)").message("name exactly one carrier: twilio, as in twilio: {accountSid: AC...}, or telnyx, as in telnyx: {}"),
-    validation = Rule::new("has(self.twilio) == has(oldSelf.twilio)").message("the carrier cannot change: numbers are claimed under it. Make another CarrierAccount for the other carrier"),
+    validation = Rule::new("[has(self.twilio), has(self.telnyx), has(self.flowyte), has(self.nixflex)].filter(named, named).size() == 1").message("name exactly one carrier or platform: twilio, as in twilio: {accountSid: AC...}, or telnyx: {}, flowyte: {} or nixflex: {}"),
+    validation = Rule::new("has(self.twilio) == has(oldSelf.twilio) && has(self.telnyx) == has(oldSelf.telnyx) && has(self.flowyte) == has(oldSelf.flowyte)").message("the carrier cannot change: numbers are claimed under it. Make another CarrierAccount for the other carrier"),
     validation = Rule::new("!has(self.twilio) || !has(oldSelf.twilio) || self.twilio.accountSid == oldSelf.twilio.accountSid").message("twilio.accountSid cannot change: numbers are claimed under it. Make another CarrierAccount for the other account"),
 )]
 pub struct CarrierAccountSpec {
-    /// A Twilio account or subaccount. Exactly one of `twilio` and `telnyx` is set.
+    /// A Twilio account or subaccount. Exactly one of `twilio`, `telnyx`, `flowyte` and `nixflex` is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub twilio: Option<TwilioAccount>,
     /// A Telnyx account: the one that the API key belongs to. There is nothing to set, as in `telnyx: {}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub telnyx: Option<TelnyxAccount>,
-    /// A Secret of this namespace. For Twilio: the key `authToken`, or `apiKeySid` and `apiKeySecret`. For Telnyx: the key `apiKey`.
+    /// A Flowyte organization, which has numbers and hosts agents: the one that the API key belongs to. There is nothing to set, as in
+    /// `flowyte: {}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flowyte: Option<FlowyteAccount>,
+    /// A Nixflex API key, under which agents are hosted that answer numbers of Twilio and Telnyx. There is nothing to set, as in
+    /// `nixflex: {}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nixflex: Option<NixflexAccount>,
+    /// A Secret of this namespace. For Twilio: the key `authToken`, or `apiKeySid` and `apiKeySecret`. For the others: the key `apiKey`, which
+    /// for Nixflex is the key's id and its secret with a colon between them.
     pub credentials_ref: LocalReference,
     /// One other base URL for all of the carrier's hosts: a proxy, or the sandbox. Only one that the operator was started to allow
     /// (`dialplane run --allow-endpoint`, in the chart `carriers.allowedEndpoints`); none by default.
@@ -78,6 +87,10 @@ pub struct CarrierAccountSpec {
     #[schemars(length(max = 2048))]
     #[x_kube(validation = Rule::new(r"self.matches('^https?://(\\[[0-9a-fA-F:.]+\\]|[^]/?#@:\\s[]+)(:[0-9]+)?(/[^?#\\s]*)?$')").message("endpoint is an absolute URL with http or https and a host, without credentials and query, as in http://sandbox:8080"))]
     pub endpoint: Option<String>,
+    /// Platforms that may be given these credentials, so that an agent hosted there can answer numbers of this account. None by default.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub lend_to: Vec<Lending>,
     /// Which namespaces may use this account. Only its own unless said otherwise.
     #[serde(default)]
     pub allowed_namespaces: AllowedNamespaces,
@@ -124,20 +137,69 @@ pub struct TwilioAccount {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TelnyxAccount {}
 
+/// Which Flowyte organization: its API key says it all, so there is nothing to set, as in `flowyte: {}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FlowyteAccount {}
+
+/// Which Nixflex API key: the Secret says it all, so there is nothing to set, as in `nixflex: {}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NixflexAccount {}
+
+/// A platform that may be given an account's credentials.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Lending {
+    /// The platform's CarrierAccount.
+    #[serde(flatten)]
+    pub account: Reference,
+    /// At Telnyx: the id of the TeXML application whose voice webhook is the platform's, to which it binds numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub connection_id: Option<String>,
+}
+
+/// The carrier or platform that an account is at.
+#[derive(Clone, Copy, Debug)]
+pub enum Provider<'a> {
+    Twilio(&'a TwilioAccount),
+    Telnyx(&'a TelnyxAccount),
+    Flowyte(&'a FlowyteAccount),
+    Nixflex(&'a NixflexAccount),
+}
+
 impl CarrierAccountSpec {
+    /// The one that is named; `None` where none is, or more than one.
+    pub fn provider(&self) -> Option<Provider<'_>> {
+        match (&self.twilio, &self.telnyx, &self.flowyte, &self.nixflex) {
+            (Some(twilio), None, None, None) => Some(Provider::Twilio(twilio)),
+            (None, Some(telnyx), None, None) => Some(Provider::Telnyx(telnyx)),
+            (None, None, Some(flowyte), None) => Some(Provider::Flowyte(flowyte)),
+            (None, None, None, Some(nixflex)) => Some(Provider::Nixflex(nixflex)),
+            _ => None,
+        }
+    }
+
     /// What makes two accounts the same, as far as their objects say: the carrier, the account there, and where it is reached.
     pub fn address(&self) -> String {
-        digest_of(&(&self.twilio, &self.telnyx, &self.endpoint))
+        digest_of(&(&self.twilio, &self.telnyx, &self.flowyte, &self.nixflex, &self.endpoint))
     }
 }
 
 impl CarrierAccount {
-    /// The account that is asked for: the carrier's id of it or, at a carrier that has none, the name of this object.
-    pub fn asked_identity(&self) -> String {
-        match &self.spec.twilio {
-            Some(twilio) => twilio.account_sid.clone(),
-            None => Key::of(self).to_string(),
+    /// The carrier's id of the account as far as the object itself says it: at a carrier that has none, the object's name. `None` where only
+    /// the credentials tell.
+    pub fn named_identity(&self) -> Option<String> {
+        match self.spec.provider()? {
+            Provider::Twilio(twilio) => Some(twilio.account_sid.clone()),
+            Provider::Telnyx(_) => Some(Key::of(self).to_string()),
+            Provider::Flowyte(_) | Provider::Nixflex(_) => None,
         }
+    }
+
+    /// How these credentials are lent to the platform of this account, if they are.
+    pub fn lending(&self, platform: &Key) -> Option<&Lending> {
+        let from = Key::of(self).namespace;
+        self.spec.lend_to.iter().find(|lending| lending.account.key(&from) == *platform)
     }
 
     /// The rights to buy that are open.
@@ -218,8 +280,8 @@ impl Default for Limits {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CarrierAccountStatus {
-    /// The carrier's id of the account that the credentials opened first. If they ever open another, nothing is done. Telnyx has no
-    /// such id: there it is this object's namespace and name.
+    /// The carrier's id of the account that the credentials opened first. If they ever open another, nothing is done. At Twilio it is the Account
+    /// SID, at Flowyte the organization, at Nixflex the id of the API key. Telnyx has no such id: there it is this object's namespace and name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
     /// What the account has left, where the carrier says so.

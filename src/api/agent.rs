@@ -397,7 +397,7 @@ impl Webhooks {
         route.retain(|channel, _| {
             urls.iter().any(|(of, url)| of == channel && url.as_ref().is_some_and(|url| url.contains("{version}")))
         });
-        let url = |destination: &Destination| destination.url.clone().filter(|_| destination.shadow.is_empty());
+        let url = |destination: &Destination| destination.url.clone().filter(|_| destination.bound_to.is_none());
         let leads = |(channel, destination): (&Channel, &Destination)| {
             url(destination).is_some() && seen.get(channel).and_then(url) == url(destination)
         };

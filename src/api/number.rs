@@ -161,13 +161,42 @@ pub struct Destination {
     pub fallback_url: Option<String>,
     /// How `fallbackUrl` is requested: `POST` unless said otherwise.
     pub fallback_method: Method,
-    /// What at the carrier stands before the URLs and wins over them, by its carrier's name for it:
-    /// a Twilio `trunkSid`, `voiceApplicationSid` or `smsApplicationSid`.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub shadow: BTreeMap<String, String>,
+    /// What the number is bound to, which wins over the URLs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bound_to: Option<BoundTo>,
+}
+
+/// Something at the carrier that answers for a number, and for others that are bound to it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct BoundTo {
+    /// The carrier's name for such a thing: a Twilio `trunkSid`, `voiceApplicationSid` or `smsApplicationSid`, a Telnyx `connectionId` or
+    /// `messagingProfileId`, the `agentId` of an agent that the carrier hosts.
+    pub kind: String,
+    /// Which one it is.
+    pub id: String,
+}
+
+/// The kind of an agent that is hosted at the carrier or platform itself.
+pub const HOSTED_AGENT: &str = "agentId";
+
+impl BoundTo {
+    /// The one of this kind that has this id.
+    pub fn new(kind: &str, id: impl Into<String>) -> Self {
+        Self { kind: kind.to_owned(), id: id.into() }
+    }
 }
 
 impl Destination {
+    /// One that is bound to the thing of this kind that has this id, or to nothing.
+    pub fn bound(kind: &str, id: Option<String>) -> Self {
+        Self { bound_to: id.map(|id| BoundTo::new(kind, id)), ..Self::default() }
+    }
+
+    /// The id of what it is bound to, where that is of this kind.
+    pub fn bound_id(&self, kind: &str) -> Option<&str> {
+        self.bound_to.as_ref().filter(|bound| bound.kind == kind).map(|bound| &*bound.id)
+    }
+
     /// Whether nothing is set: traffic on this channel goes nowhere.
     pub fn is_empty(&self) -> bool {
         *self == Destination::default()
@@ -178,9 +207,9 @@ impl Destination {
         digest_of(self)
     }
 
-    /// Where the destination goes, without anything that may be a secret: the host of its URL, or the name of what shadows it.
+    /// Where the destination goes, without anything that may be a secret: the host of its URL, or the name of what it is bound to.
     pub fn shown(&self) -> String {
-        if let Some((kind, id)) = self.shadow.first_key_value() {
+        if let Some(BoundTo { kind, id }) = &self.bound_to {
             return format!("{kind} {id}");
         }
         match self.url.as_deref().map(url::Url::parse) {
@@ -237,14 +266,14 @@ mod tests {
     }
 
     #[test]
-    fn a_leg_is_shown_without_the_secrets_that_its_url_may_carry() {
+    fn a_destination_is_shown_without_the_secrets_that_its_url_may_carry() {
         let destination = Destination {
             url: Some("https://user:pw@engine.example.com/x?token=s3cret".into()),
             ..Destination::default()
         };
         assert_eq!(destination.shown(), "engine.example.com");
-        let shadowed = Destination { shadow: [("trunkSid".to_owned(), "TK1".to_owned())].into(), ..destination };
-        assert_eq!(shadowed.shown(), "trunkSid TK1");
+        let bound = Destination { bound_to: Some(BoundTo::new("trunkSid", "TK1")), ..destination };
+        assert_eq!(bound.shown(), "trunkSid TK1");
         assert_eq!(Destination::default().shown(), "nothing");
     }
 

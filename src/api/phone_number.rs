@@ -113,6 +113,10 @@ pub struct PhoneNumberSpec {
     /// The Agent that answers. Without one the number rests: it is kept, and goes nowhere by our doing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_ref: Option<Reference>,
+    /// What the platform that answers keeps for this one number, where the agent is hosted on one that has such settings. What is not named
+    /// stays as it is there.
+    #[serde(default, skip_serializing_if = "NumberConfig::is_empty")]
+    pub config: NumberConfig,
     /// Whether the carrier is written to. `Manage`, the default: the route there is made as wanted. `Observe`: it is only looked at.
     #[serde(default)]
     pub mode: Mode,
@@ -126,6 +130,81 @@ pub struct PhoneNumberSpec {
     /// While true nothing is written at the carrier for this object. Deleted while suspended, its route is left as it is.
     #[serde(default)]
     pub suspend: bool,
+}
+
+/// What a platform keeps for one number. The empty text takes a text away.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NumberConfig {
+    /// What the agent is told for calls to this number, beside its own prompt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 8000))]
+    pub prompt: Option<String>,
+    /// The same for text messages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 20000))]
+    pub sms_prompt: Option<String>,
+    /// The same for calls from the web.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 20000))]
+    pub web_prompt: Option<String>,
+    /// The platform's id of the voice that speaks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub voice_id: Option<String>,
+    /// How fast it speaks, as in `"1.1"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speaking_rate: Option<Amount>,
+    /// Whether keys that callers press are heard.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dtmf: Option<bool>,
+    /// Whether calls are recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record_calls: Option<bool>,
+    /// Who records, in the platform's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub recording_source: Option<String>,
+    /// Whether text messages are answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sms_replies: Option<bool>,
+    /// Whether a voicemail is left where nobody answers. It takes a `voicemailMessage`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub voicemail: Option<bool>,
+    /// What is said in a voicemail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2000))]
+    pub voicemail_message: Option<String>,
+}
+
+impl NumberConfig {
+    /// Whether it names nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What it names that is not so in `seen`. An unset text is the same as an empty one.
+    pub fn changes(&self, seen: &Self) -> Self {
+        fn differing<T: Clone + PartialEq>(wanted: &Option<T>, seen: &Option<T>) -> Option<T> {
+            wanted.clone().filter(|_| wanted != seen)
+        }
+        let text = |wanted: &Option<String>, seen: &Option<String>| {
+            wanted.clone().filter(|wanted| *wanted != *seen.as_deref().unwrap_or_default())
+        };
+        Self {
+            prompt: text(&self.prompt, &seen.prompt),
+            sms_prompt: text(&self.sms_prompt, &seen.sms_prompt),
+            web_prompt: text(&self.web_prompt, &seen.web_prompt),
+            voice_id: text(&self.voice_id, &seen.voice_id),
+            speaking_rate: differing(&self.speaking_rate, &seen.speaking_rate),
+            dtmf: differing(&self.dtmf, &seen.dtmf),
+            record_calls: differing(&self.record_calls, &seen.record_calls),
+            recording_source: text(&self.recording_source, &seen.recording_source),
+            sms_replies: differing(&self.sms_replies, &seen.sms_replies),
+            voicemail: differing(&self.voicemail, &seen.voicemail),
+            voicemail_message: text(&self.voicemail_message, &seen.voicemail_message),
+        }
+    }
 }
 
 /// A number that the account owns already.

@@ -4,6 +4,7 @@ use std::{fmt, time::Duration};
 
 use super::{
     number::{E164, Route},
+    phone_number::NumberConfig,
     purchase::Marker,
 };
 
@@ -24,6 +25,8 @@ pub struct OwnedNumber {
     pub messaging: Messaging,
     /// What is written on it to know it again, if that is a marker of this software: ours or another installation's.
     pub marker: Option<Marker>,
+    /// What a platform keeps for this one number.
+    pub config: NumberConfig,
 }
 
 /// Who receives the text messages of a number, as far as it can be seen.
@@ -45,6 +48,36 @@ pub struct SharedRoute {
     pub bound: Route,
     /// Where they send traffic, in canonical form.
     pub webhooks: Route,
+}
+
+/// An agent that a platform hosts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostedAgent {
+    pub id: String,
+    /// Whether it answers at all: a platform may have it switched off.
+    pub active: bool,
+    /// What the platform keeps of its versions, where it has any.
+    pub published: Option<HostedVersions>,
+}
+
+/// The versions of a hosted agent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostedVersions {
+    /// The platform's id of the one that serves; `None` where none was ever published.
+    pub serving: Option<String>,
+    /// Every version, the latest first.
+    pub known: Vec<HostedVersion>,
+    /// Whether the draft differs from what serves.
+    pub draft_differs: bool,
+}
+
+/// A version of a hosted agent, as the platform keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostedVersion {
+    /// The platform's id of it.
+    pub id: String,
+    /// What was noted when it was published.
+    pub note: Option<String>,
 }
 
 /// A purchase that the carrier has accepted and that has not failed.

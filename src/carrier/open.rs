@@ -8,11 +8,13 @@ use secrecy::SecretString;
 use super::{
     Carrier,
     endpoint::Endpoints,
+    flowyte::{self, Flowyte},
     http::{Limiter, Transport},
+    nixflex::{self, Nixflex},
     telnyx::{self, Telnyx},
     twilio::{self, Credentials, Region, Twilio},
 };
-use crate::api::CarrierAccount;
+use crate::api::{CarrierAccount, account::Provider};
 
 /// Why an account cannot be opened with this Secret. The texts are clauses for people.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,11 +31,17 @@ pub enum OpenError {
     Twilio(#[from] twilio::ConfigError),
     #[error(transparent)]
     Telnyx(#[from] telnyx::ConfigError),
+    #[error(transparent)]
+    Flowyte(#[from] flowyte::ConfigError),
+    #[error(transparent)]
+    Nixflex(#[from] nixflex::ConfigError),
     /// Whoever opens an account asks before; this is the last gate.
     #[error("spec.endpoint is not one that the operator was started to allow")]
     EndpointNotAllowed,
     /// The schema does not let it come to this.
-    #[error("the account names no carrier, or more than one: keep one of spec.twilio and spec.telnyx")]
+    #[error(
+        "the account names no carrier, or more than one: keep one of spec.twilio, spec.telnyx, spec.flowyte and spec.nixflex"
+    )]
     Carrier,
 }
 
@@ -48,8 +56,9 @@ pub fn open(
     let spec = &account.spec;
     let admit = |endpoint: &String| allowed.admit(endpoint).ok_or(OpenError::EndpointNotAllowed);
     let endpoint = spec.endpoint.as_ref().map(admit).transpose()?;
-    match (&spec.twilio, &spec.telnyx) {
-        (Some(named), None) => {
+    let api_key = || text(secret, "apiKey")?.map(SecretString::from).ok_or(OpenError::Missing("apiKey"));
+    match spec.provider().ok_or(OpenError::Carrier)? {
+        Provider::Twilio(named) => {
             let region = named.region.clone().zip(named.edge.clone());
             let config = twilio::Config {
                 account_sid: named.account_sid.clone(),
@@ -59,13 +68,19 @@ pub fn open(
             };
             Ok(Arc::new(Twilio::new(config, transport, limiter)?))
         }
-        (None, Some(_)) => {
-            let api_key = text(secret, "apiKey")?.ok_or(OpenError::Missing("apiKey"))?;
-            let config =
-                telnyx::Config { api_key: SecretString::from(api_key), identity: account.asked_identity(), endpoint };
+        Provider::Telnyx(_) => {
+            let identity = account.named_identity().unwrap_or_default();
+            let config = telnyx::Config { api_key: api_key()?, identity, endpoint };
             Ok(Arc::new(Telnyx::new(config, transport, limiter)?))
         }
-        _ => Err(OpenError::Carrier),
+        Provider::Flowyte(_) => {
+            let config = flowyte::Config { api_key: api_key()?, endpoint };
+            Ok(Arc::new(Flowyte::new(config, transport, limiter)?))
+        }
+        Provider::Nixflex(_) => {
+            let config = nixflex::Config { api_key: api_key()?, endpoint };
+            Ok(Arc::new(Nixflex::new(config, transport, limiter)?))
+        }
     }
 }
 
@@ -124,16 +139,16 @@ mod tests {
             let transport = Transport::new(DEFAULT_DEADLINE).unwrap();
             let allowed = Endpoints::new(["http://sandbox:8080"]).unwrap();
             let carrier = open(&account, &secret(keys), &allowed, transport, Limiter::new(Limits::default()))?;
-            Ok((carrier.capabilities().name, account.asked_identity(), format!("{carrier:?}").contains("s3cret")))
+            Ok((carrier.capabilities().name, account.named_identity(), format!("{carrier:?}").contains("s3cret")))
         };
         let sid = "AC0123456789abcdef0123456789abcdef";
         let (twilio, telnyx) = (json!({ "accountSid": sid }), json!({}));
         assert_eq!(
             opened(json!({ "twilio": twilio }), &[("authToken", "s3cret")]),
-            Ok(("Twilio", sid.to_owned(), false))
+            Ok(("Twilio", Some(sid.to_owned()), false))
         );
         let key = [("apiKey", "KEYs3cret\n"), ("authToken", "of another carrier")];
-        let named = "telephony/carrier".to_owned();
+        let named = Some("telephony/carrier".to_owned());
         assert_eq!(opened(json!({ "telnyx": telnyx }), &key), Ok(("Telnyx", named, false)));
         let missing = Err(OpenError::Missing("apiKey"));
         assert_eq!(opened(json!({ "telnyx": telnyx }), &[("authToken", "s3cret")]), missing);

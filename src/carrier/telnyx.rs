@@ -28,8 +28,8 @@ use self::{
     wire::{Data, Row},
 };
 use super::{
-    Bought, Capabilities, Carrier, CarrierError, Holds, Identity, Marks, NumberId, Order, Orders, Outcome, OwnedNumber,
-    Purchase, Sales, SharedRoute, SharedRoutes,
+    Bought, Capabilities, Carrier, CarrierError, Holds, Identity, Lent, Marks, NumberId, Order, Orders, Outcome,
+    OwnedNumber, Purchase, Sales, SharedRoute, SharedRoutes,
     budget::Budget,
     http::{Auth, Body, Call, Http, Limiter, Transport},
     lenient::Scalar,
@@ -75,6 +75,7 @@ pub enum ConfigError {
 /// One Telnyx account.
 pub struct Telnyx {
     http: Http<Words>,
+    api_key: SecretString,
     identity: String,
     base: Url,
     capabilities: Capabilities,
@@ -112,12 +113,12 @@ impl Telnyx {
             write_lifetime: transport.deadline() + WRITE_MARGIN,
             listing_lag: LISTING_LAG,
         };
-        let http = Http::new(transport, limiter, Auth::Bearer(api_key), Words);
-        Ok(Self { http, identity, base, capabilities })
+        let http = Http::new(transport, limiter, Auth::Bearer(api_key.clone()), Words);
+        Ok(Self { http, api_key, identity, base, capabilities })
     }
 
     fn call<'a>(&'a self, path: &'static str, args: &'a [&'a str], query: &'a str) -> Call<'a> {
-        Call { base: &self.base, path, args, query, before: None }
+        Call { base: &self.base, path, args, query, headers: &[], before: None }
     }
 
     /// One thing, out of its envelope.
@@ -219,6 +220,10 @@ impl Carrier for Telnyx {
 
     fn shared_routes(&self) -> Option<&dyn SharedRoutes> {
         Some(self)
+    }
+
+    fn lent(&self) -> Option<Lent> {
+        Some(Lent { carrier: "telnyx", account: None, secret: self.api_key.clone(), connection: None })
     }
 }
 

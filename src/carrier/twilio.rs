@@ -30,8 +30,8 @@ use self::{
     wire::{Account, NumberPage, Row},
 };
 use super::{
-    Bought, Capabilities, Carrier, CarrierError, ErrorClass, Identity, Marks, NumberId, Outcome, OwnedNumber, Purchase,
-    Sales,
+    Bought, Capabilities, Carrier, CarrierError, ErrorClass, Identity, Lent, Marks, NumberId, Outcome, OwnedNumber,
+    Purchase, Sales,
     budget::Budget,
     http::{Auth, Body, Call, Http, Limiter, Transport},
     written,
@@ -106,8 +106,8 @@ pub struct Twilio {
     api: Url,
     messaging: Url,
     pricing: Url,
-    /// Whether the credentials can belong to no other account than ours.
-    own: bool,
+    /// The Auth Token, where that is what opens the account: then the credentials can belong to no other account, and can be lent.
+    auth_token: Option<SecretString>,
     /// Whether the account has no parent, where that could be seen. It does not change, so it is asked once.
     parentless: OnceCell<bool>,
     prices: Prices,
@@ -131,9 +131,11 @@ impl Twilio {
         if digits.len() != 32 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Err(ConfigError::AccountSid);
         }
-        let (auth, own) = match credentials {
-            Credentials::AuthToken(password) => (Auth::Basic { user: account.clone(), password }, true),
-            Credentials::ApiKey { sid, secret } => (Auth::Basic { user: sid, password: secret }, false),
+        let (auth, auth_token) = match credentials {
+            Credentials::AuthToken(token) => {
+                (Auth::Basic { user: account.clone(), password: token.clone() }, Some(token))
+            }
+            Credentials::ApiKey { sid, secret } => (Auth::Basic { user: sid, password: secret }, None),
         };
         let capabilities = Capabilities {
             name: errors::NAME,
@@ -147,7 +149,7 @@ impl Twilio {
             api: host("api", region.as_ref(), endpoint.as_ref())?,
             messaging: host("messaging", region.as_ref(), endpoint.as_ref())?,
             pricing: host("pricing", region.as_ref(), endpoint.as_ref())?,
-            own,
+            auth_token,
             parentless: OnceCell::new(),
             prices: Prices::default(),
             capabilities,
@@ -155,7 +157,8 @@ impl Twilio {
     }
 
     async fn account(&self) -> Result<Account, CarrierError> {
-        let call = Call { base: &self.api, path: ACCOUNT, args: &[&self.account], query: "", before: None };
+        let call =
+            Call { base: &self.api, path: ACCOUNT, args: &[&self.account], query: "", headers: &[], before: None };
         let account: Account = self.http.read(call).await?;
         if account.sid != self.account {
             return Err(listing::torn("it showed another account than was asked for"));
@@ -180,7 +183,8 @@ impl Twilio {
     {
         let mut reading = Reading::new(first);
         while let Some(query) = reading.query() {
-            let (page, bytes): (P, _) = self.http.read_sized(Call { base, path, args, query, before: None }).await?;
+            let (page, bytes): (P, _) =
+                self.http.read_sized(Call { base, path, args, query, headers: &[], before: None }).await?;
             budget.take(page.place().rows, bytes)?;
             reading.take(page)?;
         }
@@ -199,7 +203,14 @@ impl Twilio {
 
     /// Changes these fields of a number and no others (section 1.3).
     async fn update(&self, id: &NumberId, fields: &[(&str, &str)]) -> Outcome<OwnedNumber> {
-        let call = Call { base: &self.api, path: NUMBER, args: &[&self.account, &id.0], query: "", before: None };
+        let call = Call {
+            base: &self.api,
+            path: NUMBER,
+            args: &[&self.account, &id.0],
+            query: "",
+            headers: &[],
+            before: None,
+        };
         let row = match self.http.write::<Row>("POST", call, Body::Form(fields)).await {
             Outcome::Did(row) => row,
             Outcome::DidNothing(error) => return Outcome::DidNothing(error),
@@ -229,11 +240,19 @@ impl Carrier for Twilio {
             }
             Err(error) => error,
         };
-        let maybe_a_key = !self.own && matches!(denied.class, ErrorClass::Unauthorized | ErrorClass::Forbidden);
+        let maybe_a_key =
+            self.auth_token.is_none() && matches!(denied.class, ErrorClass::Unauthorized | ErrorClass::Forbidden);
         if !maybe_a_key {
             return Err(denied);
         }
-        let call = Call { base: &self.api, path: NUMBERS, args: &[&self.account], query: "PageSize=1", before: None };
+        let call = Call {
+            base: &self.api,
+            path: NUMBERS,
+            args: &[&self.account],
+            query: "PageSize=1",
+            headers: &[],
+            before: None,
+        };
         let page: NumberPage = self.http.read(call).await?;
         match page.rows.iter().all(|row| row.account_sid == self.account) {
             true => Ok(Identity { account: self.account.clone(), inactive: None }),
@@ -285,6 +304,12 @@ impl Carrier for Twilio {
 
     fn marks(&self) -> Option<&dyn Marks> {
         Some(self)
+    }
+
+    /// A platform sets the webhooks with the Auth Token; it takes no API key.
+    fn lent(&self) -> Option<Lent> {
+        let secret = self.auth_token.clone()?;
+        Some(Lent { carrier: "twilio", account: Some(self.account.clone()), secret, connection: None })
     }
 }
 

@@ -173,7 +173,7 @@ impl Caches {
     pub fn account_identity(&self, account: &Key) -> Option<String> {
         let account = self.accounts.get(account)?;
         let pinned = account.status.as_ref().and_then(|status| status.identity.clone());
-        Some(pinned.unwrap_or_else(|| account.asked_identity()))
+        pinned.or_else(|| account.named_identity())
     }
 
     /// The journal of what a PhoneNumber buys.

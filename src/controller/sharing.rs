@@ -102,8 +102,7 @@ impl Sharing {
     pub fn pretend(&self, write: &SetSharedRoute) {
         let mut route = SharedRoute { webhooks: write.webhooks.clone(), ..write.current.clone() };
         for channel in write.webhooks.keys() {
-            let shadow = [("sharedRoute".to_owned(), write.name.clone())].into();
-            route.bound.entry(*channel).or_insert(Destination { shadow, ..Destination::default() });
+            route.bound.entry(*channel).or_insert(Destination::bound("sharedRoute", Some(write.name.clone())));
         }
         let now = Instant::now();
         let known = Known { written: Some((route, now, now)), ..Known::default() };

@@ -113,17 +113,18 @@ pub fn open(w: &World<'_>) -> Option<String> {
     if w.refused.is_some() {
         return None;
     }
-    let identity =
-        w.identity.filter(|identity| identity.account == w.wanted_identity() && identity.inactive.is_none())?;
+    // One that only the credentials tell is pinned first: journals are named by it, and nobody buys by a name that may be forgotten.
+    let is_it = |identity: &&Identity| w.wanted_identity().as_ref() == Some(&identity.account);
+    let identity = w.identity.filter(is_it).filter(|identity| identity.inactive.is_none())?;
     let refused = w.trouble.is_some_and(|t| matches!(t.error.class, ErrorClass::Unauthorized | ErrorClass::Forbidden));
     (w.inventory.numbers.is_some() && !refused).then(|| identity.account.clone())
 }
 
 impl World<'_> {
-    /// The account that was seen first, or the one that is asked for.
-    fn wanted_identity(&self) -> String {
+    /// The account that was seen first, or the one that is named. `None` where whatever the credentials open is the one.
+    fn wanted_identity(&self) -> Option<String> {
         let pinned = self.account.status.as_ref().and_then(|status| status.identity.clone());
-        pinned.unwrap_or_else(|| self.account.asked_identity())
+        pinned.or_else(|| self.account.named_identity())
     }
 
     fn open(&self) -> Decision<CarrierAccountStatus> {
@@ -155,8 +156,7 @@ impl World<'_> {
             return self.rest(policy::account_trouble(&trouble.error), Some(trouble.wait));
         }
         let Some(identity) = self.identity else { return Decision::Look(Look::Identity) };
-        let wanted = self.wanted_identity();
-        if identity.account != wanted {
+        if let Some(wanted) = self.wanted_identity().filter(|wanted| identity.account != *wanted) {
             let text = format!(
                 "The credentials in the Secret {secret} open {}, and this account is {wanted}. Nothing is done under it: put back the \
                  right credentials, or make another CarrierAccount.",
@@ -195,11 +195,14 @@ impl World<'_> {
         self.account.request().is_some_and(|request| Some(request) != handled)
     }
 
-    fn rest(&self, finding: Finding, again: Option<Duration>) -> Decision<CarrierAccountStatus> {
+    fn rest(&self, finding: Finding, mut again: Option<Duration>) -> Decision<CarrierAccountStatus> {
         let mut status = self.account.status.clone().unwrap_or_default();
         let generation = self.account.metadata.generation;
         if finding.reason == Reason::Open && status.identity.is_none() {
             status.identity = self.identity.map(|identity| identity.account.clone());
+            if self.wanted_identity().is_none() {
+                again = Some(Duration::ZERO);
+            }
         }
         // Nobody passes a bought number on before it is counted.
         let settles = !self.wishes.wish.is_empty() || !self.account.open_grants().is_empty();

@@ -1,9 +1,7 @@
 //! Where a number's traffic goes: set channel by channel, and seen as it was set.
 
-use std::collections::BTreeMap;
-
 use dialplane::{
-    api::number::{Destination, Method, Route},
+    api::number::{BoundTo, Destination, Method, Route},
     carrier::{ErrorClass, NumberId},
     sandbox::carrier::{Kind, UnsetAnswer},
 };
@@ -83,7 +81,7 @@ pub async fn canonical_is_idempotent_and_what_is_shown_is_canonical(s: &Subject)
         method: Method::Get,
         fallback_url: Some(" https://Fall.example:443".to_owned()),
         fallback_method: Method::Get,
-        shadow: BTreeMap::from([("ofTheFuture".to_owned(), "1".to_owned())]),
+        bound_to: Some(BoundTo::new("ofTheFuture", "1")),
     };
     let urls = ["https://Voice.example:443/+1/v?t=+%2b", " http://s/ ", "", "no url"];
     let odd = urls.map(|url| s.channels().iter().map(|channel| (*channel, spelled(url))).collect::<Route>());

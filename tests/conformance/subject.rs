@@ -293,7 +293,7 @@ fn opened(
 
 /// Where a destination goes, as the carrier writes it: a URL, or the name of something that a number is bound to.
 pub fn place(destination: &Destination) -> Option<String> {
-    destination.url.clone().or_else(|| destination.shadow.values().next().cloned())
+    destination.url.clone().or_else(|| destination.bound_to.as_ref().map(|bound| bound.id.clone()))
 }
 
 pub fn number(text: &str) -> E164 {

@@ -5,7 +5,7 @@ use dialplane::{
         claim::{Digests, Holder},
         conditions::Reason,
         meta::{Key, ROUTE_FINALIZER},
-        number::{Channel, Destination, Method},
+        number::{BoundTo, Channel, Destination, Method},
         phone_number::{DriftPolicy, Mode, OnDelete},
     },
     carrier::{ErrorClass, Messaging},
@@ -517,8 +517,7 @@ fn a_difference_within_one_host_is_said_without_the_urls() {
 #[test]
 fn what_shadows_a_route_is_cleared_with_it_and_said() {
     let shadow = |s: &mut Scene| {
-        let destination =
-            Destination { shadow: [("trunkSid".to_owned(), "TK1".to_owned())].into(), ..destination(FOREIGN) };
+        let destination = Destination { bound_to: Some(BoundTo::new("trunkSid", "TK1")), ..destination(FOREIGN) };
         s.owned.route.insert(Channel::Voice, destination);
     };
     let mut scene = new().with(shadow);
@@ -527,7 +526,7 @@ fn what_shadows_a_route_is_cleared_with_it_and_said() {
     }
     assert!(texts(&scene.write().notes)[0].contains("voice goes to trunkSid TK1"));
     scene.settle();
-    assert!(scene.owned.route[&Channel::Voice].shadow.is_empty());
+    assert!(scene.owned.route[&Channel::Voice].bound_to.is_none());
     assert!(routed().with(shadow).write().put_back);
 }
 

@@ -8,7 +8,7 @@ use dialplane::{
         claim::{Digests, NumberClaimSpec},
         meta::{Key, RECONCILE_REQUESTED, Reference},
         number::{Channel, Destination, E164, Route},
-        phone_number::{Import, PhoneNumberSpec, PhoneNumberStatus},
+        phone_number::{Import, NumberConfig, PhoneNumberSpec, PhoneNumberStatus},
     },
     carrier::{CarrierError, ErrorClass, Messaging, NumberId, OwnedNumber},
     plan::{
@@ -105,6 +105,7 @@ pub struct Scene {
 /// A new PhoneNumber for a number that somebody routed by hand, with an agent that serves v1.
 pub fn new() -> Scene {
     let spec = PhoneNumberSpec {
+        config: NumberConfig::default(),
         account_ref: Reference { name: "twilio".into(), namespace: None },
         import: Some(Import { number: e164() }),
         purchase: None,
@@ -133,6 +134,7 @@ pub fn new() -> Scene {
         since_met: true,
         elsewhere: false,
         owned: OwnedNumber {
+            config: NumberConfig::default(),
             id: NumberId("PN1".into()),
             number: e164(),
             route: shown([(Channel::Voice, destination(FOREIGN))].into()),

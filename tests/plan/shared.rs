@@ -43,8 +43,7 @@ struct Stage {
 }
 
 fn id(channel: Channel) -> Destination {
-    let shadow = [("connectionId".to_owned(), format!("id-{channel}"))].into();
-    Destination { shadow, ..Destination::default() }
+    Destination::bound("connectionId", Some(format!("id-{channel}")))
 }
 
 fn frozen(version: &str) -> AgentVersion {

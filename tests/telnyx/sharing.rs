@@ -28,7 +28,7 @@ fn both() -> Route {
 }
 
 fn id(shared: &SharedRoute, channel: Channel) -> String {
-    shared.bound[&channel].shadow.values().next().unwrap().clone()
+    shared.bound[&channel].bound_to.as_ref().unwrap().id.clone()
 }
 
 /// An application or a profile as the carrier shows it.

@@ -21,6 +21,8 @@ pub struct Call<'a> {
     pub args: &'a [&'a str],
     /// The encoded query string without its `?`; empty for none.
     pub query: &'a str,
+    /// Headers beside those that every request has, by their names in small letters.
+    pub headers: &'a [(&'static str, &'a str)],
     /// It is not sent any more after this: waiting for its turn may take long, and what was true before need not be then.
     pub before: Option<Instant>,
 }

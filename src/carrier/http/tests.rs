@@ -68,12 +68,16 @@ fn http() -> Http<Plain> {
 }
 
 async fn read(http: &Http<Plain>, base: &Url) -> Result<Value, CarrierError> {
-    http.read(Call { base, path: "/things/{}", args: &["a"], query: "token=q", before: None }).await
+    http.read(Call { base, path: "/things/{}", args: &["a"], query: "token=q", headers: &[], before: None }).await
 }
 
 async fn write(http: &Http<Plain>, base: &Url) -> Outcome<Value> {
-    http.write("POST", Call { base, path: "/things", args: &[], query: "", before: None }, Body::Form(&[("a", "+ &")]))
-        .await
+    http.write(
+        "POST",
+        Call { base, path: "/things", args: &[], query: "", headers: &[], before: None },
+        Body::Form(&[("a", "+ &")]),
+    )
+    .await
 }
 
 fn with(status: u16, body: &'static str) -> Response<AxumBody> {
@@ -175,7 +179,7 @@ async fn what_costs_money_was_refused_only_if_the_carrier_says_so_itself() {
     ];
     for (answer, refused) in cases {
         let (base, asked) = carrier(vec![answer]).await;
-        let call = Call { base: &base, path: "/things", args: &[], query: "", before: None };
+        let call = Call { base: &base, path: "/things", args: &[], query: "", headers: &[], before: None };
         match http().spend::<Value>("POST", call, Body::Form(&[])).await {
             Outcome::DidNothing(error) => assert!(refused, "{error:?}"),
             Outcome::Unknown(error) => assert!(!refused, "{error:?}"),
@@ -188,7 +192,7 @@ async fn what_costs_money_was_refused_only_if_the_carrier_says_so_itself() {
 #[tokio::test]
 async fn nothing_is_sent_any_more_once_it_is_too_late() {
     let (base, asked) = carrier(vec![good]).await;
-    let call = Call { base: &base, path: "/things", args: &[], query: "", before: Some(Instant::now()) };
+    let call = Call { base: &base, path: "/things", args: &[], query: "", headers: &[], before: Some(Instant::now()) };
     let outcome = http().spend::<Value>("POST", call, Body::Form(&[])).await;
     assert!(matches!(outcome, Outcome::DidNothing(_)), "{outcome:?}");
     assert_eq!(asked.load(Ordering::SeqCst), 0);

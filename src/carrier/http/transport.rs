@@ -126,6 +126,7 @@ impl Transport {
             Auth::Basic { user, password } => request.basic_auth(user, Some(password.expose_secret())),
             Auth::Bearer(token) => request.bearer_auth(token.expose_secret()),
         };
+        let request = call.headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         let request = match body {
             None => request,
             Some(Body::Form(pairs)) => request.form(pairs),
@@ -212,8 +213,15 @@ mod tests {
     fn a_plus_in_a_path_and_a_base_with_a_path_make_the_url_that_was_meant() {
         let base = Url::parse("http://proxy.example/twilio/").unwrap();
         let url = |args: &[&str]| {
-            url_of(&Call { base: &base, path: "/v1/numbers/{}.json", args, query: "a=%2B1", before: None })
-                .map(String::from)
+            url_of(&Call {
+                base: &base,
+                path: "/v1/numbers/{}.json",
+                args,
+                query: "a=%2B1",
+                headers: &[],
+                before: None,
+            })
+            .map(String::from)
         };
         let meant = "http://proxy.example/twilio/v1/numbers/%2B1%20%2F2%3F.json?a=%2B1";
         assert_eq!(url(&["+1 /2?"]).as_deref(), Some(meant));

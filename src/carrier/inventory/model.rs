@@ -7,7 +7,10 @@ use tokio::time::Instant;
 
 use super::view::{Seen, View};
 use crate::{
-    api::number::{E164, Route},
+    api::{
+        number::{E164, Route},
+        phone_number::NumberConfig,
+    },
     carrier::{Messaging, NumberId, OwnedNumber},
 };
 
@@ -79,7 +82,15 @@ fn name(number: u64) -> E164 {
 fn owned(number: u64) -> OwnedNumber {
     let (features, messaging) = (Vec::new(), Messaging::Number);
     let id = NumberId(format!("PN{number}"));
-    OwnedNumber { id, number: name(number), route: Route::new(), features, messaging, marker: None }
+    OwnedNumber {
+        id,
+        number: name(number),
+        route: Route::new(),
+        features,
+        messaging,
+        marker: None,
+        config: NumberConfig::default(),
+    }
 }
 
 fn raise(touched: &mut BTreeMap<u64, u64>, number: u64, at: u64) {

@@ -7,7 +7,10 @@ use tokio::{sync::Semaphore, time::advance};
 
 use super::*;
 use crate::{
-    api::number::{Channel, Destination},
+    api::{
+        number::{Channel, Destination},
+        phone_number::NumberConfig,
+    },
     carrier::{Capabilities, ErrorClass, Identity, Messaging},
 };
 
@@ -91,6 +94,7 @@ fn number(n: usize) -> E164 {
 
 fn owned(n: usize) -> OwnedNumber {
     OwnedNumber {
+        config: NumberConfig::default(),
         id: NumberId(format!("PN{n}")),
         number: number(n),
         route: Route::new(),

@@ -187,7 +187,7 @@ impl Holder for Profile {
         let sms = Destination {
             url: self.webhook_url.clone(),
             fallback_url: self.webhook_failover_url.clone(),
-            ..wire::bound(VERSION, version)
+            ..Destination::bound(VERSION, version)
         };
         Self::part(&wire::canonical([(Channel::Sms, sms)].into()))
     }
@@ -298,7 +298,7 @@ impl Telnyx {
 
     /// Sees to one holder; answers it if it had to be written.
     async fn put<H: Holder>(&self, name: &str, current: &SharedRoute, wanted: &Route) -> Outcome<Option<H>> {
-        let id = current.bound.get(&H::CHANNEL).and_then(|destination| destination.shadow.get(H::BINDING));
+        let id = current.bound.get(&H::CHANNEL).and_then(|destination| destination.bound_id(H::BINDING));
         let (now, wanted) = (H::part(&current.webhooks), H::part(wanted));
         let Some(id) = id else {
             if wanted.is_empty() {
@@ -339,7 +339,7 @@ impl Telnyx {
 
 /// Shows a holder in a shared route.
 fn show<H: Holder>(shared: &mut SharedRoute, holder: &H) {
-    shared.bound.insert(H::CHANNEL, wire::bound(H::BINDING, Some(holder.key().to_owned())));
+    shared.bound.insert(H::CHANNEL, Destination::bound(H::BINDING, Some(holder.key().to_owned())));
     shared.webhooks.retain(|channel, _| !H::HOLDS.contains(channel));
     shared.webhooks.extend(holder.webhooks());
 }

@@ -67,10 +67,7 @@ fn id() -> NumberId {
 }
 
 fn bindings() -> Route {
-    let bound = |name: &str, id: &str| Destination {
-        shadow: [(name.to_owned(), id.to_owned())].into(),
-        ..Destination::default()
-    };
+    let bound = |kind: &str, id: &str| Destination::bound(kind, Some(id.to_owned()));
     [(Channel::Voice, bound("connectionId", APP)), (Channel::Sms, bound("messagingProfileId", PROFILE))].into()
 }
 

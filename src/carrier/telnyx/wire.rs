@@ -7,6 +7,7 @@ use crate::{
     api::{
         number::{Channel, Destination, E164, Method, Route},
         offer::Feature,
+        phone_number::NumberConfig,
         purchase::Marker,
     },
     carrier::{
@@ -18,7 +19,7 @@ use crate::{
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-/// The names of what a number is bound to, as [`Destination::shadow`] knows them.
+/// The kinds of what a number is bound to, as [`BoundTo`] names them.
 pub(super) const CONNECTION: &str = "connectionId";
 pub(super) const PROFILE: &str = "messagingProfileId";
 /// What a messaging profile's webhook is told in, where that is not the version that agents are told to expect.
@@ -93,8 +94,8 @@ impl Row {
         features.sort_unstable();
         features.dedup();
         let route = [
-            (Channel::Voice, bound(CONNECTION, self.connection_id)),
-            (Channel::Sms, bound(PROFILE, self.messaging_profile_id)),
+            (Channel::Voice, Destination::bound(CONNECTION, self.connection_id)),
+            (Channel::Sms, Destination::bound(PROFILE, self.messaging_profile_id)),
         ];
         Ok(Some(OwnedNumber {
             id: NumberId(self.id),
@@ -103,6 +104,7 @@ impl Row {
             features,
             messaging: Messaging::Number,
             marker,
+            config: NumberConfig::default(),
         }))
     }
 
@@ -119,11 +121,6 @@ pub(super) fn tagged(tags: &[String], marker: &Marker) -> Vec<String> {
     let ours = |tag: &&String| Marker::read(tag).is_some() && installation(tag) == installation(marker.as_str());
     let others = tags.iter().filter(|tag| !ours(tag)).cloned();
     others.chain([marker.as_str().to_owned()]).collect()
-}
-
-/// A destination that is bound to something, or to nothing.
-pub(super) fn bound(name: &str, id: Option<String>) -> Destination {
-    Destination { shadow: id.into_iter().map(|id| (name.to_owned(), id)).collect(), ..Destination::default() }
 }
 
 /// What a number is to be bound to: a channel that is not named stays as it is, one without an id is unbound.
@@ -148,8 +145,8 @@ impl Bindings {
                 Channel::Status if destination.is_empty() => continue,
                 Channel::Status => return Err(unbindable()),
             };
-            let id = destination.shadow.get(name).filter(|id| !id.is_empty()).cloned();
-            if *destination != bound(name, id.clone()) {
+            let id = destination.bound_id(name).filter(|id| !id.is_empty()).map(str::to_owned);
+            if *destination != Destination::bound(name, id.clone()) {
                 return Err(unbindable());
             }
             *slot = Some(id);
@@ -177,29 +174,29 @@ pub(super) fn canonical(route: Route) -> Route {
         let destination = if channel == Channel::Status && !calls {
             Destination::default()
         } else {
-            canonical_leg(channel, destination)
+            canonical_destination(channel, destination)
         };
         (channel, destination)
     };
     route.into_iter().map(one).collect()
 }
 
-fn canonical_leg(channel: Channel, destination: Destination) -> Destination {
-    let Destination { url, method, fallback_url, mut shadow, .. } = destination;
-    let (binds, keeps): (_, &[&str]) = match channel {
-        Channel::Voice => (CONNECTION, &[]),
-        Channel::Sms => (PROFILE, &[VERSION]),
-        Channel::Status => ("", &[]),
+fn canonical_destination(channel: Channel, destination: Destination) -> Destination {
+    let Destination { url, method, fallback_url, bound_to, .. } = destination;
+    let (binds, keeps) = match channel {
+        Channel::Voice => (CONNECTION, ""),
+        Channel::Sms => (PROFILE, VERSION),
+        Channel::Status => ("", ""),
     };
-    shadow.retain(|name, id| (name == binds || keeps.contains(&name.as_str())) && !id.is_empty());
-    if let Some(id) = shadow.remove(binds) {
-        return bound(binds, Some(id));
+    let bound_to = bound_to.filter(|bound| [binds, keeps].contains(&&*bound.kind) && !bound.id.is_empty());
+    if bound_to.as_ref().is_some_and(|bound| bound.kind == binds) {
+        return Destination { bound_to, ..Destination::default() };
     }
     let Some(url) = url.and_then(canonical_url) else { return Destination::default() };
     let method = if channel == Channel::Sms { Method::Post } else { method };
     let fallback_url = fallback_url.filter(|_| channel != Channel::Status).and_then(canonical_url);
     let fallback_method = if fallback_url.is_some() { method } else { Method::default() };
-    Destination { url: Some(url), method, fallback_url, fallback_method, shadow }
+    Destination { url: Some(url), method, fallback_url, fallback_method, bound_to }
 }
 
 /// An id or another text: unset is null, empty or absent, and an id may be written as a number. Those are larger than what a
@@ -266,8 +263,8 @@ mod tests {
             "messaging_profile_id": "3fa8", "features": [{ "name": "sms" }, { "name": "voice" }, { "name": "sms" }, { "name": "hd_voice" }] }));
         let owned = set.owned().unwrap().unwrap();
         assert_eq!(owned.id.0, "1293384261075731499");
-        assert_eq!(owned.route[&Channel::Voice], bound(CONNECTION, Some("1293384261075731500".into())));
-        assert_eq!(owned.route[&Channel::Sms], bound(PROFILE, Some("3fa8".into())));
+        assert_eq!(owned.route[&Channel::Voice], Destination::bound(CONNECTION, Some("1293384261075731500".into())));
+        assert_eq!(owned.route[&Channel::Sms], Destination::bound(PROFILE, Some("3fa8".into())));
         assert_eq!(owned.features, ["SMS", "Voice"]);
         assert!(!format!("{:?}", row(json!({}))).contains("s3cret"));
         assert!(row(json!({ "phone_number": "55512" })).owned().unwrap().is_none(), "a short code");
@@ -313,15 +310,17 @@ mod tests {
     fn a_route_binds_and_holds_no_urls() {
         let of = |route: Vec<(Channel, Destination)>| Bindings::of(&route.into_iter().collect());
         let url = Destination { url: Some("https://a.example/".into()), ..Destination::default() };
-        let both =
-            of(vec![(Channel::Voice, bound(CONNECTION, Some("1".into()))), (Channel::Sms, Destination::default())]);
+        let both = of(vec![
+            (Channel::Voice, Destination::bound(CONNECTION, Some("1".into()))),
+            (Channel::Sms, Destination::default()),
+        ]);
         assert_eq!(both, Ok(Bindings { connection: Some(Some("1".into())), profile: Some(None) }));
         assert_eq!(of(vec![(Channel::Status, Destination::default())]), Ok(Bindings::default()));
         for refused in [
             (Channel::Voice, url.clone()),
             (Channel::Status, url.clone()),
-            (Channel::Voice, bound(PROFILE, Some("1".into()))),
-            (Channel::Sms, Destination { url: url.url.clone(), ..bound(PROFILE, Some("1".into())) }),
+            (Channel::Voice, Destination::bound(PROFILE, Some("1".into()))),
+            (Channel::Sms, Destination { url: url.url.clone(), ..Destination::bound(PROFILE, Some("1".into())) }),
         ] {
             assert!(of(vec![refused]).is_err());
         }
@@ -350,9 +349,11 @@ mod tests {
         assert_eq!(canonical(shown.clone()), shown);
         let alone = canonical(wanted.into_iter().filter(|(channel, _)| *channel == Channel::Status).collect());
         assert!(alone[&Channel::Status].is_empty(), "there is no application without a voice URL");
-        let beside =
-            Destination { shadow: bound(CONNECTION, Some("1".into())).shadow, ..get("https://a.example/", None) };
+        let beside = Destination {
+            bound_to: Destination::bound(CONNECTION, Some("1".into())).bound_to,
+            ..get("https://a.example/", None)
+        };
         let seen = canonical([(Channel::Voice, beside)].into());
-        assert_eq!(seen[&Channel::Voice], bound(CONNECTION, Some("1".into())));
+        assert_eq!(seen[&Channel::Voice], Destination::bound(CONNECTION, Some("1".into())));
     }
 }

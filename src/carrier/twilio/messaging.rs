@@ -43,7 +43,7 @@ impl Twilio {
         let first = listing::FIRST_PAGE;
         let services = self.pages::<ServicePage>(&self.messaging, SERVICES, &[], first, &mut budget).await?;
         if services.is_empty() {
-            return Ok(self.own || self.is_parentless().await);
+            return Ok(self.auth_token.is_some() || self.is_parentless().await);
         }
         if services.iter().any(|service| service.account_sid != self.account) {
             return Ok(false);

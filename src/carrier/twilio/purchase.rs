@@ -88,8 +88,10 @@ impl Twilio {
         asked: &[Feature],
     ) -> Result<Vec<Offer>, CarrierError> {
         let args = [self.account.as_str(), country, search::path(kind)];
-        let found: Found =
-            self.http.read(Call { base: &self.api, path: AVAILABLE, args: &args, query, before: None }).await?;
+        let found: Found = self
+            .http
+            .read(Call { base: &self.api, path: AVAILABLE, args: &args, query, headers: &[], before: None })
+            .await?;
         let mut offers = found.offers(country, kind, asked);
         if offers.is_empty() {
             return Ok(offers);
@@ -102,7 +104,7 @@ impl Twilio {
     }
 
     async fn read_prices(&self, country: &str) -> Result<PriceList, CarrierError> {
-        let call = Call { base: &self.pricing, path: PRICES, args: &[country], query: "", before: None };
+        let call = Call { base: &self.pricing, path: PRICES, args: &[country], query: "", headers: &[], before: None };
         let list: PriceList = self.http.read(call).await?;
         match list.iso_country.as_deref().is_none_or(|shown| shown.eq_ignore_ascii_case(country)) {
             true => Ok(list),
@@ -115,8 +117,14 @@ impl Twilio {
     pub(super) async fn buy(&self, purchase: &Purchase) -> Outcome<Bought> {
         let form = form(purchase);
         let fields: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let call =
-            Call { base: &self.api, path: NUMBERS, args: &[&self.account], query: "", before: Some(purchase.before) };
+        let call = Call {
+            base: &self.api,
+            path: NUMBERS,
+            args: &[&self.account],
+            query: "",
+            headers: &[],
+            before: Some(purchase.before),
+        };
         let row = match self.http.spend::<Row>("POST", call, Body::Form(&fields)).await {
             Outcome::Did(row) => row,
             Outcome::DidNothing(error) => return Outcome::DidNothing(error),
@@ -132,7 +140,8 @@ impl Twilio {
 
     /// What is left. Subaccounts spend their parent's money and have no balance (section 3).
     pub(super) async fn left(&self) -> Result<Option<Balance>, CarrierError> {
-        let call = Call { base: &self.api, path: BALANCE, args: &[&self.account], query: "", before: None };
+        let call =
+            Call { base: &self.api, path: BALANCE, args: &[&self.account], query: "", headers: &[], before: None };
         let shown: BalanceShown = match self.http.read(call).await {
             Ok(shown) => shown,
             Err(error) if is_lacking(&error) => return Ok(None),

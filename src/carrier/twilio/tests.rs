@@ -228,10 +228,7 @@ async fn a_route_is_one_post_of_just_the_channels_it_names() {
     assert_eq!(number.number.as_str(), "+14155550001");
     let cleared = [(Channel::Sms, Destination::default()), (Channel::Status, Destination::default())];
     twilio.set_route(&id, &cleared.into()).await;
-    let trunk = Destination {
-        shadow: [(wire::TRUNK.into(), "TK1".into()), (wire::VOICE_APPLICATION.into(), "AP1".into())].into(),
-        ..Destination::default()
-    };
+    let trunk = Destination::bound(wire::TRUNK, Some("TK1".into()));
     twilio.set_route(&id, &[(Channel::Voice, trunk)].into()).await;
     let bodies: Vec<String> =
         fake.seen().iter().map(|what| what.strip_prefix(&update).unwrap().trim_start().to_owned()).collect();
@@ -348,7 +345,7 @@ fn what_twilio_may_write_in_two_ways_has_one_form() {
     assert!(one(Channel::Voice, nothing).is_empty());
     let status = Destination { fallback_url: Some("https://f.example".into()), ..destination("https://s.example/") };
     assert_eq!(one(Channel::Status, status), destination("https://s.example/"));
-    let foreign = Destination { shadow: [("connectionId".into(), "1".into())].into(), ..Destination::default() };
+    let foreign = Destination::bound("connectionId", Some("1".into()));
     assert!(one(Channel::Sms, foreign).is_empty());
 }
 

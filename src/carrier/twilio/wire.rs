@@ -16,7 +16,8 @@ use super::{
 };
 use crate::{
     api::{
-        number::{Channel, Destination, E164, Method, Route},
+        number::{BoundTo, Channel, Destination, E164, Method, Route},
+        phone_number::NumberConfig,
         purchase::Marker,
     },
     carrier::{NumberId, OwnedNumber, lenient, lenient::Scalar, written::canonical_url},
@@ -25,7 +26,7 @@ use crate::{
 /// As many capabilities of a number as are looked at.
 const MOST_CAPABILITIES: usize = 32;
 
-/// The names of what shadows a destination's URLs, as [`Destination::shadow`] knows them.
+/// The kinds of what a number is bound to instead of its URLs, as [`BoundTo`] names them.
 pub(super) const TRUNK: &str = "trunkSid";
 pub(super) const VOICE_APPLICATION: &str = "voiceApplicationSid";
 pub(super) const SMS_APPLICATION: &str = "smsApplicationSid";
@@ -69,22 +70,21 @@ impl Row {
             tracing::debug!(id = self.sid, "skipped a row whose number is not in E.164 form");
             return None;
         };
-        let shadow = |pairs: [(&str, Option<String>); 2]| {
-            pairs.into_iter().filter_map(|(name, sid)| Some((name.to_owned(), sid?))).collect()
-        };
+        // A trunk wins over an application, and setting it removes the application (section 1.3).
+        let bound = |kind, sid: Option<String>| sid.filter(|sid| !sid.is_empty()).map(|sid| BoundTo::new(kind, sid));
         let voice = Destination {
             url: self.voice_url,
             method: method(self.voice_method),
             fallback_url: self.voice_fallback_url,
             fallback_method: method(self.voice_fallback_method),
-            shadow: shadow([(TRUNK, self.trunk_sid), (VOICE_APPLICATION, self.voice_application_sid)]),
+            bound_to: bound(TRUNK, self.trunk_sid).or(bound(VOICE_APPLICATION, self.voice_application_sid)),
         };
         let sms = Destination {
             url: self.sms_url,
             method: method(self.sms_method),
             fallback_url: self.sms_fallback_url,
             fallback_method: method(self.sms_fallback_method),
-            shadow: shadow([(SMS_APPLICATION, self.sms_application_sid), ("", None)]),
+            bound_to: bound(SMS_APPLICATION, self.sms_application_sid),
         };
         let status = Destination {
             url: self.status_callback,
@@ -98,6 +98,7 @@ impl Row {
             route: canonical([(Channel::Voice, voice), (Channel::Sms, sms), (Channel::Status, status)].into()),
             features: self.capabilities,
             messaging,
+            config: NumberConfig::default(),
             marker: self.friendly_name.as_deref().and_then(Marker::read),
         })
     }
@@ -274,13 +275,13 @@ impl Page for MemberPage {
 /// The form that sets a canonical route: every field of every channel that it names, because an update leaves alone
 /// what is not sent (section 1.3), and the empty string for what is to be unset.
 ///
-/// A fallback goes with its primary, which it cannot outlive (21405, 21406). What would shadow the URLs is cleared with
+/// A fallback goes with its primary, which it cannot outlive (21405, 21406). What would win over the URLs is cleared with
 /// them.
 pub(super) fn form(route: &Route) -> Vec<(&'static str, String)> {
     let mut fields = Vec::new();
     for (channel, destination) in route {
         let text = |url: &Option<String>| url.clone().unwrap_or_default();
-        let shadow = |name: &str| destination.shadow.get(name).cloned().unwrap_or_default();
+        let bound = |kind: &str| destination.bound_id(kind).unwrap_or_default().to_owned();
         let (method, fallback_method) =
             (destination.method.as_str().to_owned(), destination.fallback_method.as_str().to_owned());
         match channel {
@@ -289,15 +290,15 @@ pub(super) fn form(route: &Route) -> Vec<(&'static str, String)> {
                 ("VoiceMethod", method),
                 ("VoiceFallbackUrl", text(&destination.fallback_url)),
                 ("VoiceFallbackMethod", fallback_method),
-                ("VoiceApplicationSid", shadow(VOICE_APPLICATION)),
-                ("TrunkSid", shadow(TRUNK)),
+                ("VoiceApplicationSid", bound(VOICE_APPLICATION)),
+                ("TrunkSid", bound(TRUNK)),
             ]),
             Channel::Sms => fields.extend([
                 ("SmsUrl", text(&destination.url)),
                 ("SmsMethod", method),
                 ("SmsFallbackUrl", text(&destination.fallback_url)),
                 ("SmsFallbackMethod", fallback_method),
-                ("SmsApplicationSid", shadow(SMS_APPLICATION)),
+                ("SmsApplicationSid", bound(SMS_APPLICATION)),
             ]),
             Channel::Status => {
                 fields.extend([("StatusCallback", text(&destination.url)), ("StatusCallbackMethod", method)]);
@@ -310,21 +311,17 @@ pub(super) fn form(route: &Route) -> Vec<(&'static str, String)> {
 /// A route as it is compared, whether seen or wanted: what Twilio cannot hold or may write in two ways is written in
 /// one.
 pub(super) fn canonical(route: Route) -> Route {
-    route.into_iter().map(|(channel, destination)| (channel, canonical_leg(channel, destination))).collect()
+    route.into_iter().map(|(channel, destination)| (channel, canonical_destination(channel, destination))).collect()
 }
 
-fn canonical_leg(channel: Channel, destination: Destination) -> Destination {
-    let Destination { url, method, fallback_url, fallback_method, mut shadow } = destination;
-    let shadows: &[&str] = match channel {
+fn canonical_destination(channel: Channel, destination: Destination) -> Destination {
+    let Destination { url, method, fallback_url, fallback_method, bound_to } = destination;
+    let binds: &[&str] = match channel {
         Channel::Voice => &[TRUNK, VOICE_APPLICATION],
         Channel::Sms => &[SMS_APPLICATION],
         Channel::Status => &[],
     };
-    shadow.retain(|name, id| shadows.contains(&name.as_str()) && !id.is_empty());
-    // A trunk wins over an application, and setting it removes the application (section 1.3).
-    if shadow.contains_key(TRUNK) {
-        shadow.remove(VOICE_APPLICATION);
-    }
+    let bound_to = bound_to.filter(|bound| binds.contains(&&*bound.kind) && !bound.id.is_empty());
     let url = url.and_then(canonical_url);
     // Twilio refuses a fallback without a primary, and has none at all for status callbacks.
     let has_fallback = url.is_some() && channel != Channel::Status;
@@ -334,6 +331,6 @@ fn canonical_leg(channel: Channel, destination: Destination) -> Destination {
         fallback_method: if fallback_url.is_some() { fallback_method } else { Method::default() },
         url,
         fallback_url,
-        shadow,
+        bound_to,
     }
 }

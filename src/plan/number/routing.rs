@@ -139,7 +139,7 @@ fn describe(changes: &Route, seen: &Route) -> String {
     changes.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
-/// What is to be told when `changes` are made: whose route was there, and what shadowed it.
+/// What is to be told when `changes` are made: whose route was there, and what it was bound to.
 fn notes(
     changes: &Route,
     seen: &Route,

@@ -57,7 +57,7 @@ fn field(channel: Channel) -> &'static str {
 
 /// A destination that is bound to something.
 pub fn bound(name: &str, id: &str) -> Destination {
-    Destination { shadow: [(name.to_owned(), id.to_owned())].into(), ..Destination::default() }
+    Destination::bound(name, Some(id.to_owned()))
 }
 
 /// An application or a messaging profile of somebody's.

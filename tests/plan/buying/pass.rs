@@ -9,7 +9,8 @@ use dialplane::{
         number::{E164, Route},
         offer::{NumberType, Offer, Offered, Price, Search},
         phone_number::{
-            Acquisition, Approval, OfferStatus, OnDelete, PhoneNumberSpec, PhoneNumberStatus, Purchase, Reuse,
+            Acquisition, Approval, NumberConfig, OfferStatus, OnDelete, PhoneNumberSpec, PhoneNumberStatus, Purchase,
+            Reuse,
         },
         purchase::{Hold, Identity as PurchaseIdentity, Marker, NumberPurchaseSpec},
     },
@@ -91,6 +92,7 @@ fn object(object: Object, m: &Buying) -> PhoneNumber {
     let mut number = PhoneNumber::new(
         "pn",
         PhoneNumberSpec {
+            config: NumberConfig::default(),
             account_ref: Reference { name: "a".into(), namespace: Some("n".into()) },
             import: None,
             purchase: Some(purchase),
@@ -174,6 +176,7 @@ fn claim(m: &Buying, number: Number, claim: Claim) -> NumberClaim {
 
 fn owned(m: &Buying, number: Number, marked: Option<Identity>, moved: bool) -> OwnedNumber {
     OwnedNumber {
+        config: NumberConfig::default(),
         id: NumberId("PN".into()),
         number: e164(number),
         route: Route::new(),

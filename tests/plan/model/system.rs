@@ -11,7 +11,7 @@ use dialplane::{
         claim::Holder,
         meta::{ABANDON, Key, RECONCILE_REQUESTED, Reference},
         number::{Channel, Destination, E164, Route},
-        phone_number::{DriftPolicy, Import, Mode, OnDelete, PhoneNumberSpec, PhoneNumberStatus},
+        phone_number::{DriftPolicy, Import, Mode, NumberConfig, OnDelete, PhoneNumberSpec, PhoneNumberStatus},
     },
     carrier::{ErrorClass, Messaging, NumberId, OwnedNumber},
     plan::{
@@ -272,6 +272,7 @@ impl System {
             return;
         }
         let spec = PhoneNumberSpec {
+            config: NumberConfig::default(),
             account_ref: Reference { name: "twilio".into(), namespace: None },
             import: Some(Import { number: e164(usize::from(slot == 2 && self.version % 2 == 1)) }),
             purchase: None,
@@ -406,6 +407,7 @@ impl System {
 
     fn owned(number: usize, route: &Route) -> OwnedNumber {
         OwnedNumber {
+            config: NumberConfig::default(),
             id: NumberId(format!("PN{number}")),
             number: e164(number),
             route: route.clone(),
