@@ -159,6 +159,16 @@ pub trait Carrier: Send + Sync + fmt::Debug {
         None
     }
 
+    /// How its agents are published, where they have a draft that serves nobody.
+    fn publishing(&self) -> Option<&dyn Publishing> {
+        None
+    }
+
+    /// How a platform takes over numbers of other carriers, where it does. All its numbers are others': it has none of its own.
+    fn bindings(&self) -> Option<&dyn Bindings> {
+        None
+    }
+
     /// The credentials that another platform needs to take over a number of this account, where it has some that can be lent. They go
     /// nowhere but to a platform that the account's owner named.
     fn lent(&self) -> Option<Lent> {
@@ -228,16 +238,6 @@ pub trait SharedRoutes: Send + Sync {
 pub trait Platform: Send + Sync {
     /// The agent of this id, if the account has it. One that was deleted, or is somebody else's, is none.
     async fn agent(&self, id: &str) -> Result<Option<HostedAgent>, CarrierError>;
-
-    /// How it takes over numbers of other carriers, where it does. All numbers of such a platform are others': it has none of its own.
-    fn bindings(&self) -> Option<&dyn Bindings> {
-        None
-    }
-
-    /// How its agents are published, where they have a draft that serves nobody.
-    fn publishing(&self) -> Option<&dyn Publishing> {
-        None
-    }
 }
 
 /// A platform that answers numbers which stay at their carriers. What is bound is what [`Carrier::list`] shows: on the voice channel

@@ -7,6 +7,7 @@ mod driver;
 mod dry_run;
 mod effects;
 mod error;
+mod hosting;
 mod kept;
 mod kind;
 mod kinds;

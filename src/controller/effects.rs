@@ -81,6 +81,17 @@ pub async fn act<K: Controlled>(context: &Context, object: &K, effect: Effect) -
             context.set_shared_route(object, *write).await;
             Ok(())
         }
+        Effect::SetBinding(_) | Effect::ServeHosted(_) if context.is_ending() => Ok(()),
+        Effect::SetBinding(write) => {
+            context.fence(object, &write.number).await?;
+            context.set_binding(object, *write).await;
+            Ok(())
+        }
+        Effect::ServeHosted(write) => {
+            context.still(object).await?;
+            context.serve_hosted(object, *write).await;
+            Ok(())
+        }
         Effect::Mark(_) if context.is_ending() => Ok(()),
         Effect::Mark(mark) => {
             context.fence_by_reading(object, &mark.number).await?;
@@ -346,13 +357,13 @@ impl Context {
         }
     }
 
-    fn put_back(&self, id: &str, session: &Session) {
+    pub(super) fn put_back(&self, id: &str, session: &Session) {
         self.local.put_back(id);
         self.metrics.drift(session.inventory.carrier().capabilities().name);
     }
 
     /// Notes what came of a change at the carrier, to be remembered as `id`; whether it was made.
-    fn changed<K: Controlled, T>(
+    pub(super) fn changed<K: Controlled, T>(
         &self,
         object: &K,
         id: &str,
@@ -601,7 +612,7 @@ impl Context {
     }
 
     /// Publishes events, without making anybody wait for them: they are for people, and the object says the same.
-    fn tell<K: Resource<DynamicType = ()>>(&self, object: &K, notes: &[Note]) {
+    pub(super) fn tell<K: Resource<DynamicType = ()>>(&self, object: &K, notes: &[Note]) {
         for note in notes {
             let (recorder, reference) = (self.recorder.clone(), object.object_ref(&()));
             let event = Event {

@@ -7,6 +7,7 @@ mod journal;
 mod number;
 mod version;
 
+pub use account::scan_interval;
 pub use agent::{note_id, share_id};
 
 use std::{fmt::Debug, future::Future, sync::Arc, time::Duration};
@@ -157,7 +158,9 @@ impl Context {
         let Some(account) = self.caches.accounts.get(&key) else {
             return match self.caches.accounts.is_left_out(&key) {
                 // It is there, and what it allows is not known: it cannot be used, and nobody is taken to have lost its consent.
-                Some(_) => AccountRef::Found(AccountView { key, open: None, opening: false, abandoned: false }),
+                Some(_) => {
+                    AccountRef::Found(AccountView { key, open: None, opening: false, abandoned: false, binds: false })
+                }
                 None => AccountRef::Missing(key),
             };
         };
@@ -169,7 +172,8 @@ impl Context {
         let session = self.sessions.get(&key).filter(|session| Some(&session.uid) == account.metadata.uid.as_ref());
         let open = session.filter(|_| !refused).and_then(|session| session.open());
         let opening = open.is_none() && !refused && !is_closed(&account);
-        AccountRef::Found(AccountView { key, open, opening, abandoned: account.is_annotated(ABANDON) })
+        let (abandoned, binds) = (account.is_annotated(ABANDON), self.binds(&key));
+        AccountRef::Found(AccountView { key, open, opening, abandoned, binds })
     }
 
     /// Whether a number may use the agent of this key, by the agent's word and by its account's. Who may not needs nothing of it, and
@@ -228,6 +232,10 @@ impl Context {
     async fn look<K: Controlled>(&self, object: &K, look: Look, looked: &mut Looked) -> Result<(), Error> {
         match look {
             Look::Number { account, number } => self.look_at_number(object, &account, &number, looked).await,
+            Look::Bindings(platform) => {
+                self.look_at_bindings(object, &platform, looked.began).await;
+                Ok(())
+            }
             Look::Holder(holder) => {
                 looked.holder = self.liveness(&holder).await?;
                 Ok(())
@@ -264,6 +272,7 @@ impl Context {
             | Look::Claim(_)
             | Look::Journal
             | Look::Past(_)
+            | Look::HostedAgent(..)
             | Look::SharedRoutes(_) => Err(Error::NotForThisKind(K::KIND.as_str())),
         }
     }

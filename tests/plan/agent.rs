@@ -87,6 +87,8 @@ impl Stage {
             (None, true) => Frozen::Missing,
         };
         agent::next(&agent::World {
+            binders: Vec::new(),
+            hosted: Vec::new(),
             now: now(),
             agent: &self.agent,
             wanted,
@@ -283,6 +285,7 @@ fn a_version_applied_by_hand_serves_as_it_is() {
     let by_hand = |s: &mut Stage| {
         let version = new().agent.spec.version.unwrap();
         let spec = dialplane::api::agent::AgentVersionSpec {
+            hosted: Vec::new(),
             agent: "dental".into(),
             version,
             webhooks: draft("pipeline.example.com").webhooks,
@@ -368,6 +371,7 @@ fn of_version(
     version.metadata.finalizers = Some(vec![IN_USE_FINALIZER.into()]);
     change(&mut version);
     version::next(&version::World {
+        binders: Vec::new(),
         now: now(),
         version: &version,
         agent: Some(&stage.agent),

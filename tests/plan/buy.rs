@@ -116,6 +116,7 @@ impl Deal {
         let claims: Vec<NumberClaim> = self.scene.claim.iter().cloned().collect();
         let target = number::number_of(&self.scene.number, self.journal.as_ref());
         number::next(&number::World {
+            platform: None,
             now: now(),
             number: &self.scene.number,
             account: self.scene.account.clone(),

@@ -31,6 +31,7 @@ fn left() -> Left {
 impl Left {
     fn next(&self) -> Decision<()> {
         claim::next(&claim::World {
+            platform: None,
             claim: &self.claim,
             journal: None,
             holder: self.holder,

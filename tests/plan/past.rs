@@ -75,6 +75,8 @@ impl Stage {
 
     fn next(&self, past: Option<&Past>) -> Decision<AgentStatus> {
         agent::next(&agent::World {
+            binders: Vec::new(),
+            hosted: Vec::new(),
             now: now(),
             agent: &self.agent,
             wanted: Frozen::Missing,

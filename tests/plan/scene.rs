@@ -119,8 +119,13 @@ pub fn new() -> Scene {
     number.metadata.namespace = Some("clinic".into());
     number.metadata.uid = Some("uid-1".into());
     number.metadata.generation = Some(1);
-    let view =
-        AccountView { key: Key::new("clinic", "twilio"), open: Some("AC1".into()), opening: false, abandoned: false };
+    let view = AccountView {
+        binds: false,
+        key: Key::new("clinic", "twilio"),
+        open: Some("AC1".into()),
+        opening: false,
+        abandoned: false,
+    };
     Scene {
         number,
         account: AccountRef::Found(view),
@@ -173,6 +178,7 @@ impl Scene {
     pub fn next(&self) -> Decision<PhoneNumberStatus> {
         let fresh = self.fresh;
         number::next(&number::World {
+            platform: None,
             now: now(),
             number: &self.number,
             account: self.account.clone(),

@@ -48,6 +48,7 @@ fn id(channel: Channel) -> Destination {
 
 fn frozen(version: &str) -> AgentVersion {
     let spec = AgentVersionSpec {
+        hosted: Vec::new(),
         agent: "dental".into(),
         version: version.into(),
         webhooks: draft("engine.example.com").webhooks,
@@ -115,6 +116,8 @@ impl Stage {
             (serves, _) => serves.clone(),
         };
         agent::next(&agent::World {
+            binders: Vec::new(),
+            hosted: Vec::new(),
             now: now(),
             agent: &self.agent,
             wanted: wanted.map_or(Frozen::Missing, Frozen::Found),

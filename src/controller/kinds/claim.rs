@@ -42,6 +42,7 @@ impl Controlled for NumberClaim {
         };
         let holder = if cached { Liveness::Alive } else { looked.holder };
         let trouble = context.trouble_of(&**object);
+        let platform = context.platform_of(Some(spec), None, &spec.number, looked);
         let seen = context.seen(&account, &spec.number, looked);
         plan::claim::next(&plan::claim::World {
             claim: object,
@@ -55,6 +56,7 @@ impl Controlled for NumberClaim {
             successor: context.has_successor(spec, spec.holder.as_ref().map_or("", |holder| &holder.uid)),
             elsewhere: context.is_marked_elsewhere(&seen),
             seen: seen.view(),
+            platform: platform.as_ref().map(|platform| context.platform_view(platform, &account, None, &spec.number)),
             trouble: trouble.as_ref(),
             in_flight: context.in_flight(&account, &spec.number),
             definition_going: looked.definition_going,

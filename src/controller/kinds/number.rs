@@ -49,6 +49,7 @@ impl Controlled for PhoneNumber {
         let agent = object.agent().map(|agent| context.agent_ref(agent, namespace, &account, &number));
         let claim = target.as_ref().and_then(|number| context.caches.claim_of(number));
         let trouble = context.trouble_of(&**object);
+        let platform = context.platform_of(claim.as_ref().map(|claim| &claim.spec), agent.as_ref(), &number, looked);
         let seen = target.as_ref().map_or(Seen::Unseen, |number| context.seen(&account, number, looked));
         let purchasable = identity.as_ref().map(|identity| context.purchasable(object, &account, identity, looked));
         let own = journal.as_ref().and_then(|journal| {
@@ -85,7 +86,6 @@ impl Controlled for PhoneNumber {
         plan::number::next(&plan::number::World {
             now: Timestamp::now(),
             number: object,
-            agent,
             target: target.as_ref(),
             buying,
             claim: claim.as_deref(),
@@ -102,10 +102,14 @@ impl Controlled for PhoneNumber {
             seen_since_met: claim.as_ref().is_some_and(|claim| claim.spec.is_held_by(uid))
                 || context.is_seen_since(&account, &number, context.local.first_seen(uid)),
             elsewhere: context.is_marked_elsewhere(&seen),
+            platform: platform
+                .as_ref()
+                .map(|platform| context.platform_view(platform, &account, agent.as_ref(), &number)),
             trouble: trouble.as_ref(),
             put_backs: context.local.put_backs(uid),
             in_flight: context.in_flight_for(&account, claim.as_deref(), &number),
             definition_going: looked.definition_going,
+            agent,
             account: context.account_ref(account, namespace),
         })
     }
@@ -332,11 +336,16 @@ impl Context {
         if !self.caches.allows(&agent.spec.allowed_namespaces, &key.namespace, namespace) {
             return AgentRef::Refused(key);
         }
-        let serves = match self.sharing_session(account) {
-            Some(session) => {
+        let hosted = match self.published(&agent, &key) {
+            Ok((name, version)) => self.serves_hosted(&agent, &key, (&name, &version), account),
+            Err(_) => None,
+        };
+        let serves = match (hosted, self.sharing_session(account)) {
+            (Some(hosted), _) => hosted,
+            (None, Some(session)) => {
                 plan::shared::served(&agent, self.serves_all(&agent, &key, &session), account, &session.uid)
             }
-            None => self.serves(&agent, &key, account, number),
+            (None, None) => self.serves(&agent, &key, account, number),
         };
         AgentRef::Found { key, offline: agent.spec.offline, serves }
     }
@@ -347,7 +356,11 @@ impl Context {
     }
 
     /// The version that serves. Only the agent's status says what is published: its draft and its spec say what somebody wishes.
-    fn published(&self, agent: &Agent, key: &Key) -> Result<(String, Arc<AgentVersion>), Served> {
+    pub(in crate::controller) fn published(
+        &self,
+        agent: &Agent,
+        key: &Key,
+    ) -> Result<(String, Arc<AgentVersion>), Served> {
         let Some(published) = agent.status.as_ref().and_then(|status| status.published_version.clone()) else {
             return Err(Served::Nothing);
         };

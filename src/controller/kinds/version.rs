@@ -41,6 +41,7 @@ impl Controlled for AgentVersion {
             agent: agent.as_deref(),
             numbers: numbers.try_into().unwrap_or(u32::MAX),
             definition_going: looked.definition_going,
+            binders: context.binders(&key.namespace, std::iter::once(&*object.spec.hosted)),
         })
     }
 

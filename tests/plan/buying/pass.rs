@@ -151,6 +151,7 @@ fn journal(m: &Buying, identity: Identity, journal: Journal, lines: &[Line]) -> 
 fn claim(m: &Buying, number: Number, claim: Claim) -> NumberClaim {
     let PurchaseIdentity { namespace, name } = named(m, claim.identity);
     let spec = NumberClaimSpec {
+        bound: None,
         number: e164(number),
         holder: claim.holder.map(|uid| holder(m, claim.identity, uid)),
         account: account(),
@@ -197,6 +198,7 @@ fn unavailable() -> CarrierError {
 
 fn view() -> AccountRef {
     AccountRef::Found(AccountView {
+        binds: false,
         key: Key::new("n", "a"),
         open: Some("AC1".into()),
         opening: false,
@@ -419,6 +421,7 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
         };
         let forgotten = cached.deleting && m.mutant == Some(Mutant::DeletedBeforeSettled);
         let world = number::World {
+            platform: None,
             now: now(),
             number: &number_object,
             account: view(),
@@ -843,6 +846,7 @@ pub fn over_claim(m: &Buying, s: &mut State, replica: usize, number: usize) -> O
     let successor = objects.clone().any(|object| !object.deleting && object.identity == cached.identity);
     for _ in 0..8 {
         let world = claim::World {
+            platform: None,
             claim: &shown,
             journal: journal.as_ref(),
             holder,

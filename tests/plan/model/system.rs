@@ -423,7 +423,7 @@ impl System {
             true => AccountRef::Refused(key),
             false => {
                 let open = self.account_open.then(|| "AC1".to_owned());
-                AccountRef::Found(AccountView { key, open, opening: false, abandoned: false })
+                AccountRef::Found(AccountView { binds: false, key, open, opening: false, abandoned: false })
             }
         }
     }
@@ -524,6 +524,7 @@ impl System {
         let decision = loop {
             let trouble = self.trouble(replica, &uid(&object));
             let world = number::World {
+                platform: None,
                 now: now(),
                 number: &object,
                 account: self.account_of(&object, self.refused.contains(&slot)),
@@ -632,6 +633,7 @@ impl System {
         for _ in 0..6 {
             let trouble = self.trouble(replica, &name);
             let world = claim::World {
+                platform: None,
                 claim: &claim,
                 journal: None,
                 holder,
