@@ -23,11 +23,13 @@ use crate::{
         number::{Channel, E164, HOSTED_AGENT, Route},
         phone_number::Mode,
     },
-    carrier::{CarrierError, HostedAgent, Lent, Platform, does_not, inventory},
+    carrier::{
+        Carrier, CarrierError, ErrorClass, HostedAgent, HostedVersion, Lent, Outcome, Platform, does_not, inventory,
+    },
     cluster::{cache::Index, queue::Priority},
     plan::{
-        AccountRef, AgentRef, BindingChange, HostedAt, Lending, Note, PlatformView, Requested as _, ServeHosted,
-        Served, SetBinding,
+        AccountRef, AgentRef, BindingChange, HostedAt, Lending, PlatformView, Requested as _, ServeHosted, Served,
+        SetBinding,
         hosting::{Hosted, Serve, Sight},
     },
     telemetry::metrics::Operation,
@@ -57,14 +59,24 @@ impl HostedAgents {
         Ok(())
     }
 
-    /// What was seen of one is to be looked at again.
-    fn forget(&self, id: &str) {
-        self.state().remove(id);
+    /// Has a version of one serve: the one place where a hosted agent is published. Only a look tells how it is then.
+    pub async fn serve(&self, carrier: &dyn Carrier, write: &ServeHosted) -> (Operation, Outcome<HostedVersion>) {
+        let (operation, outcome) = match (carrier.publishing(), &write.serve) {
+            (None, _) => (Operation::Publish, Outcome::DidNothing(does_not(carrier, "publish agents"))),
+            (Some(publishing), Serve::Draft { note, key }) => {
+                (Operation::Publish, publishing.publish(&write.agent, note, key).await)
+            }
+            (Some(publishing), Serve::Version(version)) => {
+                (Operation::PointAt, publishing.point_at(&write.agent, version).await)
+            }
+        };
+        self.state().remove(&write.agent);
+        (operation, outcome)
     }
 
-    /// The same of those that are nobody's, and, where a person asks, of all.
-    pub fn retain(&self, is_wanted: impl Fn(&str) -> bool) {
-        self.state().retain(|id, _| is_wanted(id));
+    /// What was seen until now is to be looked at again.
+    pub fn look_anew(&self) {
+        self.state().clear();
     }
 
     /// Takes a write for done.
@@ -356,50 +368,23 @@ impl Context {
         Ok(Lent { connection: lending.connection_id.clone(), ..lent })
     }
 
-    /// The one place where it is written at a platform which of its agents answers a number.
-    pub(super) async fn set_binding<K: Controlled>(&self, object: &K, write: SetBinding) {
-        let Some(session) = self.sessions.get(&write.platform) else { return };
-        let SetBinding { platform, account, number, change, put_back, notes } = write;
-        let (operation, outcome) = match change {
+    /// Writes at a platform which of its agents answers a number: the one place where that is done.
+    pub(super) async fn bind(&self, session: &Session, write: &SetBinding) -> (Operation, Outcome<()>) {
+        let (inventory, number) = (&session.inventory, &write.number);
+        match &write.change {
             BindingChange::Bind { agent, config } => {
                 // As it is now: whom the account's owner lends to may have changed since it was decided.
-                let Ok(lent) = self.lent(&account, &platform) else { return };
-                (Operation::Bind, session.inventory.bind(&number, &agent, &lent, &config).await)
+                let outcome = match self.lent(&write.account, &write.platform) {
+                    Ok(lent) => inventory.bind(number, agent, &lent, config).await,
+                    Err(_) => {
+                        let text = "The credentials of the number's account are not lent to this platform any more.";
+                        Outcome::DidNothing(CarrierError::new(ErrorClass::Transient, text))
+                    }
+                };
+                (Operation::Bind, outcome)
             }
-            BindingChange::Unbind => (Operation::Unbind, session.inventory.unbind(&number).await),
-            BindingChange::Configure(config) => {
-                (Operation::Configure, session.inventory.configure(&number, &config).await)
-            }
-        };
-        let id = object.meta().uid.as_deref().unwrap_or_default();
-        if self.changed(object, id, &session, &platform, operation, outcome) {
-            if put_back {
-                self.put_back(id, &session);
-            }
-            self.tell(object, &notes);
-        }
-    }
-
-    /// The one place where a hosted agent is published.
-    pub(super) async fn serve_hosted<K: Controlled>(&self, object: &K, write: ServeHosted) {
-        let Some(session) = self.sessions.get(&write.account) else { return };
-        let carrier = session.inventory.carrier();
-        let Some(publishing) = carrier.publishing() else { return };
-        let (operation, outcome) = match &write.serve {
-            Serve::Draft { note, key } => (Operation::Publish, publishing.publish(&write.agent, note, key).await),
-            Serve::Version(version) => (Operation::PointAt, publishing.point_at(&write.agent, version).await),
-        };
-        // Only a look tells how it is now.
-        session.hosted.forget(&write.agent);
-        let id = share_id(object, &write.account);
-        let changed = self.changed(object, &id, &session, &write.account, operation, outcome);
-        if changed && write.put_back {
-            self.put_back(&id, &session);
-            let text = format!(
-                "Put back which version of the agent {} serves at CarrierAccount {}.",
-                write.agent, write.account
-            );
-            self.tell(object, &[Note { warning: true, reason: "DriftCorrected", text }]);
+            BindingChange::Unbind => (Operation::Unbind, inventory.unbind(number).await),
+            BindingChange::Configure(config) => (Operation::Configure, inventory.configure(number, config).await),
         }
     }
 

@@ -251,15 +251,13 @@ impl Context {
                 Ok(())
             }
             Look::Version(key) => {
-                let versions = AgentVersion::api(self.client.clone(), &key.namespace);
-                looked.version = Some(answered(versions.get_opt(&key.name)).await?.map(Arc::new));
+                looked.version = Some(self.get::<AgentVersion>(&key).await?.map(Arc::new));
                 Ok(())
             }
             Look::Itself => {
-                let key = Key::of(object);
-                let live = answered(K::api(self.client.clone(), &key.namespace).get_metadata_opt(&key.name)).await?;
-                let same = live.filter(|live| live.metadata.uid == object.meta().uid);
-                let lives = same.is_some_and(|live| live.metadata.deletion_timestamp.is_none());
+                let live = self.get_metadata::<K>(&Key::of(object)).await?;
+                let same = live.filter(|live| live.uid == object.meta().uid);
+                let lives = same.is_some_and(|live| live.deletion_timestamp.is_none());
                 looked.itself = if lives { Liveness::Alive } else { Liveness::Gone };
                 Ok(())
             }
@@ -321,9 +319,8 @@ impl Context {
 
     /// Whether the object that holds a claim lives, by a live read. One that is made again under its name is another.
     async fn liveness(&self, holder: &Holder) -> Result<Liveness, Error> {
-        let numbers = PhoneNumber::api(self.client.clone(), &holder.namespace);
-        let found = answered(numbers.get_metadata_opt(&holder.name)).await?;
-        let lives = found.is_some_and(|found| found.metadata.uid.as_ref() == Some(&holder.uid));
+        let found = self.get_metadata::<PhoneNumber>(&Key::new(&*holder.namespace, &*holder.name)).await?;
+        let lives = found.is_some_and(|found| found.uid.as_ref() == Some(&holder.uid));
         Ok(if lives { Liveness::Alive } else { Liveness::Gone })
     }
 }
