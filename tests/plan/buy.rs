@@ -141,6 +141,7 @@ impl Deal {
                 doubtful: false,
                 sells: true,
                 marks: true,
+                unclaimed: &[],
                 holds: self.holds,
                 unheld: self.unheld.as_ref(),
                 not_before: self.not_before,

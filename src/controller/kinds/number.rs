@@ -79,6 +79,7 @@ impl Controlled for PhoneNumber {
             doubtful: purchasable.doubtful,
             sells: purchasable.sells,
             marks: purchasable.marks,
+            unclaimed: &purchasable.unclaimed,
             holds: purchasable.holds,
             unheld: purchasable.unheld.as_ref(),
             not_before: purchasable.not_before,
@@ -155,6 +156,7 @@ struct Purchasable {
     doubtful: bool,
     sells: bool,
     marks: bool,
+    unclaimed: Vec<E164>,
     holds: bool,
     unheld: Option<E164>,
     settling: Duration,
@@ -196,6 +198,7 @@ impl Context {
         let is_there = |claim: &&Arc<NumberClaim>| Some(&claim.spec.account.identity) == at.as_ref();
         let mut claims: Vec<NumberClaim> = claims.iter().filter(is_there).map(|claim| (**claim).clone()).collect();
         claims.sort_by_key(|claim| std::cmp::Reverse(claim.spec.purchase.as_ref().map(|purchase| purchase.attempt)));
+        let marks = carrier.as_ref().is_none_or(|carrier| carrier.marks().is_some());
         let given = cached.as_ref().is_some_and(|account| {
             account.open_grants().iter().any(|grant| grant.uid == uid || grant.is_for(identity))
         });
@@ -211,12 +214,24 @@ impl Context {
             doubtful: self.installation().is_none()
                 || session.as_ref().is_some_and(|session| session.inventory.doubt().is_some()),
             sells: carrier.as_ref().is_some_and(|carrier| carrier.sales().is_some()),
-            marks: carrier.as_ref().is_some_and(|carrier| carrier.marks().is_some()),
+            marks,
+            // A journal says what there is to know; nobody is asked beside it.
+            unclaimed: match session.filter(|_| !marks && self.caches.journal_for(object).is_none()) {
+                Some(session) => self.unclaimed(&session),
+                None => Vec::new(),
+            },
             holds: carrier.is_some_and(|carrier| carrier.holds().is_some()),
             unheld: self.local.unheld(uid),
             settling,
             not_before: self.knows_the_past_from(settling).saturating_duration_since(Instant::now()),
         }
+    }
+
+    /// The numbers of an account that nothing in this cluster claims.
+    fn unclaimed(&self, session: &Session) -> Vec<E164> {
+        let owned = session.inventory.owned();
+        let owned = owned.iter().map(|number| &number.number);
+        owned.filter(|number| self.caches.claim_of(number).is_none()).cloned().collect()
     }
 
     /// Whether a right to buy is still open that the number of this claim was bought by, for another identity than `own`. Where the

@@ -360,6 +360,7 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
             doubtful: false,
             sells: true,
             marks: true,
+            unclaimed: &[],
             holds: m.keeps != Keeps::Nothing,
             unheld: None,
             not_before: if gap { FOREVER } else { std::time::Duration::ZERO },
