@@ -22,7 +22,8 @@ mod versions;
 
 pub(super) use self::{
     agents::{
-        edit as edit_agent, found as found_agent, remove as remove_agent, set_compiles, shown_by_id as shown_agent,
+        edit as edit_agent, found as found_agent, known as known_draft, remove as remove_agent, set_compiles,
+        shown_by_id as shown_agent,
     },
     auth::KEY_PREFIX,
     calls::route,

@@ -1,6 +1,6 @@
 //! Who may ask what, and how a refusal reads.
 
-use dialplane::sandbox::carrier::{AccountSeed, Dialect, ErrorCodes, KeyScope, Kind, ListPages};
+use dialplane::sandbox::carrier::{AccountSeed, Dialect, ErrorCodes, KeyScope, KeySeed, Kind, ListPages};
 use serde_json::{Value, json};
 
 use super::{Flowyte, code, numbers, seed};
@@ -69,12 +69,8 @@ async fn only_a_secret_key_of_this_carrier_opens_anything() {
     let scopes = ["numbers:read"];
     assert!(flowyte.sandbox.mint_key(&telnyx.account_sid, &scopes).is_err(), "of another carrier");
     assert!(flowyte.sandbox.add_importable(&telnyx.account_sid, "+14155550100").is_err());
-    let restricted = KeyScope::Restricted(vec![Kind::List]);
-    let key = dialplane::sandbox::carrier::KeySeed {
-        sid: format!("SK{}", "0".repeat(32)),
-        secret: "flowyte_sk_r".into(),
-        scope: restricted,
-    };
+    let scope = KeyScope::Restricted(vec![Kind::List]);
+    let key = KeySeed { sid: format!("SK{}", "0".repeat(32)), secret: "flowyte_sk_r".into(), scope };
     flowyte.sandbox.add_key(&flowyte.account.account_sid, key).unwrap();
     assert_eq!(flowyte.with_key("flowyte_sk_r", "GET", "numbers", Value::Null).await.0, 200);
     assert_eq!(flowyte.with_key("flowyte_sk_r", "GET", "agents", Value::Null).await.0, 403);

@@ -14,7 +14,7 @@ use super::{
 };
 
 /// What a draft is made of.
-const FIELDS: [&str; 22] = [
+const FIELDS: [&str; 20] = [
     "name",
     "persona",
     "primaryLanguage",
@@ -35,8 +35,6 @@ const FIELDS: [&str; 22] = [
     "channelOverrides",
     "avgTicketCents",
     "isActive",
-    "knowledge",
-    "skills",
 ];
 
 fn defaults() -> Value {
@@ -179,9 +177,14 @@ pub(super) fn delete(world: &mut World, account: &str, id: &str) -> Result<Reply
     Ok(deleted(world, Effect::default()))
 }
 
+/// Whether a draft has these fields, and no others.
+pub(in super::super) fn known(draft: &Map<String, Value>) -> bool {
+    draft.keys().all(|name| FIELDS.contains(&name.as_str()))
+}
+
 /// A person changes a draft in the dashboard. Says whether there is such an agent, and such fields.
 pub(in super::super) fn edit(world: &mut World, id: &str, draft: Map<String, Value>) -> bool {
-    let known = draft.keys().all(|name| FIELDS.contains(&name.as_str()));
+    let known = known(&draft);
     match world.flowyte.agents.iter_mut().find(|agent| agent.id == id) {
         Some(agent) if known => {
             change(agent, draft);

@@ -15,8 +15,8 @@ use super::{
 /// What an agent's draft says, if it says anything.
 fn draft(fields: Value) -> Result<Map<String, Value>, SandboxError> {
     match fields {
-        Value::Object(fields) => Ok(fields),
-        other => fail(format!("a draft is an object, not {other}")),
+        Value::Object(fields) if flowyte::known_draft(&fields) => Ok(fields),
+        other => fail(format!("a draft is an object of fields that agents have, not {other}")),
     }
 }
 
@@ -79,7 +79,7 @@ impl Sandbox {
     /// draft is named as in answers: `persona`, `greeting`.
     ///
     /// # Errors
-    /// If there is no such account, or it is another carrier's.
+    /// If there is no such account or field, or the account is another carrier's.
     pub fn add_agent(&self, account: &str, name: &str, draft: Value) -> Result<String, SandboxError> {
         self.shared.add_agent(account, name, draft)
     }
