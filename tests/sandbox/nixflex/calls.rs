@@ -24,7 +24,7 @@ async fn the_hosted_agent_answers_with_the_numbers_own_words_from_the_next_call_
     assert_eq!((text.outcome, text.hosted), (Outcome::Answered, None), "texts are not replied to");
     nixflex.patch(&path(NUMBER), json!({ "sms_reply_enabled": true })).await;
     assert_eq!(nixflex.sandbox.text(CALLER, NUMBER, "hello").await.hosted, hosted);
-    assert_eq!(nixflex.sandbox.ledger().entries().len(), 4, "the ledger is about clients, not about calls");
+    assert_eq!(nixflex.sandbox.ledger().entries().len(), 5, "the ledger is about clients, not about calls");
     assert_eq!(nixflex.bought_and_released(), (0, 0));
 }
 

@@ -39,7 +39,7 @@ pub(super) fn usage(world: &World, key: &str) -> Result<Reply, Refusal> {
     let switches = &world.switches.nixflex;
     let plan = match switches.max_concurrent {
         ..=10 => "starter",
-        ..=25 => "growth",
+        11..=25 => "growth",
         _ => "scale",
     };
     Ok(Reply::ok(json!({

@@ -11,7 +11,7 @@ use super::{
         wire::{Effect, Reply, Request},
         world::World,
     },
-    auth, fields, integrations,
+    auth, fields,
     numbers::{self, PROMPT},
     provider,
     refusal::{Refusal, refuse, refused},
@@ -150,7 +150,6 @@ fn check_agent(world: &World, key: &str, id: &str) -> Result<(), Refusal> {
 /// Keeps a row. One that is there stays in its place, and what was set on it stays set.
 fn keep(world: &mut World, row: Row) {
     if world.nixflex.rows.get(&row.number).is_none() {
-        integrations::begin(world, &row.number);
         let settings = numbers::fresh(row.settings);
         return world.nixflex.rows.insert(Row { settings, ..row });
     }

@@ -20,16 +20,11 @@ fn place(name: &str, of: &str) -> (String, String) {
     (name.to_owned(), of.to_owned())
 }
 
-/// A number has just been imported.
-pub(super) fn begin(world: &mut World, number: &str) {
+/// A number is no longer the platform's.
+pub(super) fn end(world: &mut World, number: &str) {
     if !world.switches.nixflex.keep_integrations {
         world.nixflex.integrations.retain(|(_, of), _| of != number);
     }
-}
-
-/// A number is no longer the platform's.
-pub(super) fn end(world: &mut World, number: &str) {
-    begin(world, number);
 }
 
 fn shown(name: &str, number: &str, value: Option<&Value>) -> Value {
