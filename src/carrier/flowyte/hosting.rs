@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{
     Flowyte, READ_AGENTS, WRITE_AGENTS,
     errors::{self, torn},
-    wire::{self, Agent, Data, Version},
+    wire::{self, Agent, Data, Shown, Version},
 };
 use crate::{
     api::seen::HostedVersions,
@@ -73,8 +73,8 @@ impl Flowyte {
         let (args, headers) = ([agent], [("idempotency-key", key)]);
         let call = Call { headers: &headers, ..self.call(PUBLISH, &args, "") };
         let body = json!({ "note": note });
-        match self.write::<Data<Option<Version>>>("POST", WRITE_AGENTS, call, Body::Json(&body)).await {
-            Outcome::Did(Data { data: Some(version), .. }) if version.is_of(agent) => Outcome::Did(version.shown()),
+        match self.write::<Shown<Version>>("POST", WRITE_AGENTS, call, Body::Json(&body)).await {
+            Outcome::Did(Shown(Some(version))) if version.is_of(agent) => Outcome::Did(version.shown()),
             Outcome::Did(_) => match self.versions(agent).await {
                 Ok(versions) => {
                     let published = versions.into_iter().find(|version| version.note.as_deref() == Some(note));

@@ -204,9 +204,10 @@ impl<R: Keyed> Reading<R> {
             return Err(torn("a page had another number than was asked for"));
         }
         let pages = Place::number(&place.total_pages);
-        let is_more = pages.zip(number).is_some_and(|(pages, number)| number < pages)
-            || place.has_more == Scalar::Truth(true)
-            || total.is_some_and(|total| (so_far as u64) < total);
+        let is_more = match pages.zip(number) {
+            Some((pages, number)) => number < pages,
+            None => place.has_more == Scalar::Truth(true) || total.is_some_and(|total| (so_far as u64) < total),
+        };
         self.next = match (place.cursor(), number) {
             (Some(cursor), _) if cursor.len() > LONGEST_CURSOR => return Err(torn("its cursor was too long")),
             (Some(cursor), _) if !self.cursors.insert(cursor.to_owned()) => {

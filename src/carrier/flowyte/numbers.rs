@@ -1,11 +1,12 @@
 //! The numbers of an organization, and which agent answers them (sections 1.8 and 1.9). Does I/O.
 
+use serde::de::IgnoredAny;
 use serde_json::json;
 
 use super::{
     Flowyte, WRITE_NUMBERS,
     errors::{self, torn},
-    wire::{self, Data, Gone, Row},
+    wire::{self, Row, Shown},
 };
 use crate::{
     api::number::Route,
@@ -29,7 +30,7 @@ impl Flowyte {
         let (args, body) = ([id.0.as_str()], json!({ "agentId": agent }));
         let written = self.write("POST", WRITE_NUMBERS, self.call(ASSIGN, &args, ""), Body::Json(&body)).await;
         let row = match written {
-            Outcome::Did(Data::<Option<Row>> { data: Some(row), .. }) => Ok(Some(row)),
+            Outcome::Did(Shown::<Row>(Some(row))) => Ok(Some(row)),
             Outcome::Did(_) => self.row(id).await,
             Outcome::DidNothing(error) if errors::is_own(&error, ErrorClass::NotFound) => {
                 let text = "Flowyte has no such number or no such agent in this organization; check the agent's id, and that the API key is of \
@@ -70,7 +71,7 @@ impl Flowyte {
     }
 
     /// The one thing that is ever deleted: an assignment.
-    async fn delete(&self, args: &[&str; 1]) -> Outcome<Option<Gone>> {
+    async fn delete(&self, args: &[&str; 1]) -> Outcome<Shown<IgnoredAny>> {
         self.write("DELETE", WRITE_NUMBERS, self.call(ASSIGN, args, ""), Body::Empty).await
     }
 

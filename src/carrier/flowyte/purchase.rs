@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{
     Flowyte, WRITE_NUMBERS,
     errors::{self, torn},
-    wire::{self, Data, Row},
+    wire::{self, Data, Row, Shown},
 };
 use crate::{
     api::{money::Amount, number::E164, offer::Price, purchase::Hold},
@@ -46,14 +46,14 @@ impl Flowyte {
         }
         let headers = [("idempotency-key", purchase.key.as_str())];
         let call = Call { before: Some(purchase.before), headers: &headers, ..self.call(PURCHASE, &[], "") };
-        match self.spend::<Data<Option<Row>>>(WRITE_NUMBERS, call, Body::Json(&body)).await {
-            Outcome::Did(Data { data: Some(row), .. }) if row.number().as_ref() == Some(number) => match row.owned() {
+        match self.spend::<Shown<Row>>(WRITE_NUMBERS, call, Body::Json(&body)).await {
+            Outcome::Did(Shown(Some(row))) if row.number().as_ref() == Some(number) => match row.owned() {
                 Some(owned) => Outcome::Did(Bought::Owned(owned)),
                 None => Outcome::Unknown(another()),
             },
             // Money is spent by now, most likely. On what, only a look can tell.
-            Outcome::Did(Data { data: Some(_), .. }) => Outcome::Unknown(another()),
-            Outcome::Did(Data { data: None, .. }) => match self.find(number).await {
+            Outcome::Did(Shown(Some(_))) => Outcome::Unknown(another()),
+            Outcome::Did(Shown(None)) => match self.find(number).await {
                 Ok(Some(owned)) => Outcome::Did(Bought::Owned(owned)),
                 Ok(None) => Outcome::Unknown(torn("it did not show the number that was bought")),
                 Err(error) => Outcome::Unknown(error),

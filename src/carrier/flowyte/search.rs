@@ -76,14 +76,37 @@ impl Flowyte {
     pub(super) async fn exact(&self, number: &E164) -> Result<Option<Offer>, CarrierError> {
         let args = [number.as_str()];
         match self.read::<Data<Row>>(SEARCH, self.call(AVAILABLE, &args, "")).await {
-            Ok(Data { data: row, .. }) => Ok(row.offer_of(number)),
+            Ok(Data { data: row, .. }) => match row.offer_of(number) {
+                Some((offer, true)) => Ok(Some(offer)),
+                Some((offer, false)) => self.typed(offer).await.map(Some),
+                None => Ok(None),
+            },
             Err(error) if errors::GONE.iter().any(|class| errors::is_own(&error, *class)) => Ok(None),
-            Err(error) if errors::is_own(&error, ErrorClass::Rejected) => {
+            Err(error) if is_about_the_wish(&error) => {
                 let text = "Flowyte refused the look at this number as invalid; check spec.purchase.number";
-                Err(CarrierError { text: text.to_owned(), ..error })
+                Err(CarrierError { class: ErrorClass::Rejected, text: text.to_owned(), ..error })
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// The offer with its type, which the look at one number does not say: each is searched until one shows the number. Outside of
+    /// North America its digits do not say it either.
+    async fn typed(&self, offer: Offer) -> Result<Offer, CarrierError> {
+        let (number, country) = (offer.number.clone(), offer.country.as_str());
+        for kind in [NumberType::Local, NumberType::Mobile, NumberType::National, NumberType::TollFree] {
+            let query = exact_query(country, kind, &number);
+            let Rows(rows) = match self.read::<Data<Rows<Row>>>(SEARCH, self.call(FOUND, &[], &query)).await {
+                Ok(found) => found.data,
+                // A type that is not sold there.
+                Err(error) if errors::is_own(&error, ErrorClass::NotFound) || is_about_the_wish(&error) => continue,
+                Err(error) => return Err(error),
+            };
+            if rows.iter().any(|row| wire::e164(&row.e164).as_ref() == Some(&number)) {
+                return Ok(Offer { kind, ..offer });
+            }
+        }
+        Ok(offer)
     }
 }
 
@@ -104,13 +127,14 @@ impl Row {
     }
 
     /// The offer of the number that was asked for, if this is it. Its country follows from its digits, and where two share those, from
-    /// its region.
-    fn offer_of(self, number: &E164) -> Option<Offer> {
+    /// its region. Beside it stands whether its type is known.
+    fn offer_of(self, number: &E164) -> Option<(Offer, bool)> {
         let countries = calling::countries(number);
         let canadian = self.region.as_deref().is_some_and(|region| CANADA.contains(&region));
         let country = countries.iter().find(|country| canadian && **country == "CA").or(countries.first())?;
         let asked = Offer { country: (*country).to_owned(), ..nothing(number.clone()) };
-        (wire::e164(&self.e164).as_ref() == Some(number)).then(|| self.over(asked))
+        let is_typed = number.digits().starts_with('1') || self.kind(number).is_some();
+        (wire::e164(&self.e164).as_ref() == Some(number)).then(|| (self.over(asked), is_typed))
     }
 
     /// What the row says, over what is known without it.
@@ -209,6 +233,19 @@ fn query(search: &Search) -> String {
     query.finish()
 }
 
+/// The query that finds just this number, if it is of this type.
+fn exact_query(country: &str, kind: NumberType, number: &E164) -> String {
+    Serializer::new(String::new())
+        .extend_pairs([("country", country), ("numberType", type_name(kind)), ("contains", number.national())])
+        .extend_pairs([("bestEffort", "false"), ("limit", LIMIT)])
+        .finish()
+}
+
+/// Whether Flowyte refused what was wished for, be it in a way that is not documented.
+fn is_about_the_wish(error: &CarrierError) -> bool {
+    [ErrorClass::Rejected, ErrorClass::Unknown].iter().any(|class| errors::is_own(error, *class))
+}
+
 /// A refused search, in the words of the fields that it was made from.
 fn explained(error: CarrierError, search: &Search) -> CarrierError {
     if errors::is_own(&error, ErrorClass::NotFound) {
@@ -220,10 +257,10 @@ fn explained(error: CarrierError, search: &Search) -> CarrierError {
         );
         return CarrierError { text, ..error };
     }
-    if errors::is_own(&error, ErrorClass::Rejected) {
+    if is_about_the_wish(&error) {
         let text = "Flowyte refused the search as invalid; check spec.purchase.search.country, contains, startsWith, endsWith, \
                     areaCode, locality and region";
-        return CarrierError { text: text.to_owned(), ..error };
+        return CarrierError { class: ErrorClass::Rejected, text: text.to_owned(), ..error };
     }
     error
 }
@@ -299,7 +336,8 @@ mod tests {
         let of = |text: &str, fields: Value| {
             let mut fields = fields;
             fields["e164"] = json!(text);
-            let offer = row(fields).offer_of(&text.parse().unwrap()).unwrap();
+            let (offer, is_typed) = row(fields).offer_of(&text.parse().unwrap()).unwrap();
+            assert!(is_typed);
             (offer.country, offer.kind)
         };
         assert_eq!(of("+14155550100", json!({ "region": "CA" })), ("US".to_owned(), NumberType::Local));
@@ -307,6 +345,9 @@ mod tests {
         assert_eq!(of("+18885550100", json!({})), ("US".to_owned(), NumberType::TollFree));
         assert_eq!(of("+442079460000", json!({ "numberType": "mobile" })), ("GB".to_owned(), NumberType::Mobile));
         assert!(row(json!({})).offer_of(&"+14155550101".parse().unwrap()).is_none(), "another number");
+        let british = "+442079460000";
+        let (_, is_typed) = row(json!({ "e164": british })).offer_of(&british.parse().unwrap()).unwrap();
+        assert!(!is_typed);
         let found = row(json!({ "e164": "+18885550100" })).found(&wish(json!({ "country": "US" }))).unwrap();
         assert_eq!(found.kind, NumberType::TollFree, "whatever was asked for");
     }

@@ -410,6 +410,21 @@ async fn a_search_is_never_widened_and_one_number_is_for_sale_or_not() {
 }
 
 #[tokio::test]
+async fn the_type_of_a_number_whose_digits_do_not_say_it_is_searched_for() {
+    let fake = Fake::default();
+    let mobile = json!({ "e164": "+447700900123" });
+    let search = |kind: &str| {
+        let pattern = "contains=7700900123&bestEffort=false&limit=50";
+        format!("GET /api/v1/numbers/search?country=GB&numberType={kind}&{pattern}")
+    };
+    fake.on("GET /api/v1/numbers/available/%2B447700900123", 200, data(mobile.clone()));
+    fake.on(search("local"), 200, data(json!([]))).on(search("mobile"), 200, data(json!([mobile])));
+    let offer = open(&fake).await.offer(&"+447700900123".parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!((offer.country.as_str(), offer.kind), ("GB", crate::api::offer::NumberType::Mobile));
+    assert_eq!(fake.seen().len(), 3);
+}
+
+#[tokio::test]
 async fn a_hold_is_this_number_or_it_is_not_kept() {
     let marker = Marker::read("dp1:prod:1").unwrap();
     let held = json!({ "id": "r1", "e164": NUMBER, "expiresAt": "2026-11-30T12:30:00Z" });
@@ -488,9 +503,9 @@ async fn an_agent_is_shown_with_what_serves_and_whether_its_draft_is_another() {
         (DIFF, 200, data(json!({}))),
     ] {
         let fake = Fake::default();
+        let sound = [(AGENT, agent(json!("v2"))), (VERSIONS, versions.clone()), (DIFF, data(json!({ "changes": [] })))];
+        sound.iter().filter(|(other, _)| *other != what).for_each(|(other, body)| drop(fake.on(*other, 200, body)));
         fake.on(what, status, body);
-        fake.on(AGENT, 200, agent(json!("v2"))).on(VERSIONS, 200, &versions);
-        fake.on(DIFF, 200, data(json!({ "changes": [] })));
         let error = open(&fake).await.agent("a1").await.expect_err(what);
         assert!(error.class != ErrorClass::Forbidden || error.text.contains("agents:read"), "{error}");
     }

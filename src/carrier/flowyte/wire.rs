@@ -21,11 +21,15 @@ pub(super) struct Data<T> {
     pub data: T,
 }
 
-/// The answer to what took something away: the envelope, which may hold the number as it is then, or nothing at all.
-#[derive(Debug, Deserialize)]
-pub(super) struct Gone {
-    #[serde(default, rename = "success", deserialize_with = "success")]
-    _success: (),
+/// The answer to a write, with what it is about if that is shown: in the envelope, an empty one, or none (204).
+#[derive(Debug)]
+pub(super) struct Shown<T>(pub Option<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Shown<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let answer = Option::<Data<Option<T>>>::deserialize(from)?;
+        Ok(Self(answer.and_then(|answer| answer.data)))
+    }
 }
 
 /// A number of the organization's. It bears no features, no name and no tags (trap 12), and its status is not documented: what is
