@@ -3,6 +3,7 @@
 mod client;
 mod command;
 mod faults;
+mod flowyte;
 mod official;
 mod telnyx;
 mod traps;

@@ -29,6 +29,10 @@ pub struct Args {
     #[arg(long, env = "DIALPLANE_SANDBOX_API_KEY", hide_env_values = true)]
     pub api_key: Option<String>,
 
+    /// The Flowyte account's API key, which begins with flowyte_sk_; made from the seed when not given
+    #[arg(long, env = "DIALPLANE_SANDBOX_FLOWYTE_KEY", hide_env_values = true, value_parser = flowyte_key)]
+    pub flowyte_key: Option<String>,
+
     /// Decides everything that is made up: SIDs, tokens, numbers for sale
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -40,7 +44,7 @@ pub struct Args {
 
 /// Serves until Ctrl-C or SIGTERM.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let Args { listen, numbers, account_sid, auth_token, api_key, seed, webhook_hosts } = args;
+    let Args { listen, numbers, account_sid, auth_token, api_key, flowyte_key, seed, webhook_hosts } = args;
     let owned = |number: &String| NumberSeed { number: number.clone(), ..NumberSeed::default() };
     let config = SandboxConfig {
         listen,
@@ -54,7 +58,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         .with_context(|| format!("cannot serve on {listen}: check the flags, or choose another --listen"))?;
     let telnyx = AccountSeed { carrier: Dialect::Telnyx, auth_token: api_key, ..AccountSeed::default() };
     let api_key = sandbox.add_account(telnyx).context("cannot open the Telnyx account")?.auth_token;
+    let flowyte = AccountSeed { carrier: Dialect::Flowyte, auth_token: flowyte_key, ..AccountSeed::default() };
+    let flowyte = sandbox.add_account(flowyte).context("cannot open the Flowyte account")?;
+    let agent = sandbox.add_agent(&flowyte.account_sid, "Front desk", serde_json::json!({}))?;
+    sandbox.publish_agent(&agent, None)?;
     println!("{}", greeting(sandbox.url(), &sandbox.credentials(), &api_key, numbers.first()));
+    println!("{}", flowyte_greeting(sandbox.url(), &flowyte.auth_token, &agent));
+    println!("Ctrl-C ends it, and with it everything that it knows.");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         super::asked_to_end()?.await;
@@ -97,9 +107,27 @@ Let a cluster that reaches this address use them, with the operator started with
   YAML
 Place a call, and read what the carrier was asked so far:
   curl -H 'Content-Type: application/json' -d '{{\"from\": \"+14155550199\", \"to\": \"{number}\"}}' {url}/admin/call
-  curl {url}/admin/ledger/summary
-Ctrl-C ends it, and with it everything that it knows."
+  curl {url}/admin/ledger/summary"
     )
+}
+
+/// The same of Flowyte, which has a path of its own and agents that answer.
+fn flowyte_greeting(url: &str, api_key: &str, agent: &str) -> String {
+    format!(
+        "\
+A simulated Flowyte is served at {url}/flowyte
+  API key          {api_key}
+  published agent  {agent}
+  curl -H 'Authorization: Bearer {api_key}' {url}/flowyte/api/v1/numbers"
+    )
+}
+
+/// A key of the form that Flowyte's have.
+fn flowyte_key(text: &str) -> Result<String, String> {
+    match text.strip_prefix("flowyte_sk_") {
+        Some(rest) if !rest.is_empty() => Ok(text.to_owned()),
+        _ => Err("a key begins with flowyte_sk_".to_owned()),
+    }
 }
 
 /// `host=url`, both not empty.

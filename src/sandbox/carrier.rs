@@ -3,7 +3,9 @@
 //! [`Sandbox::start`] serves Twilio's API on one local address: accounts, numbers, searches, purchases, messaging
 //! services and prices, down to the traps. The real one's hosts (api, messaging, pricing) are all at [`Sandbox::url`].
 //! Below `/v2` it is Telnyx's, with reservations, orders that end later, TeXML applications and messaging profiles; an
-//! account speaks the one or the other ([`AccountSeed::carrier`]), and both sell the same numbers.
+//! account speaks one of them ([`AccountSeed::carrier`]), and all sell the same numbers.
+//! Below `/flowyte/api/v1` it is Flowyte's, whose numbers are answered by agents that it hosts itself, with drafts and published
+//! versions.
 //! Everything the carrier was asked stands in its [`Ledger`]; [`Sandbox::inject`] makes it misbehave;
 //! [`Sandbox::call`] places a call that really reaches the number's webhook, signed. Nothing global is touched: a
 //! process can have as many as it likes, each on a thread of its own, used from any runtime or none.
@@ -26,6 +28,7 @@ pub mod call;
 pub mod config;
 mod dialect;
 pub mod faults;
+mod flowyte;
 mod handle;
 pub mod ledger;
 mod line;
@@ -55,15 +58,15 @@ use tokio::sync::oneshot;
 pub use self::{
     call::{Attempt, Placed},
     config::{
-        AccountSeed, ConnectionClearing, Dialect, KeyScope, KeySeed, NumberSeed, OrderEnd, SandboxConfig, Switches,
-        TelnyxSwitches, UnsetAnswer,
+        AccountSeed, BestEffort, ConnectionClearing, Dialect, ErrorCodes, ExpiredHold, FlowyteSwitches, KeyScope,
+        KeySeed, ListPages, NumberSeed, OrderEnd, SandboxConfig, SecondHold, Switches, TelnyxSwitches, UnsetAnswer,
     },
     faults::{Fault, Match, Rule},
     handle::{Credentials, SandboxError, ServiceSeed},
     ledger::{Bodies, Entry, Kind, Ledger, Summary},
     signature::{sign, verify_signature},
     telnyx::verify_telnyx_signature,
-    traffic::Outcome,
+    traffic::{Hosted, Outcome},
 };
 
 /// A running carrier. It stops when this is dropped.

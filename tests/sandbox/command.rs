@@ -16,7 +16,8 @@ async fn the_command_says_where_the_carrier_is_and_serves_until_it_is_told_to_en
     let mut command = Command::new(env!("CARGO_BIN_EXE_dialplane"));
     command.args(["sandbox", "--listen=127.0.0.1:0", "--number=+14155550123", "--number=+442079460123"]);
     command.args(["--account-sid", SID]).env("DIALPLANE_SANDBOX_AUTH_TOKEN", "hunter2");
-    command.env("DIALPLANE_SANDBOX_API_KEY", "KEY1").stdout(Stdio::piped());
+    command.env("DIALPLANE_SANDBOX_API_KEY", "KEY1").env("DIALPLANE_SANDBOX_FLOWYTE_KEY", "flowyte_sk_1");
+    command.stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     let said: Vec<String> = lines.take_while(|line| !line.starts_with("Ctrl-C")).collect();
@@ -35,6 +36,10 @@ async fn the_command_says_where_the_carrier_is_and_serves_until_it_is_told_to_en
     let answer: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
     assert_eq!(answer["data"].as_array().map(Vec::len), Some(0), "the numbers are those of the other");
 
+    let answer = http().get(format!("{url}/flowyte/api/v1/agents")).bearer_auth("flowyte_sk_1").send().await.unwrap();
+    let answer: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+    assert_eq!((&answer["data"][0]["name"], &answer["data"][0]["status"]), (&"Front desk".into(), &"published".into()));
+
     Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
@@ -46,6 +51,7 @@ fn a_flag_that_makes_no_sense_is_refused_with_a_reason() {
         ("--account-sid=AC1", "AC1"),
         ("--webhook-host=engine.example.com", "write for example"),
         ("--listen=somewhere", "somewhere"),
+        ("--flowyte-key=KEY1", "flowyte_sk_"),
     ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dialplane"));
         let output = command.args(["sandbox", flag]).env("DIALPLANE_SANDBOX_LISTEN", "127.0.0.1:0").output().unwrap();

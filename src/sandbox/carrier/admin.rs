@@ -9,6 +9,7 @@
 //! | `POST /admin/accounts` | [`AccountSeed`] | opens an account or subaccount; answers its credentials |
 //! | `POST /admin/accounts/{sid}/rotate` | | replaces its Auth Token; answers the new one |
 //! | `POST /admin/accounts/{sid}/status/{status}` | | `active`, `suspended` or `closed` |
+//! | `POST /admin/accounts/{sid}/importable/{number}` | | a Flowyte account has this number at its carrier, to import |
 //! | `GET /admin/numbers` | | every owned number, as the carrier's API shows it |
 //! | `POST /admin/numbers` | [`NumberSeed`] | an account has had this number all along |
 //! | `POST /admin/numbers/{number}/edit` | `{"voice_url": "…"}` | a person edits it in the console; empty clears |
@@ -73,6 +74,7 @@ pub(super) fn router() -> Router<Arc<Shared>> {
         .route("/accounts/{sid}/status/{status}", post(status))
         .route("/accounts/{sid}/applications", post(account_application))
         .route("/accounts/{sid}/messaging_profiles", post(messaging_profile))
+        .route("/accounts/{sid}/importable/{number}", post(importable))
         .route("/shared_routes/{id}", get(shared_route))
         .route("/shared_routes/{id}/edit", post(edit_shared_route))
         .route("/orders/{number}/{end}", post(finish_order))
@@ -120,6 +122,10 @@ async fn status(State(shared): Handle, Path((sid, status)): Path<(String, String
         return Err(SandboxError(format!("{status:?} is not active, suspended or closed")));
     }
     shared.set_status(Some(&sid), &status)
+}
+
+async fn importable(State(shared): Handle, Path((sid, number)): Path<(String, String)>) -> Result<(), SandboxError> {
+    shared.add_importable(&sid, &number)
 }
 
 async fn numbers(State(shared): Handle) -> Json<Vec<Value>> {

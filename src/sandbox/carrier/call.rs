@@ -11,7 +11,7 @@ use super::{
     config::Dialect,
     route::{Place, Route, Seal, webhooks},
     signature, telnyx,
-    traffic::{Hook, Outcome, Traffic},
+    traffic::{Hook, Hosted, Outcome, Traffic},
 };
 
 /// What became of a call or a text message.
@@ -21,12 +21,15 @@ pub struct Placed {
     pub to: String,
     pub outcome: Outcome,
     /// What its route came from: `number`, or the sid of an application, service or trunk that stands before it; on
-    /// Telnyx always the id of an application or messaging profile.
+    /// Telnyx always the id of an application or messaging profile, on Flowyte that of the agent.
     pub via: Option<String>,
     /// The requests that were sent, the last one decisive.
     pub attempts: Vec<Attempt>,
     /// The report on the finished call, where one is asked for.
     pub status_callback: Option<Attempt>,
+    /// The agent of the carrier's own that answered, where no webhook is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hosted: Option<Hosted>,
 }
 
 /// One request to a webhook.
@@ -74,6 +77,8 @@ impl Told {
             }
             (Dialect::Telnyx, Traffic::Call) => Told::Form(telnyx::voice_params(hex, route, from, to)),
             (Dialect::Telnyx, Traffic::Text) => Told::Json(telnyx::text_body(hex, route, from, to, body, attempt)),
+            // It asks no webhooks.
+            (Dialect::Flowyte, _) => Told::Json(Value::Null),
         }
     }
 
@@ -98,8 +103,14 @@ impl Told {
 
 /// Sends what `from` calls or writes to the number's route, as the carrier would.
 pub(super) async fn place(shared: &Shared, traffic: Traffic, from: &str, to: &str, body: &str) -> Placed {
-    let mut placed =
-        Placed { to: to.to_owned(), outcome: Outcome::Nothing, via: None, attempts: vec![], status_callback: None };
+    let mut placed = Placed {
+        to: to.to_owned(),
+        outcome: Outcome::Nothing,
+        via: None,
+        attempts: vec![],
+        status_callback: None,
+        hosted: None,
+    };
     let (route, hex) = {
         let mut state = shared.state();
         let hex = state.world.hex("traffic");
@@ -108,6 +119,10 @@ pub(super) async fn place(shared: &Shared, traffic: Traffic, from: &str, to: &st
     let route = match route {
         Place::Route(route) => route,
         Place::Trunk(trunk) => return Placed { outcome: Outcome::Trunk, via: Some(trunk), ..placed },
+        Place::Hosted(hosted) => {
+            let via = Some(hosted.agent.clone());
+            return Placed { outcome: Outcome::Answered, via, hosted: Some(hosted), ..placed };
+        }
         Place::Nowhere(outcome) => return Placed { outcome, ..placed },
     };
     let ends = [from, to, body];

@@ -1,11 +1,13 @@
 //! What a simulated carrier is started with, and the switches for what is not known about the real one. No I/O.
 
+mod flowyte;
 mod telnyx;
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::flowyte::{BestEffort, ErrorCodes, ExpiredHold, FlowyteSwitches, ListPages, SecondHold};
 pub use self::telnyx::{ConnectionClearing, OrderEnd, TelnyxSwitches};
 use super::text::hex32;
 
@@ -69,6 +71,7 @@ pub enum Dialect {
     #[default]
     Twilio,
     Telnyx,
+    Flowyte,
 }
 
 /// An account to begin with. What is not given is generated.
@@ -77,15 +80,18 @@ pub enum Dialect {
 pub struct AccountSeed {
     pub carrier: Dialect,
     /// Twilio: `AC` and 32 hexadecimal digits. Telnyx, which calls its accounts nothing: a UUID, for the sandbox alone.
+    /// Flowyte: a UUID, the id of the organization.
     pub sid: Option<String>,
-    /// Twilio: the primary Auth Token. Telnyx: the API key.
+    /// Twilio: the primary Auth Token. Telnyx and Flowyte: the API key.
     pub auth_token: Option<String>,
     pub friendly_name: Option<String>,
     /// The sid of the account that this one is a subaccount of; Twilio only.
     pub parent: Option<String>,
     pub balance_cents: i64,
-    /// Further keys; of a Telnyx key only the secret is ever sent.
+    /// Further keys; of a Telnyx or Flowyte key only the secret is ever sent.
     pub keys: Vec<KeySeed>,
+    /// Flowyte: numbers that the organization has at its carrier and can import, in E.164 form.
+    pub importable: Vec<String>,
 }
 
 impl Default for AccountSeed {
@@ -98,6 +104,7 @@ impl Default for AccountSeed {
             parent: None,
             balance_cents: 100_000,
             keys: vec![],
+            importable: vec![],
         }
     }
 }
@@ -137,6 +144,8 @@ pub enum KeyScope {
     Standard,
     /// Only requests of these kinds; others are 403 with code 70051 (Telnyx: 10010).
     Restricted(Vec<super::ledger::Kind>),
+    /// Flowyte: what the key was minted with, such as `numbers:read`; what needs another is 403.
+    Scopes(Vec<String>),
 }
 
 /// A number to begin with.
@@ -189,6 +198,8 @@ pub struct Switches {
     pub record_bodies: bool,
     /// What only Telnyx's dialect has.
     pub telnyx: TelnyxSwitches,
+    /// What only Flowyte's dialect has.
+    pub flowyte: FlowyteSwitches,
 }
 
 impl Default for Switches {
@@ -210,6 +221,7 @@ impl Default for Switches {
             latency_ms: 0,
             record_bodies: false,
             telnyx: TelnyxSwitches::default(),
+            flowyte: FlowyteSwitches::default(),
         }
     }
 }

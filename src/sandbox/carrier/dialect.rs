@@ -4,8 +4,11 @@ use serde_json::Value;
 
 use super::{
     config::{Dialect, Switches},
+    flowyte,
     ledger::Kind,
-    telnyx, twilio,
+    telnyx,
+    text::uuid,
+    twilio,
     wire::{Reply, Request},
     world::{Number, World, is_sid},
 };
@@ -13,7 +16,11 @@ use super::{
 impl Dialect {
     /// The API that a path belongs to.
     pub(super) fn of(path: &str) -> Self {
-        if path.starts_with("/v2/") { Self::Telnyx } else { Self::Twilio }
+        match path {
+            _ if path.starts_with("/v2/") => Self::Telnyx,
+            _ if path.starts_with("/flowyte/") => Self::Flowyte,
+            _ => Self::Twilio,
+        }
     }
 
     /// What a request is for, before it is known what becomes of it.
@@ -21,6 +28,7 @@ impl Dialect {
         match self {
             Self::Twilio => twilio::classify(request),
             Self::Telnyx => telnyx::classify(request),
+            Self::Flowyte => flowyte::classify(request),
         }
     }
 
@@ -29,6 +37,7 @@ impl Dialect {
         match self {
             Self::Twilio => twilio::account_of(world, request),
             Self::Telnyx => telnyx::account_of(world, request),
+            Self::Flowyte => flowyte::account_of(world, request),
         }
     }
 
@@ -37,6 +46,7 @@ impl Dialect {
         match self {
             Self::Twilio => twilio::number_of(world, request),
             Self::Telnyx => telnyx::number_of(world, request),
+            Self::Flowyte => flowyte::number_of(world, request),
         }
     }
 
@@ -45,6 +55,7 @@ impl Dialect {
         match self {
             Self::Twilio => twilio::handle(world, request),
             Self::Telnyx => telnyx::handle(world, request),
+            Self::Flowyte => flowyte::handle(world, request),
         }
     }
 
@@ -53,6 +64,8 @@ impl Dialect {
         match self {
             Self::Twilio => twilio::refused(&twilio::Refusal { status, code, message: message.to_owned() }),
             Self::Telnyx => telnyx::refused(&telnyx::Refusal::new(status, code, message)),
+            // Its codes are words, and follow from the status.
+            Self::Flowyte => flowyte::refused(&flowyte::Refusal::of_status(status, message)),
         }
     }
 
@@ -61,6 +74,7 @@ impl Dialect {
         match self {
             Self::Twilio => self.refused(401, 20003, "Authenticate"),
             Self::Telnyx => telnyx::refused(&telnyx::unauthorized()),
+            Self::Flowyte => flowyte::refused(&flowyte::unauthorized()),
         }
     }
 
@@ -69,6 +83,7 @@ impl Dialect {
         let code = match self {
             Self::Twilio => 20404,
             Self::Telnyx => telnyx::NOT_FOUND,
+            Self::Flowyte => 404,
         };
         self.refused(404, code, "The requested resource was not found")
     }
@@ -81,6 +96,7 @@ impl Dialect {
             (Self::Telnyx, 503) => 10037,
             (Self::Telnyx, 504) => 10008,
             (Self::Telnyx, _) => 10007,
+            (Self::Flowyte, status) => i64::from(status),
         };
         self.refused(status, code, "Internal Server Error")
     }
@@ -94,6 +110,7 @@ impl Dialect {
                 reply
             }
             Self::Telnyx => telnyx::too_many(wait_seconds),
+            Self::Flowyte => flowyte::too_many(wait_seconds),
         }
     }
 
@@ -102,6 +119,7 @@ impl Dialect {
         match self {
             Self::Twilio => reply.headers.push(("twilio-concurrent-requests", concurrent.to_string())),
             Self::Telnyx => telnyx::rate_limited(reply, None),
+            Self::Flowyte => flowyte::rate_limited(reply, None),
         }
     }
 
@@ -110,6 +128,7 @@ impl Dialect {
         match self {
             Self::Twilio => twilio::shown(number, switches.unset),
             Self::Telnyx => telnyx::shown(world, number),
+            Self::Flowyte => flowyte::shown(world, number),
         }
     }
 
@@ -118,6 +137,7 @@ impl Dialect {
         match self {
             Self::Twilio => twilio::is_field(field),
             Self::Telnyx => telnyx::is_field(field),
+            Self::Flowyte => flowyte::is_field(field),
         }
     }
 
@@ -125,7 +145,7 @@ impl Dialect {
     pub(super) fn account_id(self, hex: &str) -> String {
         match self {
             Self::Twilio => format!("AC{hex}"),
-            Self::Telnyx => telnyx::uuid(hex),
+            Self::Telnyx | Self::Flowyte => uuid(hex),
         }
     }
 
@@ -135,8 +155,10 @@ impl Dialect {
         match self {
             Self::Twilio if is_sid("AC", &sid) => Ok(sid),
             Self::Twilio => Err(format!("{sid:?} is not an account SID: write AC and 32 hexadecimal digits")),
-            Self::Telnyx if is_sid("", &hex()) && telnyx::uuid(&hex()) == sid => Ok(sid),
-            Self::Telnyx => Err(format!("{sid:?} does not name an account: write a UUID in small letters")),
+            Self::Telnyx | Self::Flowyte if is_sid("", &hex()) && uuid(&hex()) == sid => Ok(sid),
+            Self::Telnyx | Self::Flowyte => {
+                Err(format!("{sid:?} does not name an account: write a UUID in small letters"))
+            }
         }
     }
 
@@ -145,6 +167,7 @@ impl Dialect {
         match self {
             Self::Twilio => hex.to_owned(),
             Self::Telnyx => format!("KEY{hex}"),
+            Self::Flowyte => format!("{}live_{hex}", flowyte::KEY_PREFIX),
         }
     }
 
@@ -153,6 +176,7 @@ impl Dialect {
         match self {
             Self::Twilio => format!("PN{hex}"),
             Self::Telnyx => telnyx::snowflake(hex),
+            Self::Flowyte => uuid(hex),
         }
     }
 }

@@ -32,11 +32,11 @@ pub enum Fault {
     Html { status: u16 },
     /// Applied; 200 with a body that is JSON but not an answer.
     Rubbish,
-    /// 401 with code 20003 (Telnyx: 10009): not applied.
+    /// 401 with code 20003 (Telnyx: 10009; Flowyte: `unauthorized`): not applied.
     Unauthorized,
-    /// 404 with code 20404 (Telnyx: 10005): not applied.
+    /// 404 with code 20404 (Telnyx: 10005; Flowyte: `not_found`): not applied.
     NotFound,
-    /// Any refusal with the carrier's own error code: not applied.
+    /// Any refusal with the carrier's own error code: not applied. Flowyte's codes are words; the status says which.
     Refuse { status: u16, code: i64 },
     /// A listing page without its second half, whose links go on as if nothing were missing.
     TornPage,
@@ -108,6 +108,11 @@ impl Match {
     /// Requests that change where a number's traffic goes.
     pub fn route_write() -> Self {
         Self::kind(Kind::RouteWrite)
+    }
+
+    /// Requests that make an agent's draft what callers reach.
+    pub fn publish() -> Self {
+        Self::kind(Kind::Publish)
     }
 
     /// Pages of owned numbers.

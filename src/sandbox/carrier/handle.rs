@@ -1,5 +1,6 @@
 //! What tests, the demo and the admin API do to a carrier from behind: seed, look, edit, harm, call. Does no I/O but calls.
 
+mod flowyte;
 mod telnyx;
 
 use std::{collections::BTreeMap, fmt};
@@ -32,7 +33,7 @@ fn fail<T>(text: impl Into<String>) -> Result<T, SandboxError> {
 #[serde(rename_all = "camelCase")]
 pub struct Credentials {
     pub account_sid: String,
-    /// Twilio: the primary Auth Token. Telnyx: the API key.
+    /// Twilio: the primary Auth Token. Telnyx and Flowyte: the API key.
     pub auth_token: String,
 }
 
@@ -265,9 +266,10 @@ impl Sandbox {
         })
     }
 
-    /// Takes an API key away.
+    /// Takes an API key away, named by its sid or its secret.
     pub fn revoke_key(&self, key: &str) {
-        self.shared.state().world.accounts.values_mut().for_each(|account| account.keys.retain(|k| k.sid != key));
+        let other = |k: &KeySeed| k.sid != key && k.secret != key;
+        self.shared.state().world.accounts.values_mut().for_each(|account| account.keys.retain(other));
     }
 
     /// Replaces an account's Auth Token: the old one is refused from now on, and webhooks are signed with the new one.
@@ -444,6 +446,7 @@ impl Sandbox {
             via: None,
             attempts: vec![],
             status_callback: None,
+            hosted: None,
         })
     }
 }

@@ -38,6 +38,14 @@ pub enum Kind {
     MessagingWrite,
     /// A change of what numbers share as their route: applications, messaging profiles.
     ApplicationWrite,
+    /// Taking a number into the account that it has elsewhere already: nothing is spent.
+    Import,
+    /// A change of the agents that a carrier hosts: their drafts, and which of them there are.
+    AgentWrite,
+    /// Making an agent's draft the version that callers reach.
+    Publish,
+    /// Making an earlier version of an agent what callers reach.
+    Rollback,
     /// A change of accounts.
     AccountWrite,
     /// A path that the carrier does not have.
@@ -74,7 +82,7 @@ pub struct Entry {
     pub number: Option<String>,
     /// HTTP status; `None` while the request is being worked on, and when nothing was ever answered.
     pub status: Option<u16>,
-    /// The carrier's error code.
+    /// The carrier's error code; the HTTP status, where its codes are words.
     pub code: Option<i64>,
     /// Whether it changed the carrier's state, or would have if it had said anything new. `false` for reads.
     pub applied: bool,
@@ -155,6 +163,11 @@ impl Ledger {
     /// Numbers given back through the API.
     pub fn releases(&self) -> usize {
         self.applied(Kind::Release)
+    }
+
+    /// Versions published, answered or not.
+    pub fn publishes(&self) -> usize {
+        self.applied(Kind::Publish)
     }
 
     /// Applied changes of owned numbers; buying and giving back are not among them.

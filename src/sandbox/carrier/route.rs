@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{
     config::Dialect,
-    telnyx,
-    traffic::{Hook, Outcome, Traffic},
+    flowyte, telnyx,
+    traffic::{Hook, Hosted, Outcome, Traffic},
     world::{Number, World},
 };
 
@@ -14,6 +14,7 @@ use super::{
 pub(super) enum Place {
     Route(Box<Route>),
     Trunk(String),
+    Hosted(Hosted),
     Nowhere(Outcome),
 }
 
@@ -58,6 +59,9 @@ pub(super) fn webhooks(world: &World, traffic: Traffic, to: &str) -> Place {
     }
     if let (Traffic::Call, Some(trunk)) = (traffic, number.get("trunk_sid")) {
         return Place::Trunk(trunk.to_owned());
+    }
+    if account.dialect == Dialect::Flowyte {
+        return flowyte::route(world, traffic, number);
     }
     let service = world
         .services

@@ -76,7 +76,7 @@ pub(super) async fn carrier(
 ) -> Response {
     let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let base = text(header::HOST).map_or_else(|| shared.url.clone(), |host| format!("http://{host}"));
-    let json = Dialect::of(uri.path()) == Dialect::Telnyx;
+    let json = Dialect::of(uri.path()) != Dialect::Twilio;
     let request = Request {
         method: method.as_str().to_owned(),
         path: uri.path().to_owned(),
@@ -84,6 +84,8 @@ pub(super) async fn carrier(
         form: if json { Vec::new() } else { wire::pairs(&body) },
         json: if json && !body.is_empty() { serde_json::from_slice(&body).ok() } else { Some(Value::Null) },
         bearer: text(header::AUTHORIZATION).and_then(wire::bearer),
+        idempotency_key: headers.get("idempotency-key").and_then(|key| key.to_str().ok()).map(str::to_owned),
+        if_match: text(header::IF_MATCH).map(str::to_owned),
         seq: 0,
         credentials: text(header::AUTHORIZATION).and_then(wire::basic),
         base,

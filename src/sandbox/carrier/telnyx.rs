@@ -31,6 +31,7 @@ use serde_json::json;
 
 use super::{
     ledger::Kind,
+    text::uuid,
     wire::{Reply, Request},
     world::World,
 };
@@ -311,11 +312,6 @@ fn iso(at: Timestamp) -> String {
 fn later(from: Timestamp, ms: u64) -> Timestamp {
     let ms = jiff::SignedDuration::from_millis(i64::try_from(ms).unwrap_or(i64::MAX));
     from.checked_add(ms).unwrap_or(Timestamp::MAX)
-}
-
-/// 32 hexadecimal digits as a UUID.
-pub(super) fn uuid(hex: &str) -> String {
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
 /// 32 hexadecimal digits as an id of 64 bits, written as a text. Too long for what JavaScript calls a number.

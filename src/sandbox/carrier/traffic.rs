@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Outcome {
-    /// A webhook answered.
+    /// A webhook answered, or an agent that the carrier hosts.
     Answered,
     /// There are webhooks and none of them answered.
     Failed,
@@ -25,6 +25,16 @@ pub enum Outcome {
 pub(super) enum Traffic {
     Call,
     Text,
+}
+
+/// The agent of the carrier's own that answered, and what it ran.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Hosted {
+    /// Its id.
+    pub agent: String,
+    /// The id of the published version.
+    pub version: String,
 }
 
 /// A webhook of a route.

@@ -20,6 +20,10 @@ pub(super) struct Request {
     pub credentials: Option<(String, String)>,
     /// The key of bearer authentication.
     pub bearer: Option<String>,
+    /// The header `Idempotency-Key`.
+    pub idempotency_key: Option<String>,
+    /// The header `If-Match`.
+    pub if_match: Option<String>,
     /// Its place in the ledger, for what becomes of it only later.
     pub seq: u64,
     /// Scheme and host under which the client reached us, for the absolute links of answers.

@@ -17,6 +17,7 @@ pub(super) use super::number::Number;
 use super::{
     config::{Dialect, KeySeed, SandboxConfig, Switches},
     faults::Fault,
+    flowyte::State as FlowyteState,
     stock::{Offer, Stock},
     telnyx::State as TelnyxState,
     text::hex32,
@@ -93,6 +94,7 @@ pub(super) struct World {
     /// By number; lapsed ones may still stand here.
     pub holds: HashMap<String, Hold>,
     pub telnyx: TelnyxState,
+    pub flowyte: FlowyteState,
     numbers: BTreeMap<u64, Number>,
     /// Never forgets, so that a page token outlives its number.
     orders: HashMap<String, u64>,
@@ -113,6 +115,7 @@ impl World {
             stock: Stock::generate(config.seed, config.stock_per_area),
             holds: HashMap::new(),
             telnyx: TelnyxState::default(),
+            flowyte: FlowyteState::default(),
             numbers: BTreeMap::new(),
             orders: HashMap::new(),
             owned: HashMap::new(),
@@ -166,7 +169,22 @@ impl World {
             created: Timestamp::now(),
         };
         self.accounts.insert(sid.clone(), account);
+        seed.importable.iter().try_for_each(|number| self.keep_importable(&sid, number))?;
         Ok(sid)
+    }
+
+    /// The account has this number at its carrier and can import it; nobody else can buy it.
+    pub fn keep_importable(&mut self, account: &str, number: &str) -> Result<(), String> {
+        let number: crate::api::number::E164 = number.parse().map_err(|e| format!("{e}"))?;
+        if self.dialect_of(account) != Dialect::Flowyte {
+            return Err(format!("account {account} imports nothing"));
+        }
+        if self.owned.contains_key(number.as_str()) {
+            return Err(format!("{number} is owned already"));
+        }
+        self.stock.remove(number.as_str());
+        self.flowyte.importable.insert(number.as_str().to_owned(), account.to_owned());
+        Ok(())
     }
 
     /// The numbers as a reader sees them, who may be shown the past.

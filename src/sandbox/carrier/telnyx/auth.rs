@@ -34,6 +34,7 @@ pub(super) fn authorize(world: &World, request: &Request, kind: Kind) -> Result<
         KeyScope::Restricted(kinds) if !kinds.contains(&kind) => {
             refuse(403, 10010, "You do not have permission to perform the requested action.")
         }
+        KeyScope::Scopes(_) => refuse(403, 10010, "You do not have permission to perform the requested action."),
         _ => Ok(account.sid.clone()),
     }
 }

@@ -66,7 +66,9 @@ pub(super) fn authorize(
         KeyScope::Standard if accounts => refuse(401, 20003, "Authenticate"),
         KeyScope::Standard => Ok(()),
         KeyScope::Restricted(kinds) if kinds.contains(&kind) => Ok(()),
-        KeyScope::Restricted(_) => refuse(403, 70051, "The API key lacks the permission for this request"),
+        KeyScope::Restricted(_) | KeyScope::Scopes(_) => {
+            refuse(403, 70051, "The API key lacks the permission for this request")
+        }
     }
 }
 

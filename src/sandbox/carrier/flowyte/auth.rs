@@ -1,0 +1,43 @@
+//! Who is asking, and whether they may: by the key of a bearer and its scopes. No I/O.
+
+use super::{
+    super::{
+        config::{Dialect, KeyScope},
+        ledger::Kind,
+        wire::Request,
+        world::{Account, World},
+    },
+    Refusal, refuse, unauthorized,
+};
+
+/// What every secret key begins with; a browser's key, which begins otherwise, is nobody's here.
+pub(in super::super) const KEY_PREFIX: &str = "flowyte_sk_";
+
+/// The account whose key the request bears, and what the key may do.
+pub(super) fn caller<'a>(world: &'a World, request: &Request) -> Option<(&'a Account, KeyScope)> {
+    let key = request.bearer.as_deref().filter(|key| key.starts_with(KEY_PREFIX))?;
+    let ours = world.accounts.values().filter(|account| account.dialect == Dialect::Flowyte);
+    ours.filter_map(|account| {
+        let further = account.keys.iter().find(|k| k.secret == key).map(|k| k.scope.clone());
+        let scope = if account.token == key { Some(KeyScope::Main) } else { further };
+        Some((account, scope?))
+    })
+    .next()
+}
+
+/// The organization that a request acts on, if it is in order and its key has the scope that this takes.
+pub(super) fn authorize(world: &World, request: &Request, kind: Kind, needed: &str) -> Result<String, Refusal> {
+    let Some((account, scope)) = caller(world, request) else { return Err(unauthorized()) };
+    if account.status != "active" {
+        return refuse(403, "organization_inactive", "The organization is not active.");
+    }
+    let may = match &scope {
+        KeyScope::Main | KeyScope::Standard => true,
+        KeyScope::Restricted(kinds) => kinds.contains(&kind),
+        KeyScope::Scopes(scopes) => scopes.iter().any(|scope| scope == needed),
+    };
+    if !may {
+        return refuse(403, "insufficient_scope", format!("This key lacks the scope {needed}."));
+    }
+    Ok(account.sid.clone())
+}
