@@ -504,7 +504,9 @@ async fn an_agent_is_shown_with_what_serves_and_whether_its_draft_is_another() {
     ] {
         let fake = Fake::default();
         let sound = [(AGENT, agent(json!("v2"))), (VERSIONS, versions.clone()), (DIFF, data(json!({ "changes": [] })))];
-        sound.iter().filter(|(other, _)| *other != what).for_each(|(other, body)| drop(fake.on(*other, 200, body)));
+        sound.iter().filter(|(other, _)| *other != what).for_each(|(other, body)| {
+            fake.on(*other, 200, body);
+        });
         fake.on(what, status, body);
         let error = open(&fake).await.agent("a1").await.expect_err(what);
         assert!(error.class != ErrorClass::Forbidden || error.text.contains("agents:read"), "{error}");
