@@ -42,6 +42,16 @@ pub enum Need {
     Holds,
     Orders,
     Marks,
+    /// More than one channel.
+    Channels,
+    /// Webhooks on the number itself.
+    Webhooks,
+    /// A purchase that says where the number's traffic goes.
+    RoutedPurchases,
+    /// Holds that are found again by whoever has made them.
+    FoundHolds,
+    /// A word for an account that cannot serve, which is another one than for a key that may not.
+    Inactivity,
 }
 
 /// One thing that every adapter does.
@@ -78,7 +88,7 @@ macro_rules! suite {
 }
 
 suite! {
-    [twilio telnyx] {
+    [twilio telnyx flowyte] {
         credentials needs Nothing {
             an_account_says_who_it_is,
             a_further_key_opens_the_same_account,
@@ -273,12 +283,18 @@ suite! {
 }
 
 impl Need {
-    /// What only some carriers do.
+    /// What only some carriers do, and adapters have a facet for.
     const FACETS: &[Self] = &[Need::SharedRoutes, Need::Sales, Need::Holds, Need::Orders, Need::Marks];
 
     fn is_met(self, by: &dyn Carrier) -> bool {
         match self {
-            Need::Nothing => true,
+            // What no facet says is for the simulated carrier to say.
+            Need::Nothing
+            | Need::Channels
+            | Need::Webhooks
+            | Need::RoutedPurchases
+            | Need::FoundHolds
+            | Need::Inactivity => true,
             Need::SharedRoutes => by.shared_routes().is_some(),
             Need::Sales => by.sales().is_some(),
             Need::Holds => by.holds().is_some(),
@@ -295,7 +311,7 @@ fn case(name: &str) -> &'static Case {
 impl Case {
     /// Whether the simulated carrier does what this is about.
     fn is_about(&self, wire: &wire::Wire) -> bool {
-        self.needs == Need::Nothing || wire.has.contains(&self.needs)
+        wire.does(self.needs)
     }
 
     /// Shows that the adapter does this, where its carrier does.

@@ -20,6 +20,16 @@ impl Amount {
     // As in the schema. What a carrier says is fitted to it: what the API server refuses could never be written into a status.
     const BOUND: u64 = 1_000_000_000_000;
     const DECIMALS: u32 = 8;
+
+    /// Both together.
+    pub fn plus(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+
+    /// What is left of it.
+    pub fn minus(self, other: Self) -> Self {
+        Self(self.0 - other.0)
+    }
 }
 
 impl FromStr for Amount {

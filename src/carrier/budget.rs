@@ -26,12 +26,18 @@ pub(super) struct Budget {
     pages: usize,
     rows: usize,
     bytes: usize,
+    bytes_per_row: usize,
 }
 
 impl Budget {
     /// That of a listing that begins now.
     pub fn new(carrier: &'static str) -> Self {
-        Self { carrier, until: Instant::now() + TIME, pages: 0, rows: 0, bytes: 0 }
+        Self { carrier, until: Instant::now() + TIME, pages: 0, rows: 0, bytes: 0, bytes_per_row: BYTES_PER_ROW }
+    }
+
+    /// The same, for rows of so many bytes each.
+    pub fn of_rows(self, bytes_per_row: usize) -> Self {
+        Self { bytes_per_row, ..self }
     }
 
     /// Takes a page off it.
@@ -39,7 +45,7 @@ impl Budget {
         self.pages += 1;
         self.rows += rows;
         self.bytes += bytes;
-        let most = BYTES + self.rows.saturating_mul(BYTES_PER_ROW);
+        let most = BYTES + self.rows.saturating_mul(self.bytes_per_row);
         if self.rows > ROWS {
             return Err(self.exceeded(&format!("{ROWS} rows")));
         }

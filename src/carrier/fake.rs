@@ -23,6 +23,7 @@ pub struct Fake {
     script: Arc<Mutex<BTreeMap<String, Answers>>>,
     seen: Arc<Mutex<Vec<String>>>,
     auth: Arc<Mutex<Option<String>>>,
+    keys: Arc<Mutex<Vec<String>>>,
 }
 
 impl Fake {
@@ -44,6 +45,11 @@ impl Fake {
         self.seen.lock().unwrap().clone()
     }
 
+    /// The `Idempotency-Key` of every request that had one.
+    pub fn keys(&self) -> Vec<String> {
+        self.keys.lock().unwrap().clone()
+    }
+
     /// The `Authorization` of the last request.
     pub fn auth(&self) -> Option<String> {
         self.auth.lock().unwrap().clone()
@@ -54,14 +60,19 @@ async fn serve(State(fake): State<Fake>, request: Request) -> (StatusCode, Bytes
     let uri = request.uri().to_string().replace("%5B", "[").replace("%5D", "]");
     let what = format!("{} {uri}", request.method());
     *fake.auth.lock().unwrap() = request.headers().get("authorization").map(|auth| auth.to_str().unwrap().to_owned());
+    let key = request.headers().get("idempotency-key").map(|key| key.to_str().unwrap().to_owned());
+    fake.keys.lock().unwrap().extend(key);
     let body = to_bytes(request.into_body(), 1 << 20).await.unwrap();
     fake.seen.lock().unwrap().push(format!("{what} {}", String::from_utf8_lossy(&body)).trim_end().to_owned());
     let mut script = fake.script.lock().unwrap();
     let (status, body) = match script.get_mut(&what) {
         Some(answers) if answers.len() > 1 => answers.remove(0),
         Some(answers) => answers[0].clone(),
-        // Twilio's word for it, and Telnyx's.
-        None => (404, json!({ "code": 20404, "errors": [{ "code": "10005" }] }).to_string()),
+        // Twilio's word for it, Telnyx's, and Flowyte's.
+        None => (
+            404,
+            json!({ "code": 20404, "errors": [{ "code": "10005" }], "status": 404, "title": "Not Found" }).to_string(),
+        ),
     };
     (StatusCode::from_u16(status).unwrap(), body.into())
 }

@@ -167,12 +167,14 @@ impl<D: Dialect> Http<D> {
         sent
     }
 
-    /// What an answer says. A success that cannot be read is no answer: a proxy's page, a cut body, nothing at all.
+    /// What an answer says. A success that cannot be read is no answer: a proxy's page, a cut body, nothing at all. But 204 says that
+    /// there is nothing to read, which is read as null.
     fn judge<T: DeserializeOwned>(&self, answer: Answer) -> Sent<T> {
         let Answer { status, headers, body, .. } = &answer;
         let status = *status;
         if (200..300).contains(&status) {
-            return match serde_json::from_slice(body) {
+            let text = if status == 204 { b"null" } else { body.as_slice() };
+            return match serde_json::from_slice(text) {
                 Ok(value) => Sent::Answer(value, body.len()),
                 // Its own text may quote the body.
                 Err(_) => Sent::Unclear(self.failure("answered something that could not be understood")),

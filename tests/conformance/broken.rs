@@ -121,7 +121,7 @@ const BREAKAGES: &[(Breakage, Need, &[&str])] = &[
     (SendsTooLate, Need::Sales, &["purchases::a_purchase_whose_time_is_over_is_not_sent"]),
     (BuysAnother, Need::Sales, &["purchases::just_this_number_is_bought_once"]),
     (DropsMarkers, Need::Marks, &["purchases::a_bought_number_bears_the_marker_from_the_first_moment"]),
-    (DropsRoutes, Need::Sales, &["purchases::a_bought_number_goes_where_it_should_from_the_first_moment"]),
+    (DropsRoutes, Need::RoutedPurchases, &["purchases::a_bought_number_goes_where_it_should_from_the_first_moment"]),
     (BelievesNotFound, Need::Nothing, &["listing::a_404_is_no_empty_list", "finding::a_404_is_no_absence"]),
     (
         BelievesErrors,
@@ -132,8 +132,8 @@ const BREAKAGES: &[(Breakage, Need, &[&str])] = &[
     (ListsPart, Need::Nothing, &["listing::a_torn_page_is_an_error_and_no_part"]),
     (FindsLoosely, Need::Nothing, &["finding::a_part_of_a_number_is_not_found"]),
     (IdentifiesEverybody, Need::Nothing, &["credentials::wrong_credentials_are_refused"]),
-    (HidesInactivity, Need::Nothing, &["credentials::an_account_that_cannot_serve_says_so"]),
-    (BlanksOtherChannels, Need::Nothing, &["routes::a_channel_that_is_not_named_is_left_alone"]),
+    (HidesInactivity, Need::Inactivity, &["credentials::an_account_that_cannot_serve_says_so"]),
+    (BlanksOtherChannels, Need::Channels, &["routes::a_channel_that_is_not_named_is_left_alone"]),
     (Flaps, Need::Nothing, &["routes::canonical_is_idempotent_and_what_is_shown_is_canonical"]),
     (MakesSharedRoutesAgain, Need::SharedRoutes, &["sharing::a_shared_route_that_is_as_it_should_be_is_left_alone"]),
     (BelievesFailedSearches, Need::Sales, &["offers::a_search_that_fails_is_not_taken_for_none"]),
@@ -160,7 +160,7 @@ const BREAKAGES: &[(Breakage, Need, &[&str])] = &[
         &["declared::shared_routes_are_declared_as_they_are", "sharing::numbers_are_bound_to_it_and_follow_it"],
     ),
     (LacksSales, Need::Sales, &["purchases::just_this_number_is_bought_once"]),
-    (DeclaresTooFewChannels, Need::Nothing, &["declared::the_channels_are_those_that_can_be_sent_somewhere"]),
+    (DeclaresTooFewChannels, Need::Channels, &["declared::the_channels_are_those_that_can_be_sent_somewhere"]),
     (
         DeclaresToSettleAtOnce,
         Need::Sales,
@@ -172,7 +172,7 @@ const BREAKAGES: &[(Breakage, Need, &[&str])] = &[
 async fn an_adapter_that_is_broken_in_any_way_is_noticed() {
     let wires: Vec<_> = WIRES.iter().map(|wire| (*wire, wire.subject())).collect();
     let broken = wires.iter().flat_map(|(wire, whole)| {
-        let met = BREAKAGES.iter().filter(|(_, needs, _)| needs.is_met(&*whole.carrier));
+        let met = BREAKAGES.iter().filter(|(_, needs, _)| wire.does(*needs));
         met.flat_map(|(how, _, cases)| cases.iter().map(|name| (*wire, whole.declared().name, *how, *name)))
     });
     let noticed = broken.map(async |(wire, carrier, how, name)| {
@@ -300,8 +300,10 @@ impl Carrier for Broken {
     fn canonical(&self, route: Route) -> Route {
         let mut route = self.carrier.canonical(route);
         if self.how == Flaps {
-            let again =
-                |destination: &mut Destination| destination.url = destination.url.take().map(|url| format!("{url}/"));
+            let again = |destination: &mut Destination| {
+                destination.url.iter_mut().for_each(|url| url.push('/'));
+                destination.bound_to.iter_mut().for_each(|bound| bound.id.push('/'));
+            };
             route.values_mut().for_each(again);
         }
         route

@@ -6,6 +6,7 @@ use dialplane::{
 };
 
 use super::{
+    Need,
     subject::{NUMBER, OTHER, Subject, did_nothing, number, purchase},
     wire::Key,
 };
@@ -58,7 +59,7 @@ pub async fn credentials_of_another_account_show_nothing_of_this_one(s: &Subject
     let mistaken = s.open(key);
     match mistaken.identify().await {
         // Then the numbers are all that there is to tell by.
-        Ok(_) => assert!(!s.wire.tells_accounts_apart),
+        Ok(seen) => assert!(!s.wire.tells_accounts_apart || seen != identity(s)),
         Err(error) => assert!(matches!(error.class, ErrorClass::Unauthorized | ErrorClass::NotFound), "{error}"),
     }
     if let Ok(numbers) = mistaken.list().await {
@@ -84,7 +85,12 @@ const NOT_SERVING: [&str; 2] = ["suspended", "closed"];
 pub async fn an_account_that_cannot_serve_says_so(s: &Subject) {
     for status in NOT_SERVING {
         s.sandbox.set_status(&s.account(), status).unwrap();
-        let seen = s.carrier.identify().await.unwrap();
+        let seen = s.carrier.identify().await;
+        if !s.wire.does(Need::Inactivity) {
+            assert_eq!(seen.unwrap_err().class, ErrorClass::Forbidden, "{status}");
+            continue;
+        }
+        let seen = seen.unwrap();
         assert_eq!((&seen.account, seen.inactive.is_some()), (&identity(s).account, true), "{status}");
     }
 }

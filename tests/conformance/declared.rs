@@ -35,13 +35,14 @@ pub async fn the_channels_are_those_that_can_be_sent_somewhere(s: &Subject) {
     }
 }
 
-/// Webhooks live on the number, or on something that it is bound to.
+/// Webhooks live on the number, or on something that it is bound to, or there are none.
 pub async fn shared_routes_are_declared_as_they_are(s: &Subject) {
     let id = s.own(NUMBER);
     let channel = s.channels()[0];
     let url = Destination { url: Some("https://ours.example/".to_owned()), ..Destination::default() };
     let outcome = s.carrier.set_route(&id, &[(channel, url)].into()).await;
-    assert_eq!(matches!(outcome, Outcome::DidNothing(_)), s.carrier.shared_routes().is_some(), "{outcome:?}");
+    assert_eq!(matches!(outcome, Outcome::DidNothing(_)), !s.wire.does(Need::Webhooks), "{outcome:?}");
+    assert_eq!(s.carrier.shared_routes().is_some(), s.wire.does(Need::SharedRoutes));
 }
 
 pub async fn the_facets_are_those_of_the_carrier(s: &Subject) {

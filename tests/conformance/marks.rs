@@ -17,7 +17,7 @@ pub async fn a_marker_is_written_and_seen(s: &Subject) {
 
 pub async fn a_marker_is_written_over_what_a_person_wrote(s: &Subject) {
     let id = s.own(NUMBER);
-    s.sandbox.edit(NUMBER, &[(s.wire.marker_field, "Front desk")]).unwrap();
+    s.write_marker(NUMBER, "Front desk");
     did(s.marks().mark(&id, &marker()).await);
     assert_eq!(s.found(NUMBER).await.marker, Some(marker()));
 }
@@ -25,7 +25,7 @@ pub async fn a_marker_is_written_over_what_a_person_wrote(s: &Subject) {
 pub async fn what_a_person_wrote_is_no_marker(s: &Subject) {
     s.own(NUMBER);
     for written in ["Front desk", "dp", "not dp1:test:1"] {
-        s.sandbox.edit(NUMBER, &[(s.wire.marker_field, written)]).unwrap();
+        s.write_marker(NUMBER, written);
         assert_eq!(s.found(NUMBER).await.marker, None, "{written}");
     }
 }
@@ -33,7 +33,7 @@ pub async fn what_a_person_wrote_is_no_marker(s: &Subject) {
 pub async fn another_installations_marker_is_seen_as_it_is(s: &Subject) {
     s.own(NUMBER);
     let theirs = Marker::new("another", "clinics/front-desk");
-    s.sandbox.edit(NUMBER, &[(s.wire.marker_field, theirs.as_str())]).unwrap();
+    s.write_marker(NUMBER, theirs.as_str());
     assert_eq!(s.found(NUMBER).await.marker, Some(theirs));
 }
 

@@ -125,7 +125,9 @@ pub async fn a_search_that_fails_is_not_taken_for_none(s: &Subject) {
         // The last, since a carrier that keeps failing is not asked for a while.
         (Fault::ServerErrorBefore { status: 503 }, ErrorClass::Transient),
     ] {
-        s.sandbox.inject(Rule::new(Match::kind(Kind::Search), fault).always());
+        for kind in BTreeSet::from([Kind::Search, s.wire.offer_look]) {
+            s.sandbox.inject(Rule::new(Match::kind(kind), fault.clone()).always());
+        }
         let (wish, wanted) = (search(json!({"country": "US"})), number(NUMBER));
         let (many, one) = tokio::join!(s.sales().offers(&wish), s.sales().offer(&wanted));
         assert_eq!((many.unwrap_err().class, one.unwrap_err().class), (class, class));

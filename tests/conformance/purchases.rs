@@ -5,11 +5,15 @@ use std::time::Duration;
 use dialplane::{
     api::number::Destination,
     carrier::{Bought, ErrorClass, Outcome, Purchase},
-    sandbox::carrier::{Fault, Kind, Match},
+    sandbox::carrier::{Kind, Match},
 };
 use tokio::time::Instant;
 
-use super::subject::{NUMBER, OTHER, Subject, did_nothing, marker, number, purchase};
+use super::{
+    Need,
+    subject::{NUMBER, OTHER, Subject, did_nothing, marker, number, purchase},
+    wire::refuse,
+};
 
 pub async fn just_this_number_is_bought_once(s: &Subject) {
     s.stock(&[NUMBER, OTHER]);
@@ -36,6 +40,8 @@ pub async fn a_bought_number_goes_where_it_should_from_the_first_moment(s: &Subj
     let route = s.route("ours");
     let owned = s.buy(&Purchase { route: route.clone(), ..purchase(NUMBER) }).await;
     s.has_bought(1).await;
+    // Elsewhere it is set once the number is there, and until then goes nowhere.
+    let route = if s.wire.does(Need::RoutedPurchases) { route } else { s.nowhere() };
     assert_eq!(owned.route, s.carrier.canonical(route.clone()));
     assert_eq!(s.found(NUMBER).await.route, owned.route);
     assert!(s.goes_by(NUMBER, &route));
@@ -90,13 +96,15 @@ pub async fn a_number_that_is_owned_already_is_never_paid_again(s: &Subject) {
         if otherwise {
             s.switch(s.wire.repeats_otherwise);
         }
-        match s.sales().purchase(&purchase(NUMBER)).await {
+        // Another time that it is bought, and not the same one that is sent again.
+        let again = Purchase { key: format!("again, otherwise {otherwise}"), ..purchase(NUMBER) };
+        match s.sales().purchase(&again).await {
             Outcome::Did(Bought::Owned(again)) => assert_eq!(again.id, first.id),
             Outcome::DidNothing(error) => assert_eq!(error.class, ErrorClass::Unavailable),
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(s.requests(Kind::Overwrite).len(), 1, "once it was changed, and once it was refused");
+    assert_eq!(s.requests(Kind::Overwrite).len(), s.wire.overwrites, "changed in one way, and refused in the other");
     assert_eq!(s.purchases_sent(), 3, "each is sent once");
 }
 
@@ -120,8 +128,8 @@ pub async fn a_purchase_whose_turn_comes_too_late_is_not_sent(s: &Subject) {
 
 pub async fn a_purchase_that_is_refused_did_nothing_and_has_the_class_of_it(s: &Subject) {
     s.stock(&[NUMBER]);
-    for (sent, (class, status, code)) in s.wire.refusals.iter().enumerate() {
-        s.inject(Match::purchase(), Fault::Refuse { status: *status, code: *code });
+    for (sent, (class, status, code)) in s.wire.purchase_refusals.iter().enumerate() {
+        s.inject(Match::purchase(), refuse(*status, code));
         // One that was told to wait would wait.
         let error = did_nothing(s.open(s.token()).sales().unwrap().purchase(&purchase(NUMBER)).await);
         assert_eq!((error.class, error.has_code(code)), (*class, true));

@@ -23,7 +23,7 @@ use tokio::time::Instant;
 
 use super::{
     broken::{Breakage, Broken},
-    wire::{Key, Wire},
+    wire::{Key, Wire, refuse},
 };
 use crate::support::eventually;
 
@@ -52,6 +52,7 @@ impl Subject {
         let sandbox = Sandbox::start(config).unwrap();
         sandbox.switch(|switches| switches.record_bodies = true);
         let credentials = sandbox.credentials();
+        (wire.prepare)(&sandbox, &credentials.account_sid);
         let key = Key::Token(credentials.auth_token);
         let carrier = opened(wire, broken, &sandbox, &credentials.account_sid, key, PATIENT, 4);
         Self { carrier, sandbox, wire, broken, bought: Cell::new(0) }
@@ -80,6 +81,7 @@ impl Subject {
         let credentials = self.sandbox.add_account((self.wire.account)()).unwrap();
         let key = Key::Token(credentials.auth_token);
         let account = credentials.account_sid;
+        (self.wire.prepare)(&self.sandbox, &account);
         let carrier = opened(self.wire, self.broken, &self.sandbox, &account, key.clone(), PATIENT, 4);
         (account, key, carrier)
     }
@@ -96,7 +98,7 @@ impl Subject {
 
     /// A further key of the account.
     pub fn further_key(&self, scope: KeyScope) -> Key {
-        let (sid, secret) = (format!("SK{}", "1".repeat(32)), "KEY-further-s3cret".to_owned());
+        let (sid, secret) = (format!("SK{}", "1".repeat(32)), format!("{}further-s3cret", self.wire.key_prefix));
         self.sandbox.add_key(&self.account(), KeySeed { sid: sid.clone(), secret: secret.clone(), scope }).unwrap();
         Key::Further { sid, secret }
     }
@@ -182,9 +184,16 @@ impl Subject {
         self.sandbox.edit(number, &[(field, &place(to).unwrap_or_default())]).unwrap();
     }
 
+    /// A person writes something in the place of the marker, where there is one.
+    pub fn write_marker(&self, number: &str, text: &str) {
+        if let Some(field) = self.wire.marker_field {
+            self.sandbox.edit(number, &[(field, text)]).unwrap();
+        }
+    }
+
     /// What stands in the place of the marker, by the carrier's books.
     pub fn marked(&self, number: &str) -> Option<String> {
-        self.sandbox.field(number, self.wire.marker_field)
+        self.sandbox.field(number, self.wire.marker_field?)
     }
 
     pub fn switch(&self, change: impl FnOnce(&mut Switches)) {
@@ -200,7 +209,7 @@ impl Subject {
     pub fn refusal(&self, class: ErrorClass) -> Fault {
         let known = self.wire.refusals.iter().find(|(known, ..)| *known == class);
         let (_, status, code) = *known.unwrap_or_else(|| panic!("how {class:?} is said is not known"));
-        Fault::Refuse { status, code }
+        refuse(status, code)
     }
 
     /// Every request of a kind.

@@ -1,5 +1,6 @@
 //! What tells one simulated carrier from another: how an account is opened there, and in which words and fields it says things.
 
+pub mod flowyte;
 pub mod telnyx;
 pub mod twilio;
 
@@ -11,7 +12,7 @@ use dialplane::{
         Carrier, ErrorClass,
         http::{Limiter, Transport},
     },
-    sandbox::carrier::{AccountSeed, Ledger, Sandbox, Switches},
+    sandbox::carrier::{AccountSeed, Fault, Kind, Ledger, Sandbox, Switches},
 };
 
 use super::{Need, subject::Subject};
@@ -28,11 +29,18 @@ pub enum Key {
 /// Opens the adapter for an account by its id.
 type Open = fn(&Sandbox, &str, Key, Transport, Arc<Limiter>) -> Arc<dyn Carrier>;
 
+/// A refusal in the carrier's own words: what it means, its HTTP status and its code.
+type Refusal = (ErrorClass, u16, &'static str);
+
 /// What has to be known of one simulated carrier beside its adapter.
 pub struct Wire {
     /// What the carrier does that others do not.
     pub has: &'static [Need],
     pub account: fn() -> AccountSeed,
+    /// What an account has that nothing can be asked of without.
+    pub prepare: fn(&Sandbox, account: &str),
+    /// What every key begins with.
+    pub key_prefix: &'static str,
     pub open: Open,
     /// The identity that an account is expected to have.
     pub identity: fn(account: &str) -> String,
@@ -44,12 +52,18 @@ pub struct Wire {
     pub destination: fn(&Sandbox, Channel, name: &str) -> Destination,
     /// The field of a number that says where a channel goes.
     pub field: fn(Channel) -> &'static str,
-    /// The field that bears the marker.
-    pub marker_field: &'static str,
+    /// The field that bears the marker, where there is one.
+    pub marker_field: Option<&'static str>,
     /// How many numbers a page of the listing holds at most.
     pub page: usize,
-    /// A refusal of each class in the carrier's own words: HTTP status and code.
-    pub refusals: &'static [(ErrorClass, u16, i64)],
+    /// A refusal of each class.
+    pub refusals: &'static [Refusal],
+    /// The same of a purchase, where one status does not mean the same everywhere.
+    pub purchase_refusals: &'static [Refusal],
+    /// As what a look at one number for sale counts.
+    pub offer_look: Kind,
+    /// How often a purchase of what is owned is carried out when it was repeated in either way.
+    pub overwrites: usize,
     /// Has the carrier take a purchase of what is owned in the other way than is declared.
     pub repeats_otherwise: fn(&mut Switches),
     /// What of the recorded exchanges is not as the carrier's documents have it.
@@ -57,10 +71,20 @@ pub struct Wire {
 }
 
 impl Wire {
+    /// Whether the carrier does this.
+    pub fn does(&self, what: Need) -> bool {
+        what == Need::Nothing || self.has.contains(&what)
+    }
+
     /// The adapter as it is, and an account without numbers.
     pub fn subject(&'static self) -> Subject {
         Subject::new(self, None)
     }
+}
+
+/// Refuses a request with this status and code. A code that is a word follows from the status.
+pub fn refuse(status: u16, code: &str) -> Fault {
+    Fault::Refuse { status, code: code.parse().unwrap_or_default() }
 }
 
 impl Key {

@@ -8,7 +8,10 @@ use dialplane::{
     sandbox::carrier::{Fault, Kind, Match},
 };
 
-use super::subject::{NUMBER, Subject, did_nothing, unknown};
+use super::{
+    subject::{NUMBER, Subject, did_nothing, unknown},
+    wire::refuse,
+};
 use crate::support::eventually;
 
 /// A channel is set and meets a fault: what is concluded is that nobody knows, and what happened can be seen afterwards. Each
@@ -90,7 +93,7 @@ pub async fn a_write_that_is_refused_did_nothing_and_has_the_class_of_it(s: &Sub
     let (id, route) = (s.own(NUMBER), s.one_leg("ours"));
     for (class, status, code) in s.wire.refusals {
         s.sandbox.reset_ledger();
-        s.inject(Match::route_write(), Fault::Refuse { status: *status, code: *code });
+        s.inject(Match::route_write(), refuse(*status, code));
         // One that was told to wait would wait.
         let error = did_nothing(s.open(s.token()).set_route(&id, &route).await);
         assert_eq!((error.class, error.has_code(code)), (*class, true));

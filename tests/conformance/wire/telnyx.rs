@@ -9,40 +9,43 @@ use dialplane::{
         http::{Limiter, Transport},
         telnyx::{Config, Telnyx},
     },
-    sandbox::carrier::{AccountSeed, Dialect, Ledger, Sandbox},
+    sandbox::carrier::{AccountSeed, Dialect, Kind, Ledger, Sandbox},
 };
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::{super::Need, Wire};
+use super::{super::Need, Refusal, Wire};
 
 /// Telnyx does not say which account it is, so we do.
 pub const IDENTITY: &str = "telephony/telnyx";
 
 pub static WIRE: Wire = Wire {
-    has: Need::FACETS,
+    has: &[
+        Need::SharedRoutes,
+        Need::Sales,
+        Need::Holds,
+        Need::Orders,
+        Need::Marks,
+        Need::Channels,
+        Need::RoutedPurchases,
+        Need::FoundHolds,
+        Need::Inactivity,
+    ],
     account: || AccountSeed { carrier: Dialect::Telnyx, ..AccountSeed::default() },
+    prepare: |_, _| {},
+    key_prefix: "",
     open: |sandbox, _, key, transport, limiter| Arc::new(open(sandbox, key.secret(), transport, limiter)),
     identity: |_| IDENTITY.to_owned(),
     tells_accounts_apart: false,
     says_what_is_not_sold: false,
     destination,
     field,
-    marker_field: "customer_reference",
+    marker_field: Some("customer_reference"),
     page: 250,
-    refusals: &[
-        (Unauthorized, 401, 10009),
-        (Forbidden, 403, 10010),
-        // An account that is not verified far enough.
-        (Forbidden, 403, 20014),
-        (Rejected, 400, 10015),
-        (Funds, 400, 20100),
-        (Regulatory, 422, 85003),
-        (Unavailable, 422, 85001),
-        (NotFound, 404, 10005),
-        (Throttled, 429, 10011),
-        (Unknown, 422, 77777),
-    ],
+    refusals: REFUSALS,
+    purchase_refusals: REFUSALS,
+    offer_look: Kind::Search,
+    overwrites: 1,
     repeats_otherwise: |switches| switches.telnyx.order_owned = true,
     check,
 };
@@ -160,6 +163,20 @@ fn a_request_that_is_not_as_it_is_described_is_noticed() {
     assert!(wrong("PATCH", "/v2/phone_numbers/1", &[], json!({"deletion_lock_enabled": true})));
     assert!(wrong("DELETE", "/v2/phone_numbers/1", &[], Value::Null), "nothing is ever released");
 }
+
+const REFUSALS: &[Refusal] = &[
+    (Unauthorized, 401, "10009"),
+    (Forbidden, 403, "10010"),
+    // An account that is not verified far enough.
+    (Forbidden, 403, "20014"),
+    (Rejected, 400, "10015"),
+    (Funds, 400, "20100"),
+    (Regulatory, 422, "85003"),
+    (Unavailable, 422, "85001"),
+    (NotFound, 404, "10005"),
+    (Throttled, 429, "10011"),
+    (Unknown, 422, "77777"),
+];
 
 fn field(channel: Channel) -> &'static str {
     match channel {

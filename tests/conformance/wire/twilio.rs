@@ -9,16 +9,18 @@ use dialplane::{
         http::{Limiter, Transport},
         twilio::{Config, Credentials, Twilio},
     },
-    sandbox::carrier::{AccountSeed, Sandbox},
+    sandbox::carrier::{AccountSeed, Kind, Sandbox},
 };
 use secrecy::SecretString;
 
-use super::{super::Need, Key, Wire};
+use super::{super::Need, Key, Refusal, Wire};
 use crate::openapi::check_ledger;
 
 pub static WIRE: Wire = Wire {
-    has: &[Need::Sales, Need::Marks],
+    has: &[Need::Sales, Need::Marks, Need::Channels, Need::Webhooks, Need::RoutedPurchases, Need::Inactivity],
     account: AccountSeed::default,
+    prepare: |_, _| {},
+    key_prefix: "",
     open: |sandbox, account, key, transport, limiter| Arc::new(open(sandbox, account, key, transport, limiter)),
     identity: str::to_owned,
     tells_accounts_apart: true,
@@ -28,24 +30,29 @@ pub static WIRE: Wire = Wire {
         ..Destination::default()
     },
     field,
-    marker_field: "friendly_name",
+    marker_field: Some("friendly_name"),
     page: 1000,
-    refusals: &[
-        (Unauthorized, 401, 20003),
-        (Forbidden, 403, 70051),
-        // A trial account has one number.
-        (Forbidden, 400, 21404),
-        (Rejected, 400, 21402),
-        (Funds, 403, 10001),
-        (Regulatory, 400, 21649),
-        (Unavailable, 400, 21422),
-        (NotFound, 404, 20404),
-        (Throttled, 429, 20429),
-        (Unknown, 400, 99999),
-    ],
+    refusals: REFUSALS,
+    purchase_refusals: REFUSALS,
+    offer_look: Kind::Search,
+    overwrites: 1,
     repeats_otherwise: |switches| switches.refuse_owned_purchase = true,
     check: check_ledger,
 };
+
+const REFUSALS: &[Refusal] = &[
+    (Unauthorized, 401, "20003"),
+    (Forbidden, 403, "70051"),
+    // A trial account has one number.
+    (Forbidden, 400, "21404"),
+    (Rejected, 400, "21402"),
+    (Funds, 403, "10001"),
+    (Regulatory, 400, "21649"),
+    (Unavailable, 400, "21422"),
+    (NotFound, 404, "20404"),
+    (Throttled, 429, "20429"),
+    (Unknown, 400, "99999"),
+];
 
 fn field(channel: Channel) -> &'static str {
     match channel {

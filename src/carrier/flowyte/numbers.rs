@@ -1,0 +1,87 @@
+//! The numbers of an organization, and which agent answers them (sections 1.8 and 1.9). Does I/O.
+
+use serde::de::IgnoredAny;
+use serde_json::json;
+
+use super::{
+    Flowyte, WRITE_NUMBERS,
+    errors::{self, torn},
+    wire::{self, Row, Shown},
+};
+use crate::{
+    api::number::Route,
+    carrier::{CarrierError, ErrorClass, NumberId, Outcome, OwnedNumber, http::Body},
+};
+
+pub(super) const NUMBERS: &str = "/api/v1/numbers";
+const ASSIGN: &str = "/api/v1/numbers/{}/assign";
+
+impl Flowyte {
+    /// Has an agent answer the number, whoever did before, or nobody.
+    pub(super) async fn assign(&self, id: &NumberId, route: &Route) -> Outcome<OwnedNumber> {
+        match wire::agent_of(route) {
+            Ok(Some(agent)) => self.give(id, agent).await,
+            Ok(None) => self.take_off(id).await,
+            Err(error) => Outcome::DidNothing(error),
+        }
+    }
+
+    async fn give(&self, id: &NumberId, agent: &str) -> Outcome<OwnedNumber> {
+        let (args, body) = ([id.0.as_str()], json!({ "agentId": agent }));
+        let written = self.write("POST", WRITE_NUMBERS, self.call(ASSIGN, &args, ""), Body::Json(&body)).await;
+        let row = match written {
+            Outcome::Did(Shown::<Row>(Some(row))) => Ok(Some(row)),
+            Outcome::Did(_) => self.row(id).await,
+            Outcome::DidNothing(error) if errors::is_own(&error, ErrorClass::NotFound) => {
+                let text = "Flowyte has no such number or no such agent in this organization; check the agent's id, and that the API key is of \
+                            the right organization";
+                return Outcome::DidNothing(CarrierError { text: text.to_owned(), ..error });
+            }
+            Outcome::DidNothing(error) => return Outcome::DidNothing(error),
+            Outcome::Unknown(error) => return Outcome::Unknown(error),
+        };
+        match row {
+            Ok(Some(row)) if row.id == id.0 && row.default_agent_id.as_deref() == Some(agent) => ours(row),
+            Ok(Some(row)) if row.id == id.0 => Outcome::Unknown(torn("it showed another agent than was set")),
+            Ok(_) => Outcome::Unknown(torn("it did not show the number that was set")),
+            Err(error) => Outcome::Unknown(error),
+        }
+    }
+
+    /// Takes the agent off. What is answered, and what a number without one is answered, is not documented (section 1.9): the number is read
+    /// back in any case.
+    async fn take_off(&self, id: &NumberId) -> Outcome<OwnedNumber> {
+        let args = [id.0.as_str()];
+        let done = match self.delete(&args).await {
+            Outcome::Did(_) => None,
+            Outcome::DidNothing(error) if errors::GONE.iter().any(|class| errors::is_own(&error, *class)) => {
+                Some(error)
+            }
+            Outcome::DidNothing(error) => return Outcome::DidNothing(error),
+            Outcome::Unknown(error) => return Outcome::Unknown(error),
+        };
+        match (self.row(id).await, done) {
+            // It said that it was done, and the list may lag behind that.
+            (Ok(Some(row)), None) => ours(Row { default_agent_id: None, ..row }),
+            (Ok(Some(row)), Some(_)) if row.default_agent_id.is_none() => ours(row),
+            (Ok(None), None) => Outcome::Unknown(torn("it did not show the number that was set")),
+            (Ok(_), Some(error)) => Outcome::DidNothing(error),
+            (Err(error), _) => Outcome::Unknown(error),
+        }
+    }
+
+    /// The one thing that is ever deleted: an assignment.
+    async fn delete(&self, args: &[&str; 1]) -> Outcome<Shown<IgnoredAny>> {
+        self.write("DELETE", WRITE_NUMBERS, self.call(ASSIGN, args, ""), Body::Empty).await
+    }
+
+    /// The number of this id. No path to one number is documented (section 1.0).
+    async fn row(&self, id: &NumberId) -> Result<Option<Row>, CarrierError> {
+        Ok(self.rows().await?.into_iter().find(|row| row.id == id.0))
+    }
+}
+
+/// The number that a write has led to.
+fn ours(row: Row) -> Outcome<OwnedNumber> {
+    row.owned().map_or_else(|| Outcome::Unknown(torn("it showed something that is no number")), Outcome::Did)
+}
