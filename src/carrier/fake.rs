@@ -23,6 +23,7 @@ pub struct Fake {
     script: Arc<Mutex<BTreeMap<String, Answers>>>,
     seen: Arc<Mutex<Vec<String>>>,
     auth: Arc<Mutex<Option<String>>>,
+    keys: Arc<Mutex<Vec<String>>>,
 }
 
 impl Fake {
@@ -44,6 +45,11 @@ impl Fake {
         self.seen.lock().unwrap().clone()
     }
 
+    /// The `Idempotency-Key` of every request that had one.
+    pub fn keys(&self) -> Vec<String> {
+        self.keys.lock().unwrap().clone()
+    }
+
     /// The `Authorization` of the last request.
     pub fn auth(&self) -> Option<String> {
         self.auth.lock().unwrap().clone()
@@ -54,6 +60,8 @@ async fn serve(State(fake): State<Fake>, request: Request) -> (StatusCode, Bytes
     let uri = request.uri().to_string().replace("%5B", "[").replace("%5D", "]");
     let what = format!("{} {uri}", request.method());
     *fake.auth.lock().unwrap() = request.headers().get("authorization").map(|auth| auth.to_str().unwrap().to_owned());
+    let key = request.headers().get("idempotency-key").map(|key| key.to_str().unwrap().to_owned());
+    fake.keys.lock().unwrap().extend(key);
     let body = to_bytes(request.into_body(), 1 << 20).await.unwrap();
     fake.seen.lock().unwrap().push(format!("{what} {}", String::from_utf8_lossy(&body)).trim_end().to_owned());
     let mut script = fake.script.lock().unwrap();

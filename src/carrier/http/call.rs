@@ -30,6 +30,8 @@ pub struct Call<'a> {
 /// What a request carries.
 #[derive(Debug)]
 pub enum Body<'a> {
+    /// Nothing, and no word of what it would be: servers refuse an empty text that is said to be JSON.
+    Empty,
     /// `application/x-www-form-urlencoded`
     Form(&'a [(&'a str, &'a str)]),
     Json(&'a serde_json::Value),

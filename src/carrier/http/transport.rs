@@ -128,7 +128,7 @@ impl Transport {
         };
         let request = call.headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         let request = match body {
-            None => request,
+            None | Some(Body::Empty) => request,
             Some(Body::Form(pairs)) => request.form(pairs),
             Some(Body::Json(value)) => request.json(value),
         };
