@@ -19,7 +19,7 @@ const LIMIT: usize = 100;
 /// A page of agents: a bare list, or one in an envelope (section 3). Those that cannot be read are left out: what their numbers are
 /// is compared with how many there should be.
 #[derive(Debug)]
-struct Page(Vec<AgentId>);
+pub(super) struct Page(Vec<AgentId>);
 
 impl<'de> Deserialize<'de> for Page {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {

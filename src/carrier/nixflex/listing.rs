@@ -26,7 +26,7 @@ const LIMIT: usize = 100;
 
 /// An answer of the list.
 #[derive(Debug, Deserialize)]
-struct Page {
+pub(super) struct Page {
     #[serde(deserialize_with = "lenient::rows")]
     phone_numbers: Vec<Row>,
     /// How many there are in all, or how many are shown: nobody says which.
