@@ -3,6 +3,7 @@
 mod client;
 mod command;
 mod faults;
+mod nixflex;
 mod official;
 mod telnyx;
 mod traps;

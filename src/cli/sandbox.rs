@@ -1,6 +1,6 @@
 //! `dialplane sandbox`: simulated carriers on this machine. It does I/O: one listening port, standard output.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{collections::BTreeMap, fmt, net::SocketAddr};
 
 use anyhow::Context as _;
 
@@ -29,6 +29,11 @@ pub struct Args {
     #[arg(long, env = "DIALPLANE_SANDBOX_API_KEY", hide_env_values = true)]
     pub api_key: Option<String>,
 
+    /// The Nixflex key, both parts of it; made from the seed when not given
+    #[arg(long, value_name = "KEY_ID:KEY_SECRET", env = "DIALPLANE_SANDBOX_NIXFLEX_KEY", hide_env_values = true)]
+    #[arg(value_parser = key)]
+    pub nixflex_key: Option<Key>,
+
     /// Decides everything that is made up: SIDs, tokens, numbers for sale
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -38,9 +43,19 @@ pub struct Args {
     pub webhook_hosts: Vec<(String, String)>,
 }
 
+/// A key of a platform: its id and its secret.
+#[derive(Clone)]
+pub struct Key(String, String);
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Key").field(&self.0).finish_non_exhaustive()
+    }
+}
+
 /// Serves until Ctrl-C or SIGTERM.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let Args { listen, numbers, account_sid, auth_token, api_key, seed, webhook_hosts } = args;
+    let Args { listen, numbers, account_sid, auth_token, api_key, nixflex_key, seed, webhook_hosts } = args;
     let owned = |number: &String| NumberSeed { number: number.clone(), ..NumberSeed::default() };
     let config = SandboxConfig {
         listen,
@@ -54,7 +69,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         .with_context(|| format!("cannot serve on {listen}: check the flags, or choose another --listen"))?;
     let telnyx = AccountSeed { carrier: Dialect::Telnyx, auth_token: api_key, ..AccountSeed::default() };
     let api_key = sandbox.add_account(telnyx).context("cannot open the Telnyx account")?.auth_token;
-    println!("{}", greeting(sandbox.url(), &sandbox.credentials(), &api_key, numbers.first()));
+    let (sid, auth_token) = nixflex_key.map(|Key(id, secret)| (id, secret)).unzip();
+    let nixflex = AccountSeed { carrier: Dialect::Nixflex, sid, auth_token, ..AccountSeed::default() };
+    let nixflex = sandbox.add_account(nixflex).context("cannot open the Nixflex account")?;
+    println!("{}", greeting(sandbox.url(), &sandbox.credentials(), &api_key, &nixflex, numbers.first()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         super::asked_to_end()?.await;
@@ -63,8 +81,15 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 }
 
 /// What somebody needs who has just started it, and what to try.
-fn greeting(url: &str, credentials: &Credentials, api_key: &str, number: Option<&String>) -> String {
+fn greeting(
+    url: &str,
+    credentials: &Credentials,
+    api_key: &str,
+    nixflex: &Credentials,
+    number: Option<&String>,
+) -> String {
     let Credentials { account_sid, auth_token } = credentials;
+    let nixflex = format!("{}:{}", nixflex.account_sid, nixflex.auth_token);
     let number = number.map_or("+14155550101", |number| number);
     format!(
         "\
@@ -72,6 +97,8 @@ A simulated Twilio and Telnyx are served at {url}
   Twilio: account SID  {account_sid}
           auth token   {auth_token}
   Telnyx: API key      {api_key}
+Nixflex, which has such numbers answered by its agents, is at {url}/nixflex
+  Nixflex: API key     {nixflex}
 
 List their numbers, as their own clients do:
   curl -u {account_sid}:{auth_token} {url}/2010-04-01/Accounts/{account_sid}/IncomingPhoneNumbers.json
@@ -100,6 +127,14 @@ Place a call, and read what the carrier was asked so far:
   curl {url}/admin/ledger/summary
 Ctrl-C ends it, and with it everything that it knows."
     )
+}
+
+/// `id:secret`, both not empty.
+fn key(text: &str) -> Result<Key, String> {
+    match text.split_once(':') {
+        Some((id, secret)) if !id.is_empty() && !secret.is_empty() => Ok(Key(id.to_owned(), secret.to_owned())),
+        _ => Err("write both parts of the key, as KEY_ID:KEY_SECRET".to_owned()),
+    }
 }
 
 /// `host=url`, both not empty.

@@ -3,7 +3,8 @@
 //! [`Sandbox::start`] serves Twilio's API on one local address: accounts, numbers, searches, purchases, messaging
 //! services and prices, down to the traps. The real one's hosts (api, messaging, pricing) are all at [`Sandbox::url`].
 //! Below `/v2` it is Telnyx's, with reservations, orders that end later, TeXML applications and messaging profiles; an
-//! account speaks the one or the other ([`AccountSeed::carrier`]), and both sell the same numbers.
+//! account speaks the one or the other ([`AccountSeed::carrier`]), and both sell the same numbers. Below `/nixflex` it is
+//! Nixflex's, a platform that has numbers of either answered by agents of its own; its keys are accounts too.
 //! Everything the carrier was asked stands in its [`Ledger`]; [`Sandbox::inject`] makes it misbehave;
 //! [`Sandbox::call`] places a call that really reaches the number's webhook, signed. Nothing global is touched: a
 //! process can have as many as it likes, each on a thread of its own, used from any runtime or none.
@@ -29,6 +30,7 @@ pub mod faults;
 mod handle;
 pub mod ledger;
 mod line;
+mod nixflex;
 mod number;
 mod route;
 mod serve;
@@ -49,18 +51,19 @@ use std::{
     thread::JoinHandle,
 };
 
-use axum::Router;
+use axum::{Router, routing::post};
 use tokio::sync::oneshot;
 
 pub use self::{
-    call::{Attempt, Placed},
+    call::{Attempt, Hosted, Placed},
     config::{
-        AccountSeed, ConnectionClearing, Dialect, KeyScope, KeySeed, NumberSeed, OrderEnd, SandboxConfig, Switches,
-        TelnyxSwitches, UnsetAnswer,
+        AccountSeed, ConnectionClearing, Dialect, KeyScope, KeySeed, NixflexSwitches, NumberSeed, OrderEnd, SameAgent,
+        SandboxConfig, StaleCredentials, Switches, TelnyxSwitches, UnsetAnswer,
     },
     faults::{Fault, Match, Rule},
     handle::{Credentials, SandboxError, ServiceSeed},
     ledger::{Bodies, Entry, Kind, Ledger, Summary},
+    nixflex::NixflexWebhooks,
     signature::{sign, verify_signature},
     telnyx::verify_telnyx_signature,
     traffic::Outcome,
@@ -169,7 +172,11 @@ impl fmt::Debug for Sandbox {
 }
 
 fn router(shared: Arc<Shared>) -> Router {
-    Router::new().nest("/admin", admin::router()).fallback(serve::carrier).with_state(shared)
+    Router::new()
+        .nest("/admin", admin::router())
+        .route("/nixflex/{webhook}", post(serve::platform))
+        .fallback(serve::carrier)
+        .with_state(shared)
 }
 
 /// The client that asks webhooks, over plain HTTP only. It is built without the process-wide cryptography provider, which

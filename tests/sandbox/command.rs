@@ -10,12 +10,14 @@ use serde_json::Value;
 use super::client::http;
 
 const SID: &str = "AC00000000000000000000000000000001";
+const KEY: &str = "nxf_00000000000000000000000000000001:nxfs_1";
 
 #[tokio::test]
 async fn the_command_says_where_the_carrier_is_and_serves_until_it_is_told_to_end() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dialplane"));
     command.args(["sandbox", "--listen=127.0.0.1:0", "--number=+14155550123", "--number=+442079460123"]);
     command.args(["--account-sid", SID]).env("DIALPLANE_SANDBOX_AUTH_TOKEN", "hunter2");
+    command.env("DIALPLANE_SANDBOX_NIXFLEX_KEY", KEY);
     command.env("DIALPLANE_SANDBOX_API_KEY", "KEY1").stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
@@ -35,6 +37,10 @@ async fn the_command_says_where_the_carrier_is_and_serves_until_it_is_told_to_en
     let answer: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
     assert_eq!(answer["data"].as_array().map(Vec::len), Some(0), "the numbers are those of the other");
 
+    assert!(said.contains(&format!("  Nixflex: API key     {KEY}")), "{said:?}");
+    let answer = http().get(format!("{url}/nixflex/v1/phone-numbers")).bearer_auth(KEY).send().await.unwrap();
+    assert_eq!(answer.text().await.unwrap(), r#"{"count":0,"phone_numbers":[]}"#);
+
     Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
@@ -44,6 +50,8 @@ fn a_flag_that_makes_no_sense_is_refused_with_a_reason() {
     for (flag, why) in [
         ("--number=0171", "0171"),
         ("--account-sid=AC1", "AC1"),
+        ("--nixflex-key=nxf_1:nxfs_1", "nxf_1"),
+        ("--nixflex-key=nxf_1", "both parts"),
         ("--webhook-host=engine.example.com", "write for example"),
         ("--listen=somewhere", "somewhere"),
     ] {

@@ -1,12 +1,16 @@
 //! What a simulated carrier is started with, and the switches for what is not known about the real one. No I/O.
 
+mod nixflex;
 mod telnyx;
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::telnyx::{ConnectionClearing, OrderEnd, TelnyxSwitches};
+pub use self::{
+    nixflex::{NixflexSwitches, SameAgent, StaleCredentials},
+    telnyx::{ConnectionClearing, OrderEnd, TelnyxSwitches},
+};
 use super::text::hex32;
 
 /// Everything a sandbox is started with. [`Default`] listens on a free local port and has one account and no numbers.
@@ -69,6 +73,8 @@ pub enum Dialect {
     #[default]
     Twilio,
     Telnyx,
+    /// A platform that has no numbers of its own; its accounts are keys.
+    Nixflex,
 }
 
 /// An account to begin with. What is not given is generated.
@@ -77,8 +83,9 @@ pub enum Dialect {
 pub struct AccountSeed {
     pub carrier: Dialect,
     /// Twilio: `AC` and 32 hexadecimal digits. Telnyx, which calls its accounts nothing: a UUID, for the sandbox alone.
+    /// Nixflex: the id of a key, `nxf_` and 32 hexadecimal digits.
     pub sid: Option<String>,
-    /// Twilio: the primary Auth Token. Telnyx: the API key.
+    /// Twilio: the primary Auth Token. Telnyx: the API key. Nixflex: the key's secret.
     pub auth_token: Option<String>,
     pub friendly_name: Option<String>,
     /// The sid of the account that this one is a subaccount of; Twilio only.
@@ -189,6 +196,8 @@ pub struct Switches {
     pub record_bodies: bool,
     /// What only Telnyx's dialect has.
     pub telnyx: TelnyxSwitches,
+    /// What only Nixflex's dialect has.
+    pub nixflex: NixflexSwitches,
 }
 
 impl Default for Switches {
@@ -210,6 +219,7 @@ impl Default for Switches {
             latency_ms: 0,
             record_bodies: false,
             telnyx: TelnyxSwitches::default(),
+            nixflex: NixflexSwitches::default(),
         }
     }
 }

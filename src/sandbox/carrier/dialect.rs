@@ -5,7 +5,9 @@ use serde_json::Value;
 use super::{
     config::{Dialect, Switches},
     ledger::Kind,
-    telnyx, twilio,
+    nixflex, telnyx,
+    text::hex32,
+    twilio,
     wire::{Reply, Request},
     world::{Number, World, is_sid},
 };
@@ -13,7 +15,11 @@ use super::{
 impl Dialect {
     /// The API that a path belongs to.
     pub(super) fn of(path: &str) -> Self {
-        if path.starts_with("/v2/") { Self::Telnyx } else { Self::Twilio }
+        match path {
+            _ if path.starts_with("/v2/") => Self::Telnyx,
+            _ if path.starts_with("/nixflex/") => Self::Nixflex,
+            _ => Self::Twilio,
+        }
     }
 
     /// What a request is for, before it is known what becomes of it.
@@ -21,6 +27,7 @@ impl Dialect {
         match self {
             Self::Twilio => twilio::classify(request),
             Self::Telnyx => telnyx::classify(request),
+            Self::Nixflex => nixflex::classify(request),
         }
     }
 
@@ -29,6 +36,7 @@ impl Dialect {
         match self {
             Self::Twilio => twilio::account_of(world, request),
             Self::Telnyx => telnyx::account_of(world, request),
+            Self::Nixflex => nixflex::account_of(world, request),
         }
     }
 
@@ -37,6 +45,7 @@ impl Dialect {
         match self {
             Self::Twilio => twilio::number_of(world, request),
             Self::Telnyx => telnyx::number_of(world, request),
+            Self::Nixflex => nixflex::number_of(world, request),
         }
     }
 
@@ -45,6 +54,7 @@ impl Dialect {
         match self {
             Self::Twilio => twilio::handle(world, request),
             Self::Telnyx => telnyx::handle(world, request),
+            Self::Nixflex => nixflex::handle(world, request),
         }
     }
 
@@ -53,6 +63,16 @@ impl Dialect {
         match self {
             Self::Twilio => twilio::refused(&twilio::Refusal { status, code, message: message.to_owned() }),
             Self::Telnyx => telnyx::refused(&telnyx::Refusal::new(status, code, message)),
+            // Its codes are texts.
+            Self::Nixflex => nixflex::refused(&nixflex::Refusal::of_status(status, message)),
+        }
+    }
+
+    /// The same where the carrier's codes are texts.
+    pub(super) fn refused_as(self, status: u16, code: &str, message: &str) -> Reply {
+        match self {
+            Self::Twilio | Self::Telnyx => self.refused(status, code.parse().unwrap_or_default(), message),
+            Self::Nixflex => nixflex::refused(&nixflex::Refusal::new(status, code, message)),
         }
     }
 
@@ -61,6 +81,7 @@ impl Dialect {
         match self {
             Self::Twilio => self.refused(401, 20003, "Authenticate"),
             Self::Telnyx => telnyx::refused(&telnyx::unauthorized()),
+            Self::Nixflex => self.refused(401, 0, "Invalid API key"),
         }
     }
 
@@ -69,6 +90,7 @@ impl Dialect {
         let code = match self {
             Self::Twilio => 20404,
             Self::Telnyx => telnyx::NOT_FOUND,
+            Self::Nixflex => 0,
         };
         self.refused(404, code, "The requested resource was not found")
     }
@@ -81,6 +103,7 @@ impl Dialect {
             (Self::Telnyx, 503) => 10037,
             (Self::Telnyx, 504) => 10008,
             (Self::Telnyx, _) => 10007,
+            (Self::Nixflex, _) => 0,
         };
         self.refused(status, code, "Internal Server Error")
     }
@@ -94,6 +117,7 @@ impl Dialect {
                 reply
             }
             Self::Telnyx => telnyx::too_many(wait_seconds),
+            Self::Nixflex => nixflex::too_many(wait_seconds),
         }
     }
 
@@ -102,6 +126,7 @@ impl Dialect {
         match self {
             Self::Twilio => reply.headers.push(("twilio-concurrent-requests", concurrent.to_string())),
             Self::Telnyx => telnyx::rate_limited(reply, None),
+            Self::Nixflex => nixflex::finish(reply),
         }
     }
 
@@ -110,6 +135,7 @@ impl Dialect {
         match self {
             Self::Twilio => twilio::shown(number, switches.unset),
             Self::Telnyx => telnyx::shown(world, number),
+            Self::Nixflex => Value::Null,
         }
     }
 
@@ -118,6 +144,7 @@ impl Dialect {
         match self {
             Self::Twilio => twilio::is_field(field),
             Self::Telnyx => telnyx::is_field(field),
+            Self::Nixflex => false,
         }
     }
 
@@ -126,6 +153,7 @@ impl Dialect {
         match self {
             Self::Twilio => format!("AC{hex}"),
             Self::Telnyx => telnyx::uuid(hex),
+            Self::Nixflex => format!("nxf_{hex}"),
         }
     }
 
@@ -137,6 +165,8 @@ impl Dialect {
             Self::Twilio => Err(format!("{sid:?} is not an account SID: write AC and 32 hexadecimal digits")),
             Self::Telnyx if is_sid("", &hex()) && telnyx::uuid(&hex()) == sid => Ok(sid),
             Self::Telnyx => Err(format!("{sid:?} does not name an account: write a UUID in small letters")),
+            Self::Nixflex if is_sid("nxf_", &sid) => Ok(sid),
+            Self::Nixflex => Err(format!("{sid:?} is not the id of a key: write nxf_ and 32 hexadecimal digits")),
         }
     }
 
@@ -145,6 +175,7 @@ impl Dialect {
         match self {
             Self::Twilio => hex.to_owned(),
             Self::Telnyx => format!("KEY{hex}"),
+            Self::Nixflex => format!("nxfs_{hex}{}", hex32(hex)),
         }
     }
 
@@ -153,6 +184,7 @@ impl Dialect {
         match self {
             Self::Twilio => format!("PN{hex}"),
             Self::Telnyx => telnyx::snowflake(hex),
+            Self::Nixflex => hex.to_owned(),
         }
     }
 }

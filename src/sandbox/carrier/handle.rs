@@ -1,5 +1,6 @@
 //! What tests, the demo and the admin API do to a carrier from behind: seed, look, edit, harm, call. Does no I/O but calls.
 
+mod nixflex;
 mod telnyx;
 
 use std::{collections::BTreeMap, fmt};
@@ -32,7 +33,7 @@ fn fail<T>(text: impl Into<String>) -> Result<T, SandboxError> {
 #[serde(rename_all = "camelCase")]
 pub struct Credentials {
     pub account_sid: String,
-    /// Twilio: the primary Auth Token. Telnyx: the API key.
+    /// Twilio: the primary Auth Token. Telnyx: the API key. Nixflex: the secret of the key whose id is the account's.
     pub auth_token: String,
 }
 
@@ -444,6 +445,7 @@ impl Sandbox {
             via: None,
             attempts: vec![],
             status_callback: None,
+            hosted: None,
         })
     }
 }

@@ -14,6 +14,8 @@ pub enum Outcome {
     Trunk,
     /// Nothing is set: the caller hears that the number is not in service.
     Nothing,
+    /// The platform that the number was given to has as many calls as it takes: the caller hears that it is busy.
+    Busy,
     /// Nobody owns the number.
     NoSuchNumber,
     /// Its account is suspended or closed.

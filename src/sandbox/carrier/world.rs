@@ -17,6 +17,7 @@ pub(super) use super::number::Number;
 use super::{
     config::{Dialect, KeySeed, SandboxConfig, Switches},
     faults::Fault,
+    nixflex::State as NixflexState,
     stock::{Offer, Stock},
     telnyx::State as TelnyxState,
     text::hex32,
@@ -93,6 +94,7 @@ pub(super) struct World {
     /// By number; lapsed ones may still stand here.
     pub holds: HashMap<String, Hold>,
     pub telnyx: TelnyxState,
+    pub nixflex: NixflexState,
     numbers: BTreeMap<u64, Number>,
     /// Never forgets, so that a page token outlives its number.
     orders: HashMap<String, u64>,
@@ -113,6 +115,7 @@ impl World {
             stock: Stock::generate(config.seed, config.stock_per_area),
             holds: HashMap::new(),
             telnyx: TelnyxState::default(),
+            nixflex: NixflexState::default(),
             numbers: BTreeMap::new(),
             orders: HashMap::new(),
             owned: HashMap::new(),
@@ -313,6 +316,9 @@ impl World {
         // A slip of the pen must not look like a setting without effect.
         if let Some(field) = settings.keys().find(|field| !dialect.is_field(field)) {
             return Err(format!("a number has no field {field:?}; write it as answers do: voice_url"));
+        }
+        if dialect == Dialect::Nixflex {
+            return Err(format!("{account} has no numbers of its own"));
         }
         if self.owned.contains_key(number.as_str()) {
             return Err(format!("{number} is owned already"));
