@@ -27,8 +27,17 @@ const ROOMS: &[(&str, &[&str])] = &[
 
 /// Where a carrier may be named beside the sandbox and the demo, which play one: its adapter, the one place that opens all of them, the
 /// schema, and what a person is shown of the sandbox.
-const NAMED_IN: &[&str] =
-    &["carrier::twilio", "carrier::telnyx", "carrier::open", "carrier", "api", "sandbox", "cli::demo", "cli::sandbox"];
+const NAMED_IN: &[&str] = &[
+    "carrier::twilio",
+    "carrier::telnyx",
+    "carrier::nixflex",
+    "carrier::open",
+    "carrier",
+    "api",
+    "sandbox",
+    "cli::demo",
+    "cli::sandbox",
+];
 
 type Module = Vec<String>;
 
