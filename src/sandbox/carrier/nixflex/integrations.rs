@@ -20,13 +20,6 @@ fn place(name: &str, of: &str) -> (String, String) {
     (name.to_owned(), of.to_owned())
 }
 
-/// A number is no longer the platform's.
-pub(super) fn end(world: &mut World, number: &str) {
-    if !world.switches.nixflex.keep_integrations {
-        world.nixflex.integrations.retain(|(_, of), _| of != number);
-    }
-}
-
 fn shown(name: &str, number: &str, value: Option<&Value>) -> Value {
     let on = value.is_some_and(|value| *value == true);
     match name {

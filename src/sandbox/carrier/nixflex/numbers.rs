@@ -11,7 +11,7 @@ use super::{
     },
     agents::cut,
     fields::{Fields, Takes, body, differing, read},
-    integrations, iso, provider,
+    iso, provider,
     refusal::{Refusal, refuse, refused},
     state::Row,
 };
@@ -158,7 +158,9 @@ fn cleared(world: &mut World, row: &Row) -> Result<Vec<ByPlatform>, Refusal> {
 
 fn forget(world: &mut World, number: &str) {
     world.nixflex.rows.remove(number);
-    integrations::end(world, number);
+    if !world.switches.nixflex.keep_integrations {
+        world.nixflex.integrations.retain(|(_, of), _| of != number);
+    }
 }
 
 /// A key's rows as the console shows them, the oldest first.
