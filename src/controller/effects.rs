@@ -30,14 +30,11 @@ pub trait ClusterWrites {
 
     /// Puts a finalizer on the object, or takes it off.
     fn set_finalizer(&mut self, name: &'static str, on: bool) -> impl Future<Output = Result<(), Self::Error>> + Send;
-
     fn annotate(&mut self, name: &'static str, value: String) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
     /// Deletes the object, and then its finalizer.
     fn delete(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send;
-
     fn create_version(&mut self, spec: AgentVersionSpec) -> impl Future<Output = Result<(), Self::Error>> + Send;
-
     fn delete_version(&mut self, key: Key) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
     /// An error unless the claim on which a carrier write was decided is still as it was: by having written it just now, or by a live
@@ -54,7 +51,6 @@ pub trait ClusterWrites {
 /// What can be written to its carrier, and noted of that.
 pub trait CarrierWrites: ClusterWrites {
     fn set_route(&mut self, write: SetRoute) -> impl Future<Output = Result<(), Self::Error>> + Send;
-
     fn set_shared_route(&mut self, write: SetSharedRoute) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
     fn set_binding(&mut self, write: SetBinding) -> impl Future<Output = Result<(), Self::Error>> + Send;
@@ -68,7 +64,6 @@ pub trait CarrierWrites: ClusterWrites {
 
     /// Buys a number, if the entry with its token still lets it.
     fn purchase(&mut self, buy: BuyNumber) -> impl Future<Output = Result<(), Self::Error>> + Send;
-
     fn cancel_order(&mut self, account: Key, order: Order) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
     /// Whether the entry with this token still lets its number be taken; from now on that counts as tried.
@@ -76,9 +71,7 @@ pub trait CarrierWrites: ClusterWrites {
 
     /// Notes that somebody else has the number of the last entry, and nothing was sent for it.
     fn lose(&mut self, account: &Key, number: &E164);
-
     fn ask_grant(&mut self);
-
     fn accept_inventory(&mut self);
 }
 
@@ -158,7 +151,8 @@ pub async fn act<B: CarrierWrites>(backend: &mut B, effect: Effect) -> Result<()
 }
 
 fn new_claim(spec: NumberClaimSpec) -> NumberClaim {
-    let mut claim = NumberClaim::new(&spec.number.digits().to_owned(), spec);
+    let name = spec.number.digits().to_owned();
+    let mut claim = NumberClaim::new(&name, spec);
     claim.metadata.finalizers = Some(vec![IN_USE_FINALIZER.to_owned()]);
     claim
 }

@@ -16,7 +16,7 @@ use k8s_openapi::{
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
     apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta},
 };
-use kube::{Client, CustomResourceExt, Resource};
+use kube::{CustomResourceExt, Resource};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
 
@@ -45,9 +45,6 @@ pub trait Controlled:
     Cached + CustomResourceExt + Debug + Serialize + DeserializeOwned + Send + Sync + 'static
 {
     type Status: Clone + PartialEq + Send;
-
-    /// The API of this kind, in `namespace` if the kind has namespaces.
-    fn api(client: Client, namespace: &str) -> Objects<Self>;
 
     /// Gathers the world of `object` and asks the plan.
     fn decide(context: &Context, object: &Arc<Self>, looked: &Looked) -> Decision<Self::Status>;

@@ -4,7 +4,6 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::Client;
 use tokio::time::Instant;
 
 use super::{Controlled, Looked, with_status};
@@ -19,7 +18,6 @@ use crate::{
     carrier::{ErrorClass, inventory},
     cluster::{
         cache::{Change, Index},
-        objects::Objects,
         queue::Priority,
     },
     controller::{
@@ -39,10 +37,6 @@ use crate::{
 
 impl Controlled for CarrierAccount {
     with_status!(CarrierAccountStatus);
-
-    fn api(client: Client, namespace: &str) -> Objects<Self> {
-        Objects::namespaced(client, namespace)
-    }
 
     fn decide(context: &Context, object: &Arc<Self>, looked: &Looked) -> Decision<CarrierAccountStatus> {
         let key = Key::of(&**object);

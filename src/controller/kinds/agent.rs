@@ -8,17 +8,14 @@ use std::{
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{Client, Resource};
+use kube::Resource;
 
 use tokio::time::Instant;
 
 use super::{Controlled, Looked, scan_interval, with_status};
 use crate::{
     api::{Agent, AgentVersion, PhoneNumber, agent::AgentStatus, meta::Key, phone_number::Mode, purchase::Marker},
-    cluster::{
-        cache::{Change, Index},
-        objects::Objects,
-    },
+    cluster::cache::{Change, Index},
     controller::{Context, error::Error, local_state::Attempt},
     plan::{self, AccountRef, Decision, Look, Served, agent::Frozen, shared::Share},
     telemetry::metrics::Operation,
@@ -26,10 +23,6 @@ use crate::{
 
 impl Controlled for Agent {
     with_status!(AgentStatus);
-
-    fn api(client: Client, namespace: &str) -> Objects<Self> {
-        Objects::namespaced(client, namespace)
-    }
 
     fn decide(context: &Context, object: &Arc<Self>, looked: &Looked) -> Decision<AgentStatus> {
         let (caches, key) = (&context.caches, Key::of(&**object));

@@ -3,25 +3,18 @@
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{Client, CustomResourceExt};
+use kube::CustomResourceExt;
 
 use super::{Controlled, Looked, without_status};
 use crate::{
     api::{NumberClaim, PhoneNumber},
-    cluster::{
-        cache::{Change, Index},
-        objects::Objects,
-    },
+    cluster::cache::{Change, Index},
     controller::Context,
     plan::{self, Decision, Liveness},
 };
 
 impl Controlled for NumberClaim {
     without_status!();
-
-    fn api(client: Client, _: &str) -> Objects<Self> {
-        Objects::all(client)
-    }
 
     /// Without PhoneNumbers every holder looks gone, and their routes must not be taken back for that.
     fn definitions() -> Vec<&'static str> {

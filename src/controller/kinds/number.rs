@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::Client;
 
 use tokio::time::{Duration, Instant};
 
@@ -22,7 +21,6 @@ use crate::{
     carrier::{CarrierError, Order, does_not, inventory},
     cluster::{
         cache::{Change, Index},
-        objects::Objects,
         queue::Priority,
     },
     controller::{Context, Kind, error::Error, local_state::Attempt, sessions::Session},
@@ -32,10 +30,6 @@ use crate::{
 
 impl Controlled for PhoneNumber {
     with_status!(PhoneNumberStatus);
-
-    fn api(client: Client, namespace: &str) -> Objects<Self> {
-        Objects::namespaced(client, namespace)
-    }
 
     fn decide(context: &Context, object: &Arc<Self>, looked: &Looked) -> Decision<PhoneNumberStatus> {
         let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
