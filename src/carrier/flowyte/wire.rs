@@ -161,7 +161,7 @@ impl Version {
 
 /// The versions, the latest first: in what order they are listed is not documented.
 pub(super) fn latest_first(mut versions: Vec<Version>) -> Vec<HostedVersion> {
-    versions.sort_by(|a, b| (b.number(), b.at()).cmp(&(a.number(), a.at())));
+    versions.sort_by_key(|version| std::cmp::Reverse((version.number(), version.at())));
     versions.into_iter().map(Version::shown).collect()
 }
 
