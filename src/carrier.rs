@@ -95,6 +95,7 @@ pub struct Purchase {
 
 /// What a purchase that was accepted has led to.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each purchase, and no list of them")]
 pub enum Bought {
     /// The number is ours.
     Owned(OwnedNumber),
@@ -156,6 +157,16 @@ pub trait Carrier: Send + Sync + fmt::Debug {
 
     /// The agents that it hosts, where it is a platform.
     fn platform(&self) -> Option<&dyn Platform> {
+        None
+    }
+
+    /// How its agents are published, where they have a draft that serves nobody.
+    fn publishing(&self) -> Option<&dyn Publishing> {
+        None
+    }
+
+    /// How a platform takes over numbers of other carriers, where it does. All its numbers are others': it has none of its own.
+    fn bindings(&self) -> Option<&dyn Bindings> {
         None
     }
 
@@ -228,16 +239,6 @@ pub trait SharedRoutes: Send + Sync {
 pub trait Platform: Send + Sync {
     /// The agent of this id, if the account has it. One that was deleted, or is somebody else's, is none.
     async fn agent(&self, id: &str) -> Result<Option<HostedAgent>, CarrierError>;
-
-    /// How it takes over numbers of other carriers, where it does. All numbers of such a platform are others': it has none of its own.
-    fn bindings(&self) -> Option<&dyn Bindings> {
-        None
-    }
-
-    /// How its agents are published, where they have a draft that serves nobody.
-    fn publishing(&self) -> Option<&dyn Publishing> {
-        None
-    }
 }
 
 /// A platform that answers numbers which stay at their carriers. What is bound is what [`Carrier::list`] shows: on the voice channel

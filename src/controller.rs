@@ -2,11 +2,16 @@
 
 mod access;
 mod caches;
+mod carrier_writes;
+mod cluster_writes;
 mod context;
 mod driver;
 mod dry_run;
 mod effects;
 mod error;
+mod fence;
+mod freeze;
+mod hosting;
 mod kept;
 mod kind;
 mod kinds;
@@ -16,9 +21,11 @@ mod past;
 mod pool;
 mod predecessors;
 mod prune;
+mod reconcile;
 mod secret;
 mod sessions;
 mod sharing;
+mod store;
 mod takeover;
 mod triggers;
 mod unreadable;
@@ -50,6 +57,7 @@ use crate::{
 use caches::Cached as _;
 pub use context::{Context, Settings};
 pub use dry_run::{DryRun, DryRunError, End, Foreseen, Unmanaged};
+pub use effects::{CarrierWrites, ClusterWrites, act};
 pub use kind::{Kind, Work};
 use kinds::Controlled as _;
 

@@ -10,7 +10,7 @@
 //! - `grant` keeps spending within an account's limits; `journal` keeps the journals of buying.
 //! - `takeover` says to whom a claim may pass; `claim` ends what a vanished PhoneNumber left behind.
 //! - `agent` publishes and rolls back, `past` says whether a name was used before its Agent was made, `shared` sees to the routes that
-//!   its numbers share, `version` says what a version is good for, `account` opens an account and lists it.
+//!   its numbers share and `hosting` to its agents on platforms, `version` says what a version is good for, `account` opens an account and lists it.
 //! - `policy` holds the figures: how long to wait after what, and how often to fight.
 
 pub mod account;
@@ -20,6 +20,7 @@ mod buying;
 pub mod choose;
 pub mod claim;
 pub mod grant;
+pub mod hosting;
 pub mod journal;
 pub mod number;
 pub mod past;
@@ -34,9 +35,10 @@ mod world;
 use std::time::Duration;
 
 pub use buying::{Buying, Grant, Idle, OfferQuery, Offers, OwnEntry, Purpose, SendOutcome};
-pub use route::{AgentRef, Served};
+pub use hosting::ServeHosted;
+pub use route::{AgentRef, HostedAt, Served};
 pub use shared::SetSharedRoute;
-pub use world::{AccountRef, AccountView, InFlight, Liveness, Requested, Rival, Seen, Trouble};
+pub use world::{AccountRef, AccountView, InFlight, Lending, Liveness, PlatformView, Requested, Rival, Seen, Trouble};
 
 use crate::api::{
     NumberClaim, NumberPurchase,
@@ -44,7 +46,7 @@ use crate::api::{
     claim::{Holder, NumberClaimSpec},
     meta::Key,
     number::{E164, Route},
-    phone_number::Regulatory,
+    phone_number::{NumberConfig, Regulatory},
     purchase::{Hold, Marker},
     seen::{NumberId, Order},
 };
@@ -117,6 +119,10 @@ pub enum Look {
     Version(Key),
     /// The routes that numbers of the account share.
     SharedRoutes(Key),
+    /// The agent of this id that the platform hosts.
+    HostedAgent(Key, String),
+    /// The numbers that a platform answers.
+    Bindings(Key),
     /// What is left of a version of this name that was published before the Agent was made.
     Past(String),
 }
@@ -142,6 +148,10 @@ pub enum Effect {
     SetRoute(Box<SetRoute>),
     /// Writes at the carrier what many numbers share.
     SetSharedRoute(Box<SetSharedRoute>),
+    /// Writes at a platform which of its agents answers a number, and how.
+    SetBinding(Box<SetBinding>),
+    /// Writes at a platform which version of a hosted agent serves.
+    ServeHosted(Box<ServeHosted>),
     /// Writes our marker on a number at the carrier.
     Mark(Box<Mark>),
     /// Asks the account to let this object buy a number.
@@ -180,6 +190,31 @@ pub struct SetRoute {
     pub put_back: bool,
     /// What to tell once it is done.
     pub notes: Vec<Note>,
+}
+
+/// One write at a platform about a number that stays at its carrier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetBinding {
+    pub platform: Key,
+    /// The account that owns the number.
+    pub account: Key,
+    pub number: E164,
+    pub change: BindingChange,
+    /// Whether this puts back what somebody else changed.
+    pub put_back: bool,
+    /// What to tell once it is done.
+    pub notes: Vec<Note>,
+}
+
+/// What is to be changed of a binding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BindingChange {
+    /// The platform's agent of this id is to answer, with this for the one number. It is lent the credentials of the number's account.
+    Bind { agent: String, config: NumberConfig },
+    /// Nobody there is to answer.
+    Unbind,
+    /// What the platform keeps for the one number.
+    Configure(NumberConfig),
 }
 
 /// A marker that a bought number has lost, or that it never had.
@@ -258,6 +293,8 @@ impl Effect {
             Effect::RemoveFinalizer(_) => "remove_finalizer",
             Effect::SetRoute(_) => "set_route",
             Effect::SetSharedRoute(_) => "set_shared_route",
+            Effect::SetBinding(_) => "set_binding",
+            Effect::ServeHosted(_) => "serve_hosted",
             Effect::Mark(_) => "mark",
             Effect::AskGrant => "ask_grant",
             Effect::WriteJournal(_) => "write_journal",

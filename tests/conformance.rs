@@ -17,6 +17,7 @@ mod listing;
 mod marks;
 mod offers;
 mod orders;
+mod platforms;
 mod purchases;
 mod reads;
 mod routes;

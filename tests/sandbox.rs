@@ -4,6 +4,7 @@ mod client;
 mod command;
 mod faults;
 mod flowyte;
+mod nixflex;
 mod official;
 mod telnyx;
 mod traps;

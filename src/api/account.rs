@@ -167,6 +167,13 @@ pub enum Provider<'a> {
     Nixflex(&'a NixflexAccount),
 }
 
+impl Provider<'_> {
+    /// Whether it is a platform that answers numbers of other carriers, and has none of its own.
+    pub fn binds_numbers(self) -> bool {
+        matches!(self, Provider::Nixflex(_))
+    }
+}
+
 impl CarrierAccountSpec {
     /// The one that is named; `None` where none is, or more than one.
     pub fn provider(&self) -> Option<Provider<'_>> {

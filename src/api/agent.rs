@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     config::Config,
-    meta::{AllowedNamespaces, Key},
+    meta::{AllowedNamespaces, Key, Reference},
     number::{Channel, Destination, E164, Method, Route},
 };
 
@@ -118,9 +118,30 @@ pub struct Draft {
     /// Where the carrier sends calls and messages. A channel that is not named is left as it is at the carrier.
     #[serde(default)]
     pub webhooks: Webhooks,
+    /// Agents on platforms that answer in the place of webhooks. For a number of such an account itself it is that account's entry; for any
+    /// other number the entry of a platform that takes numbers of other carriers; where there is neither, the webhooks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub hosted: Vec<HostedOn>,
     /// Anything the agent's own runtime needs. Frozen with the version and read by the runtime from the AgentVersion.
     #[serde(default, skip_serializing_if = "Config::is_hidden")]
     pub config: Config,
+}
+
+/// An agent that a platform hosts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HostedOn {
+    /// The platform's CarrierAccount. Its `allowedNamespaces` decides whether this Agent may use it.
+    pub account_ref: Reference,
+    /// The platform's id of the agent. It belongs to one Agent.
+    #[schemars(length(min = 1, max = 128))]
+    pub agent_id: String,
+    /// The platform's id of the version that is to serve, where the platform has versions. Without it the agent's draft there is published
+    /// when this version is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub version_id: Option<String>,
 }
 
 /// Where the carrier sends calls and messages.
@@ -214,7 +235,8 @@ pub struct AgentStatus {
     /// The numbers of this agent, counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub numbers: Option<AgentNumbers>,
-    /// What its numbers are bound to at each account whose carrier has them share a route, as at Telnyx.
+    /// What its numbers are bound to at each account whose carrier has them share a route, as at Telnyx, and at each platform that hosts the
+    /// agent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["account"]))]
     pub shared_routes: Vec<SharedRouteStatus>,
@@ -270,6 +292,19 @@ pub struct SharedRouteStatus {
     /// What a number is bound to for it.
     #[serde(default, skip_serializing_if = "Route::is_empty")]
     pub bound: Route,
+    /// The platform's own version of the agent for each version that served there, the latest first, where the platform has versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub hosted_versions: Vec<HostedVersionStatus>,
+}
+
+/// Which version of a hosted agent a version of an Agent is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HostedVersionStatus {
+    /// The Agent's version.
+    pub version: String,
+    /// The platform's id of its own.
+    pub id: String,
 }
 
 /// A published version of an agent: its draft, frozen.
@@ -308,6 +343,10 @@ pub struct AgentVersionSpec {
     /// Where the carrier sends calls and messages. A channel that is not named is left as it is at the carrier.
     #[serde(default)]
     pub webhooks: Webhooks,
+    /// Agents on platforms that answer in the place of webhooks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub hosted: Vec<HostedOn>,
     /// Anything the agent's own runtime needs.
     #[serde(default, skip_serializing_if = "Config::is_hidden")]
     pub config: Config,
@@ -345,7 +384,7 @@ impl AgentVersion {
 impl AgentVersionSpec {
     /// What this version was frozen from.
     pub fn draft(&self) -> Draft {
-        Draft { webhooks: self.webhooks.clone(), config: self.config.clone() }
+        Draft { webhooks: self.webhooks.clone(), hosted: self.hosted.clone(), config: self.config.clone() }
     }
 }
 

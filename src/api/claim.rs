@@ -71,10 +71,27 @@ pub struct NumberClaimSpec {
     /// Written before the carrier is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sent: Vec<Digests>,
+    /// The platform that was asked to answer the number, before it was, until it was taken off there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bound: Option<ClaimedBinding>,
     /// The versions of agents that it was sent to, the latest first. An Agent that is made again freezes none of these names anew.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub led_to: Vec<LedTo>,
+}
+
+/// What a platform was asked to answer a number by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClaimedBinding {
+    /// The platform's account.
+    pub account: ClaimedAccount,
+    /// The platform's id of the agent.
+    #[schemars(length(max = 128))]
+    pub agent: String,
+    /// Where the platform had the carrier send traffic, once that was seen. It is kept against drift.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub route: Route,
 }
 
 /// A version of an agent that a number was sent to.
@@ -158,7 +175,7 @@ impl NumberClaim {
     pub fn rested(&self) -> Self {
         let namespace = self.spec.namespace().unwrap_or_default().to_owned();
         let purchase = self.spec.purchase.clone().map(|purchase| ClaimedPurchase { namespace, ..purchase });
-        let spec = NumberClaimSpec { holder: None, purchase, sent: Vec::new(), ..self.spec.clone() };
+        let spec = NumberClaimSpec { holder: None, purchase, sent: Vec::new(), bound: None, ..self.spec.clone() };
         Self { spec, ..self.clone() }
     }
 }

@@ -135,6 +135,7 @@ reasons! {
     Accepted: Accepted True, Good, Silent, "The references of this object are there and allow it.";
     PurchaseInert: Accepted True, Good, Warning, "spec.purchase was changed after a number was bought, and asks for another one: that is without effect. Make another PhoneNumber for another number.";
     AccountNotFound: Accepted False, Waiting, Warning, "There is no CarrierAccount of that name. Apply it, or correct spec.accountRef in a new object.";
+    NotACarrier: Accepted False, Stalled, Warning, "The CarrierAccount is a platform that has no numbers of its own. Name the account of the carrier that has the number in spec.accountRef of a new object; the Agent says where it is hosted.";
     AccountNotAllowed: Accepted False, Waiting, Warning, "There is no CarrierAccount of that name that allows this namespace. Its owner can, in spec.allowedNamespaces. Nothing is written at the carrier meanwhile; the last route stays.";
 
     Imported: Acquired True, Good, Silent, "The number is in the account and this object holds its claim.";
@@ -158,6 +159,7 @@ reasons! {
     IdentityInUse: Acquired False, Stalled, Warning, "Another PhoneNumber, or another account, has a number for the same purchase.identity. Delete one of the two, or use another identity.";
     MarkedByAnother: Acquired False, Stalled, Warning, "The number bears the marker of another identity or installation at the carrier. It is not touched.";
     SeveralNumbers: Acquired False, Stalled, Warning, "The account has several numbers that were bought for this identity. Say which one is meant with the annotation dialplane.dev/number.";
+    ConfirmPurchase: Acquired False, Waiting, Warning, "The account has numbers that nothing in this cluster claims, and its carrier keeps no marks by which it could be told whether one was bought for this object before. Say which one it is with the annotation dialplane.dev/number, or have another one bought with dialplane.dev/buy-another, whose value the message gives.";
     AwaitingApproval: Acquired False, Waiting, Normal, "A number was found, and its price stands in the status. The annotation dialplane.dev/approve with that number buys it. Where the CarrierAccount says purchasing.approval: Required, whoever sets it needs the verb approve on that CarrierAccount.";
     PurchasingPaused: Acquired False, Waiting, Normal, "The CarrierAccount buys nothing now, by its spec.purchasing.paused.";
     SpendingLimit: Acquired False, Waiting, Warning, "The CarrierAccount has bought or owns as many numbers as its spec.purchasing allows. It goes on when that changes.";
@@ -178,6 +180,11 @@ reasons! {
     VersionMissing: Routed False, Waiting, Warning, "The AgentVersion that should serve is not there. Apply it again, or publish another. The number keeps the route it had.";
     NoRoute: Routed False, Waiting, Warning, "The agent's version names no webhook that this carrier has. The number keeps the route it had.";
     SharedRoutePending: Routed False, Working, Silent, "The route that the agent's numbers share at this account does not reach the published version yet: the agent's own conditions say why. The number keeps the route it had.";
+    NotLent: Routed False, Waiting, Warning, "The agent is hosted on a platform that needs the credentials of the number's CarrierAccount, and may not have them. Its owner can name the platform in spec.lendTo; an account that is opened by an API key needs its Auth Token for that. The number keeps the route it had.";
+    PlatformNotReady: Routed Unknown, Waiting, Silent, "The CarrierAccount of the platform that hosts the agent cannot be used now; its own conditions say why. The number keeps the route it had.";
+    BoundElsewhere: Routed False, Stalled, Warning, "The platform has the number under another API key. Take it off there first; the number keeps the route it had.";
+    BindingRefused: Routed False, Stalled, Warning, "The platform refuses to answer this number. The message says why and whose credentials or settings are wrong.";
+    Moving: Routed False, Working, Normal, "The number moves to another agent of the platform: it is taken off there and put on again. Callers reach nothing for that moment.";
     NotShareable: Routed False, Waiting, Warning, "The agent's version names {number} in a webhook, and the numbers of this account share one route. Publish a version without it. The number keeps the route it had.";
     Differs: Routed False, Waiting, Normal, "The carrier's route is not the wanted one. With mode: Observe it is only said.";
     Drifted: Routed False, Waiting, Warning, "Somebody else changed the route at the carrier. With drift: Report it is only said.";
@@ -197,7 +204,7 @@ reasons! {
     Open: Ready True, Good, Normal, "The credentials open the account and its numbers have been listed.";
     SecretNotFound: Ready False, Waiting, Warning, "There is no Secret of that name in this namespace. Apply it; it is looked for again.";
     SecretForbidden: Ready False, Waiting, Warning, "The Secret of the account may not be read. Whoever runs the operator can allow it: by the chart's value secrets.namespaces, or with the right to get Secrets in that namespace. It is tried again.";
-    SecretIncomplete: Ready False, Waiting, Warning, "The Secret lacks keys. For Twilio: authToken, or apiKeySid and apiKeySecret. For Telnyx: apiKey.";
+    SecretIncomplete: Ready False, Waiting, Warning, "The Secret lacks keys. For Twilio: authToken, or apiKeySid and apiKeySecret. For the others: apiKey.";
     Unauthorized: Ready False, Waiting, Warning, "The carrier refuses the credentials. Put the right ones into the Secret; they are read again.";
     Forbidden: Ready False, Waiting, Warning, "The credentials may not do this.";
     AccountInactive: Ready False, Waiting, Warning, "The carrier has suspended or closed the account.";
@@ -218,6 +225,11 @@ reasons! {
 
     RolledOut: RolledOut True, Good, Normal, "Every number of the agent reaches the version that serves.";
     RollingOut: RolledOut False, Working, Silent, "Some numbers of the agent do not reach the version that serves yet.";
+    HostedAgentNotFound: RolledOut False, Stalled, Warning, "The platform has no such agent under this account: it was deleted, or its id is wrong. Correct the draft's hosted entry and publish another version. The last route stays.";
+    HostedAgentInactive: RolledOut False, Waiting, Warning, "The agent is switched off on its platform: callers reach nothing. Switch it on there.";
+    HostedAgentTaken: RolledOut False, Stalled, Warning, "Another Agent has this hosted agent. A hosted agent belongs to one Agent: name another one in the draft.";
+    HostedVersionNotFound: RolledOut False, Stalled, Warning, "The platform has no such version of the hosted agent. Correct versionId and publish another version. The last route stays.";
+    PlatformNotAllowed: RolledOut False, Waiting, Warning, "There is no CarrierAccount of that name that allows this namespace. Its owner can, in spec.allowedNamespaces. The last route stays.";
     SharedRouteFailed: RolledOut False, Working, Silent, "The route that the agent's numbers share at an account could not be set yet; it is tried again. The last one stays.";
     SharedRouteRefused: RolledOut False, Stalled, Warning, "The route that the agent's numbers share at an account cannot be set as the version wants it. Correct the webhooks and publish another version. The last route stays.";
     SharedRouteContested: RolledOut False, Stalled, Warning, "Somebody changes the route that the agent's numbers share at an account again and again. It is left alone for now: find out who, then set the annotation dialplane.dev/reconcile-requested-at on one of them.";

@@ -35,6 +35,10 @@ pub const APPROVE: &str = "dialplane.dev/approve";
 /// the verb `adopt`.
 pub const NUMBER: &str = "dialplane.dev/number";
 
+/// On a PhoneNumber that buys at a carrier which keeps no markers: that none of the numbers which nothing claims is its own. The value is
+/// given by the condition, and speaks of just these numbers.
+pub const BUY_ANOTHER: &str = "dialplane.dev/buy-another";
+
 /// On a PhoneNumber that has a number: `<namespace>/<name>` of the PhoneNumber that takes it over, claim and route, in one step.
 pub const HAND_OVER: &str = "dialplane.dev/hand-over-to";
 

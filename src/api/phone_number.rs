@@ -422,4 +422,8 @@ pub struct RouteStatus {
     pub version: String,
     /// Fingerprints of what we set, per channel. They tell our own route from another's, and reveal no URL.
     pub digests: super::number::Digests,
+    /// Namespace and name of the platform's CarrierAccount, where an agent that is hosted there answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 320))]
+    pub platform: Option<String>,
 }

@@ -257,6 +257,10 @@ impl Carrier for Flowyte {
     fn platform(&self) -> Option<&dyn Platform> {
         Some(self)
     }
+
+    fn publishing(&self) -> Option<&dyn Publishing> {
+        Some(self)
+    }
 }
 
 /// A search, and a purchase from a prepaid wallet that is done when it is answered (sections 1.2 to 1.6). A number is bought without a
@@ -293,10 +297,6 @@ impl Holds for Flowyte {
 impl Platform for Flowyte {
     async fn agent(&self, id: &str) -> Result<Option<HostedAgent>, CarrierError> {
         self.hosted(id).await
-    }
-
-    fn publishing(&self) -> Option<&dyn Publishing> {
-        Some(self)
     }
 }
 

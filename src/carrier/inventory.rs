@@ -20,16 +20,20 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    Bought, Carrier, CarrierError, NumberId, Order, Outcome, OwnedNumber, Purchase, does_not,
+    Bought, Carrier, CarrierError, Lent, NumberId, Order, Outcome, OwnedNumber, Purchase, does_not,
     single_flight::SingleFlight,
 };
 use crate::api::{
     number::{E164, Route},
+    phone_number::NumberConfig,
     purchase::Marker,
 };
 
 use self::view::View;
 pub use self::view::{Doubt, Listing, Seen, is_doubtful};
+
+/// What only a platform does.
+const BINDS: &str = "answer numbers of other carriers";
 
 /// Told, after each listing, which numbers are seen otherwise than before: their route or messaging, or that they are
 /// there at all.
@@ -198,6 +202,48 @@ impl Inventory {
         let outcome = marks.mark(id, marker).await;
         write.unknown = matches!(outcome, Outcome::Unknown(_));
         outcome.map(|owned| self.record_write(owned, begun))
+    }
+
+    /// Has the platform answer a number of another carrier, and notes what came of it.
+    pub async fn bind(&self, number: &E164, agent: &str, lent: &Lent, config: &NumberConfig) -> Outcome<()> {
+        let carrier = self.carrier();
+        let Some(bindings) = carrier.bindings() else { return Outcome::DidNothing(does_not(&*carrier, BINDS)) };
+        let begun = Instant::now();
+        let mut write = UnderWay::begin(self, number, None);
+        let outcome = bindings.bind(number, agent, lent, config).await;
+        write.unknown = matches!(outcome, Outcome::Unknown(_));
+        outcome.map(|bound| drop(self.record_write(bound, begun)))
+    }
+
+    /// Sets what the platform keeps for one number, and notes what came of it.
+    pub async fn configure(&self, number: &E164, config: &NumberConfig) -> Outcome<()> {
+        let carrier = self.carrier();
+        let Some(bindings) = carrier.bindings() else { return Outcome::DidNothing(does_not(&*carrier, BINDS)) };
+        let begun = Instant::now();
+        let mut write = UnderWay::begin(self, number, None);
+        let outcome = bindings.configure(number, config).await;
+        write.unknown = matches!(outcome, Outcome::Unknown(_));
+        outcome.map(|bound| drop(self.record_write(bound, begun)))
+    }
+
+    /// Has the platform forget a number of another carrier, and notes what came of it.
+    pub async fn unbind(&self, number: &E164) -> Outcome<()> {
+        let carrier = self.carrier();
+        let Some(bindings) = carrier.bindings() else { return Outcome::DidNothing(does_not(&*carrier, BINDS)) };
+        let mut write = UnderWay::begin(self, number, None);
+        let outcome = bindings.unbind(number).await;
+        write.unknown = matches!(outcome, Outcome::Unknown(_));
+        outcome.map(|()| self.view().record_taken_off(number, Instant::now()))
+    }
+
+    /// What the last look that could show the number says of it: proof enough where a mistake is mended by the next look.
+    pub fn shown(&self, number: &E164) -> Seen {
+        self.view().shown(number)
+    }
+
+    /// Whether a listing may still lag behind what was written last for the number.
+    pub fn lags(&self, number: &E164) -> bool {
+        self.view().lags(number, Instant::now())
     }
 
     /// Buys a number and notes what came of it. What is accepted but not finished is not ours yet: the order is answered. One of

@@ -1,20 +1,50 @@
-//! Nixflex. Does I/O through [`Http`].
+//! Nixflex: a platform whose agents answer numbers that stay at Twilio or Telnyx. Does I/O through [`Http`].
+//!
+//! The facts that it is built on, with their sources and traps, are in `docs/carriers/nixflex.md`; the section is named where one is
+//! used. What it marks as unknown may be either way here.
 
-use std::{fmt, sync::Arc};
+mod agents;
+mod bindings;
+mod errors;
+mod listing;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, de::IgnoredAny};
 use url::Url;
 
+use self::errors::Words;
 use super::{
-    Capabilities, Carrier, CarrierError, ErrorClass, Identity, NumberId, Outcome, OwnedNumber,
-    http::{Limiter, Transport},
+    Bindings, Capabilities, Carrier, CarrierError, HostedAgent, Identity, Lent, NumberId, Outcome, OwnedNumber,
+    Platform,
+    http::{Auth, Call, Http, Limiter, Transport},
+    written,
 };
-use crate::api::number::{E164, Route};
+use crate::api::{
+    number::{Channel, E164, Route},
+    phone_number::NumberConfig,
+};
+
+/// How long Nixflex may sit on a request after we hung up. Its own clients wait for 30 seconds (section 5), and an import asks the
+/// number's carrier several times meanwhile; nothing is documented, so this is generous: what follows from one that is too short is a
+/// look that is believed too early.
+const WRITE_MARGIN: Duration = Duration::from_secs(60);
+/// How far the list may lag behind a write. Nothing is documented: assumed.
+const LISTING_LAG: Duration = Duration::from_secs(30);
+
+const HOST: &str = "https://api.nixflex.com";
+const USAGE: &str = "/v1/usage";
 
 /// What it takes to open a Nixflex account.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// The key's id and its secret with a colon between them.
     pub api_key: SecretString,
     /// Another base URL in the place of Nixflex's: a sandbox, a proxy.
     pub endpoint: Option<Url>,
@@ -23,35 +53,75 @@ pub struct Config {
 /// A configuration that cannot be meant.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
+    #[error(
+        "its key apiKey is no Nixflex key: write the key's id and its secret with a colon between them, as in nxf_...:nxfs_..."
+    )]
+    ApiKey,
     #[error("the endpoint must be an http or https URL with a host and without credentials, query and fragment")]
     Endpoint,
 }
 
-/// One Nixflex account.
+/// One Nixflex API key, to which all numbers and agents belong (section 1).
 pub struct Nixflex {
+    http: Http<Words>,
+    key_id: String,
+    base: Url,
     capabilities: Capabilities,
 }
 
 impl fmt::Debug for Nixflex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Nixflex").finish_non_exhaustive()
+        f.debug_struct("Nixflex")
+            .field("key_id", &self.key_id)
+            .field("base", &self.base.as_str())
+            .finish_non_exhaustive()
     }
+}
+
+/// What a key has used and may use (section 1). That it is told is all that is looked for.
+#[derive(Debug, Deserialize)]
+struct Usage {
+    plan: Option<IgnoredAny>,
+    total_calls: Option<IgnoredAny>,
+    max_concurrent: Option<IgnoredAny>,
 }
 
 impl Nixflex {
-    pub fn new(_config: Config, transport: Transport, _limiter: Arc<Limiter>) -> Result<Self, ConfigError> {
-        let capabilities = Capabilities {
-            name: "Nixflex",
-            channels: &[],
-            write_lifetime: transport.deadline(),
-            listing_lag: std::time::Duration::from_secs(30),
+    /// Opens the account without asking anything yet. `limiter` is the one of this key.
+    pub fn new(config: Config, transport: Transport, limiter: Arc<Limiter>) -> Result<Self, ConfigError> {
+        let Config { api_key, endpoint } = config;
+        let key_id = key_id(api_key.expose_secret()).ok_or(ConfigError::ApiKey)?;
+        let base = match endpoint {
+            Some(url) if written::is_base(&url) => url,
+            Some(_) => return Err(ConfigError::Endpoint),
+            None => Url::parse(HOST).map_err(|_| ConfigError::Endpoint)?,
         };
-        Ok(Self { capabilities })
+        let capabilities = Capabilities {
+            name: errors::NAME,
+            channels: &[Channel::Voice],
+            write_lifetime: transport.deadline() + WRITE_MARGIN,
+            listing_lag: LISTING_LAG,
+        };
+        let http = Http::new(transport, limiter, Auth::Bearer(api_key), Words);
+        Ok(Self { http, key_id, base, capabilities })
+    }
+
+    fn call<'a>(&'a self, path: &'static str, args: &'a [&'a str], query: &'a str) -> Call<'a> {
+        Call { base: &self.base, path, args, query, headers: &[], before: None }
+    }
+
+    /// One number out of the list: there is no way to ask for just one (section 2.2).
+    async fn number(&self, number: &E164) -> Result<Option<OwnedNumber>, CarrierError> {
+        let is_it = |row: &wire::Row| row.phone_number == number.as_str();
+        Ok(self.rows().await?.into_iter().find(is_it).and_then(wire::Row::owned))
     }
 }
 
-fn todo() -> CarrierError {
-    CarrierError::new(ErrorClass::Rejected, "not built yet")
+/// The id of a key, which is shown to people. One that is written the wrong way round would show the secret.
+fn key_id(api_key: &str) -> Option<String> {
+    let (id, secret) = api_key.split_once(':')?;
+    let is_meant = !id.is_empty() && !secret.is_empty() && !id.starts_with("nxfs_") && !secret.starts_with("nxf_");
+    is_meant.then(|| id.to_owned())
 }
 
 #[async_trait]
@@ -60,23 +130,65 @@ impl Carrier for Nixflex {
         &self.capabilities
     }
 
+    /// The id of the key, once it has opened something: what belongs to one key is not seen with any other, even one of the same
+    /// customer (section 1). Its secret may be replaced, and it stays the same.
     async fn identify(&self) -> Result<Identity, CarrierError> {
-        Err(todo())
+        let Usage { plan, total_calls, max_concurrent } = self.http.read(self.call(USAGE, &[], "")).await?;
+        match plan.or(total_calls).or(max_concurrent) {
+            Some(_) => Ok(Identity { account: self.key_id.clone(), inactive: None }),
+            None => Err(errors::torn("it showed nothing of what was asked for")),
+        }
     }
 
     async fn list(&self) -> Result<Vec<OwnedNumber>, CarrierError> {
-        Err(todo())
+        Ok(self.rows().await?.into_iter().filter_map(wire::Row::owned).collect())
     }
 
-    async fn find(&self, _: &E164) -> Result<Option<OwnedNumber>, CarrierError> {
-        Err(todo())
+    async fn find(&self, number: &E164) -> Result<Option<OwnedNumber>, CarrierError> {
+        self.number(number).await
     }
 
-    async fn set_route(&self, _: &NumberId, _: &Route) -> Outcome<OwnedNumber> {
-        Outcome::DidNothing(todo())
+    async fn set_route(&self, id: &NumberId, route: &Route) -> Outcome<OwnedNumber> {
+        self.clear(id, route).await
     }
 
     fn canonical(&self, route: Route) -> Route {
-        route
+        wire::canonical(route)
+    }
+
+    fn platform(&self) -> Option<&dyn Platform> {
+        Some(self)
+    }
+
+    fn bindings(&self) -> Option<&dyn Bindings> {
+        Some(self)
+    }
+}
+
+/// Agents, which have no draft.
+#[async_trait]
+impl Platform for Nixflex {
+    async fn agent(&self, id: &str) -> Result<Option<HostedAgent>, CarrierError> {
+        self.hosted(id).await
+    }
+}
+
+/// An import, and its end.
+#[async_trait]
+impl Bindings for Nixflex {
+    async fn bind(&self, number: &E164, agent: &str, lent: &Lent, config: &NumberConfig) -> Outcome<OwnedNumber> {
+        self.import(number, agent, lent, config).await
+    }
+
+    async fn unbind(&self, number: &E164) -> Outcome<()> {
+        self.remove(number).await
+    }
+
+    async fn configure(&self, number: &E164, config: &NumberConfig) -> Outcome<OwnedNumber> {
+        self.set(number, config).await
+    }
+
+    fn refuses(&self, _number: &E164, _agent: &str, lent: &Lent) -> Option<CarrierError> {
+        self.foresees(lent)
     }
 }

@@ -1,6 +1,6 @@
 //! `dialplane sandbox`: simulated carriers on this machine. It does I/O: one listening port, standard output.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{collections::BTreeMap, fmt, net::SocketAddr};
 
 use anyhow::Context as _;
 
@@ -32,6 +32,10 @@ pub struct Args {
     /// The Flowyte account's API key, which begins with flowyte_sk_; made from the seed when not given
     #[arg(long, env = "DIALPLANE_SANDBOX_FLOWYTE_KEY", hide_env_values = true, value_parser = flowyte_key)]
     pub flowyte_key: Option<String>,
+    /// The Nixflex key, both parts of it; made from the seed when not given
+    #[arg(long, value_name = "KEY_ID:KEY_SECRET", env = "DIALPLANE_SANDBOX_NIXFLEX_KEY", hide_env_values = true)]
+    #[arg(value_parser = key)]
+    pub nixflex_key: Option<Key>,
 
     /// Decides everything that is made up: SIDs, tokens, numbers for sale
     #[arg(long, default_value_t = 1)]
@@ -42,9 +46,20 @@ pub struct Args {
     pub webhook_hosts: Vec<(String, String)>,
 }
 
+/// A key of a platform: its id and its secret.
+#[derive(Clone)]
+pub struct Key(String, String);
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Key").field(&self.0).finish_non_exhaustive()
+    }
+}
+
 /// Serves until Ctrl-C or SIGTERM.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let Args { listen, numbers, account_sid, auth_token, api_key, flowyte_key, seed, webhook_hosts } = args;
+    let Args { listen, numbers, account_sid, auth_token, api_key, flowyte_key, nixflex_key, seed, webhook_hosts } =
+        args;
     let owned = |number: &String| NumberSeed { number: number.clone(), ..NumberSeed::default() };
     let config = SandboxConfig {
         listen,
@@ -62,7 +77,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let flowyte = sandbox.add_account(flowyte).context("cannot open the Flowyte account")?;
     let agent = sandbox.add_agent(&flowyte.account_sid, "Front desk", serde_json::json!({}))?;
     sandbox.publish_agent(&agent, None)?;
-    println!("{}", greeting(sandbox.url(), &sandbox.credentials(), &api_key, numbers.first()));
+    let (sid, auth_token) = nixflex_key.map(|Key(id, secret)| (id, secret)).unzip();
+    let nixflex = AccountSeed { carrier: Dialect::Nixflex, sid, auth_token, ..AccountSeed::default() };
+    let nixflex = sandbox.add_account(nixflex).context("cannot open the Nixflex account")?;
+    println!("{}", greeting(sandbox.url(), &sandbox.credentials(), &api_key, &nixflex, numbers.first()));
     println!("{}", flowyte_greeting(sandbox.url(), &flowyte.auth_token, &agent));
     println!("Ctrl-C ends it, and with it everything that it knows.");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -73,8 +91,15 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 }
 
 /// What somebody needs who has just started it, and what to try.
-fn greeting(url: &str, credentials: &Credentials, api_key: &str, number: Option<&String>) -> String {
+fn greeting(
+    url: &str,
+    credentials: &Credentials,
+    api_key: &str,
+    nixflex: &Credentials,
+    number: Option<&String>,
+) -> String {
     let Credentials { account_sid, auth_token } = credentials;
+    let nixflex = format!("{}:{}", nixflex.account_sid, nixflex.auth_token);
     let number = number.map_or("+14155550101", |number| number);
     format!(
         "\
@@ -82,6 +107,8 @@ A simulated Twilio and Telnyx are served at {url}
   Twilio: account SID  {account_sid}
           auth token   {auth_token}
   Telnyx: API key      {api_key}
+Nixflex, which has such numbers answered by its agents, is at {url}/nixflex
+  Nixflex: API key     {nixflex}
 
 List their numbers, as their own clients do:
   curl -u {account_sid}:{auth_token} {url}/2010-04-01/Accounts/{account_sid}/IncomingPhoneNumbers.json
@@ -127,6 +154,14 @@ fn flowyte_key(text: &str) -> Result<String, String> {
     match text.strip_prefix("flowyte_sk_") {
         Some(rest) if !rest.is_empty() => Ok(text.to_owned()),
         _ => Err("a key begins with flowyte_sk_".to_owned()),
+    }
+}
+
+/// `id:secret`, both not empty.
+fn key(text: &str) -> Result<Key, String> {
+    match text.split_once(':') {
+        Some((id, secret)) if !id.is_empty() && !secret.is_empty() => Ok(Key(id.to_owned(), secret.to_owned())),
+        _ => Err("write both parts of the key, as KEY_ID:KEY_SECRET".to_owned()),
     }
 }
 

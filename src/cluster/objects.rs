@@ -29,6 +29,11 @@ where
         Self { api: Api::all(client) }
     }
 
+    /// The same of a kind without namespaces.
+    pub fn in_cluster(client: Client, _: &str) -> Self {
+        Self::all(client)
+    }
+
     /// Those of one namespace.
     pub fn namespaced(client: Client, namespace: &str) -> Self
     where

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Namespace;
+use kube::Client;
 
 use super::{Kind, access};
 use crate::{
@@ -17,6 +18,7 @@ use crate::{
     },
     cluster::{
         cache::{Cache, Index},
+        objects::Objects,
         sent::{Kept, Unreadable},
     },
 };
@@ -26,27 +28,34 @@ pub trait Cached: Kept + Clone + 'static {
     const KIND: Kind;
 
     fn cache(caches: &Caches) -> &Arc<Cache<Self>>;
+
+    /// Its objects at the API server, in `namespace` if the kind has namespaces.
+    fn api(client: Client, namespace: &str) -> Objects<Self>;
 }
 
-/// Says in which field a kind is kept.
+/// Says in which field a kind is kept, and whether its objects are in namespaces or in the cluster.
 macro_rules! kept_in {
-    ($($kind:ident: $field:ident,)*) => {
+    ($($kind:ident: $field:ident, $scope:ident;)*) => {
         $(impl Cached for $kind {
             const KIND: Kind = Kind::$kind;
 
             fn cache(caches: &Caches) -> &Arc<Cache<Self>> {
                 &caches.$field
             }
+
+            fn api(client: Client, namespace: &str) -> Objects<Self> {
+                Objects::$scope(client, namespace)
+            }
         })*
     };
 }
 kept_in! {
-    CarrierAccount: accounts,
-    PhoneNumber: numbers,
-    Agent: agents,
-    AgentVersion: versions,
-    NumberClaim: claims,
-    NumberPurchase: journals,
+    CarrierAccount: accounts, namespaced;
+    PhoneNumber: numbers, namespaced;
+    Agent: agents, namespaced;
+    AgentVersion: versions, namespaced;
+    NumberClaim: claims, in_cluster;
+    NumberPurchase: journals, in_cluster;
 }
 
 /// What is known of the cluster.

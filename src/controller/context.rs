@@ -1,6 +1,6 @@
 //! What every pass works with: the caches, the open accounts, the memory, the queue. Does no I/O by itself.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, atomic::AtomicU64};
 
 use kube::{
     Client,
@@ -64,8 +64,8 @@ pub struct Context {
     began: OnceLock<(Instant, Past)>,
     /// Cancelled when it is to work no longer.
     until: OnceLock<CancellationToken>,
-    /// Set where only what would come is asked for: what time alone decides is taken for decided.
-    foresees: OnceLock<()>,
+    /// In a dry run, the version that the next object of our own copy has.
+    dry_run: OnceLock<AtomicU64>,
 }
 
 impl Context {
@@ -100,7 +100,7 @@ impl Context {
             freezing: tokio::sync::Mutex::default(),
             began: OnceLock::new(),
             until: OnceLock::new(),
-            foresees: OnceLock::new(),
+            dry_run: OnceLock::new(),
         }))
     }
 
@@ -125,15 +125,20 @@ impl Context {
         self.until.get_or_init(|| token);
     }
 
-    /// Nobody waits from now on: what would come is asked for, and not done.
-    pub fn foresee(&self) {
-        self.foresees.get_or_init(|| ());
+    /// From now on nothing is written but to our own copy of the cluster, and what time alone decides is taken for decided.
+    pub fn begin_dry_run(&self) {
+        self.dry_run.get_or_init(|| AtomicU64::new(u64::MAX / 2));
+    }
+
+    /// In a dry run, the version that the next object of our own copy has.
+    pub fn dry_run(&self) -> Option<&AtomicU64> {
+        self.dry_run.get()
     }
 
     /// For how long this process has known an object.
     pub fn known_for(&self, uid: &str) -> Duration {
-        match self.foresees.get() {
-            Some(()) => Duration::MAX,
+        match self.dry_run() {
+            Some(_) => Duration::MAX,
             None => self.local.first_seen(uid).elapsed(),
         }
     }

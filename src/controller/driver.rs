@@ -6,9 +6,10 @@ use tokio::time::Instant;
 
 use super::{
     Context, Kind, Work,
-    effects::{act, rest},
+    effects::act,
     error::Error,
     kinds::{Controlled, Looked},
+    reconcile::Reconcile,
 };
 use crate::{
     api::{self, each_kind, meta::Key},
@@ -70,26 +71,36 @@ pub async fn work(context: Arc<Context>, work: Work) -> Option<Duration> {
 }
 
 /// How a pass ended.
-enum Ended {
+#[derive(Debug, PartialEq, Eq)]
+pub enum Ended {
     /// One thing was done; the next pass begins with a fresh world.
     Acted,
     /// Nothing was left to do, until then.
     Rested(Option<Duration>),
 }
 
-async fn pass<K: Controlled>(context: &Context, key: &Key) -> Result<Ended, Error> {
-    let mut looked = Looked::begin();
-    // Once for the whole pass: what is asked for while it looks is not answered by a look that began before.
+/// Gathers and asks the plan, looks, and asks again, until it is decided; then does that.
+pub async fn pass<K: Controlled>(context: &Context, key: &Key) -> Result<Ended, Error> {
     let Some(object) = K::cache(&context.caches).get(key) else { return Ok(Ended::Rested(None)) };
+    let mut reconcile = Reconcile { context, object: &*object };
+    match decide(context, &object).await?.0 {
+        Decision::Act(effect) => {
+            tracing::debug!(kind = %K::kind(&()), object = %key, effect = effect.name(), "acting");
+            act(&mut reconcile, effect).await.map(|()| Ended::Acted)
+        }
+        Decision::Rest(next) => reconcile.rest(next).await.map(Ended::Rested),
+        Decision::Look(_) => Err(Error::Circles),
+    }
+}
+
+/// What is to be done for an object, and what was looked at for that.
+pub async fn decide<K: Controlled>(context: &Context, object: &Arc<K>) -> Result<(Decision<K::Status>, Looked), Error> {
+    // Once for the whole pass: what is asked for while it looks is not answered by a look that began before.
+    let mut looked = Looked::begin();
     for _ in 0..LOOKS {
-        match K::decide(context, &object, &looked) {
-            Decision::Look(look) => K::look(context, &object, look, &mut looked).await?,
-            Decision::Act(effect) => {
-                tracing::debug!(kind = %K::kind(&()), object = %key, effect = effect.name(), "acting");
-                act(context, &*object, effect).await?;
-                return Ok(Ended::Acted);
-            }
-            Decision::Rest(next) => return rest(context, &*object, next).await.map(Ended::Rested),
+        match K::decide(context, object, &looked) {
+            Decision::Look(look) => K::look(context, object, look, &mut looked).await?,
+            decision => return Ok((decision, looked)),
         }
     }
     Err(Error::Circles)

@@ -1,35 +1,32 @@
 //! What would be done, without doing it. It does I/O, and only reads: the cluster once, and the carriers.
 //!
-//! It asks the same plan, with a world that is gathered in the same way, and answers every look. No effect is done. What one
-//! would leave in the cluster is noted in this process's own copy, so that the plan can be asked on, up to the first effect
-//! that would reach a carrier. Nothing here imports what acts.
+//! The same driver does the same passes over the same plan. What they write reaches nothing but this process's own copy of the cluster
+//! (`store`), so that the plan can be asked on, up to the first effect that would reach a carrier.
 
 use std::{
     collections::BTreeSet,
     fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use kube::{Client, Resource, ResourceExt as _, core::object::HasSpec, runtime::watcher::Event};
 use serde::de::DeserializeOwned;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Context, Kind, Past, Settings,
     caches::Cached,
-    effects,
+    driver::{Ended, decide, pass},
+    effects::act,
     error::Error,
-    kinds::{Controlled, Looked},
+    kinds::Controlled,
+    reconcile::Reconcile,
     sessions::Session,
 };
 use crate::{
     api::{
-        self, Agent, CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber,
+        self, Agent, CarrierAccount, PhoneNumber,
         agent::AgentStatus,
         claim::NumberClaimSpec,
         conditions::Type,
@@ -47,11 +44,11 @@ use crate::{
         objects::Objects,
         sent::Kept,
     },
-    plan::{Decision, Effect, Entry, Liveness, Look, OfferQuery, Offers, Purpose, choose},
+    plan::{Decision, Effect, OfferQuery, Offers, choose},
     telemetry::metrics::Metrics,
 };
 
-/// How many looks and steps one object may take. A plan needs a dozen; more is a plan that goes in circles.
+/// How many steps one object may take. A plan needs a dozen; more is a plan that goes in circles.
 const STEPS: usize = 64;
 
 /// Why something could not be looked at.
@@ -80,8 +77,6 @@ pub enum DryRunError {
 /// The cluster as it was a moment ago, and the carriers as far as they are asked.
 pub struct DryRun {
     context: Arc<Context>,
-    /// The last version that was made up for an object of our own copy.
-    version: AtomicU64,
     /// The PhoneNumbers that were taken for applied.
     applied: Mutex<BTreeSet<Key>>,
 }
@@ -139,8 +134,8 @@ impl DryRun {
         each_kind!(list_each)?;
         // The operator that will do it is taken to know its past: what it must wait for after a start passes.
         context.begin(Past::default(), CancellationToken::new());
-        context.foresee();
-        Ok(Self { context, version: AtomicU64::new(u64::MAX / 2), applied: Mutex::default() })
+        context.begin_dry_run();
+        Ok(Self { context, applied: Mutex::default() })
     }
 
     /// The objects of the cluster that do not decode and are left out of everything, and why.
@@ -233,7 +228,9 @@ impl DryRun {
         if let Some(why) = api::broken_rule(&object, there.as_deref()) {
             return Err(DryRunError::Refused { kind: K::KIND.as_str(), key, why });
         }
-        let uid = self.put(object);
+        let object = self.context.made_up(object);
+        let uid = object.meta().uid.clone().unwrap_or_default();
+        K::cache(&self.context.caches).wrote(object);
         if K::KIND == Kind::PhoneNumber {
             self.applied().insert(key.clone());
         }
@@ -250,34 +247,47 @@ impl DryRun {
 
     /// Says what would become of a PhoneNumber of our copy, whose account was opened if it can be.
     pub async fn foresee(&self, key: &Key) -> Result<Foreseen, DryRunError> {
-        let (mut effects, mut taken, mut offers) = (Vec::new(), None, Vec::new());
+        let (mut effects, mut offers) = (Vec::new(), Vec::new());
         if let Some(agent) = self.number(key).and_then(|number| self.shares_with(&number)) {
             self.look_after::<Agent>(&agent).await?;
         }
+        let held_before = self.held_by(key);
         for _ in 0..STEPS {
-            let gone = || Error::Gone(format!("PhoneNumber {key}"));
-            let number = self.number(key).ok_or_else(gone)?;
-            let mut looked = Looked::begin();
-            let decision = self.ask(&number, &mut looked).await?;
+            let number = self.number(key).ok_or_else(|| Error::Gone(format!("PhoneNumber {key}")))?;
+            let (decision, looked) = decide(&self.context, &number).await?;
             if !looked.offers.is_empty() {
                 offers = looked.offers;
             }
-            let effect = match decision {
-                Decision::Act(effect) => effect,
-                Decision::Rest(rest) => {
-                    let end = End::Rest(rest.status.map(Box::new));
-                    return Ok(Foreseen { number, effects, taken, offers, other: None, end });
+            let end = match decision {
+                Decision::Act(effect) => {
+                    match act(&mut Reconcile { context: &self.context, object: &*number }, effect.clone()).await {
+                        Ok(()) => {
+                            if effect == Effect::AskGrant {
+                                self.look_after::<CarrierAccount>(&number.account()).await?;
+                            }
+                            effects.push(effect);
+                            continue;
+                        }
+                        Err(Error::DryRun) => End::Effect(effect),
+                        Err(error) => return Err(error.into()),
+                    }
                 }
-                Decision::Look(_) => return Err(Error::Circles.into()),
+                Decision::Rest(rest) => End::Rest(rest.status.map(Box::new)),
+                Decision::Look(_) => break,
             };
-            taken = self.newly_held(&number, &effect).or(taken);
-            if !self.pretend(&number, &effect).await? {
-                let other = self.meant_to_keep(&number);
-                return Ok(Foreseen { number, effects, taken, offers, other, end: End::Effect(effect) });
-            }
-            effects.push(effect);
+            let is_new = |claim: &NumberClaimSpec| held_before.iter().all(|held| held.number != claim.number);
+            let taken = self.held_by(key).into_iter().find(is_new);
+            let other = self.meant_to_keep(&number).filter(|_| matches!(end, End::Effect(_)));
+            return Ok(Foreseen { number, effects, taken, offers, other, end });
         }
         Err(Error::Circles.into())
+    }
+
+    /// The claims that a PhoneNumber of our copy holds.
+    fn held_by(&self, key: &Key) -> Vec<NumberClaimSpec> {
+        let uid = self.number(key).and_then(|number| number.uid()).unwrap_or_default();
+        let claims = self.context.caches.claims.all().into_iter();
+        claims.filter(|claim| claim.spec.is_held_by(&uid)).map(|claim| claim.spec.clone()).collect()
     }
 
     /// A number that was bought in this namespace and that this object would have under another identity: of an object that is the same
@@ -310,127 +320,23 @@ impl DryRun {
         self.applied.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The agent of a number that shares its route with others of that agent.
+    /// The agent of a number that shares its route with others of that agent, or that is hosted on a platform.
     fn shares_with(&self, number: &PhoneNumber) -> Option<Key> {
-        self.context.sharing_session(&number.account())?;
-        number.agent().filter(|agent| self.context.caches.agents.get(agent).is_some())
+        let key = number.agent()?;
+        let agent = self.context.caches.agents.get(&key)?;
+        let account = number.account();
+        let shares = self.context.sharing_session(&account).is_some() || self.context.is_hosted(&agent, &key, &account);
+        shares.then_some(key)
     }
 
-    /// Asks the plan, and answers its looks until it wants none.
-    async fn ask(
-        &self,
-        number: &Arc<PhoneNumber>,
-        looked: &mut Looked,
-    ) -> Result<Decision<PhoneNumberStatus>, DryRunError> {
-        for _ in 0..STEPS {
-            match PhoneNumber::decide(&self.context, number, looked) {
-                // It need not be in the cluster yet, and its journal may be of our own copy.
-                Decision::Look(Look::Itself) => {
-                    let lives = number.metadata.deletion_timestamp.is_none();
-                    looked.itself = if lives { Liveness::Alive } else { Liveness::Gone };
-                }
-                Decision::Look(Look::Journal) => looked.journal = true,
-                Decision::Look(Look::Claim(_)) => looked.claim = true,
-                Decision::Look(Look::Holder(holder)) if self.context.caches.lives(&holder) => {
-                    looked.holder = Liveness::Alive;
-                }
-                Decision::Look(look) => PhoneNumber::look(&self.context, number, look, looked).await?,
-                decision => return Ok(decision),
-            }
-        }
-        Err(Error::Circles.into())
-    }
-
-    /// Notes in our own copy what `effect` would leave in the cluster; answers whether that is all that it would do.
-    async fn pretend(&self, number: &PhoneNumber, effect: &Effect) -> Result<bool, DryRunError> {
-        match effect {
-            Effect::AddFinalizer(name) => {
-                self.put(held_by(number.clone(), name));
-            }
-            Effect::CreateClaim(spec) => {
-                self.put(NumberClaim::new(spec.number.digits(), (**spec).clone()));
-            }
-            Effect::WriteClaim(claim) => {
-                self.put((**claim).clone());
-            }
-            Effect::TakeNumber(take) => {
-                self.put(take.claim.clone());
-            }
-            Effect::AskGrant => {
-                let account = number.account();
-                let uid = number.uid().unwrap_or_default();
-                let Some(identity) = number.identity() else { return Ok(false) };
-                self.context.local.wish(&account, Key::of(number), &uid, identity);
-                self.look_after::<CarrierAccount>(&account).await?;
-            }
-            Effect::WriteJournal(entry) => self.enter(number, entry),
-            // The purchase that would follow says more than that the number would be kept until then.
-            Effect::Hold(hold) if hold.entry.purpose == Purpose::Send => self.enter(number, &hold.entry),
-            Effect::LoseNumber(account, lost) => self.context.lose(number, account, lost),
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-
-    fn enter(&self, number: &PhoneNumber, Entry { journal, purpose, clean }: &Entry) {
-        let uid = number.uid().unwrap_or_default();
-        if let (Purpose::Send, Some(wanted)) = (purpose, &journal.spec.number)
-            && let Ok(session) = self.session(&journal.spec.account.key())
-            && !session.offer_cache.keep(wanted, &uid)
-        {
-            return;
-        }
-        self.put::<NumberPurchase>(journal.clone());
-        self.context.local.entered(&uid, &journal.spec.token, *purpose, *clean, Instant::now());
-    }
-
-    /// The claim that `effect` would give the object, if another or nobody holds it.
-    fn newly_held(&self, number: &PhoneNumber, effect: &Effect) -> Option<NumberClaimSpec> {
-        let uid = number.uid().unwrap_or_default();
-        match effect {
-            Effect::CreateClaim(spec) => Some((**spec).clone()),
-            Effect::TakeNumber(take) => Some(take.claim.spec.clone()),
-            Effect::WriteClaim(claim) => {
-                let now = self.context.caches.claim_of(&claim.spec.number)?;
-                (claim.spec.is_held_by(&uid) && !now.spec.is_held_by(&uid)).then(|| claim.spec.clone())
-            }
-            _ => None,
-        }
-    }
-
-    /// Goes over an object as its controller does, in our own copy: opens an account, lists it and answers who wishes to buy;
-    /// publishes an agent, and takes what its numbers share for made.
+    /// Goes over an object as its controller does: opens an account, lists it and answers who wishes to buy; publishes an agent, and has its
+    /// numbers share what they would.
     async fn look_after<K: Controlled>(&self, key: &Key) -> Result<(), DryRunError> {
-        let mut looked = Looked::begin();
         for _ in 0..STEPS {
-            let object = K::cache(&self.context.caches).get(key);
-            let object = object.ok_or_else(|| Error::Gone(format!("{} {key}", K::kind(&()))))?;
-            match K::decide(&self.context, &object, &looked) {
-                Decision::Look(look) => K::look(&self.context, &object, look, &mut looked).await?,
-                Decision::Act(Effect::AddFinalizer(name)) => {
-                    self.put(held_by((*object).clone(), name));
-                }
-                Decision::Act(Effect::Annotate(name, value)) => {
-                    let mut object = (*object).clone();
-                    object.annotations_mut().insert(name.to_owned(), value);
-                    self.put(object);
-                }
-                Decision::Act(Effect::AcceptInventory) => self.session(key)?.inventory.accept_doubt(),
-                Decision::Act(Effect::CreateVersion(spec)) => {
-                    self.put(effects::frozen(&*object, *spec));
-                }
-                Decision::Act(Effect::SetSharedRoute(write)) => self.session(&write.account)?.sharing.pretend(&write),
-                Decision::Act(_) => return Ok(()),
-                Decision::Rest(rest) => {
-                    if let Some(status) = rest.status {
-                        let mut object = (*object).clone();
-                        object.set_status(status);
-                        self.put(object);
-                    }
-                    if rest.again != Some(Duration::ZERO) {
-                        return Ok(());
-                    }
-                }
+            match pass::<K>(&self.context, key).await {
+                Ok(Ended::Acted | Ended::Rested(Some(Duration::ZERO))) => {}
+                Ok(Ended::Rested(_)) | Err(Error::DryRun) => return Ok(()),
+                Err(error) => return Err(error.into()),
             }
         }
         Err(Error::Circles.into())
@@ -461,20 +367,6 @@ impl DryRun {
         let numbers = numbers.iter().filter_map(|key| self.context.caches.numbers.get(key));
         numbers.map(|number| number.account()).collect()
     }
-
-    /// Puts an object into our own copy of the cluster, later than anything there; answers its uid.
-    fn put<K: Controlled>(&self, mut object: K) -> String {
-        let version = self.version.fetch_add(1, Ordering::Relaxed);
-        object.meta_mut().resource_version = Some(version.to_string());
-        let uid = object.meta_mut().uid.get_or_insert_with(|| format!("made-up-{version}")).clone();
-        K::cache(&self.context.caches).wrote(object);
-        uid
-    }
-}
-
-fn held_by<K: Resource>(mut object: K, finalizer: &str) -> K {
-    object.finalizers_mut().push(finalizer.to_owned());
-    object
 }
 
 async fn list<K>(client: &Client, cache: &Cache<K>) -> Result<(), DryRunError>

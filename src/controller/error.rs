@@ -14,6 +14,9 @@ pub enum Error {
     /// The object that a plan spoke of is not there any more. Normal when somebody is faster.
     #[error("{0} is gone")]
     Gone(String),
+    /// What comes next would be sent, or end an object: normal in a dry run.
+    #[error("a dry run goes no further")]
+    DryRun,
     /// A bug: a plan asks for the same look again and again.
     #[error("the plan goes in circles; this is a bug in Dialplane")]
     Circles,

@@ -7,6 +7,7 @@ mod journal;
 mod number;
 mod version;
 
+pub use account::scan_interval;
 pub use agent::{note_id, share_id};
 
 use std::{fmt::Debug, future::Future, sync::Arc, time::Duration};
@@ -15,7 +16,7 @@ use k8s_openapi::{
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
     apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta},
 };
-use kube::{Client, CustomResourceExt, Resource};
+use kube::{CustomResourceExt, Resource};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
 
@@ -44,9 +45,6 @@ pub trait Controlled:
     Cached + CustomResourceExt + Debug + Serialize + DeserializeOwned + Send + Sync + 'static
 {
     type Status: Clone + PartialEq + Send;
-
-    /// The API of this kind, in `namespace` if the kind has namespaces.
-    fn api(client: Client, namespace: &str) -> Objects<Self>;
 
     /// Gathers the world of `object` and asks the plan.
     fn decide(context: &Context, object: &Arc<Self>, looked: &Looked) -> Decision<Self::Status>;
@@ -157,7 +155,9 @@ impl Context {
         let Some(account) = self.caches.accounts.get(&key) else {
             return match self.caches.accounts.is_left_out(&key) {
                 // It is there, and what it allows is not known: it cannot be used, and nobody is taken to have lost its consent.
-                Some(_) => AccountRef::Found(AccountView { key, open: None, opening: false, abandoned: false }),
+                Some(_) => {
+                    AccountRef::Found(AccountView { key, open: None, opening: false, abandoned: false, binds: false })
+                }
                 None => AccountRef::Missing(key),
             };
         };
@@ -169,7 +169,8 @@ impl Context {
         let session = self.sessions.get(&key).filter(|session| Some(&session.uid) == account.metadata.uid.as_ref());
         let open = session.filter(|_| !refused).and_then(|session| session.open());
         let opening = open.is_none() && !refused && !is_closed(&account);
-        AccountRef::Found(AccountView { key, open, opening, abandoned: account.is_annotated(ABANDON) })
+        let (abandoned, binds) = (account.is_annotated(ABANDON), self.binds(&key));
+        AccountRef::Found(AccountView { key, open, opening, abandoned, binds })
     }
 
     /// Whether a number may use the agent of this key, by the agent's word and by its account's. Who may not needs nothing of it, and
@@ -228,6 +229,10 @@ impl Context {
     async fn look<K: Controlled>(&self, object: &K, look: Look, looked: &mut Looked) -> Result<(), Error> {
         match look {
             Look::Number { account, number } => self.look_at_number(object, &account, &number, looked).await,
+            Look::Bindings(platform) => {
+                self.look_at_bindings(object, &platform, looked.began).await;
+                Ok(())
+            }
             Look::Holder(holder) => {
                 looked.holder = self.liveness(&holder).await?;
                 Ok(())
@@ -243,15 +248,13 @@ impl Context {
                 Ok(())
             }
             Look::Version(key) => {
-                let versions = AgentVersion::api(self.client.clone(), &key.namespace);
-                looked.version = Some(answered(versions.get_opt(&key.name)).await?.map(Arc::new));
+                looked.version = Some(self.get::<AgentVersion>(&key).await?.map(Arc::new));
                 Ok(())
             }
             Look::Itself => {
-                let key = Key::of(object);
-                let live = answered(K::api(self.client.clone(), &key.namespace).get_metadata_opt(&key.name)).await?;
-                let same = live.filter(|live| live.metadata.uid == object.meta().uid);
-                let lives = same.is_some_and(|live| live.metadata.deletion_timestamp.is_none());
+                let live = self.get_metadata::<K>(&Key::of(object)).await?;
+                let same = live.filter(|live| live.uid == object.meta().uid);
+                let lives = same.is_some_and(|live| live.deletion_timestamp.is_none());
                 looked.itself = if lives { Liveness::Alive } else { Liveness::Gone };
                 Ok(())
             }
@@ -264,6 +267,7 @@ impl Context {
             | Look::Claim(_)
             | Look::Journal
             | Look::Past(_)
+            | Look::HostedAgent(..)
             | Look::SharedRoutes(_) => Err(Error::NotForThisKind(K::KIND.as_str())),
         }
     }
@@ -312,9 +316,8 @@ impl Context {
 
     /// Whether the object that holds a claim lives, by a live read. One that is made again under its name is another.
     async fn liveness(&self, holder: &Holder) -> Result<Liveness, Error> {
-        let numbers = PhoneNumber::api(self.client.clone(), &holder.namespace);
-        let found = answered(numbers.get_metadata_opt(&holder.name)).await?;
-        let lives = found.is_some_and(|found| found.metadata.uid.as_ref() == Some(&holder.uid));
+        let found = self.get_metadata::<PhoneNumber>(&Key::new(&*holder.namespace, &*holder.name)).await?;
+        let lives = found.is_some_and(|found| found.uid.as_ref() == Some(&holder.uid));
         Ok(if lives { Liveness::Alive } else { Liveness::Gone })
     }
 }

@@ -138,6 +138,7 @@ fn rested(journal: &NumberPurchaseSpec, number: &E164) -> NumberClaimSpec {
         on_delete: OnDelete::default(),
         previous: Route::new(),
         sent: Vec::new(),
+        bound: None,
         led_to: Vec::new(),
     }
 }

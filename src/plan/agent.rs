@@ -8,6 +8,7 @@ use kube::ResourceExt;
 
 use super::{
     Decision, Effect, Look, Rest,
+    hosting::{self, Hosted},
     past::{self, Past, Taken},
     policy,
     shared::{self, Share, Step as Sharing},
@@ -39,6 +40,10 @@ pub struct World<'a> {
     pub versions: Vec<(&'a AgentVersion, u32)>,
     /// The routes that its numbers share, one for each account that has them share one.
     pub shared: Vec<Share>,
+    /// The agents on platforms that answer its numbers, one for each account.
+    pub hosted: Vec<Hosted>,
+    /// The platforms among the accounts that its draft and its versions name which take numbers of other carriers.
+    pub binders: Vec<Key>,
     /// Numbers that refer to the agent, may, and are not being deleted.
     pub assigned: u32,
     /// One of the PhoneNumbers that refer to it, to name.
@@ -106,7 +111,7 @@ pub fn next(w: &World<'_>) -> Decision<AgentStatus> {
     };
     if published.moved_to.is_some() {
         // Only what the status says serves: a crash in between must not leave calls with what nobody has published.
-        let again = (!w.shared.is_empty()).then_some(Duration::ZERO);
+        let again = (!w.shared.is_empty() || !w.hosted.is_empty()).then_some(Duration::ZERO);
         return w.rest(published, Shared { entries: w.status().shared_routes, finding: None, again, step: None });
     }
     if w.noted < policy::NOTES_PER_HOUR
@@ -209,7 +214,7 @@ impl<'a> World<'a> {
         if let Some(finding) = self.mismatch(&digest) {
             return Ok(finding.into());
         }
-        if let Err(why) = version::validate(draft) {
+        if let Err(why) = self.validate(draft) {
             return Ok(self.invalid(wanted, &why).into());
         }
         if let Some(taken) = self.taken(wanted, &digest)? {
@@ -223,6 +228,7 @@ impl<'a> World<'a> {
             agent: self.agent.name_any(),
             version: wanted.to_owned(),
             webhooks: draft.webhooks.clone(),
+            hosted: draft.hosted.clone(),
             config: draft.config.clone(),
         }
     }
@@ -251,7 +257,7 @@ impl<'a> World<'a> {
         if let Some(finding) = self.mismatch(&digest) {
             return stay(finding);
         }
-        if let Err(why) = version::validate(&version.spec.draft()) {
+        if let Err(why) = self.validate(&version.spec.draft()) {
             return stay(self.invalid(wanted, &why));
         }
         let serves = self.agent.status.as_ref().and_then(|status| status.published_version.as_deref()) == Some(wanted);
@@ -260,6 +266,10 @@ impl<'a> World<'a> {
             moved_to: (!serves || known.is_none()).then(|| PublishedVersion { name: wanted.to_owned(), digest }),
             again: None,
         })
+    }
+
+    fn validate(&self, draft: &Draft) -> Result<(), String> {
+        version::validate(draft, &self.agent.namespace().unwrap_or_default(), &self.binders)
     }
 
     fn mismatch(&self, digest: &str) -> Option<Finding> {
@@ -309,9 +319,14 @@ impl<'a> World<'a> {
 
     fn share(&self) -> Shared {
         let mut shared = Shared { entries: Vec::new(), finding: None, again: None, step: None };
-        for share in &self.shared {
-            let now = self.agent.shared_route(&share.account, &share.account_uid);
-            let (entry, step) = match shared::next(self.agent, share) {
+        let of_carriers = self.shared.iter().map(|share| {
+            (self.agent.shared_route(&share.account, &share.account_uid), shared::next(self.agent, share))
+        });
+        let of_platforms = self.hosted.iter().map(|hosted| {
+            (self.agent.shared_route(&hosted.account, &hosted.account_uid), hosting::next(self.agent, hosted))
+        });
+        for (now, next) in of_carriers.chain(of_platforms) {
+            let (entry, step) = match next {
                 Sharing::Look(look) => (now.cloned(), Some(Decision::Look(look))),
                 Sharing::Act(effect) => (now.cloned(), Some(Decision::Act(effect))),
                 Sharing::Rest { entry, finding, again } => {

@@ -60,6 +60,8 @@ pub struct Buying<'a> {
     pub sells: bool,
     /// Whether it keeps our marker on them.
     pub marks: bool,
+    /// Where it does not: the numbers of the account that nothing in this cluster claims, by the last listing.
+    pub unclaimed: &'a [E164],
     /// Whether it keeps numbers for a while before they are bought.
     pub holds: bool,
     /// The number that it offered to this process and would not keep: it can be had without that.

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::{
-    AccountRef, Decision, Effect, InFlight, Liveness, Look, Rest, Seen, Trouble, policy,
+    AccountRef, Decision, Effect, InFlight, Liveness, Look, PlatformView, Rest, Seen, Trouble, policy,
     remove::{Removal, Step},
 };
 use crate::api::{NumberClaim, NumberPurchase};
@@ -31,6 +31,8 @@ pub struct World<'a> {
     pub elsewhere: bool,
     pub account: AccountRef,
     pub seen: Seen<'a>,
+    /// The platform that the claim names, where it names one.
+    pub platform: Option<PlatformView<'a>>,
     pub trouble: Option<&'a Trouble>,
     pub in_flight: InFlight,
     pub definition_going: Option<bool>,
@@ -78,12 +80,13 @@ pub fn next(w: &World<'_>) -> Decision<()> {
         },
         account: &w.account,
         seen: w.seen,
+        platform: w.platform.as_ref(),
         trouble: w.trouble,
         in_flight: w.in_flight,
     };
     match removal.step() {
         Step::Look(look) => Decision::Look(look),
-        Step::Write(write) => Decision::Act(Effect::SetRoute(write)),
+        Step::Write(write) => Decision::Act(write),
         Step::Wait(_, again) => rest(again),
         Step::LetGo(note) if spec.purchase.is_some() && !deleting => {
             Decision::Act(Effect::CloseClaim(Box::new(w.claim.rested()), note))

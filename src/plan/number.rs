@@ -1,6 +1,7 @@
-//! The order of things for a PhoneNumber: accepted, seen, claimed, held by a finalizer, routed.
+//! The order of things for a PhoneNumber: accepted, seen, claimed, held by a finalizer, bound where a platform answers it, routed.
 
 mod acquire;
+pub(in crate::plan) mod binding;
 mod claim;
 mod routing;
 mod status;
@@ -36,6 +37,14 @@ pub fn next(w: &World<'_>) -> Decision<PhoneNumberStatus> {
         }
         AccountRef::Found(account) => account,
     };
+    if account.binds {
+        let text = format!(
+            "CarrierAccount {} is a platform that has no numbers of its own: name the account of the carrier that has the number, and let the \
+             Agent say where it is hosted.",
+            account.key
+        );
+        return w.stop(vec![Finding::new(Reason::NotACarrier, text)]);
+    }
     let Some(identity) = account.open.as_deref() else {
         return if account.opening { Decision::Rest(Rest::NOTHING) } else { w.account_not_open(account) };
     };

@@ -82,6 +82,17 @@ pub(super) fn route_trouble(trouble: &Trouble) -> Finding {
     Finding::new(reason, &*trouble.error.text)
 }
 
+/// What a failed write at the platform that is to answer makes of a number.
+pub(super) fn binding_trouble(trouble: &Trouble) -> Finding {
+    let reason = match trouble.error.class {
+        ErrorClass::Conflict => Reason::BoundElsewhere,
+        ErrorClass::Rejected | ErrorClass::Forbidden | ErrorClass::NotFound => Reason::BindingRefused,
+        ErrorClass::Unauthorized => Reason::PlatformNotReady,
+        _ => Reason::RouteFailed,
+    };
+    Finding::new(reason, &*trouble.error.text)
+}
+
 /// What a failed purchase, or a failed look for a number to buy, makes of a number.
 pub(super) fn purchase_trouble(error: &CarrierError) -> Reason {
     match error.class {

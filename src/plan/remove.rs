@@ -5,8 +5,13 @@ use std::time::Duration;
 use kube::ResourceExt;
 
 use super::{
-    AccountRef, AccountView, Decision, Effect, InFlight, Look, Note, Requested, Rest, Seen, SetRoute, Trouble, buy,
-    number::world::World, policy, route,
+    AccountRef, AccountView, Decision, Effect, InFlight, Look, Note, PlatformView, Requested, Rest, Seen, SetRoute,
+    Trouble, buy,
+    number::{
+        binding::{Off, take_off},
+        world::World,
+    },
+    policy, route,
 };
 use crate::api::{
     NumberClaim,
@@ -26,6 +31,7 @@ pub(super) struct Removal<'a> {
     pub(super) hands_off: Option<String>,
     pub(super) account: &'a AccountRef,
     pub(super) seen: Seen<'a>,
+    pub(super) platform: Option<&'a PlatformView<'a>>,
     pub(super) trouble: Option<&'a Trouble>,
     pub(super) in_flight: InFlight,
 }
@@ -33,7 +39,7 @@ pub(super) struct Removal<'a> {
 /// The next step of taking something back.
 pub(super) enum Step {
     Look(Look),
-    Write(Box<SetRoute>),
+    Write(Effect),
     Wait(Finding, Option<Duration>),
     /// Nothing of ours is left, or it is left on purpose; which of them is said.
     LetGo(Option<Note>),
@@ -45,7 +51,7 @@ impl Removal<'_> {
             let text = format!("The route of {} was left as it is: {why}.", self.number);
             Step::LetGo(Some(Note { warning: true, reason: "LeftAsItIs", text }))
         };
-        if self.claim.sent.is_empty() {
+        if self.claim.sent.is_empty() && self.claim.bound.is_none() {
             return Step::LetGo(None);
         }
         if let Some(why) = &self.hands_off {
@@ -53,6 +59,9 @@ impl Removal<'_> {
         }
         if self.policy == OnDelete::Leave {
             return left("onDelete is Leave");
+        }
+        if let Some(step) = self.off_platform() {
+            return step;
         }
         let account = match self.account {
             AccountRef::Missing(key) if self.claim.namespace().is_none_or(|namespace| namespace == key.namespace) => {
@@ -71,28 +80,51 @@ impl Removal<'_> {
             }
             AccountRef::Found(account) => account,
         };
-        if let Some(trouble) = self.trouble.filter(|trouble| !trouble.wait.is_zero()) {
-            let finding = match trouble.attempts {
-                tries if tries >= policy::CLEANUP_TRIES => return self.blocked(&trouble.error.text),
-                _ => Finding::new(Reason::Clearing, &*trouble.error.text),
-            };
-            return Step::Wait(finding, Some(trouble.wait));
+        if let Some(step) = self.failing() {
+            return step;
         }
         match self.seen {
             Seen::Present { number, fresh: true } => match self.changes(&number.route) {
                 changes if changes.is_empty() => self.settled(&number.route),
-                route => Step::Write(Box::new(SetRoute {
+                route => Step::Write(Effect::SetRoute(Box::new(SetRoute {
                     account: account.key.clone(),
                     id: number.id.clone(),
                     number: self.number.clone(),
                     route,
                     put_back: false,
                     notes: Vec::new(),
-                })),
+                }))),
             },
             Seen::Absent { fresh: true } => left("the account no longer owns the number"),
             _ => Step::Look(Look::Number { account: account.key.clone(), number: self.number.clone() }),
         }
+    }
+
+    /// A platform that answers the number is asked to forget it first: it clears what it set at the carrier.
+    fn off_platform(&self) -> Option<Step> {
+        match take_off(self.claim, self.platform, Vec::new()) {
+            Off::Done => None,
+            Off::Wait(finding) if finding.reason == Reason::PlatformNotReady => {
+                let is_opening = self.platform.is_some_and(|platform| platform.opening);
+                Some(match is_opening {
+                    true => Step::Wait(Reason::Clearing.into(), Some(policy::POLL)),
+                    false => self.blocked(&finding.message),
+                })
+            }
+            Off::Wait(finding) => Some(Step::Wait(finding, Some(policy::POLL))),
+            Off::Look(look) => Some(self.failing().unwrap_or(Step::Look(look))),
+            Off::Write(write) => Some(self.failing().unwrap_or(Step::Write(Effect::SetBinding(write)))),
+        }
+    }
+
+    /// What was tried and failed is tried again, and not for ever.
+    fn failing(&self) -> Option<Step> {
+        let trouble = self.trouble.filter(|trouble| !trouble.wait.is_zero())?;
+        let finding = match trouble.attempts {
+            tries if tries >= policy::CLEANUP_TRIES => return Some(self.blocked(&trouble.error.text)),
+            _ => Finding::new(Reason::Clearing, &*trouble.error.text),
+        };
+        Some(Step::Wait(finding, Some(trouble.wait)))
     }
 
     /// Every destination that is still ours, emptied or as it was before.
@@ -101,7 +133,11 @@ impl Removal<'_> {
             OnDelete::Restore => self.claim.previous.get(channel).cloned().unwrap_or_default(),
             OnDelete::Clear | OnDelete::Leave => Destination::default(),
         };
-        let ours = seen.iter().filter(|(channel, destination)| self.claim.is_ours(**channel, destination));
+        // What a platform had set is empty by now.
+        let set = |channel: &Channel| self.claim.bound.as_ref().is_some_and(|bound| bound.route.contains_key(channel));
+        let ours = seen.iter().filter(|(channel, destination)| {
+            self.claim.is_ours(**channel, destination) || destination.is_empty() && set(channel)
+        });
         let target = ours.map(|(channel, _)| (*channel, before(channel))).collect();
         route::changes(&target, seen)
     }
@@ -176,6 +212,7 @@ pub(super) fn of_number(w: &World<'_>) -> Decision<PhoneNumberStatus> {
         hands_off,
         account: &w.account,
         seen: w.seen,
+        platform: w.platform.as_ref(),
         trouble: w.trouble,
         in_flight: w.in_flight,
     };
@@ -183,7 +220,7 @@ pub(super) fn of_number(w: &World<'_>) -> Decision<PhoneNumberStatus> {
         Step::Look(look) => Decision::Look(look),
         // Nothing is written to a number without its claim.
         Step::Write(_) if w.own_claim().is_none() => Decision::Act(Effect::CreateClaim(Box::new(claim.clone()))),
-        Step::Write(write) => Decision::Act(Effect::SetRoute(write)),
+        Step::Write(write) => Decision::Act(write),
         Step::Wait(finding, again) => {
             let decision = w.stop(vec![finding]);
             again.map_or(decision.clone(), |wait| decision.again(wait))
@@ -242,8 +279,8 @@ fn let_go(w: &World<'_>, note: Option<Note>) -> Decision<PhoneNumberStatus> {
             claim.spec.carrier_number_id = known.unwrap_or(claim.spec.carrier_number_id);
             Effect::CloseClaim(Box::new(claim), note)
         }
-        Some(claim) if !claim.spec.sent.is_empty() => {
-            let spec = NumberClaimSpec { sent: Vec::new(), ..claim.spec.clone() };
+        Some(claim) if !claim.spec.sent.is_empty() || claim.spec.bound.is_some() => {
+            let spec = NumberClaimSpec { sent: Vec::new(), bound: None, ..claim.spec.clone() };
             Effect::CloseClaim(Box::new(NumberClaim { spec, ..claim.clone() }), note)
         }
         _ => Effect::RemoveFinalizer(ROUTE_FINALIZER),
@@ -269,6 +306,7 @@ fn remembered_claim(w: &World<'_>) -> Option<NumberClaimSpec> {
         on_delete: w.number.spec.on_delete,
         previous: Route::new(),
         sent: vec![route.digests.clone()],
+        bound: None,
         led_to: vec![LedTo { agent: route.agent.clone(), version: route.version.clone() }],
     })
 }

@@ -1,7 +1,7 @@
 //! Where a number's traffic should go, and how that stands to where it goes.
 
 use crate::api::{
-    claim::{Digests, LedTo, NumberClaimSpec},
+    claim::{ClaimedAccount, ClaimedBinding, Digests, LedTo, NumberClaimSpec},
     conditions::{Finding, Reason},
     meta::Key,
     number::{Channel, Destination, Route},
@@ -33,10 +33,30 @@ pub enum Served {
     Version { name: String, route: Route },
     /// A version whose route differs from number to number, where numbers share one.
     Unshareable(String),
+    /// A version, by an agent on a platform that answers numbers of other carriers.
+    Hosted(HostedAt),
     /// What the route that the numbers share does not do yet.
     Pending,
     /// Nothing, by the route that the numbers share.
     Silent,
+}
+
+/// An agent on a platform that takes over numbers of other carriers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostedAt {
+    /// The version of ours.
+    pub version: String,
+    /// The platform's account.
+    pub account: ClaimedAccount,
+    /// The platform's id of the agent.
+    pub agent: String,
+}
+
+impl HostedAt {
+    /// Whether this is what a claim says that the platform was asked for.
+    pub(in crate::plan) fn is(&self, bound: &ClaimedBinding) -> bool {
+        self.account == bound.account && self.agent == bound.agent
+    }
 }
 
 /// What the number's traffic should do.
@@ -49,10 +69,12 @@ pub(in crate::plan) enum Wanted {
     Keep(Finding),
     /// Stay as it is: what it leads to goes nowhere by our doing.
     Silent(Finding),
+    /// Be answered by an agent on a platform, which has yet to set the route.
+    Bind(HostedAt),
 }
 
-/// Reads off the world what is wanted of the number's route.
-pub(in crate::plan) fn wanted(agent: Option<&AgentRef>) -> Wanted {
+/// Reads off the world what is wanted of the number's route. `bound` says what a platform was asked for, and what it then set.
+pub(in crate::plan) fn wanted(agent: Option<&AgentRef>, bound: Option<&ClaimedBinding>) -> Wanted {
     let keep = |reason, message: String| Wanted::Keep(Finding::new(reason, message));
     match agent {
         None => Wanted::Nothing(Reason::Pooled.into()),
@@ -105,9 +127,28 @@ pub(in crate::plan) fn wanted(agent: Option<&AgentRef>) -> Wanted {
             ),
         ),
         Some(AgentRef::Found { key, serves: Served::Version { name, route }, .. }) => Wanted::Reach {
-            status: RouteStatus { agent: key.to_string(), version: name.clone(), digests: digests(route) },
+            status: RouteStatus {
+                agent: key.to_string(),
+                version: name.clone(),
+                digests: digests(route),
+                platform: None,
+            },
             route: route.clone(),
         },
+        Some(AgentRef::Found { key, serves: Served::Hosted(hosted), .. }) => {
+            match bound.filter(|bound| hosted.is(bound) && !bound.route.is_empty()) {
+                Some(bound) => Wanted::Reach {
+                    status: RouteStatus {
+                        agent: key.to_string(),
+                        version: hosted.version.clone(),
+                        digests: digests(&bound.route),
+                        platform: Some(bound.account.key().to_string()),
+                    },
+                    route: bound.route.clone(),
+                },
+                None => Wanted::Bind(hosted.clone()),
+            }
+        }
     }
 }
 
@@ -116,7 +157,7 @@ impl Wanted {
     /// and becomes empty where nothing is wanted at all. What is not ours and not spoken of stays.
     pub(in crate::plan) fn target(&self, seen: &Route, claim: Option<&NumberClaimSpec>) -> Route {
         let (mut target, before) = match self {
-            Wanted::Keep(_) | Wanted::Silent(_) => return Route::new(),
+            Wanted::Keep(_) | Wanted::Silent(_) | Wanted::Bind(_) => return Route::new(),
             Wanted::Nothing(_) => (Route::new(), None),
             Wanted::Reach { route, .. } => (route.clone(), claim.map(|claim| &claim.previous)),
         };
@@ -133,7 +174,7 @@ impl Wanted {
     pub(in crate::plan) fn route(&self) -> Option<&Route> {
         match self {
             Wanted::Reach { route, .. } => Some(route),
-            Wanted::Nothing(_) | Wanted::Keep(_) | Wanted::Silent(_) => None,
+            Wanted::Nothing(_) | Wanted::Keep(_) | Wanted::Silent(_) | Wanted::Bind(_) => None,
         }
     }
 
@@ -142,7 +183,7 @@ impl Wanted {
         match self {
             Wanted::Reach { route, .. } => Some(digests(route)),
             Wanted::Nothing(_) => Some(Digests::new()),
-            Wanted::Keep(_) | Wanted::Silent(_) => None,
+            Wanted::Keep(_) | Wanted::Silent(_) | Wanted::Bind(_) => None,
         }
     }
 }
@@ -180,12 +221,13 @@ pub(in crate::plan) fn digests(route: &Route) -> Digests {
 }
 
 /// The versions that a number was sent to, once it is sent to what is wanted.
-pub(in crate::plan) fn led_to(before: &[LedTo], agent: Option<&AgentRef>) -> Vec<LedTo> {
-    match wanted(agent) {
+pub(in crate::plan) fn led_to(before: &[LedTo], wanted: &Wanted) -> Vec<LedTo> {
+    match wanted {
         Wanted::Reach { status: RouteStatus { agent, version, .. }, .. } => {
-            NumberClaimSpec::leading_to(before, LedTo { agent, version })
+            let next = LedTo { agent: agent.clone(), version: version.clone() };
+            NumberClaimSpec::leading_to(before, next)
         }
-        Wanted::Keep(_) | Wanted::Silent(_) | Wanted::Nothing(_) => before.to_vec(),
+        Wanted::Keep(_) | Wanted::Silent(_) | Wanted::Nothing(_) | Wanted::Bind(_) => before.to_vec(),
     }
 }
 

@@ -139,6 +139,7 @@ pub(super) fn next(agent: &Agent, share: &Share) -> Step {
         account_uid: share.account_uid.clone(),
         version,
         bound,
+        hosted_versions: Vec::new(),
     };
     if *webhooks == wanted {
         // What is there for another channel is not to take its place on a number.

@@ -23,6 +23,8 @@ pub struct World<'a> {
     /// How many numbers reach it.
     pub numbers: u32,
     pub definition_going: Option<bool>,
+    /// The platforms among the accounts that it names which take numbers of other carriers.
+    pub binders: Vec<Key>,
 }
 
 /// Decides what to do next for an AgentVersion.
@@ -45,7 +47,7 @@ pub fn next(w: &World<'_>) -> Decision<AgentVersionStatus> {
         return Decision::Act(Effect::AddFinalizer(IN_USE_FINALIZER));
     }
     let draft = w.version.spec.draft();
-    findings.push(match validate(&draft) {
+    findings.push(match validate(&draft, &w.version.namespace().unwrap_or_default(), &w.binders) {
         Ok(()) => Reason::Valid.into(),
         Err(why) => Finding::new(Reason::NotValid, format!("The version cannot serve: {why}.")),
     });
@@ -65,8 +67,19 @@ pub fn next(w: &World<'_>) -> Decision<AgentVersionStatus> {
     Decision::Rest(Rest { status: Some(status), again: None })
 }
 
-/// Whether a draft can serve: the rules that no schema can say. The error is a clause for people.
-pub fn validate(draft: &Draft) -> Result<(), String> {
+/// Whether a draft of an Agent in `namespace` can serve: the rules that no schema can say. `binders` are the platforms that take numbers of
+/// other carriers. The error is a clause for people.
+pub fn validate(draft: &Draft, namespace: &str, binders: &[Key]) -> Result<(), String> {
+    let hosts: Vec<Key> = draft.hosted.iter().map(|hosted| hosted.account_ref.key(namespace)).collect();
+    if let Some((_, twice)) = hosts.iter().enumerate().find(|(i, host)| hosts[..*i].contains(host)) {
+        return Err(format!("hosted names CarrierAccount {twice} twice: a number of it would have two agents"));
+    }
+    let mut takers = hosts.iter().filter(|host| binders.contains(host));
+    if let (Some(one), Some(other)) = (takers.next(), takers.next()) {
+        return Err(format!(
+            "hosted names CarrierAccounts {one} and {other}, which both take numbers of other carriers: such a number would have two agents"
+        ));
+    }
     let (agent, number) = (Key::new("namespace", "agent"), E164::example());
     for (channel, destination) in draft.webhooks.route(&agent, "version", &number) {
         let Destination { url, fallback_url, .. } = &destination;

@@ -31,6 +31,8 @@ pub struct AccountView {
     pub opening: bool,
     /// Whether a person lets everything under this account go without cleaning up.
     pub abandoned: bool,
+    /// Whether it is a platform that has no numbers of its own.
+    pub binds: bool,
 }
 
 /// What is known of a number at the carrier. `fresh` is a look that began after this pass did.
@@ -70,6 +72,39 @@ pub struct Rival {
 impl Rival {
     /// One that lives and goes on.
     pub const STAYS: Self = Self { leaving: false, allowed: true, hands_over: false, gone_for: Duration::ZERO };
+}
+
+/// What is known of the platform that answers a number which stays at its carrier, or should.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlatformView<'a> {
+    /// Its CarrierAccount.
+    pub key: Key,
+    /// Whether that is gone, or a person lets everything under it go.
+    pub gone: bool,
+    /// Whether it can be used.
+    pub open: bool,
+    /// Whether nobody has found out yet if it can be.
+    pub opening: bool,
+    /// What it was last seen to have for the number.
+    pub binding: Seen<'a>,
+    /// Whether what is seen at the carrier may yet lag behind what the platform did there.
+    pub lags: bool,
+    /// How long yet a write of unknown outcome may be applied.
+    pub unsettled: Duration,
+    pub lending: Lending,
+}
+
+/// Whether a platform may be given the credentials of a number's account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lending {
+    /// It may, and nothing speaks against using them.
+    Lent,
+    /// The account's owner did not name the platform.
+    NotNamed,
+    /// The account is opened by something that a platform does not take.
+    NoSecret,
+    /// The platform would refuse them, or the number, for this.
+    Refused(String),
 }
 
 /// What may still be on its way to the carrier for one number.

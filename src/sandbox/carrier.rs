@@ -3,9 +3,9 @@
 //! [`Sandbox::start`] serves Twilio's API on one local address: accounts, numbers, searches, purchases, messaging
 //! services and prices, down to the traps. The real one's hosts (api, messaging, pricing) are all at [`Sandbox::url`].
 //! Below `/v2` it is Telnyx's, with reservations, orders that end later, TeXML applications and messaging profiles; an
-//! account speaks one of them ([`AccountSeed::carrier`]), and all sell the same numbers.
-//! Below `/flowyte/api/v1` it is Flowyte's, whose numbers are answered by agents that it hosts itself, with drafts and published
-//! versions.
+//! account speaks one of them ([`AccountSeed::carrier`]), and all sell the same numbers. Below `/flowyte/api/v1` it is Flowyte's,
+//! whose numbers are answered by agents that it hosts itself, with drafts and published versions. Below `/nixflex` it is Nixflex's, a
+//! platform that has numbers of Twilio and Telnyx answered by agents of its own; its keys are accounts too.
 //! Everything the carrier was asked stands in its [`Ledger`]; [`Sandbox::inject`] makes it misbehave;
 //! [`Sandbox::call`] places a call that really reaches the number's webhook, signed. Nothing global is touched: a
 //! process can have as many as it likes, each on a thread of its own, used from any runtime or none.
@@ -32,6 +32,7 @@ mod flowyte;
 mod handle;
 pub mod ledger;
 mod line;
+mod nixflex;
 mod number;
 mod route;
 mod serve;
@@ -52,18 +53,20 @@ use std::{
     thread::JoinHandle,
 };
 
-use axum::Router;
+use axum::{Router, routing::post};
 use tokio::sync::oneshot;
 
 pub use self::{
     call::{Attempt, Placed},
     config::{
         AccountSeed, BestEffort, ConnectionClearing, Dialect, ErrorCodes, ExpiredHold, FlowyteSwitches, KeyScope,
-        KeySeed, ListPages, NumberSeed, OrderEnd, SandboxConfig, SecondHold, Switches, TelnyxSwitches, UnsetAnswer,
+        KeySeed, ListPages, NixflexSwitches, NumberSeed, OrderEnd, SameAgent, SandboxConfig, SecondHold,
+        StaleCredentials, Switches, TelnyxSwitches, UnsetAnswer,
     },
     faults::{Fault, Match, Rule},
     handle::{Credentials, SandboxError, ServiceSeed},
     ledger::{Bodies, Entry, Kind, Ledger, Summary},
+    nixflex::NixflexWebhooks,
     signature::{sign, verify_signature},
     telnyx::verify_telnyx_signature,
     traffic::{Hosted, Outcome},
@@ -172,7 +175,11 @@ impl fmt::Debug for Sandbox {
 }
 
 fn router(shared: Arc<Shared>) -> Router {
-    Router::new().nest("/admin", admin::router()).fallback(serve::carrier).with_state(shared)
+    Router::new()
+        .nest("/admin", admin::router())
+        .route("/nixflex/{webhook}", post(serve::platform))
+        .fallback(serve::carrier)
+        .with_state(shared)
 }
 
 /// The client that asks webhooks, over plain HTTP only. It is built without the process-wide cryptography provider, which

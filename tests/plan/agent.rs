@@ -38,9 +38,10 @@ pub fn draft(host: &str) -> Draft {
     Draft { webhooks: Webhooks { voice: Some(voice), ..Webhooks::default() }, ..Draft::default() }
 }
 
-fn new() -> Stage {
+/// An Agent that wants v1, of this draft.
+pub fn agent(host: &str) -> Agent {
     let spec = AgentSpec {
-        draft: Some(draft("one.example.com")),
+        draft: Some(draft(host)),
         versions: Default::default(),
         version: Some("v1".into()),
         version_digest: None,
@@ -50,9 +51,33 @@ fn new() -> Stage {
     };
     let mut agent = Agent::new("dental", spec);
     agent.metadata.namespace = Some("agents".into());
+    agent.metadata.finalizers = Some(vec![IN_USE_FINALIZER.into()]);
+    agent
+}
+
+/// What is known of an Agent about which nothing is known.
+pub fn world(agent: &Agent) -> agent::World<'_> {
+    agent::World {
+        hosted: Vec::new(),
+        binders: Vec::new(),
+        now: now(),
+        agent,
+        wanted: Frozen::Missing,
+        past: None,
+        known_for: Duration::ZERO,
+        noted: 0,
+        versions: Vec::new(),
+        shared: Vec::new(),
+        assigned: 0,
+        user: None,
+        definition_going: None,
+    }
+}
+
+fn new() -> Stage {
+    let mut agent = agent("one.example.com");
     agent.metadata.uid = Some("uid-a".into());
     agent.metadata.generation = Some(1);
-    agent.metadata.finalizers = Some(vec![IN_USE_FINALIZER.into()]);
     Stage { agent, versions: Vec::new(), cached: true, read: true, assigned: 0, going: None }
 }
 
@@ -87,17 +112,13 @@ impl Stage {
             (None, true) => Frozen::Missing,
         };
         agent::next(&agent::World {
-            now: now(),
-            agent: &self.agent,
             wanted,
             past: Some(&past),
-            known_for: Duration::ZERO,
-            noted: 0,
             versions: self.versions.iter().map(|(version, numbers)| (version, *numbers)).collect(),
-            shared: Vec::new(),
             assigned: self.assigned,
             user: Some("clinic/front-desk".into()),
             definition_going: self.going,
+            ..world(&self.agent)
         })
     }
 
@@ -283,6 +304,7 @@ fn a_version_applied_by_hand_serves_as_it_is() {
     let by_hand = |s: &mut Stage| {
         let version = new().agent.spec.version.unwrap();
         let spec = dialplane::api::agent::AgentVersionSpec {
+            hosted: Vec::new(),
             agent: "dental".into(),
             version,
             webhooks: draft("pipeline.example.com").webhooks,
@@ -368,6 +390,7 @@ fn of_version(
     version.metadata.finalizers = Some(vec![IN_USE_FINALIZER.into()]);
     change(&mut version);
     version::next(&version::World {
+        binders: Vec::new(),
         now: now(),
         version: &version,
         agent: Some(&stage.agent),

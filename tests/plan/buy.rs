@@ -116,10 +116,6 @@ impl Deal {
         let claims: Vec<NumberClaim> = self.scene.claim.iter().cloned().collect();
         let target = number::number_of(&self.scene.number, self.journal.as_ref());
         number::next(&number::World {
-            now: now(),
-            number: &self.scene.number,
-            account: self.scene.account.clone(),
-            agent: self.scene.agent.clone(),
             target,
             claim: self.scene.claim.as_ref().filter(|_| target.is_some()),
             buying: Some(Buying {
@@ -145,27 +141,19 @@ impl Deal {
                 doubtful: false,
                 sells: true,
                 marks: true,
+                unclaimed: &[],
                 holds: self.holds,
                 unheld: self.unheld.as_ref(),
                 not_before: self.not_before,
             }),
             holder: self.holder,
-            rival: self.scene.rival,
-            successor: self.scene.successor,
-            successor_opening: false,
-            uncounted: false,
-            shared_pool: self.scene.shared_pool,
-            seen_since_met: self.scene.since_met,
             seen: match (self.seen, self.missing) {
                 (true, _) => Seen::Present { number: &self.scene.owned, fresh: true },
                 (false, true) => Seen::Absent { fresh: true },
                 (false, false) => Seen::Unseen,
             },
-            elsewhere: self.scene.elsewhere,
-            trouble: self.scene.trouble.as_ref(),
-            put_backs: 0,
-            in_flight: Default::default(),
             definition_going: Some(false),
+            ..self.scene.world()
         })
     }
 

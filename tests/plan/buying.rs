@@ -11,6 +11,7 @@ mod mutants;
 mod pass;
 mod state;
 mod walk;
+mod writes;
 
 use std::{env, time::Instant};
 

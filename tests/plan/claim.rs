@@ -31,18 +31,14 @@ fn left() -> Left {
 impl Left {
     fn next(&self) -> Decision<()> {
         claim::next(&claim::World {
-            claim: &self.claim,
-            journal: None,
             holder: self.holder,
             allowed: self.allowed,
-            settled_in: std::time::Duration::ZERO,
             successor: self.successor,
             elsewhere: self.elsewhere,
-            account: self.account.clone(),
             seen: Seen::Present { number: &self.owned, fresh: self.fresh },
-            trouble: None,
             in_flight: self.in_flight,
             definition_going: self.going,
+            ..claim_world(&self.claim, self.account.clone())
         })
     }
 

@@ -10,7 +10,7 @@ mod system;
 
 use std::{env, fmt::Write as _};
 
-use events::{Event, Rng};
+use events::{Event, Rng, shrunk};
 use system::{Replicas, Setup, System, Tenancy};
 
 use crate::support::HEAVY;
@@ -31,23 +31,6 @@ fn walk(setup: Setup, events: &[Event]) -> Result<(), Box<(System, String)>> {
     }
 }
 
-/// The events without which it would not have failed.
-fn shrunk(setup: Setup, mut events: Vec<Event>) -> Vec<Event> {
-    loop {
-        let before = events.len();
-        for at in (0..events.len()).rev() {
-            let mut fewer = events.clone();
-            fewer.remove(at);
-            if walk(setup, &fewer).is_err() {
-                events = fewer;
-            }
-        }
-        if events.len() == before {
-            return events;
-        }
-    }
-}
-
 fn schedules() -> u64 {
     env::var("DIALPLANE_SCHEDULES").ok().and_then(|n| n.parse().ok()).unwrap_or(4000)
 }
@@ -61,7 +44,7 @@ fn schedule(seed: u64) -> Vec<Event> {
 fn broken(setup: Setup, seed: u64) -> Option<String> {
     let events = schedule(seed);
     walk(setup, &events).err()?;
-    let events = shrunk(setup, events);
+    let events = shrunk(events, |fewer| walk(setup, fewer).is_err());
     let Err(failure) = walk(setup, &events) else { unreachable!() };
     let (system, why) = *failure;
     let mut text = format!("{why}\nschedule {seed}, {setup:?}:\n");

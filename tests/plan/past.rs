@@ -5,20 +5,20 @@ use std::time::Duration;
 use dialplane::{
     api::{
         Agent,
-        agent::{AgentSpec, AgentStatus, PublishedVersion},
-        meta::{IN_USE_FINALIZER, Key, PUBLISHED},
+        agent::{AgentStatus, PublishedVersion},
+        meta::{Key, PUBLISHED},
     },
     plan::{
         Decision, Effect, Look, Rest,
-        agent::{self, Frozen},
+        agent::{World, next},
         past::{Bond, Past, Place, Trace, Unlisted},
         policy,
     },
 };
 
 use super::{
-    agent::draft,
-    scene::{e164, now, reason},
+    agent::{agent, draft, world},
+    scene::{e164, reason},
 };
 
 /// What v1 was, and what the draft has become since.
@@ -42,19 +42,7 @@ struct Stage {
 }
 
 fn made_again() -> Stage {
-    let spec = AgentSpec {
-        draft: Some(draft(IS)),
-        versions: Default::default(),
-        version: Some("v1".into()),
-        version_digest: None,
-        offline: false,
-        allowed_namespaces: Default::default(),
-        history_limit: 10,
-    };
-    let mut agent = Agent::new("dental", spec);
-    agent.metadata.namespace = Some("agents".into());
-    agent.metadata.finalizers = Some(vec![IN_USE_FINALIZER.into()]);
-    Stage { agent, past: Past { listed: true, ..Past::default() }, known_for: Duration::ZERO }
+    Stage { agent: agent(IS), past: Past { listed: true, ..Past::default() }, known_for: Duration::ZERO }
 }
 
 impl Stage {
@@ -74,19 +62,7 @@ impl Stage {
     }
 
     fn next(&self, past: Option<&Past>) -> Decision<AgentStatus> {
-        agent::next(&agent::World {
-            now: now(),
-            agent: &self.agent,
-            wanted: Frozen::Missing,
-            past,
-            known_for: self.known_for,
-            noted: 0,
-            versions: Vec::new(),
-            shared: Vec::new(),
-            assigned: 0,
-            user: None,
-            definition_going: None,
-        })
+        next(&World { past, known_for: self.known_for, ..world(&self.agent) })
     }
 
     /// What is frozen, or why nothing is.

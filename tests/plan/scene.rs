@@ -13,7 +13,7 @@ use dialplane::{
     carrier::{CarrierError, ErrorClass, Messaging, NumberId, OwnedNumber},
     plan::{
         AccountRef, AccountView, AgentRef, Decision, Effect, InFlight, Liveness, Look, Note, Rest, Rival, Seen, Served,
-        SetRoute, Trouble, number,
+        SetRoute, Trouble, claim, number,
     },
 };
 use jiff::Timestamp;
@@ -71,6 +71,16 @@ pub fn reason<'a>(conditions: &'a [Condition], of: &str) -> Option<&'a str> {
     conditions.iter().find(|condition| condition.type_ == of).map(|condition| &*condition.reason)
 }
 
+/// What the plan of a test has no use for, of all that an effect may write.
+macro_rules! unused {
+    ($($name:ident($($of:ty),*);)*) => {
+        $(async fn $name(&mut self, $(_: $of),*) -> Result<(), Self::Error> {
+            panic!("there is no use for {}", stringify!($name))
+        })*
+    };
+}
+pub(crate) use unused;
+
 /// What was seen of the number at the carrier; `fresh` says whether in this pass.
 #[derive(Clone, Debug)]
 pub enum See {
@@ -102,28 +112,100 @@ pub struct Scene {
     pub definition_going: Option<bool>,
 }
 
-/// A new PhoneNumber for a number that somebody routed by hand, with an agent that serves v1.
-pub fn new() -> Scene {
+/// A PhoneNumber of this namespace at `twilio` there, without a number, an agent or a uid.
+pub fn phone_number(namespace: &str, name: &str) -> PhoneNumber {
     let spec = PhoneNumberSpec {
-        config: NumberConfig::default(),
         account_ref: Reference { name: "twilio".into(), namespace: None },
-        import: Some(Import { number: e164() }),
+        import: None,
         purchase: None,
-        agent_ref: Some(Reference { name: "dental".into(), namespace: Some("agents".into()) }),
+        agent_ref: None,
+        config: NumberConfig::default(),
         mode: Default::default(),
         drift: Default::default(),
         on_delete: Default::default(),
         suspend: false,
     };
-    let mut number = PhoneNumber::new("front-desk", spec);
-    number.metadata.namespace = Some("clinic".into());
-    number.metadata.uid = Some("uid-1".into());
+    let mut number = PhoneNumber::new(name, spec);
+    number.metadata.namespace = Some(namespace.into());
     number.metadata.generation = Some(1);
-    let view =
-        AccountView { key: Key::new("clinic", "twilio"), open: Some("AC1".into()), opening: false, abandoned: false };
+    number
+}
+
+/// An account that is open.
+pub fn account(namespace: &str, name: &str, identity: &str) -> AccountRef {
+    let (key, open) = (Key::new(namespace, name), Some(identity.into()));
+    AccountRef::Found(AccountView { key, open, opening: false, abandoned: false, binds: false })
+}
+
+/// A number of the account that bears no marker.
+pub fn owned(id: &str, number: E164, route: Route) -> OwnedNumber {
+    OwnedNumber {
+        id: NumberId(id.into()),
+        number,
+        route,
+        features: Vec::new(),
+        messaging: Messaging::Unseen,
+        marker: None,
+        config: NumberConfig::default(),
+    }
+}
+
+/// What is known of a PhoneNumber about which nothing is known yet.
+pub fn world(number: &PhoneNumber, account: AccountRef) -> number::World<'_> {
+    number::World {
+        now: now(),
+        number,
+        account,
+        agent: None,
+        target: number.named(),
+        buying: None,
+        claim: None,
+        holder: Liveness::NotRead,
+        rival: Rival::STAYS,
+        successor: false,
+        successor_opening: false,
+        uncounted: false,
+        shared_pool: false,
+        seen_since_met: true,
+        seen: Seen::Unseen,
+        elsewhere: false,
+        platform: None,
+        trouble: None,
+        put_backs: 0,
+        in_flight: InFlight::default(),
+        definition_going: None,
+    }
+}
+
+/// The same of a claim.
+pub fn claim_world(claim: &NumberClaim, account: AccountRef) -> claim::World<'_> {
+    claim::World {
+        claim,
+        journal: None,
+        holder: Liveness::NotRead,
+        allowed: true,
+        settled_in: Duration::ZERO,
+        successor: false,
+        elsewhere: false,
+        account,
+        seen: Seen::Unseen,
+        platform: None,
+        trouble: None,
+        in_flight: InFlight::default(),
+        definition_going: None,
+    }
+}
+
+/// A new PhoneNumber for a number that somebody routed by hand, with an agent that serves v1.
+pub fn new() -> Scene {
+    let mut number = phone_number("clinic", "front-desk");
+    number.spec.import = Some(Import { number: e164() });
+    number.spec.agent_ref = Some(Reference { name: "dental".into(), namespace: Some("agents".into()) });
+    number.metadata.uid = Some("uid-1".into());
+    let route = shown([(Channel::Voice, destination(FOREIGN))].into());
     Scene {
         number,
-        account: AccountRef::Found(view),
+        account: account("clinic", "twilio", "AC1"),
         agent: Some(version("v1")),
         claim: None,
         holder: Liveness::NotRead,
@@ -133,15 +215,7 @@ pub fn new() -> Scene {
         uncounted: false,
         since_met: true,
         elsewhere: false,
-        owned: OwnedNumber {
-            config: NumberConfig::default(),
-            id: NumberId("PN1".into()),
-            number: e164(),
-            route: shown([(Channel::Voice, destination(FOREIGN))].into()),
-            features: vec!["SMS".into(), "Voice".into()],
-            messaging: Messaging::Unseen,
-            marker: None,
-        },
+        owned: OwnedNumber { features: vec!["SMS".into(), "Voice".into()], ..owned("PN1", e164(), route) },
         see: See::Present,
         fresh: false,
         trouble: None,
@@ -171,19 +245,17 @@ impl Scene {
     }
 
     pub fn next(&self) -> Decision<PhoneNumberStatus> {
+        number::next(&self.world())
+    }
+
+    pub fn world(&self) -> number::World<'_> {
         let fresh = self.fresh;
-        number::next(&number::World {
-            now: now(),
-            number: &self.number,
-            account: self.account.clone(),
+        number::World {
             agent: self.agent.clone(),
-            target: self.number.named(),
-            buying: None,
             claim: self.claim.as_ref(),
             holder: self.holder,
             rival: self.rival,
             successor: self.successor,
-            successor_opening: false,
             uncounted: self.uncounted,
             shared_pool: self.shared_pool,
             seen_since_met: self.since_met,
@@ -197,7 +269,8 @@ impl Scene {
             put_backs: self.put_backs,
             in_flight: self.in_flight,
             definition_going: self.definition_going,
-        })
+            ..world(&self.number, self.account.clone())
+        }
     }
 
     /// Does what the plan says until nothing is left to do, and names each thing done.

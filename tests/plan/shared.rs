@@ -5,22 +5,22 @@ use std::time::Duration;
 use dialplane::{
     api::{
         Agent, AgentVersion,
-        agent::{AgentSpec, AgentVersionSpec, SharedRouteStatus},
-        meta::{IN_USE_FINALIZER, Key},
+        agent::{AgentVersionSpec, SharedRouteStatus},
+        meta::Key,
         number::{Channel, Destination, Route},
         seen::{ErrorClass, SharedRoute},
     },
     plan::{
         AgentRef, Decision, Effect, Look, Served, SetSharedRoute,
-        agent::{self, Frozen},
+        agent::{Frozen, World, next},
         policy,
         shared::{Share, Sight, served},
     },
 };
 
 use super::{
-    agent::draft,
-    scene::{self, SECOND, now, reason, trouble, version_route},
+    agent::{agent, draft, world},
+    scene::{self, SECOND, reason, trouble, version_route},
 };
 
 const UID: &str = "uid-account";
@@ -48,6 +48,7 @@ fn id(channel: Channel) -> Destination {
 
 fn frozen(version: &str) -> AgentVersion {
     let spec = AgentVersionSpec {
+        hosted: Vec::new(),
         agent: "dental".into(),
         version: version.into(),
         webhooks: draft("engine.example.com").webhooks,
@@ -61,18 +62,6 @@ fn serving(version: &str) -> Served {
 }
 
 fn new() -> Stage {
-    let spec = AgentSpec {
-        draft: Some(draft("engine.example.com")),
-        versions: Default::default(),
-        version: Some("v1".into()),
-        version_digest: None,
-        offline: false,
-        allowed_namespaces: Default::default(),
-        history_limit: 10,
-    };
-    let mut agent = Agent::new("dental", spec);
-    agent.metadata.namespace = Some("agents".into());
-    agent.metadata.finalizers = Some(vec![IN_USE_FINALIZER.into()]);
     let share = Share {
         account: account(),
         account_uid: UID.into(),
@@ -88,6 +77,7 @@ fn new() -> Stage {
         put_backs: 0,
     };
     let (carrier, versions) = (SharedRoute::default(), vec![frozen("v1"), frozen("v2")]);
+    let agent = agent("engine.example.com");
     Stage { agent, versions, share, carrier, assigned: 1, known: false, age: Duration::ZERO, proves: true }
 }
 
@@ -114,18 +104,11 @@ impl Stage {
             (Served::Nothing, Some(version)) => serving(version),
             (serves, _) => serves.clone(),
         };
-        agent::next(&agent::World {
-            now: now(),
-            agent: &self.agent,
+        next(&World {
             wanted: wanted.map_or(Frozen::Missing, Frozen::Found),
-            past: None,
-            known_for: Duration::ZERO,
-            noted: 0,
-            versions: Vec::new(),
             shared: vec![Share { serves, sight, ..self.share.clone() }],
             assigned: self.assigned,
-            user: None,
-            definition_going: None,
+            ..world(&self.agent)
         })
     }
 

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::client::http;
 
 const SID: &str = "AC00000000000000000000000000000001";
+const KEY: &str = "nxf_00000000000000000000000000000001:nxfs_1";
 
 #[tokio::test]
 async fn the_command_says_where_the_carrier_is_and_serves_until_it_is_told_to_end() {
@@ -17,7 +18,7 @@ async fn the_command_says_where_the_carrier_is_and_serves_until_it_is_told_to_en
     command.args(["sandbox", "--listen=127.0.0.1:0", "--number=+14155550123", "--number=+442079460123"]);
     command.args(["--account-sid", SID]).env("DIALPLANE_SANDBOX_AUTH_TOKEN", "hunter2");
     command.env("DIALPLANE_SANDBOX_API_KEY", "KEY1").env("DIALPLANE_SANDBOX_FLOWYTE_KEY", "flowyte_sk_1");
-    command.stdout(Stdio::piped());
+    command.env("DIALPLANE_SANDBOX_NIXFLEX_KEY", KEY).stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     let said: Vec<String> = lines.take_while(|line| !line.starts_with("Ctrl-C")).collect();
@@ -39,6 +40,9 @@ async fn the_command_says_where_the_carrier_is_and_serves_until_it_is_told_to_en
     let answer = http().get(format!("{url}/flowyte/api/v1/agents")).bearer_auth("flowyte_sk_1").send().await.unwrap();
     let answer: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
     assert_eq!((&answer["data"][0]["name"], &answer["data"][0]["status"]), (&"Front desk".into(), &"published".into()));
+    assert!(said.contains(&format!("  Nixflex: API key     {KEY}")), "{said:?}");
+    let answer = http().get(format!("{url}/nixflex/v1/phone-numbers")).bearer_auth(KEY).send().await.unwrap();
+    assert_eq!(answer.text().await.unwrap(), r#"{"count":0,"phone_numbers":[]}"#);
 
     Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
@@ -49,6 +53,8 @@ fn a_flag_that_makes_no_sense_is_refused_with_a_reason() {
     for (flag, why) in [
         ("--number=0171", "0171"),
         ("--account-sid=AC1", "AC1"),
+        ("--nixflex-key=nxf_1:nxfs_1", "nxf_1"),
+        ("--nixflex-key=nxf_1", "both parts"),
         ("--webhook-host=engine.example.com", "write for example"),
         ("--listen=somewhere", "somewhere"),
         ("--flowyte-key=KEY1", "flowyte_sk_"),

@@ -79,6 +79,8 @@ struct Track {
     lacking: Option<Instant>,
     /// When the last exact look-up began that missed it.
     missed: Option<Instant>,
+    /// When a write ended that took it off.
+    taken_off: Option<Instant>,
     /// Until when a write of unknown outcome may be applied.
     in_flight_until: Option<Instant>,
     /// Until when a purchase of unknown outcome may come to be seen, however far listings lag.
@@ -131,6 +133,7 @@ impl Track {
         self.doubted = None;
         self.lacking = None;
         self.missed = None;
+        self.taken_off = None;
     }
 }
 
@@ -197,6 +200,30 @@ impl View {
         }
     }
 
+    /// What the last look that could show the number says of it. That proves little, and does where a mistake is mended by the next look.
+    pub fn shown(&self, number: &E164) -> Seen {
+        let listed = self.last.as_ref().map(|listing| listing.begun);
+        let track = self.tracks.get(number);
+        let lacked = track.map_or(listed, |track| track.lacking.max(track.missed));
+        match (track.and_then(|track| track.sight.as_ref()), lacked) {
+            (Some(sight), None) => Seen::Present { number: sight.number.clone(), begun: sight.begun },
+            (_, Some(begun)) => Seen::Absent { begun },
+            (None, None) => Seen::Unseen,
+        }
+    }
+
+    /// Whether a listing that begins at `now` may lag behind what was written last for the number.
+    pub fn lags(&self, number: &E164, now: Instant) -> bool {
+        let sight = self.tracks.get(number).and_then(|track| track.sight.as_ref());
+        sight.is_some_and(|sight| sight.written && now < sight.ended + self.lag)
+    }
+
+    /// Takes in that a write which ended at `ended` took the number off. A listing may show it for a while yet.
+    pub fn record_taken_off(&mut self, number: &E164, ended: Instant) {
+        let track = self.tracks.entry(number.clone()).or_default();
+        *track = Track { taken_off: Some(ended), lacking: Some(ended), ..Track::default() };
+    }
+
     /// Whether something looked for the number after `after`, and either saw it or looked for nothing else.
     pub fn looked_after(&self, number: &E164, after: Instant) -> bool {
         let Some(track) = self.tracks.get(number) else { return false };
@@ -232,6 +259,9 @@ impl View {
         let lag = self.lag;
         self.remember_marker(&number);
         let track = self.tracks.entry(number.number.clone()).or_default();
+        if track.taken_off.is_some_and(|ended| begun < ended + lag) {
+            return false;
+        }
         if let Some(sight) = &track.sight {
             let settled = if sight.written { sight.ended + lag } else { sight.ended };
             // It may show the number as it was before it was last seen or written.

@@ -4,7 +4,6 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::Client;
 use tokio::time::Instant;
 
 use super::{Controlled, Looked, with_status};
@@ -19,7 +18,6 @@ use crate::{
     carrier::{ErrorClass, inventory},
     cluster::{
         cache::{Change, Index},
-        objects::Objects,
         queue::Priority,
     },
     controller::{
@@ -39,10 +37,6 @@ use crate::{
 
 impl Controlled for CarrierAccount {
     with_status!(CarrierAccountStatus);
-
-    fn api(client: Client, namespace: &str) -> Objects<Self> {
-        Objects::namespaced(client, namespace)
-    }
 
     fn decide(context: &Context, object: &Arc<Self>, looked: &Looked) -> Decision<CarrierAccountStatus> {
         let key = Key::of(&**object);
@@ -125,7 +119,12 @@ impl Context {
     fn inventory(&self, account: &CarrierAccount, session: &Session, looked: &Looked) -> Inventory {
         let Some(listing) = session.inventory.last_listing() else { return Inventory::default() };
         let owned = u32::try_from(listing.owned).unwrap_or(u32::MAX);
-        let claims = self.caches.claims.by(Index::Account, &Key::of(account).to_string());
+        let key = Key::of(account);
+        let claims = if self.binds(&key) {
+            self.bound_to(&key)
+        } else {
+            self.caches.claims.by(Index::Account, &key.to_string())
+        };
         // A claim that rests manages nothing, and one of a purchase that is under way has no number yet.
         let is_managed = |claim: &&Arc<NumberClaim>| {
             let seen = || session.inventory.seen(&claim.spec.number);
@@ -207,9 +206,20 @@ impl Context {
         // A claim that rests needs nothing of the account.
         let mut claims = self.caches.claims.by(Index::Account, &key.to_string());
         claims.retain(|claim| claim.spec.holder.as_ref().is_some_and(|holder| may(&holder.namespace)));
+        // A platform is needed to take numbers off it, whosever they are.
+        if self.binds(key) {
+            claims.extend(self.bound_to(key));
+        }
         let number = numbers.first().map(|number| format!("PhoneNumber {}", Key::of(&**number)));
         let claim = || claims.first().map(|claim| format!("NumberClaim {}", Key::of(&**claim)));
         (numbers.len().max(claims.len()), number.or_else(claim))
+    }
+
+    /// The claims of the numbers that a platform answers, or was asked to.
+    fn bound_to(&self, platform: &Key) -> Vec<Arc<NumberClaim>> {
+        let is_bound =
+            |claim: &Arc<NumberClaim>| claim.spec.bound.as_ref().is_some_and(|bound| bound.account.key() == *platform);
+        self.caches.claims.all().into_iter().filter(is_bound).collect()
     }
 
     /// Reads the Secret and opens the account with it. What was opened with an earlier Secret stays open until a new one opens.
@@ -290,6 +300,7 @@ impl Context {
 
     /// The account opened or closed: whoever depends on it looks again.
     pub fn wake_numbers_of(&self, account: &Key) {
+        self.wake_hosted(account);
         for number in self.caches.numbers.by(Index::Account, &account.to_string()) {
             self.wake(Kind::PhoneNumber, Key::of(&*number), Priority::Background);
             // The routes that numbers share are their agents'.
@@ -309,7 +320,7 @@ fn is_observed(account: &CarrierAccount) -> bool {
 }
 
 /// `spec.scanInterval` as a duration. The schema lets only Go durations in; ten minutes for what is no duration all the same.
-pub(super) fn scan_interval(account: &CarrierAccount) -> Duration {
+pub fn scan_interval(account: &CarrierAccount) -> Duration {
     let span: Option<jiff::SignedDuration> = account.spec.scan_interval.parse().ok();
     span.and_then(|span| Duration::try_from(span).ok())
         .filter(|span| !span.is_zero())

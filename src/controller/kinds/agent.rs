@@ -8,17 +8,14 @@ use std::{
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{Client, Resource};
+use kube::Resource;
 
 use tokio::time::Instant;
 
-use super::{Controlled, Looked, account::scan_interval, with_status};
+use super::{Controlled, Looked, scan_interval, with_status};
 use crate::{
     api::{Agent, AgentVersion, PhoneNumber, agent::AgentStatus, meta::Key, phone_number::Mode, purchase::Marker},
-    cluster::{
-        cache::{Change, Index},
-        objects::Objects,
-    },
+    cluster::cache::{Change, Index},
     controller::{Context, error::Error, local_state::Attempt},
     plan::{self, AccountRef, Decision, Look, Served, agent::Frozen, shared::Share},
     telemetry::metrics::Operation,
@@ -26,10 +23,6 @@ use crate::{
 
 impl Controlled for Agent {
     with_status!(AgentStatus);
-
-    fn api(client: Client, namespace: &str) -> Objects<Self> {
-        Objects::namespaced(client, namespace)
-    }
 
     fn decide(context: &Context, object: &Arc<Self>, looked: &Looked) -> Decision<AgentStatus> {
         let (caches, key) = (&context.caches, Key::of(&**object));
@@ -67,7 +60,13 @@ impl Controlled for Agent {
                 .iter()
                 .map(|version| (&**version, reach.get(&*version.spec.version).copied().unwrap_or(0)))
                 .collect(),
+            hosted: context.hosted(object, &key, users.clone(), looked),
             shared: context.shares(object, &key, users, looked),
+            binders: {
+                let draft = object.spec.draft.iter().map(|draft| &*draft.hosted);
+                let wanted = wanted.iter().flatten().map(|version| &*version.spec.hosted);
+                context.binders(&key.namespace, draft.chain(wanted))
+            },
             assigned: count,
             user: first,
             definition_going: looked.definition_going,
@@ -82,6 +81,10 @@ impl Controlled for Agent {
         match look {
             Look::SharedRoutes(account) => {
                 context.look_at_shared(object, &account, looked.began).await;
+                Ok(())
+            }
+            Look::HostedAgent(account, id) => {
+                context.look_at_hosted(object, &account, &id).await;
                 Ok(())
             }
             Look::Past(version) => {
@@ -115,6 +118,9 @@ impl Context {
         let mut active: BTreeMap<Key, bool> = BTreeMap::new();
         for number in numbers {
             let account = number.account();
+            if self.is_hosted(agent, key, &account) {
+                continue;
+            }
             let manages = number.spec.mode == Mode::Manage && !number.spec.suspend;
             *active.entry(account).or_default() |= manages;
         }

@@ -3,25 +3,18 @@
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{Client, CustomResourceExt};
+use kube::CustomResourceExt;
 
 use super::{Controlled, Looked, without_status};
 use crate::{
     api::{NumberClaim, PhoneNumber},
-    cluster::{
-        cache::{Change, Index},
-        objects::Objects,
-    },
+    cluster::cache::{Change, Index},
     controller::Context,
     plan::{self, Decision, Liveness},
 };
 
 impl Controlled for NumberClaim {
     without_status!();
-
-    fn api(client: Client, _: &str) -> Objects<Self> {
-        Objects::all(client)
-    }
 
     /// Without PhoneNumbers every holder looks gone, and their routes must not be taken back for that.
     fn definitions() -> Vec<&'static str> {
@@ -42,6 +35,7 @@ impl Controlled for NumberClaim {
         };
         let holder = if cached { Liveness::Alive } else { looked.holder };
         let trouble = context.trouble_of(&**object);
+        let platform = context.platform_of(Some(spec), None, &spec.number, looked);
         let seen = context.seen(&account, &spec.number, looked);
         plan::claim::next(&plan::claim::World {
             claim: object,
@@ -55,6 +49,7 @@ impl Controlled for NumberClaim {
             successor: context.has_successor(spec, spec.holder.as_ref().map_or("", |holder| &holder.uid)),
             elsewhere: context.is_marked_elsewhere(&seen),
             seen: seen.view(),
+            platform: platform.as_ref().map(|platform| context.platform_view(platform, &account, None, &spec.number)),
             trouble: trouble.as_ref(),
             in_flight: context.in_flight(&account, &spec.number),
             definition_going: looked.definition_going,

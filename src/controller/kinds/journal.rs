@@ -3,25 +3,17 @@
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::Client;
 
 use super::{Controlled, Looked, without_status};
 use crate::{
     api::NumberPurchase,
-    cluster::{
-        cache::{Change, Index},
-        objects::Objects,
-    },
+    cluster::cache::{Change, Index},
     controller::Context,
     plan::{self, Decision, Liveness},
 };
 
 impl Controlled for NumberPurchase {
     without_status!();
-
-    fn api(client: Client, _: &str) -> Objects<Self> {
-        Objects::all(client)
-    }
 
     fn decide(context: &Context, object: &Arc<Self>, looked: &Looked) -> Decision<()> {
         let cached = context.caches.lives(&object.spec.holder);

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::Client;
 
 use tokio::time::{Duration, Instant};
 
@@ -22,7 +21,6 @@ use crate::{
     carrier::{CarrierError, Order, does_not, inventory},
     cluster::{
         cache::{Change, Index},
-        objects::Objects,
         queue::Priority,
     },
     controller::{Context, Kind, error::Error, local_state::Attempt, sessions::Session},
@@ -32,10 +30,6 @@ use crate::{
 
 impl Controlled for PhoneNumber {
     with_status!(PhoneNumberStatus);
-
-    fn api(client: Client, namespace: &str) -> Objects<Self> {
-        Objects::namespaced(client, namespace)
-    }
 
     fn decide(context: &Context, object: &Arc<Self>, looked: &Looked) -> Decision<PhoneNumberStatus> {
         let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
@@ -49,6 +43,7 @@ impl Controlled for PhoneNumber {
         let agent = object.agent().map(|agent| context.agent_ref(agent, namespace, &account, &number));
         let claim = target.as_ref().and_then(|number| context.caches.claim_of(number));
         let trouble = context.trouble_of(&**object);
+        let platform = context.platform_of(claim.as_ref().map(|claim| &claim.spec), agent.as_ref(), &number, looked);
         let seen = target.as_ref().map_or(Seen::Unseen, |number| context.seen(&account, number, looked));
         let purchasable = identity.as_ref().map(|identity| context.purchasable(object, &account, identity, looked));
         let own = journal.as_ref().and_then(|journal| {
@@ -78,6 +73,7 @@ impl Controlled for PhoneNumber {
             doubtful: purchasable.doubtful,
             sells: purchasable.sells,
             marks: purchasable.marks,
+            unclaimed: &purchasable.unclaimed,
             holds: purchasable.holds,
             unheld: purchasable.unheld.as_ref(),
             not_before: purchasable.not_before,
@@ -85,7 +81,6 @@ impl Controlled for PhoneNumber {
         plan::number::next(&plan::number::World {
             now: Timestamp::now(),
             number: object,
-            agent,
             target: target.as_ref(),
             buying,
             claim: claim.as_deref(),
@@ -102,10 +97,14 @@ impl Controlled for PhoneNumber {
             seen_since_met: claim.as_ref().is_some_and(|claim| claim.spec.is_held_by(uid))
                 || context.is_seen_since(&account, &number, context.local.first_seen(uid)),
             elsewhere: context.is_marked_elsewhere(&seen),
+            platform: platform
+                .as_ref()
+                .map(|platform| context.platform_view(platform, &account, agent.as_ref(), &number)),
             trouble: trouble.as_ref(),
             put_backs: context.local.put_backs(uid),
             in_flight: context.in_flight_for(&account, claim.as_deref(), &number),
             definition_going: looked.definition_going,
+            agent,
             account: context.account_ref(account, namespace),
         })
     }
@@ -151,6 +150,7 @@ struct Purchasable {
     doubtful: bool,
     sells: bool,
     marks: bool,
+    unclaimed: Vec<E164>,
     holds: bool,
     unheld: Option<E164>,
     settling: Duration,
@@ -192,6 +192,7 @@ impl Context {
         let is_there = |claim: &&Arc<NumberClaim>| Some(&claim.spec.account.identity) == at.as_ref();
         let mut claims: Vec<NumberClaim> = claims.iter().filter(is_there).map(|claim| (**claim).clone()).collect();
         claims.sort_by_key(|claim| std::cmp::Reverse(claim.spec.purchase.as_ref().map(|purchase| purchase.attempt)));
+        let marks = carrier.as_ref().is_none_or(|carrier| carrier.marks().is_some());
         let given = cached.as_ref().is_some_and(|account| {
             account.open_grants().iter().any(|grant| grant.uid == uid || grant.is_for(identity))
         });
@@ -207,12 +208,24 @@ impl Context {
             doubtful: self.installation().is_none()
                 || session.as_ref().is_some_and(|session| session.inventory.doubt().is_some()),
             sells: carrier.as_ref().is_some_and(|carrier| carrier.sales().is_some()),
-            marks: carrier.as_ref().is_some_and(|carrier| carrier.marks().is_some()),
+            marks,
+            // A journal says what there is to know; nobody is asked beside it.
+            unclaimed: match session.filter(|_| !marks && self.caches.journal_for(object).is_none()) {
+                Some(session) => self.unclaimed(&session),
+                None => Vec::new(),
+            },
             holds: carrier.is_some_and(|carrier| carrier.holds().is_some()),
             unheld: self.local.unheld(uid),
             settling,
             not_before: self.knows_the_past_from(settling).saturating_duration_since(Instant::now()),
         }
+    }
+
+    /// The numbers of an account that nothing in this cluster claims.
+    fn unclaimed(&self, session: &Session) -> Vec<E164> {
+        let owned = session.inventory.owned();
+        let owned = owned.iter().map(|number| &number.number);
+        owned.filter(|number| self.caches.claim_of(number).is_none()).cloned().collect()
     }
 
     /// Whether a right to buy is still open that the number of this claim was bought by, for another identity than `own`. Where the
@@ -332,11 +345,16 @@ impl Context {
         if !self.caches.allows(&agent.spec.allowed_namespaces, &key.namespace, namespace) {
             return AgentRef::Refused(key);
         }
-        let serves = match self.sharing_session(account) {
-            Some(session) => {
+        let hosted = match self.published(&agent, &key) {
+            Ok((name, version)) => self.serves_hosted(&agent, &key, (&name, &version), account),
+            Err(_) => None,
+        };
+        let serves = match (hosted, self.sharing_session(account)) {
+            (Some(hosted), _) => hosted,
+            (None, Some(session)) => {
                 plan::shared::served(&agent, self.serves_all(&agent, &key, &session), account, &session.uid)
             }
-            None => self.serves(&agent, &key, account, number),
+            (None, None) => self.serves(&agent, &key, account, number),
         };
         AgentRef::Found { key, offline: agent.spec.offline, serves }
     }
@@ -347,7 +365,11 @@ impl Context {
     }
 
     /// The version that serves. Only the agent's status says what is published: its draft and its spec say what somebody wishes.
-    fn published(&self, agent: &Agent, key: &Key) -> Result<(String, Arc<AgentVersion>), Served> {
+    pub(in crate::controller) fn published(
+        &self,
+        agent: &Agent,
+        key: &Key,
+    ) -> Result<(String, Arc<AgentVersion>), Served> {
         let Some(published) = agent.status.as_ref().and_then(|status| status.published_version.clone()) else {
             return Err(Served::Nothing);
         };

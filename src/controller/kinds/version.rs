@@ -4,25 +4,17 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::Client;
 
 use super::{Controlled, Looked, with_status};
 use crate::{
     api::{AgentVersion, PhoneNumber, agent::AgentVersionStatus, meta::Key},
-    cluster::{
-        cache::{Change, Index},
-        objects::Objects,
-    },
+    cluster::cache::{Change, Index},
     controller::Context,
     plan::{self, Decision},
 };
 
 impl Controlled for AgentVersion {
     with_status!(AgentVersionStatus);
-
-    fn api(client: Client, namespace: &str) -> Objects<Self> {
-        Objects::namespaced(client, namespace)
-    }
 
     fn decide(context: &Context, object: &Arc<Self>, looked: &Looked) -> Decision<AgentVersionStatus> {
         let key = Key::of(&**object);
@@ -41,6 +33,7 @@ impl Controlled for AgentVersion {
             agent: agent.as_deref(),
             numbers: numbers.try_into().unwrap_or(u32::MAX),
             definition_going: looked.definition_going,
+            binders: context.binders(&key.namespace, std::iter::once(&*object.spec.hosted)),
         })
     }
 

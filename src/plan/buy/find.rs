@@ -4,12 +4,15 @@ use super::step::Step;
 use crate::{
     api::{
         conditions::{Finding, Reason},
-        meta::NUMBER,
-        number::E164,
+        meta::{BUY_ANOTHER, NUMBER},
+        number::{E164, digest_of},
         phone_number::PhoneNumberStatus,
     },
-    plan::{Decision, Look, Purpose, Requested as _},
+    plan::{Decision, Look, Purpose, Requested as _, choose},
 };
+
+/// How many numbers a message names.
+const MOST_SHOWN: usize = 5;
 
 impl<'a> Step<'a, '_> {
     /// No journal: either nothing was ever bought, or what tells of it was lost (rules 2 and 9).
@@ -35,8 +38,43 @@ impl<'a> Step<'a, '_> {
                 let price = claimed.and_then(|claim| claim.spec.purchase.as_ref()).map(|p| p.price.clone());
                 self.record(Some(number), attempt, price.unwrap_or_default(), Purpose::Settle, None)
             }
-            None => self.begin(None, None),
+            None => self.unconfirmed().unwrap_or_else(|| self.begin(None, None)),
         }
+    }
+
+    /// Where numbers bear no marker, one that nothing claims may be what was bought for this identity before the cluster was made anew.
+    /// Nobody can tell, so that a person is asked: that is neither adopted nor bought beside by guess.
+    fn unconfirmed(&self) -> Option<Decision<PhoneNumberStatus>> {
+        let purchase = self.purchase().filter(|_| !self.b.marks)?;
+        let mut similar: Vec<&E164> =
+            self.b.unclaimed.iter().filter(|number| choose::could_be(purchase, number)).collect();
+        similar.sort();
+        if similar.is_empty() || purchase.number.is_some() {
+            return None;
+        }
+        let digest = digest_of(&similar);
+        let seen = format!("{}-{}", similar.len(), digest.trim_start_matches("sha256:").get(..8).unwrap_or_default());
+        if self.w.number.annotation(BUY_ANOTHER) == Some(&*seen) {
+            return None;
+        }
+        // What a neighbour's account owns is not told.
+        let which = match self.account.key.namespace == self.w.namespace() {
+            true => {
+                let shown: Vec<&str> = similar.iter().take(MOST_SHOWN).map(|number| number.as_str()).collect();
+                let more = if similar.len() > MOST_SHOWN { " and others" } else { "" };
+                format!(" ({}{more})", shown.join(", "))
+            }
+            false => String::new(),
+        };
+        let text = format!(
+            "CarrierAccount {} has {} that nothing in this cluster claims and that may have been bought for {} before{which}, and its carrier \
+             keeps no marks by which that could be told. If one is meant, set the annotation {NUMBER} to it; to buy another one beside them, set \
+             {BUY_ANOTHER}: \"{seen}\".",
+            self.account.key,
+            if similar.len() == 1 { "a number".to_owned() } else { format!("{} numbers", similar.len()) },
+            self.b.identity,
+        );
+        Some(self.stop(Reason::ConfirmPurchase, text))
     }
 
     /// The number that a person says is this object's.

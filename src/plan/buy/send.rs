@@ -70,7 +70,7 @@ impl<'a> Step<'a, '_> {
 
     /// Where numbers share a route, one is bought only once that stands: it is to answer from its first moment.
     pub(super) fn unroutable(&self) -> Option<Decision<PhoneNumberStatus>> {
-        match route::wanted(self.w.agent.as_ref()) {
+        match self.w.wanted() {
             Wanted::Keep(finding) if matches!(finding.reason, Reason::SharedRoutePending | Reason::NotShareable) => {
                 Some(self.w.put_off(vec![Reason::Accepted.into(), finding]))
             }
@@ -90,7 +90,8 @@ impl<'a> Step<'a, '_> {
             on_delete: self.w.on_delete(),
             previous: Route::new(),
             sent: if digests.is_empty() { Vec::new() } else { vec![digests] },
-            led_to: route::led_to(&[], self.w.agent.as_ref()),
+            bound: None,
+            led_to: route::led_to(&[], &self.w.wanted()),
         }
     }
 }

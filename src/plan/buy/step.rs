@@ -11,11 +11,8 @@ use crate::{
         purchase::{Identity, NumberPurchaseSpec},
     },
     plan::{
-        AccountView, Buying, Decision, Effect, Entry, Liveness, Look, OwnEntry, Purpose, Rest,
-        choose::Criteria,
-        number::world::World,
-        policy,
-        route::{self},
+        AccountView, Buying, Decision, Effect, Entry, Liveness, Look, OwnEntry, Purpose, Rest, choose::Criteria,
+        number::world::World, policy,
     },
 };
 
@@ -130,6 +127,6 @@ impl<'a> Step<'a, '_> {
 
     /// The route that the number begins with: its agent's, or none.
     pub(super) fn route(&self) -> Route {
-        route::wanted(self.w.agent.as_ref()).target(&Route::new(), None)
+        self.w.wanted().target(&Route::new(), None)
     }
 }

@@ -93,7 +93,7 @@ impl<'a> World<'a> {
 
     fn is_as_wanted(&self, found: &Found<'_>, claim: &NumberClaimSpec) -> bool {
         let seen = &found.number.route;
-        let target = route::wanted(self.agent.as_ref()).target(seen, Some(claim));
+        let target = self.wanted().target(seen, Some(claim));
         !self.number.spec.suspend && self.number.spec.mode == Mode::Manage && route::changes(&target, seen).is_empty()
     }
 }

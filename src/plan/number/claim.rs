@@ -23,6 +23,8 @@ impl<'a> World<'a> {
         let remembered = || self.route_status().map(|route| route.digests.clone()).into_iter().collect();
         let sent = current.map_or_else(remembered, |claim| claim.sent.clone());
         let purchase = self.claimed_purchase(whole);
+        let bound = whole.and_then(|claim| claim.bound.clone());
+        let wanted = route::wanted(self.agent.as_ref(), bound.as_ref());
         let mut claim = NumberClaimSpec {
             number: found.number.number.clone(),
             holder: Some(self.holder_spec()),
@@ -33,12 +35,12 @@ impl<'a> World<'a> {
             on_delete: self.on_delete(),
             previous: Route::new(),
             sent,
-            led_to: route::led_to(whole.map_or(&[], |claim| &claim.led_to), self.agent.as_ref()),
+            bound,
+            led_to: route::led_to(whole.map_or(&[], |claim| &claim.led_to), &wanted),
         };
         let is_foreign = |channel: &Channel, destination: &Destination| {
             !destination.is_empty() && !claim.is_ours(*channel, destination)
         };
-        let wanted = route::wanted(self.agent.as_ref());
         claim.previous = match current.filter(|claim| claim.namespace() == Some(self.namespace())) {
             Some(current) => route::previous(current, wanted.route(), seen, is_foreign),
             // What another namespace had before is nobody else's.

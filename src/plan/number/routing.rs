@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::world::{Found, World};
+use super::{
+    binding,
+    world::{Found, World},
+};
 use crate::{
     api::{
         claim::NumberClaimSpec,
@@ -13,19 +16,30 @@ use crate::{
     },
     plan::{
         Decision, Effect, Note, SetRoute, policy,
-        route::{Wanted, changes, wanted},
+        route::{Wanted, changes},
     },
 };
 
 /// Decides for a number that is ours, with its claim and finalizer in place.
 pub(super) fn next(w: &World<'_>, found: &Found<'_>, claim: Option<&NumberClaimSpec>) -> Decision<PhoneNumberStatus> {
-    let wanted = wanted(w.agent.as_ref());
+    if let Some(decision) = w.own_claim().and_then(|claim| binding::next(w, found, claim)) {
+        return decision;
+    }
+    let wanted = w.wanted();
     let ours = |channel, destination: &Destination| claim.is_some_and(|claim| claim.is_ours(channel, destination));
     let target = wanted.target(&found.number.route, claim);
     let changes = changes(&target, &found.number.route);
     let (finding, route) = match wanted {
         Wanted::Keep(finding) => return w.rest(found, looks_on(w, finding), w.route_status().cloned()),
         Wanted::Silent(finding) => return w.rest(found, finding, None),
+        // Nobody but the holder of the claim has it bound.
+        Wanted::Bind(hosted) => {
+            let text = format!(
+                "With mode: Observe the number is not bound to the platform of CarrierAccount {}.",
+                hosted.account.key()
+            );
+            return w.rest(found, Finding::new(Reason::Differs, text), w.route_status().cloned());
+        }
         Wanted::Nothing(finding) => (finding, None),
         Wanted::Reach { status, .. } => (
             Finding::new(

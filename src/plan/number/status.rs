@@ -13,10 +13,7 @@ use crate::{
         phone_number::{PhoneNumberStatus, RouteStatus},
         seen::Messaging,
     },
-    plan::{
-        AccountView, Decision, Effect, Look, Requested as _, Rest, choose,
-        route::{self, Wanted},
-    },
+    plan::{AccountView, Decision, Effect, Look, Requested as _, Rest, choose, route::Wanted},
 };
 
 impl<'a> World<'a> {
@@ -54,12 +51,13 @@ impl<'a> World<'a> {
             return self.put_off(vec![Reason::Accepted.into(), Finding::new(Reason::AccountNotReady, text)]);
         }
         let observed = self.status().and_then(|status| status.observed_generation) == self.number.metadata.generation;
-        let as_wanted = match route::wanted(self.agent.as_ref()) {
+        let as_wanted = match self.wanted() {
             Wanted::Reach { status, .. } => {
                 self.route_status().is_some_and(|r| r.agent == status.agent && r.version == status.version)
             }
             Wanted::Nothing(_) | Wanted::Silent(_) => self.route_status().is_none(),
             Wanted::Keep(_) => true,
+            Wanted::Bind(_) => false,
         };
         if observed && as_wanted && !self.is_requested() {
             return Decision::Rest(Rest::NOTHING);

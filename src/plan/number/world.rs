@@ -11,7 +11,10 @@ use crate::{
         phone_number::{Mode, OnDelete, PhoneNumberStatus, RouteStatus},
         seen::OwnedNumber,
     },
-    plan::{AccountRef, AgentRef, Buying, InFlight, Liveness, Requested as _, Rival, Seen, Trouble},
+    plan::{
+        AccountRef, AgentRef, Buying, InFlight, Liveness, PlatformView, Requested as _, Rival, Seen, Trouble,
+        route::{self, Wanted},
+    },
 };
 
 /// Everything known about one PhoneNumber.
@@ -46,6 +49,8 @@ pub struct World<'a> {
     pub seen_since_met: bool,
     /// Whether the number bears the marker of another installation: then it is not written to, unless a person says so.
     pub elsewhere: bool,
+    /// The platform that the claim names or, where it names none, the one that should answer.
+    pub platform: Option<PlatformView<'a>>,
     pub trouble: Option<&'a Trouble>,
     /// How often the route was put back within the last hour.
     pub put_backs: u32,
@@ -74,6 +79,12 @@ impl<'a> World<'a> {
     pub(in crate::plan) fn holder_spec(&self) -> Holder {
         let Key { namespace, name } = Key::of(self.number);
         Holder { namespace, name, uid: self.uid().to_owned() }
+    }
+
+    /// What is wanted of the number's route.
+    pub(in crate::plan) fn wanted(&self) -> Wanted {
+        let bound = self.own_claim().and_then(|claim| claim.spec.bound.as_ref());
+        route::wanted(self.agent.as_ref(), bound)
     }
 
     pub(in crate::plan) fn namespace(&self) -> &'a str {

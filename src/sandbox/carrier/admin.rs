@@ -1,7 +1,7 @@
 //! What can be done to a running carrier from outside, as JSON under `/admin`. Does I/O.
 //!
 //! There is no authentication: it is for one machine. Accounts of all carriers are named by their sids; a Telnyx account,
-//! which has no name of its own, by the UUID that stands in `accountSid`. In what follows an account that is not given is the first one.
+//! which has no name of its own, by the UUID that stands in `accountSid`; a Nixflex key by its id. In what follows an account that is not given is the first one.
 //!
 //! | request | body | does |
 //! |---|---|---|

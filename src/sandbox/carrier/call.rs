@@ -9,6 +9,7 @@ use url::{Url, form_urlencoded};
 use super::{
     Shared,
     config::Dialect,
+    nixflex,
     route::{Place, Route, Seal, webhooks},
     signature, telnyx,
     traffic::{Hook, Hosted, Outcome, Traffic},
@@ -27,7 +28,7 @@ pub struct Placed {
     pub attempts: Vec<Attempt>,
     /// The report on the finished call, where one is asked for.
     pub status_callback: Option<Attempt>,
-    /// The agent of the carrier's own that answered, where no webhook is asked.
+    /// The agent on a platform that answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hosted: Option<Hosted>,
 }
@@ -71,8 +72,11 @@ impl Told {
     /// What the one who is asked in this place, counted from 1, is told of `traffic` from somebody to a number.
     fn of(traffic: Traffic, route: &Route, hex: &str, [from, to, body]: [&str; 3], attempt: usize) -> Self {
         match (route.dialect, traffic) {
-            (Dialect::Twilio, Traffic::Call) => Told::Form(call_params(hex, &route.account, from, to)),
-            (Dialect::Twilio, Traffic::Text) => {
+            // A platform has no numbers of its own.
+            (Dialect::Twilio | Dialect::Nixflex, Traffic::Call) => {
+                Told::Form(call_params(hex, &route.account, from, to))
+            }
+            (Dialect::Twilio | Dialect::Nixflex, Traffic::Text) => {
                 Told::Form(text_params(hex, &route.account, from, to, body, route.service.as_deref()))
             }
             (Dialect::Telnyx, Traffic::Call) => Told::Form(telnyx::voice_params(hex, route, from, to)),
@@ -136,9 +140,11 @@ pub(super) async fn place(shared: &Shared, traffic: Traffic, from: &str, to: &st
         }
         let attempt = send(shared, hook, &route.seal, &told).await;
         let (done, url) = (attempt.succeeded(), attempt.url.clone());
+        let (hosted, busy) = nixflex::heard(&url, &attempt.body);
         placed.attempts.push(attempt);
         if done {
-            placed.outcome = Outcome::Answered;
+            placed.outcome = if busy { Outcome::Busy } else { Outcome::Answered };
+            placed.hosted = hosted.map(|agent| Hosted { agent, version: None });
             break;
         }
         failed = Some(url);
@@ -152,7 +158,11 @@ pub(super) async fn place(shared: &Shared, traffic: Traffic, from: &str, to: &st
 
 /// The report on a call that is over.
 fn ended(told: Told, outcome: Outcome) -> Told {
-    let status = if outcome == Outcome::Answered { "completed" } else { "failed" };
+    let status = match outcome {
+        Outcome::Answered => "completed",
+        Outcome::Busy => "busy",
+        _ => "failed",
+    };
     let mut params = told.params().to_vec();
     params.retain(|(name, _)| name != "CallStatus");
     params.extend(owned([("CallStatus", status), ("CallDuration", "1"), ("Duration", "1"), ("SequenceNumber", "0")]));
@@ -227,7 +237,7 @@ async fn send(shared: &Shared, hook: &Hook, seal: &Seal, told: &Told) -> Attempt
         public.query_pairs_mut().extend_pairs(told.params());
         attempt.url = public.to_string();
     }
-    let mapped = destination(&shared.hosts(), &public);
+    let mapped = destination(&shared.hosts(), &public).or_else(|| nixflex::at_home(&shared.url, &public));
     // The demo URLs of a new number, say, are Twilio's real ones: a simulator does not bother them.
     if mapped.is_none() && public.scheme() != "http" {
         attempt.error = Some("an https host is only asked where an entry of `hosts` says where it is".to_owned());

@@ -1,14 +1,18 @@
 //! What a simulated carrier is started with, and the switches for what is not known about the real one. No I/O.
 
 mod flowyte;
+mod nixflex;
 mod telnyx;
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::flowyte::{BestEffort, ErrorCodes, ExpiredHold, FlowyteSwitches, ListPages, SecondHold};
-pub use self::telnyx::{ConnectionClearing, OrderEnd, TelnyxSwitches};
+pub use self::{
+    flowyte::{BestEffort, ErrorCodes, ExpiredHold, FlowyteSwitches, ListPages, SecondHold},
+    nixflex::{NixflexSwitches, SameAgent, StaleCredentials},
+    telnyx::{ConnectionClearing, OrderEnd, TelnyxSwitches},
+};
 use super::text::hex32;
 
 /// Everything a sandbox is started with. [`Default`] listens on a free local port and has one account and no numbers.
@@ -72,6 +76,8 @@ pub enum Dialect {
     Twilio,
     Telnyx,
     Flowyte,
+    /// A platform that has no numbers of its own; its accounts are keys.
+    Nixflex,
 }
 
 /// An account to begin with. What is not given is generated.
@@ -80,9 +86,9 @@ pub enum Dialect {
 pub struct AccountSeed {
     pub carrier: Dialect,
     /// Twilio: `AC` and 32 hexadecimal digits. Telnyx, which calls its accounts nothing: a UUID, for the sandbox alone.
-    /// Flowyte: a UUID, the id of the organization.
+    /// Flowyte: a UUID, the id of the organization. Nixflex: the id of a key, `nxf_` and 32 hexadecimal digits.
     pub sid: Option<String>,
-    /// Twilio: the primary Auth Token. Telnyx and Flowyte: the API key.
+    /// Twilio: the primary Auth Token. Telnyx and Flowyte: the API key. Nixflex: the key's secret.
     pub auth_token: Option<String>,
     pub friendly_name: Option<String>,
     /// The sid of the account that this one is a subaccount of; Twilio only.
@@ -200,6 +206,8 @@ pub struct Switches {
     pub telnyx: TelnyxSwitches,
     /// What only Flowyte's dialect has.
     pub flowyte: FlowyteSwitches,
+    /// What only Nixflex's dialect has.
+    pub nixflex: NixflexSwitches,
 }
 
 impl Default for Switches {
@@ -222,6 +230,7 @@ impl Default for Switches {
             record_bodies: false,
             telnyx: TelnyxSwitches::default(),
             flowyte: FlowyteSwitches::default(),
+            nixflex: NixflexSwitches::default(),
         }
     }
 }

@@ -6,8 +6,8 @@ use super::{
     config::{Dialect, Switches},
     flowyte,
     ledger::Kind,
-    telnyx,
-    text::uuid,
+    nixflex, telnyx,
+    text::{hex32, uuid},
     twilio,
     wire::{Reply, Request},
     world::{Number, World, is_sid},
@@ -19,6 +19,7 @@ impl Dialect {
         match path {
             _ if path.starts_with("/v2/") => Self::Telnyx,
             _ if path.starts_with("/flowyte/") => Self::Flowyte,
+            _ if path.starts_with("/nixflex/") => Self::Nixflex,
             _ => Self::Twilio,
         }
     }
@@ -29,6 +30,7 @@ impl Dialect {
             Self::Twilio => twilio::classify(request),
             Self::Telnyx => telnyx::classify(request),
             Self::Flowyte => flowyte::classify(request),
+            Self::Nixflex => nixflex::classify(request),
         }
     }
 
@@ -38,6 +40,7 @@ impl Dialect {
             Self::Twilio => twilio::account_of(world, request),
             Self::Telnyx => telnyx::account_of(world, request),
             Self::Flowyte => flowyte::account_of(world, request),
+            Self::Nixflex => nixflex::account_of(world, request),
         }
     }
 
@@ -47,6 +50,7 @@ impl Dialect {
             Self::Twilio => twilio::number_of(world, request),
             Self::Telnyx => telnyx::number_of(world, request),
             Self::Flowyte => flowyte::number_of(world, request),
+            Self::Nixflex => nixflex::number_of(world, request),
         }
     }
 
@@ -56,6 +60,7 @@ impl Dialect {
             Self::Twilio => twilio::handle(world, request),
             Self::Telnyx => telnyx::handle(world, request),
             Self::Flowyte => flowyte::handle(world, request),
+            Self::Nixflex => nixflex::handle(world, request),
         }
     }
 
@@ -66,6 +71,17 @@ impl Dialect {
             Self::Telnyx => telnyx::refused(&telnyx::Refusal::new(status, code, message)),
             // Its codes are words, and follow from the status.
             Self::Flowyte => flowyte::refused(&flowyte::Refusal::of_status(status, message)),
+            // Its codes are texts.
+            Self::Nixflex => nixflex::refused(&nixflex::Refusal::of_status(status, message)),
+        }
+    }
+
+    /// The same where the carrier's codes are texts.
+    pub(super) fn refused_as(self, status: u16, code: &str, message: &str) -> Reply {
+        match self {
+            Self::Twilio | Self::Telnyx => self.refused(status, code.parse().unwrap_or_default(), message),
+            Self::Flowyte => flowyte::refused(&flowyte::Refusal::of_status(status, message)),
+            Self::Nixflex => nixflex::refused(&nixflex::Refusal::new(status, code, message)),
         }
     }
 
@@ -75,6 +91,7 @@ impl Dialect {
             Self::Twilio => self.refused(401, 20003, "Authenticate"),
             Self::Telnyx => telnyx::refused(&telnyx::unauthorized()),
             Self::Flowyte => flowyte::refused(&flowyte::unauthorized()),
+            Self::Nixflex => self.refused(401, 0, "Invalid API key"),
         }
     }
 
@@ -84,6 +101,7 @@ impl Dialect {
             Self::Twilio => 20404,
             Self::Telnyx => telnyx::NOT_FOUND,
             Self::Flowyte => 404,
+            Self::Nixflex => 0,
         };
         self.refused(404, code, "The requested resource was not found")
     }
@@ -97,6 +115,7 @@ impl Dialect {
             (Self::Telnyx, 504) => 10008,
             (Self::Telnyx, _) => 10007,
             (Self::Flowyte, status) => i64::from(status),
+            (Self::Nixflex, _) => 0,
         };
         self.refused(status, code, "Internal Server Error")
     }
@@ -111,6 +130,7 @@ impl Dialect {
             }
             Self::Telnyx => telnyx::too_many(wait_seconds),
             Self::Flowyte => flowyte::too_many(wait_seconds),
+            Self::Nixflex => nixflex::too_many(wait_seconds),
         }
     }
 
@@ -120,6 +140,7 @@ impl Dialect {
             Self::Twilio => reply.headers.push(("twilio-concurrent-requests", concurrent.to_string())),
             Self::Telnyx => telnyx::rate_limited(reply, None),
             Self::Flowyte => flowyte::rate_limited(reply, None),
+            Self::Nixflex => nixflex::finish(reply),
         }
     }
 
@@ -129,6 +150,7 @@ impl Dialect {
             Self::Twilio => twilio::shown(number, switches.unset),
             Self::Telnyx => telnyx::shown(world, number),
             Self::Flowyte => flowyte::shown(world, number),
+            Self::Nixflex => Value::Null,
         }
     }
 
@@ -138,6 +160,7 @@ impl Dialect {
             Self::Twilio => twilio::is_field(field),
             Self::Telnyx => telnyx::is_field(field),
             Self::Flowyte => flowyte::is_field(field),
+            Self::Nixflex => false,
         }
     }
 
@@ -146,6 +169,7 @@ impl Dialect {
         match self {
             Self::Twilio => format!("AC{hex}"),
             Self::Telnyx | Self::Flowyte => uuid(hex),
+            Self::Nixflex => format!("nxf_{hex}"),
         }
     }
 
@@ -159,6 +183,8 @@ impl Dialect {
             Self::Telnyx | Self::Flowyte => {
                 Err(format!("{sid:?} does not name an account: write a UUID in small letters"))
             }
+            Self::Nixflex if is_sid("nxf_", &sid) => Ok(sid),
+            Self::Nixflex => Err(format!("{sid:?} is not the id of a key: write nxf_ and 32 hexadecimal digits")),
         }
     }
 
@@ -168,6 +194,7 @@ impl Dialect {
             Self::Twilio => hex.to_owned(),
             Self::Telnyx => format!("KEY{hex}"),
             Self::Flowyte => format!("{}live_{hex}", flowyte::KEY_PREFIX),
+            Self::Nixflex => format!("nxfs_{hex}{}", hex32(hex)),
         }
     }
 
@@ -177,6 +204,7 @@ impl Dialect {
             Self::Twilio => format!("PN{hex}"),
             Self::Telnyx => telnyx::snowflake(hex),
             Self::Flowyte => uuid(hex),
+            Self::Nixflex => hex.to_owned(),
         }
     }
 }

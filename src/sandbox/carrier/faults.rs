@@ -38,6 +38,10 @@ pub enum Fault {
     NotFound,
     /// Any refusal with the carrier's own error code: not applied. Flowyte's codes are words; the status says which.
     Refuse { status: u16, code: i64 },
+    /// The same where the carrier's codes are texts.
+    RefuseAs { status: u16, code: String },
+    /// What a platform does in two places stops in the middle, with a 500: the webhooks are written, its own memory is not.
+    HalfDone,
     /// A listing page without its second half, whose links go on as if nothing were missing.
     TornPage,
     /// A listing page without rows, whose links go on as if nothing were missing.
@@ -60,7 +64,9 @@ impl Fault {
     fn stage(&self) -> Stage {
         match self {
             Fault::Slow { .. } => Stage::Delay,
-            Fault::TornPage | Fault::EmptyPage | Fault::Lag { .. } | Fault::LagWrites { .. } => Stage::View,
+            Fault::TornPage | Fault::EmptyPage | Fault::Lag { .. } | Fault::LagWrites { .. } | Fault::HalfDone => {
+                Stage::View
+            }
             _ => Stage::Outcome,
         }
     }

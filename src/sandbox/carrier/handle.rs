@@ -1,6 +1,7 @@
 //! What tests, the demo and the admin API do to a carrier from behind: seed, look, edit, harm, call. Does no I/O but calls.
 
 mod flowyte;
+mod nixflex;
 mod telnyx;
 
 use std::{collections::BTreeMap, fmt};
@@ -33,7 +34,7 @@ fn fail<T>(text: impl Into<String>) -> Result<T, SandboxError> {
 #[serde(rename_all = "camelCase")]
 pub struct Credentials {
     pub account_sid: String,
-    /// Twilio: the primary Auth Token. Telnyx and Flowyte: the API key.
+    /// Twilio: the primary Auth Token. Telnyx and Flowyte: the API key. Nixflex: the secret of the key whose id is the account's.
     pub auth_token: String,
 }
 

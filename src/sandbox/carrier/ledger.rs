@@ -48,6 +48,14 @@ pub enum Kind {
     Rollback,
     /// A change of accounts.
     AccountWrite,
+    /// Giving a number that stays at its carrier to a platform whose agent is to answer it.
+    Attach,
+    /// Taking it from there again; the carrier goes on having it, and being paid for it.
+    Detach,
+    /// A change of how the platform answers a number: its prompt, its flags.
+    AttachmentWrite,
+    /// A change of an owned number by a platform that it was given to, and not by any request of ours.
+    PlatformWrite,
     /// A path that the carrier does not have.
     Unknown,
 }
@@ -248,13 +256,20 @@ impl Ledger {
     }
 }
 
+/// The names of what is secret in answers, and in what is asked in JSON.
+const SECRETS: [&str; 4] = ["auth_token", "secret", "external_pin", "v1_secret"];
+
+/// Those of a platform that is told other carriers' credentials.
+const PLATFORM_SECRETS: [&str; 5] =
+    ["key_secret", "twilio_token", "twilioToken", "twilio_auth_token", "telnyx_api_key"];
+
 /// Takes tokens and secrets out of an answer before it is recorded.
 pub(super) fn redacted(mut answer: Value) -> Value {
     match &mut answer {
         Value::Object(fields) => {
             for (name, value) in fields.iter_mut() {
                 let secret = value.is_string()
-                    && matches!(name.as_str(), "auth_token" | "secret" | "external_pin" | "v1_secret");
+                    && (SECRETS.contains(&name.as_str()) || PLATFORM_SECRETS.contains(&name.as_str()));
                 *value = if secret { Value::from("redacted") } else { redacted(value.take()) };
             }
         }

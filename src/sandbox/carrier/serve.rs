@@ -15,10 +15,10 @@ use super::{
     Shared,
     config::Dialect,
     faults::{Fault, Met, Seen},
-    ledger::{Bodies, Entry, Ledger, redacted},
+    ledger::{Bodies, Entry, Kind, Ledger, redacted},
     line::Cut,
-    telnyx,
-    wire::{self, Reply, Request},
+    nixflex, telnyx,
+    wire::{self, ByPlatform, Reply, Request},
     world::World,
 };
 
@@ -207,7 +207,7 @@ fn decide(shared: &Arc<Shared>, seq: u64, request: Request, outcome: Option<Faul
     let error = |status: u16| Answer::Reply(dialect.server_error(status));
     match outcome {
         None | Some(Fault::Slow { .. } | Fault::Lag { .. } | Fault::LagWrites { .. }) => Answer::Reply(done()),
-        Some(Fault::TornPage | Fault::EmptyPage) => Answer::Reply(done()),
+        Some(Fault::TornPage | Fault::EmptyPage | Fault::HalfDone) => Answer::Reply(done()),
         Some(Fault::Hang) => Answer::Silence,
         Some(Fault::HangAfter) => {
             done();
@@ -241,6 +241,9 @@ fn decide(shared: &Arc<Shared>, seq: u64, request: Request, outcome: Option<Faul
         Some(Fault::Unauthorized) => Answer::Reply(dialect.unauthorized()),
         Some(Fault::NotFound) => Answer::Reply(dialect.not_found()),
         Some(Fault::Refuse { status, code }) => Answer::Reply(dialect.refused(status, code, "Refused by the sandbox")),
+        Some(Fault::RefuseAs { status, code }) => {
+            Answer::Reply(dialect.refused_as(status, &code, "Refused by the sandbox"))
+        }
     }
 }
 
@@ -259,7 +262,42 @@ fn apply(shared: &Shared, seq: u64, request: &Request) -> Reply {
             entry.number.clone_from(&effect.number);
         }
     });
+    for done in &reply.effect.by_platform {
+        state.ledger.open(by_platform(done));
+    }
     reply
+}
+
+/// What a platform did to a number at its carrier, as the carrier has it: a request that was none of ours.
+fn by_platform(done: &ByPlatform) -> Entry {
+    Entry {
+        seq: 0,
+        at_ms: jiff::Timestamp::now().as_millisecond(),
+        method: "POST".to_owned(),
+        path: done.path.clone(),
+        kind: Kind::PlatformWrite,
+        account: Some(done.account.clone()),
+        number: Some(done.number.clone()),
+        status: Some(200),
+        code: None,
+        applied: true,
+        changed: done.changed.clone(),
+        order: None,
+        faults: Vec::new(),
+        bodies: None,
+    }
+}
+
+/// What a platform says when a carrier asks it about a call or a text. The ledger is about clients and hears nothing of it.
+pub(super) async fn platform(
+    Extracted(shared): Extracted<Arc<Shared>>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let signature = headers.get("x-twilio-signature").and_then(|value| value.to_str().ok());
+    let (status, text) = nixflex::answer(&mut shared.state().world, uri.path(), &wire::pairs(&body), signature);
+    response(status, Some("text/xml"), Body::from(text))
 }
 
 /// Writes down what the client is told.

@@ -14,6 +14,8 @@ pub enum Outcome {
     Trunk,
     /// Nothing is set: the caller hears that the number is not in service.
     Nothing,
+    /// The platform that the number was given to has as many calls as it takes: the caller hears that it is busy.
+    Busy,
     /// Nobody owns the number.
     NoSuchNumber,
     /// Its account is suspended or closed.
@@ -27,14 +29,14 @@ pub(super) enum Traffic {
     Text,
 }
 
-/// The agent of the carrier's own that answered, and what it ran.
+/// The agent on a platform that answered, and what it ran.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Hosted {
     /// Its id.
     pub agent: String,
-    /// The id of the published version.
-    pub version: String,
+    /// The id of the published version, where the platform has versions.
+    pub version: Option<String>,
 }
 
 /// A webhook of a route.

@@ -73,6 +73,18 @@ pub(super) struct Effect {
     pub number: Option<String>,
     pub applied: bool,
     pub changed: Vec<String>,
+    /// What a platform did to numbers at their carriers on the way, which the client did not.
+    pub by_platform: Vec<ByPlatform>,
+}
+
+/// A change of an owned number by a platform that it was given to.
+#[derive(Clone, Debug)]
+pub(super) struct ByPlatform {
+    pub account: String,
+    pub number: String,
+    /// Where the platform asked the carrier for it.
+    pub path: String,
+    pub changed: Vec<String>,
 }
 
 /// An answer.

@@ -18,6 +18,7 @@ use super::{
     config::{Dialect, KeySeed, SandboxConfig, Switches},
     faults::Fault,
     flowyte::State as FlowyteState,
+    nixflex::State as NixflexState,
     stock::{Offer, Stock},
     telnyx::State as TelnyxState,
     text::hex32,
@@ -95,6 +96,7 @@ pub(super) struct World {
     pub holds: HashMap<String, Hold>,
     pub telnyx: TelnyxState,
     pub flowyte: FlowyteState,
+    pub nixflex: NixflexState,
     numbers: BTreeMap<u64, Number>,
     /// Never forgets, so that a page token outlives its number.
     orders: HashMap<String, u64>,
@@ -116,6 +118,7 @@ impl World {
             holds: HashMap::new(),
             telnyx: TelnyxState::default(),
             flowyte: FlowyteState::default(),
+            nixflex: NixflexState::default(),
             numbers: BTreeMap::new(),
             orders: HashMap::new(),
             owned: HashMap::new(),
@@ -331,6 +334,9 @@ impl World {
         // A slip of the pen must not look like a setting without effect.
         if let Some(field) = settings.keys().find(|field| !dialect.is_field(field)) {
             return Err(format!("a number has no field {field:?}; write it as answers do: voice_url"));
+        }
+        if dialect == Dialect::Nixflex {
+            return Err(format!("{account} has no numbers of its own"));
         }
         if self.owned.contains_key(number.as_str()) {
             return Err(format!("{number} is owned already"));

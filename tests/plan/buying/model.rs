@@ -474,7 +474,7 @@ impl Line {
 }
 
 /// An object as a person applies it.
-fn new(uid: Uid, identity: Identity) -> Object {
+pub fn new(uid: Uid, identity: Identity) -> Object {
     Object { uid, identity, deleting: false, finalizer: false, status: None, offer: None, approve: None, said: None }
 }
 

@@ -5,39 +5,37 @@ use dialplane::{
         NumberClaim, NumberPurchase, PhoneNumber,
         account::Purchasing,
         claim::{ClaimedAccount, ClaimedPurchase, Holder, NumberClaimSpec},
-        meta::{APPROVE, IN_USE_FINALIZER, Key, NUMBER as SAID, ROUTE_FINALIZER, Reference},
+        meta::{APPROVE, IN_USE_FINALIZER, NUMBER as SAID, ROUTE_FINALIZER, Reference},
         number::{E164, Route},
         offer::{NumberType, Offer, Offered, Price, Search},
-        phone_number::{
-            Acquisition, Approval, NumberConfig, OfferStatus, OnDelete, PhoneNumberSpec, PhoneNumberStatus, Purchase,
-            Reuse,
-        },
+        phone_number::{Acquisition, Approval, OfferStatus, OnDelete, PhoneNumberStatus, Purchase, Reuse},
         purchase::{Hold, Identity as PurchaseIdentity, Marker, NumberPurchaseSpec},
     },
-    carrier::{CarrierError, ErrorClass, Messaging, NumberId, Order, OwnedNumber},
+    carrier::{CarrierError, ErrorClass, Messaging, Order, OwnedNumber},
     plan::{
-        AccountRef, AccountView, Decision, Effect, Entry, Grant, HoldNumber, Idle, InFlight, Liveness, Look,
-        OfferQuery, Offers, Purpose, Rival, Seen, SendOutcome, claim, number,
+        AccountRef, Decision, Grant, Idle, Liveness, Look, OfferQuery, Offers, Purpose, Rival, Seen, SendOutcome,
+        claim, number,
     },
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
-    model::{Buying, Carrier, Fate, Keeps},
+    model::{Buying, Carrier, Fate, Keeps, new},
     mutants::Mutant,
-    state::{Claim, Identity, Journal, Line, Number, Object, OwnEntry, Request, State, Stock, Uid},
+    state::{Claim, Identity, Journal, Line, Number, Object, OwnEntry, State, Stock, Uid},
+    writes::Work,
 };
-use crate::plan::scene::now;
+use crate::plan::scene::{self, now};
 
 /// The names of identities, or of the namespaces that they are in.
-const NAMES: [&str; 3] = ["clinic", "office", "store"];
+pub const NAMES: [&str; 3] = ["clinic", "office", "store"];
 const FOREVER: std::time::Duration = std::time::Duration::from_secs(900);
 
 fn e164(number: Number) -> E164 {
     format!("+1415555000{number}").parse().unwrap()
 }
 
-fn index(number: &E164) -> Number {
+pub fn index(number: &E164) -> Number {
     number.as_str().bytes().last().unwrap() - b'0'
 }
 
@@ -45,7 +43,7 @@ fn holder(m: &Buying, identity: Identity, uid: Uid) -> Holder {
     Holder { namespace: named(m, identity).namespace, name: "pn".into(), uid: uid.to_string() }
 }
 
-fn uid(holder: &Holder) -> Uid {
+pub fn uid(holder: &Holder) -> Uid {
     holder.uid.parse().unwrap()
 }
 
@@ -54,7 +52,7 @@ fn account() -> ClaimedAccount {
 }
 
 /// The namespace and the name of an identity.
-fn named(m: &Buying, identity: Identity) -> PurchaseIdentity {
+pub fn named(m: &Buying, identity: Identity) -> PurchaseIdentity {
     let name = NAMES[usize::from(identity)];
     if m.tenants { PurchaseIdentity::new(name, "desk") } else { PurchaseIdentity::new("n", name) }
 }
@@ -89,21 +87,9 @@ fn object(object: Object, m: &Buying) -> PhoneNumber {
         identity: Some(named(m, object.identity).name),
         regulatory: None,
     };
-    let mut number = PhoneNumber::new(
-        "pn",
-        PhoneNumberSpec {
-            config: NumberConfig::default(),
-            account_ref: Reference { name: "a".into(), namespace: Some("n".into()) },
-            import: None,
-            purchase: Some(purchase),
-            agent_ref: None,
-            mode: Default::default(),
-            drift: Default::default(),
-            on_delete: Default::default(),
-            suspend: false,
-        },
-    );
-    number.metadata.namespace = Some(named(m, object.identity).namespace);
+    let mut number = scene::phone_number(&named(m, object.identity).namespace, "pn");
+    number.spec.account_ref = Reference { name: "a".into(), namespace: Some("n".into()) };
+    number.spec.purchase = Some(purchase);
     number.metadata.uid = Some(object.uid.to_string());
     number.metadata.deletion_timestamp = object.deleting.then(|| Time(now()));
     number.metadata.finalizers = object.finalizer.then(|| vec![ROUTE_FINALIZER.to_owned()]);
@@ -151,6 +137,7 @@ fn journal(m: &Buying, identity: Identity, journal: Journal, lines: &[Line]) -> 
 fn claim(m: &Buying, number: Number, claim: Claim) -> NumberClaim {
     let PurchaseIdentity { namespace, name } = named(m, claim.identity);
     let spec = NumberClaimSpec {
+        bound: None,
         number: e164(number),
         holder: claim.holder.map(|uid| holder(m, claim.identity, uid)),
         account: account(),
@@ -175,15 +162,8 @@ fn claim(m: &Buying, number: Number, claim: Claim) -> NumberClaim {
 }
 
 fn owned(m: &Buying, number: Number, marked: Option<Identity>, moved: bool) -> OwnedNumber {
-    OwnedNumber {
-        config: NumberConfig::default(),
-        id: NumberId("PN".into()),
-        number: e164(number),
-        route: Route::new(),
-        features: Vec::new(),
-        messaging: Messaging::Number,
-        marker: marked.map(|identity| marker(m, identity, moved)),
-    }
+    let marker = marked.map(|identity| marker(m, identity, moved));
+    OwnedNumber { messaging: Messaging::Number, marker, ..scene::owned("PN", e164(number), Route::new()) }
 }
 
 fn order(m: &Buying, number: Number, identity: Identity, pending: bool, moved: bool) -> Order {
@@ -196,12 +176,7 @@ fn unavailable() -> CarrierError {
 }
 
 fn view() -> AccountRef {
-    AccountRef::Found(AccountView {
-        key: Key::new("n", "a"),
-        open: Some("AC1".into()),
-        opening: false,
-        abandoned: false,
-    })
+    scene::account("n", "a", "AC1")
 }
 
 impl State {
@@ -235,7 +210,7 @@ impl State {
         line.shown && matches!(line.stock, Stock::Ours(_))
     }
 
-    fn marked(&self, number: Number) -> Option<Identity> {
+    pub fn marked(&self, number: Number) -> Option<Identity> {
         match self.lines[usize::from(number)].stock {
             Stock::Ours(identity) => Some(identity),
             _ => None,
@@ -260,35 +235,13 @@ fn own(m: &Buying, s: &State, replica: usize, of: Object) -> Option<dialplane::p
     let shown = s.replicas[replica].cache.journals[usize::from(of.identity)]?;
     let mut own =
         s.replicas[replica].own[usize::from(of.identity)].filter(|own| own.uid == of.uid && own.token == shown.token);
-    if m.mutant == Some(Mutant::TokenNotCompared) && own.is_none() && shown.holder == of.uid {
-        own = Some(OwnEntry {
-            uid: of.uid,
-            token: shown.token,
-            settle: false,
-            hold: false,
-            take: false,
-            clean: true,
-            refused: None,
-            ordered: false,
-            lives: false,
-            may_send: true,
-            settled: false,
-        });
-    }
-    if m.mutant == Some(Mutant::IntentClearedAtStart) && own.is_none() && shown.holder == of.uid {
-        own = Some(OwnEntry {
-            uid: of.uid,
-            token: shown.token,
-            settle: false,
-            hold: false,
-            take: false,
-            clean: true,
-            refused: Some(true),
-            ordered: false,
-            lives: false,
-            may_send: false,
-            settled: false,
-        });
+    if own.is_none() && shown.holder == of.uid {
+        let believed = OwnEntry::new(of.uid, shown.token);
+        own = match m.mutant {
+            Some(Mutant::TokenNotCompared) => Some(believed),
+            Some(Mutant::IntentClearedAtStart) => Some(OwnEntry { refused: Some(true), may_send: false, ..believed }),
+            _ => None,
+        };
     }
     let own = own?;
     let ended = shown.hold.is_some_and(|n| s.lines[usize::from(n)].held.is_none());
@@ -407,6 +360,7 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
             doubtful: false,
             sells: true,
             marks: true,
+            unclaimed: &[],
             holds: m.keeps != Keeps::Nothing,
             unheld: None,
             not_before: if gap { FOREVER } else { std::time::Duration::ZERO },
@@ -419,30 +373,21 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
         };
         let forgotten = cached.deleting && m.mutant == Some(Mutant::DeletedBeforeSettled);
         let world = number::World {
-            now: now(),
-            number: &number_object,
-            account: view(),
-            agent: None,
             target: target.as_ref(),
             claim: held.as_ref(),
             buying: (!forgotten).then_some(buying),
             holder: holder_lives,
             rival: Rival { gone_for: FOREVER, ..Rival::STAYS },
             successor,
-            successor_opening: false,
-            uncounted: false,
             shared_pool: m.pool,
-            seen_since_met: true,
             seen: match (&sight, present, absent) {
                 (Some(number), true, _) => Seen::Present { number, fresh },
                 (Some(_), false, true) => Seen::Absent { fresh },
                 _ => Seen::Unseen,
             },
             elsewhere: elsewhere && !is_forgotten,
-            trouble: None,
-            put_backs: 0,
-            in_flight: InFlight::default(),
             definition_going: Some(false),
+            ..scene::world(&number_object, view())
         };
         match number::next(&world) {
             // A look that fails is no look.
@@ -508,7 +453,7 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
                 let said = (status.number.as_ref().map(index), offer);
                 return s.write_object(replica, slot, |object| (object.status, object.offer) = said);
             }
-            Decision::Act(effect) => return act(m, s, replica, slot, cached, effect, fate),
+            Decision::Act(effect) => return Work { m, s, replica, at: slot, of: cached, fate }.act(effect),
         }
     }
     s.broken = Some("a pass looks for ever");
@@ -573,250 +518,6 @@ fn for_sale(s: &State, replica: usize, of: Identity, asked: OfferQuery) -> Offer
     Offers { asked, crowded: false, found: numbers.map(|n| offer(n as Number)).collect() }
 }
 
-impl State {
-    /// A write to an object, by compare-and-set on what the replica's cache shows.
-    fn write_object(&mut self, replica: usize, slot: usize, change: impl FnOnce(&mut Object)) -> Option<()> {
-        let cached = self.replicas[replica].cache.objects[slot];
-        let mut changed = cached?;
-        change(&mut changed);
-        (Some(changed) != cached).then_some(())?;
-        if self.cluster.objects[slot] == cached {
-            let gone = changed.deleting && !changed.finalizer;
-            self.cluster.objects[slot] = (!gone).then_some(changed);
-        }
-        self.replicas[replica].cache.objects[slot] = self.cluster.objects[slot];
-        Some(())
-    }
-
-    /// Whether the claim on which a carrier write was decided is still as it was; otherwise it is read again.
-    fn fences(&mut self, replica: usize, number: Number) -> bool {
-        let n = usize::from(number);
-        let just = self.replicas[replica].wrote & (1 << n) != 0;
-        let same = just || self.replicas[replica].cache.claims[n] == self.cluster.claims[n];
-        if !same {
-            self.see_claim(replica, n);
-        }
-        same
-    }
-
-    fn write_claim(&mut self, m: &Buying, replica: usize, spec: &NumberClaimSpec) -> bool {
-        let n = usize::from(index(&spec.number));
-        let stamp = self.stamp();
-        let same = self.cluster.claims[n].map(|claim| claim.version)
-            == self.replicas[replica].cache.claims[n].map(|claim| claim.version);
-        if same || m.mutant == Some(Mutant::NoCompareAndSet) {
-            let of = spec.identity().unwrap();
-            self.cluster.claims[n] = Some(Claim {
-                identity: (0..NAMES.len() as u8).find(|identity| named(m, *identity) == of).unwrap(),
-                holder: spec.holder.as_ref().map(uid),
-                attempt: spec.purchase.as_ref().map_or(0, |purchase| purchase.attempt as u8),
-                confirmed: !spec.carrier_number_id.is_empty(),
-                version: stamp,
-            });
-        }
-        self.see_claim(replica, n);
-        if same {
-            self.replicas[replica].wrote |= 1 << n;
-        }
-        same
-    }
-}
-
-fn act(m: &Buying, s: &mut State, replica: usize, slot: usize, of: Object, effect: Effect, fate: Fate) -> Option<()> {
-    match effect {
-        Effect::Hold(hold) => keep(m, s, replica, of, &hold, fate),
-        _ if fate == Fate::Taken => None,
-        Effect::AddFinalizer(_) => {
-            let wins = s.cluster.objects[slot] == Some(of);
-            s.write_object(replica, slot, |object| object.finalizer = true)?;
-            if let Some(own) = s.replicas[replica].own[usize::from(of.identity)].as_mut().filter(|_| wins) {
-                own.lives = own.uid == of.uid;
-            }
-            Some(())
-        }
-        Effect::RemoveFinalizer(_) => s.write_object(replica, slot, |object| object.finalizer = false),
-        Effect::WriteJournal(entry) => {
-            enter(m, s, replica, of, &entry);
-            Some(())
-        }
-        Effect::CreateClaim(spec) => {
-            s.write_claim(m, replica, &spec);
-            Some(())
-        }
-        Effect::WriteClaim(claim) | Effect::CloseClaim(claim, _) => {
-            s.write_claim(m, replica, &claim.spec);
-            Some(())
-        }
-        Effect::CancelOrder(_, order) => cancel(m, s, replica, of, &order, fate),
-        Effect::LoseNumber(..) => {
-            s.replicas[replica].own[usize::from(of.identity)].as_mut()?.refused = Some(true);
-            Some(())
-        }
-        Effect::TakeNumber(take) => {
-            let n = usize::from(index(&take.claim.spec.number));
-            let identity = usize::from(of.identity);
-            s.replicas[replica].own[identity].as_mut()?.refused = Some(false);
-            s.write_claim(m, replica, &take.claim.spec);
-            let replica = &mut s.replicas[replica];
-            if replica.cache.claims[n].is_none_or(|claim| claim.holder != Some(of.uid)) {
-                replica.own[identity].as_mut()?.refused = Some(true);
-            }
-            Some(())
-        }
-        Effect::Mark(mark) => {
-            let n = index(&mark.number);
-            s.replicas[replica].wrote &= !(1 << n);
-            if !s.fences(replica, n) {
-                return Some(());
-            }
-            let held = s.cluster.claims[usize::from(n)].is_some_and(|claim| claim.holder == Some(of.uid));
-            let line = &mut s.lines[usize::from(n)];
-            match line.stock {
-                // Its order says for ever whose it was.
-                Stock::Ours(identity) if held => {
-                    let order_shown = line.order_shown && identity == of.identity;
-                    *line = Line { stock: Stock::Ours(of.identity), moved: s.moved, order_shown, ..*line };
-                }
-                _ => s.broken = Some("promise 3: the marker of another identity is overwritten"),
-            }
-            Some(())
-        }
-        Effect::Purchase(buy) => {
-            let n = index(&buy.number);
-            if m.mutant != Some(Mutant::ClaimSkipped) && !s.fences(replica, n) {
-                return Some(());
-            }
-            send(m, s, replica, of, n, fate)
-        }
-        other => panic!("{other:?} is not for a number without a route"),
-    }
-}
-
-/// Has the carrier keep a number, and writes down that it does.
-fn keep(m: &Buying, s: &mut State, replica: usize, of: Object, hold: &HoldNumber, fate: Fate) -> Option<()> {
-    let line = &mut s.lines[usize::from(index(&hold.number))];
-    let is_free = line.stock == Stock::ForSale && line.held.is_none_or(|held| held == of.identity);
-    if fate == Fate::Taken {
-        (is_free && line.held.is_none()).then(|| line.stock = Stock::Taken)?;
-        s.budget.taken = s.budget.taken.checked_sub(1)?;
-        return Some(());
-    }
-    if is_free {
-        (line.held, line.late) = (Some(of.identity), false);
-    }
-    if fate == Fate::Lost {
-        s.budget.lost = s.budget.lost.checked_sub(1)?;
-        return Some(());
-    }
-    is_free.then_some(())?;
-    let mut entry = hold.entry.clone();
-    entry.journal.spec.hold = Some(Hold { number: hold.number.clone(), id: "hold".into(), until: None });
-    enter(m, s, replica, of, &entry);
-    Some(())
-}
-
-/// Asks the carrier not to go on with an order.
-fn cancel(m: &Buying, s: &mut State, replica: usize, of: Object, order: &Order, fate: Fate) -> Option<()> {
-    if !of.deleting {
-        s.broken = Some("the order of an object that lives is cancelled");
-    }
-    let line = &mut s.lines[usize::from(index(&order.number))];
-    if fate == Fate::Lost {
-        s.budget.lost = s.budget.lost.checked_sub(1)?;
-    } else if line.stock == Stock::Ordered(of.identity) {
-        *line = Line::default();
-    }
-    let own = s.replicas[replica].own[usize::from(of.identity)].as_mut()?;
-    own.refused = Some(m.mutant == Some(Mutant::CancelledIsNotBought));
-    own.ordered = false;
-    Some(())
-}
-
-/// Writes an entry of the journal.
-fn enter(m: &Buying, s: &mut State, replica: usize, of: Object, entry: &Entry) {
-    let spec = &entry.journal.spec;
-    let token = s.stamp();
-    let identity = usize::from(of.identity);
-    let cached = s.replicas[replica].cache.journals[identity];
-    let same = s.cluster.journals[identity].map(|journal| journal.token) == cached.map(|journal| journal.token);
-    let written = Journal {
-        holder: uid(&spec.holder),
-        number: spec.number.as_ref().map(index),
-        hold: spec.hold.as_ref().map(|hold| index(&hold.number)),
-        attempt: spec.attempt as u8,
-        token,
-    };
-    let (settle, take) = (entry.purpose == Purpose::Settle, entry.purpose == Purpose::Take);
-    let own = OwnEntry {
-        uid: of.uid,
-        token,
-        settle,
-        hold: entry.purpose == Purpose::Hold,
-        take,
-        clean: entry.clean,
-        refused: None,
-        ordered: false,
-        lives: false,
-        may_send: true,
-        settled: false,
-    };
-    if m.mutant == Some(Mutant::NoIntent) || take && m.mutant == Some(Mutant::TakenWithoutJournal) {
-        s.replicas[replica].cache.journals[identity] = Some(written);
-        s.replicas[replica].own[identity] = Some(own);
-        return;
-    }
-    if same || m.mutant == Some(Mutant::NoCompareAndSet) {
-        s.cluster.journals[identity] = Some(written);
-        s.replicas[replica].own[identity] = Some(own);
-        // What is only kept was not bought: a listing that came before shows as much.
-        if entry.purpose != Purpose::Hold {
-            s.replicas[replica].listed[identity] = None;
-        }
-    }
-    s.see_journal(replica, identity);
-}
-
-/// Sends a purchase, if the last entry still lets it.
-fn send(m: &Buying, s: &mut State, replica: usize, of: Object, number: Number, fate: Fate) -> Option<()> {
-    let identity = usize::from(of.identity);
-    let token = s.replicas[replica].cache.journals[identity]?.token;
-    let anyhow = matches!(m.mutant, Some(Mutant::TokenNotCompared));
-    let own = &mut s.replicas[replica].own[identity];
-    match own.as_mut().filter(|own| own.token == token) {
-        Some(own) => own.refused = Some(false),
-        None if anyhow => {}
-        None => return None,
-    }
-    if m.keeps == Keeps::HoldAndAsk && s.approved[identity] & (1 << number) == 0 {
-        s.broken = Some("a number is bought that nobody approved");
-    }
-    let lost = fate == Fate::Lost;
-    if lost {
-        s.budget.lost = s.budget.lost.checked_sub(1)?;
-        if m.mutant != Some(Mutant::RetriedByHttp) {
-            s.wire.push(Request { moved: s.moved, uid: of.uid, identity: of.identity, number, token });
-            return Some(());
-        }
-        // It arrives, its answer is lost, and it is sent once more.
-        m.sell(s, of.identity, number, s.moved);
-    }
-    let did = m.sell(s, of.identity, number, s.moved);
-    if did && s.marked(number).is_some() {
-        s.replicas[replica].known |= 1 << number;
-    }
-    let ordered = matches!(s.lines[usize::from(number)].stock, Stock::Ordered(_));
-    if did
-        && ordered
-        && let Some(own) = s.replicas[replica].own[identity].as_mut()
-    {
-        own.ordered = !lost;
-    }
-    if !did && let Some(own) = s.replicas[replica].own[identity].as_mut() {
-        own.refused = Some(true);
-    }
-    Some(())
-}
-
 /// A pass over a claim.
 pub fn over_claim(m: &Buying, s: &mut State, replica: usize, number: usize) -> Option<()> {
     let cached = s.replicas[replica].cache.claims[number]?;
@@ -843,22 +544,18 @@ pub fn over_claim(m: &Buying, s: &mut State, replica: usize, number: usize) -> O
     let successor = objects.clone().any(|object| !object.deleting && object.identity == cached.identity);
     for _ in 0..8 {
         let world = claim::World {
-            claim: &shown,
             journal: journal.as_ref(),
             holder,
-            allowed: true,
             settled_in: if orphan { std::time::Duration::ZERO } else { FOREVER },
             successor,
             elsewhere,
-            account: view(),
             seen: match (present, fresh) {
                 (true, _) => Seen::Present { number: &sight, fresh },
                 (false, true) => Seen::Absent { fresh },
                 (false, false) => Seen::Unseen,
             },
-            trouble: None,
-            in_flight: InFlight::default(),
             definition_going: Some(false),
+            ..scene::claim_world(&shown, view())
         };
         match claim::next(&world) {
             Decision::Look(Look::Holder(of)) => holder = s.liveness(&of),
@@ -868,18 +565,10 @@ pub fn over_claim(m: &Buying, s: &mut State, replica: usize, number: usize) -> O
             }
             Decision::Look(other) => panic!("a claim has no use for {other:?}"),
             Decision::Rest(_) => return None,
-            Decision::Act(Effect::DropClaim(_)) => {
-                if s.cluster.claims[number] == Some(cached) {
-                    s.cluster.claims[number] = None;
-                }
-                s.see_claim(replica, number);
-                return Some(());
+            Decision::Act(effect) => {
+                let of = new(cached.holder.unwrap_or_default(), cached.identity);
+                return Work { m, s, replica, at: number, of, fate: Fate::Answered }.act(effect);
             }
-            Decision::Act(Effect::CloseClaim(claim, _)) => {
-                s.write_claim(m, replica, &claim.spec);
-                return Some(());
-            }
-            Decision::Act(other) => panic!("{other:?} is not for a claim without a route"),
         }
     }
     s.broken = Some("a pass over a claim looks for ever");

@@ -75,6 +75,25 @@ pub struct OwnEntry {
     pub settled: bool,
 }
 
+impl OwnEntry {
+    /// One that was just written, to buy.
+    pub fn new(uid: Uid, token: Stamp) -> Self {
+        Self {
+            uid,
+            token,
+            settle: false,
+            hold: false,
+            take: false,
+            clean: true,
+            refused: None,
+            ordered: false,
+            lives: false,
+            may_send: true,
+            settled: false,
+        }
+    }
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Replica {
     /// What its caches show.

@@ -6,7 +6,7 @@ use super::{
     model::{Buying, Event, Fate},
     state::{State, Stock},
 };
-use crate::plan::model::events::Rng;
+use crate::plan::model::events::{Rng, shrunk};
 
 /// Long enough for a purchase to go wrong, be settled and be made again.
 const EVENTS: usize = 70;
@@ -41,7 +41,9 @@ fn walked(model: &Buying, seed: u64, end: End) -> Option<(&'static str, Vec<Even
             break;
         }
     }
-    state.broken.or_else(|| end(model, state)).map(|_| shrunk(model, schedule, end))
+    state.broken.or_else(|| end(model, state))?;
+    let why = run(model, &schedule, end).unwrap_or("it breaks no promise when it is run again");
+    Some((why, shrunk(schedule, |fewer| run(model, fewer, end) == Some(why))))
 }
 
 /// Work is likelier than what goes wrong, or nothing would ever be bought.
@@ -85,23 +87,6 @@ fn run(model: &Buying, schedule: &[Event], end: End) -> Option<&'static str> {
         }
     }
     end(model, state)
-}
-
-fn shrunk(model: &Buying, mut schedule: Vec<Event>, end: End) -> (&'static str, Vec<Event>) {
-    let why = run(model, &schedule, end).unwrap_or("it breaks no promise when it is run again");
-    loop {
-        let before = schedule.len();
-        for at in (0..schedule.len()).rev() {
-            let mut fewer = schedule.clone();
-            fewer.remove(at);
-            if run(model, &fewer, end) == Some(why) {
-                schedule = fewer;
-            }
-        }
-        if schedule.len() == before {
-            return (why, schedule);
-        }
-    }
 }
 
 /// Once nothing goes wrong any more, one replica works, and everything comes to rest as it should be.

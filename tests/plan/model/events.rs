@@ -17,6 +17,23 @@ impl Rng {
     }
 }
 
+/// The events without which it would not fail any more.
+pub fn shrunk<E: Clone>(mut events: Vec<E>, fails: impl Fn(&[E]) -> bool) -> Vec<E> {
+    loop {
+        let before = events.len();
+        for at in (0..events.len()).rev() {
+            let mut fewer = events.clone();
+            fewer.remove(at);
+            if fails(&fewer) {
+                events = fewer;
+            }
+        }
+        if events.len() == before {
+            return events;
+        }
+    }
+}
+
 /// What becomes of a request to the carrier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {

@@ -8,22 +8,27 @@ use std::{
 use dialplane::{
     api::{
         NumberClaim, PhoneNumber,
-        claim::Holder,
+        agent::AgentVersionSpec,
+        claim::{Holder, NumberClaimSpec},
         meta::{ABANDON, Key, RECONCILE_REQUESTED, Reference},
         number::{Channel, Destination, E164, Route},
-        phone_number::{DriftPolicy, Import, Mode, NumberConfig, OnDelete, PhoneNumberSpec, PhoneNumberStatus},
+        phone_number::{DriftPolicy, Import, Mode, OnDelete, PhoneNumberStatus},
+        purchase::Hold,
     },
-    carrier::{ErrorClass, Messaging, NumberId, OwnedNumber},
+    carrier::{ErrorClass, Order, OwnedNumber},
+    controller::{CarrierWrites, ClusterWrites, act},
     plan::{
-        AccountRef, AccountView, AgentRef, Decision, Effect, InFlight, Liveness, Look, Rest, Rival, Seen, Served,
-        SetRoute, Trouble, claim, number,
+        AccountRef, AccountView, AgentRef, BuyNumber, Decision, Effect, Entry, HoldNumber, InFlight, Liveness, Look,
+        Mark, Note, Rest, Rival, Seen, ServeHosted, Served, SetBinding, SetRoute, SetSharedRoute, Trouble, claim,
+        number,
         takeover::{Taker, may_pass},
     },
 };
+use futures::FutureExt as _;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::events::{Event, Fate};
-use crate::plan::scene::{destination, now, shown, trouble};
+use crate::plan::scene::{self, destination, now, shown, trouble, unused};
 
 /// How long a request may be on its way, in ticks. A tick is a second of the plan.
 const LIFETIME: u64 = 3;
@@ -271,23 +276,12 @@ impl System {
         if self.objects.contains_key(&slot) {
             return;
         }
-        let spec = PhoneNumberSpec {
-            config: NumberConfig::default(),
-            account_ref: Reference { name: "twilio".into(), namespace: None },
-            import: Some(Import { number: e164(usize::from(slot == 2 && self.version % 2 == 1)) }),
-            purchase: None,
-            agent_ref: agent_ref(usize::from(slot == 1) + 1),
-            mode: Mode::Manage,
-            drift: DriftPolicy::Enforce,
-            on_delete: OnDelete::Clear,
-            suspend: false,
-        };
-        let mut object = PhoneNumber::new(&format!("p{slot}"), spec);
         let is_tenant = slot == 2 && self.setup.tenancy != Tenancy::Same;
-        object.metadata.namespace = Some(if is_tenant { TENANT } else { "clinic" }.into());
+        let mut object = scene::phone_number(if is_tenant { TENANT } else { "clinic" }, &format!("p{slot}"));
+        object.spec.import = Some(Import { number: e164(usize::from(slot == 2 && self.version % 2 == 1)) });
+        object.spec.agent_ref = agent_ref(usize::from(slot == 1) + 1);
         bumped(&mut self.version, |o: &mut PhoneNumber| &mut o.metadata.resource_version, &mut object);
         object.metadata.uid = Some(format!("p{slot}-{}", self.version));
-        object.metadata.generation = Some(1);
         self.objects.insert(slot, object);
     }
 
@@ -406,15 +400,7 @@ impl System {
     }
 
     fn owned(number: usize, route: &Route) -> OwnedNumber {
-        OwnedNumber {
-            config: NumberConfig::default(),
-            id: NumberId(format!("PN{number}")),
-            number: e164(number),
-            route: route.clone(),
-            features: Vec::new(),
-            messaging: Messaging::Unseen,
-            marker: None,
-        }
+        scene::owned(&format!("PN{number}"), e164(number), route.clone())
     }
 
     fn account(&self, refused: bool) -> AccountRef {
@@ -423,7 +409,7 @@ impl System {
             true => AccountRef::Refused(key),
             false => {
                 let open = self.account_open.then(|| "AC1".to_owned());
-                AccountRef::Found(AccountView { key, open, opening: false, abandoned: false })
+                AccountRef::Found(AccountView { key, open, opening: false, abandoned: false, binds: false })
             }
         }
     }
@@ -524,26 +510,17 @@ impl System {
         let decision = loop {
             let trouble = self.trouble(replica, &uid(&object));
             let world = number::World {
-                now: now(),
-                number: &object,
-                account: self.account_of(&object, self.refused.contains(&slot)),
                 agent: self.agent(replica, &object),
-                target: object.named(),
-                buying: None,
                 claim: claim.as_ref(),
                 holder,
                 rival,
                 successor,
-                successor_opening: false,
-                uncounted: false,
-                shared_pool: false,
-                seen_since_met: true,
                 seen: seen.as_ref().map_or(Seen::Unseen, |number| Seen::Present { number, fresh }),
                 trouble: trouble.as_ref(),
-                elsewhere: false,
                 put_backs: self.replica[replica].put_backs.get(&uid(&object)).copied().unwrap_or_default(),
                 in_flight: self.in_flight(replica, wanted),
                 definition_going,
+                ..scene::world(&object, self.account_of(&object, self.refused.contains(&slot)))
             };
             looks += 1;
             if looks > 6 {
@@ -579,8 +556,18 @@ impl System {
                 if let Effect::SetRoute(write) = &effect {
                     self.may_write(replica, Some(&object), slot, write, claim.as_ref(), seen.as_ref())?;
                 }
-                self.act(replica, Some(slot), wanted, effect, &uid(&object), fate, &said)?;
-                Ok(true)
+                let of = uid(&object);
+                let work = Work {
+                    replica,
+                    object: Some((slot, object)),
+                    number: wanted,
+                    of,
+                    closes: false,
+                    fate,
+                    said,
+                    system: self,
+                };
+                work.act(effect).map(|()| true)
             }
             Decision::Rest(rest) => Ok(self.rest(replica, slot, &object, rest, &said)),
             Decision::Look(_) => unreachable!(),
@@ -632,18 +619,14 @@ impl System {
         for _ in 0..6 {
             let trouble = self.trouble(replica, &name);
             let world = claim::World {
-                claim: &claim,
-                journal: None,
                 holder,
                 allowed: self.rival(replica, Some(&claim)).allowed,
-                settled_in: Duration::ZERO,
                 successor,
-                elsewhere: false,
-                account: self.account(false),
                 seen: seen.as_ref().map_or(Seen::Unseen, |number| Seen::Present { number, fresh }),
                 trouble: trouble.as_ref(),
                 in_flight: self.in_flight(replica, number),
                 definition_going,
+                ..scene::claim_world(&claim, self.account(false))
             };
             match claim::next(&world) {
                 Decision::Look(Look::Number { .. }) => {
@@ -657,8 +640,10 @@ impl System {
                     if let Effect::SetRoute(write) = &effect {
                         self.may_write(replica, None, 0, write, Some(&claim), seen.as_ref())?;
                     }
-                    self.act(replica, None, number, effect, &name, fate, &format!("replica {replica}: {name}"))?;
-                    return Ok(true);
+                    let said = format!("replica {replica}: {name}");
+                    let work =
+                        Work { replica, object: None, number, of: name, closes: false, fate, said, system: self };
+                    return work.act(effect).map(|()| true);
                 }
             }
         }
@@ -670,151 +655,200 @@ impl System {
         let due = self.clock + 1;
         self.replica[replica].trouble.insert(of.to_owned(), (trouble(class, attempts, 0), due));
     }
+}
 
-    /// Does one effect as the shell does: the cluster by compare-and-set on what the pass saw.
-    #[expect(clippy::too_many_arguments, reason = "each is another part of what the pass saw")]
-    fn act(
-        &mut self,
-        replica: usize,
-        slot: Option<usize>,
-        number: usize,
-        effect: Effect,
-        of: &str,
-        fate: Fate,
-        said: &str,
-    ) -> Result<(), String> {
-        let object = slot.and_then(|slot| self.replica[replica].objects.get(&slot).cloned());
-        let unchanged = |now: Option<&NumberClaim>, seen: Option<&NumberClaim>| {
-            let version = |claim: &NumberClaim| claim.metadata.resource_version.clone();
-            now.map(version) == seen.map(version)
-        };
-        let live = unchanged(self.claims.get(&number), self.replica[replica].claims.get(&number));
-        let conflict = if live { "" } else { " (conflict)" };
-        match effect {
-            Effect::CreateClaim(spec) => {
-                self.tell(format!("{said} creates the claim{conflict}"));
-                if live {
-                    self.previous_is_not_ours(number, &spec)?;
-                    let mut claim = NumberClaim::new(e164(number).digits(), *spec);
-                    bumped(&mut self.version, |c: &mut NumberClaim| &mut c.metadata.resource_version, &mut claim);
-                    self.claims.insert(number, claim);
-                    self.see_claim(replica, number);
-                }
+/// A replica at work on a PhoneNumber, or on a claim.
+struct Work<'a> {
+    system: &'a mut System,
+    replica: usize,
+    /// The object, if it is one, as the pass saw it.
+    object: Option<(usize, PhoneNumber)>,
+    number: usize,
+    /// Under what its failures are remembered.
+    of: String,
+    /// Whether it says that nothing of ours is left at the carrier.
+    closes: bool,
+    fate: Fate,
+    said: String,
+}
+
+impl Work<'_> {
+    /// Does one effect as the operator does: `controller::act` says what it is made of.
+    fn act(mut self, effect: Effect) -> Result<(), String> {
+        self.closes = matches!(effect, Effect::CloseClaim(..));
+        let done = act(&mut self, effect).now_or_never().expect("nothing here is waited for");
+        done.or_else(|why| why.map_or(Ok(()), Err))
+    }
+
+    /// Whether the claim still is as the pass saw it.
+    fn is_live(&self) -> bool {
+        let version = |claim: &NumberClaim| claim.metadata.resource_version.clone();
+        let seen = self.system.replica[self.replica].claims.get(&self.number);
+        self.system.claims.get(&self.number).map(version) == seen.map(version)
+    }
+
+    fn tell_of(&mut self, what: &str, done: bool) {
+        self.system.tell(format!("{} {what}{}", self.said, if done { "" } else { " (conflict)" }));
+    }
+
+    /// What the journal must keep when it is written.
+    fn may_replace(&self, old: &NumberClaimSpec, new: &NumberClaimSpec) -> Result<(), String> {
+        if old == new {
+            return Err("a claim is written that differs in nothing".into());
+        }
+        super::check::keeps_what_was_before(old, new, &self.system.replica[self.replica].seen[&self.number])?;
+        // A replica knows of its own requests alone.
+        if !self.closes && self.system.replicas == Replicas::OneLeads {
+            let on_their_way = self.system.requests.iter().filter(|request| request.number == self.number);
+            let forgotten = |(channel, destination): (&Channel, &Destination)| {
+                is_ours(destination) && !new.is_ours(*channel, destination)
+            };
+            if on_their_way.flat_map(|request| &request.route).any(forgotten) {
+                return Err("the journal forgets a route that is on its way".into());
             }
-            effect @ (Effect::WriteClaim(_) | Effect::CloseClaim(..)) => {
-                let (what, spec) = match effect {
-                    Effect::CloseClaim(claim, _) => ("closes", claim.spec),
-                    Effect::WriteClaim(claim) => ("writes", claim.spec),
-                    _ => unreachable!(),
-                };
-                let holder = spec.holder.as_ref().map_or("nobody", |holder| &holder.uid);
-                self.tell(format!("{said} {what} the claim for {holder}{conflict}"));
-                if let Some(claim) = self.claims.get_mut(&number).filter(|_| live) {
-                    if claim.spec == spec {
-                        return Err("a claim is written that differs in nothing".into());
-                    }
-                    super::check::keeps_what_was_before(&claim.spec, &spec, &self.replica[replica].seen[&number])?;
-                    // A replica knows of its own requests alone.
-                    if what == "writes" && self.replicas == Replicas::OneLeads {
-                        let on_their_way = self.requests.iter().filter(|request| request.number == number);
-                        let forgotten = |(channel, destination): (&Channel, &Destination)| {
-                            is_ours(destination) && !spec.is_ours(*channel, destination)
-                        };
-                        if on_their_way.flat_map(|request| &request.route).any(forgotten) {
-                            return Err("the journal forgets a route that is on its way".into());
-                        }
-                    }
-                    claim.spec = spec;
-                    bumped(&mut self.version, |c: &mut NumberClaim| &mut c.metadata.resource_version, claim);
-                    self.see_claim(replica, number);
-                }
-                let spec = self.claims.get(&number).map(|claim| claim.spec.clone());
-                if let Some(spec) = spec.filter(|_| live) {
-                    if what == "closes" {
-                        self.note_what_is_left(slot, object.as_ref(), number);
-                    }
-                    self.previous_is_not_ours(number, &spec)?;
-                }
-            }
-            Effect::DropClaim(_) => {
-                self.tell(format!("{said} drops the claim{conflict}"));
-                if live {
-                    if self.claims.get(&number).is_some_and(|claim| claim.spec.on_delete == OnDelete::Leave) {
-                        self.left_behind.insert(number);
-                    }
-                    self.claims.remove(&number);
-                    self.see_claim(replica, number);
-                }
-            }
-            Effect::AddFinalizer(name) => {
-                let done = self.compare_and_set(replica, slot.unwrap(), object.as_ref().unwrap(), |object| {
-                    object.metadata.finalizers.get_or_insert_default().push(name.to_owned());
-                });
-                self.tell(format!("{said} adds the finalizer{}", if done { "" } else { " (conflict)" }));
-            }
-            Effect::RemoveFinalizer(name) => {
-                let done = self.compare_and_set(replica, slot.unwrap(), object.as_ref().unwrap(), |object| {
-                    object.metadata.finalizers.get_or_insert_default().retain(|finalizer| finalizer != name);
-                });
-                self.tell(format!("{said} removes the finalizer{}", if done { "" } else { " (conflict)" }));
-            }
-            // The last thing before a request leaves is a live read of the claim.
-            Effect::SetRoute(_) if !live => self.tell(format!("{said} would write, and the claim has changed")),
-            Effect::SetRoute(write) => self.send(replica, number, *write, of, fate, said)?,
-            other => return Err(format!("{other:?} is not for a number")),
         }
         Ok(())
     }
 
-    fn note_what_is_left(&mut self, slot: Option<usize>, object: Option<&PhoneNumber>, number: usize) {
-        let Some(object) = object else { return };
+    fn note_what_is_left(&mut self) {
+        let Some((slot, object)) = &self.object else { return };
         let annotations = object.metadata.annotations.as_ref();
         let abandoned = annotations.is_some_and(|annotations| annotations.contains_key(ABANDON));
-        let restrained =
-            object.spec.suspend || object.spec.mode == Mode::Observe || self.refused.contains(&slot.unwrap());
+        let restrained = object.spec.suspend || object.spec.mode == Mode::Observe || self.system.refused.contains(slot);
         if restrained || abandoned || object.spec.on_delete == OnDelete::Leave {
-            self.left_behind.insert(number);
+            self.system.left_behind.insert(self.number);
         }
     }
+}
 
-    fn send(
-        &mut self,
-        replica: usize,
-        number: usize,
-        write: SetRoute,
-        of: &str,
-        fate: Fate,
-        said: &str,
-    ) -> Result<(), String> {
+/// Why an effect ends early: a promise is broken, or, where there is nothing, the claim has changed.
+type Ended = Option<String>;
+
+impl ClusterWrites for Work<'_> {
+    type Error = Ended;
+
+    async fn write_claim(&mut self, mut claim: NumberClaim) -> Result<(), Ended> {
+        let (live, number) = (self.is_live(), self.number);
+        let holder = claim.spec.holder.as_ref().map_or("nobody", |holder| &holder.uid);
+        let what = match (&claim.metadata.resource_version, self.closes) {
+            (None, _) => "creates the claim".to_owned(),
+            (_, false) => format!("writes the claim for {holder}"),
+            (_, true) => format!("closes the claim for {holder}"),
+        };
+        self.tell_of(&what, live);
+        if !live {
+            return Ok(());
+        }
+        if let Some(old) = self.system.claims.get(&number) {
+            self.may_replace(&old.spec, &claim.spec)?;
+            claim.metadata = old.metadata.clone();
+        }
+        if self.closes {
+            self.note_what_is_left();
+        }
+        self.system.previous_is_not_ours(number, &claim.spec)?;
+        bumped(&mut self.system.version, |c: &mut NumberClaim| &mut c.metadata.resource_version, &mut claim);
+        self.system.claims.insert(number, claim);
+        self.system.see_claim(self.replica, number);
+        Ok(())
+    }
+
+    async fn set_finalizer(&mut self, name: &'static str, on: bool) -> Result<(), Ended> {
+        let (slot, object) = self.object.clone().expect("a claim keeps its finalizer");
+        let done = self.system.compare_and_set(self.replica, slot, &object, |object| {
+            let finalizers = object.metadata.finalizers.get_or_insert_default();
+            finalizers.retain(|finalizer| finalizer != name);
+            finalizers.extend(on.then(|| name.to_owned()));
+        });
+        self.tell_of(if on { "adds the finalizer" } else { "removes the finalizer" }, done);
+        Ok(())
+    }
+
+    async fn delete(&mut self) -> Result<(), Ended> {
+        let live = self.is_live();
+        self.tell_of("drops the claim", live);
+        if let Some(claim) = live.then(|| self.system.claims.remove(&self.number)).flatten() {
+            if claim.spec.on_delete == OnDelete::Leave {
+                self.system.left_behind.insert(self.number);
+            }
+            self.system.see_claim(self.replica, self.number);
+        }
+        Ok(())
+    }
+
+    /// The last thing before a request leaves is a live read of the claim.
+    async fn fence_claim(&mut self, _: &E164, _: bool) -> Result<(), Ended> {
+        if !self.is_live() {
+            self.tell_of("would write, and the claim has changed", true);
+            return Err(None);
+        }
+        Ok(())
+    }
+
+    async fn take_claim(&mut self, _: NumberClaim) -> Result<bool, Ended> {
+        panic!("nothing is taken from the pool")
+    }
+
+    fn tell(&mut self, _: &[Note]) {}
+
+    unused! {
+        write_journal(Entry); annotate(&'static str, String); create_version(AgentVersionSpec); delete_version(Key);
+        fence_object();
+    }
+}
+
+impl CarrierWrites for Work<'_> {
+    async fn set_route(&mut self, write: SetRoute) -> Result<(), Ended> {
+        let Work { replica, number, fate, .. } = *self;
+        let (system, of) = (&mut *self.system, &*self.of);
         let destinations: Vec<String> = write
             .route
             .iter()
             .map(|(channel, destination)| format!("{channel}={}", destination.url.as_deref().unwrap_or("nothing")))
             .collect();
-        self.tell(format!("{said} sends {} ({fate:?})", destinations.join(" ")));
-        self.has_claim(number, &write)?;
+        system.tell(format!("{} sends {} ({fate:?})", self.said, destinations.join(" ")));
+        system.has_claim(number, &write)?;
         if write.put_back {
-            *self.replica[replica].put_backs.entry(of.to_owned()).or_default() += 1;
+            *system.replica[replica].put_backs.entry(of.to_owned()).or_default() += 1;
         }
         if matches!(fate, Fate::Fine | Fate::AnswerLost) {
-            self.carrier[number].extend(write.route.clone());
+            system.carrier[number].extend(write.route.clone());
         }
         match fate {
             Fate::Fine => {
-                self.replica[replica].seen.insert(number, self.carrier[number].clone());
-                self.replica[replica].trouble.remove(of);
+                system.replica[replica].seen.insert(number, system.carrier[number].clone());
+                system.replica[replica].trouble.remove(of);
             }
-            Fate::Refused => self.fail(replica, of, ErrorClass::Rejected),
+            Fate::Refused => system.fail(replica, of, ErrorClass::Rejected),
             Fate::Lost | Fate::AnswerLost | Fate::Late => {
                 if fate == Fate::Late {
-                    self.requests.push(Request { number, route: write.route, until: self.clock + LIFETIME });
+                    system.requests.push(Request { number, route: write.route, until: system.clock + LIFETIME });
                 }
-                self.replica[replica].unknown.insert(number, self.clock + LIFETIME);
-                self.replica[replica].seen.remove(&number);
-                self.fail(replica, of, ErrorClass::Transient);
+                system.replica[replica].unknown.insert(number, system.clock + LIFETIME);
+                system.replica[replica].seen.remove(&number);
+                system.fail(replica, of, ErrorClass::Transient);
             }
         }
         Ok(())
+    }
+
+    async fn hold(&mut self, _: &HoldNumber) -> Result<Option<Hold>, Ended> {
+        panic!("nothing is bought")
+    }
+
+    fn try_once(&mut self, _: &str) -> bool {
+        panic!("nothing is bought")
+    }
+
+    fn lose(&mut self, _: &Key, _: &E164) {}
+
+    fn ask_grant(&mut self) {}
+
+    fn accept_inventory(&mut self) {}
+
+    unused! {
+        set_shared_route(SetSharedRoute); set_binding(SetBinding); serve_hosted(ServeHosted); mark(Mark); purchase(BuyNumber);
+        cancel_order(Key, Order);
     }
 }
 

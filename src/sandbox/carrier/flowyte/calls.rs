@@ -20,7 +20,7 @@ pub(in super::super) fn route(world: &World, traffic: Traffic, number: &Number) 
     };
     let Some(agent) = number.get(AGENT).and_then(ours).filter(|_| traffic == Traffic::Call) else { return nothing };
     match published(world, &agent.id) {
-        Some(version) => Place::Hosted(Hosted { agent: agent.id.clone(), version: version.id.clone() }),
+        Some(version) => Place::Hosted(Hosted { agent: agent.id.clone(), version: Some(version.id.clone()) }),
         None => nothing,
     }
 }

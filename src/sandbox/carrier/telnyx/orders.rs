@@ -229,7 +229,8 @@ fn overwrite(
     let order_id = order.id.clone();
     world.telnyx.orders.push(order);
     let reply = fetch(world, account, &order_id)?;
-    let effect = Effect { kind: Some(Kind::Overwrite), number: Some(number), changed, applied: true };
+    let effect =
+        Effect { kind: Some(Kind::Overwrite), number: Some(number), changed, applied: true, ..Effect::default() };
     Ok(Reply::did(200, reply.body, effect))
 }
 

@@ -189,7 +189,7 @@ pub(super) fn update(
 /// The answer to a change of a number.
 pub(super) fn updated(world: &World, sid: &str, changed: Vec<String>, status: u16, kind: Option<Kind>) -> Reply {
     let number = world.by_sid(sid);
-    let effect = Effect { kind, number: number.map(|n| n.number.clone()), changed, applied: true };
+    let effect = Effect { kind, number: number.map(|n| n.number.clone()), changed, applied: true, ..Effect::default() };
     Reply::did(status, number.map(|n| shown(n, world.switches.unset)), effect)
 }
 

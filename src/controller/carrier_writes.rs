@@ -1,0 +1,296 @@
+//! What one object's work writes to its carrier, and what this process remembers of that. It does I/O: the carrier.
+
+use std::sync::Arc;
+
+use super::{
+    Context,
+    effects::CarrierWrites,
+    error::Error,
+    kinds::{Controlled, share_id},
+    local_state::Attempt,
+    reconcile::Reconcile,
+    sessions::Session,
+};
+use crate::{
+    api::{meta::Key, number::E164, purchase::Hold},
+    carrier::{CarrierError, ErrorClass, Order, Outcome, Purchase},
+    plan::{
+        BuyNumber, HoldNumber, Mark, Note, Purpose, SendOutcome, ServeHosted, SetBinding, SetRoute, SetSharedRoute,
+        policy,
+    },
+    telemetry::metrics::Operation,
+};
+
+impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
+    /// The one place where a number's route is written at the carrier.
+    async fn set_route(&mut self, write: SetRoute) -> Result<(), Error> {
+        let Some(session) = self.session(&write.account)? else { return Ok(()) };
+        let outcome = session.inventory.set_route(&write.number, &write.id, &write.route).await;
+        if self.changed(self.uid(), &session, &write.account, Operation::SetRoute, outcome) {
+            if write.put_back {
+                self.context.put_back(self.uid(), &session);
+            }
+            self.publish(&write.notes);
+        }
+        Ok(())
+    }
+
+    async fn set_shared_route(&mut self, write: SetSharedRoute) -> Result<(), Error> {
+        let context = self.context;
+        if context.dry_run().is_some() {
+            // What its numbers would be bound to is taken for made, for what they would do then.
+            context.sessions.get(&write.account).inspect(|session| session.sharing.pretend(&write));
+            return Ok(());
+        }
+        let Some(session) = self.session(&write.account)? else { return Ok(()) };
+        let carrier = session.inventory.carrier();
+        let Some(shared) = carrier.shared_routes() else { return Ok(()) };
+        let SetSharedRoute { name, current, webhooks, .. } = &write;
+        let times = [carrier.capabilities().listing_lag, context.sharing_settles_in(&session)];
+        let outcome = session.sharing.set(shared, name, current, webhooks, times).await;
+        let id = share_id(self.object, &write.account);
+        let changed = self.changed(&id, &session, &write.account, Operation::SetSharedRoute, outcome);
+        if changed && write.put_back {
+            context.put_back(&id, &session);
+            let text = format!(
+                "Put back what somebody else had changed of the route that numbers of CarrierAccount {} share.",
+                write.account
+            );
+            self.publish(&[Note { warning: true, reason: "DriftCorrected", text }]);
+        }
+        Ok(())
+    }
+
+    async fn set_binding(&mut self, write: SetBinding) -> Result<(), Error> {
+        let Some(session) = self.session(&write.platform)? else { return Ok(()) };
+        let (operation, outcome) = self.context.bind(&session, &write).await;
+        if self.changed(self.uid(), &session, &write.platform, operation, outcome) {
+            if write.put_back {
+                self.context.put_back(self.uid(), &session);
+            }
+            self.publish(&write.notes);
+        }
+        Ok(())
+    }
+
+    async fn serve_hosted(&mut self, write: ServeHosted) -> Result<(), Error> {
+        let context = self.context;
+        if context.dry_run().is_some() {
+            // As with what numbers share.
+            context.sessions.get(&write.account).inspect(|session| session.hosted.pretend(&write));
+            return Ok(());
+        }
+        let Some(session) = self.session(&write.account)? else { return Ok(()) };
+        let (operation, outcome) = session.hosted.serve(&*session.inventory.carrier(), &write).await;
+        let id = share_id(self.object, &write.account);
+        if self.changed(&id, &session, &write.account, operation, outcome) && write.put_back {
+            context.put_back(&id, &session);
+            let text = format!(
+                "Put back which version of the agent {} serves at CarrierAccount {}.",
+                write.agent, write.account
+            );
+            self.publish(&[Note { warning: true, reason: "DriftCorrected", text }]);
+        }
+        Ok(())
+    }
+
+    async fn mark(&mut self, mark: Mark) -> Result<(), Error> {
+        let Some(session) = self.session(&mark.account)? else { return Ok(()) };
+        let outcome = session.inventory.mark(&mark.number, &mark.id, &mark.marker).await;
+        if self.changed(self.uid(), &session, &mark.account, Operation::Mark, outcome) {
+            self.context.put_back(self.uid(), &session);
+        }
+        Ok(())
+    }
+
+    /// That costs nothing.
+    async fn hold(&mut self, hold: &HoldNumber) -> Result<Option<Hold>, Error> {
+        let HoldNumber { account, number, marker, entry } = hold;
+        let context = self.context;
+        if context.dry_run().is_some() && entry.purpose == Purpose::Send {
+            // The purchase that would follow says more than that the number would be kept until then.
+            return Ok(Some(Hold { number: number.clone(), id: String::new(), until: None }));
+        }
+        let Some(session) = self.session(account)? else { return Ok(None) };
+        let carrier = session.inventory.carrier();
+        let Some(holds) = carrier.holds().filter(|_| session.offer_cache.keep(number, self.uid())) else {
+            return Ok(None);
+        };
+        let name = carrier.capabilities().name;
+        let outcome = holds.hold(number, marker).await;
+        context.metrics.carrier_write(name, &outcome);
+        let error = match outcome {
+            Outcome::Did(held) => {
+                context.metrics.carrier_request(name, Operation::Hold, None);
+                return Ok(Some(held));
+            }
+            Outcome::DidNothing(error) | Outcome::Unknown(error) => error,
+        };
+        tracing::info!(object = %Key::of(self.object), %number, %error, "is not held");
+        context.metrics.carrier_request(name, Operation::Hold, Some(&error));
+        context.suspect(account, &error);
+        if policy::goes_unheld(&error) {
+            context.local.would_not_keep(self.uid(), number);
+        } else {
+            context.settled(&session, number, error.class == ErrorClass::Unavailable);
+            context.local.failed(self.uid(), Attempt::Purchase, about(number, error));
+        }
+        Ok(None)
+    }
+
+    /// The one place where money is spent. That it was sent is known before it is: whatever ends this, an attempt is never
+    /// taken for one that was not made.
+    async fn purchase(&mut self, buy: BuyNumber) -> Result<(), Error> {
+        let Some(session) = self.session(&buy.account)? else { return Ok(()) };
+        let (context, uid) = (self.context, self.uid());
+        let Some(before) = context.local.send(uid, &buy.token) else { return Ok(()) };
+        let carrier = session.inventory.carrier().capabilities().name;
+        let BuyNumber { account, number, marker, route, regulatory, token, attempt, hold } = buy;
+        let purchase = Purchase { number, marker, route, regulatory, hold, key: token, before };
+        let settling = context.settling_of(&session);
+        let outcome = session.inventory.purchase(&purchase, settling).await;
+        let number = &purchase.number;
+        context.metrics.carrier_write(carrier, &outcome);
+        match outcome {
+            Outcome::Did(ordered) => {
+                let what = if ordered.is_some() { "ordered" } else { "bought" };
+                tracing::info!(object = %Key::of(self.object), %number, attempt, "{what}");
+                context.metrics.carrier_request(carrier, Operation::Purchase, None);
+                context.local.succeeded(uid, Attempt::Purchase);
+                context.settled(&session, number, true);
+                session.paid();
+                if let Some(order) = ordered {
+                    context.local.tried(uid, SendOutcome::Ordered(order));
+                }
+            }
+            Outcome::DidNothing(error) => {
+                tracing::warn!(object = %Key::of(self.object), %number, attempt, %error, "was not bought");
+                context.metrics.carrier_request(carrier, Operation::Purchase, Some(&error));
+                context.suspect(&account, &error);
+                if policy::is_about_number(&error) {
+                    context.settled(&session, number, error.class == ErrorClass::Unavailable);
+                }
+                if error.class == ErrorClass::Funds {
+                    session.ran_out(&error);
+                }
+                context.local.tried(uid, SendOutcome::DidNothing(error.clone()));
+                context.local.failed(uid, Attempt::Purchase, about(number, error));
+            }
+            Outcome::Unknown(error) => {
+                tracing::warn!(object = %Key::of(self.object), %number, attempt, %error, "may have been bought; it is looked for");
+                context.metrics.carrier_request(carrier, Operation::Purchase, Some(&error));
+            }
+        }
+        Ok(())
+    }
+
+    /// From then on nobody knows what became of the order until it is seen.
+    async fn cancel_order(&mut self, account: Key, order: Order) -> Result<(), Error> {
+        let Some(session) = self.session(&account)? else { return Ok(()) };
+        let (context, uid) = (self.context, self.uid());
+        let carrier = session.inventory.carrier();
+        let Some(orders) = carrier.orders() else { return Ok(()) };
+        context.local.tried(uid, SendOutcome::Unknown);
+        let outcome = orders.cancel(&order).await;
+        context.metrics.carrier_write(carrier.capabilities().name, &outcome);
+        let error = match outcome {
+            Outcome::Did(()) => None,
+            Outcome::DidNothing(error) | Outcome::Unknown(error) => Some(error),
+        };
+        context.metrics.carrier_request(carrier.capabilities().name, Operation::Cancel, error.as_ref());
+        tracing::info!(object = %Key::of(self.object), number = %order.number, ?error, "an order was to be cancelled");
+        match error {
+            None => context.local.succeeded(uid, Attempt::Purchase),
+            Some(error) => {
+                context.suspect(&account, &error);
+                context.local.failed(uid, Attempt::Purchase, about(&order.number, error));
+            }
+        }
+        Ok(())
+    }
+
+    fn try_once(&mut self, token: &str) -> bool {
+        !self.context.is_ending() && self.context.local.send(self.uid(), token).is_some()
+    }
+
+    /// As good as a refusal. Only this process's memory changes.
+    fn lose(&mut self, account: &Key, number: &E164) {
+        let Context { sessions, local, .. } = self.context;
+        let error = CarrierError::new(ErrorClass::Unavailable, "another object holds the claim of this number");
+        if let Some(session) = sessions.get(account) {
+            self.context.settled(&session, number, true);
+        }
+        local.tried(self.uid(), SendOutcome::DidNothing(error.clone()));
+        local.failed(self.uid(), Attempt::Purchase, about(number, error));
+    }
+
+    /// Notes that the object wishes to buy. The account answers many at once.
+    fn ask_grant(&mut self) {
+        let (context, key) = (self.context, Key::of(self.object));
+        let identity = context.caches.numbers.get(&key).and_then(|number| number.identity());
+        let Some((account, identity)) = K::account(self.object).zip(identity) else { return };
+        context.local.wish(&account, key, self.uid(), identity);
+        context.settle_rights(account);
+    }
+
+    fn accept_inventory(&mut self) {
+        if let Some(session) = self.context.sessions.get(&Key::of(self.object)) {
+            session.inventory.accept_doubt();
+        }
+    }
+}
+
+impl<K: Controlled> Reconcile<'_, K> {
+    /// By which an account may be written to. Once this process is to end, another may lead, or wait for that: nothing more is sent. A dry
+    /// run goes no further.
+    fn session(&self, account: &Key) -> Result<Option<Arc<Session>>, Error> {
+        self.context.unless_dry_run()?;
+        Ok(self.context.sessions.get(account).filter(|_| !self.context.is_ending()))
+    }
+
+    /// Notes what came of a change at the carrier, to be remembered as `id`; whether it was made.
+    fn changed<T>(
+        &self,
+        id: &str,
+        session: &Session,
+        account: &Key,
+        operation: Operation,
+        outcome: Outcome<T>,
+    ) -> bool {
+        let (context, carrier) = (self.context, session.inventory.carrier().capabilities().name);
+        context.metrics.carrier_write(carrier, &outcome);
+        match outcome {
+            Outcome::Did(_) => {
+                context.metrics.carrier_request(carrier, operation, None);
+                context.local.succeeded(id, Attempt::Write);
+                true
+            }
+            Outcome::DidNothing(error) | Outcome::Unknown(error) => {
+                context.metrics.carrier_request(carrier, operation, Some(&error));
+                let operation = operation.as_str();
+                tracing::warn!(object = %Key::of(self.object), operation, %error, "the carrier could not be written to");
+                context.suspect(account, &error);
+                context.local.failed(id, Attempt::Write, error);
+                false
+            }
+        }
+    }
+}
+
+impl Context {
+    fn put_back(&self, id: &str, session: &Session) {
+        self.local.put_back(id);
+        self.metrics.drift(session.inventory.carrier().capabilities().name);
+    }
+
+    /// A number is bought or given up: others may look again at what is for sale.
+    fn settled(&self, session: &Session, number: &E164, gone: bool) {
+        session.offer_cache.settled(number, gone);
+        self.wake_called(session);
+    }
+}
+
+/// The same error, which says what number it is about.
+fn about(number: &E164, error: CarrierError) -> CarrierError {
+    CarrierError { text: format!("{number}: {}", error.text), ..error }
+}

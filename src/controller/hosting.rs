@@ -1,0 +1,408 @@
+//! Agents on platforms: which of them answers a number, how they were last seen, and what is written there. Does I/O.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{
+    Context, Kind,
+    kinds::{Controlled, Looked, Seen, scan_interval, share_id},
+    local_state::Attempt,
+    sessions::Session,
+};
+use crate::{
+    api::{
+        Agent, AgentVersion, CarrierAccount, PhoneNumber,
+        agent::HostedOn,
+        claim::{ClaimedAccount, NumberClaimSpec},
+        meta::{ABANDON, Key},
+        number::{Channel, E164, HOSTED_AGENT, Route},
+        phone_number::Mode,
+    },
+    carrier::{
+        Carrier, CarrierError, ErrorClass, HostedAgent, HostedVersion, Lent, Outcome, Platform, does_not, inventory,
+    },
+    cluster::{cache::Index, queue::Priority},
+    plan::{
+        AccountRef, AgentRef, BindingChange, HostedAt, Lending, PlatformView, Requested as _, ServeHosted, Served,
+        SetBinding,
+        hosting::{Hosted, Serve, Sight},
+    },
+    telemetry::metrics::Operation,
+};
+
+/// The agents of one platform, as this process saw them last.
+#[derive(Debug, Default)]
+pub struct HostedAgents {
+    seen: Mutex<HashMap<String, (Option<HostedAgent>, Instant)>>,
+}
+
+impl HostedAgents {
+    /// How one was seen within the last `scan`, or since the pass that began then.
+    fn seen(&self, id: &str, pass: Instant, scan: Duration) -> Option<Sight> {
+        let seen = self.state();
+        let (agent, begun) = seen.get(id)?;
+        let due = (*begun + scan).checked_duration_since(Instant::now()).filter(|due| !due.is_zero());
+        let due = due.or((*begun > pass).then_some(scan))?;
+        Some(Sight { agent: agent.clone(), due })
+    }
+
+    /// Looks at one of them.
+    async fn look(&self, platform: &dyn Platform, id: &str) -> Result<(), CarrierError> {
+        let begun = Instant::now();
+        let agent = platform.agent(id).await?;
+        self.state().insert(id.to_owned(), (agent, begun));
+        Ok(())
+    }
+
+    /// Has a version of one serve: the one place where a hosted agent is published. Only a look tells how it is then.
+    pub async fn serve(&self, carrier: &dyn Carrier, write: &ServeHosted) -> (Operation, Outcome<HostedVersion>) {
+        let (operation, outcome) = match (carrier.publishing(), &write.serve) {
+            (None, _) => (Operation::Publish, Outcome::DidNothing(does_not(carrier, "publish agents"))),
+            (Some(publishing), Serve::Draft { note, key }) => {
+                (Operation::Publish, publishing.publish(&write.agent, note, key).await)
+            }
+            (Some(publishing), Serve::Version(version)) => {
+                (Operation::PointAt, publishing.point_at(&write.agent, version).await)
+            }
+        };
+        self.state().remove(&write.agent);
+        (operation, outcome)
+    }
+
+    /// What was seen until now is to be looked at again.
+    pub fn look_anew(&self) {
+        self.state().clear();
+    }
+
+    /// Takes a write for done.
+    pub fn pretend(&self, write: &ServeHosted) {
+        let mut seen = self.state();
+        let Some((Some(agent), _)) = seen.get_mut(&write.agent) else { return };
+        let Some(versions) = &mut agent.published else { return };
+        versions.draft_differs = false;
+        versions.serving = Some(match &write.serve {
+            Serve::Version(id) => id.clone(),
+            Serve::Draft { note, .. } => note.clone(),
+        });
+    }
+
+    fn state(&self) -> MutexGuard<'_, HashMap<String, (Option<HostedAgent>, Instant)>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The numbers of an account whose platform holds bindings, by its definition.
+fn binds(account: &CarrierAccount) -> bool {
+    account.spec.provider().is_some_and(|provider| provider.binds_numbers())
+}
+
+impl Context {
+    /// Whether an account is a platform that has no numbers of its own.
+    pub(super) fn binds(&self, account: &Key) -> bool {
+        self.caches.accounts.get(account).is_some_and(|account| binds(&account))
+    }
+
+    /// The platforms that take numbers of other carriers, among the accounts that a draft names.
+    pub(super) fn binders<'a>(&self, namespace: &str, drafts: impl Iterator<Item = &'a [HostedOn]>) -> Vec<Key> {
+        let mut keys: Vec<Key> = drafts.flatten().map(|hosted| hosted.account_ref.key(namespace)).collect();
+        keys.sort();
+        keys.dedup();
+        keys.retain(|key| self.binds(key));
+        keys
+    }
+
+    /// The entry by which a number of `account` is answered, of those that a version of an Agent in `namespace` has: that of the account
+    /// itself, or else one of a platform that takes numbers of other carriers.
+    fn hosted_for<'a>(&self, hosted: &'a [HostedOn], namespace: &str, account: &Key) -> Option<(&'a HostedOn, Key)> {
+        let keyed = || hosted.iter().map(|hosted| (hosted, hosted.account_ref.key(namespace)));
+        keyed().find(|(_, key)| key == account).or_else(|| keyed().find(|(_, key)| self.binds(key)))
+    }
+
+    /// Whether the published version of an Agent has numbers of `account` answered by an agent on a platform.
+    pub(super) fn is_hosted(&self, agent: &Agent, key: &Key, account: &Key) -> bool {
+        let published = self.published(agent, key);
+        published.is_ok_and(|(_, version)| self.hosted_for(&version.spec.hosted, &key.namespace, account).is_some())
+    }
+
+    /// What a number of `account` is served by an agent on a platform, where the version says one.
+    pub(super) fn serves_hosted(
+        &self,
+        agent: &Agent,
+        key: &Key,
+        (name, version): (&str, &AgentVersion),
+        account: &Key,
+    ) -> Option<Served> {
+        let (hosted, at) = self.hosted_for(&version.spec.hosted, &key.namespace, account)?;
+        if agent.spec.offline {
+            return Some(Served::Version { name: name.to_owned(), route: Route::new() });
+        }
+        let uid = self.caches.accounts.get(&at).and_then(|account| account.metadata.uid.clone());
+        let entry = uid.and_then(|uid| agent.shared_route(&at, &uid));
+        let Some(entry) = entry.filter(|entry| entry.version.as_deref() == Some(name)) else {
+            return Some(Served::Pending);
+        };
+        Some(if at == *account {
+            Served::Version { name: name.to_owned(), route: entry.bound.clone() }
+        } else {
+            Served::Hosted(HostedAt {
+                version: name.to_owned(),
+                account: ClaimedAccount::of(&at, &self.caches.account_identity(&at).unwrap_or_default()),
+                agent: hosted.agent_id.clone(),
+            })
+        })
+    }
+
+    /// The agents on platforms that the published version of an Agent names, with whether one of these numbers may be written for.
+    pub(super) fn hosted<'a>(
+        &self,
+        agent: &Agent,
+        key: &Key,
+        numbers: impl Iterator<Item = &'a Arc<PhoneNumber>>,
+        looked: &Looked,
+    ) -> Vec<Hosted> {
+        let Ok((name, version)) = self.published(agent, key) else { return Vec::new() };
+        if version.spec.hosted.is_empty() {
+            return Vec::new();
+        }
+        // Published at the platform when it is published here, whether it has numbers or not.
+        let mut active: BTreeMap<Key, bool> = BTreeMap::new();
+        for number in numbers {
+            let Some((_, at)) = self.hosted_for(&version.spec.hosted, &key.namespace, &number.account()) else {
+                continue;
+            };
+            *active.entry(at).or_default() |= number.spec.mode == Mode::Manage && !number.spec.suspend;
+        }
+        let each = version.spec.hosted.iter().filter_map(|hosted| {
+            let at = hosted.account_ref.key(&key.namespace);
+            let active = active.get(&at).copied().unwrap_or(true);
+            self.hosted_at(agent, key, &name, hosted, at, active, looked)
+        });
+        each.collect()
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what is known of one entry")]
+    fn hosted_at(
+        &self,
+        agent: &Agent,
+        key: &Key,
+        version: &str,
+        hosted: &HostedOn,
+        at: Key,
+        active: bool,
+        looked: &Looked,
+    ) -> Option<Hosted> {
+        let cached = self.caches.accounts.get(&at);
+        let account_uid = cached.as_ref().and_then(|account| account.metadata.uid.clone()).unwrap_or_default();
+        let view = match self.account_ref(at.clone(), &key.namespace) {
+            AccountRef::Found(view) => Some(view),
+            AccountRef::Missing(_) | AccountRef::Refused(_) => None,
+        };
+        let installation = self.installation();
+        let session = self.sessions.get(&at).filter(|session| session.uid == account_uid);
+        let id = share_id(agent, &at);
+        let scan = cached.as_ref().map_or(Duration::ZERO, |account| scan_interval(account));
+        Some(Hosted {
+            allowed: view.is_some(),
+            open: view.as_ref().is_some_and(|view| view.open.is_some()) && installation.is_some(),
+            opening: view.as_ref().is_some_and(|view| view.opening) || installation.is_none(),
+            version: version.to_owned(),
+            agent: hosted.agent_id.clone(),
+            pinned: hosted.version_id.clone(),
+            note: format!("dialplane {}: {key} {version}", installation.unwrap_or_default()),
+            taken: self.is_taken(agent, &at, &account_uid, &hosted.agent_id),
+            active,
+            sight: session.and_then(|session| session.hosted.seen(&hosted.agent_id, looked.began, scan)),
+            trouble: self.local.trouble(&id),
+            put_backs: self.local.put_backs(&id),
+            account_uid,
+            account: at,
+        })
+    }
+
+    /// Whether another Agent has the hosted agent: it has had it numbers led there before this one, or is older.
+    fn is_taken(&self, agent: &Agent, at: &Key, uid: &str, id: &str) -> bool {
+        let has = |agent: &Agent| {
+            let bound =
+                agent.shared_route(at, uid).and_then(|entry| entry.bound.get(&Channel::Voice)?.bound_id(HOSTED_AGENT));
+            bound == Some(id)
+        };
+        let names = |agent: &Agent| {
+            let key = Key::of(agent);
+            let version = self.published(agent, &key);
+            version.is_ok_and(|(_, version)| {
+                let mut hosted = version.spec.hosted.iter();
+                hosted.any(|hosted| hosted.agent_id == id && hosted.account_ref.key(&key.namespace) == *at)
+            })
+        };
+        // Whoever has it goes first, then whoever was there first.
+        let rank = |agent: &Agent| {
+            let created = agent.metadata.creation_timestamp.as_ref().map(|created| created.0);
+            (!has(agent), created, agent.metadata.uid.clone())
+        };
+        let own = rank(agent);
+        let agents = self.caches.agents.all();
+        let others = agents.iter().filter(|other| other.metadata.uid != agent.metadata.uid);
+        others.filter(|other| has(other) || names(other)).any(|other| rank(other) < own)
+    }
+
+    /// Looks at an agent on a platform for the Agent that names it.
+    pub(super) async fn look_at_hosted(&self, agent: &Agent, account: &Key, id: &str) {
+        let Some(session) = self.sessions.get(account) else { return };
+        let carrier = session.inventory.carrier();
+        let key = share_id(agent, account);
+        let Some(platform) = carrier.platform() else {
+            let error = does_not(&*carrier, "host agents: take the entry out of the draft's hosted");
+            return self.local.failed(&key, Attempt::Look, error);
+        };
+        let looked = session.hosted.look(platform, id).await;
+        self.metrics.carrier_request(carrier.capabilities().name, Operation::HostedAgent, looked.as_ref().err());
+        match looked {
+            Ok(()) => self.local.succeeded(&key, Attempt::Look),
+            Err(error) => {
+                self.suspect(account, &error);
+                self.local.failed(&key, Attempt::Look, error);
+            }
+        }
+    }
+
+    /// Looks at the numbers that a platform answers, once for all who ask.
+    pub(super) async fn look_at_bindings<K: Controlled>(&self, object: &K, platform: &Key, began: Instant) {
+        let Some(session) = self.sessions.get(platform) else { return };
+        let uid = object.meta().uid.as_deref().unwrap_or_default();
+        let listed = session.inventory.listing(began).await;
+        let name = session.inventory.carrier().capabilities().name;
+        self.metrics.carrier_request(name, Operation::List, listed.as_ref().err());
+        match listed {
+            Ok(_) => self.local.succeeded(uid, Attempt::Look),
+            Err(error) => {
+                self.suspect(platform, &error);
+                self.local.failed(uid, Attempt::Look, error);
+            }
+        }
+    }
+
+    /// The platform that a claim names or, where it names none, that an agent does: what is seen of the number there, to be borrowed.
+    pub(super) fn platform_of(
+        &self,
+        claim: Option<&NumberClaimSpec>,
+        agent: Option<&AgentRef>,
+        number: &E164,
+        looked: &Looked,
+    ) -> Option<(Key, Seen)> {
+        let wanted = match agent {
+            Some(AgentRef::Found { serves: Served::Hosted(hosted), .. }) => Some(hosted.account.key()),
+            _ => None,
+        };
+        let bound = claim.and_then(|claim| claim.bound.as_ref());
+        let key = bound.map(|bound| bound.account.key()).or(wanted)?;
+        let shown = self.sessions.get(&key).map(|session| session.inventory.shown(number));
+        let seen = match shown {
+            Some(inventory::Seen::Present { number, begun }) => Seen::Present { number, fresh: begun >= looked.began },
+            Some(inventory::Seen::Absent { begun }) => Seen::Absent { fresh: begun >= looked.began },
+            Some(inventory::Seen::Unseen) | None => Seen::Unseen,
+        };
+        Some((key, seen))
+    }
+
+    /// What is known of that platform, for a number of `account`.
+    pub(super) fn platform_view<'a>(
+        &self,
+        (key, seen): &'a (Key, Seen),
+        account: &Key,
+        agent: Option<&AgentRef>,
+        number: &E164,
+    ) -> PlatformView<'a> {
+        let cached = self.caches.accounts.get(key);
+        let view = match self.account_ref(key.clone(), &key.namespace) {
+            AccountRef::Found(view) => Some(view),
+            AccountRef::Missing(_) | AccountRef::Refused(_) => None,
+        };
+        let session = self.sessions.get(key);
+        let hosted = match agent {
+            Some(AgentRef::Found { serves: Served::Hosted(hosted), .. }) => Some(&*hosted.agent),
+            _ => None,
+        };
+        let unsettled = session.as_ref().and_then(|session| session.inventory.in_flight_until(number));
+        PlatformView {
+            key: key.clone(),
+            gone: view.is_none() || cached.is_some_and(|account| account.is_annotated(ABANDON)),
+            open: view.as_ref().is_some_and(|view| view.open.is_some()),
+            opening: view.as_ref().is_some_and(|view| view.opening),
+            binding: seen.view(),
+            lags: session.as_ref().is_some_and(|session| session.inventory.lags(number)),
+            unsettled: unsettled.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now())),
+            lending: self.lending(account, key, session.as_deref(), hosted, number),
+        }
+    }
+
+    fn lending(
+        &self,
+        account: &Key,
+        platform: &Key,
+        session: Option<&Session>,
+        agent: Option<&str>,
+        number: &E164,
+    ) -> Lending {
+        let lent = match self.lent(account, platform) {
+            Ok(lent) => lent,
+            Err(lending) => return lending,
+        };
+        let Some((session, agent)) = session.zip(agent) else { return Lending::Lent };
+        let carrier = session.inventory.carrier();
+        let bindings = carrier.bindings();
+        let refused = bindings.and_then(|bindings| bindings.refuses(number, agent, &lent));
+        refused.map_or(Lending::Lent, |error| Lending::Refused(error.text))
+    }
+
+    /// The credentials of an account for a platform, where its owner names that.
+    fn lent(&self, account: &Key, platform: &Key) -> Result<Lent, Lending> {
+        let owner = self.caches.accounts.get(account).ok_or(Lending::NotNamed)?;
+        let lending = owner.lending(platform).ok_or(Lending::NotNamed)?;
+        let session = self.sessions.get(account).ok_or(Lending::NoSecret)?;
+        let lent = session.inventory.carrier().lent().ok_or(Lending::NoSecret)?;
+        Ok(Lent { connection: lending.connection_id.clone(), ..lent })
+    }
+
+    /// Writes at a platform which of its agents answers a number: the one place where that is done.
+    pub(super) async fn bind(&self, session: &Session, write: &SetBinding) -> (Operation, Outcome<()>) {
+        let (inventory, number) = (&session.inventory, &write.number);
+        match &write.change {
+            BindingChange::Bind { agent, config } => {
+                // As it is now: whom the account's owner lends to may have changed since it was decided.
+                let outcome = match self.lent(&write.account, &write.platform) {
+                    Ok(lent) => inventory.bind(number, agent, &lent, config).await,
+                    Err(_) => {
+                        let text = "The credentials of the number's account are not lent to this platform any more.";
+                        Outcome::DidNothing(CarrierError::new(ErrorClass::Transient, text))
+                    }
+                };
+                (Operation::Bind, outcome)
+            }
+            BindingChange::Unbind => (Operation::Unbind, inventory.unbind(number).await),
+            BindingChange::Configure(config) => (Operation::Configure, inventory.configure(number, config).await),
+        }
+    }
+
+    /// A platform opened, closed or changed: the Agents that are hosted there look again, and so do their numbers.
+    pub(super) fn wake_hosted(&self, platform: &Key) {
+        for agent in self.caches.agents.all() {
+            let key = Key::of(&*agent);
+            let names =
+                |hosted: &[HostedOn]| hosted.iter().any(|hosted| hosted.account_ref.key(&key.namespace) == *platform);
+            let is_there = agent.spec.draft.as_ref().is_some_and(|draft| names(&draft.hosted))
+                || self.published(&agent, &key).is_ok_and(|(_, version)| names(&version.spec.hosted));
+            if !is_there {
+                continue;
+            }
+            for number in self.caches.numbers.by(Index::Agent, &key.to_string()) {
+                self.wake(Kind::PhoneNumber, Key::of(&*number), Priority::Background);
+            }
+            self.count(Kind::Agent, key);
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! A number that an agent on a platform answers while it stays at its carrier: bound there, taken off, moved, and what the platform set at
+//! the carrier remembered.
+//!
+//! The claim is the journal: it names the platform and the agent before the platform is asked, and until it was seen to have forgotten the
+//! number. A platform that cannot move a number takes it off and on again; a crash in between is finished by whoever comes next, since what
+//! is wanted and what is seen say what is missing.
+
+use super::world::{Found, World};
+use crate::{
+    api::{
+        NumberClaim,
+        claim::{ClaimedBinding, NumberClaimSpec},
+        conditions::{Finding, Reason},
+        number::{Channel, HOSTED_AGENT, Route},
+        phone_number::{DriftPolicy, Mode, NumberConfig, PhoneNumberStatus},
+        seen::OwnedNumber,
+    },
+    plan::{
+        BindingChange, Decision, Effect, HostedAt, Lending, Look, Note, PlatformView, Seen, SetBinding, policy, route,
+        route::{AgentRef, Served},
+    },
+};
+
+/// The next step towards a number being off a platform.
+pub(in crate::plan) enum Off {
+    Look(Look),
+    Write(Box<SetBinding>),
+    Wait(Finding),
+    /// It is off, or nobody can be asked any more.
+    Done,
+}
+
+/// Takes the number of a claim off the platform that the claim names.
+pub(in crate::plan) fn take_off(claim: &NumberClaimSpec, platform: Option<&PlatformView<'_>>, notes: Vec<Note>) -> Off {
+    let Some(bound) = &claim.bound else { return Off::Done };
+    let key = bound.account.key();
+    let Some(platform) = platform.filter(|platform| platform.key == key && !platform.gone) else { return Off::Done };
+    if !platform.open {
+        let text =
+            format!("CarrierAccount {key}, the platform that answers, cannot be used now: its own conditions say why.");
+        return Off::Wait(Finding::new(Reason::PlatformNotReady, text));
+    }
+    match platform.binding {
+        // Somebody may have bound it anew under another agent: that is theirs, as a route of theirs is.
+        Seen::Present { number, .. } if agent_of(number) == Some(&bound.agent) => Off::Write(Box::new(SetBinding {
+            platform: key,
+            account: claim.account.key(),
+            number: claim.number.clone(),
+            change: BindingChange::Unbind,
+            put_back: false,
+            notes,
+        })),
+        Seen::Present { fresh: true, .. } => Off::Done,
+        Seen::Absent { fresh: true } if platform.unsettled.is_zero() => Off::Done,
+        Seen::Absent { fresh: true } => {
+            let text = "What was sent to the platform may still be applied: it is waited for, and looked at again.";
+            Off::Wait(Finding::new(Reason::RouteUnsettled, text))
+        }
+        _ => Off::Look(Look::Bindings(key)),
+    }
+}
+
+/// The platform's id of the agent that answers a number there.
+fn agent_of(number: &OwnedNumber) -> Option<&str> {
+    number.route.get(&Channel::Voice)?.bound_id(HOSTED_AGENT)
+}
+
+/// What comes before the route of a number that is ours: `None` where there is nothing to do at a platform.
+pub(super) fn next(w: &World<'_>, found: &Found<'_>, claim: &NumberClaim) -> Option<Decision<PhoneNumberStatus>> {
+    let hosted = match &w.agent {
+        Some(AgentRef::Found { offline: false, serves: Served::Hosted(hosted), .. }) => Some(hosted),
+        // It keeps what it has.
+        Some(AgentRef::Missing(_) | AgentRef::Refused(_)) => return None,
+        Some(AgentRef::Found { offline: false, serves, .. }) if !matches!(serves, Served::Version { .. }) => {
+            return None;
+        }
+        _ => None,
+    };
+    let step = Binding { w, found, claim };
+    match (&claim.spec.bound, hosted) {
+        (None, None) => None,
+        (Some(_), None) => step.leave(Vec::new()),
+        (None, Some(hosted)) => step.begin(hosted),
+        (Some(bound), Some(hosted)) if hosted.is(bound) => step.keep(bound),
+        // Another agent of the same platform: what is there is taken off by what is wanted.
+        (Some(bound), Some(hosted)) if hosted.account == bound.account => step.begin(hosted),
+        (Some(_), Some(_)) => step.leave(Vec::new()),
+    }
+}
+
+struct Binding<'a, 'w> {
+    w: &'a World<'w>,
+    found: &'a Found<'w>,
+    claim: &'a NumberClaim,
+}
+
+impl Binding<'_, '_> {
+    /// The number goes off the platform; then the claim forgets that it was there.
+    fn leave(&self, notes: Vec<Note>) -> Option<Decision<PhoneNumberStatus>> {
+        if let Some(denial) = self.denied() {
+            return Some(denial);
+        }
+        match take_off(&self.claim.spec, self.w.platform.as_ref(), notes) {
+            Off::Look(look) => Some(self.look(look)),
+            Off::Write(write) => Some(self.write(*write)),
+            Off::Wait(finding) => Some(self.rest(finding).again(policy::POLL)),
+            Off::Done => Some(self.journal(NumberClaimSpec { bound: None, ..self.claim.spec.clone() })),
+        }
+    }
+
+    /// What the platform is going to be asked for is written down, with what was there before it.
+    fn begin(&self, hosted: &HostedAt) -> Option<Decision<PhoneNumberStatus>> {
+        if let Some(denial) = self.denied().or_else(|| self.unlendable()) {
+            return Some(denial);
+        }
+        let mut spec = self.claim.spec.clone();
+        for (channel, there) in &self.found.number.route {
+            if !there.is_empty() && !spec.is_ours(*channel, there) {
+                spec.previous.insert(*channel, there.clone());
+            }
+        }
+        let (account, agent) = (hosted.account.clone(), hosted.agent.clone());
+        spec.bound = Some(ClaimedBinding { account, agent, route: Route::new() });
+        Some(self.journal(spec))
+    }
+
+    /// The number is, or is to be, on the platform that the claim names.
+    fn keep(&self, bound: &ClaimedBinding) -> Option<Decision<PhoneNumberStatus>> {
+        let w = self.w;
+        let platform = w.platform.as_ref().filter(|platform| platform.key == bound.account.key())?;
+        if !platform.open {
+            // What stands is said while nobody can look.
+            let text = format!("CarrierAccount {} cannot be used now: its own conditions say why.", platform.key);
+            return bound.route.is_empty().then(|| self.rest(Finding::new(Reason::PlatformNotReady, text)));
+        }
+        match platform.binding {
+            Seen::Present { fresh: false, .. } if w.is_requested() => {
+                Some(self.look(Look::Bindings(platform.key.clone())))
+            }
+            Seen::Present { number, .. } if agent_of(number) == Some(&bound.agent) => {
+                self.bound(bound, platform, number)
+            }
+            Seen::Present { fresh, .. } => {
+                if !fresh {
+                    return Some(self.look(Look::Bindings(platform.key.clone())));
+                }
+                let put_back = !bound.route.is_empty();
+                let finding = Finding::new(
+                    Reason::Moving,
+                    "The platform's other agent is taken off the number, and then the wanted one put on: callers reach nothing for that moment.",
+                );
+                Some(self.change(platform, BindingChange::Unbind, put_back, finding))
+            }
+            Seen::Absent { fresh: true } => {
+                let config = w.number.spec.config.clone();
+                let change = BindingChange::Bind { agent: bound.agent.clone(), config };
+                let denied = self.denied().or_else(|| self.unlendable());
+                let put_back = !bound.route.is_empty();
+                Some(denied.unwrap_or_else(|| self.change(platform, change, put_back, Reason::Routing.into())))
+            }
+            Seen::Absent { fresh: false } | Seen::Unseen => Some(self.look(Look::Bindings(platform.key.clone()))),
+        }
+    }
+
+    /// The platform answers. What it set at the carrier is remembered, and what it keeps for this one number made as wanted.
+    fn bound(
+        &self,
+        bound: &ClaimedBinding,
+        platform: &PlatformView<'_>,
+        there: &OwnedNumber,
+    ) -> Option<Decision<PhoneNumberStatus>> {
+        let w = self.w;
+        if bound.route.is_empty() {
+            let Seen::Present { number, fresh: true } = w.seen else {
+                let number = self.found.number.number.clone();
+                return Some(self.look(Look::Number { account: self.found.account.clone(), number }));
+            };
+            let route: Route =
+                number.route.iter().filter(|(_, to)| !to.is_empty()).map(|(c, to)| (*c, to.clone())).collect();
+            let is_before = |(channel, to): (&Channel, &_)| self.claim.spec.previous.get(channel) == Some(to);
+            if route.is_empty() || platform.lags && route.iter().all(is_before) {
+                let text = "The platform answers the number, and has yet to set its route at the carrier: it is looked at again.";
+                return Some(self.rest(Finding::new(Reason::Routing, text)).again(policy::CROWDED));
+            }
+            let mut spec = self.claim.spec.clone();
+            // What was the platform's before is not somebody else's to come back to.
+            spec.previous.retain(|channel, before| route.get(channel) != Some(before));
+            spec.sent = route::journal(&spec.sent, route::digests(&route), &number.route, true);
+            spec.bound = Some(ClaimedBinding { route, ..bound.clone() });
+            return Some(self.journal(spec));
+        }
+        let changes: NumberConfig = w.number.spec.config.changes(&there.config);
+        if changes.is_empty() {
+            return None;
+        }
+        Some(self.change(platform, BindingChange::Configure(changes), false, Reason::Routing.into()))
+    }
+
+    /// One write at the platform, unless something stands against it.
+    fn change(
+        &self,
+        platform: &PlatformView<'_>,
+        change: BindingChange,
+        put_back: bool,
+        meanwhile: Finding,
+    ) -> Decision<PhoneNumberStatus> {
+        let w = self.w;
+        if let Some(denial) = self.denied() {
+            return denial;
+        }
+        if put_back && w.number.spec.drift == DriftPolicy::Report {
+            let text = format!(
+                "Somebody else changed what CarrierAccount {} has for the number, and drift: Report leaves it.",
+                platform.key
+            );
+            return self.rest(Finding::new(Reason::Drifted, text));
+        }
+        if put_back && w.put_backs >= policy::PUT_BACKS_PER_HOUR {
+            let text = format!(
+                "What CarrierAccount {} has for the number was put back {} times within an hour and changed again. Find out who changes it \
+                 there, then set the annotation {}.",
+                platform.key,
+                w.put_backs,
+                crate::api::meta::RECONCILE_REQUESTED,
+            );
+            return self.rest(Finding::new(Reason::Contested, text));
+        }
+        let text = format!("Put back what somebody else had changed of the number at CarrierAccount {}.", platform.key);
+        let drift = put_back.then(|| Note { warning: true, reason: "DriftCorrected", text });
+        let moving = (meanwhile.reason == Reason::Moving && !put_back).then(|| Note {
+            warning: false,
+            reason: "Moving",
+            text: meanwhile.message.clone(),
+        });
+        self.write(SetBinding {
+            platform: platform.key.clone(),
+            account: self.found.account.clone(),
+            number: self.found.number.number.clone(),
+            change,
+            put_back,
+            notes: drift.into_iter().chain(moving).collect(),
+        })
+    }
+
+    fn write(&self, write: SetBinding) -> Decision<PhoneNumberStatus> {
+        match self.w.trouble.filter(|trouble| !trouble.wait.is_zero()) {
+            Some(trouble) => self.rest(policy::binding_trouble(trouble)),
+            None => Decision::Act(Effect::SetBinding(Box::new(write))),
+        }
+    }
+
+    fn look(&self, look: Look) -> Decision<PhoneNumberStatus> {
+        match self.w.trouble.filter(|trouble| !trouble.wait.is_zero()) {
+            Some(trouble) => self.rest(policy::binding_trouble(trouble)),
+            None => Decision::Look(look),
+        }
+    }
+
+    fn journal(&self, spec: NumberClaimSpec) -> Decision<PhoneNumberStatus> {
+        Decision::Act(Effect::WriteClaim(Box::new(NumberClaim { spec, ..self.claim.clone() })))
+    }
+
+    fn rest(&self, finding: Finding) -> Decision<PhoneNumberStatus> {
+        self.w.rest(self.found, finding, self.w.route_status().cloned())
+    }
+
+    /// Why nothing is written for the object at all.
+    fn denied(&self) -> Option<Decision<PhoneNumberStatus>> {
+        let spec = &self.w.number.spec;
+        let text = "What the platform has for the number would change.";
+        match (spec.mode, spec.suspend) {
+            (Mode::Observe, _) => Some(self.rest(Finding::new(Reason::Differs, text))),
+            (Mode::Manage, true) => Some(self.rest(Finding::new(Reason::Suspended, text))),
+            (Mode::Manage, false) => None,
+        }
+    }
+
+    /// Why the platform cannot be asked to answer, told before anything is sent.
+    fn unlendable(&self) -> Option<Decision<PhoneNumberStatus>> {
+        let platform = self.w.platform.as_ref()?;
+        let (account, key) = (&self.found.account, &platform.key);
+        let finding = match &platform.lending {
+            _ if !platform.open && platform.opening => {
+                return Some(self.rest(Reason::PlatformNotReady.into()).again(policy::POLL));
+            }
+            _ if !platform.open => {
+                let text = format!(
+                    "CarrierAccount {key} cannot be used now: its own conditions say why. The last route stays."
+                );
+                return Some(self.rest(Finding::new(Reason::PlatformNotReady, text)).again(policy::POLL));
+            }
+            Lending::Lent => return None,
+            Lending::NotNamed => Finding::new(
+                Reason::NotLent,
+                format!(
+                    "The platform of CarrierAccount {key} needs the credentials of CarrierAccount {account}, whose spec.lendTo does not name it. \
+                     The number keeps the route it had."
+                ),
+            ),
+            Lending::NoSecret => Finding::new(
+                Reason::NotLent,
+                format!(
+                    "The platform of CarrierAccount {key} takes no API key, and that is what opens CarrierAccount {account}: put its authToken into \
+                     the Secret instead. The number keeps the route it had."
+                ),
+            ),
+            Lending::Refused(why) => Finding::new(Reason::BindingRefused, why.clone()),
+        };
+        Some(self.rest(finding))
+    }
+}
