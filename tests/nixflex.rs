@@ -127,7 +127,7 @@ async fn an_imported_number_is_answered_by_the_platforms_agent_after_one_request
 
     stage.scans(3).await;
     stage.request("main").await;
-    assert_eq!((stage.count(Kind::Attach), stage.writes_to(&number)), (1, 1), "one import, and nothing else");
+    assert_eq!((stage.count(Kind::Attach), stage.writes_to(&number)), (1, 0), "one import, and nothing else");
 
     stage.delete::<PhoneNumber>("main").await;
     stage.gone::<PhoneNumber>("main").await;
