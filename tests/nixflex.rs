@@ -46,6 +46,11 @@ impl Stage {
     async fn lending(account: Value) -> Self {
         let scene = Scene::bare().await;
         scene.open(account).await;
+        Self::beside(scene).await
+    }
+
+    /// The platform's account beside one that is open.
+    async fn beside(scene: Scene) -> Self {
         let credentials = scene.sandbox.add_nixflex_key().unwrap();
         let agent = scene.sandbox.add_nixflex_agent(&credentials.account_sid, "Front desk").unwrap();
         let stage = Self { scene, key: credentials.account_sid.clone(), agent };
@@ -346,4 +351,77 @@ async fn a_version_that_names_two_platforms_for_one_number_serves_nobody() {
     stage.agent_with("engine.example.com", Some("v2"), twice).await;
     let message = stage.message::<Agent>(AGENT, "Published", "VersionInvalid").await;
     assert!(message.contains("twice"), "{message}");
+}
+
+#[tokio::test]
+async fn a_number_at_telnyx_is_bound_to_the_application_that_its_account_lends_along() {
+    let stage = Stage::beside(Scene::telnyx().await).await;
+    let account = stage.sandbox.credentials().account_sid;
+    let webhook = stage.sandbox.nixflex_webhooks().telnyx_voice;
+    let connection = stage.sandbox.add_application(&account, &[("voice_url", &webhook)]).unwrap();
+    let lending = json!([{"name": PLATFORM, "connectionId": connection}]);
+    stage.account(json!({"twilio": null, "telnyx": {}, "lendTo": lending})).await;
+    stage.publish("v1", &stage.agent).await;
+    let number = stage.owned();
+    stage.phone_number("main", &number, json!({})).await;
+    stage.reason::<PhoneNumber>("main", "Ready", "Routed").await;
+    assert_eq!(stage.row(&number), Some(stage.agent.clone()));
+    assert_eq!(stage.reached(&number).await.map(|hosted| hosted.agent), Some(stage.agent.clone()));
+    assert_eq!(stage.count(Kind::ApplicationWrite), 0, "no route is made that nobody is bound to");
+
+    stage.delete::<PhoneNumber>("main").await;
+    stage.gone::<PhoneNumber>("main").await;
+    assert_eq!(stage.row(&number), None);
+    assert!(stage.sandbox.number(&number).is_some(), "the number is still ours");
+}
+
+#[tokio::test]
+async fn a_fleet_moves_to_another_agent_by_one_taking_off_and_one_putting_on_for_each() {
+    const FLEET: usize = 20;
+    let stage = Stage::new().await;
+    let numbers: Vec<String> = (0..FLEET).map(|_| stage.owned()).collect();
+    for (i, number) in numbers.iter().enumerate() {
+        stage.phone_number(&format!("n{i}"), number, json!({})).await;
+    }
+    for i in 0..FLEET {
+        stage.reason::<PhoneNumber>(&format!("n{i}"), "Ready", "Routed").await;
+    }
+    assert_eq!((stage.count(Kind::Attach), stage.count(Kind::Detach)), (FLEET, 0));
+    let other = stage.sandbox.add_nixflex_agent(&stage.key, "Night desk").unwrap();
+    stage.publish("v2", &other).await;
+    for number in &numbers {
+        stage.has_row(number, Some(&other)).await;
+    }
+    assert_eq!((stage.count(Kind::Attach), stage.count(Kind::Detach)), (2 * FLEET, FLEET));
+    let agent: Agent = stage.reason(AGENT, "RolledOut", "RolledOut").await;
+    assert_eq!(agent.status.unwrap().numbers.unwrap().routed, 20);
+}
+
+#[tokio::test]
+async fn a_key_of_another_customer_stops_everything_at_the_platform() {
+    let (stage, number) = Stage::bound().await;
+    let other = stage.sandbox.add_nixflex_key().unwrap();
+    let api_key = format!("{}:{}", other.account_sid, other.auth_token);
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": PLATFORM}, "stringData": {"apiKey": api_key},
+    });
+    stage.apply::<Secret>(secret).await;
+    stage.message::<CarrierAccount>(PLATFORM, "Ready", "CredentialsChangedAccount").await;
+    let (attached, detached) = (stage.count(Kind::Attach), stage.count(Kind::Detach));
+    stage.request("main").await;
+    assert_eq!((stage.count(Kind::Attach), stage.count(Kind::Detach)), (attached, detached));
+    assert_eq!(stage.row(&number), Some(stage.agent.clone()));
+}
+
+#[tokio::test]
+async fn the_lent_token_stands_in_no_object_and_no_event() {
+    let (stage, _) = Stage::bound().await;
+    let token = stage.sandbox.credentials().auth_token;
+    let said = [
+        format!("{:?}", stage.get::<PhoneNumber>("main").await),
+        format!("{:?}", stage.get::<Agent>(AGENT).await),
+        format!("{:?}", stage.get::<CarrierAccount>(PLATFORM).await),
+        format!("{:?}", stage.events("main").await),
+    ];
+    assert!(said.iter().all(|text| !text.contains(&token)), "{said:?}");
 }

@@ -184,7 +184,6 @@ reasons! {
     PlatformNotReady: Routed Unknown, Waiting, Silent, "The CarrierAccount of the platform that hosts the agent cannot be used now; its own conditions say why. The number keeps the route it had.";
     BoundElsewhere: Routed False, Stalled, Warning, "The platform has the number under another API key. Take it off there first; the number keeps the route it had.";
     BindingRefused: Routed False, Stalled, Warning, "The platform refuses to answer this number. The message says why and whose credentials or settings are wrong.";
-    Moving: Routed False, Working, Normal, "The number moves to another agent of the platform: it is taken off there and put on again. Callers reach nothing for that moment.";
     NotShareable: Routed False, Waiting, Warning, "The agent's version names {number} in a webhook, and the numbers of this account share one route. Publish a version without it. The number keeps the route it had.";
     Differs: Routed False, Waiting, Normal, "The carrier's route is not the wanted one. With mode: Observe it is only said.";
     Drifted: Routed False, Waiting, Warning, "Somebody else changed the route at the carrier. With drift: Report it is only said.";

@@ -21,6 +21,7 @@ use crate::api::{
     },
     conditions::{Finding, Reason, conditions},
     meta::{IN_USE_FINALIZER, Key, PUBLISHED},
+    number::Route,
 };
 
 /// Everything known about one Agent.
@@ -76,6 +77,9 @@ impl From<Finding> for Published {
     }
 }
 
+/// Of how many platforms an Agent remembers what served there, beside those that its version names.
+const MOST_REMEMBERED: usize = 16;
+
 /// How many names an Agent remembers that were used before it was made.
 const MOST_USED_BEFORE: usize = 100;
 
@@ -111,7 +115,8 @@ pub fn next(w: &World<'_>) -> Decision<AgentStatus> {
     };
     if published.moved_to.is_some() {
         // Only what the status says serves: a crash in between must not leave calls with what nobody has published.
-        let again = (!w.shared.is_empty() || !w.hosted.is_empty()).then_some(Duration::ZERO);
+        let is_hosted = matches!(w.wanted, Frozen::Found(version) if !version.spec.hosted.is_empty());
+        let again = (!w.shared.is_empty() || is_hosted).then_some(Duration::ZERO);
         return w.rest(published, Shared { entries: w.status().shared_routes, finding: None, again, step: None });
     }
     if w.noted < policy::NOTES_PER_HOUR
@@ -338,7 +343,19 @@ impl<'a> World<'a> {
             shared.entries.extend(entry);
             shared.step = shared.step.or(step);
         }
+        shared.entries.extend(self.remembered(&shared.entries));
         shared
+    }
+
+    /// What is remembered of platforms that the version does not name which serves now: a roll back points at what served then.
+    fn remembered(&self, entries: &[SharedRouteStatus]) -> Vec<SharedRouteStatus> {
+        let is_left = |entry: &&SharedRouteStatus| {
+            !entry.hosted_versions.is_empty() && !entries.iter().any(|other| other.account == entry.account)
+        };
+        let known = self.agent.status.iter().flat_map(|status| &status.shared_routes).filter(is_left);
+        let silent =
+            |entry: &SharedRouteStatus| SharedRouteStatus { version: None, bound: Route::new(), ..entry.clone() };
+        known.map(silent).take(MOST_REMEMBERED).collect()
     }
 
     fn rest(&self, published: Published, shared: Shared) -> Decision<AgentStatus> {

@@ -146,18 +146,14 @@ impl Binding<'_, '_> {
                     return Some(self.look(Look::Bindings(platform.key.clone())));
                 }
                 let put_back = !bound.route.is_empty();
-                let finding = Finding::new(
-                    Reason::Moving,
-                    "The platform's other agent is taken off the number, and then the wanted one put on: callers reach nothing for that moment.",
-                );
-                Some(self.change(platform, BindingChange::Unbind, put_back, finding))
+                Some(self.change(platform, BindingChange::Unbind, put_back))
             }
             Seen::Absent { fresh: true } => {
                 let config = w.number.spec.config.clone();
                 let change = BindingChange::Bind { agent: bound.agent.clone(), config };
                 let denied = self.denied().or_else(|| self.unlendable());
                 let put_back = !bound.route.is_empty();
-                Some(denied.unwrap_or_else(|| self.change(platform, change, put_back, Reason::Routing.into())))
+                Some(denied.unwrap_or_else(|| self.change(platform, change, put_back)))
             }
             Seen::Absent { fresh: false } | Seen::Unseen => Some(self.look(Look::Bindings(platform.key.clone()))),
         }
@@ -194,7 +190,7 @@ impl Binding<'_, '_> {
         if changes.is_empty() {
             return None;
         }
-        Some(self.change(platform, BindingChange::Configure(changes), false, Reason::Routing.into()))
+        Some(self.change(platform, BindingChange::Configure(changes), false))
     }
 
     /// One write at the platform, unless something stands against it.
@@ -203,7 +199,6 @@ impl Binding<'_, '_> {
         platform: &PlatformView<'_>,
         change: BindingChange,
         put_back: bool,
-        meanwhile: Finding,
     ) -> Decision<PhoneNumberStatus> {
         let w = self.w;
         if let Some(denial) = self.denied() {
@@ -226,21 +221,32 @@ impl Binding<'_, '_> {
             );
             return self.rest(Finding::new(Reason::Contested, text));
         }
-        let text = format!("Put back what somebody else had changed of the number at CarrierAccount {}.", platform.key);
-        let drift = put_back.then(|| Note { warning: true, reason: "DriftCorrected", text });
-        let moving = (meanwhile.reason == Reason::Moving && !put_back).then(|| Note {
-            warning: false,
-            reason: "Moving",
-            text: meanwhile.message.clone(),
-        });
-        self.write(SetBinding {
+        let (warning, reason, text) = match change {
+            BindingChange::Unbind if !put_back => (
+                false,
+                "Moving",
+                "The platform's other agent is taken off the number, and then the wanted one put on: callers reach nothing for that moment."
+                    .to_owned(),
+            ),
+            BindingChange::Bind { .. } if put_back => (
+                true,
+                "DriftCorrected",
+                format!("Put back what somebody else had changed of the number at CarrierAccount {}.", platform.key),
+            ),
+            _ => return self.write(self.set(platform, change, false, Vec::new())),
+        };
+        self.write(self.set(platform, change, put_back, vec![Note { warning, reason, text }]))
+    }
+
+    fn set(&self, platform: &PlatformView<'_>, change: BindingChange, put_back: bool, notes: Vec<Note>) -> SetBinding {
+        SetBinding {
             platform: platform.key.clone(),
             account: self.found.account.clone(),
             number: self.found.number.number.clone(),
             change,
             put_back,
-            notes: drift.into_iter().chain(moving).collect(),
-        })
+            notes,
+        }
     }
 
     fn write(&self, write: SetBinding) -> Decision<PhoneNumberStatus> {
