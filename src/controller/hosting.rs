@@ -85,10 +85,13 @@ impl HostedAgents {
         let mut seen = self.state();
         let Some((Some(agent), _)) = seen.get_mut(&write.agent) else { return };
         let Some(versions) = &mut agent.published else { return };
-        versions.draft_differs = false;
         versions.serving = Some(match &write.serve {
             Serve::Version(id) => id.clone(),
-            Serve::Draft { note, .. } => note.clone(),
+            Serve::Draft { note, .. } => {
+                versions.draft_differs = false;
+                versions.known.insert(0, HostedVersion { id: note.clone(), note: Some(note.clone()) });
+                note.clone()
+            }
         });
     }
 

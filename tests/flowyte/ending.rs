@@ -75,9 +75,10 @@ async fn off_the_air_its_numbers_are_taken_off_and_after_that_given_back() {
 async fn an_agent_that_is_no_longer_hosted_leaves_its_numbers_as_they_are() {
     let (org, number) = Organization::answering().await;
     org.agent("engine.example.com", Some("v2")).await;
-    let said = org.message::<PhoneNumber>("n0", "Routed", "RouteRefused").await;
-    assert!(said.contains("hosted agents only"), "{said}");
-    org.is_with(&number, Some(&org.agent)).await;
+    let said = org.message::<PhoneNumber>("n0", "Routed", "NoRoute").await;
+    assert!(said.contains("dental.v2 names no webhook that this carrier has"), "{said}");
+    org.rests().await;
+    org.is_answered(&number).await;
     org.publishes("v3").await;
     org.rolled_out("v3").await;
     org.is_answered(&number).await;
