@@ -41,15 +41,22 @@ impl Deref for Organization {
 impl Organization {
     async fn new() -> Self {
         let org = Self::closed().await;
-        org.credentials(&org.sandbox.credentials().auth_token).await;
-        org.open_with(json!({})).await;
-        org.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+        org.opens().await;
         org
+    }
+
+    async fn opens(&self) {
+        self.credentials(&self.sandbox.credentials().auth_token).await;
+        self.open_with(json!({})).await;
+        self.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
     }
 
     /// The same with neither Secret nor account.
     async fn closed() -> Self {
-        let scene = Scene::flowyte().await;
+        Self::of(Scene::flowyte().await)
+    }
+
+    fn of(scene: Scene) -> Self {
         let id = scene.sandbox.credentials().account_sid;
         let agent = scene.sandbox.add_agent(&id, "reception", json!({"greeting": "one"})).unwrap();
         Self { scene, id, agent }

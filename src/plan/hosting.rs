@@ -98,7 +98,7 @@ pub(super) fn next(agent: &Agent, hosted: &Hosted) -> Step {
             "Another Agent has the agent {} of CarrierAccount {at}, and a hosted agent belongs to one: name another in the draft.",
             hosted.agent
         );
-        return stay(say(Reason::HostedAgentTaken, text), None);
+        return stay(say(Reason::HostedAgentTaken, text), Some(policy::POLL));
     }
     let stood = entry.is_some_and(|entry| entry.version.as_ref() == Some(&hosted.version));
     if !hosted.open {

@@ -1,8 +1,14 @@
 //! Which version of a hosted agent serves: published once, and pointed at after that.
 
-use dialplane::sandbox::carrier::{Fault, Match, Rule};
+use std::time::Duration;
+
+use dialplane::sandbox::{
+    carrier::{Fault, Match, Rule},
+    control_plane::ControlPlane,
+};
 
 use super::*;
+use crate::support::{self, crds, operator};
 
 #[tokio::test]
 async fn a_version_is_published_once_for_all_numbers_and_pointed_at_after_that() {
@@ -118,7 +124,7 @@ async fn a_publication_whose_answer_is_lost_is_not_done_twice() {
         org.publishes("v1").await;
         let number = org.imports(1).await.remove(0);
         org.rolled_out("v1").await;
-        tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+        tokio::time::sleep(Duration::from_secs(3)).await;
         assert_eq!(org.versions().len(), 1, "{fault:?}");
         let keys: Vec<_> = org.sandbox.ledger().of(Kind::Publish).map(|entry| entry.path.clone()).collect();
         assert!(keys.len() <= 2, "{fault:?}: {keys:?}");
@@ -142,6 +148,39 @@ async fn a_rollback_whose_answer_is_lost_ends_with_the_version_that_is_wanted() 
         org.is_answered(&number).await;
         org.has_bought(0).await;
     }
+}
+
+#[tokio::test]
+async fn whoever_comes_after_a_crash_does_not_publish_twice_what_was_sent_before() {
+    let own = ControlPlane::start(support::binaries()).await.unwrap();
+    let client = own.client().await.unwrap();
+    crds::apply(&client).await;
+    let first = operator::run(client.clone());
+    let org = Organization::of(Scene::flowyte_on(client.clone()).await);
+    org.opens().await;
+    org.sandbox.inject(Rule::new(Match::publish(), Fault::AppliedLate { ms: 3000 }));
+    org.publishes("v1").await;
+    let sent = || org.sandbox.ledger().of(Kind::Publish).count();
+    eventually("it is sent", || async { (sent() == 1).then_some(()) }).await;
+    first.cancel();
+    operator::run(client);
+    org.rolled_out("v1").await;
+    let number = org.imports(1).await.remove(0);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!((org.versions().len(), org.entry().await.hosted_versions[0].id.clone()), (1, org.versions()[0].clone()));
+    org.is_answered(&number).await;
+    org.has_bought(0).await;
+}
+
+#[tokio::test]
+async fn an_agent_that_is_there_before_its_platform_is_published_once_that_is_open() {
+    let org = Organization::closed().await;
+    org.publishes("v1").await;
+    org.reason::<Agent>(AGENT, "RolledOut", "PlatformNotAllowed").await;
+    org.opens().await;
+    org.rolled_out("v1").await;
+    assert_eq!(org.published(), (1, 0));
+    org.has_bought(0).await;
 }
 
 #[tokio::test]
@@ -198,7 +237,6 @@ async fn a_hosted_agent_belongs_to_one_agent_and_the_numbers_of_another_keep_the
     org.gone::<PhoneNumber>("n0").await;
     org.delete::<Agent>(AGENT).await;
     org.gone::<Agent>(AGENT).await;
-    org.request("second").await;
     org.is_with(&second, Some(&org.agent)).await;
     org.reason::<Agent>("night", "RolledOut", "RolledOut").await;
     org.is_answered(&second).await;
