@@ -295,7 +295,8 @@ async fn plan_publishes_no_hosted_agent_and_says_what_its_numbers_would_do() {
     let said = looker.plan(&manifests).await;
     said.ended(2, &["/night: v7 serves. (Published)", "/main: imports ", "/bought: would buy +1415", &hosted]);
     *manifests.last_mut().unwrap() = night("nobody");
-    looker.plan(&manifests).await.ended(0, &["/night: v7 serves. (Published)", "(SharedRoutePending)"]);
+    let said = looker.plan(&manifests).await;
+    said.ended(1, &["/night: v7 serves. (Published) ", "(HostedAgentNotFound)", "(SharedRoutePending)"]);
     assert!(scene.get::<Agent>("night").await.is_none());
     looker.has_only_looked().await;
 }
