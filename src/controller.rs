@@ -11,6 +11,7 @@ mod effects;
 mod error;
 mod fence;
 mod freeze;
+mod hosted_agents;
 mod hosting;
 mod kept;
 mod kind;

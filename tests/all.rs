@@ -21,6 +21,7 @@ mod import;
 mod kill;
 mod left_out;
 mod made_again;
+mod nixflex;
 mod openapi;
 mod permissions;
 mod plan;

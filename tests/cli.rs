@@ -7,7 +7,7 @@ use std::process::Stdio;
 use dialplane::{
     api::{Agent, CarrierAccount, PhoneNumber},
     sandbox::{
-        carrier::{AccountSeed, Dialect, NumberSeed, Sandbox, SandboxConfig},
+        carrier::{AccountSeed, Dialect, Sandbox, SandboxConfig},
         control_plane::kubeconfig,
     },
 };
@@ -19,7 +19,7 @@ use tokio::{io::AsyncWriteExt as _, process::Command};
 
 use crate::support::{
     audit, chart, cluster, control_plane, eventually, is_own_cluster,
-    scene::{ACCOUNT, AGENT, Scene, fresh},
+    scene::{ACCOUNT, AGENT, Scene},
 };
 
 /// A scene, and somebody who may only look.
@@ -77,8 +77,7 @@ impl Looker {
 
     /// Runs a command that must change nothing: the carrier is sent nothing but questions.
     async fn run(&self, args: &[&str], input: &str) -> Said {
-        let url = self.scene.sandbox.url();
-        self.run_allowing(&format!("{url},{url}/flowyte"), args, input).await
+        self.run_allowing(self.scene.sandbox.url(), args, input).await
     }
 
     /// The same where this endpoint is allowed, or none.
@@ -255,49 +254,6 @@ async fn plan_holds_nothing_and_says_what_would_be_held_and_bought() {
     let said = looker.plan(&[asked, bought]).await;
     said.ended(2, &["/asked: would have +1415", "kept, and ask a person whether to buy it for 1.15 USD a month"]);
     said.ended(2, &["/bought: would buy +1415", "for 1.15 USD a month", "One number would be bought"]);
-    looker.has_only_looked().await;
-}
-
-#[tokio::test]
-async fn plan_publishes_no_hosted_agent_and_says_what_its_numbers_would_do() {
-    let looker = Looker::new().await;
-    let (scene, version) = (&looker.scene, "dialplane.dev/v1alpha1");
-    let seed = AccountSeed { carrier: Dialect::Flowyte, ..AccountSeed::default() };
-    let org = scene.sandbox.add_account(seed).unwrap();
-    let hosted = scene.sandbox.add_agent(&org.account_sid, "reception", json!({})).unwrap();
-    let named = json!({"name": "flowyte"});
-    let secret =
-        json!({"apiVersion": "v1", "kind": "Secret", "metadata": named, "stringData": {"apiKey": org.auth_token}});
-    scene.apply::<Secret>(secret).await;
-    let endpoint = format!("{}/flowyte", scene.sandbox.url());
-    let spec = json!({"flowyte": {}, "credentialsRef": named, "endpoint": endpoint, "scanInterval": "2s"});
-    let account = json!({"apiVersion": version, "kind": "CarrierAccount", "metadata": named, "spec": spec});
-    scene.apply::<CarrierAccount>(account).await;
-    scene.reason::<CarrierAccount>("flowyte", "Ready", "Open").await;
-
-    let night = |agent: &str| {
-        let draft = json!({"hosted": [{"accountRef": named, "agentId": agent}]});
-        json!({
-            "apiVersion": version, "kind": "Agent", "metadata": {"name": "night"}, "spec": {"draft": draft, "version": "v7"},
-        })
-    };
-    let number = fresh();
-    let seed = NumberSeed { number: number.clone(), account: Some(org.account_sid.clone()), ..NumberSeed::default() };
-    let mut manifests = vec![phone_number("main", json!({"import": {"number": number}})), purchase("bought", "5.00")];
-    for manifest in &mut manifests {
-        manifest["spec"]["accountRef"] = named.clone();
-        manifest["spec"]["agentRef"]["name"] = "night".into();
-    }
-    manifests.push(night(&hosted));
-    looker.plan(&manifests[1..]).await.ended(2, &["/bought: would buy +1415", "One number would be bought"]);
-    scene.sandbox.seed(seed).unwrap();
-    looker.plan(&manifests[1..]).await.ended(0, &["/bought: ", "(ConfirmPurchase)", &number]);
-    let said = looker.plan(&manifests).await;
-    said.ended(2, &["/night: v7 serves. (Published)", "/main: imports ", "/bought: would buy +1415", &hosted]);
-    *manifests.last_mut().unwrap() = night("nobody");
-    let said = looker.plan(&manifests).await;
-    said.ended(1, &["/night: v7 serves. (Published) ", "(HostedAgentNotFound)", "(SharedRoutePending)"]);
-    assert!(scene.get::<Agent>("night").await.is_none());
     looker.has_only_looked().await;
 }
 

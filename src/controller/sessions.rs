@@ -30,7 +30,7 @@ use crate::{
     plan::policy,
 };
 
-use super::{hosting::HostedAgents, offer_cache::OfferCache, sharing::Sharing};
+use super::{hosted_agents::HostedAgents, offer_cache::OfferCache, sharing::Sharing};
 
 /// Told which numbers are seen otherwise than before.
 pub type OnChange = Arc<dyn Fn(&[E164]) + Send + Sync>;

@@ -35,6 +35,12 @@ const TOGETHER: Duration = Duration::from_millis(50);
 /// How long the count of an agent's or account's numbers may lag behind: many change at once, and one write says it all.
 const COUNT_LAG: Duration = Duration::from_secs(1);
 
+/// The CarrierAccount of an entry.
+fn key_of(entry: &SharedRouteStatus) -> Key {
+    let (namespace, name) = entry.account.split_once('/').unwrap_or_default();
+    Key::new(namespace, name)
+}
+
 impl Context {
     pub fn number_changed(&self, change: &Change<PhoneNumber>) {
         let key = change.key();
@@ -260,6 +266,10 @@ impl Context {
                 self.local.edited(&share_id(&**agent, &platform));
             }
         }
+        let hosted = |all: &[SharedRouteStatus]| {
+            let is_hosted = |entry: &&SharedRouteStatus| self.binds(&key_of(entry));
+            all.iter().filter(is_hosted).cloned().collect::<Vec<_>>()
+        };
         for number in self.caches.numbers.by(Index::Agent, &change.key().to_string()) {
             let account = number.account();
             let name = account.to_string();
@@ -267,14 +277,14 @@ impl Context {
             if let Some(agent) = change.new.as_ref().filter(|_| is_edited) {
                 self.local.edited(&share_id(&**agent, &account));
             }
-            if entry(&old) != entry(&new) {
+            // Whoever is answered at a platform waits for the entry of that one.
+            if entry(&old) != entry(&new) || hosted(&old) != hosted(&new) {
                 self.wake(Kind::PhoneNumber, Key::of(&*number), Priority::Background);
             }
         }
         if let Change { old: Some(gone), new: None } = change {
             for entry in old {
-                let account = entry.account.split_once('/').unwrap_or_default();
-                self.local.forget(&share_id(&**gone, &Key::new(account.0, account.1)));
+                self.local.forget(&share_id(&**gone, &key_of(&entry)));
             }
         }
     }
@@ -301,6 +311,12 @@ impl Context {
         if is_edited(change) {
             self.noticed(change);
             self.wake(Kind::CarrierAccount, key.clone(), Priority::Urgent);
+        }
+        if change.differs(|account| account.spec.lend_to.clone()) {
+            for number in self.caches.numbers.by(Index::Account, &key.to_string()) {
+                self.local.edited(number.metadata.uid.as_deref().unwrap_or_default());
+                self.wake(Kind::PhoneNumber, Key::of(&*number), Priority::Background);
+            }
         }
         if is_requested(change) {
             self.look_anew(&key, &self.caches.numbers.by(Index::Account, &key.to_string()));

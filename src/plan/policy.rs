@@ -85,7 +85,7 @@ pub(super) fn route_trouble(trouble: &Trouble) -> Finding {
 /// What a failed write at the platform that is to answer makes of a number.
 pub(super) fn binding_trouble(trouble: &Trouble) -> Finding {
     let reason = match trouble.error.class {
-        ErrorClass::Conflict => Reason::BoundElsewhere,
+        ErrorClass::Unavailable => Reason::BoundElsewhere,
         ErrorClass::Rejected | ErrorClass::Forbidden | ErrorClass::NotFound => Reason::BindingRefused,
         ErrorClass::Unauthorized => Reason::PlatformNotReady,
         _ => Reason::RouteFailed,

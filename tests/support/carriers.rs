@@ -27,9 +27,10 @@ pub fn start(config: SandboxConfig) -> Sandbox {
     }
 }
 
-/// The URLs of all that [`start`] may ever start, with and without the path under which Flowyte lies there.
+/// The URLs of all that [`start`] may ever start, and of the platforms below them.
 pub fn urls() -> impl Iterator<Item = String> {
-    ports().flat_map(|port| ["", "/flowyte"].map(|path| format!("http://127.0.0.1:{port}{path}")))
+    let paths = ["", "/flowyte", "/nixflex"];
+    ports().flat_map(move |port| paths.map(|path| format!("http://127.0.0.1:{port}{path}")))
 }
 
 /// Below those that systems give out by themselves; others for another run at the same time, as a rule.

@@ -21,13 +21,24 @@ pub(super) struct Data<T> {
     pub data: T,
 }
 
-/// The answer to a write, with what it is about if that is shown: in the envelope, an empty one, or none (204).
+/// The answer to a write, with what it is about if that is shown: in the envelope, an empty one, or none (204). Anything else may be
+/// JSON of something on the way.
 #[derive(Debug)]
 pub(super) struct Shown<T>(pub Option<T>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Shown<T> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let answer = Option::<Data<Option<T>>>::deserialize(from)?;
+        #[derive(Deserialize)]
+        #[serde(bound(deserialize = "T: Deserialize<'de>"))]
+        struct Envelope<T> {
+            #[serde(default, rename = "success", deserialize_with = "success")]
+            _success: (),
+            // Which has to be there, be it null.
+            #[serde(deserialize_with = "Option::deserialize")]
+            data: Option<T>,
+        }
+
+        let answer = Option::<Envelope<T>>::deserialize(from)?;
         Ok(Self(answer.and_then(|answer| answer.data)))
     }
 }
@@ -150,7 +161,7 @@ impl Version {
 
 /// The versions, the latest first: in what order they are listed is not documented.
 pub(super) fn latest_first(mut versions: Vec<Version>) -> Vec<HostedVersion> {
-    versions.sort_by(|a, b| (b.number(), b.at()).cmp(&(a.number(), a.at())));
+    versions.sort_by_key(|version| std::cmp::Reverse((version.number(), version.at())));
     versions.into_iter().map(Version::shown).collect()
 }
 
@@ -250,6 +261,10 @@ mod tests {
         let read = |text: &str| serde_json::from_str::<Data<Row>>(text).is_ok();
         assert!(read(r#"{"data": {"id": "1"}}"#) && read(r#"{"success": true, "data": {"id": "1"}}"#));
         assert!(!read(r#"{"success": false, "data": {"id": "1"}}"#) && !read(r#"{"success": true}"#));
+        let shown = |text: &str| serde_json::from_str::<Shown<Row>>(text).ok().map(|Shown(row)| row.is_some());
+        assert_eq!(shown(r#"{"success": true, "data": {"id": "1"}}"#), Some(true));
+        assert_eq!([r#"{"success": true, "data": null}"#, "null"].map(shown), [Some(false); 2]);
+        assert_eq!([r#"{"ok": true}"#, "{}", "[]", r#"{"success": false, "data": null}"#].map(shown), [None; 4]);
     }
 
     #[test]

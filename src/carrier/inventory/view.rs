@@ -79,6 +79,8 @@ struct Track {
     lacking: Option<Instant>,
     /// When the last exact look-up began that missed it.
     missed: Option<Instant>,
+    /// When the last listing began that showed it.
+    listed: Option<Instant>,
     /// When a write ended that took it off.
     taken_off: Option<Instant>,
     /// Until when a write of unknown outcome may be applied.
@@ -202,12 +204,24 @@ impl View {
 
     /// What the last look that could show the number says of it. That proves little, and does where a mistake is mended by the next look.
     pub fn shown(&self, number: &E164) -> Seen {
-        let listed = self.last.as_ref().map(|listing| listing.begun);
-        let track = self.tracks.get(number);
-        let lacked = track.map_or(listed, |track| track.lacking.max(track.missed));
-        match (track.and_then(|track| track.sight.as_ref()), lacked) {
-            (Some(sight), None) => Seen::Present { number: sight.number.clone(), begun: sight.begun },
-            (_, Some(begun)) => Seen::Absent { begun },
+        let last = self.last.as_ref().map(|listing| listing.begun);
+        let Some(track) = self.tracks.get(number) else {
+            return last.map_or(Seen::Unseen, |begun| Seen::Absent { begun });
+        };
+        match (&track.sight, last.max(track.taken_off)) {
+            (Some(sight), last) => {
+                let settled = if sight.written { sight.ended + self.lag } else { sight.ended };
+                // A listing that may lag behind speaks for what was written.
+                let speaks_for = |last: &Instant| *last < settled || track.listed == Some(*last);
+                match last.filter(|last| !speaks_for(last)) {
+                    Some(begun) => Seen::Absent { begun },
+                    None => {
+                        let begun = last.map_or(sight.begun, |last| last.max(sight.begun));
+                        Seen::Present { number: sight.number.clone(), begun }
+                    }
+                }
+            }
+            (None, Some(begun)) => Seen::Absent { begun },
             (None, None) => Seen::Unseen,
         }
     }
@@ -221,7 +235,7 @@ impl View {
     /// Takes in that a write which ended at `ended` took the number off. A listing may show it for a while yet.
     pub fn record_taken_off(&mut self, number: &E164, ended: Instant) {
         let track = self.tracks.entry(number.clone()).or_default();
-        *track = Track { taken_off: Some(ended), lacking: Some(ended), ..Track::default() };
+        *track = Track { taken_off: Some(ended), ..Track::default() };
     }
 
     /// Whether something looked for the number after `after`, and either saw it or looked for nothing else.
@@ -262,6 +276,7 @@ impl View {
         if track.taken_off.is_some_and(|ended| begun < ended + lag) {
             return false;
         }
+        track.listed = Some(begun);
         if let Some(sight) = &track.sight {
             let settled = if sight.written { sight.ended + lag } else { sight.ended };
             // It may show the number as it was before it was last seen or written.

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::carrier::{
     CarrierError,
-    ErrorClass::{self, Conflict, Funds, NotFound, Rejected, Throttled, Transient, Unauthorized},
+    ErrorClass::{self, Funds, NotFound, Rejected, Throttled, Transient, Unauthorized, Unavailable},
     http::{Dialect, Refusal, class_of},
     lenient::Scalar,
 };
@@ -224,7 +224,7 @@ const TABLE: &[(&str, ErrorClass, &str)] = &[
     ),
     (
         "number_already_imported",
-        Conflict,
+        Unavailable,
         "Nixflex has the number already, with an agent or under an API key that is not this one; it is looked at again by itself. If \
          it stays so, take the number off at Nixflex",
     ),
@@ -321,7 +321,7 @@ mod tests {
             (402, Funds),
             (403, Forbidden),
             (404, NotFound),
-            (409, Conflict),
+            (409, ErrorClass::Conflict),
             (429, Throttled),
             (500, Transient),
             (502, Transient),

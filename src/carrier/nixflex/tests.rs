@@ -306,7 +306,7 @@ async fn an_import_is_sent_once_and_its_refusal_says_what_is_wrong() {
         (403, "agent_not_owned", ErrorClass::Rejected, "another Nixflex API key"),
         (404, "agent_not_found", ErrorClass::NotFound, "no such agent"),
         (404, "number_not_in_twilio", ErrorClass::NotFound, "at Twilio"),
-        (409, "number_already_imported", ErrorClass::Conflict, "has the number already"),
+        (409, "number_already_imported", ErrorClass::Unavailable, "has the number already"),
         (429, "rate_limit_exceeded", ErrorClass::Throttled, "fewer requests"),
     ] {
         let fake = Fake::default();

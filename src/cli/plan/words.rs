@@ -38,13 +38,8 @@ pub fn of(foreseen: &Foreseen, closed: Option<&str>) -> String {
 
 /// One line about an Agent.
 pub fn of_agent(status: &AgentStatus) -> String {
-    let of = |which: Type| status.conditions.iter().find(|condition| condition.type_ == which.as_str());
-    let shown = |c: &Condition| format!("{} ({})", c.message, c.reason);
-    let Some(published) = of(Type::Published) else { return "nothing is known of it".to_owned() };
-    match of(Type::Stalled).filter(|stalled| stalled.reason != published.reason) {
-        Some(stalled) => format!("{} {}", shown(published), shown(stalled)),
-        None => shown(published),
-    }
+    let published = status.conditions.iter().find(|condition| condition.type_ == Type::Published.as_str());
+    published.map_or("nothing is known of it".to_owned(), |c| format!("{} ({})", c.message, c.reason))
 }
 
 /// Whether what would become of it could not be found out.

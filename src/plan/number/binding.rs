@@ -13,10 +13,11 @@ use crate::{
         conditions::{Finding, Reason},
         number::{Channel, HOSTED_AGENT, Route},
         phone_number::{DriftPolicy, Mode, NumberConfig, PhoneNumberStatus},
-        seen::OwnedNumber,
+        seen::{ErrorClass, OwnedNumber},
     },
     plan::{
-        BindingChange, Decision, Effect, HostedAt, Lending, Look, Note, PlatformView, Seen, SetBinding, policy, route,
+        BindingChange, Decision, Effect, HostedAt, Lending, Look, Note, PlatformView, Seen, SetBinding, Trouble,
+        policy, route,
         route::{AgentRef, Served},
     },
 };
@@ -250,7 +251,9 @@ impl Binding<'_, '_> {
     }
 
     fn look(&self, look: Look) -> Decision<PhoneNumberStatus> {
-        match self.w.trouble.filter(|trouble| !trouble.wait.is_zero()) {
+        // That the platform would not take the number says nothing against a look: it may be ours there by now.
+        let fails = |trouble: &&Trouble| !trouble.wait.is_zero() && trouble.error.class != ErrorClass::Unavailable;
+        match self.w.trouble.filter(fails) {
             Some(trouble) => self.rest(policy::binding_trouble(trouble)),
             None => Decision::Look(look),
         }

@@ -211,7 +211,7 @@ impl Bindings for Broken {
                 self.inner().bind(number, agent, lent, config).await;
                 Outcome::Unknown(error)
             }
-            (Outcome::DidNothing(error), MovesByForce) if error.class == ErrorClass::Conflict => {
+            (Outcome::DidNothing(error), MovesByForce) if error.class == ErrorClass::Unavailable => {
                 self.inner().unbind(number).await;
                 self.inner().bind(number, agent, lent, config).await
             }

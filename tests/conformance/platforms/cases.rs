@@ -125,7 +125,7 @@ pub async fn a_number_of_the_other_carrier_is_bound_too(b: &Bench) {
 
 pub async fn a_number_that_is_bound_again_is_as_it_was(b: &Bench) {
     did(b.bind(&b.agent).await);
-    assert_eq!(did_nothing(b.bind(&b.agent).await).class, ErrorClass::Conflict);
+    assert_eq!(did_nothing(b.bind(&b.agent).await).class, ErrorClass::Unavailable);
     for way in b.wire.rebinds {
         b.switch(way);
         assert_eq!(did(b.bind(&b.agent).await).route, route(Some(&b.agent)));
@@ -136,11 +136,11 @@ pub async fn a_number_that_is_bound_again_is_as_it_was(b: &Bench) {
 
 pub async fn a_number_that_another_agent_answers_is_not_taken_from_it(b: &Bench) {
     did(b.bind(&b.agent).await);
-    assert_eq!(did_nothing(b.bind(&b.new_agent()).await).class, ErrorClass::Conflict);
+    assert_eq!(did_nothing(b.bind(&b.new_agent()).await).class, ErrorClass::Unavailable);
     let stranger = (b.wire.account)(&b.sandbox);
     let (carrier, theirs) = (b.open(&stranger), (b.wire.agent)(&b.sandbox, &stranger));
     let outcome = bindings(&*carrier).bind(&number(NUMBER), &theirs, &b.twilio(), &NumberConfig::default()).await;
-    assert_eq!(did_nothing(outcome).class, ErrorClass::Conflict);
+    assert_eq!(did_nothing(outcome).class, ErrorClass::Unavailable);
     assert_eq!(bindings(&*carrier).unbind(&number(NUMBER)).await, Outcome::Did(()), "it is not there for them");
     assert_eq!((b.answers(NUMBER), b.goes_there()), (Some(b.agent.clone()), true));
 }

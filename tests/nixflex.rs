@@ -1,0 +1,349 @@
+//! A number stays at its carrier and is answered by an agent on Nixflex: bound, kept, moved, taken off.
+
+use std::ops::Deref;
+
+use dialplane::{
+    api::{Agent, CarrierAccount, PhoneNumber, number::Channel},
+    sandbox::carrier::{Fault, Hosted, KeyScope, KeySeed, Kind, Match, Outcome, Rule},
+};
+use k8s_openapi::api::core::v1::Secret;
+use serde_json::{Value, json};
+
+use crate::support::{
+    eventually,
+    scene::{ACCOUNT, AGENT, Scene},
+};
+
+/// The platform's account.
+const PLATFORM: &str = "nixflex";
+
+/// A Twilio account that lends its credentials to a Nixflex key, which has one agent, and our Agent that is hosted there.
+struct Stage {
+    scene: Scene,
+    /// The key's id at the platform.
+    key: String,
+    /// The platform's id of the agent.
+    agent: String,
+}
+
+impl Deref for Stage {
+    type Target = Scene;
+
+    fn deref(&self) -> &Scene {
+        &self.scene
+    }
+}
+
+impl Stage {
+    /// Everything, with version v1 of the agent published.
+    async fn new() -> Self {
+        let stage = Self::lending(json!({"lendTo": [{"name": PLATFORM}]})).await;
+        stage.publish("v1", &stage.agent).await;
+        stage
+    }
+
+    /// The accounts alone; `account` is laid over the number's.
+    async fn lending(account: Value) -> Self {
+        let scene = Scene::bare().await;
+        scene.open(account).await;
+        let credentials = scene.sandbox.add_nixflex_key().unwrap();
+        let agent = scene.sandbox.add_nixflex_agent(&credentials.account_sid, "Front desk").unwrap();
+        let stage = Self { scene, key: credentials.account_sid.clone(), agent };
+        let api_key = format!("{}:{}", credentials.account_sid, credentials.auth_token);
+        stage
+            .apply::<Secret>(json!({
+                "apiVersion": "v1", "kind": "Secret", "metadata": {"name": PLATFORM}, "stringData": {"apiKey": api_key},
+            }))
+            .await;
+        stage
+            .apply::<CarrierAccount>(json!({
+                "apiVersion": "dialplane.dev/v1alpha1", "kind": "CarrierAccount", "metadata": {"name": PLATFORM},
+                "spec": {
+                    "nixflex": {}, "credentialsRef": {"name": PLATFORM}, "endpoint": format!("{}/nixflex", stage.sandbox.url()),
+                    "limits": {"concurrency": 20, "requestsPerSecond": 10000}, "scanInterval": "2s",
+                },
+            }))
+            .await;
+        stage.reason::<CarrierAccount>(PLATFORM, "Ready", "Open").await;
+        stage
+    }
+
+    /// Publishes a version that is hosted by this agent of the platform, and has webhooks for numbers of nobody there.
+    async fn publish(&self, version: &str, agent: &str) {
+        let hosted = json!([{"accountRef": {"name": PLATFORM}, "agentId": agent}]);
+        self.agent_with("engine.example.com", Some(version), json!({"draft": {"hosted": hosted}})).await;
+        self.reason::<Agent>(AGENT, "Published", "Published").await;
+    }
+
+    /// A PhoneNumber `main` for a number of the account, answered at the platform.
+    async fn bound() -> (Self, String) {
+        let stage = Self::new().await;
+        let number = stage.import(json!({})).await;
+        stage.reason::<PhoneNumber>("main", "Ready", "Routed").await;
+        (stage, number)
+    }
+
+    async fn import(&self, spec: Value) -> String {
+        let number = self.owned();
+        self.sandbox.edit(&number, &[("voice_url", "https://old.example.com/voice")]).unwrap();
+        self.phone_number("main", &number, spec).await;
+        number
+    }
+
+    /// Which agent of the platform the number was given to.
+    fn row(&self, number: &str) -> Option<String> {
+        Some(self.sandbox.nixflex_row(number)?["agent_id"].as_str()?.to_owned())
+    }
+
+    async fn has_row(&self, number: &str, agent: Option<&str>) {
+        eventually(&format!("{number} is given to {agent:?}"), || async {
+            (self.row(number).as_deref() == agent).then_some(())
+        })
+        .await;
+    }
+
+    fn count(&self, kind: Kind) -> usize {
+        self.sandbox.ledger().entries().iter().filter(|entry| entry.kind == kind && entry.applied).count()
+    }
+
+    /// The platform's agent that a caller reaches.
+    async fn reached(&self, number: &str) -> Option<Hosted> {
+        self.sandbox.call("+14155550199", number).await.hosted
+    }
+}
+
+#[tokio::test]
+async fn an_imported_number_is_answered_by_the_platforms_agent_after_one_request_there() {
+    let (stage, number) = Stage::bound().await;
+    let hosted = Hosted { agent: stage.agent.clone(), version: None };
+    assert_eq!(stage.reached(&number).await, Some(hosted));
+    let route = stage.get::<PhoneNumber>("main").await.unwrap().status.unwrap().route.unwrap();
+    assert_eq!((&*route.version, route.platform), ("v1", Some(format!("{}/{PLATFORM}", stage.namespace))));
+    let claim = stage.claim(&number).await.unwrap().spec;
+    let bound = claim.bound.unwrap();
+    assert_eq!((bound.agent, bound.account.identity), (stage.agent.clone(), stage.key.clone()));
+    assert_eq!(bound.route[&Channel::Voice].url, Some(stage.voice_url(&number)));
+    assert_eq!(claim.previous[&Channel::Voice].url.as_deref(), Some("https://old.example.com/voice"));
+
+    stage.scans(3).await;
+    stage.request("main").await;
+    assert_eq!((stage.count(Kind::Attach), stage.writes_to(&number)), (1, 0), "one import, and nothing else");
+
+    stage.delete::<PhoneNumber>("main").await;
+    stage.gone::<PhoneNumber>("main").await;
+    assert_eq!((stage.row(&number), stage.voice_url(&number)), (None, String::new()));
+    stage.unclaimed(&number).await;
+    assert!(stage.sandbox.number(&number).is_some(), "the number is still ours");
+}
+
+#[tokio::test]
+async fn a_number_is_bought_at_its_carrier_and_answered_at_the_platform() {
+    let stage = Stage::new().await;
+    stage.purchase("main", json!({})).await;
+    let number = stage.routed_number("main").await;
+    assert_eq!(stage.reached(&number).await.map(|hosted| hosted.agent), Some(stage.agent.clone()));
+    stage.has_bought(1).await;
+}
+
+#[tokio::test]
+async fn what_was_there_before_the_platform_comes_back_where_that_is_wished() {
+    let stage = Stage::new().await;
+    let number = stage.import(json!({"onDelete": "Restore"})).await;
+    stage.reason::<PhoneNumber>("main", "Ready", "Routed").await;
+    stage.delete::<PhoneNumber>("main").await;
+    stage.gone::<PhoneNumber>("main").await;
+    assert_eq!((stage.row(&number), &*stage.voice_url(&number)), (None, "https://old.example.com/voice"));
+}
+
+#[tokio::test]
+async fn publishing_moves_a_number_from_the_platform_to_webhooks_and_back() {
+    let (stage, number) = Stage::bound().await;
+    stage.agent("engine.example.com", Some("v2")).await;
+    stage.calls_reach(&number, "https://engine.example.com/dental/v2/voice").await;
+    stage.has_row(&number, None).await;
+    let claim = stage.claim(&number).await.unwrap().spec;
+    assert_eq!(claim.bound, None);
+
+    stage.publish("v1", &stage.agent).await;
+    stage.has_row(&number, Some(&stage.agent)).await;
+    stage.reason::<PhoneNumber>("main", "Ready", "Routed").await;
+    assert_eq!(stage.reached(&number).await.map(|hosted| hosted.agent), Some(stage.agent.clone()));
+}
+
+#[tokio::test]
+async fn another_agent_of_the_platform_answers_after_one_taking_off_and_one_putting_on() {
+    let (stage, number) = Stage::bound().await;
+    let other = stage.sandbox.add_nixflex_agent(&stage.key, "Night desk").unwrap();
+    stage.publish("v2", &other).await;
+    stage.has_row(&number, Some(&other)).await;
+    eventually("v2 is reached", || async {
+        let route = stage.get::<PhoneNumber>("main").await?.status?.route?;
+        (route.version == "v2").then_some(())
+    })
+    .await;
+    assert_eq!((stage.count(Kind::Attach), stage.count(Kind::Detach)), (2, 1));
+    let said = stage.event("main", "Moving").await;
+    assert!(said.contains("callers reach nothing for that moment"), "{said}");
+    assert_eq!(stage.reached(&number).await.map(|hosted| hosted.agent), Some(other));
+}
+
+#[tokio::test]
+async fn what_the_platform_set_at_the_carrier_is_kept_against_drift_without_a_second_import() {
+    let (stage, number) = Stage::bound().await;
+    let url = stage.voice_url(&number);
+    stage.sandbox.edit(&number, &[("voice_url", "https://hijack.example.com/")]).unwrap();
+    stage.request("main").await;
+    stage.calls_reach(&number, &url).await;
+    assert_eq!(stage.count(Kind::Attach), 1);
+    let said = stage.event("main", "DriftCorrected").await;
+    assert!(said.contains("hijack.example.com"), "{said}");
+}
+
+#[tokio::test]
+async fn what_others_change_on_the_platform_is_put_back_and_said() {
+    let (stage, number) = Stage::bound().await;
+    stage.sandbox.nixflex_detach(&number).unwrap();
+    stage.has_row(&number, Some(&stage.agent)).await;
+    let said = stage.event("main", "DriftCorrected").await;
+    assert!(said.contains(PLATFORM), "{said}");
+    let other = stage.sandbox.add_nixflex_agent(&stage.key, "Somebody's").unwrap();
+    stage.reason::<PhoneNumber>("main", "Ready", "Routed").await;
+    stage.sandbox.nixflex_detach(&number).unwrap();
+    stage.sandbox.nixflex_attach(&stage.key, &number, &other).unwrap();
+    stage.has_row(&number, Some(&stage.agent)).await;
+}
+
+#[tokio::test]
+async fn what_is_named_for_one_number_is_set_there_by_one_request_and_no_webhook_is_written() {
+    let (stage, number) = Stage::bound().await;
+    let (writes, url) = (stage.count(Kind::PlatformWrite), stage.voice_url(&number));
+    let prompt = "You answer for Smile Dental Croydon.";
+    stage.phone_number("main", &number, json!({"config": {"prompt": prompt, "recordCalls": true}})).await;
+    eventually("the prompt is there", || async {
+        let row = stage.sandbox.nixflex_row(&number)?;
+        (row["custom_prompt"] == prompt && row["record_call"] == true).then_some(())
+    })
+    .await;
+    stage.scans(2).await;
+    stage.request("main").await;
+    assert_eq!((stage.count(Kind::AttachmentWrite), stage.count(Kind::PlatformWrite)), (1, writes));
+    assert_eq!((stage.voice_url(&number), stage.count(Kind::Attach)), (url, 1));
+    stage.phone_number("main", &number, json!({"config": {"prompt": ""}})).await;
+    eventually("the prompt is gone", || async {
+        stage.sandbox.nixflex_row(&number)?["custom_prompt"].as_str().is_none_or(str::is_empty).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn credentials_go_to_no_platform_that_their_owner_did_not_name() {
+    let stage = Stage::lending(json!({})).await;
+    stage.publish("v1", &stage.agent).await;
+    let number = stage.import(json!({})).await;
+    let message = stage.message::<PhoneNumber>("main", "Routed", "NotLent").await;
+    assert!(message.contains("spec.lendTo"), "{message}");
+    stage.scans(2).await;
+    assert_eq!((stage.count(Kind::Attach), stage.row(&number)), (0, None));
+    assert_eq!(stage.voice_url(&number), "https://old.example.com/voice", "the last route stays");
+
+    stage.account(json!({"lendTo": [{"name": PLATFORM}]})).await;
+    stage.reason::<PhoneNumber>("main", "Ready", "Routed").await;
+    assert_eq!(stage.row(&number), Some(stage.agent.clone()));
+}
+
+#[tokio::test]
+async fn an_account_that_an_api_key_opens_cannot_be_lent() {
+    let stage = Stage::lending(json!({"lendTo": [{"name": PLATFORM}]})).await;
+    let (sid, secret) = (format!("SK{}", "a".repeat(32)), "s3cret".to_owned());
+    let (api_key, account) =
+        (json!({"apiKeySid": sid, "apiKeySecret": secret}), stage.sandbox.credentials().account_sid);
+    stage.sandbox.add_key(&account, KeySeed { sid, secret, scope: KeyScope::Main }).unwrap();
+    stage.delete::<Secret>(ACCOUNT).await;
+    stage.secret(api_key).await;
+    stage.account(json!({"lendTo": [{"name": PLATFORM}], "scanInterval": "3s"})).await;
+    stage.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+    stage.publish("v1", &stage.agent).await;
+    stage.import(json!({})).await;
+    let message = stage.message::<PhoneNumber>("main", "Routed", "NotLent").await;
+    assert!(message.contains("authToken"), "{message}");
+    assert_eq!(stage.count(Kind::Attach), 0);
+}
+
+#[tokio::test]
+async fn a_number_that_another_key_has_there_is_left_to_it() {
+    let stage = Stage::new().await;
+    let other = stage.sandbox.add_nixflex_key().unwrap();
+    let agent = stage.sandbox.add_nixflex_agent(&other.account_sid, "Theirs").unwrap();
+    let number = stage.owned();
+    stage.sandbox.nixflex_attach(&other.account_sid, &number, &agent).unwrap();
+    stage.phone_number("main", &number, json!({})).await;
+    stage.reason::<PhoneNumber>("main", "Routed", "BoundElsewhere").await;
+    assert_eq!(stage.row(&number), Some(agent));
+    let attempts = stage.sandbox.ledger().entries().iter().filter(|entry| entry.kind == Kind::Attach).count();
+    stage.scans(3).await;
+    let later = stage.sandbox.ledger().entries().iter().filter(|entry| entry.kind == Kind::Attach).count();
+    assert!(later <= attempts + 1, "it is not tried again and again: {attempts} and {later}");
+}
+
+#[tokio::test]
+async fn an_agent_that_the_platform_does_not_have_is_said_of_our_agent_and_nothing_is_sent() {
+    let stage = Stage::lending(json!({"lendTo": [{"name": PLATFORM}]})).await;
+    stage.publish("v1", "agent_0000000000000000").await;
+    let number = stage.import(json!({})).await;
+    stage.message::<Agent>(AGENT, "RolledOut", "HostedAgentNotFound").await;
+    stage.reason::<PhoneNumber>("main", "Routed", "SharedRoutePending").await;
+    assert_eq!((stage.count(Kind::Attach), stage.row(&number)), (0, None));
+}
+
+#[tokio::test]
+async fn an_agent_that_is_deleted_there_while_numbers_lead_to_it_is_said() {
+    let (stage, _) = Stage::bound().await;
+    stage.sandbox.delete_nixflex_agent(&stage.agent).unwrap();
+    stage.message::<Agent>(AGENT, "RolledOut", "HostedAgentNotFound").await;
+    let attaches = stage.count(Kind::Attach);
+    stage.scans(3).await;
+    assert_eq!(stage.count(Kind::Attach), attaches, "nothing loops");
+}
+
+#[tokio::test]
+async fn an_import_whose_answer_is_lost_is_seen_and_not_sent_for_ever() {
+    for fault in [Fault::AnswerLost, Fault::HalfDone] {
+        let stage = Stage::new().await;
+        stage.sandbox.inject(Rule::new(Match::kind(Kind::Attach), fault.clone()));
+        let number = stage.import(json!({})).await;
+        stage.reason::<PhoneNumber>("main", "Ready", "Routed").await;
+        assert_eq!(stage.row(&number), Some(stage.agent.clone()), "{fault:?}");
+        let claim = stage.claim(&number).await.unwrap().spec;
+        assert_eq!(claim.previous[&Channel::Voice].url.as_deref(), Some("https://old.example.com/voice"), "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_platform_is_no_account_to_import_a_number_from() {
+    let stage = Stage::new().await;
+    let number = stage.owned();
+    stage.phone_number("main", &number, json!({"accountRef": {"name": PLATFORM}})).await;
+    stage.reason::<PhoneNumber>("main", "Accepted", "NotACarrier").await;
+    assert_eq!(stage.claim(&number).await, None);
+}
+
+#[tokio::test]
+async fn an_agent_that_goes_off_the_air_leaves_its_numbers_to_nobody() {
+    let (stage, number) = Stage::bound().await;
+    stage.patch::<Agent>(AGENT, json!({"spec": {"offline": true}})).await;
+    stage.has_row(&number, None).await;
+    stage.reason::<PhoneNumber>("main", "Routed", "AgentOffline").await;
+    assert_eq!(stage.sandbox.call("+14155550199", &number).await.outcome, Outcome::Nothing);
+    stage.patch::<Agent>(AGENT, json!({"spec": {"offline": false}})).await;
+    stage.has_row(&number, Some(&stage.agent)).await;
+}
+
+#[tokio::test]
+async fn a_version_that_names_two_platforms_for_one_number_serves_nobody() {
+    let stage = Stage::new().await;
+    let hosted = |agent: &str| json!({"accountRef": {"name": PLATFORM}, "agentId": agent});
+    let twice = json!({"draft": {"hosted": [hosted(&stage.agent), hosted("agent_0123456789abcdef")]}});
+    stage.agent_with("engine.example.com", Some("v2"), twice).await;
+    let message = stage.message::<Agent>(AGENT, "Published", "VersionInvalid").await;
+    assert!(message.contains("twice"), "{message}");
+}
