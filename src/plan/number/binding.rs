@@ -227,7 +227,7 @@ impl Binding<'_, '_> {
             return self.rest(Finding::new(Reason::Contested, text));
         }
         let text = format!("Put back what somebody else had changed of the number at CarrierAccount {}.", platform.key);
-        let drift = put_back.then(|| Note { warning: true, reason: "DriftCorrected", text });
+        let drift = put_back.then_some(Note { warning: true, reason: "DriftCorrected", text });
         let moving = (meanwhile.reason == Reason::Moving && !put_back).then(|| Note {
             warning: false,
             reason: "Moving",
