@@ -14,6 +14,7 @@ mod docs;
 mod drift;
 mod endpoints;
 mod figures;
+mod flowyte;
 mod generated;
 mod house;
 mod import;

@@ -5,6 +5,7 @@ mod agent;
 mod buy;
 mod buying;
 mod claim;
+mod hosting;
 mod model;
 mod number;
 mod past;

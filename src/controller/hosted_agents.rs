@@ -29,8 +29,9 @@ impl HostedAgents {
         let seen = self.state();
         let (agent, begun) = seen.get(id)?;
         let due = (*begun + scan).checked_duration_since(Instant::now()).filter(|due| !due.is_zero());
-        let due = due.or((*begun > pass).then_some(scan))?;
-        Some(Sight { agent: agent.clone(), due })
+        let fresh = *begun >= pass;
+        let due = due.or(fresh.then_some(scan))?;
+        Some(Sight { agent: agent.clone(), due, fresh })
     }
 
     /// Looks at one of them.
@@ -56,9 +57,9 @@ impl HostedAgents {
         (operation, outcome)
     }
 
-    /// What was seen until now is to be looked at again.
-    pub fn look_anew(&self) {
-        self.state().clear();
+    /// What was seen of one until now is to be looked at again.
+    pub fn look_anew(&self, id: &str) {
+        self.state().remove(id);
     }
 
     /// Takes a write for done.
@@ -66,10 +67,13 @@ impl HostedAgents {
         let mut seen = self.state();
         let Some((Some(agent), _)) = seen.get_mut(&write.agent) else { return };
         let Some(versions) = &mut agent.published else { return };
-        versions.draft_differs = false;
         versions.serving = Some(match &write.serve {
             Serve::Version(id) => id.clone(),
-            Serve::Draft { note, .. } => note.clone(),
+            Serve::Draft { note, .. } => {
+                versions.draft_differs = false;
+                versions.known.insert(0, HostedVersion { id: note.clone(), note: Some(note.clone()) });
+                note.clone()
+            }
         });
     }
 

@@ -320,15 +320,31 @@ impl Context {
         }
     }
 
+    /// Has the agents on platforms that the published version of an Agent names looked at again; the accounts of those platforms.
+    pub(super) fn look_at_hosts_anew(&self, agent: &Agent, key: &Key) -> Vec<Key> {
+        let Ok((_, version)) = self.published(agent, key) else { return Vec::new() };
+        let hosts = version.spec.hosted.iter().map(|hosted| {
+            let at = hosted.account_ref.key(&key.namespace);
+            self.sessions.get(&at).inspect(|session| session.hosted.look_anew(&hosted.agent_id));
+            at
+        });
+        hosts.collect()
+    }
+
+    /// The accounts of the platforms that an Agent names, in its draft or in the version that is published.
+    pub(super) fn hosts(&self, agent: &Agent) -> Vec<Key> {
+        let key = Key::of(agent);
+        let published = self.published(agent, &key).ok();
+        let drafted = agent.spec.draft.iter().flat_map(|draft| &draft.hosted);
+        let hosted = drafted.chain(published.iter().flat_map(|(_, version)| &version.spec.hosted));
+        hosted.map(|hosted| hosted.account_ref.key(&key.namespace)).collect()
+    }
+
     /// A platform opened, closed or changed: the Agents that are hosted there look again, and so do their numbers.
     pub(super) fn wake_hosted(&self, platform: &Key) {
         for agent in self.caches.agents.all() {
             let key = Key::of(&*agent);
-            let names =
-                |hosted: &[HostedOn]| hosted.iter().any(|hosted| hosted.account_ref.key(&key.namespace) == *platform);
-            let is_there = agent.spec.draft.as_ref().is_some_and(|draft| names(&draft.hosted))
-                || self.published(&agent, &key).is_ok_and(|(_, version)| names(&version.spec.hosted));
-            if !is_there {
+            if !self.hosts(&agent).contains(platform) {
                 continue;
             }
             for number in self.caches.numbers.by(Index::Agent, &key.to_string()) {

@@ -227,21 +227,27 @@ impl Context {
     /// A person asked for a look at these numbers of an account: so is what they share there with others of their agents, where they
     /// may use account and agent. It is done once for many who ask.
     fn look_anew(&self, account: &Key, numbers: &[Arc<PhoneNumber>]) {
-        let Some(session) = self.sharing_session(account) else { return };
         let agent_of = |number: &Arc<PhoneNumber>| {
             let key = number.agent()?;
             let agent = self.caches.agents.get(&key).filter(|agent| self.may_use(agent, &key, number))?;
             Some((key, agent))
         };
         let agents: BTreeMap<Key, Arc<Agent>> = numbers.iter().filter_map(agent_of).collect();
-        if !agents.is_empty() {
+        let sharing = self.sharing_session(account).filter(|_| !agents.is_empty());
+        if let Some(session) = &sharing {
             session.sharing.look_anew();
         }
         for (key, agent) in agents {
-            let id = share_id(&*agent, account);
-            self.local.edited(&id);
-            self.local.requested(&id);
-            self.count(Kind::Agent, key);
+            let mut looked = self.look_at_hosts_anew(&agent, &key);
+            looked.extend(sharing.is_some().then(|| account.clone()));
+            for at in &looked {
+                let id = share_id(&*agent, at);
+                self.local.edited(&id);
+                self.local.requested(&id);
+            }
+            if !looked.is_empty() {
+                self.count(Kind::Agent, key);
+            }
         }
     }
 
@@ -254,6 +260,11 @@ impl Context {
         let is_edited = change.differs(spec);
         if old == new && !is_edited {
             return;
+        }
+        if let Some(agent) = change.new.as_ref().filter(|_| is_edited) {
+            for platform in self.hosts(agent) {
+                self.local.edited(&share_id(&**agent, &platform));
+            }
         }
         let hosted = |all: &[SharedRouteStatus]| {
             let is_hosted = |entry: &&SharedRouteStatus| self.binds(&key_of(entry));

@@ -115,8 +115,7 @@ pub fn next(w: &World<'_>) -> Decision<AgentStatus> {
     };
     if published.moved_to.is_some() {
         // Only what the status says serves: a crash in between must not leave calls with what nobody has published.
-        let is_hosted = matches!(w.wanted, Frozen::Found(version) if !version.spec.hosted.is_empty());
-        let again = (!w.shared.is_empty() || is_hosted).then_some(Duration::ZERO);
+        let again = (!w.shared.is_empty() || w.is_to_be_hosted()).then_some(Duration::ZERO);
         return w.rest(published, Shared { entries: w.status().shared_routes, finding: None, again, step: None });
     }
     if w.noted < policy::NOTES_PER_HOUR
@@ -358,8 +357,24 @@ impl<'a> World<'a> {
         known.map(silent).take(MOST_REMEMBERED).collect()
     }
 
+    /// Whether the version that is wanted names agents on platforms.
+    fn is_to_be_hosted(&self) -> bool {
+        matches!(self.wanted, Frozen::Found(version) if !version.spec.hosted.is_empty())
+    }
+
+    /// Whether an agent on a platform has yet to serve this version.
+    fn is_hosted_otherwise(&self, entries: &[SharedRouteStatus], version: &str) -> bool {
+        let serves = |hosted: &Hosted| {
+            let at = hosted.account.to_string();
+            let mut entries = entries.iter().filter(|of| of.account == at && of.account_uid == hosted.account_uid);
+            entries.any(|entry| entry.version.as_deref() == Some(version))
+        };
+        !self.hosted.iter().all(serves)
+    }
+
     fn rest(&self, published: Published, shared: Shared) -> Decision<AgentStatus> {
         let mut status = self.status();
+        let moves = published.moved_to.is_some();
         if published.finding.reason == Reason::NameUsed {
             self.note_used(&mut status.used_before);
         }
@@ -380,7 +395,13 @@ impl<'a> World<'a> {
         status.draft_digest = draft;
         let routed = self.versions.iter().find(|(version, _)| Some(&version.spec.version) == serving);
         let numbers = AgentNumbers { assigned: self.assigned, routed: routed.map_or(0, |(_, numbers)| *numbers) };
-        let rolled_out = shared.finding.unwrap_or_else(|| self.rolled_out(numbers, serving.map(String::as_str)));
+        let pending = match serving {
+            Some(_) if moves => self.is_to_be_hosted(),
+            Some(version) => self.is_hosted_otherwise(&shared.entries, version),
+            None => false,
+        };
+        let rolled_out =
+            shared.finding.unwrap_or_else(|| self.rolled_out(numbers, serving.map(String::as_str), pending));
         status.numbers = Some(numbers);
         status.shared_routes = shared.entries;
         let generation = self.agent.metadata.generation;
@@ -398,13 +419,16 @@ impl<'a> World<'a> {
         }
     }
 
-    fn rolled_out(&self, numbers: AgentNumbers, serving: Option<&str>) -> Finding {
+    fn rolled_out(&self, numbers: AgentNumbers, serving: Option<&str>, pending: bool) -> Finding {
         let AgentNumbers { assigned, routed } = numbers;
         match serving {
             None => Reason::NothingToRollOut.into(),
             Some(_) if self.agent.spec.offline && routed == 0 => Reason::TakenOffline.into(),
             Some(_) if self.agent.spec.offline => {
                 Finding::new(Reason::RollingOut, format!("{routed} numbers still have their route."))
+            }
+            Some(version) if pending && routed >= assigned => {
+                Finding::new(Reason::RollingOut, format!("{version} does not serve on every platform yet."))
             }
             Some(version) if routed >= assigned => {
                 Finding::new(Reason::RolledOut, format!("Every number reaches {version}."))

@@ -57,6 +57,8 @@ pub struct Sight {
     pub agent: Option<HostedAgent>,
     /// How long until it has to be looked at again.
     pub due: Duration,
+    /// Whether it was looked at in this very pass.
+    pub fresh: bool,
 }
 
 /// One write at a platform about which version of an agent serves.
@@ -96,7 +98,7 @@ pub(super) fn next(agent: &Agent, hosted: &Hosted) -> Step {
             "Another Agent has the agent {} of CarrierAccount {at}, and a hosted agent belongs to one: name another in the draft.",
             hosted.agent
         );
-        return stay(say(Reason::HostedAgentTaken, text), None);
+        return stay(say(Reason::HostedAgentTaken, text), Some(policy::POLL));
     }
     let stood = entry.is_some_and(|entry| entry.version.as_ref() == Some(&hosted.version));
     if !hosted.open {
@@ -130,6 +132,10 @@ pub(super) fn next(agent: &Agent, hosted: &Hosted) -> Step {
     };
     let Some(versions) = &there.published else { return stands(None) };
     let target = hosted.target(entry, versions);
+    if target.is_none() && !sight.fresh {
+        // Whether the draft is what serves may have changed since: what is published now is the draft as it is now.
+        return Step::Look(Look::HostedAgent(at.clone(), hosted.agent.clone()));
+    }
     match (&target, &versions.serving) {
         (Some(target), Some(serving)) if target == serving => return stands(Some(target)),
         // What serves is the draft as it is: it is this version.

@@ -118,6 +118,18 @@ impl Scene {
         scene
     }
 
+    /// A scene with nothing in it yet but the simulated Flowyte.
+    pub async fn flowyte() -> Self {
+        operator::shared().await;
+        Self::flowyte_on(cluster().await.client().await).await
+    }
+
+    /// The same on a control plane of a test's own, where the test runs the operator.
+    pub async fn flowyte_on(client: Client) -> Self {
+        let namespace = fresh_namespace(&client).await;
+        Self { client, namespace, sandbox: carrier(Dialect::Flowyte), bought: AtomicUsize::new(0) }
+    }
+
     /// The same on a control plane of a test's own, where the test runs the operator.
     pub async fn on(client: Client) -> Self {
         let namespace = fresh_namespace(&client).await;

@@ -409,12 +409,14 @@ impl Context {
         }
     }
 
-    /// `route` as the account's carrier will show it, without the channels that it does not have.
+    /// `route` as the account's carrier will show it, without the channels that it does not have, and without what it cannot have there.
     fn as_shown(&self, account: &Key, route: Route) -> Route {
         let Some(session) = self.sessions.get(account) else { return route };
         let carrier = session.inventory.carrier();
         let mut route = carrier.canonical(route);
-        route.retain(|channel, _| carrier.capabilities().channels.contains(channel));
+        route.retain(|channel, destination| {
+            carrier.capabilities().channels.contains(channel) && !destination.is_empty()
+        });
         route
     }
 }
