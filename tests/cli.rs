@@ -2,6 +2,8 @@
 //!
 //! Each runs as a user who may do nothing but look, so that the API server itself is a judge.
 
+mod platforms;
+
 use std::process::Stdio;
 
 use dialplane::{
