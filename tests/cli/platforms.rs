@@ -13,14 +13,14 @@ use crate::support::scene::{ACCOUNT, Scene};
 
 const VERSION: &str = "dialplane.dev/v1alpha1";
 
-/// Applies an account of this carrier or platform with its Secret, both of this name.
+/// Applies an account with its Secret, both of the name of the carrier or platform, under which that lies in the sandbox.
 async fn account(scene: &Scene, name: &str, secret: Value, spec: Value) {
     let named = json!({"name": name});
     let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": named, "stringData": secret});
     scene.apply::<Secret>(secret).await;
     let mut spec = spec;
     spec["credentialsRef"] = named.clone();
-    spec["endpoint"] = json!(scene.sandbox.url());
+    spec["endpoint"] = json!(format!("{}/{name}", scene.sandbox.url()));
     let account = json!({"apiVersion": VERSION, "kind": "CarrierAccount", "metadata": named, "spec": spec});
     scene.apply::<CarrierAccount>(account).await;
 }

@@ -27,9 +27,9 @@ pub fn start(config: SandboxConfig) -> Sandbox {
     }
 }
 
-/// The URLs of all that [`start`] may ever start.
+/// The URLs of all that [`start`] may ever start, with and without the paths under which Flowyte and Nixflex lie there.
 pub fn urls() -> impl Iterator<Item = String> {
-    ports().map(|port| format!("http://127.0.0.1:{port}"))
+    ports().flat_map(|port| ["", "/flowyte", "/nixflex"].map(|path| format!("http://127.0.0.1:{port}{path}")))
 }
 
 /// Below those that systems give out by themselves; others for another run at the same time, as a rule.
