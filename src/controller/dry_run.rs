@@ -246,6 +246,8 @@ impl DryRun {
     /// What an Agent of our copy would serve, published as its controller would.
     pub async fn publish(&self, agent: &Key) -> Result<AgentStatus, DryRunError> {
         self.look_after::<Agent>(agent).await?;
+        // What is published now, its platforms are to serve: that is seen from the status on.
+        self.look_after::<Agent>(agent).await?;
         Ok(self.context.caches.agents.get(agent).and_then(|agent| agent.status.clone()).unwrap_or_default())
     }
 

@@ -150,9 +150,9 @@ async fn plan_says_that_an_agent_would_be_published_on_its_platform() {
     let scene = &looker.scene;
     let seed = AccountSeed { carrier: Dialect::Flowyte, ..AccountSeed::default() };
     let opened = scene.sandbox.add_account(seed).unwrap();
+    let agent = scene.sandbox.add_agent(&opened.account_sid, "answers", json!({})).unwrap();
     account(scene, "flowyte", json!({"apiKey": opened.auth_token}), json!({"flowyte": {}})).await;
     scene.reason::<CarrierAccount>("flowyte", "Ready", "Open").await;
-    let agent = scene.sandbox.add_agent(&opened.account_sid, "answers", json!({})).unwrap();
     let day = hosted("day", json!([{"accountRef": {"name": "flowyte"}, "agentId": agent}]));
     let mut bought = phone_number("main", json!({"purchase": {"search": {"country": "US", "areaCode": "415"}}}));
     bought["spec"]["accountRef"]["name"] = "flowyte".into();
@@ -197,7 +197,10 @@ async fn adopt_prints_what_a_platform_answers_as_it_is_and_applying_that_changes
         let manifest = Value::deserialize(document).unwrap();
         names.push(manifest["metadata"]["name"].as_str().unwrap().to_owned());
         match manifest["kind"].as_str().unwrap() {
-            "Agent" => drop(scene.apply::<Agent>(manifest).await),
+            "Agent" => {
+                scene.apply::<Agent>(manifest).await;
+                scene.reason::<Agent>(&names[0], "Published", "Published").await;
+            }
             _ => drop(scene.apply::<PhoneNumber>(manifest).await),
         }
     }
