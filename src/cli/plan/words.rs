@@ -37,25 +37,23 @@ pub fn of(foreseen: &Foreseen, closed: Option<&str>) -> String {
     }
 }
 
-/// One line about an Agent, and one for each platform that is to serve it.
+/// One line about an Agent, with what stands in the way of its platforms, and one for each platform that would serve it.
 pub fn of_agent(status: &AgentStatus) -> String {
-    let of = |type_: Type| status.conditions.iter().find(|condition| condition.type_ == type_.as_str());
-    let published = of(Type::Published);
-    let published = published.map_or("nothing is known of it".to_owned(), |c| format!("{} ({})", c.message, c.reason));
+    let of = |which: Type| status.conditions.iter().find(|condition| condition.type_ == which.as_str());
+    let shown = |c: &Condition| format!("{} ({})", c.message, c.reason);
+    let Some(published) = of(Type::Published) else { return "nothing is known of it".to_owned() };
+    let waits = |c: &&Condition| WAITING.iter().any(|reason| reason.row().name == c.reason);
+    let stalled = of(Type::Stalled).filter(|stalled| stalled.reason != published.reason);
+    let first = match stalled.or(of(Type::RolledOut).filter(waits)) {
+        Some(in_the_way) => format!("{} {}", shown(published), shown(in_the_way)),
+        None => shown(published),
+    };
     let hosted = status.shared_routes.iter().filter_map(|entry| would_host(entry, status.published_version.as_deref()));
-    let in_the_way = of(Type::RolledOut).filter(|c| HOSTED.iter().any(|reason| reason.row().name == c.reason));
-    let in_the_way = in_the_way.map(|c| format!("{} ({})", c.message, c.reason));
-    std::iter::once(published).chain(hosted).chain(in_the_way).collect::<Vec<_>>().join("\n  ")
+    std::iter::once(first).chain(hosted).collect::<Vec<_>>().join("\n  ")
 }
 
-/// Why an agent on a platform would not serve what is published.
-const HOSTED: [Reason; 5] = [
-    Reason::HostedAgentNotFound,
-    Reason::HostedAgentInactive,
-    Reason::HostedAgentTaken,
-    Reason::HostedVersionNotFound,
-    Reason::PlatformNotAllowed,
-];
+/// What keeps a platform from serving what is published until somebody there, or the owner of the account, does something.
+const WAITING: [Reason; 2] = [Reason::HostedAgentInactive, Reason::PlatformNotAllowed];
 
 /// What would become of an agent on a platform.
 fn would_host(entry: &SharedRouteStatus, published: Option<&str>) -> Option<String> {
