@@ -7,6 +7,7 @@ pub mod crds;
 pub mod demo;
 pub mod digest;
 pub mod docs;
+pub mod doctor;
 mod generated;
 pub mod plan;
 pub mod publish;
@@ -49,6 +50,8 @@ pub enum Command {
     Plan(plan::Args),
     /// List the numbers that cost money and that no PhoneNumber manages, or print manifests that import them
     Adopt(adopt::Args),
+    /// Say what is right and wrong with the accounts: credentials, permissions, platforms; nothing is written
+    Doctor(doctor::Args),
     /// Publish an Agent's draft: name the version and the digest that it must have, in one step
     Publish(publish::Args),
     /// Have an Agent serve a version that it published before
@@ -79,6 +82,7 @@ impl Cli {
             Command::Search(args) => search::run(args),
             Command::Plan(args) => return plan::run(args),
             Command::Adopt(args) => adopt::run(args),
+            Command::Doctor(args) => doctor::run(args),
             Command::Publish(args) => publish::run(args),
             Command::Rollback(args) => rollback::run(args),
             Command::Digest(args) => digest::run(&args),

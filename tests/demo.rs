@@ -19,6 +19,7 @@ use kube::{
     api::{DynamicObject, ListParams, Patch, PatchParams, PostParams},
     core::{ApiResource, GroupVersionKind},
 };
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use crate::support::{self, crds};
@@ -192,8 +193,40 @@ pub async fn are_taken(objects: &[Value]) {
 #[test]
 fn every_file_of_the_examples_is_in_the_demo() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
-    let mut there: Vec<String> =
-        std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    // `kubectl apply -f examples/` reads none of the folders either.
+    let files =
+        std::fs::read_dir(dir).unwrap().map(Result::unwrap).filter(|entry| entry.file_type().unwrap().is_file());
+    let mut there: Vec<String> = files.map(|entry| entry.file_name().into_string().unwrap()).collect();
     there.sort();
     assert_eq!(there, examples::FILES.map(|(name, _)| name.to_owned()));
+}
+
+#[tokio::test]
+async fn the_examples_of_each_system_are_what_the_api_server_takes_and_refer_to_each_other() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    for (system, entries) in [("twilio", 4), ("telnyx", 4), ("flowyte", 4), ("nixflex", 6)] {
+        let text = std::fs::read_to_string(dir.join(system).join(format!("{system}.yaml"))).unwrap();
+        let documents = serde_yaml_ng::Deserializer::from_str(&text);
+        let objects: Vec<Value> = documents.map(|document| Value::deserialize(document).unwrap()).collect();
+        assert_eq!(objects.len(), entries, "{system}");
+        are_taken(&objects).await;
+        let names = |kind: &str| -> Vec<&Value> {
+            objects.iter().filter(|object| object["kind"] == kind).map(|object| &object["metadata"]["name"]).collect()
+        };
+        for object in &objects {
+            let spec = &object["spec"];
+            let lent =
+                spec["lendTo"].as_array().into_iter().flatten().map(|lending| ("CarrierAccount", &lending["name"]));
+            let hosted = spec["draft"]["hosted"].as_array().into_iter().flatten();
+            let hosted = hosted.map(|hosted| ("CarrierAccount", &hosted["accountRef"]["name"]));
+            let one = [
+                ("Secret", &spec["credentialsRef"]["name"]),
+                ("CarrierAccount", &spec["accountRef"]["name"]),
+                ("Agent", &spec["agentRef"]["name"]),
+            ];
+            for (kind, name) in one.into_iter().chain(lent).chain(hosted).filter(|(_, name)| !name.is_null()) {
+                assert!(names(kind).contains(&name), "{system}: there is no {kind} {name}");
+            }
+        }
+    }
 }

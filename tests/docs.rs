@@ -9,7 +9,13 @@ use std::{
 use crate::support::rust_files;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const DOCUMENTS: [&str; 3] = ["docs/design.md", "docs/carriers/twilio.md", "docs/carriers/telnyx.md"];
+const DOCUMENTS: [&str; 5] = [
+    "docs/design.md",
+    "docs/carriers/twilio.md",
+    "docs/carriers/telnyx.md",
+    "docs/carriers/flowyte.md",
+    "docs/carriers/nixflex.md",
+];
 
 fn read(path: impl AsRef<Path>) -> String {
     let path = Path::new(ROOT).join(path);
@@ -49,14 +55,12 @@ fn section(document: &str, number: u32) -> &str {
 
 /// The document whose sections a file cites without naming it: the facts of the carrier that it is about, or else the design.
 fn document_of(file: &str) -> &'static str {
-    let [design, twilio, telnyx] = DOCUMENTS;
-    if file.contains("twilio") {
-        twilio
-    } else if file.contains("telnyx") {
-        telnyx
-    } else {
-        design
-    }
+    let [design, carriers @ ..] = DOCUMENTS;
+    let is_about = |facts: &&str| {
+        let name = Path::new(facts).file_stem().and_then(|name| name.to_str());
+        name.is_some_and(|name| file.contains(name))
+    };
+    carriers.into_iter().find(is_about).unwrap_or(design)
 }
 
 #[test]

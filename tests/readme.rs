@@ -74,7 +74,9 @@ async fn every_manifest_of_the_readme_is_what_the_api_server_takes() {
 
 #[test]
 fn every_link_of_the_pages_that_are_written_by_hand_leads_somewhere() {
-    for page in ["README.md", "docs/buying.md", "docs/publishing.md", "docs/security.md", "docs/tenants.md"] {
+    let pages = ["buying", "flowyte", "hosting", "nixflex", "publishing", "security", "telnyx", "tenants", "twilio"];
+    let pages = pages.map(|page| format!("docs/{page}.md"));
+    for page in std::iter::once("README.md").chain(pages.iter().map(String::as_str)) {
         let page = Path::new(ROOT).join(page);
         let text = fs::read_to_string(&page).unwrap();
         for link in text.split("](").skip(1).map(|rest| rest.split_once(')').unwrap().0) {

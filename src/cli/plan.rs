@@ -54,7 +54,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             }
         }
         ensure!(!keys.is_empty(), "there is no PhoneNumber in {}", args.filename.display());
-        let closed = open(&dry_run, &keys).await?;
+        let closed = open(&dry_run, &keys, &agents).await?;
         for agent in &agents {
             println!("Agent {agent}: {}", words::of_agent(&dry_run.publish(agent).await?));
         }
@@ -79,10 +79,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Opens every account that is there and is needed; answers what keeps the others from being used.
-async fn open(dry_run: &DryRun, keys: &[Key]) -> anyhow::Result<BTreeMap<Key, String>> {
+async fn open(dry_run: &DryRun, keys: &[Key], agents: &[Key]) -> anyhow::Result<BTreeMap<Key, String>> {
     let there = dry_run.accounts();
     let mut closed = BTreeMap::new();
-    for account in dry_run.accounts_of(keys) {
+    let mut needed = dry_run.accounts_of(keys);
+    needed.extend(agents.iter().flat_map(|agent| dry_run.platforms_of(agent)));
+    for account in needed {
         if there.contains(&account)
             && let Err(error) = dry_run.open(&account).await
         {

@@ -3,6 +3,8 @@
 //! The same driver does the same passes over the same plan. What they write reaches nothing but this process's own copy of the cluster
 //! (`store`), so that the plan can be asked on, up to the first effect that would reach a carrier.
 
+mod examine;
+
 use std::{
     collections::BTreeSet,
     fmt,
@@ -13,6 +15,8 @@ use std::{
 use kube::{Client, Resource, ResourceExt as _, core::object::HasSpec, runtime::watcher::Event};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
+
+pub use examine::{Check, Verdict};
 
 use super::{
     Context, Kind, Past, Settings,
@@ -242,6 +246,8 @@ impl DryRun {
     /// What an Agent of our copy would serve, published as its controller would.
     pub async fn publish(&self, agent: &Key) -> Result<AgentStatus, DryRunError> {
         self.look_after::<Agent>(agent).await?;
+        // What is published now, its platforms are to serve: that is seen from the status on.
+        self.look_after::<Agent>(agent).await?;
         Ok(self.context.caches.agents.get(agent).and_then(|agent| agent.status.clone()).unwrap_or_default())
     }
 
@@ -362,10 +368,11 @@ impl DryRun {
         self.context.caches.numbers.get(key)
     }
 
-    /// The CarrierAccounts that these PhoneNumbers of our copy name, each once.
+    /// The CarrierAccounts that these PhoneNumbers of our copy name, and those that host their agents, each once.
     pub fn accounts_of(&self, numbers: &[Key]) -> BTreeSet<Key> {
-        let numbers = numbers.iter().filter_map(|key| self.context.caches.numbers.get(key));
-        numbers.map(|number| number.account()).collect()
+        let numbers: Vec<_> = numbers.iter().filter_map(|key| self.context.caches.numbers.get(key)).collect();
+        let hosts = numbers.iter().filter_map(|number| number.agent()).flat_map(|agent| self.platforms_of(&agent));
+        numbers.iter().map(|number| number.account()).chain(hosts).collect()
     }
 }
 

@@ -27,10 +27,9 @@ pub fn start(config: SandboxConfig) -> Sandbox {
     }
 }
 
-/// The URLs of all that [`start`] may ever start, and of the platforms below them.
+/// The URLs of all that [`start`] may ever start, with and without the paths under which Flowyte and Nixflex lie there.
 pub fn urls() -> impl Iterator<Item = String> {
-    let paths = ["", "/flowyte", "/nixflex"];
-    ports().flat_map(move |port| paths.map(|path| format!("http://127.0.0.1:{port}{path}")))
+    ports().flat_map(|port| ["", "/flowyte", "/nixflex"].map(|path| format!("http://127.0.0.1:{port}{path}")))
 }
 
 /// Below those that systems give out by themselves; others for another run at the same time, as a rule.

@@ -4,13 +4,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::{
     api::{
-        agent::AgentStatus,
+        agent::{AgentStatus, SharedRouteStatus},
         conditions::{Reason, Truth, Type},
-        number::Route,
+        number::{Channel, HOSTED_AGENT, Route},
         phone_number::PhoneNumberStatus,
     },
     controller::{End, Foreseen},
-    plan::{BuyNumber, Effect, OfferQuery, SetRoute, choose},
+    plan::{BindingChange, BuyNumber, Effect, OfferQuery, SetBinding, SetRoute, choose},
 };
 
 /// One line about a PhoneNumber. `closed` says why its account could not be opened, where that is so.
@@ -22,6 +22,7 @@ pub fn of(foreseen: &Foreseen, closed: Option<&str>) -> String {
             format!("would have {} kept, and ask a person whether to buy it for {price}", hold.number)
         }
         End::Effect(Effect::SetRoute(write)) => with(acquires(foreseen), would_set(write)),
+        End::Effect(Effect::SetBinding(write)) => with(acquires(foreseen), would_bind(write)),
         End::Effect(Effect::Mark(mark)) => {
             with(acquires(foreseen), format!("would write the marker {} on it", mark.marker.as_str()))
         }
@@ -36,10 +37,38 @@ pub fn of(foreseen: &Foreseen, closed: Option<&str>) -> String {
     }
 }
 
-/// One line about an Agent.
+/// One line about an Agent, with what stands in the way of its platforms, and one for each platform that would serve it.
 pub fn of_agent(status: &AgentStatus) -> String {
-    let published = status.conditions.iter().find(|condition| condition.type_ == Type::Published.as_str());
-    published.map_or("nothing is known of it".to_owned(), |c| format!("{} ({})", c.message, c.reason))
+    let of = |which: Type| status.conditions.iter().find(|condition| condition.type_ == which.as_str());
+    let shown = |c: &Condition| format!("{} ({})", c.message, c.reason);
+    let Some(published) = of(Type::Published) else { return "nothing is known of it".to_owned() };
+    let waits = |c: &&Condition| WAITING.iter().any(|reason| reason.row().name == c.reason);
+    let stalled = of(Type::Stalled).filter(|stalled| stalled.reason != published.reason);
+    let first = match stalled.or(of(Type::RolledOut).filter(waits)) {
+        Some(in_the_way) => format!("{} {}", shown(published), shown(in_the_way)),
+        None => shown(published),
+    };
+    let hosted = status.shared_routes.iter().filter_map(|entry| would_host(entry, status.published_version.as_deref()));
+    std::iter::once(first).chain(hosted).collect::<Vec<_>>().join("\n  ")
+}
+
+/// What keeps a platform from serving what is published until somebody there, or the owner of the account, does something.
+const WAITING: [Reason; 2] = [Reason::HostedAgentInactive, Reason::PlatformNotAllowed];
+
+/// What would become of an agent on a platform.
+fn would_host(entry: &SharedRouteStatus, published: Option<&str>) -> Option<String> {
+    let agent = entry.bound.get(&Channel::Voice)?.bound_id(HOSTED_AGENT)?;
+    let version = entry.version.as_deref().filter(|version| Some(*version) == published)?;
+    let at = &entry.account;
+    let there = entry.hosted_versions.iter().find(|of| of.version == version);
+    Some(match there {
+        // The platform has yet to give it an id.
+        Some(there) if there.id.starts_with("dialplane ") => {
+            format!("the draft of the agent {agent} at CarrierAccount {at} would be published as {version}")
+        }
+        Some(there) => format!("the agent {agent} at CarrierAccount {at} serves {version}, there {}", there.id),
+        None => format!("the agent {agent} at CarrierAccount {at} serves it as it is there"),
+    })
 }
 
 /// Whether what would become of it could not be found out.
@@ -50,6 +79,7 @@ pub fn is_unseen(foreseen: &Foreseen) -> bool {
         Reason::NotSeen,
         Reason::RouteUnseen,
         Reason::SharedRoutePending,
+        Reason::PlatformNotReady,
         Reason::PurchaseFailed,
         Reason::PurchaseUnsettled,
     ];
@@ -96,6 +126,29 @@ fn why(foreseen: &Foreseen, buy: &BuyNumber) -> Option<String> {
 fn would_set(write: &SetRoute) -> String {
     let how = if write.put_back { "would put back the route, which somebody changed" } else { "would set the route" };
     format!("{how}: {}", shown(&write.route))
+}
+
+fn would_bind(write: &SetBinding) -> String {
+    let (number, at, owner) = (&write.number, &write.platform, &write.account);
+    match &write.change {
+        BindingChange::Bind { agent, .. } => format!(
+            "would have the agent {agent} of CarrierAccount {at} answer {number}, which stays at CarrierAccount {owner}: the platform is lent \
+             that account's credentials and sets the number's webhooks there"
+        ),
+        BindingChange::Unbind if write.put_back => format!(
+            "would take {number} off another agent of CarrierAccount {at}, where somebody put it, and then put it back: callers reach nothing for that \
+             moment"
+        ),
+        BindingChange::Unbind => format!(
+            "would take {number} off the agent of CarrierAccount {at} that answers it now: callers reach nothing until the next step, which sets \
+             what is wanted"
+        ),
+        BindingChange::Configure(config) => {
+            let fields = serde_json::to_value(config).unwrap_or_default();
+            let names: Vec<&str> = fields.as_object().into_iter().flatten().map(|(name, _)| &**name).collect();
+            format!("would set what CarrierAccount {at} keeps for {number}: {}", names.join(", "))
+        }
+    }
 }
 
 /// Where each channel goes; only the host, since the rest of a URL may hold a secret.
