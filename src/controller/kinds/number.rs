@@ -209,11 +209,7 @@ impl Context {
                 || session.as_ref().is_some_and(|session| session.inventory.doubt().is_some()),
             sells: carrier.as_ref().is_some_and(|carrier| carrier.sales().is_some()),
             marks,
-            // A journal says what there is to know; nobody is asked beside it.
-            unclaimed: match session.filter(|_| !marks && self.caches.journal_for(object).is_none()) {
-                Some(session) => self.unclaimed(&session),
-                None => Vec::new(),
-            },
+            unclaimed: session.filter(|_| !marks).map(|session| self.unclaimed(&session)).unwrap_or_default(),
             holds: carrier.is_some_and(|carrier| carrier.holds().is_some()),
             unheld: self.local.unheld(uid),
             settling,
