@@ -123,6 +123,7 @@ impl Mutant {
             Mutant::OthersOrderNotLookedAt => scenario.budget.moves > 0 && scenario.carrier == Carrier::Orders,
             Mutant::NobodyIsAsked | Mutant::AskedByAnOldListing => scenario.bare,
             Mutant::TakenUnasked | Mutant::AnotherForEver => scenario.stranger,
+            Mutant::MarkerNotSearched => !scenario.pool && scenario.carrier.marks(),
             Mutant::JournalTellsAll => {
                 !scenario.carrier.marks() && scenario.budget.restores > 0 && scenario.replicas == 1
             }

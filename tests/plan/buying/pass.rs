@@ -583,6 +583,8 @@ pub fn over_claim(m: &Buying, s: &mut State, replica: usize, number: usize) -> O
     let mut present = s.replicas[replica].known & (1 << number) != 0;
     let mut fresh = false;
     let orphan = s.replicas[replica].orphans & (1 << number) != 0;
+    let blind = m.carrier != Carrier::Orders || m.mutant == Some(Mutant::OrderNotLookedAt);
+    let mut orders: Option<Vec<Order>> = blind.then(Vec::new);
     let mut holder = Liveness::NotRead;
     let cached_alive = |uid| s.replicas[replica].cache.objects.iter().flatten().any(|object| object.uid == uid);
     if cached.holder.is_some_and(cached_alive) {
@@ -602,6 +604,7 @@ pub fn over_claim(m: &Buying, s: &mut State, replica: usize, number: usize) -> O
                 (false, true) => Seen::Absent { fresh },
                 (false, false) => Seen::Unseen,
             },
+            orders: orders.as_deref(),
             definition_going: Some(false),
             ..scene::claim_world(&shown, view())
         };
@@ -611,6 +614,7 @@ pub fn over_claim(m: &Buying, s: &mut State, replica: usize, number: usize) -> O
                 fresh = true;
                 present = s.shows(number as Number);
             }
+            Decision::Look(Look::Orders) => orders = Some(s.orders(m, cached.identity)),
             Decision::Look(other) => panic!("a claim has no use for {other:?}"),
             Decision::Rest(_) => return None,
             Decision::Act(effect) => {
