@@ -133,13 +133,15 @@ impl Inventory {
     pub fn marked(&self, marker: &Marker, after: Instant) -> Option<Vec<E164>> {
         self.listed_after(after)?;
         let mut marked = self.view().marked(marker);
-        marked.extend(self.orders(marker, after)?.into_iter().map(|order| order.number));
+        let ours = |order: &Order| order.marker.as_ref() == Some(marker);
+        marked.extend(self.orders(marker, after)?.into_iter().filter(ours).map(|order| order.number));
         marked.sort();
         marked.dedup();
         Some(marked)
     }
 
-    /// The orders that bear this marker and have not failed, if that was looked for after `after`.
+    /// The orders that bear the marker of this one's identity, by whatever installation, and have not failed, if that was looked for after
+    /// `after`.
     pub fn orders(&self, marker: &Marker, after: Instant) -> Option<Vec<Order>> {
         if self.carrier().orders().is_none() {
             return Some(Vec::new());
@@ -147,11 +149,12 @@ impl Inventory {
         let ordered = self.ordered();
         let ordered = ordered.as_ref().filter(|ordered| ordered.begun > after)?;
         // A number that bears another marker by now was taken over, and its order says for ever whose it was.
-        let moved = |number: &E164| match self.seen(number) {
-            Seen::Present { number, .. } => number.marker.as_ref().is_some_and(|is| is != marker),
+        let moved = |order: &Order| match self.seen(&order.number) {
+            Seen::Present { number, .. } => number.marker.is_some() && number.marker != order.marker,
             Seen::Absent { .. } | Seen::Unseen => false,
         };
-        let ours = |order: &&Order| order.marker.as_ref() == Some(marker) && !moved(&order.number);
+        let is_its = |order: &Order| order.marker.as_ref().is_some_and(|its| its.is_same_identity(marker));
+        let ours = |order: &&Order| is_its(order) && !moved(order);
         Some(ordered.orders.iter().filter(ours).cloned().collect())
     }
 

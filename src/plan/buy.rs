@@ -63,7 +63,8 @@ pub(super) fn unsettled<'a>(w: &World<'a>, account: &AccountView) -> Option<Deci
     let journal = b.journal.filter(|journal| journal.spec.holder.uid == w.uid())?;
     let number = journal.spec.number.as_ref()?;
     let step = Step { w, b, account, identity: &journal.spec.account.identity };
-    if step.was_ours(number) {
+    // What another installation bought for it stays on record as it is.
+    if step.was_ours(number) || step.elsewhere(number).is_some() {
         return None;
     }
     match step.settle(journal, number) {
@@ -221,10 +222,12 @@ impl<'a> Step<'a, '_> {
         self.choose(journal, settled, purchase)
     }
 
-    /// Rule 2: what bears our marker already is ours, and nothing else is bought or taken.
+    /// Rule 2: what bears our marker already is ours, and nothing else is bought or taken. Where there are no markers, a person says what
+    /// is.
     fn known(&self, journal: Option<&NumberPurchase>) -> Option<Decision<PhoneNumberStatus>> {
-        match self.marked().and_then(|marked| self.meant(marked)) {
-            Ok(None) => None,
+        let said = || self.said().filter(|said| !self.b.marks && self.b.unclaimed.contains(said));
+        match self.marked().and_then(|marked| self.meant(marked)).map(|meant| meant.or_else(said)) {
+            Ok(None) => self.unconfirmed(),
             Ok(meant) => {
                 let attempt = journal.map_or(1, |journal| journal.spec.attempt);
                 Some(self.record(meant, attempt, Price::default(), Purpose::Settle, journal))

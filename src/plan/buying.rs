@@ -37,7 +37,7 @@ pub struct Buying<'a> {
     /// The numbers that bear our marker at the carrier, owned or on order, by a listing that began after everything that could
     /// have bought one; `None` where there is none such.
     pub marked: Option<&'a [E164]>,
-    /// The orders that bear our marker and have not failed, by a look in this pass.
+    /// The orders that bear the marker of this identity, by whatever installation, and have not failed, by a look in this pass.
     pub orders: Option<&'a [Order]>,
     /// The claims that say they are for this identity, the latest attempt first.
     pub claims: &'a [NumberClaim],

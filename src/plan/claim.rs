@@ -10,7 +10,7 @@ use super::{
     AccountRef, Decision, Effect, InFlight, Liveness, Look, PlatformView, Rest, Seen, Trouble, policy,
     remove::{Removal, Step},
 };
-use crate::api::{NumberClaim, NumberPurchase};
+use crate::api::{NumberClaim, NumberPurchase, seen::Order};
 
 /// Everything known about one NumberClaim.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub struct World<'a> {
     pub elsewhere: bool,
     pub account: AccountRef,
     pub seen: Seen<'a>,
+    /// The orders that bear the marker of the identity that it was made for, and have not failed, by a look in this pass.
+    pub orders: Option<&'a [Order]>,
     /// The platform that the claim names, where it names one.
     pub platform: Option<PlatformView<'a>>,
     pub trouble: Option<&'a Trouble>,
@@ -105,9 +107,15 @@ impl World<'_> {
         if self.successor || account.open.is_none() || !due.is_zero() {
             return rest(Some(policy::POLL.min(due).max(Duration::from_secs(1))));
         }
-        match self.seen {
-            Seen::Absent { fresh: true } => Decision::Act(Effect::DropClaim(None)),
-            _ => Decision::Look(Look::Number { account: account.key.clone(), number: self.claim.spec.number.clone() }),
+        let number = &self.claim.spec.number;
+        match (self.seen, self.orders) {
+            (Seen::Absent { fresh: true }, None) => Decision::Look(Look::Orders),
+            // An order may stand for days, and what comes of it is to be somebody's.
+            (Seen::Absent { fresh: true }, Some(orders)) if orders.iter().any(|order| order.number == *number) => {
+                rest(Some(policy::POLL))
+            }
+            (Seen::Absent { fresh: true }, Some(_)) => Decision::Act(Effect::DropClaim(None)),
+            _ => Decision::Look(Look::Number { account: account.key.clone(), number: number.clone() }),
         }
     }
 

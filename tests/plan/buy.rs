@@ -4,6 +4,7 @@
 mod hold;
 mod order;
 mod pool;
+mod unmarked;
 
 use std::time::Duration;
 
@@ -45,6 +46,8 @@ struct Deal {
     not_before: Duration,
     holds: bool,
     unheld: Option<E164>,
+    /// The numbers that nothing claims, at a carrier that keeps no marker on them.
+    unclaimed: Option<Vec<E164>>,
 }
 
 fn search() -> Search {
@@ -94,6 +97,7 @@ fn deal() -> Deal {
         not_before: Duration::ZERO,
         holds: false,
         unheld: None,
+        unclaimed: None,
     }
 }
 
@@ -140,8 +144,8 @@ impl Deal {
                 limits: &self.limits,
                 doubtful: false,
                 sells: true,
-                marks: true,
-                unclaimed: &[],
+                marks: self.unclaimed.is_none(),
+                unclaimed: self.unclaimed.as_deref().unwrap_or_default(),
                 holds: self.holds,
                 unheld: self.unheld.as_ref(),
                 not_before: self.not_before,

@@ -35,6 +35,9 @@ fn schedules() -> u64 {
 
 const CARRIERS: [Carrier; 3] = [Carrier::Updates, Carrier::Refuses, Carrier::Orders];
 
+/// Those whose numbers bear no marker.
+const UNMARKED: [Carrier; 2] = [Carrier::Unmarked, Carrier::Replays];
+
 /// Those that hold numbers refuse what is ours already.
 const THAT_HOLD: [Carrier; 2] = [Carrier::Refuses, Carrier::Orders];
 
@@ -49,6 +52,8 @@ const CALM: Buying = Buying {
     pool: false,
     tenants: false,
     finalized: false,
+    bare: false,
+    stranger: false,
     mutant: None,
 };
 
@@ -123,6 +128,9 @@ fn scenarios() -> Vec<(&'static str, Buying)> {
     all.extend(CARRIERS.map(|carrier| {
         ("two namespaces that use one name", Buying { carrier, objects: &[0, 1], tenants: true, budget, ..CALM })
     }));
+    for (name, model) in unmarked() {
+        all.extend(UNMARKED.map(|carrier| (name, Buying { carrier, ..model.clone() })));
+    }
     let finalized = Buying { finalized: true, budget: Budget { lost: 1, deletions: 1, ..calm }, ..CALM };
     all.push(("applied with our finalizer and deleted", finalized));
     let budget = Budget { lost: 1, deletions: 1, creations: 1, ..calm };
@@ -137,6 +145,32 @@ fn moved() -> [(&'static str, &'static [u8], Budget); 2] {
     [
         ("applied to another cluster", &[0], moved),
         ("two identities, applied to another cluster", &[0, 1], Budget { deletions: 1, taken: 1, ..moved }),
+    ]
+}
+
+/// What is looked at where numbers bear no marker: a person is asked, and has another number bought although it is asked about the right
+/// one.
+fn unmarked() -> [(&'static str, Buying); 8] {
+    let usual = Budget { attempts: 4, lost: 1, crashes: 1, ..Budget::NOTHING };
+    let moved = Budget { moves: 1, crashes: 0, ..usual };
+    let restored = Budget { restores: 1, taken: 1, ..usual };
+    let of = |objects, budget| Buying { objects, budget, ..CALM };
+    let bare = |objects, budget| Buying { bare: true, ..of(objects, budget) };
+    [
+        ("no markers", of(&[0, 1], Budget { lost: 2, taken: 1, ..usual })),
+        ("no markers, made again", of(&[0], Budget { deletions: 1, creations: 1, stripped: 1, wiped: 1, ..usual })),
+        (
+            "no markers, restored",
+            Buying { numbers: 3, replicas: 1, ..of(&[0], Budget { lost: 0, crashes: 0, ..restored }) },
+        ),
+        ("no markers, two identities restored", Buying { numbers: 3, ..of(&[0, 1], restored) }),
+        (
+            "no markers, a number bought by hand",
+            Buying { numbers: 3, replicas: 1, stranger: true, ..bare(&[0], Budget { lost: 0, ..moved }) },
+        ),
+        ("no markers, another cluster with the records", of(&[0], moved)),
+        ("no markers, another cluster", Buying { numbers: 3, ..bare(&[0], Budget { anothers: 1, ..moved }) }),
+        ("no markers, two identities in another cluster", Buying { numbers: 3, ..bare(&[0, 1], moved) }),
     ]
 }
 
@@ -176,7 +210,18 @@ fn small_scenarios() -> Vec<(&'static str, Buying)> {
         Buying { objects: &[0, 1], replicas: 1, pool: true, budget, ..CALM },
     ));
     let moved = Buying { budget: Budget { moves: 1, ..calm }, ..CALM };
-    all.push(("applied to another cluster", moved));
+    all.push(("applied to another cluster", moved.clone()));
+    for carrier in UNMARKED {
+        let alone = Buying { carrier, replicas: 1, budget: lost, ..CALM };
+        let again = Budget { restores: 1, taken: 1, attempts: attempts() + 1, ..calm };
+        let bare = Buying { bare: true, budget: Budget { moves: 1, ..lost }, ..alone.clone() };
+        all.extend([
+            ("no markers, restored", Buying { budget: again, ..alone.clone() }),
+            ("no markers, another cluster", bare.clone()),
+            ("no markers, a number bought by hand", Buying { stranger: true, ..bare }),
+            ("no markers, two objects of one identity", Buying { objects: &[0, 0], ..alone }),
+        ]);
+    }
     all
 }
 
@@ -227,6 +272,8 @@ fn every_way_to_break_the_protocol_is_found() {
             let (name, model) = about[turn % about.len()];
             let model = Buying { mutant: Some(mutant), ..model.clone() };
             let (why, events) = walk::broken_on_the_way(&model, turn as u64)?;
+            let unbroken = walk::replayed(&Buying { mutant: None, ..model.clone() }, &events);
+            assert_eq!(unbroken, None, "{name}, {:?}, without {mutant:?}:\n{}", model.carrier, trace(&events));
             Some(format!("{mutant:?}: {why} ({name}, {:?})\n{}", model.carrier, trace(&events)))
         });
         match found {

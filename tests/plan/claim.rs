@@ -2,8 +2,8 @@
 
 use dialplane::plan::{AccountRef, Decision, Effect, InFlight, Liveness, Look, Rest, Seen, claim};
 use dialplane::{
-    api::{NumberClaim, meta::Key, number::Channel, phone_number::OnDelete},
-    carrier::OwnedNumber,
+    api::{NumberClaim, claim::ClaimedPurchase, meta::Key, number::Channel, offer::Price, phone_number::OnDelete},
+    carrier::{Order, OwnedNumber},
 };
 
 use super::scene::*;
@@ -132,4 +132,33 @@ fn one_that_rests_and_is_deleted_goes_whoever_waits_for_the_number() {
         l.successor = true;
     });
     assert_eq!(resting.next(), Decision::Act(Effect::DropClaim(None)));
+}
+
+#[test]
+fn one_of_a_purchase_is_not_dropped_while_an_order_of_its_number_stands() {
+    let purchase = ClaimedPurchase {
+        namespace: "clinic".into(),
+        identity: "front-desk".into(),
+        installation: "test".into(),
+        attempt: 1,
+        price: Price::default(),
+        offered: None,
+    };
+    let bought = left().with(|l| l.claim.spec.purchase = Some(purchase));
+    let next = |orders: Option<&[Order]>| {
+        let (holder, seen) = (Liveness::Gone, Seen::Absent { fresh: true });
+        claim::next(&claim::World { holder, seen, orders, ..claim_world(&bought.claim, bought.account.clone()) })
+    };
+    let order = |number: &str| Order {
+        id: "order-1".into(),
+        number: number.parse().unwrap(),
+        marker: None,
+        pending: true,
+        lacks_papers: false,
+    };
+    assert_eq!(next(None), Decision::Look(Look::Orders));
+    assert!(matches!(next(Some(&[order(NUMBER)])), Decision::Rest(Rest { again: Some(_), .. })));
+    for other in [&[][..], &[order("+14155559999")]] {
+        assert_eq!(next(Some(other)), Decision::Act(Effect::DropClaim(None)));
+    }
 }

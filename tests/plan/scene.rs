@@ -189,6 +189,7 @@ pub fn claim_world(claim: &NumberClaim, account: AccountRef) -> claim::World<'_>
         elsewhere: false,
         account,
         seen: Seen::Unseen,
+        orders: Some(&[]),
         platform: None,
         trouble: None,
         in_flight: InFlight::default(),

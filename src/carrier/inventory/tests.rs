@@ -11,7 +11,7 @@ use crate::{
         number::{Channel, Destination},
         phone_number::NumberConfig,
     },
-    carrier::{Capabilities, ErrorClass, Identity, Messaging},
+    carrier::{Capabilities, ErrorClass, Identity, Messaging, Orders},
 };
 
 const LAG: Duration = Duration::from_secs(30);
@@ -25,6 +25,7 @@ struct Account {
     hidden: Mutex<Vec<E164>>,
     broken: Mutex<bool>,
     calls: Mutex<Calls>,
+    orders: Mutex<Vec<Order>>,
     /// A listing reads the numbers, then waits for one of these before it answers.
     gate: Semaphore,
     write: Mutex<fn(OwnedNumber) -> Outcome<OwnedNumber>>,
@@ -80,6 +81,21 @@ impl Carrier for Account {
     fn canonical(&self, route: Route) -> Route {
         route
     }
+
+    fn orders(&self) -> Option<&dyn Orders> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Orders for Account {
+    async fn standing(&self) -> Result<Vec<Order>, CarrierError> {
+        Ok(self.orders.lock().unwrap().clone())
+    }
+
+    async fn cancel(&self, _: &Order) -> Outcome<()> {
+        Outcome::DidNothing(failure())
+    }
 }
 
 struct World {
@@ -118,6 +134,7 @@ impl World {
             hidden: Mutex::default(),
             broken: Mutex::default(),
             calls: Mutex::default(),
+            orders: Mutex::default(),
             gate: Semaphore::new(1000),
             write: Mutex::new(Outcome::Did),
             capabilities: Capabilities {
@@ -491,4 +508,36 @@ async fn numbers_that_the_account_does_not_have_are_forgotten_once_nobody_is_abo
     advance(LAG + LIFETIME + Duration::from_secs(1)).await;
     world.inventory.forget(|_| false);
     assert_eq!(world.inventory.view().tracked(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_for_an_identity_is_told_whatever_installation_placed_it_and_marks_a_number_only_where_we_did() {
+    let world = World::seen(0).await;
+    let (old, ours) = (Marker::new("old", "clinic/desk"), Marker::new("new", "clinic/desk"));
+    let order = |n: usize, marker: &Marker| Order {
+        id: format!("o{n}"),
+        number: number(n),
+        marker: Some(marker.clone()),
+        pending: true,
+        lacks_papers: false,
+    };
+    let others = Marker::new("new", "clinic/office");
+    *world.account.orders.lock().unwrap() = vec![order(0, &old), order(1, &ours), order(2, &others)];
+    let look = async || {
+        let after = Instant::now();
+        advance(Duration::from_millis(1)).await;
+        world.inventory.look_for_marked(after).await.unwrap();
+        let numbers = |orders: Vec<Order>| orders.into_iter().map(|order| order.number).collect::<Vec<_>>();
+        (numbers(world.inventory.orders(&ours, after).unwrap()), world.inventory.marked(&ours, after).unwrap())
+    };
+    assert_eq!(look().await, (vec![number(0), number(1)], vec![number(1)]));
+    // What came of an order bears its marker, unless somebody has taken it over since.
+    let arrive = |marker: &Marker| {
+        let arrived = OwnedNumber { marker: Some(marker.clone()), ..owned(0) };
+        world.account.numbers.lock().unwrap().insert(number(0), arrived);
+    };
+    arrive(&old);
+    assert_eq!(look().await.0, [number(0), number(1)]);
+    arrive(&others);
+    assert_eq!(look().await.0, [number(1)]);
 }

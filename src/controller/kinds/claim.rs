@@ -7,10 +7,10 @@ use kube::CustomResourceExt;
 
 use super::{Controlled, Looked, without_status};
 use crate::{
-    api::{NumberClaim, PhoneNumber},
+    api::{NumberClaim, PhoneNumber, purchase::Marker},
     cluster::cache::{Change, Index},
-    controller::Context,
-    plan::{self, Decision, Liveness},
+    controller::{Context, error::Error},
+    plan::{self, Decision, Liveness, Look},
 };
 
 impl Controlled for NumberClaim {
@@ -37,6 +37,13 @@ impl Controlled for NumberClaim {
         let trouble = context.trouble_of(&**object);
         let platform = context.platform_of(Some(spec), None, &spec.number, looked);
         let seen = context.seen(&account, &spec.number, looked);
+        let orders = match spec.identity() {
+            Some(identity) => context.sessions.get(&account).and_then(|session| {
+                let marker = Marker::new(context.installation().unwrap_or_default(), &identity);
+                session.inventory.orders(&marker, looked.began)
+            }),
+            None => Some(Vec::new()),
+        };
         plan::claim::next(&plan::claim::World {
             claim: object,
             journal: journal.as_deref(),
@@ -49,6 +56,7 @@ impl Controlled for NumberClaim {
             successor: context.has_successor(spec, spec.holder.as_ref().map_or("", |holder| &holder.uid)),
             elsewhere: context.is_marked_elsewhere(&seen),
             seen: seen.view(),
+            orders: orders.as_deref(),
             platform: platform.as_ref().map(|platform| context.platform_view(platform, &account, None, &spec.number)),
             trouble: trouble.as_ref(),
             in_flight: context.in_flight(&account, &spec.number),
@@ -60,5 +68,13 @@ impl Controlled for NumberClaim {
 
     fn changed(context: &Context, change: &Change<Self>) {
         context.claim_changed(change);
+    }
+
+    async fn look(context: &Context, object: &Arc<Self>, look: Look, looked: &mut Looked) -> Result<(), Error> {
+        match look {
+            Look::Orders => context.look_for_orders(&**object, &object.spec.account.key(), looked).await,
+            other => return context.look(&**object, other, looked).await,
+        }
+        Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-
+use kube::Resource;
 use tokio::time::{Duration, Instant};
 
 use super::{Controlled, Looked, Seen, with_status};
@@ -120,7 +120,7 @@ impl Controlled for PhoneNumber {
     async fn look(context: &Context, object: &Arc<Self>, look: Look, looked: &mut Looked) -> Result<(), Error> {
         match look {
             Look::Inventory => context.look_for_marked(object).await,
-            Look::Orders => context.look_for_orders(object, looked).await,
+            Look::Orders => context.look_for_orders(&**object, &object.account(), looked).await,
             Look::Journal => {
                 context.read_journal(object).await?;
                 looked.journal = true;
@@ -209,11 +209,7 @@ impl Context {
                 || session.as_ref().is_some_and(|session| session.inventory.doubt().is_some()),
             sells: carrier.as_ref().is_some_and(|carrier| carrier.sales().is_some()),
             marks,
-            // A journal says what there is to know; nobody is asked beside it.
-            unclaimed: match session.filter(|_| !marks && self.caches.journal_for(object).is_none()) {
-                Some(session) => self.unclaimed(&session),
-                None => Vec::new(),
-            },
+            unclaimed: session.filter(|_| !marks).map(|session| self.unclaimed(&session)).unwrap_or_default(),
             holds: carrier.is_some_and(|carrier| carrier.holds().is_some()),
             unheld: self.local.unheld(uid),
             settling,
@@ -273,19 +269,19 @@ impl Context {
         let asked = session.inventory.look_for_marked(since).await;
         let carrier = session.inventory.carrier().capabilities().name;
         self.metrics.carrier_request(carrier, Operation::List, asked.as_ref().err());
-        self.looked(object, asked);
+        self.looked(object, &object.account(), asked);
     }
 
-    async fn look_for_orders(&self, object: &PhoneNumber, looked: &Looked) {
-        let Some(session) = self.sessions.get(&object.account()) else { return };
-        self.looked(object, session.inventory.look_for_orders(looked.began).await);
+    pub(super) async fn look_for_orders(&self, object: &impl Resource, account: &Key, looked: &Looked) {
+        let Some(session) = self.sessions.get(account) else { return };
+        self.looked(object, account, session.inventory.look_for_orders(looked.began).await);
     }
 
     async fn look_for_offers(&self, object: &PhoneNumber, asked: OfferQuery, looked: &mut Looked) {
         let Some(session) = self.sessions.get(&object.account()) else { return };
         let found = self.offers(&session, &asked, Some(object)).await;
         self.wake_called(&session);
-        self.looked(object, found.map(|offers| looked.offers.push(offers)));
+        self.looked(object, &object.account(), found.map(|offers| looked.offers.push(offers)));
     }
 
     /// Wakes those who waited for what there is and may look again.
@@ -323,12 +319,12 @@ impl Context {
     }
 
     /// Notes how a look at the account went.
-    fn looked(&self, object: &PhoneNumber, asked: Result<(), CarrierError>) {
-        let uid = object.metadata.uid.as_deref().unwrap_or_default();
+    fn looked(&self, object: &impl Resource, account: &Key, asked: Result<(), CarrierError>) {
+        let uid = object.meta().uid.as_deref().unwrap_or_default();
         match asked {
             Ok(()) => self.local.succeeded(uid, Attempt::Look),
             Err(error) => {
-                self.suspect(&object.account(), &error);
+                self.suspect(account, &error);
                 self.local.failed(uid, Attempt::Look, error);
             }
         }

@@ -42,9 +42,10 @@ impl<'a> Step<'a, '_> {
         }
     }
 
-    /// Where numbers bear no marker, one that nothing claims may be what was bought for this identity before the cluster was made anew.
-    /// Nobody can tell, so that a person is asked: that is neither adopted nor bought beside by guess.
-    fn unconfirmed(&self) -> Option<Decision<PhoneNumberStatus>> {
+    /// Where numbers bear no marker, one that nothing claims may be what was bought for this identity before the cluster was made anew, or
+    /// restored from a backup that is older than the purchase, journal and all. Nobody can tell, so that a person is asked: that is neither
+    /// adopted nor bought beside by guess.
+    pub(super) fn unconfirmed(&self) -> Option<Decision<PhoneNumberStatus>> {
         let purchase = self.purchase().filter(|_| !self.b.marks)?;
         let mut similar: Vec<&E164> =
             self.b.unclaimed.iter().filter(|number| choose::could_be(purchase, number)).collect();

@@ -35,6 +35,14 @@ impl<'a> Step<'a, '_> {
     pub(super) fn says(&self, order: &Order) -> Decision<PhoneNumberStatus> {
         let number = &order.number;
         let finding = match order.pending && order.lacks_papers {
+            _ if self.is_elsewheres(order) => {
+                let text = format!(
+                    "Another installation of Dialplane has ordered {number} for the identity {}, as before a restore into another cluster. It is \
+                     waited for, or cancel it at the carrier; nothing else is bought meanwhile.",
+                    self.b.identity
+                );
+                Finding::new(Reason::Ordered, text)
+            }
             true => {
                 let text = format!(
                     "The carrier has taken the order of {number} and waits for papers: hand them in at the carrier. Or name them in \
@@ -52,6 +60,11 @@ impl<'a> Step<'a, '_> {
         self.w.put_off(vec![Reason::Accepted.into(), finding])
     }
 
+    /// Whether another installation placed an order: it ends as it will, and is waited for.
+    fn is_elsewheres(&self, order: &Order) -> bool {
+        order.marker.as_ref().is_some_and(|marker| marker != self.b.marker)
+    }
+
     /// What to do about an order that is pending when its object is deleted and there is nothing to do but wait. Whether that
     /// helps is seen like everything else, so that it is enough to ask once; only where that failed it is asked again.
     pub(super) fn cancel(
@@ -67,7 +80,7 @@ impl<'a> Step<'a, '_> {
         }
         let order = match (&own.outcome, self.b.orders) {
             (Some(SendOutcome::Ordered(order)), _) => order,
-            (_, orders) => orders?.iter().find(|order| order.number == *number)?,
+            (_, orders) => orders?.iter().find(|order| order.number == *number && !self.is_elsewheres(order))?,
         };
         let cancel = || Effect::CancelOrder(self.account.key.clone(), Box::new(order.clone()));
         order.pending.then(|| Decision::Act(cancel()))

@@ -68,6 +68,8 @@ impl<'a> Step<'a, '_> {
         let ours = self.w.own_claim().is_some()
             || match &number.marker {
                 Some(marker) => marker == self.b.marker || self.is_claimed_for(&number.number),
+                // Nothing is sent before its claim. Where that is all there is to go by, a number that has none is asked about.
+                None if !self.b.marks && !self.is_claimed_for(&number.number) => false,
                 None => self.b.own.is_none_or(|own| own.purpose == Purpose::Settle) && !refused,
             };
         (ours && (fresh || !self.w.is_requested())).then_some(number)

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use dialplane::{
+    api::purchase::Marker,
     carrier::{ErrorClass, Order},
     plan::{Decision, Effect, Look, Purpose, SendOutcome},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{Deal, deal};
+use super::{Deal, deal, identity, restored};
 use crate::plan::scene::*;
 
 fn order() -> Order {
@@ -97,4 +98,17 @@ fn it_is_asked_once_and_again_only_where_that_failed_and_never_by_what_keeps_its
     assert!(is_cancelled(&failed(0)));
     assert_eq!(deleted(ordered()).with(|d| d.scene.number.spec.suspend = true).says(), "Ordered");
     assert_eq!(ordered().says(), "Ordered", "nor of an object that lives");
+}
+
+#[test]
+fn what_another_installation_ordered_for_the_identity_is_waited_for_and_never_cancelled() {
+    let marker = || Some(Marker::new("old", &identity()));
+    let order = |pending| Order { marker: marker(), pending, ..order() };
+    let waiting = || with_orders(settled(), &[order(true)]).with(|d| d.marked = Some(vec![]));
+    assert_eq!(waiting().says(), "Ordered", "nothing is bought beside it");
+    assert_eq!(deleted(waiting()).says(), "Ordered");
+    assert_eq!(with_orders(waiting(), &[order(false)]).says(), "Ordered", "the number is not listed yet");
+    // Once it is there a person is asked, and an object goes without taking it off the record.
+    assert_eq!(restored().with(|d| d.orders = Some(vec![order(false)])).says(), "MarkedByAnother");
+    assert!(matches!(deleted(restored()).next(), Decision::Act(Effect::RemoveFinalizer(_))));
 }

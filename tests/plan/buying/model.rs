@@ -10,7 +10,7 @@ use stateright::{Model, Property};
 use super::{
     mutants::Mutant,
     pass,
-    state::{Budget, Claim, Cluster, Identity, Journal, Line, Object, OwnEntry, Replica, State, Stock, Uid},
+    state::{Budget, Claim, Cluster, Identity, Journal, Line, Object, OwnEntry, Replica, Stamp, State, Stock, Uid},
     walk,
 };
 
@@ -23,7 +23,20 @@ pub enum Carrier {
     Refuses,
     /// A purchase is an order that is finished some time later, or fails.
     Orders,
+    /// A number that is ours already is not available, and numbers bear no marker.
+    Unmarked,
+    /// They bear none, the same purchase sent twice is answered twice and made once, and a number that is seen to be ours counts as bought.
+    Replays,
 }
+
+impl Carrier {
+    pub fn marks(self) -> bool {
+        !matches!(self, Carrier::Unmarked | Carrier::Replays)
+    }
+}
+
+/// Whoever bought a number by hand.
+const STRANGER: Identity = u8::MAX;
 
 /// What comes before a purchase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +65,10 @@ pub struct Buying {
     pub tenants: bool,
     /// Whether the first objects come with our finalizer, as manifests do that were saved from a cluster.
     pub finalized: bool,
+    /// Whether nothing but the objects themselves comes to another cluster.
+    pub bare: bool,
+    /// Whether the account has a number from the beginning that was bought by hand.
+    pub stranger: bool,
     pub mutant: Option<Mutant>,
 }
 
@@ -169,6 +186,10 @@ pub enum Event {
     Say {
         slot: u8,
     },
+    /// A person who is asked has another number bought.
+    Another {
+        slot: u8,
+    },
 }
 
 impl Model for Buying {
@@ -189,6 +210,9 @@ impl Model for Buying {
             cluster.claims[0] = Some(Claim { identity: 0, holder: None, attempt: 1, confirmed: true, version: 2 });
             lines[0] = Line { stock: Stock::Ours(0), shown: true, ..Line::default() };
         }
+        if self.stranger {
+            lines[0] = Line { stock: Stock::Ours(STRANGER), shown: true, ..Line::default() };
+        }
         let replica = Replica::new(cluster.clone(), false);
         vec![State {
             cluster,
@@ -200,6 +224,7 @@ impl Model for Buying {
             uids: self.objects.len() as u8,
             moved: false,
             approved: vec![0; identities],
+            allowed: vec![1; identities],
             broken: None,
         }]
     }
@@ -259,8 +284,11 @@ impl Model for Buying {
                 Event::Strip { slot },
                 Event::WipeStatus { slot },
             ]);
-            if s.moved {
+            if s.moved || !self.carrier.marks() {
                 events.push(Event::Say { slot });
+            }
+            if !self.carrier.marks() {
+                events.push(Event::Another { slot });
             }
         }
         if s.budget.moves > 0 {
@@ -331,7 +359,7 @@ impl Buying {
             }
             Event::Arrive { at } => {
                 let request = s.wire.remove(at.into());
-                self.sell(s, request.identity, request.number, request.moved);
+                self.sell(s, request.identity, request.number, (request.token, request.moved));
             }
             Event::Drop { at } => drop(s.wire.remove(at.into())),
             Event::Show { number } => {
@@ -357,8 +385,14 @@ impl Buying {
             }
             Event::Backup => s.backup = s.backup.is_none().then(|| s.cluster.clone()).or(s.backup.take()),
             Event::Restore => s.restore()?,
-            Event::Move => s.move_cluster(),
-            Event::Say { slot } => s.say(slot.into())?,
+            Event::Move => s.move_cluster(self.bare),
+            Event::Say { slot } => s.say(slot.into(), self.carrier.marks())?,
+            Event::Another { slot } => s.another(slot.into())?,
+        }
+        let begins = matches!(event, Event::Crash { .. } | Event::Restore | Event::Move);
+        if begins && self.mutant == Some(Mutant::AskedByAnOldListing) {
+            let owned = s.owned();
+            s.replicas.iter_mut().for_each(|replica| replica.known |= owned);
         }
         Some(())
     }
@@ -392,13 +426,15 @@ impl Buying {
     }
 
     /// The carrier is asked to sell; whether it did, or had done before.
-    pub fn sell(&self, s: &mut State, identity: Identity, number: u8, moved: bool) -> bool {
+    pub fn sell(&self, s: &mut State, identity: Identity, number: u8, (token, moved): (Stamp, bool)) -> bool {
+        let key = if self.carrier == Carrier::Replays { token } else { 0 };
         let line = &mut s.lines[usize::from(number)];
         match (line.stock, self.carrier) {
             (Stock::ForSale, Carrier::Orders) => {
                 *line = Line { stock: Stock::Ordered(identity), moved, ..Line::default() };
             }
-            (Stock::ForSale, _) => *line = Line { stock: Stock::Ours(identity), moved, ..Line::default() },
+            (Stock::ForSale, _) => *line = Line { stock: Stock::Ours(identity), moved, key, ..Line::default() },
+            (Stock::Ours(_), Carrier::Replays) if line.key == key || line.shown => {}
             (Stock::Ours(owner), Carrier::Updates) => {
                 if owner != identity {
                     s.broken = Some("promise 3: the number of one identity is overwritten for another");
@@ -416,7 +452,8 @@ impl Buying {
     fn check(&self, s: &mut State) {
         for identity in 0..self.identities() as u8 {
             let bought = [Stock::Ours(identity), Stock::Ordered(identity)];
-            if s.lines.iter().filter(|line| bought.contains(&line.stock)).count() > 1 {
+            let most = usize::from(s.allowed[usize::from(identity)]);
+            if s.lines.iter().filter(|line| bought.contains(&line.stock)).count() > most {
                 s.broken = Some("promise 1: two numbers are bought for one identity");
             }
         }
@@ -430,6 +467,11 @@ impl Buying {
         for (at, object) in objects.iter().enumerate() {
             if object.status.is_some() && objects[..at].iter().any(|other| other.status == object.status) {
                 s.broken = Some("promise 3: two objects have one number");
+            }
+            let is_anothers =
+                |n: u8| matches!(s.lines[usize::from(n)].stock, Stock::Ours(owner) if owner != object.identity);
+            if !self.pool && object.status.is_some_and(is_anothers) {
+                s.broken = Some("an object has the number that was bought for another");
             }
             let is_its = |number: &usize| s.cluster.claims[*number].is_some_and(|c| c.holder == Some(object.uid));
             let is_ours = |number: &usize| matches!(s.lines[*number].stock, Stock::Ours(_));
@@ -446,9 +488,10 @@ impl Buying {
         };
         // What was bought after the backup is known by its marker alone.
         let restored = self.budget.restores > s.budget.restores;
-        let is_ours = |line: &Line| matches!(line.stock, Stock::Ours(_));
+        let is_ours = |line: &Line| matches!(line.stock, Stock::Ours(_)) && line.stock != Stock::Ours(STRANGER);
+        let forgotten = restored || self.bare && s.moved;
         let lost = (0..s.lines.len()).any(|number| is_ours(&s.lines[number]) && !named(number));
-        if lost && !restored {
+        if lost && !forgotten {
             s.broken = Some("a number is bought of which nothing in the cluster knows");
         }
         // A number that is ours never goes in this model.
@@ -475,7 +518,18 @@ impl Line {
 
 /// An object as a person applies it.
 pub fn new(uid: Uid, identity: Identity) -> Object {
-    Object { uid, identity, deleting: false, finalizer: false, status: None, offer: None, approve: None, said: None }
+    Object {
+        uid,
+        identity,
+        deleting: false,
+        finalizer: false,
+        status: None,
+        offer: None,
+        approve: None,
+        said: None,
+        asked: None,
+        another: None,
+    }
 }
 
 impl Replica {
@@ -553,9 +607,9 @@ impl State {
             Event::WipeStatus { slot } => {
                 let object = self.cluster.objects[usize::from(slot)]
                     .as_mut()
-                    .filter(|object| object.status.or(object.offer).is_some())?;
+                    .filter(|object| object.status.or(object.offer).or(object.asked).is_some())?;
                 budget.wiped = budget.wiped.checked_sub(1)?;
-                (object.status, object.offer) = (None, None);
+                (object.status, object.offer, object.asked) = (None, None, None);
             }
             _ => return None,
         }
@@ -577,12 +631,17 @@ impl State {
         Some(())
     }
 
-    fn move_cluster(&mut self) {
+    fn move_cluster(&mut self, bare: bool) {
         self.budget.moves -= 1;
         self.moved = true;
         let mut uids = self.uids + 1..;
         for object in self.cluster.objects.iter_mut().flatten() {
-            *object = new(uids.next().unwrap_or_default(), object.identity);
+            let (said, another) = (object.said, object.another);
+            *object = Object { said, another, ..new(uids.next().unwrap_or_default(), object.identity) };
+        }
+        if bare {
+            self.cluster.journals.fill(None);
+            self.cluster.claims.fill(None);
         }
         self.uids = uids.start - 1;
         let stamps = self.stamp()..;
@@ -595,10 +654,31 @@ impl State {
         }
     }
 
-    fn say(&mut self, slot: usize) -> Option<()> {
+    fn say(&mut self, slot: usize, marks: bool) -> Option<()> {
+        let asked = self.cluster.objects[slot]?.asked.unwrap_or_default();
+        let is_meant = |n: usize, line: &Line| if marks { self.moved && !line.moved } else { asked & (1 << n) != 0 };
         let object = self.cluster.objects[slot].as_mut()?;
-        let is_its = |line: &Line| line.stock == Stock::Ours(object.identity) && !line.moved;
-        object.said = Some(self.lines.iter().position(is_its)? as u8);
+        let mut lines = self.lines.iter().enumerate();
+        let is_its = |(n, line): (usize, &Line)| line.stock == Stock::Ours(object.identity) && is_meant(n, line);
+        object.said = Some(lines.position(is_its)? as u8);
+        Some(())
+    }
+
+    /// Whether none of the numbers that an object asks about was bought for it.
+    pub fn is_true(&self, object: Object) -> bool {
+        let asked = object.asked.unwrap_or_default();
+        let is_its = |(n, line): (usize, &Line)| asked & (1 << n) != 0 && line.stock == Stock::Ours(object.identity);
+        !self.lines.iter().enumerate().any(is_its)
+    }
+
+    fn another(&mut self, slot: usize) -> Option<()> {
+        let object = self.cluster.objects[slot]?;
+        (object.asked.is_some() && object.another != object.asked).then_some(())?;
+        if !self.is_true(object) {
+            self.budget.anothers = self.budget.anothers.checked_sub(1)?;
+            self.allowed[usize::from(object.identity)] += 1;
+        }
+        self.cluster.objects[slot] = Some(Object { another: object.asked, ..object });
         Some(())
     }
 }

@@ -1,6 +1,6 @@
 //! Ways to break the protocol, one at a time. A model that none of them breaks proves nothing.
 
-use super::model::Buying;
+use super::model::{Buying, Carrier, Keeps};
 
 /// One thing that is done wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,11 +61,23 @@ pub enum Mutant {
     IdentityWithoutNamespace,
     /// What another installation has written down counts for nothing.
     OtherInstallationForgotten,
+    /// What another installation has ordered, and the record names, is not waited for.
+    OthersOrderNotLookedAt,
+    /// Where there are no markers nobody asks whose a number is that nothing claims.
+    NobodyIsAsked,
+    /// Such a number is taken without a word.
+    TakenUnasked,
+    /// What is asked about was listed when the process began.
+    AskedByAnOldListing,
+    /// Who had another number bought once has so for ever.
+    AnotherForEver,
+    /// Nobody is asked where there is a journal.
+    JournalTellsAll,
 }
 
 impl Mutant {
     /// Every one.
-    pub const ALL: [Mutant; 28] = [
+    pub const ALL: [Mutant; 34] = [
         Mutant::NoIntent,
         Mutant::NoCompareAndSet,
         Mutant::TokenNotCompared,
@@ -94,6 +106,12 @@ impl Mutant {
         Mutant::ObjectNotRead,
         Mutant::IdentityWithoutNamespace,
         Mutant::OtherInstallationForgotten,
+        Mutant::OthersOrderNotLookedAt,
+        Mutant::NobodyIsAsked,
+        Mutant::TakenUnasked,
+        Mutant::AskedByAnOldListing,
+        Mutant::AnotherForEver,
+        Mutant::JournalTellsAll,
     ];
 
     /// Whether a scenario is of the kind that it needs.
@@ -102,6 +120,15 @@ impl Mutant {
             Mutant::TakenFromItsHolder | Mutant::TakenWithoutJournal | Mutant::TakenClaimNotRead => scenario.pool,
             Mutant::IdentityWithoutNamespace => scenario.tenants,
             Mutant::OtherInstallationForgotten => scenario.budget.moves > 0,
+            Mutant::OthersOrderNotLookedAt => scenario.budget.moves > 0 && scenario.carrier == Carrier::Orders,
+            Mutant::NobodyIsAsked | Mutant::AskedByAnOldListing => scenario.bare,
+            Mutant::TakenUnasked | Mutant::AnotherForEver => scenario.stranger,
+            Mutant::MarkerNotSearched => !scenario.pool && scenario.carrier.marks(),
+            Mutant::JournalTellsAll => {
+                !scenario.carrier.marks() && scenario.budget.restores > 0 && scenario.replicas == 1
+            }
+            Mutant::HoldIsBought | Mutant::EndedHoldBoughtNothing => scenario.keeps != Keeps::Nothing,
+            Mutant::ApprovalCarriedOver => scenario.keeps == Keeps::HoldAndAsk,
             _ => !scenario.pool,
         }
     }

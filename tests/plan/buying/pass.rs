@@ -5,8 +5,8 @@ use dialplane::{
         NumberClaim, NumberPurchase, PhoneNumber,
         account::Purchasing,
         claim::{ClaimedAccount, ClaimedPurchase, Holder, NumberClaimSpec},
-        meta::{APPROVE, IN_USE_FINALIZER, NUMBER as SAID, ROUTE_FINALIZER, Reference},
-        number::{E164, Route},
+        meta::{APPROVE, BUY_ANOTHER, IN_USE_FINALIZER, NUMBER as SAID, ROUTE_FINALIZER, Reference},
+        number::{E164, Route, digest_of},
         offer::{NumberType, Offer, Offered, Price, Search},
         phone_number::{Acquisition, Approval, OfferStatus, OnDelete, PhoneNumberStatus, Purchase, Reuse},
         purchase::{Hold, Identity as PurchaseIdentity, Marker, NumberPurchaseSpec},
@@ -17,12 +17,12 @@ use dialplane::{
         claim, number,
     },
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::{
     model::{Buying, Carrier, Fate, Keeps, new},
     mutants::Mutant,
-    state::{Claim, Identity, Journal, Line, Number, Object, OwnEntry, State, Stock, Uid},
+    state::{Claim, Identity, Journal, Line, Number, Object, OwnEntry, Replica, State, Stock, Uid},
     writes::Work,
 };
 use crate::plan::scene::{self, now};
@@ -95,6 +95,8 @@ fn object(object: Object, m: &Buying) -> PhoneNumber {
     number.metadata.finalizers = object.finalizer.then(|| vec![ROUTE_FINALIZER.to_owned()]);
     let annotations = [(APPROVE, object.approve), (SAID, object.said)].into_iter();
     let annotations = annotations.filter_map(|(name, n)| Some((name.to_owned(), e164(n?).to_string())));
+    let another = object.another.map(|mask| (BUY_ANOTHER.to_owned(), value(mask)));
+    let annotations = annotations.chain(another);
     number.metadata.annotations = Some(annotations.collect());
     let offer =
         |n| OfferStatus { number: e164(n), price: Price::default(), exact: true, approval: None, held_until: None };
@@ -162,7 +164,7 @@ fn claim(m: &Buying, number: Number, claim: Claim) -> NumberClaim {
 }
 
 fn owned(m: &Buying, number: Number, marked: Option<Identity>, moved: bool) -> OwnedNumber {
-    let marker = marked.map(|identity| marker(m, identity, moved));
+    let marker = marked.filter(|_| m.carrier.marks()).map(|identity| marker(m, identity, moved));
     OwnedNumber { messaging: Messaging::Number, marker, ..scene::owned("PN", e164(number), Route::new()) }
 }
 
@@ -192,10 +194,11 @@ impl State {
         self.lines.iter().enumerate().filter(|(_, line)| is(line)).fold(0, |mask, (n, _)| mask | 1 << n)
     }
 
-    /// The orders that a look at them shows, with the marker of an identity.
+    /// The orders that a look at them shows, with the marker of an identity, by whatever installation.
     fn orders(&self, m: &Buying, identity: Identity) -> Vec<Order> {
+        let unseen = |line: &Line| line.moved != self.moved && m.mutant == Some(Mutant::OthersOrderNotLookedAt);
         let shown = |(n, line): (usize, &Line)| match line.stock {
-            _ if !line.order_shown || line.moved != self.moved => None,
+            _ if !line.order_shown || unseen(line) => None,
             Stock::Ordered(of) | Stock::Ours(of) if of == identity => {
                 Some(order(m, n as Number, of, matches!(line.stock, Stock::Ordered(_)), line.moved))
             }
@@ -210,6 +213,13 @@ impl State {
         line.shown && matches!(line.stock, Stock::Ours(_))
     }
 
+    /// The numbers that a listing of the account shows.
+    pub fn owned(&self) -> u8 {
+        let shown = (0..self.lines.len() as Number).filter(|n| self.shows(*n));
+        shown.fold(0, |mask, n| mask | 1 << n)
+    }
+
+    /// For whom a number was bought. Where the carrier keeps markers, it bears one that says so.
     pub fn marked(&self, number: Number) -> Option<Identity> {
         match self.lines[usize::from(number)].stock {
             Stock::Ours(identity) => Some(identity),
@@ -224,6 +234,12 @@ impl State {
     fn liveness(&self, of: &Holder) -> Liveness {
         if self.lives(uid(of)) { Liveness::Alive } else { Liveness::Gone }
     }
+}
+
+/// What the message that asks about these numbers wants said.
+fn value(mask: u8) -> String {
+    let asked = in_mask(mask);
+    format!("{}-{}", asked.len(), &digest_of(&asked)["sha256:".len()..][..8])
 }
 
 fn in_mask(mask: u8) -> Vec<E164> {
@@ -314,7 +330,8 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
     };
     let kept = |n: Number| s.lines[usize::from(n)].held.filter(|_| m.mutant == Some(Mutant::HoldIsBought));
     let sight = at.map(|n| owned(m, n, s.marked(n).or(kept(n)), s.lines[usize::from(n)].moved));
-    let elsewhere = at.is_some_and(|n| s.marked(n).is_some() && s.lines[usize::from(n)].moved != s.moved);
+    let marked = |n: Number| m.carrier.marks() && s.marked(n).is_some();
+    let elsewhere = at.is_some_and(|n| marked(n) && s.lines[usize::from(n)].moved != s.moved);
     let is_forgotten = elsewhere && m.mutant == Some(Mutant::OtherInstallationForgotten);
     let held = held.filter(|_| !is_forgotten);
     let kept = at.is_some_and(|n| kept(n).is_some());
@@ -335,6 +352,15 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
         let listed = match m.mutant {
             Some(Mutant::MarkerNotSearched) => Some(Vec::new()),
             _ => s.replicas[replica].listed[identity].map(in_mask),
+        };
+        let unclaimed = unclaimed(m, s, replica, cached);
+        let shown_unclaimed = in_mask(unclaimed);
+        let number_object = match m.mutant {
+            Some(Mutant::TakenUnasked) => object(Object { said: shown_unclaimed.first().map(index), ..cached }, m),
+            Some(Mutant::AnotherForEver) if cached.another.is_some() => {
+                object(Object { another: Some(unclaimed), ..cached }, m)
+            }
+            _ => number_object.clone(),
         };
         let gap = s.replicas[replica].gap && m.mutant != Some(Mutant::NoWaitAfterRestore);
         let buying = dialplane::plan::Buying {
@@ -359,8 +385,8 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
             limits: &limits,
             doubtful: false,
             sells: true,
-            marks: true,
-            unclaimed: &[],
+            marks: m.carrier.marks(),
+            unclaimed: &shown_unclaimed,
             holds: m.keeps != Keeps::Nothing,
             unheld: None,
             not_before: if gap { FOREVER } else { std::time::Duration::ZERO },
@@ -410,7 +436,13 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
                 }
             }
             Decision::Look(Look::Inventory) => {
-                let shown = s.shown(cached.identity, m.mutant != Some(Mutant::OrderNotLookedAt));
+                let mut shown = s.shown(cached.identity, m.mutant != Some(Mutant::OrderNotLookedAt));
+                if !m.carrier.marks() {
+                    shown = 0;
+                    if m.mutant != Some(Mutant::AskedByAnOldListing) {
+                        s.replicas[replica].known |= s.owned();
+                    }
+                }
                 s.replicas[replica].listed[identity] = Some(shown);
             }
             Decision::Look(Look::Orders) => orders = Some(s.orders(m, cached.identity)),
@@ -450,14 +482,30 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
             Decision::Rest(rest) => {
                 let status = rest.status?;
                 let offer = status.offer.map(|offer| index(&offer.number));
-                let said = (status.number.as_ref().map(index), offer);
-                return s.write_object(replica, slot, |object| (object.status, object.offer) = said);
+                let asks = scene::reason(&status.conditions, "Acquired") == Some("ConfirmPurchase");
+                if asks {
+                    let says = |condition: &Condition| condition.message.contains(&value(unclaimed));
+                    assert!(status.conditions.iter().any(says), "{:?}", status.conditions);
+                }
+                let said = (status.number.as_ref().map(index), offer, asks.then_some(unclaimed));
+                return s.write_object(replica, slot, |object| (object.status, object.offer, object.asked) = said);
             }
             Decision::Act(effect) => return Work { m, s, replica, at: slot, of: cached, fate }.act(effect),
         }
     }
     s.broken = Some("a pass looks for ever");
     Some(())
+}
+
+/// The numbers of an account without markers that nothing claims as far as a replica knows.
+fn unclaimed(m: &Buying, s: &State, replica: usize, of: Object) -> u8 {
+    let Replica { cache, known, .. } = &s.replicas[replica];
+    let told = cache.journals[usize::from(of.identity)].is_some() && m.mutant == Some(Mutant::JournalTellsAll);
+    if m.carrier.marks() || told || m.mutant == Some(Mutant::NobodyIsAsked) {
+        return 0;
+    }
+    let is_unclaimed = |n: &usize| known & (1 << n) != 0 && cache.claims[*n].is_none();
+    (0..s.lines.len()).filter(is_unclaimed).fold(0, |mask, n| mask | 1 << n)
 }
 
 /// The numbers that are idle as far as a replica knows: by claims that rest, or by a marker and a journal where there is no claim.
@@ -531,10 +579,12 @@ pub fn over_claim(m: &Buying, s: &mut State, replica: usize, number: usize) -> O
     let journal = entry.map(|entry| journal(m, cached.identity, entry, &s.lines));
     let line = s.lines[number];
     let sight = owned(m, number as Number, s.marked(number as Number), line.moved);
-    let elsewhere = matches!(line.stock, Stock::Ours(_)) && line.moved != s.moved;
+    let elsewhere = m.carrier.marks() && matches!(line.stock, Stock::Ours(_)) && line.moved != s.moved;
     let mut present = s.replicas[replica].known & (1 << number) != 0;
     let mut fresh = false;
     let orphan = s.replicas[replica].orphans & (1 << number) != 0;
+    let blind = m.carrier != Carrier::Orders || m.mutant == Some(Mutant::OrderNotLookedAt);
+    let mut orders: Option<Vec<Order>> = blind.then(Vec::new);
     let mut holder = Liveness::NotRead;
     let cached_alive = |uid| s.replicas[replica].cache.objects.iter().flatten().any(|object| object.uid == uid);
     if cached.holder.is_some_and(cached_alive) {
@@ -554,6 +604,7 @@ pub fn over_claim(m: &Buying, s: &mut State, replica: usize, number: usize) -> O
                 (false, true) => Seen::Absent { fresh },
                 (false, false) => Seen::Unseen,
             },
+            orders: orders.as_deref(),
             definition_going: Some(false),
             ..scene::claim_world(&shown, view())
         };
@@ -563,6 +614,7 @@ pub fn over_claim(m: &Buying, s: &mut State, replica: usize, number: usize) -> O
                 fresh = true;
                 present = s.shows(number as Number);
             }
+            Decision::Look(Look::Orders) => orders = Some(s.orders(m, cached.identity)),
             Decision::Look(other) => panic!("a claim has no use for {other:?}"),
             Decision::Rest(_) => return None,
             Decision::Act(effect) => {

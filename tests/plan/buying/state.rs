@@ -22,6 +22,10 @@ pub struct Object {
     pub approve: Option<Number>,
     /// The number that a person says is its own.
     pub said: Option<Number>,
+    /// The numbers that its status asks about, where the carrier keeps no markers.
+    pub asked: Option<u8>,
+    /// Those beside which a person has another one bought.
+    pub another: Option<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -138,6 +142,8 @@ pub struct Line {
     pub held: Option<Identity>,
     /// Whether the last hold of it has ended by the clocks of the cluster, which are not the carrier's.
     pub late: bool,
+    /// The key of the purchase that it was bought by, where the carrier keeps it.
+    pub key: Stamp,
 }
 
 /// A purchase that was sent and has not arrived.
@@ -164,6 +170,8 @@ pub struct Budget {
     pub restores: u8,
     /// How often everything is applied to another cluster, which has another name.
     pub moves: u8,
+    /// How often a person has another number bought beside the right one.
+    pub anothers: u8,
     /// How many attempts are looked at.
     pub attempts: u8,
 }
@@ -180,6 +188,7 @@ impl Budget {
         wiped: 0,
         restores: 0,
         moves: 0,
+        anothers: 0,
         attempts: 0,
     };
 }
@@ -197,6 +206,8 @@ pub struct State {
     pub moved: bool,
     /// The numbers that a person approved for each identity.
     pub approved: Vec<u8>,
+    /// How many numbers may have been bought for each identity: one, and one more for each time that a person had another bought beside it.
+    pub allowed: Vec<u8>,
     /// Why a promise is broken, if one is.
     pub broken: Option<&'static str>,
 }
@@ -235,5 +246,6 @@ impl State {
             cluster.claims.iter_mut().flatten().for_each(|claim| each(&mut claim.version));
         }
         self.wire.iter_mut().for_each(|request| each(&mut request.token));
+        self.lines.iter_mut().filter(|line| line.key != 0).for_each(|line| each(&mut line.key));
     }
 }

@@ -25,6 +25,11 @@ pub fn broken_on_the_way(model: &Buying, seed: u64) -> Option<(&'static str, Vec
     walked(model, seed, |_, state| state.broken)
 }
 
+/// The promise that this schedule breaks on its way, if it breaks one.
+pub fn replayed(model: &Buying, schedule: &[Event]) -> Option<&'static str> {
+    run(model, schedule, |_, state| state.broken)
+}
+
 type End = fn(&Buying, State) -> Option<&'static str>;
 
 fn walked(model: &Buying, seed: u64, end: End) -> Option<(&'static str, Vec<Event>)> {
@@ -118,16 +123,22 @@ pub fn rests(model: &Buying, mut state: State) -> Option<&'static str> {
 /// Whether just one object of an identity has the number that was bought for it, or there was none to buy.
 fn is_served(state: &State, identity: u8) -> Option<&'static str> {
     let objects = || state.cluster.objects.iter().flatten().filter(|object| object.identity == identity);
-    let ours = state.lines.iter().position(|line| line.stock == Stock::Ours(identity)).map(|at| at as u8);
+    let is_ours = |number: &u8| state.lines[usize::from(*number)].stock == Stock::Ours(identity);
+    let ours = (0..state.lines.len() as u8).find(is_ours);
     let for_sale = state.lines.iter().any(|line| line.stock == Stock::ForSale);
     let shown = objects().filter_map(|object| object.status).collect::<Vec<_>>();
     match (ours, objects().count()) {
         (_, 0) => None,
-        (Some(ours), _) if shown == [ours] => None,
+        (Some(_), _) if matches!(&*shown, [number] if is_ours(number)) => None,
         (Some(_), _) => Some("promise 7: the number that was bought is not the one of just one object"),
         (None, _) if for_sale => Some("promise 7: a number is wanted and for sale, and not bought"),
         (None, _) => None,
     }
+}
+
+/// Whether it is asked about numbers of which none was bought for it.
+fn is_truly_asked(state: &State, slot: u8) -> bool {
+    state.cluster.objects[usize::from(slot)].is_some_and(|object| object.asked.is_some() && state.is_true(object))
 }
 
 /// What happens in one round when nothing goes wrong: requests arrive, listings catch up, time passes, the first replica works.
@@ -136,7 +147,8 @@ fn round(state: &State) -> Vec<Event> {
     let mut events: Vec<Event> = state.wire.iter().map(|_| Event::Arrive { at: 0 }).collect();
     events.extend(numbers.clone().map(|number| Event::Lapse { number }));
     events.extend(slots.clone().map(|slot| Event::Approve { slot }));
-    events.extend(slots.clone().filter(|_| state.moved).map(|slot| Event::Say { slot }));
+    events.extend(slots.clone().map(|slot| Event::Say { slot }));
+    events.extend(slots.clone().filter(|slot| is_truly_asked(state, *slot)).map(|slot| Event::Another { slot }));
     events.extend(numbers.clone().flat_map(|number| [Event::Finish { number }, Event::Show { number }]));
     events.extend((0..state.replicas.len() as u8).map(|replica| Event::Begin { replica }));
     for identity in 0..state.cluster.journals.len() as u8 {

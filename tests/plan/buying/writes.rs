@@ -199,10 +199,10 @@ impl CarrierWrites for Work<'_> {
                 return Ok(());
             }
             // It arrives, its answer is lost, and it is sent once more.
-            m.sell(s, of.identity, number, s.moved);
+            m.sell(s, of.identity, number, (token, s.moved));
         }
         let s = &mut *self.s;
-        let did = m.sell(s, of.identity, number, s.moved);
+        let did = m.sell(s, of.identity, number, (token, s.moved));
         if did && s.marked(number).is_some() {
             s.replicas[replica].known |= 1 << number;
         }
@@ -222,6 +222,9 @@ impl CarrierWrites for Work<'_> {
             self.s.broken = Some("the order of an object that lives is cancelled");
         }
         let n = usize::from(index(&order.number));
+        if self.s.lines[n].moved != self.s.moved {
+            self.s.broken = Some("the order of another installation is cancelled");
+        }
         if self.fate == Fate::Lost {
             self.lose_answer()?;
         } else if self.s.lines[n].stock == Stock::Ordered(self.of.identity) {
