@@ -2,6 +2,7 @@
 
 mod account;
 mod agent;
+mod binding;
 mod buy;
 mod buying;
 mod claim;

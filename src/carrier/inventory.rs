@@ -244,6 +244,11 @@ impl Inventory {
         self.view().shown(number)
     }
 
+    /// Whether a write took the number off, and nothing has shown it since.
+    pub fn was_taken_off(&self, number: &E164) -> bool {
+        self.view().was_taken_off(number)
+    }
+
     /// Whether a listing may still lag behind what was written last for the number.
     pub fn lags(&self, number: &E164) -> bool {
         self.view().lags(number, Instant::now())

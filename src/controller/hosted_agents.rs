@@ -20,14 +20,27 @@ use crate::{
 /// The agents of one platform, as this process saw them last.
 #[derive(Debug, Default)]
 pub struct HostedAgents {
-    seen: Mutex<HashMap<String, (Option<HostedAgent>, Instant)>>,
+    seen: Mutex<HashMap<String, Known>>,
 }
+
+/// What is known of one.
+#[derive(Debug)]
+struct Known {
+    agent: Option<HostedAgent>,
+    /// When the look began that showed it, or the write that left it so.
+    begun: Instant,
+    /// Until when a look may show it as it was before a write.
+    lags_until: Option<Instant>,
+}
+
+/// For how long one that nobody asks about is remembered.
+const REMEMBERED: Duration = Duration::from_secs(3600);
 
 impl HostedAgents {
     /// How one was seen within the last `scan`, or since the pass that began then.
     pub fn seen(&self, id: &str, pass: Instant, scan: Duration) -> Option<Sight> {
         let seen = self.state();
-        let (agent, begun) = seen.get(id)?;
+        let Known { agent, begun, .. } = seen.get(id)?;
         let due = (*begun + scan).checked_duration_since(Instant::now()).filter(|due| !due.is_zero());
         let fresh = *begun >= pass;
         let due = due.or(fresh.then_some(scan))?;
@@ -38,11 +51,16 @@ impl HostedAgents {
     pub async fn look(&self, platform: &dyn Platform, id: &str) -> Result<(), CarrierError> {
         let begun = Instant::now();
         let agent = platform.agent(id).await?;
-        self.state().insert(id.to_owned(), (agent, begun));
+        let mut seen = self.state();
+        match seen.get_mut(id).filter(|known| known.lags_until.is_some_and(|until| begun < until)) {
+            // It may be older than what was written.
+            Some(known) => known.begun = begun,
+            None => drop(seen.insert(id.to_owned(), Known { agent, begun, lags_until: None })),
+        }
         Ok(())
     }
 
-    /// Has a version of one serve: the one place where a hosted agent is published. Only a look tells how it is then.
+    /// Has a version of one serve: the one place where a hosted agent is published.
     pub async fn serve(&self, carrier: &dyn Carrier, write: &ServeHosted) -> (Operation, Outcome<HostedVersion>) {
         let (operation, outcome) = match (carrier.publishing(), &write.serve) {
             (None, _) => (Operation::Publish, Outcome::DidNothing(does_not(carrier, "publish agents"))),
@@ -53,7 +71,10 @@ impl HostedAgents {
                 (Operation::PointAt, publishing.point_at(&write.agent, version).await)
             }
         };
-        self.state().remove(&write.agent);
+        match &outcome {
+            Outcome::Did(version) => self.served(write, version.clone(), carrier.capabilities().listing_lag),
+            Outcome::DidNothing(_) | Outcome::Unknown(_) => drop(self.state().remove(&write.agent)),
+        }
         (operation, outcome)
     }
 
@@ -62,22 +83,35 @@ impl HostedAgents {
         self.state().remove(id);
     }
 
-    /// Takes a write for done.
+    /// Takes a write for done, of which nobody knows what the platform calls it.
     pub fn pretend(&self, write: &ServeHosted) {
-        let mut seen = self.state();
-        let Some((Some(agent), _)) = seen.get_mut(&write.agent) else { return };
-        let Some(versions) = &mut agent.published else { return };
-        versions.serving = Some(match &write.serve {
-            Serve::Version(id) => id.clone(),
-            Serve::Draft { note, .. } => {
-                versions.draft_differs = false;
-                versions.known.insert(0, HostedVersion { id: note.clone(), note: Some(note.clone()) });
-                note.clone()
-            }
-        });
+        let id = match &write.serve {
+            Serve::Version(id) => id,
+            Serve::Draft { note, .. } => note,
+        };
+        self.served(write, HostedVersion { id: id.clone(), note: None }, Duration::ZERO);
     }
 
-    fn state(&self) -> MutexGuard<'_, HashMap<String, (Option<HostedAgent>, Instant)>> {
+    /// A version serves from now on, whatever a look says that may be older.
+    fn served(&self, write: &ServeHosted, version: HostedVersion, lag: Duration) {
+        let mut seen = self.state();
+        let Some(known) = seen.get_mut(&write.agent) else { return };
+        let Some(versions) = known.agent.as_mut().and_then(|agent| agent.published.as_mut()) else { return };
+        let now = Instant::now();
+        (known.begun, known.lags_until) = (now, Some(now + lag));
+        versions.serving = Some(version.id.clone());
+        if let Serve::Draft { note, .. } = &write.serve {
+            versions.draft_differs = false;
+            versions.known.insert(0, HostedVersion { note: Some(note.clone()), ..version });
+        }
+    }
+
+    /// Forgets those that nobody has asked about for long.
+    pub fn prune(&self) {
+        self.state().retain(|_, known| known.begun.elapsed() < REMEMBERED);
+    }
+
+    fn state(&self) -> MutexGuard<'_, HashMap<String, Known>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -75,7 +75,10 @@ impl Context {
         }
         let uid = self.caches.accounts.get(&at).and_then(|account| account.metadata.uid.clone());
         let entry = uid.and_then(|uid| agent.shared_route(&at, &uid));
-        let Some(entry) = entry.filter(|entry| entry.version.as_deref() == Some(name)) else {
+        let entry = entry.filter(|entry| entry.version.as_deref() == Some(name));
+        // Who may not use the platform any more has nothing new answered there.
+        let may = matches!(self.account_ref(at.clone(), &key.namespace), AccountRef::Found(_));
+        let Some((entry, identity)) = entry.filter(|_| may).zip(self.caches.account_identity(&at)) else {
             return Some(Served::Pending);
         };
         Some(if at == *account {
@@ -83,7 +86,7 @@ impl Context {
         } else {
             Served::Hosted(HostedAt {
                 version: name.to_owned(),
-                account: ClaimedAccount::of(&at, &self.caches.account_identity(&at).unwrap_or_default()),
+                account: ClaimedAccount::of(&at, &identity),
                 agent: hosted.agent_id.clone(),
             })
         })
@@ -156,7 +159,14 @@ impl Context {
         })
     }
 
-    /// Whether another Agent has the hosted agent: it has had it numbers led there before this one, or is older.
+    /// The AgentVersion under the name that is published, whether it is the one that was: what it names is reason enough to look.
+    fn named(&self, agent: &Agent) -> Option<Arc<AgentVersion>> {
+        let Key { namespace, name } = Key::of(agent);
+        let published = agent.status.as_ref()?.published_version.as_ref()?;
+        self.caches.versions.get(&Key::new(namespace, AgentVersion::name_of(&name, published)))
+    }
+
+    /// Whether another Agent that may use the platform has the hosted agent: one that had it before this one or, where none had, an older one.
     fn is_taken(&self, agent: &Agent, at: &Key, uid: &str, id: &str) -> bool {
         let has = |agent: &Agent| {
             let bound =
@@ -164,13 +174,13 @@ impl Context {
             bound == Some(id)
         };
         let names = |agent: &Agent| {
-            let key = Key::of(agent);
-            let version = self.published(agent, &key);
-            version.is_ok_and(|(_, version)| {
-                let mut hosted = version.spec.hosted.iter();
-                hosted.any(|hosted| hosted.agent_id == id && hosted.account_ref.key(&key.namespace) == *at)
-            })
+            let namespace = Key::of(agent).namespace;
+            let version = self.named(agent);
+            let mut hosted = version.iter().flat_map(|version| &version.spec.hosted);
+            hosted.any(|hosted| hosted.agent_id == id && hosted.account_ref.key(&namespace) == *at)
         };
+        let may =
+            |agent: &Agent| matches!(self.account_ref(at.clone(), &Key::of(agent).namespace), AccountRef::Found(_));
         // Whoever has it goes first, then whoever was there first.
         let rank = |agent: &Agent| {
             let created = agent.metadata.creation_timestamp.as_ref().map(|created| created.0);
@@ -179,7 +189,7 @@ impl Context {
         let own = rank(agent);
         let agents = self.caches.agents.all();
         let others = agents.iter().filter(|other| other.metadata.uid != agent.metadata.uid);
-        others.filter(|other| has(other) || names(other)).any(|other| rank(other) < own)
+        others.filter(|other| has(other) || names(other)).any(|other| rank(other) < own && may(other))
     }
 
     /// Looks at an agent on a platform for the Agent that names it.
@@ -267,6 +277,8 @@ impl Context {
             opening: view.as_ref().is_some_and(|view| view.opening),
             binding: seen.view(),
             lags: session.as_ref().is_some_and(|session| session.inventory.lags(number)),
+            taken_off: session.as_ref().is_some_and(|session| session.inventory.was_taken_off(number)),
+            doubtful: session.as_ref().is_some_and(|session| session.inventory.doubt().is_some()),
             unsettled: unsettled.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now())),
             lending: self.lending(account, key, session.as_deref(), hosted, number),
         }
@@ -295,7 +307,8 @@ impl Context {
     fn lent(&self, account: &Key, platform: &Key) -> Result<Lent, Lending> {
         let owner = self.caches.accounts.get(account).ok_or(Lending::NotNamed)?;
         let lending = owner.lending(platform).ok_or(Lending::NotNamed)?;
-        let session = self.sessions.get(account).ok_or(Lending::NoSecret)?;
+        // Nothing is lent of which it is not known whose it is.
+        let session = self.sessions.get(account).filter(|session| session.open().is_some()).ok_or(Lending::NoSecret)?;
         let lent = session.inventory.carrier().lent().ok_or(Lending::NoSecret)?;
         Ok(Lent { connection: lending.connection_id.clone(), ..lent })
     }
@@ -334,9 +347,9 @@ impl Context {
     /// The accounts of the platforms that an Agent names, in its draft or in the version that is published.
     pub(super) fn hosts(&self, agent: &Agent) -> Vec<Key> {
         let key = Key::of(agent);
-        let published = self.published(agent, &key).ok();
+        let published = self.named(agent);
         let drafted = agent.spec.draft.iter().flat_map(|draft| &draft.hosted);
-        let hosted = drafted.chain(published.iter().flat_map(|(_, version)| &version.spec.hosted));
+        let hosted = drafted.chain(published.iter().flat_map(|version| &version.spec.hosted));
         hosted.map(|hosted| hosted.account_ref.key(&key.namespace)).collect()
     }
 

@@ -27,6 +27,7 @@ impl Context {
         let is_wanted = |number: &E164| caches.claim_of(number).is_some() || !caches.about(number).is_empty();
         for (_, session) in self.sessions.all() {
             session.inventory.forget(is_wanted);
+            session.hosted.prune();
             session.offer_cache.forget(|who| caches.numbers.get(who).is_some());
             if let Some(shared) = &shared {
                 session.sharing.forget(|name| shared.contains(name));

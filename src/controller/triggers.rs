@@ -369,6 +369,12 @@ impl Context {
             return;
         }
         let name = change.key().name;
+        // What an Agent may use of a platform hangs on them too.
+        for agent in self.caches.agents.all() {
+            if agent.metadata.namespace.as_ref() == Some(&name) {
+                self.count(Kind::Agent, Key::of(&*agent));
+            }
+        }
         for number in self.caches.numbers.all() {
             if number.metadata.namespace.as_ref() == Some(&name) {
                 self.wake(Kind::PhoneNumber, Key::of(&*number), Priority::Background);

@@ -158,6 +158,15 @@ pub(super) fn next(agent: &Agent, hosted: &Hosted) -> Step {
             );
             return stay(say(Reason::HostedVersionNotFound, text), Some(sight.due));
         }
+        // The draft there is today's: under the name of an older version it would serve as what nobody published.
+        None if !hosted.is_latest(agent) => {
+            let text = format!(
+                "Which version of the agent {} at CarrierAccount {at} is {} is not known any more, and its draft may differ by now: publish a version \
+                 that names it by versionId.",
+                hosted.agent, hosted.version
+            );
+            return stay(say(Reason::HostedVersionNotFound, text), Some(sight.due));
+        }
         None => Serve::Draft { note: hosted.note.clone(), key: hosted.key() },
     };
     let put_back = stood;
@@ -178,6 +187,12 @@ pub(super) fn next(agent: &Agent, hosted: &Hosted) -> Step {
 }
 
 impl Hosted {
+    /// Whether this version of ours was published last.
+    fn is_latest(&self, agent: &Agent) -> bool {
+        let known = agent.status.as_ref().and_then(|status| status.versions.last());
+        known.is_none_or(|known| known.name == self.version)
+    }
+
     /// The platform's id of what this version of ours is there, where it is anything yet: what the manifest names, what was noted when it
     /// was published, or what the entry remembers.
     fn target(&self, entry: Option<&SharedRouteStatus>, versions: &HostedVersions) -> Option<String> {

@@ -133,8 +133,8 @@ impl Removal<'_> {
             OnDelete::Restore => self.claim.previous.get(channel).cloned().unwrap_or_default(),
             OnDelete::Clear | OnDelete::Leave => Destination::default(),
         };
-        // What a platform had set is empty by now.
-        let set = |channel: &Channel| self.claim.bound.as_ref().is_some_and(|bound| bound.route.contains_key(channel));
+        // What a platform had set is empty by now, whether it was seen or not.
+        let set = |_: &Channel| self.claim.bound.is_some();
         let ours = seen.iter().filter(|(channel, destination)| {
             self.claim.is_ours(**channel, destination) || destination.is_empty() && set(channel)
         });

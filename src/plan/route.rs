@@ -55,7 +55,7 @@ pub struct HostedAt {
 impl HostedAt {
     /// Whether this is what a claim says that the platform was asked for.
     pub(in crate::plan) fn is(&self, bound: &ClaimedBinding) -> bool {
-        self.account == bound.account && self.agent == bound.agent
+        self.account.key() == bound.account.key() && self.agent == bound.agent
     }
 }
 

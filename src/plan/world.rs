@@ -89,6 +89,10 @@ pub struct PlatformView<'a> {
     pub binding: Seen<'a>,
     /// Whether what is seen at the carrier may yet lag behind what the platform did there.
     pub lags: bool,
+    /// Whether this process had it taken off there last.
+    pub taken_off: bool,
+    /// Whether numbers are missing from its listing that should be there.
+    pub doubtful: bool,
     /// How long yet a write of unknown outcome may be applied.
     pub unsettled: Duration,
     pub lending: Lending,

@@ -170,6 +170,7 @@ pub fn world(number: &PhoneNumber, account: AccountRef) -> number::World<'_> {
         seen: Seen::Unseen,
         elsewhere: false,
         platform: None,
+        next_platform: None,
         trouble: None,
         put_backs: 0,
         in_flight: InFlight::default(),
@@ -316,7 +317,7 @@ impl Scene {
         }
     }
 
-    fn apply(&mut self, effect: Effect) -> String {
+    pub fn apply(&mut self, effect: Effect) -> String {
         match effect {
             Effect::CreateClaim(spec) => {
                 assert!(self.claim.is_none());

@@ -226,6 +226,11 @@ impl View {
         }
     }
 
+    /// Whether a write took the number off, and nothing has shown it since.
+    pub fn was_taken_off(&self, number: &E164) -> bool {
+        self.tracks.get(number).is_some_and(|track| track.taken_off.is_some())
+    }
+
     /// Whether a listing that begins at `now` may lag behind what was written last for the number.
     pub fn lags(&self, number: &E164, now: Instant) -> bool {
         let sight = self.tracks.get(number).and_then(|track| track.sight.as_ref());
@@ -235,7 +240,13 @@ impl View {
     /// Takes in that a write which ended at `ended` took the number off. A listing may show it for a while yet.
     pub fn record_taken_off(&mut self, number: &E164, ended: Instant) {
         let track = self.tracks.entry(number.clone()).or_default();
-        *track = Track { taken_off: Some(ended), ..Track::default() };
+        // What was sent before may yet be applied.
+        *track = Track {
+            taken_off: Some(ended),
+            in_flight_until: track.in_flight_until,
+            unsettled_until: track.unsettled_until,
+            ..Track::default()
+        };
     }
 
     /// Whether something looked for the number after `after`, and either saw it or looked for nothing else.

@@ -11,7 +11,7 @@ use crate::{
     api::{
         CarrierAccount, NumberClaim, NumberPurchase,
         account::{AccountNumbers, CarrierAccountStatus, Grant},
-        meta::Key,
+        meta::{ABANDON, Key},
         number::E164,
         purchase::{Identity, Marker},
     },
@@ -28,7 +28,7 @@ use crate::{
         sessions::Session,
     },
     plan::{
-        self, Decision, Look,
+        self, Decision, Look, Requested as _,
         account::{Credentials, Inventory},
         grant::{Use, Wishes},
     },
@@ -207,7 +207,7 @@ impl Context {
         let mut claims = self.caches.claims.by(Index::Account, &key.to_string());
         claims.retain(|claim| claim.spec.holder.as_ref().is_some_and(|holder| may(&holder.namespace)));
         // A platform is needed to take numbers off it, whosever they are.
-        if self.binds(key) {
+        if self.binds(key) && !account.is_annotated(ABANDON) {
             claims.extend(self.bound_to(key));
         }
         let number = numbers.first().map(|number| format!("PhoneNumber {}", Key::of(&**number)));
@@ -232,7 +232,11 @@ impl Context {
             Read::Forbidden => return Ok(Credentials::Forbidden),
             Read::Unreadable => return Ok(Credentials::Incomplete("it does not decode".to_owned())),
         };
-        let claims = self.caches.claims.by(Index::Account, &key.to_string());
+        let claims = if self.binds(&key) {
+            self.bound_to(&key)
+        } else {
+            self.caches.claims.by(Index::Account, &key.to_string())
+        };
         // A claim of a number that was never seen may be one of a purchase that came to nothing.
         let seen = claims.iter().filter(|claim| !claim.spec.carrier_number_id.is_empty());
         let owned = seen.map(|claim| claim.spec.number.clone());

@@ -44,6 +44,8 @@ impl Controlled for PhoneNumber {
         let claim = target.as_ref().and_then(|number| context.caches.claim_of(number));
         let trouble = context.trouble_of(&**object);
         let platform = context.platform_of(claim.as_ref().map(|claim| &claim.spec), agent.as_ref(), &number, looked);
+        let wanted = context.platform_of(None, agent.as_ref(), &number, looked);
+        let next = wanted.filter(|(key, _)| platform.as_ref().is_some_and(|(now, _)| now != key));
         let seen = target.as_ref().map_or(Seen::Unseen, |number| context.seen(&account, number, looked));
         let purchasable = identity.as_ref().map(|identity| context.purchasable(object, &account, identity, looked));
         let own = journal.as_ref().and_then(|journal| {
@@ -100,6 +102,7 @@ impl Controlled for PhoneNumber {
             platform: platform
                 .as_ref()
                 .map(|platform| context.platform_view(platform, &account, agent.as_ref(), &number)),
+            next_platform: next.as_ref().map(|next| context.platform_view(next, &account, agent.as_ref(), &number)),
             trouble: trouble.as_ref(),
             put_backs: context.local.put_backs(uid),
             in_flight: context.in_flight_for(&account, claim.as_deref(), &number),

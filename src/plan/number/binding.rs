@@ -42,17 +42,23 @@ pub(in crate::plan) fn take_off(claim: &NumberClaimSpec, platform: Option<&Platf
         return Off::Wait(Finding::new(Reason::PlatformNotReady, text));
     }
     match platform.binding {
-        // Somebody may have bound it anew under another agent: that is theirs, as a route of theirs is.
-        Seen::Present { number, .. } if agent_of(number) == Some(&bound.agent) => Off::Write(Box::new(SetBinding {
-            platform: key,
-            account: claim.account.key(),
-            number: claim.number.clone(),
-            change: BindingChange::Unbind,
-            put_back: false,
-            notes,
-        })),
-        Seen::Present { fresh: true, .. } => Off::Done,
-        Seen::Absent { fresh: true } if platform.unsettled.is_zero() => Off::Done,
+        // Somebody may have bound it anew under another agent: that is theirs, as a route of theirs is. Until ours was seen to answer it
+        // may be the one from which we were just moving.
+        Seen::Present { number, fresh: true } if agent_of(number) != Some(&bound.agent) && !bound.route.is_empty() => {
+            Off::Done
+        }
+        Seen::Absent { fresh: true } if platform.taken_off && platform.unsettled.is_zero() => Off::Done,
+        // A listing that lacks it proves little, and to take off what is not there does nothing.
+        Seen::Present { fresh: true, .. } | Seen::Absent { fresh: true } if !platform.taken_off => {
+            Off::Write(Box::new(SetBinding {
+                platform: key,
+                account: claim.account.key(),
+                number: claim.number.clone(),
+                change: BindingChange::Unbind,
+                put_back: false,
+                notes,
+            }))
+        }
         Seen::Absent { fresh: true } => {
             let text = "What was sent to the platform may still be applied: it is waited for, and looked at again.";
             Off::Wait(Finding::new(Reason::RouteUnsettled, text))
@@ -72,6 +78,10 @@ pub(super) fn next(w: &World<'_>, found: &Found<'_>, claim: &NumberClaim) -> Opt
         Some(AgentRef::Found { offline: false, serves: Served::Hosted(hosted), .. }) => Some(hosted),
         // It keeps what it has.
         Some(AgentRef::Missing(_) | AgentRef::Refused(_)) => return None,
+        // So it does where the version has nothing for it.
+        Some(AgentRef::Found { offline: false, serves: Served::Version { route, .. }, .. }) if route.is_empty() => {
+            return None;
+        }
         Some(AgentRef::Found { offline: false, serves, .. }) if !matches!(serves, Served::Version { .. }) => {
             return None;
         }
@@ -84,8 +94,9 @@ pub(super) fn next(w: &World<'_>, found: &Found<'_>, claim: &NumberClaim) -> Opt
         (None, Some(hosted)) => step.begin(hosted),
         (Some(bound), Some(hosted)) if hosted.is(bound) => step.keep(bound),
         // Another agent of the same platform: what is there is taken off by what is wanted.
-        (Some(bound), Some(hosted)) if hosted.account == bound.account => step.begin(hosted),
-        (Some(_), Some(_)) => step.leave(Vec::new()),
+        (Some(bound), Some(hosted)) if hosted.account.key() == bound.account.key() => step.begin(hosted),
+        // It stays where it is as long as the other platform cannot have it.
+        (Some(_), Some(_)) => step.unlendable(w.next_platform.as_ref()).or_else(|| step.leave(Vec::new())),
     }
 }
 
@@ -111,12 +122,13 @@ impl Binding<'_, '_> {
 
     /// What the platform is going to be asked for is written down, with what was there before it.
     fn begin(&self, hosted: &HostedAt) -> Option<Decision<PhoneNumberStatus>> {
-        if let Some(denial) = self.denied().or_else(|| self.unlendable()) {
+        if let Some(denial) = self.denied().or_else(|| self.unlendable(self.w.platform.as_ref())) {
             return Some(denial);
         }
         let mut spec = self.claim.spec.clone();
         for (channel, there) in &self.found.number.route {
-            if !there.is_empty() && !spec.is_ours(*channel, there) {
+            // What is there beside a binding is the platform's.
+            if spec.bound.is_none() && !there.is_empty() && !spec.is_ours(*channel, there) {
                 spec.previous.insert(*channel, there.clone());
             }
         }
@@ -145,13 +157,22 @@ impl Binding<'_, '_> {
                 if !fresh {
                     return Some(self.look(Look::Bindings(platform.key.clone())));
                 }
+                // Nothing is taken off that could not be put on again.
+                let denied = self.denied().or_else(|| self.unlendable(w.platform.as_ref()));
                 let put_back = !bound.route.is_empty();
-                Some(self.change(platform, BindingChange::Unbind, put_back))
+                Some(denied.unwrap_or_else(|| self.change(platform, BindingChange::Unbind, put_back)))
+            }
+            Seen::Absent { fresh: true } if platform.doubtful => {
+                let text = format!(
+                    "Many numbers are missing from the listing of CarrierAccount {}, which is not believed.",
+                    platform.key
+                );
+                Some(self.rest(Finding::new(Reason::PlatformNotReady, text)).again(policy::POLL))
             }
             Seen::Absent { fresh: true } => {
                 let config = w.number.spec.config.clone();
                 let change = BindingChange::Bind { agent: bound.agent.clone(), config };
-                let denied = self.denied().or_else(|| self.unlendable());
+                let denied = self.denied().or_else(|| self.unlendable(w.platform.as_ref()));
                 let put_back = !bound.route.is_empty();
                 Some(denied.unwrap_or_else(|| self.change(platform, change, put_back)))
             }
@@ -190,7 +211,11 @@ impl Binding<'_, '_> {
         if changes.is_empty() {
             return None;
         }
-        Some(self.change(platform, BindingChange::Configure(changes), false))
+        // What was so already, by what was said of this very spec, somebody else has changed.
+        let status =
+            w.number.status.as_ref().filter(|status| status.observed_generation == w.number.metadata.generation);
+        let put_back = status.is_some_and(|status| status.route.as_ref().is_some_and(|route| route.platform.is_some()));
+        Some(self.change(platform, BindingChange::Configure(changes), put_back))
     }
 
     /// One write at the platform, unless something stands against it.
@@ -228,7 +253,7 @@ impl Binding<'_, '_> {
                 "The platform's other agent is taken off the number, and then the wanted one put on: callers reach nothing for that moment."
                     .to_owned(),
             ),
-            BindingChange::Bind { .. } if put_back => (
+            BindingChange::Bind { .. } | BindingChange::Configure(_) if put_back => (
                 true,
                 "DriftCorrected",
                 format!("Put back what somebody else had changed of the number at CarrierAccount {}.", platform.key),
@@ -285,8 +310,8 @@ impl Binding<'_, '_> {
     }
 
     /// Why the platform cannot be asked to answer, told before anything is sent.
-    fn unlendable(&self) -> Option<Decision<PhoneNumberStatus>> {
-        let platform = self.w.platform.as_ref()?;
+    fn unlendable(&self, platform: Option<&PlatformView<'_>>) -> Option<Decision<PhoneNumberStatus>> {
+        let platform = platform?;
         let (account, key) = (&self.found.account, &platform.key);
         let finding = match &platform.lending {
             _ if !platform.open && platform.opening => {

@@ -51,6 +51,8 @@ pub struct World<'a> {
     pub elsewhere: bool,
     /// The platform that the claim names or, where it names none, the one that should answer.
     pub platform: Option<PlatformView<'a>>,
+    /// The one that should answer, where that is another.
+    pub next_platform: Option<PlatformView<'a>>,
     pub trouble: Option<&'a Trouble>,
     /// How often the route was put back within the last hour.
     pub put_backs: u32,

@@ -1,0 +1,310 @@
+//! A number that an agent on a platform answers: journalled, put on, kept, moved and taken off.
+
+use std::time::Duration;
+
+use dialplane::{
+    api::{
+        claim::ClaimedAccount,
+        meta::Key,
+        number::{Channel, Destination, HOSTED_AGENT},
+        phone_number::{NumberConfig, OnDelete},
+        seen::{ErrorClass, OwnedNumber},
+    },
+    plan::{
+        BindingChange, Decision, Effect, HostedAt, Lending, Look, PlatformView, Seen, Served, SetBinding, number,
+        policy,
+    },
+};
+
+use super::scene::{self, Scene, e164, owned, reason, serves, shown, trouble, version};
+
+const PLATFORM_URL: &str = "https://platform.example.com/voice";
+
+fn platform() -> Key {
+    Key::new("clinic", "platform")
+}
+
+/// A PhoneNumber whose agent is hosted, and the platform as a simulator would have it.
+struct Stage {
+    scene: Scene,
+    row: Option<OwnedNumber>,
+    /// Whether the platform was looked at in this pass.
+    looked: bool,
+    open: bool,
+    gone: bool,
+    lags: bool,
+    taken_off: bool,
+    unsettled: Duration,
+    lending: Lending,
+}
+
+fn hosted(version: &str, agent: &str) -> Served {
+    let account = ClaimedAccount::of(&platform(), "key-1");
+    Served::Hosted(HostedAt { version: version.into(), account, agent: agent.into() })
+}
+
+fn row(agent: &str) -> OwnedNumber {
+    let there = Destination::bound(HOSTED_AGENT, Some(agent.into()));
+    owned(e164().as_str(), e164(), [(Channel::Voice, there)].into())
+}
+
+/// An imported number that somebody routed by hand, with an agent whose v1 is hosted.
+fn new() -> Stage {
+    Stage {
+        scene: scene::new().with(|s| s.agent = Some(serves(hosted("v1", "a1")))),
+        row: None,
+        looked: false,
+        open: true,
+        gone: false,
+        lags: false,
+        taken_off: false,
+        unsettled: Duration::ZERO,
+        lending: Lending::Lent,
+    }
+}
+
+/// [`new`], answered by the platform.
+fn bound() -> Stage {
+    let mut stage = new();
+    stage.settle();
+    stage
+}
+
+impl Stage {
+    fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    fn next(&self) -> Decision<dialplane::api::phone_number::PhoneNumberStatus> {
+        let binding = match &self.row {
+            Some(number) => Seen::Present { number, fresh: self.looked },
+            None => Seen::Absent { fresh: self.looked },
+        };
+        let view = PlatformView {
+            key: platform(),
+            gone: self.gone,
+            open: self.open,
+            opening: false,
+            binding,
+            lags: self.lags,
+            taken_off: self.taken_off,
+            doubtful: false,
+            unsettled: self.unsettled,
+            lending: self.lending.clone(),
+        };
+        number::next(&number::World { platform: Some(view), ..self.scene.world() })
+    }
+
+    /// Does what the plan says until it rests, and names each write at the platform and at the carrier. Nothing but the objects, the
+    /// platform and the carrier outlives a step: it is as if the process ended after each.
+    fn settle(&mut self) -> Vec<String> {
+        let mut done = Vec::new();
+        for _ in 0..40 {
+            match self.next() {
+                Decision::Look(Look::Bindings(_)) => {
+                    assert!(!self.looked, "looked twice in one pass: {done:?}");
+                    self.looked = true;
+                    continue;
+                }
+                Decision::Look(Look::Number { .. }) => {
+                    assert!(!self.scene.fresh, "looked twice in one pass: {done:?}");
+                    self.scene.fresh = true;
+                    continue;
+                }
+                Decision::Look(Look::Definition) => {
+                    self.scene.definition_going = Some(false);
+                    continue;
+                }
+                Decision::Look(look) => panic!("{look:?} is for the test to answer"),
+                Decision::Act(Effect::SetBinding(write)) => done.push(self.set(*write)),
+                Decision::Act(effect) => {
+                    let what = self.scene.apply(effect);
+                    done.extend(what.starts_with("write").then_some(what));
+                }
+                Decision::Rest(rest) => {
+                    let news = rest.status.filter(|status| Some(status) != self.scene.number.status.as_ref());
+                    let Some(status) = news else { return done };
+                    self.scene.number.status = Some(status);
+                }
+            }
+            (self.looked, self.scene.fresh) = (false, false);
+        }
+        panic!("does not come to rest: {done:?}");
+    }
+
+    /// As the platform does it: its webhooks come with the number and go with it.
+    fn set(&mut self, write: SetBinding) -> String {
+        let voice = |url| (Channel::Voice, scene::destination(url));
+        match write.change {
+            BindingChange::Bind { agent, config } => {
+                assert_eq!(self.row, None, "what another agent answers is refused");
+                self.row = Some(OwnedNumber { config, ..row(&agent) });
+                self.taken_off = false;
+                self.scene.owned.route.extend([voice(PLATFORM_URL)]);
+                format!("bind {agent}")
+            }
+            BindingChange::Unbind => {
+                self.row = None;
+                self.taken_off = true;
+                self.scene.owned.route.extend([voice("")]);
+                "unbind".into()
+            }
+            BindingChange::Configure(config) => {
+                self.row.as_mut().expect("a row").config = config;
+                "configure".into()
+            }
+        }
+    }
+
+    /// The reason of `Routed` that the plan rests with.
+    #[track_caller]
+    fn says(&self) -> String {
+        match self.next() {
+            Decision::Rest(rest) => reason(&rest.status.unwrap().conditions, "Routed").unwrap().to_owned(),
+            other => panic!("no rest: {other:?}"),
+        }
+    }
+
+    fn is_restored(&self) -> bool {
+        self.scene.owned.route == shown([(Channel::Voice, scene::destination(scene::FOREIGN))].into())
+    }
+}
+
+#[test]
+fn the_claim_names_the_platform_before_it_is_asked_and_what_it_set_afterwards() {
+    let mut stage = new();
+    let mut journalled = false;
+    while stage.row.is_none() {
+        match stage.next() {
+            Decision::Act(Effect::SetBinding(write)) => {
+                journalled = stage.scene.claim_mut().bound.as_ref().is_some_and(|bound| bound.agent == "a1");
+                stage.set(*write);
+            }
+            Decision::Act(effect) => drop(stage.scene.apply(effect)),
+            Decision::Look(_) => (stage.looked, stage.scene.fresh) = (true, true),
+            Decision::Rest(rest) => panic!("{rest:?}"),
+        }
+    }
+    assert!(journalled, "whoever comes after a crash knows whom to ask");
+    assert_eq!(stage.settle(), Vec::<String>::new());
+    let claim = stage.scene.claim_mut().clone();
+    assert_eq!(claim.bound.unwrap().route[&Channel::Voice], scene::destination(PLATFORM_URL));
+    assert_eq!(claim.previous[&Channel::Voice], scene::destination(scene::FOREIGN));
+    assert_eq!(stage.says(), "Routed");
+}
+
+#[test]
+fn once_it_answers_nothing_more_is_written() {
+    assert_eq!(new().settle(), ["bind a1"]);
+    assert_eq!(bound().settle(), Vec::<String>::new());
+}
+
+#[test]
+fn drift_at_the_carrier_is_put_back_there_and_drift_at_the_platform_there() {
+    let mut carrier = bound().with(|s| s.scene.set(Channel::Voice, "https://hijack.example.com/"));
+    assert_eq!(carrier.settle(), ["write voice=platform.example.com"]);
+    assert_eq!(bound().with(|s| s.row = None).settle(), ["bind a1"]);
+    assert_eq!(bound().with(|s| s.row = Some(row("theirs"))).settle(), ["unbind", "bind a1"]);
+    let contested = bound().with(|s| (s.row, s.scene.put_backs, s.looked) = (None, policy::PUT_BACKS_PER_HOUR, true));
+    assert_eq!(contested.says(), "Contested");
+}
+
+#[test]
+fn another_agent_of_the_platform_and_webhooks_come_by_taking_it_off_first() {
+    let mut moved = bound().with(|s| s.scene.agent = Some(serves(hosted("v2", "a2"))));
+    assert_eq!(moved.settle(), ["unbind", "bind a2"]);
+    let mut left = bound().with(|s| s.scene.agent = Some(version("v2")));
+    assert_eq!(left.settle(), ["unbind", "write voice=engine.example.com sms=engine.example.com"]);
+    assert_eq!(left.scene.claim_mut().bound, None);
+    let mut pooled = bound().with(|s| s.scene.agent = None);
+    assert_eq!(pooled.settle(), ["unbind"]);
+}
+
+#[test]
+fn what_is_kept_for_the_number_is_changed_without_a_webhook() {
+    let mut stage = bound();
+    stage.scene.number.spec.config = NumberConfig { prompt: Some("Croydon.".into()), ..NumberConfig::default() };
+    assert_eq!(stage.settle(), ["configure"]);
+    assert_eq!(stage.settle(), Vec::<String>::new());
+}
+
+#[test]
+fn what_stands_in_the_way_is_said_before_anything_is_sent() {
+    let says = |change: fn(&mut Stage)| {
+        let mut stage = new().with(change);
+        let sent = stage.settle();
+        assert_eq!(sent, Vec::<String>::new());
+        stage.says()
+    };
+    assert_eq!(says(|s| s.lending = Lending::NotNamed), "NotLent");
+    assert_eq!(says(|s| s.lending = Lending::NoSecret), "NotLent");
+    assert_eq!(says(|s| s.lending = Lending::Refused("it is too long".into())), "BindingRefused");
+    assert_eq!(says(|s| s.open = false), "PlatformNotReady");
+}
+
+#[test]
+fn a_refusal_of_the_platform_waits_and_a_number_of_somebody_else_is_named_so() {
+    let refused = |class| {
+        let mut stage = new();
+        stage.settle_until_bind();
+        stage.scene.trouble = Some(trouble(class, 1, 60));
+        stage.looked = true;
+        stage.says()
+    };
+    assert_eq!(refused(ErrorClass::Unavailable), "BoundElsewhere");
+    assert_eq!(refused(ErrorClass::Rejected), "BindingRefused");
+    assert_eq!(refused(ErrorClass::Transient), "RouteFailed");
+}
+
+impl Stage {
+    /// Up to the moment at which the platform would be asked.
+    fn settle_until_bind(&mut self) {
+        loop {
+            match self.next() {
+                Decision::Act(Effect::SetBinding(_)) => return,
+                Decision::Act(effect) => drop(self.scene.apply(effect)),
+                Decision::Look(_) => (self.looked, self.scene.fresh) = (true, true),
+                Decision::Rest(rest) => panic!("{rest:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn deleting_takes_it_off_and_brings_back_what_was_before_where_that_is_wished() {
+    let delete = |policy| {
+        let mut stage = bound().with(|s| s.scene.number.spec.on_delete = policy);
+        stage.settle();
+        stage.scene.delete();
+        let done = stage.settle();
+        let is_gone = stage.scene.number.metadata.finalizers.as_ref().is_none_or(Vec::is_empty);
+        assert!(is_gone, "{policy:?} does not let go: {done:?}");
+        (done, stage.is_restored(), stage.row.is_some())
+    };
+    assert_eq!(delete(OnDelete::Clear), (vec!["unbind".to_owned()], false, false));
+    let restored = vec!["unbind".to_owned(), "write voice=old.example.net".to_owned()];
+    assert_eq!(delete(OnDelete::Restore), (restored, true, false));
+    assert_eq!(delete(OnDelete::Leave), (vec![], false, true));
+}
+
+#[test]
+fn a_platform_that_is_gone_holds_up_no_deletion_and_one_that_is_shut_says_what_blocks() {
+    let mut gone = bound().with(|s| s.gone = true);
+    gone.scene.delete();
+    assert_eq!(gone.settle(), ["write voice=nothing"], "what it had set is ours to take back");
+    let mut shut = bound().with(|s| s.open = false);
+    shut.scene.delete();
+    assert_eq!(shut.settle(), Vec::<String>::new());
+    assert_eq!(shut.says(), "CleanupBlocked");
+}
+
+#[test]
+fn what_may_still_be_applied_is_waited_for_before_the_claim_forgets_the_platform() {
+    let mut stage = bound().with(|s| (s.row, s.taken_off, s.unsettled) = (None, true, Duration::from_secs(30)));
+    stage.scene.agent = Some(version("v2"));
+    stage.settle();
+    stage.looked = true;
+    assert_eq!(stage.says(), "RouteUnsettled");
+    assert!(stage.scene.claim_mut().bound.is_some());
+}
