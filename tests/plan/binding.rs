@@ -36,6 +36,12 @@ struct Stage {
     taken_off: bool,
     unsettled: Duration,
     lending: Lending,
+    /// Whether another platform, which should answer from now on, may be lent to.
+    next: Option<Lending>,
+}
+
+fn other_platform() -> Key {
+    Key::new("clinic", "other")
 }
 
 fn hosted(version: &str, agent: &str) -> Served {
@@ -60,6 +66,7 @@ fn new() -> Stage {
         taken_off: false,
         unsettled: Duration::ZERO,
         lending: Lending::Lent,
+        next: None,
     }
 }
 
@@ -93,7 +100,13 @@ impl Stage {
             unsettled: self.unsettled,
             lending: self.lending.clone(),
         };
-        number::next(&number::World { platform: Some(view), ..self.scene.world() })
+        let next_platform = self.next.clone().map(|lending| PlatformView {
+            key: other_platform(),
+            binding: Seen::Unseen,
+            lending,
+            ..view.clone()
+        });
+        number::next(&number::World { platform: Some(view), next_platform, ..self.scene.world() })
     }
 
     /// Does what the plan says until it rests, and names each write at the platform and at the carrier. Nothing but the objects, the
@@ -307,4 +320,47 @@ fn what_may_still_be_applied_is_waited_for_before_the_claim_forgets_the_platform
     stage.looked = true;
     assert_eq!(stage.says(), "RouteUnsettled");
     assert!(stage.scene.claim_mut().bound.is_some());
+}
+
+#[test]
+fn nothing_is_taken_off_that_could_not_be_put_on_again() {
+    let stays = |change: fn(&mut Stage)| {
+        let mut stage = bound().with(change);
+        assert_eq!(stage.settle(), Vec::<String>::new());
+        (stage.looked, stage.scene.fresh) = (true, true);
+        stage.says()
+    };
+    let moves = |s: &mut Stage| {
+        let account = ClaimedAccount::of(&other_platform(), "key-2");
+        let hosted = HostedAt { version: "v2".into(), account, agent: "b1".into() };
+        s.scene.agent = Some(serves(Served::Hosted(hosted)));
+        s.next = Some(Lending::NotNamed);
+    };
+    assert_eq!(stays(moves), "NotLent");
+    assert_eq!(stays(|s| (s.row, s.lending) = (Some(row("theirs")), Lending::NotNamed)), "NotLent");
+    let nothing = Served::Version { name: "v2".into(), route: Default::default() };
+    let mut without = bound();
+    without.scene.agent = Some(serves(nothing));
+    assert_eq!(without.settle(), Vec::<String>::new());
+    assert_eq!((without.says(), without.row.is_some()), ("NoRoute".to_owned(), true));
+}
+
+#[test]
+fn a_listing_that_lacks_the_number_ends_no_binding_by_itself() {
+    let mut stage = bound().with(|s| s.row = None);
+    stage.scene.agent = Some(version("v2"));
+    assert_eq!(stage.settle()[0], "unbind", "it is asked to forget it all the same");
+}
+
+#[test]
+fn what_was_before_comes_back_although_nobody_saw_what_the_platform_had_set() {
+    let mut stage = new().with(|s| s.scene.number.spec.on_delete = OnDelete::Restore);
+    stage.settle_until_bind();
+    match stage.next() {
+        Decision::Act(Effect::SetBinding(write)) => drop(stage.set(*write)),
+        other => panic!("{other:?}"),
+    }
+    stage.scene.delete();
+    assert_eq!(stage.settle(), ["unbind", "write voice=old.example.net"]);
+    assert!(stage.is_restored());
 }
