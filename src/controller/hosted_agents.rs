@@ -52,10 +52,16 @@ impl HostedAgents {
         let begun = Instant::now();
         let agent = platform.agent(id).await?;
         let mut seen = self.state();
-        match seen.get_mut(id).filter(|known| known.lags_until.is_some_and(|until| begun < until)) {
-            // It may be older than what was written.
+        let serving = |agent: &Option<HostedAgent>| agent.as_ref()?.published.as_ref()?.serving.clone();
+        let lags = |known: &&mut Known| known.lags_until.is_some_and(|until| begun < until);
+        match seen.get_mut(id).filter(lags).filter(|known| agent.is_some() && serving(&known.agent) != serving(&agent))
+        {
+            // It is older than what was written.
             Some(known) => known.begun = begun,
-            None => drop(seen.insert(id.to_owned(), Known { agent, begun, lags_until: None })),
+            None => {
+                let lags_until = seen.get(id).and_then(|known| known.lags_until);
+                seen.insert(id.to_owned(), Known { agent, begun, lags_until });
+            }
         }
         Ok(())
     }
