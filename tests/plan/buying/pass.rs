@@ -239,7 +239,7 @@ impl State {
 /// What the message that asks about these numbers wants said.
 fn value(mask: u8) -> String {
     let asked = in_mask(mask);
-    format!("{}-{}", asked.len(), &digest_of(&asked)["sha256:".len()..][..8])
+    format!("{}-{}", asked.len(), &digest_of(&("AC1", "model", &asked))["sha256:".len()..][..8])
 }
 
 fn in_mask(mask: u8) -> Vec<E164> {
