@@ -239,7 +239,9 @@ impl<T> Sent<T> {
             Sent::Answer(..) | Sent::Refused { status: 400..429 | 430..500, .. } => Some(Verdict::Answered),
             Sent::Refused { error, status: 429, .. } => Some(Verdict::Throttled(error.retry_after)),
             Sent::Nothing { error, .. } if error.class != ErrorClass::Transient => None,
-            Sent::Refused { .. } | Sent::Unclear(_) | Sent::Nothing { .. } => Some(Verdict::Failed),
+            Sent::Refused { error, .. } | Sent::Unclear(error) | Sent::Nothing { error, .. } => {
+                Some(Verdict::Failed(error.text.clone()))
+            }
         }
     }
 }

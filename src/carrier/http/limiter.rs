@@ -50,14 +50,14 @@ impl Default for Limits {
 }
 
 /// What an answer says about how its carrier feels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It answered, be it with a refusal.
     Answered,
     /// It asked for fewer requests, and perhaps said for how long.
     Throttled(Option<Duration>),
-    /// It did not answer, or not sensibly.
-    Failed,
+    /// It did not answer, or not sensibly: what the error says of it.
+    Failed(String),
 }
 
 /// Lets requests to one carrier account through, one after the other and not too many at once.
@@ -99,7 +99,7 @@ impl Limiter {
                 Admission::Go { probe } => {
                     return Ok(Permit { limiter: self.clone(), begun: Instant::now(), probe, verdict: None });
                 }
-                Admission::Shut { until } => return Err(shut(until)),
+                Admission::Shut { until } => return Err(self.shut(until)),
                 Admission::Wait { until } if until > too_late => return Err(paused(until)),
                 Admission::Wait { until } => until,
                 Admission::Full => too_late,
@@ -112,19 +112,20 @@ impl Limiter {
         }
     }
 
+    /// The cause is said again: whoever is told only that the carrier failed cannot mend it.
+    fn shut(&self, until: Instant) -> CarrierError {
+        let cause = &self.gate().failure;
+        CarrierError {
+            class: ErrorClass::Transient,
+            code: None,
+            text: format!("{cause}; this happened several times in a row, and the carrier is tried again by itself"),
+            retry_after: Some(until.saturating_duration_since(Instant::now())),
+        }
+    }
+
     fn gate(&self) -> MutexGuard<'_, Gate> {
         // Every change to the gate is complete before anything in it can panic.
         self.gate.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn shut(until: Instant) -> CarrierError {
-    CarrierError {
-        class: ErrorClass::Transient,
-        code: None,
-        text: "the carrier failed several times in a row and is left alone for a while; it is tried again by itself"
-            .to_owned(),
-        retry_after: Some(until.saturating_duration_since(Instant::now())),
     }
 }
 
@@ -163,7 +164,7 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.limiter.gate().leave(self.begun, self.probe, self.verdict, Instant::now());
+        self.limiter.gate().leave(self.begun, self.probe, self.verdict.take(), Instant::now());
         self.limiter.changed.notify_one();
     }
 }
@@ -218,6 +219,8 @@ struct Gate {
     /// When the next request may begin, by requests per second. They are spaced evenly, so that no second sees more.
     next: Instant,
     breaker: Breaker,
+    /// What the last failure said.
+    failure: String,
 }
 
 impl Gate {
@@ -232,6 +235,7 @@ impl Gate {
             paused_until: now,
             next: now,
             breaker: Breaker::Closed { failures: 0 },
+            failure: String::new(),
         }
     }
 
@@ -281,7 +285,10 @@ impl Gate {
                 // A carrier that counts requests is up.
                 self.breaker = Breaker::Closed { failures: 0 };
             }
-            Some(Verdict::Failed) => self.fail(probe, now),
+            Some(Verdict::Failed(cause)) => {
+                self.failure = cause;
+                self.fail(probe, now);
+            }
             None if probe => {
                 // The probe was cancelled: the next request is one.
                 if let Breaker::Probing { wait } = self.breaker {
@@ -353,6 +360,10 @@ mod tests {
         }
     }
 
+    fn failed() -> Verdict {
+        Verdict::Failed("it answered a page".to_owned())
+    }
+
     fn answer(gate: &mut Gate, now: Instant, verdict: Verdict) {
         let probe = pass(gate, now);
         gate.leave(now, probe, Some(verdict), now);
@@ -420,14 +431,14 @@ mod tests {
         let mut now = Instant::now();
         let mut gate = Gate::new(UNLIMITED, now);
         for _ in 0..FAILURES_TO_OPEN {
-            answer(&mut gate, now, Verdict::Failed);
+            answer(&mut gate, now, failed());
         }
         for wait in [OPEN_FIRST, OPEN_FIRST * 2, OPEN_FIRST * 4] {
             assert_eq!(gate.admit(now), Admission::Shut { until: now + wait });
             now += wait;
             assert!(pass(&mut gate, now), "one probe goes through");
             assert!(matches!(gate.admit(now), Admission::Shut { .. }), "and only one");
-            gate.leave(now, true, Some(Verdict::Failed), now);
+            gate.leave(now, true, Some(failed()), now);
         }
         now += OPEN_FIRST * 8;
         answer(&mut gate, now, Verdict::Answered);
@@ -439,7 +450,7 @@ mod tests {
         let now = Instant::now();
         let mut gate = Gate::new(UNLIMITED, now);
         for _ in 0..FAILURES_TO_OPEN * 2 {
-            answer(&mut gate, now, Verdict::Failed);
+            answer(&mut gate, now, failed());
             answer(&mut gate, now, Verdict::Answered);
         }
         pass(&mut gate, now);
@@ -450,7 +461,7 @@ mod tests {
         let mut now = Instant::now();
         let mut gate = Gate::new(UNLIMITED, now);
         for _ in 0..FAILURES_TO_OPEN {
-            answer(&mut gate, now, Verdict::Failed);
+            answer(&mut gate, now, failed());
         }
         now += OPEN_FIRST;
         assert!(pass(&mut gate, now));
@@ -496,5 +507,16 @@ mod tests {
         limiter.admit().await.unwrap().end(Verdict::Throttled(Some(Duration::from_secs(120))));
         let error = limiter.admit().await.map(drop).unwrap_err();
         assert_eq!((error.class, error.retry_after), (ErrorClass::Throttled, Some(Duration::from_secs(120))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_is_held_back_is_told_what_failed() {
+        let limiter = Limiter::new(UNLIMITED);
+        for _ in 0..FAILURES_TO_OPEN {
+            limiter.admit().await.unwrap().end(failed());
+        }
+        let error = limiter.admit().await.map(drop).unwrap_err();
+        assert_eq!((error.class, error.retry_after), (ErrorClass::Transient, Some(OPEN_FIRST)));
+        assert!(error.text.starts_with("it answered a page; "), "{}", error.text);
     }
 }
