@@ -38,7 +38,7 @@ pub use open::{OpenError, open};
 use crate::api::{
     account::Balance,
     number::{Channel, E164, Route},
-    offer::{Offer, Search},
+    offer::{NumberType, Offer, Search},
     phone_number::{NumberConfig, Regulatory},
     purchase::{Hold, Marker},
 };
@@ -280,6 +280,14 @@ pub struct Lent {
     pub secret: SecretString,
     /// What of the carrier's numbers are bound to there, where the platform needs that.
     pub connection: Option<String>,
+}
+
+/// What is said of numbers that a carrier of this name does not sell at all.
+fn sells_none(name: &str, country: &str, kind: NumberType) -> String {
+    format!(
+        "{name} sells no numbers of the type {} in {country}; choose another spec.purchase.search.type or country",
+        kind.as_str()
+    )
 }
 
 /// The refusal of what a carrier has no facet for.

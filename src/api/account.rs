@@ -167,13 +167,6 @@ pub enum Provider<'a> {
     Nixflex(&'a NixflexAccount),
 }
 
-impl Provider<'_> {
-    /// Whether it is a platform that answers numbers of other carriers, and has none of its own.
-    pub fn binds_numbers(self) -> bool {
-        matches!(self, Provider::Nixflex(_))
-    }
-}
-
 impl CarrierAccountSpec {
     /// The one that is named; `None` where none is, or more than one.
     pub fn provider(&self) -> Option<Provider<'_>> {
@@ -184,6 +177,11 @@ impl CarrierAccountSpec {
             (None, None, None, Some(nixflex)) => Some(Provider::Nixflex(nixflex)),
             _ => None,
         }
+    }
+
+    /// Whether it is a platform that answers numbers of other carriers, and has none of its own.
+    pub fn binds_numbers(&self) -> bool {
+        matches!(self.provider(), Some(Provider::Nixflex(_)))
     }
 
     /// What makes two accounts the same, as far as their objects say: the carrier, the account there, and where it is reached.

@@ -216,9 +216,39 @@ impl NumberClaimSpec {
         std::iter::once(next.clone()).chain(before).take(MOST_LED_TO).collect()
     }
 
+    /// Whether the account of this key was seen to have the number: the one that owns it or, once what it set at the carrier was read, the
+    /// platform that answers.
+    pub fn was_seen_at(&self, account: &Key) -> bool {
+        let owned = self.account.key() == *account && !self.carrier_number_id.is_empty();
+        let answered = |bound: &ClaimedBinding| bound.account.key() == *account && !bound.route.is_empty();
+        owned || self.bound.as_ref().is_some_and(answered)
+    }
+
     /// Whether `destination` is one that we sent. Nothing is nobody's.
     pub fn is_ours(&self, channel: Channel, destination: &Destination) -> bool {
         let digest = destination.digest();
         !destination.is_empty() && self.sent.iter().any(|sent| sent.get(&channel) == Some(&digest))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_expected_where_it_was_seen_and_not_where_it_was_only_asked_for() {
+        let mut claim: NumberClaimSpec = serde_json::from_value(serde_json::json!({
+            "number": "+14155551234", "account": {"namespace": "a", "name": "carrier", "identity": "AC1"},
+            "acquisition": "Imported", "onDelete": "Clear",
+            "bound": {"account": {"namespace": "a", "name": "platform", "identity": "key"}, "agent": "a1"},
+        }))
+        .unwrap();
+        let seen =
+            |claim: &NumberClaimSpec| ["carrier", "platform"].map(|name| claim.was_seen_at(&Key::new("a", name)));
+        assert_eq!(seen(&claim), [false, false]);
+        claim.carrier_number_id = "PN1".to_owned();
+        assert_eq!(seen(&claim), [true, false]);
+        claim.bound.as_mut().unwrap().route.insert(Channel::Voice, Destination::bound("agentId", Some("a1".into())));
+        assert_eq!(seen(&claim), [true, true]);
     }
 }

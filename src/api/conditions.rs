@@ -227,7 +227,7 @@ reasons! {
     HostedAgentNotFound: RolledOut False, Stalled, Warning, "The platform has no such agent under this account: it was deleted, or its id is wrong. Correct the draft's hosted entry and publish another version. The last route stays.";
     HostedAgentInactive: RolledOut False, Waiting, Warning, "The agent is switched off on its platform: callers reach nothing. Switch it on there.";
     HostedAgentTaken: RolledOut False, Stalled, Warning, "Another Agent has this hosted agent. A hosted agent belongs to one Agent: name another one in the draft.";
-    HostedVersionNotFound: RolledOut False, Stalled, Warning, "The platform has no such version of the hosted agent. Correct versionId and publish another version. The last route stays.";
+    HostedVersionNotFound: RolledOut False, Stalled, Warning, "The platform has no such version of the hosted agent, or which of its versions an older one was is not known any more. Name the right one by versionId, and publish that under a new name. The last route stays.";
     PlatformNotAllowed: RolledOut False, Waiting, Warning, "There is no CarrierAccount of that name that allows this namespace. Its owner can, in spec.allowedNamespaces. The last route stays.";
     SharedRouteFailed: RolledOut False, Working, Silent, "The route that the agent's numbers share at an account could not be set yet; it is tried again. The last one stays.";
     SharedRouteRefused: RolledOut False, Stalled, Warning, "The route that the agent's numbers share at an account cannot be set as the version wants it. Correct the webhooks and publish another version. The last route stays.";

@@ -184,49 +184,51 @@ impl Inventory {
         self.view().owned()
     }
 
-    /// Sets a route at the carrier and notes what came of it. A caller that is dropped while it waits leaves a write of
-    /// unknown outcome behind, and so it is noted.
+    /// Sets a route at the carrier and notes what came of it.
     pub async fn set_route(&self, number: &E164, id: &NumberId, route: &Route) -> Outcome<Arc<OwnedNumber>> {
-        let begun = Instant::now();
-        let mut write = UnderWay::begin(self, number, None);
-        let outcome = self.carrier().set_route(id, route).await;
-        write.unknown = matches!(outcome, Outcome::Unknown(_));
-        outcome.map(|owned| self.record_write(owned, begun))
+        let carrier = self.carrier();
+        self.write(number, carrier.set_route(id, route)).await
     }
 
     /// Writes the marker on a number and notes what came of it.
     pub async fn mark(&self, number: &E164, id: &NumberId, marker: &Marker) -> Outcome<Arc<OwnedNumber>> {
         let carrier = self.carrier();
-        let Some(marks) = carrier.marks() else {
-            return Outcome::DidNothing(does_not(&*carrier, "keep a marker on a number"));
-        };
-        let begun = Instant::now();
-        let mut write = UnderWay::begin(self, number, None);
-        let outcome = marks.mark(id, marker).await;
-        write.unknown = matches!(outcome, Outcome::Unknown(_));
-        outcome.map(|owned| self.record_write(owned, begun))
+        match carrier.marks() {
+            Some(marks) => self.write(number, marks.mark(id, marker)).await,
+            None => Outcome::DidNothing(does_not(&*carrier, "keep a marker on a number")),
+        }
     }
 
     /// Has the platform answer a number of another carrier, and notes what came of it.
     pub async fn bind(&self, number: &E164, agent: &str, lent: &Lent, config: &NumberConfig) -> Outcome<()> {
         let carrier = self.carrier();
-        let Some(bindings) = carrier.bindings() else { return Outcome::DidNothing(does_not(&*carrier, BINDS)) };
-        let begun = Instant::now();
-        let mut write = UnderWay::begin(self, number, None);
-        let outcome = bindings.bind(number, agent, lent, config).await;
-        write.unknown = matches!(outcome, Outcome::Unknown(_));
-        outcome.map(|bound| drop(self.record_write(bound, begun)))
+        match carrier.bindings() {
+            Some(bindings) => self.write(number, bindings.bind(number, agent, lent, config)).await.map(drop),
+            None => Outcome::DidNothing(does_not(&*carrier, BINDS)),
+        }
     }
 
     /// Sets what the platform keeps for one number, and notes what came of it.
     pub async fn configure(&self, number: &E164, config: &NumberConfig) -> Outcome<()> {
         let carrier = self.carrier();
-        let Some(bindings) = carrier.bindings() else { return Outcome::DidNothing(does_not(&*carrier, BINDS)) };
+        match carrier.bindings() {
+            Some(bindings) => self.write(number, bindings.configure(number, config)).await.map(drop),
+            None => Outcome::DidNothing(does_not(&*carrier, BINDS)),
+        }
+    }
+
+    /// Waits for a write about a number, and notes what came of it. A caller that is dropped meanwhile leaves a write of unknown outcome
+    /// behind, and so it is noted.
+    async fn write(
+        &self,
+        number: &E164,
+        request: impl Future<Output = Outcome<OwnedNumber>>,
+    ) -> Outcome<Arc<OwnedNumber>> {
         let begun = Instant::now();
         let mut write = UnderWay::begin(self, number, None);
-        let outcome = bindings.configure(number, config).await;
+        let outcome = request.await;
         write.unknown = matches!(outcome, Outcome::Unknown(_));
-        outcome.map(|bound| drop(self.record_write(bound, begun)))
+        outcome.map(|owned| self.record_write(owned, begun))
     }
 
     /// Has the platform forget a number of another carrier, and notes what came of it.

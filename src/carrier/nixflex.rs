@@ -91,11 +91,7 @@ impl Nixflex {
     pub fn new(config: Config, transport: Transport, limiter: Arc<Limiter>) -> Result<Self, ConfigError> {
         let Config { api_key, endpoint } = config;
         let key_id = key_id(api_key.expose_secret()).ok_or(ConfigError::ApiKey)?;
-        let base = match endpoint {
-            Some(url) if written::is_base(&url) => url,
-            Some(_) => return Err(ConfigError::Endpoint),
-            None => Url::parse(HOST).map_err(|_| ConfigError::Endpoint)?,
-        };
+        let base = written::base(endpoint, HOST).ok_or(ConfigError::Endpoint)?;
         let capabilities = Capabilities {
             name: errors::NAME,
             channels: &[Channel::Voice],

@@ -102,11 +102,7 @@ impl Telnyx {
     /// Opens the account without asking anything yet. `limiter` is the one of this account and this key.
     pub fn new(config: Config, transport: Transport, limiter: Arc<Limiter>) -> Result<Self, ConfigError> {
         let Config { api_key, identity, endpoint } = config;
-        let base = match endpoint {
-            Some(url) if written::is_base(&url) => url,
-            Some(_) => return Err(ConfigError::Endpoint),
-            None => Url::parse(HOST).map_err(|_| ConfigError::Endpoint)?,
-        };
+        let base = written::base(endpoint, HOST).ok_or(ConfigError::Endpoint)?;
         let capabilities = Capabilities {
             name: errors::NAME,
             channels: &[Channel::Voice, Channel::Sms],

@@ -15,6 +15,11 @@ pub(super) fn is_base(url: &Url) -> bool {
         && url.fragment().is_none()
 }
 
+/// Where requests go: to another base URL in the place of the carrier's `host`, if one is named. `None` if that is no base.
+pub(super) fn base(endpoint: Option<Url>, host: &str) -> Option<Url> {
+    endpoint.map_or_else(|| Url::parse(host).ok(), |url| Some(url).filter(is_base))
+}
+
 /// An amount, which comes as a text or, by some documents' schemas, as a number.
 pub(super) fn amount(value: &Scalar) -> Option<Amount> {
     value.written()?.parse().ok()

@@ -100,6 +100,10 @@ impl Caches {
             })),
             claims: Arc::new(Cache::new(|claim, add| {
                 add(Index::Account, claim.spec.account.key().to_string());
+                // A platform that answers the number is needed as well.
+                if let Some(bound) = &claim.spec.bound {
+                    add(Index::Account, bound.account.key().to_string());
+                }
                 for led_to in &claim.spec.led_to {
                     add(Index::Agent, led_to.agent.clone());
                 }

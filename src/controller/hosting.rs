@@ -6,18 +6,16 @@ use tokio::time::Instant;
 
 use super::{
     Context, Kind,
-    kinds::{Controlled, Looked, Seen, scan_interval, share_id},
-    local_state::Attempt,
+    kinds::{Controlled, Looked, Published, Seen, scan_interval, share_id},
     sessions::Session,
 };
 use crate::{
     api::{
-        Agent, AgentVersion, CarrierAccount, PhoneNumber,
+        Agent, AgentVersion,
         agent::HostedOn,
         claim::{ClaimedAccount, NumberClaimSpec},
         meta::{ABANDON, Key},
         number::{Channel, E164, HOSTED_AGENT, Route},
-        phone_number::Mode,
     },
     carrier::{CarrierError, ErrorClass, Lent, Outcome, does_not, inventory},
     cluster::{cache::Index, queue::Priority},
@@ -28,15 +26,10 @@ use crate::{
     telemetry::metrics::Operation,
 };
 
-/// The numbers of an account whose platform holds bindings, by its definition.
-fn binds(account: &CarrierAccount) -> bool {
-    account.spec.provider().is_some_and(|provider| provider.binds_numbers())
-}
-
 impl Context {
     /// Whether an account is a platform that has no numbers of its own.
     pub(super) fn binds(&self, account: &Key) -> bool {
-        self.caches.accounts.get(account).is_some_and(|account| binds(&account))
+        self.caches.accounts.get(account).is_some_and(|account| account.spec.binds_numbers())
     }
 
     /// The platforms that take numbers of other carriers, among the accounts that a draft names.
@@ -50,7 +43,12 @@ impl Context {
 
     /// The entry by which a number of `account` is answered, of those that a version of an Agent in `namespace` has: that of the account
     /// itself, or else one of a platform that takes numbers of other carriers.
-    fn hosted_for<'a>(&self, hosted: &'a [HostedOn], namespace: &str, account: &Key) -> Option<(&'a HostedOn, Key)> {
+    pub(super) fn hosted_for<'a>(
+        &self,
+        hosted: &'a [HostedOn],
+        namespace: &str,
+        account: &Key,
+    ) -> Option<(&'a HostedOn, Key)> {
         let keyed = || hosted.iter().map(|hosted| (hosted, hosted.account_ref.key(namespace)));
         keyed().find(|(_, key)| key == account).or_else(|| keyed().find(|(_, key)| self.binds(key)))
     }
@@ -66,61 +64,59 @@ impl Context {
         &self,
         agent: &Agent,
         key: &Key,
-        (name, version): (&str, &AgentVersion),
+        (name, version): &Published,
         account: &Key,
     ) -> Option<Served> {
         let (hosted, at) = self.hosted_for(&version.spec.hosted, &key.namespace, account)?;
         if agent.spec.offline {
-            return Some(Served::Version { name: name.to_owned(), route: Route::new() });
+            return Some(Served::Version { name: name.clone(), route: Route::new() });
         }
         let uid = self.caches.accounts.get(&at).and_then(|account| account.metadata.uid.clone());
         let entry = uid.and_then(|uid| agent.shared_route(&at, &uid));
-        let entry = entry.filter(|entry| entry.version.as_deref() == Some(name));
+        let entry = entry.filter(|entry| entry.version.as_ref() == Some(name));
         // Who may not use the platform any more has nothing new answered there.
         let may = matches!(self.account_ref(at.clone(), &key.namespace), AccountRef::Found(_));
         let Some((entry, identity)) = entry.filter(|_| may).zip(self.caches.account_identity(&at)) else {
             return Some(Served::Pending);
         };
         Some(if at == *account {
-            Served::Version { name: name.to_owned(), route: entry.bound.clone() }
+            Served::Version { name: name.clone(), route: entry.bound.clone() }
         } else {
             Served::Hosted(HostedAt {
-                version: name.to_owned(),
+                version: name.clone(),
                 account: ClaimedAccount::of(&at, &identity),
                 agent: hosted.agent_id.clone(),
             })
         })
     }
 
-    /// The agents on platforms that the published version of an Agent names, with whether one of these numbers may be written for.
-    pub(super) fn hosted<'a>(
+    /// The agents on platforms that the published version of an Agent names. `active` says of each account that its numbers are at whether one
+    /// of them may be written for.
+    pub(super) fn hosted(
         &self,
         agent: &Agent,
         key: &Key,
-        numbers: impl Iterator<Item = &'a Arc<PhoneNumber>>,
+        (name, version): &Published,
+        active: &BTreeMap<Key, bool>,
         looked: &Looked,
     ) -> Vec<Hosted> {
-        let Ok((name, version)) = self.published(agent, key) else { return Vec::new() };
-        if version.spec.hosted.is_empty() {
-            return Vec::new();
-        }
-        // Published at the platform when it is published here, whether it has numbers or not.
-        let mut active: BTreeMap<Key, bool> = BTreeMap::new();
-        for number in numbers {
-            let Some((_, at)) = self.hosted_for(&version.spec.hosted, &key.namespace, &number.account()) else {
-                continue;
-            };
-            *active.entry(at).or_default() |= number.spec.mode == Mode::Manage && !number.spec.suspend;
-        }
-        let each = version.spec.hosted.iter().filter_map(|hosted| {
+        let entries = &version.spec.hosted;
+        let answered_at = |at: &Key| {
+            let accounts = active.iter().filter(|(account, _)| {
+                self.hosted_for(entries, &key.namespace, account).is_some_and(|(_, by)| by == *at)
+            });
+            accounts.map(|(_, active)| *active).reduce(|one, other| one || other)
+        };
+        let each = entries.iter().map(|hosted| {
             let at = hosted.account_ref.key(&key.namespace);
-            let active = active.get(&at).copied().unwrap_or(true);
-            self.hosted_at(agent, key, &name, hosted, at, active, looked)
+            // Published at the platform when it is published here, whether it has numbers or not.
+            let active = answered_at(&at).unwrap_or(true);
+            Hosted { active, ..self.hosted_at(agent, key, name, hosted, at, looked) }
         });
         each.collect()
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what is known of one entry")]
+    /// One of them, as far as it does not depend on its numbers.
     fn hosted_at(
         &self,
         agent: &Agent,
@@ -128,9 +124,8 @@ impl Context {
         version: &str,
         hosted: &HostedOn,
         at: Key,
-        active: bool,
         looked: &Looked,
-    ) -> Option<Hosted> {
+    ) -> Hosted {
         let cached = self.caches.accounts.get(&at);
         let account_uid = cached.as_ref().and_then(|account| account.metadata.uid.clone()).unwrap_or_default();
         let view = match self.account_ref(at.clone(), &key.namespace) {
@@ -141,7 +136,7 @@ impl Context {
         let session = self.sessions.get(&at).filter(|session| session.uid == account_uid);
         let id = share_id(agent, &at);
         let scan = cached.as_ref().map_or(Duration::ZERO, |account| scan_interval(account));
-        Some(Hosted {
+        Hosted {
             allowed: view.is_some(),
             open: view.as_ref().is_some_and(|view| view.open.is_some()) && installation.is_some(),
             opening: view.as_ref().is_some_and(|view| view.opening) || installation.is_none(),
@@ -150,13 +145,13 @@ impl Context {
             pinned: hosted.version_id.clone(),
             note: format!("dialplane {}: {key} {version}", installation.unwrap_or_default()),
             taken: self.is_taken(agent, &at, &account_uid, &hosted.agent_id),
-            active,
+            active: false,
             sight: session.and_then(|session| session.hosted.seen(&hosted.agent_id, looked.began, scan)),
             trouble: self.local.trouble(&id),
             put_backs: self.local.put_backs(&id),
             account_uid,
             account: at,
-        })
+        }
     }
 
     /// The AgentVersion under the name that is published, whether it is the one that was: what it names is reason enough to look.
@@ -199,17 +194,11 @@ impl Context {
         let key = share_id(agent, account);
         let Some(platform) = carrier.platform() else {
             let error = does_not(&*carrier, "host agents: take the entry out of the draft's hosted");
-            return self.local.failed(&key, Attempt::Look, error);
+            return self.looked(&key, account, Err(error));
         };
         let looked = session.hosted.look(platform, id).await;
         self.metrics.carrier_request(carrier.capabilities().name, Operation::HostedAgent, looked.as_ref().err());
-        match looked {
-            Ok(()) => self.local.succeeded(&key, Attempt::Look),
-            Err(error) => {
-                self.suspect(account, &error);
-                self.local.failed(&key, Attempt::Look, error);
-            }
-        }
+        self.looked(&key, account, looked);
     }
 
     /// Looks at the numbers that a platform answers, once for all who ask.
@@ -219,13 +208,7 @@ impl Context {
         let listed = session.inventory.listing(began).await;
         let name = session.inventory.carrier().capabilities().name;
         self.metrics.carrier_request(name, Operation::List, listed.as_ref().err());
-        match listed {
-            Ok(_) => self.local.succeeded(uid, Attempt::Look),
-            Err(error) => {
-                self.suspect(platform, &error);
-                self.local.failed(uid, Attempt::Look, error);
-            }
-        }
+        self.looked(uid, platform, listed.map(|_| ()));
     }
 
     /// The platform that a claim names or, where it names none, that an agent does: what is seen of the number there, to be borrowed.
@@ -344,13 +327,17 @@ impl Context {
         hosts.collect()
     }
 
-    /// The accounts of the platforms that an Agent names, in its draft or in the version that is published.
-    pub(super) fn hosts(&self, agent: &Agent) -> Vec<Key> {
-        let key = Key::of(agent);
+    /// Every entry of an Agent: those of its draft, and those of the version that is published.
+    pub(super) fn hosted_entries(&self, agent: &Agent) -> Vec<HostedOn> {
         let published = self.named(agent);
         let drafted = agent.spec.draft.iter().flat_map(|draft| &draft.hosted);
-        let hosted = drafted.chain(published.iter().flat_map(|version| &version.spec.hosted));
-        hosted.map(|hosted| hosted.account_ref.key(&key.namespace)).collect()
+        drafted.chain(published.iter().flat_map(|version| &version.spec.hosted)).cloned().collect()
+    }
+
+    /// The accounts of the platforms that an Agent names there.
+    pub(super) fn hosts(&self, agent: &Agent) -> Vec<Key> {
+        let namespace = Key::of(agent).namespace;
+        self.hosted_entries(agent).iter().map(|hosted| hosted.account_ref.key(&namespace)).collect()
     }
 
     /// A platform opened, closed or changed: the Agents that are hosted there look again, and so do their numbers.

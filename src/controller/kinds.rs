@@ -9,6 +9,7 @@ mod version;
 
 pub use account::scan_interval;
 pub use agent::{note_id, share_id};
+pub use number::Published;
 
 use std::{fmt::Debug, future::Future, sync::Arc, time::Duration};
 
@@ -169,7 +170,7 @@ impl Context {
         let session = self.sessions.get(&key).filter(|session| Some(&session.uid) == account.metadata.uid.as_ref());
         let open = session.filter(|_| !refused).and_then(|session| session.open());
         let opening = open.is_none() && !refused && !is_closed(&account);
-        let (abandoned, binds) = (account.is_annotated(ABANDON), self.binds(&key));
+        let (abandoned, binds) = (account.is_annotated(ABANDON), account.spec.binds_numbers());
         AccountRef::Found(AccountView { key, open, opening, abandoned, binds })
     }
 
@@ -303,15 +304,23 @@ impl Context {
             }
             Ok(())
         };
-        match asked.await {
-            Ok(()) if self.seen(account, number, looked).view().is_fresh() => self.local.succeeded(uid, Attempt::Look),
-            Ok(()) => self.local.failed(uid, Attempt::Look, not_believed()),
+        let asked = asked.await.and_then(|()| {
+            let is_fresh = self.seen(account, number, looked).view().is_fresh();
+            if is_fresh { Ok(()) } else { Err(not_believed()) }
+        });
+        self.looked(uid, account, asked);
+        Ok(())
+    }
+
+    /// Notes, under this id, how a look at an account went.
+    pub(super) fn looked(&self, id: &str, account: &Key, asked: Result<(), CarrierError>) {
+        match asked {
+            Ok(()) => self.local.succeeded(id, Attempt::Look),
             Err(error) => {
                 self.suspect(account, &error);
-                self.local.failed(uid, Attempt::Look, error);
+                self.local.failed(id, Attempt::Look, error);
             }
         }
-        Ok(())
     }
 
     /// Whether the object that holds a claim lives, by a live read. One that is made again under its name is another.

@@ -6,14 +6,17 @@
 
 use std::time::Duration;
 
-use super::{Effect, Look, Trouble, policy, shared::Step};
+use super::{
+    Effect, Look, Trouble, policy,
+    shared::{Step, barred},
+};
 use crate::api::{
     Agent,
     agent::{HostedVersionStatus, SharedRouteStatus},
     conditions::{Finding, Reason},
     meta::{Key, RECONCILE_REQUESTED},
     number::{Channel, Destination, HOSTED_AGENT, Route},
-    seen::{ErrorClass, HostedAgent, HostedVersions},
+    seen::{HostedAgent, HostedVersions},
 };
 
 /// How many of its versions an entry remembers the platform's ids of.
@@ -101,17 +104,8 @@ pub(super) fn next(agent: &Agent, hosted: &Hosted) -> Step {
         return stay(say(Reason::HostedAgentTaken, text), Some(policy::POLL));
     }
     let stood = entry.is_some_and(|entry| entry.version.as_ref() == Some(&hosted.version));
-    if !hosted.open {
-        let text = format!("CarrierAccount {at} cannot be used now: its own conditions say why. The last route stays.");
-        return stay(say(Reason::SharedRouteFailed, text).filter(|_| !stood && !hosted.opening), None);
-    }
-    if let Some(trouble) = hosted.trouble.as_ref().filter(|trouble| !trouble.wait.is_zero()) {
-        let reason = match trouble.error.class {
-            ErrorClass::Rejected => Reason::SharedRouteRefused,
-            _ => Reason::SharedRouteFailed,
-        };
-        let text = format!("CarrierAccount {at}: {}", trouble.error.text);
-        return stay(say(reason, text).filter(|_| !stood), Some(trouble.wait));
+    if let Some((finding, again)) = barred(at, (hosted.open, hosted.opening), hosted.trouble.as_ref(), stood) {
+        return stay(finding, again);
     }
     let Some(sight) = &hosted.sight else { return Step::Look(Look::HostedAgent(at.clone(), hosted.agent.clone())) };
     let Some(there) = &sight.agent else {

@@ -102,7 +102,7 @@ impl Removal<'_> {
 
     /// A platform that answers the number is asked to forget it first: it clears what it set at the carrier.
     fn off_platform(&self) -> Option<Step> {
-        match take_off(self.claim, self.platform, Vec::new()) {
+        match take_off(self.claim, self.platform) {
             Off::Done => None,
             Off::Wait(finding) if finding.reason == Reason::PlatformNotReady => {
                 let is_opening = self.platform.is_some_and(|platform| platform.opening);

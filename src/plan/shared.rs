@@ -97,6 +97,27 @@ pub fn served(agent: &Agent, there: Served, key: &Key, uid: &str) -> Served {
     }
 }
 
+/// What keeps an account from being asked about something of an Agent now, and how long yet, where something does. What was seen there as it
+/// is wanted stands meanwhile, and nothing is said.
+pub(super) fn barred(
+    at: &Key,
+    (open, opening): (bool, bool),
+    trouble: Option<&Trouble>,
+    stood: bool,
+) -> Option<(Option<Finding>, Option<Duration>)> {
+    if !open {
+        let text = format!("CarrierAccount {at} cannot be used now: its own conditions say why. The last route stays.");
+        return Some(((!stood && !opening).then(|| Finding::new(Reason::SharedRouteFailed, text)), None));
+    }
+    let trouble = trouble.filter(|trouble| !trouble.wait.is_zero())?;
+    let reason = match trouble.error.class {
+        ErrorClass::Rejected => Reason::SharedRouteRefused,
+        _ => Reason::SharedRouteFailed,
+    };
+    let text = format!("CarrierAccount {at}: {}", trouble.error.text);
+    Some(((!stood).then(|| Finding::new(reason, text)), Some(trouble.wait)))
+}
+
 /// Decides what to do next about one of the shared routes of `agent`.
 pub(super) fn next(agent: &Agent, share: &Share) -> Step {
     let entry = agent.shared_route(&share.account, &share.account_uid);
@@ -119,17 +140,8 @@ pub(super) fn next(agent: &Agent, share: &Share) -> Step {
     // What was wanted and seen before stands while nobody can look.
     let differs = share.sight.as_ref().is_some_and(|sight| sight.route.webhooks != wanted);
     let stood = !differs && entry.is_some_and(|entry| entry.version == version);
-    if !share.open {
-        let text = format!("CarrierAccount {at} cannot be used now: its own conditions say why. The last route stays.");
-        return stay(say(Reason::SharedRouteFailed, text).filter(|_| !stood && !share.opening), None);
-    }
-    if let Some(trouble) = share.trouble.as_ref().filter(|trouble| !trouble.wait.is_zero()) {
-        let reason = match trouble.error.class {
-            ErrorClass::Rejected => Reason::SharedRouteRefused,
-            _ => Reason::SharedRouteFailed,
-        };
-        let text = format!("CarrierAccount {at}: {}", trouble.error.text);
-        return stay(say(reason, text).filter(|_| !stood), Some(trouble.wait));
+    if let Some((finding, again)) = barred(at, (share.open, share.opening), share.trouble.as_ref(), stood) {
+        return stay(finding, again);
     }
     let look = || Step::Look(Look::SharedRoutes(at.clone()));
     let Some(sight) = &share.sight else { return look() };

@@ -21,7 +21,7 @@ use crate::{
     carrier::{
         CarrierError, ErrorClass, calling,
         lenient::{Rows, Scalar},
-        written,
+        sells_none, written,
     },
 };
 
@@ -249,12 +249,7 @@ fn is_about_the_wish(error: &CarrierError) -> bool {
 /// A refused search, in the words of the fields that it was made from.
 fn explained(error: CarrierError, search: &Search) -> CarrierError {
     if errors::is_own(&error, ErrorClass::NotFound) {
-        let text = format!(
-            "{} sells no numbers of the type {} in {}; choose another spec.purchase.search.type or country",
-            errors::NAME,
-            search.kind.as_str(),
-            search.country
-        );
+        let text = sells_none(errors::NAME, &search.country, search.kind);
         return CarrierError { text, ..error };
     }
     if is_about_the_wish(&error) {

@@ -20,7 +20,7 @@ use crate::{
         CarrierError, ErrorClass, calling,
         http::Call,
         lenient::{Rows, Scalar},
-        written,
+        sells_none, written,
     },
 };
 
@@ -280,11 +280,7 @@ fn is_lacking(error: &CarrierError) -> bool {
 /// A refused search, in the words of the fields that it was made from.
 fn explained(error: CarrierError, country: &str, kind: NumberType) -> CarrierError {
     if is_lacking(&error) {
-        let text = format!(
-            "{} sells no numbers of the type {} in {country}; choose another spec.purchase.search.type or country",
-            errors::NAME,
-            kind.as_str()
-        );
+        let text = sells_none(errors::NAME, country, kind);
         return CarrierError { text, ..error };
     }
     if is_about_the_value(&error) {

@@ -6,7 +6,7 @@
 use serde::Deserialize;
 
 use super::{
-    NUMBERS, Twilio, listing,
+    NUMBERS, Twilio, errors, listing,
     memberships::Memberships,
     prices::PriceList,
     search::{self, Found},
@@ -22,7 +22,7 @@ use crate::{
         Bought, CarrierError, ErrorClass, Outcome, Purchase, calling,
         http::{Body, Call},
         lenient::Scalar,
-        written,
+        sells_none, written,
     },
 };
 
@@ -177,10 +177,7 @@ fn is_lacking(error: &CarrierError) -> bool {
 /// A refused search, in the words of the fields that it was made from.
 fn explained(error: CarrierError, country: &str, kind: NumberType) -> CarrierError {
     if is_lacking(&error) {
-        let text = format!(
-            "Twilio sells no numbers of the type {} in {country}; choose another spec.purchase.search.type or country",
-            kind.as_str()
-        );
+        let text = sells_none(errors::NAME, country, kind);
         return CarrierError { text, ..error };
     }
     // Which code a refused pattern has is not documented; 20422 is any value.

@@ -135,10 +135,6 @@ fn would_bind(write: &SetBinding) -> String {
             "would have the agent {agent} of CarrierAccount {at} answer {number}, which stays at CarrierAccount {owner}: the platform is lent \
              that account's credentials and sets the number's webhooks there"
         ),
-        BindingChange::Unbind if write.put_back => format!(
-            "would take {number} off another agent of CarrierAccount {at}, where somebody put it, and then put it back: callers reach nothing for that \
-             moment"
-        ),
         BindingChange::Unbind => format!(
             "would take {number} off the agent of CarrierAccount {at} that answers it now: callers reach nothing until the next step, which sets \
              what is wanted"

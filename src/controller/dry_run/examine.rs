@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use super::{DryRun, DryRunError};
 use crate::{
     api::{
-        Agent, CarrierAccount,
+        CarrierAccount,
         account::Lending,
         agent::HostedOn,
         meta::Key,
@@ -216,7 +216,7 @@ impl DryRun {
         let mut found: Vec<(Key, HostedOn)> = Vec::new();
         for agent in self.context.caches.agents.all() {
             let key = Key::of(&*agent);
-            for hosted in self.hosted_of(&agent) {
+            for hosted in self.context.hosted_entries(&agent) {
                 let known = found.iter().any(|(of, entry)| *of == key && *entry == hosted);
                 if !known && hosted.account_ref.key(&key.namespace) == *account {
                     found.push((key.clone(), hosted));
@@ -227,13 +227,6 @@ impl DryRun {
         found
     }
 
-    /// Every entry of an Agent: those of its draft, and those of the version that serves.
-    fn hosted_of(&self, agent: &Agent) -> Vec<HostedOn> {
-        let drafted = agent.spec.draft.iter().flat_map(|draft| draft.hosted.clone());
-        let published = self.context.published(agent, &Key::of(agent));
-        drafted.chain(published.into_iter().flat_map(|(_, version)| version.spec.hosted.clone())).collect()
-    }
-
     /// The Agent that has, or is to have, this agent of a platform.
     pub fn agent_hosted(&self, account: &Key, id: &str) -> Option<Key> {
         self.hosted_at(account).into_iter().find(|(_, hosted)| hosted.agent_id == id).map(|(agent, _)| agent)
@@ -241,9 +234,8 @@ impl DryRun {
 
     /// The CarrierAccounts on which an Agent of our copy is hosted.
     pub fn platforms_of(&self, agent: &Key) -> BTreeSet<Key> {
-        let agent_of = self.context.caches.agents.get(agent);
-        let hosted = agent_of.map(|agent| self.hosted_of(&agent)).unwrap_or_default();
-        hosted.iter().map(|hosted| hosted.account_ref.key(&agent.namespace)).collect()
+        let found = self.context.caches.agents.get(agent);
+        found.map(|agent| self.context.hosts(&agent)).into_iter().flatten().collect()
     }
 
     /// Whether an account is a platform that answers numbers of other carriers.

@@ -11,6 +11,7 @@ use crate::{
     api::{
         CarrierAccount, NumberClaim, NumberPurchase,
         account::{AccountNumbers, CarrierAccountStatus, Grant},
+        claim::Holder,
         meta::{ABANDON, Key},
         number::E164,
         purchase::{Identity, Marker},
@@ -119,12 +120,7 @@ impl Context {
     fn inventory(&self, account: &CarrierAccount, session: &Session, looked: &Looked) -> Inventory {
         let Some(listing) = session.inventory.last_listing() else { return Inventory::default() };
         let owned = u32::try_from(listing.owned).unwrap_or(u32::MAX);
-        let key = Key::of(account);
-        let claims = if self.binds(&key) {
-            self.bound_to(&key)
-        } else {
-            self.caches.claims.by(Index::Account, &key.to_string())
-        };
+        let claims = self.caches.claims.by(Index::Account, &Key::of(account).to_string());
         // A claim that rests manages nothing, and one of a purchase that is under way has no number yet.
         let is_managed = |claim: &&Arc<NumberClaim>| {
             let seen = || session.inventory.seen(&claim.spec.number);
@@ -205,21 +201,15 @@ impl Context {
         numbers.retain(|number| may(number.metadata.namespace.as_deref().unwrap_or_default()));
         // A claim that rests needs nothing of the account.
         let mut claims = self.caches.claims.by(Index::Account, &key.to_string());
-        claims.retain(|claim| claim.spec.holder.as_ref().is_some_and(|holder| may(&holder.namespace)));
-        // A platform is needed to take numbers off it, whosever they are.
-        if self.binds(key) && !account.is_annotated(ABANDON) {
-            claims.extend(self.bound_to(key));
-        }
+        // A platform is needed to take numbers off it, whosever they are, unless they are let go as they are.
+        let needs = |holder: &Holder| match account.spec.binds_numbers() {
+            true => !account.is_annotated(ABANDON),
+            false => may(&holder.namespace),
+        };
+        claims.retain(|claim| claim.spec.holder.as_ref().is_some_and(needs));
         let number = numbers.first().map(|number| format!("PhoneNumber {}", Key::of(&**number)));
         let claim = || claims.first().map(|claim| format!("NumberClaim {}", Key::of(&**claim)));
         (numbers.len().max(claims.len()), number.or_else(claim))
-    }
-
-    /// The claims of the numbers that a platform answers, or was asked to.
-    fn bound_to(&self, platform: &Key) -> Vec<Arc<NumberClaim>> {
-        let is_bound =
-            |claim: &Arc<NumberClaim>| claim.spec.bound.as_ref().is_some_and(|bound| bound.account.key() == *platform);
-        self.caches.claims.all().into_iter().filter(is_bound).collect()
     }
 
     /// Reads the Secret and opens the account with it. What was opened with an earlier Secret stays open until a new one opens.
@@ -232,13 +222,9 @@ impl Context {
             Read::Forbidden => return Ok(Credentials::Forbidden),
             Read::Unreadable => return Ok(Credentials::Incomplete("it does not decode".to_owned())),
         };
-        let claims = if self.binds(&key) {
-            self.bound_to(&key)
-        } else {
-            self.caches.claims.by(Index::Account, &key.to_string())
-        };
-        // A claim of a number that was never seen may be one of a purchase that came to nothing.
-        let seen = claims.iter().filter(|claim| !claim.spec.carrier_number_id.is_empty());
+        let claims = self.caches.claims.by(Index::Account, &key.to_string());
+        // A claim of a number that was never seen may be one of a purchase, or of a binding, that came to nothing.
+        let seen = claims.iter().filter(|claim| claim.spec.was_seen_at(&key));
         let owned = seen.map(|claim| claim.spec.number.clone());
         match self.sessions.open(account, &secret, owned) {
             Ok(is_new) => {

@@ -12,11 +12,15 @@ use kube::Resource;
 
 use tokio::time::Instant;
 
-use super::{Controlled, Looked, scan_interval, with_status};
+use super::{
+    Controlled, Looked,
+    number::{Published, serves_all},
+    scan_interval, with_status,
+};
 use crate::{
-    api::{Agent, AgentVersion, PhoneNumber, agent::AgentStatus, meta::Key, phone_number::Mode, purchase::Marker},
+    api::{Agent, AgentVersion, agent::AgentStatus, meta::Key, phone_number::Mode, purchase::Marker},
     cluster::cache::{Change, Index},
-    controller::{Context, error::Error, local_state::Attempt},
+    controller::{Context, error::Error},
     plan::{self, AccountRef, Decision, Look, Served, agent::Frozen, shared::Share},
     telemetry::metrics::Operation,
 };
@@ -35,16 +39,20 @@ impl Controlled for Agent {
         let users = assigned
             .iter()
             .filter(|number| number.metadata.deletion_timestamp.is_none() && context.may_use(object, &key, number));
-        let first = users.clone().next().map(|number| Key::of(&**number).to_string());
+        let mut user = None;
         let mut count = 0;
-        for number in users.clone() {
+        let mut active: BTreeMap<Key, bool> = BTreeMap::new();
+        for number in users {
             count += 1;
+            user.get_or_insert_with(|| Key::of(&**number).to_string());
+            *active.entry(number.account()).or_default() |= number.spec.mode == Mode::Manage && !number.spec.suspend;
             let route = number.status.as_ref().and_then(|status| status.route.as_ref());
             if let Some(route) = route.filter(|route| route.agent == key.to_string()) {
                 *reach.entry(&route.version).or_default() += 1;
             }
         }
         let versions = caches.versions.by(Index::Agent, &key.to_string());
+        let published = context.published(object, &key);
         plan::agent::next(&plan::agent::World {
             now: Timestamp::now(),
             agent: object,
@@ -60,15 +68,18 @@ impl Controlled for Agent {
                 .iter()
                 .map(|version| (&**version, reach.get(&*version.spec.version).copied().unwrap_or(0)))
                 .collect(),
-            hosted: context.hosted(object, &key, users.clone(), looked),
-            shared: context.shares(object, &key, users, looked),
+            hosted: match &published {
+                Ok(published) => context.hosted(object, &key, published, &active, looked),
+                Err(_) => Vec::new(),
+            },
+            shared: context.shares(object, &key, &published, active, looked),
             binders: {
                 let draft = object.spec.draft.iter().map(|draft| &*draft.hosted);
                 let wanted = wanted.iter().flatten().map(|version| &*version.spec.hosted);
                 context.binders(&key.namespace, draft.chain(wanted))
             },
             assigned: count,
-            user: first,
+            user,
             definition_going: looked.definition_going,
         })
     }
@@ -107,27 +118,32 @@ pub fn share_id(agent: &impl Resource, account: &Key) -> String {
 }
 
 impl Context {
-    /// The routes that these numbers of the agent share, which may use it, in the order of the accounts.
-    fn shares<'a>(
+    /// The routes that numbers of the agent share at these accounts, unless an agent on a platform answers there. `active` says of each whether
+    /// one of the numbers may be written for.
+    fn shares(
         &self,
         agent: &Agent,
         key: &Key,
-        numbers: impl Iterator<Item = &'a Arc<PhoneNumber>>,
+        published: &Result<Published, Served>,
+        mut active: BTreeMap<Key, bool>,
         looked: &Looked,
     ) -> Vec<Share> {
-        let mut active: BTreeMap<Key, bool> = BTreeMap::new();
-        for number in numbers {
-            let account = number.account();
-            if self.is_hosted(agent, key, &account) {
-                continue;
-            }
-            let manages = number.spec.mode == Mode::Manage && !number.spec.suspend;
-            *active.entry(account).or_default() |= manages;
+        if let Ok((_, version)) = published {
+            active.retain(|account, _| self.hosted_for(&version.spec.hosted, &key.namespace, account).is_none());
         }
-        active.into_iter().filter_map(|(account, active)| self.share(agent, key, account, active, looked)).collect()
+        let shares = active.into_iter();
+        shares.filter_map(|(account, active)| self.share(agent, key, published, account, active, looked)).collect()
     }
 
-    fn share(&self, agent: &Agent, key: &Key, account: Key, active: bool, looked: &Looked) -> Option<Share> {
+    fn share(
+        &self,
+        agent: &Agent,
+        key: &Key,
+        published: &Result<Published, Served>,
+        account: Key,
+        active: bool,
+        looked: &Looked,
+    ) -> Option<Share> {
         let Some(cached) = self.caches.accounts.get(&account) else {
             return self.unreadable_share(agent, account, active);
         };
@@ -155,7 +171,11 @@ impl Context {
             opening: view.opening || installation.is_none(),
             name,
             channels: carrier.map_or(&[], |carrier| carrier.capabilities().channels),
-            serves: session.map_or(Served::Nothing, |session| self.serves_all(agent, key, &session)),
+            serves: match (session, published) {
+                (None, _) => Served::Nothing,
+                (Some(session), Ok(published)) => serves_all(key, published, &session),
+                (Some(_), Err(serves)) => serves.clone(),
+            },
             active,
             sight,
             due,
@@ -192,12 +212,6 @@ impl Context {
         let looked = session.sharing.look(shared, began).await;
         let operation = Operation::ListSharedRoutes;
         self.metrics.carrier_request(carrier.capabilities().name, operation, looked.as_ref().err());
-        match looked {
-            Ok(()) => self.local.succeeded(&share_id(agent, account), Attempt::Look),
-            Err(error) => {
-                self.suspect(account, &error);
-                self.local.failed(&share_id(agent, account), Attempt::Look, error);
-            }
-        }
+        self.looked(&share_id(agent, account), account, looked);
     }
 }

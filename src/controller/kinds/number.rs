@@ -23,7 +23,7 @@ use crate::{
         cache::{Change, Index},
         queue::Priority,
     },
-    controller::{Context, Kind, error::Error, local_state::Attempt, sessions::Session},
+    controller::{Context, Kind, error::Error, sessions::Session},
     plan::{self, AgentRef, Decision, Look, OfferQuery, Purpose, Served},
     telemetry::metrics::Operation,
 };
@@ -140,6 +140,9 @@ impl Controlled for PhoneNumber {
         Ok(())
     }
 }
+
+/// The name of the version that serves, and the version.
+pub type Published = (String, Arc<AgentVersion>);
 
 /// What is known about buying for one object, kept for as long as a world borrows it.
 struct Purchasable {
@@ -272,19 +275,21 @@ impl Context {
         let asked = session.inventory.look_for_marked(since).await;
         let carrier = session.inventory.carrier().capabilities().name;
         self.metrics.carrier_request(carrier, Operation::List, asked.as_ref().err());
-        self.looked(object, &object.account(), asked);
+        self.looked(uid, &object.account(), asked);
     }
 
     pub(super) async fn look_for_orders(&self, object: &impl Resource, account: &Key, looked: &Looked) {
         let Some(session) = self.sessions.get(account) else { return };
-        self.looked(object, account, session.inventory.look_for_orders(looked.began).await);
+        let uid = object.meta().uid.as_deref().unwrap_or_default();
+        self.looked(uid, account, session.inventory.look_for_orders(looked.began).await);
     }
 
     async fn look_for_offers(&self, object: &PhoneNumber, asked: OfferQuery, looked: &mut Looked) {
         let Some(session) = self.sessions.get(&object.account()) else { return };
         let found = self.offers(&session, &asked, Some(object)).await;
         self.wake_called(&session);
-        self.looked(object, &object.account(), found.map(|offers| looked.offers.push(offers)));
+        let uid = object.metadata.uid.as_deref().unwrap_or_default();
+        self.looked(uid, &object.account(), found.map(|offers| looked.offers.push(offers)));
     }
 
     /// Wakes those who waited for what there is and may look again.
@@ -320,18 +325,6 @@ impl Context {
         self.metrics.carrier_request(carrier.capabilities().name, Operation::Search, found.as_ref().err());
         found
     }
-
-    /// Notes how a look at the account went.
-    fn looked(&self, object: &impl Resource, account: &Key, asked: Result<(), CarrierError>) {
-        let uid = object.meta().uid.as_deref().unwrap_or_default();
-        match asked {
-            Ok(()) => self.local.succeeded(uid, Attempt::Look),
-            Err(error) => {
-                self.suspect(account, &error);
-                self.local.failed(uid, Attempt::Look, error);
-            }
-        }
-    }
 }
 
 impl Context {
@@ -344,16 +337,19 @@ impl Context {
         if !self.caches.allows(&agent.spec.allowed_namespaces, &key.namespace, namespace) {
             return AgentRef::Refused(key);
         }
-        let hosted = match self.published(&agent, &key) {
-            Ok((name, version)) => self.serves_hosted(&agent, &key, (&name, &version), account),
-            Err(_) => None,
-        };
-        let serves = match (hosted, self.sharing_session(account)) {
-            (Some(hosted), _) => hosted,
-            (None, Some(session)) => {
-                plan::shared::served(&agent, self.serves_all(&agent, &key, &session), account, &session.uid)
+        let serves = match (self.published(&agent, &key), self.sharing_session(account)) {
+            (Ok(published), session) => {
+                let hosted = self.serves_hosted(&agent, &key, &published, account);
+                hosted.unwrap_or_else(|| match session {
+                    Some(session) => {
+                        let to_all = serves_all(&key, &published, &session);
+                        plan::shared::served(&agent, to_all, account, &session.uid)
+                    }
+                    None => self.serves(&key, published, account, number),
+                })
             }
-            (None, None) => self.serves(&agent, &key, account, number),
+            (Err(serves), Some(session)) => plan::shared::served(&agent, serves, account, &session.uid),
+            (Err(serves), None) => serves,
         };
         AgentRef::Found { key, offline: agent.spec.offline, serves }
     }
@@ -364,11 +360,7 @@ impl Context {
     }
 
     /// The version that serves. Only the agent's status says what is published: its draft and its spec say what somebody wishes.
-    pub(in crate::controller) fn published(
-        &self,
-        agent: &Agent,
-        key: &Key,
-    ) -> Result<(String, Arc<AgentVersion>), Served> {
+    pub(in crate::controller) fn published(&self, agent: &Agent, key: &Key) -> Result<Published, Served> {
         let Some(published) = agent.status.as_ref().and_then(|status| status.published_version.clone()) else {
             return Err(Served::Nothing);
         };
@@ -383,29 +375,10 @@ impl Context {
         }
     }
 
-    /// What the agent serves to this number of an account.
-    fn serves(&self, agent: &Agent, key: &Key, account: &Key, number: &E164) -> Served {
-        match self.published(agent, key) {
-            Ok((name, version)) => {
-                let route = version.spec.webhooks.route(key, &name, number);
-                Served::Version { route: self.as_shown(account, route), name }
-            }
-            Err(serves) => serves,
-        }
-    }
-
-    /// What the agent serves to all of its numbers at an account that has them share one route.
-    pub(super) fn serves_all(&self, agent: &Agent, key: &Key, session: &Session) -> Served {
-        match self.published(agent, key) {
-            Ok((name, version)) if version.spec.webhooks.name_the_number() => Served::Unshareable(name),
-            Ok((name, version)) => {
-                let route = version.spec.webhooks.route(key, &name, &E164::example());
-                let mut route = session.inventory.carrier().canonical(route);
-                route.retain(|_, destination| !destination.is_empty());
-                Served::Version { name, route }
-            }
-            Err(serves) => serves,
-        }
+    /// What the webhooks of a version serve to this number of an account.
+    fn serves(&self, agent: &Key, (name, version): Published, account: &Key, number: &E164) -> Served {
+        let route = version.spec.webhooks.route(agent, &name, number);
+        Served::Version { route: self.as_shown(account, route), name }
     }
 
     /// `route` as the account's carrier will show it, without the channels that it does not have, and without what it cannot have there.
@@ -418,4 +391,15 @@ impl Context {
         });
         route
     }
+}
+
+/// What the webhooks of a version serve to all of its agent's numbers at an account that has them share one route.
+pub(super) fn serves_all(agent: &Key, (name, version): &Published, session: &Session) -> Served {
+    let (name, webhooks) = (name.clone(), &version.spec.webhooks);
+    if webhooks.name_the_number() {
+        return Served::Unshareable(name);
+    }
+    let mut route = session.inventory.carrier().canonical(webhooks.route(agent, &name, &E164::example()));
+    route.retain(|_, destination| !destination.is_empty());
+    Served::Version { name, route }
 }

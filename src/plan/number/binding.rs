@@ -32,7 +32,7 @@ pub(in crate::plan) enum Off {
 }
 
 /// Takes the number of a claim off the platform that the claim names.
-pub(in crate::plan) fn take_off(claim: &NumberClaimSpec, platform: Option<&PlatformView<'_>>, notes: Vec<Note>) -> Off {
+pub(in crate::plan) fn take_off(claim: &NumberClaimSpec, platform: Option<&PlatformView<'_>>) -> Off {
     let Some(bound) = &claim.bound else { return Off::Done };
     let key = bound.account.key();
     let Some(platform) = platform.filter(|platform| platform.key == key && !platform.gone) else { return Off::Done };
@@ -56,7 +56,7 @@ pub(in crate::plan) fn take_off(claim: &NumberClaimSpec, platform: Option<&Platf
                 number: claim.number.clone(),
                 change: BindingChange::Unbind,
                 put_back: false,
-                notes,
+                notes: Vec::new(),
             }))
         }
         Seen::Absent { fresh: true } => {
@@ -90,13 +90,13 @@ pub(super) fn next(w: &World<'_>, found: &Found<'_>, claim: &NumberClaim) -> Opt
     let step = Binding { w, found, claim };
     match (&claim.spec.bound, hosted) {
         (None, None) => None,
-        (Some(_), None) => step.leave(Vec::new()),
+        (Some(_), None) => step.leave(),
         (None, Some(hosted)) => step.begin(hosted),
         (Some(bound), Some(hosted)) if hosted.is(bound) => step.keep(bound),
         // Another agent of the same platform: what is there is taken off by what is wanted.
         (Some(bound), Some(hosted)) if hosted.account.key() == bound.account.key() => step.begin(hosted),
         // It stays where it is as long as the other platform cannot have it.
-        (Some(_), Some(_)) => step.unlendable(w.next_platform.as_ref()).or_else(|| step.leave(Vec::new())),
+        (Some(_), Some(_)) => step.unlendable(w.next_platform.as_ref()).or_else(|| step.leave()),
     }
 }
 
@@ -108,11 +108,11 @@ struct Binding<'a, 'w> {
 
 impl Binding<'_, '_> {
     /// The number goes off the platform; then the claim forgets that it was there.
-    fn leave(&self, notes: Vec<Note>) -> Option<Decision<PhoneNumberStatus>> {
+    fn leave(&self) -> Option<Decision<PhoneNumberStatus>> {
         if let Some(denial) = self.denied() {
             return Some(denial);
         }
-        match take_off(&self.claim.spec, self.w.platform.as_ref(), notes) {
+        match take_off(&self.claim.spec, self.w.platform.as_ref()) {
             Off::Look(look) => Some(self.look(look)),
             Off::Write(write) => Some(self.write(*write)),
             Off::Wait(finding) => Some(self.rest(finding).again(policy::POLL)),

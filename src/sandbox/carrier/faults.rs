@@ -1,5 +1,7 @@
 //! How the carrier can be told to misbehave, and for which requests. No I/O: this only chooses.
 
+use std::time::{Duration, Instant};
+
 use serde::{Deserialize, Serialize};
 
 use super::ledger::Kind;
@@ -50,6 +52,22 @@ pub enum Fault {
     Lag { ms: u64 },
     /// A listing that shows the state before the last `writes` changes of numbers.
     LagWrites { writes: usize },
+}
+
+/// How many of the changes, of which these are the times in their order, a reader is not shown to whom these faults happen.
+pub(super) fn undone(
+    views: &[Fault],
+    changes: impl DoubleEndedIterator<Item = Instant> + ExactSizeIterator + Clone,
+) -> usize {
+    let undone = views.iter().map(|view| match view {
+        Fault::Lag { ms } => match Instant::now().checked_sub(Duration::from_millis(*ms)) {
+            Some(then) => changes.clone().rev().take_while(|at| *at > then).count(),
+            None => changes.len(),
+        },
+        Fault::LagWrites { writes } => *writes,
+        _ => 0,
+    });
+    undone.max().unwrap_or(0)
 }
 
 /// When in a request's life a fault acts. One fault of each request decides the outcome; delays and views add up.

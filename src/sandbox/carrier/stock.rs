@@ -137,6 +137,22 @@ pub(super) struct Offer {
     pub beta: bool,
 }
 
+impl Offer {
+    /// The digits after the country code, and the area's part of them.
+    pub fn national(&self) -> (&str, &'static str) {
+        let Place { country, kind, area, .. } = self.place;
+        let (code, ndc) = match (*country, *kind) {
+            ("GB", NumberType::Local) => ("+44", "20"),
+            ("GB", _) => ("+44", ""),
+            ("DE", _) => ("+49", "30"),
+            ("AU", _) => ("+61", ""),
+            ("US" | "CA", _) => ("+1", *area),
+            _ => ("+", ""),
+        };
+        (self.number.strip_prefix(code).unwrap_or(&self.number), ndc)
+    }
+}
+
 /// Everything for sale, in the order in which searches show it.
 #[derive(Debug)]
 pub(super) struct Stock {

@@ -7,7 +7,7 @@ use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap, VecDeque},
     fmt,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use jiff::Timestamp;
@@ -15,8 +15,8 @@ use sha2::{Digest as _, Sha256};
 
 pub(super) use super::number::Number;
 use super::{
-    config::{Dialect, KeySeed, SandboxConfig, Switches},
-    faults::Fault,
+    config::{Dialect, KeyScope, KeySeed, SandboxConfig, Switches},
+    faults::{self, Fault},
     flowyte::State as FlowyteState,
     nixflex::State as NixflexState,
     stock::{Offer, Stock},
@@ -192,15 +192,7 @@ impl World {
 
     /// The numbers as a reader sees them, who may be shown the past.
     pub fn seen(&self, views: &[Fault]) -> Cow<'_, BTreeMap<u64, Number>> {
-        let undone = views.iter().map(|view| match view {
-            Fault::Lag { ms } => match Instant::now().checked_sub(Duration::from_millis(*ms)) {
-                Some(then) => self.history.iter().rev().take_while(|change| change.at > then).count(),
-                None => self.history.len(),
-            },
-            Fault::LagWrites { writes } => *writes,
-            _ => 0,
-        });
-        let undone = undone.max().unwrap_or(0);
+        let undone = faults::undone(views, self.history.iter().map(|change| change.at));
         if undone == 0 {
             return Cow::Borrowed(&self.numbers);
         }
@@ -217,6 +209,16 @@ impl World {
     /// Every owned number, in the order of purchase.
     pub fn numbers(&self) -> impl Iterator<Item = &Number> {
         self.numbers.values()
+    }
+
+    /// The account of this API that has this key, and what the key may do.
+    pub fn holder_of(&self, dialect: Dialect, key: &str) -> Option<(&Account, KeyScope)> {
+        let mut ours = self.accounts.values().filter(|account| account.dialect == dialect);
+        ours.find_map(|account| {
+            let further = account.keys.iter().find(|k| k.secret == key).map(|k| k.scope.clone());
+            let scope = if account.token == key { Some(KeyScope::Main) } else { further };
+            Some((account, scope?))
+        })
     }
 
     pub fn by_sid(&self, sid: &str) -> Option<&Number> {

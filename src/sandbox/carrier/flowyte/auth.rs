@@ -16,13 +16,7 @@ pub(in super::super) const KEY_PREFIX: &str = "flowyte_sk_";
 /// The account whose key the request bears, and what the key may do.
 pub(super) fn caller<'a>(world: &'a World, request: &Request) -> Option<(&'a Account, KeyScope)> {
     let key = request.bearer.as_deref().filter(|key| key.starts_with(KEY_PREFIX))?;
-    let ours = world.accounts.values().filter(|account| account.dialect == Dialect::Flowyte);
-    ours.filter_map(|account| {
-        let further = account.keys.iter().find(|k| k.secret == key).map(|k| k.scope.clone());
-        let scope = if account.token == key { Some(KeyScope::Main) } else { further };
-        Some((account, scope?))
-    })
-    .next()
+    world.holder_of(Dialect::Flowyte, key)
 }
 
 /// The organization that a request acts on, if it is in order and its key has the scope that this takes.

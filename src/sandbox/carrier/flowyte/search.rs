@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{
     super::{
         config::BestEffort,
-        stock::{NumberType, Offer, Place, national, price},
+        stock::{NumberType, Offer, national, price},
         wire::{Effect, Reply, Request},
         world::World,
     },
@@ -69,20 +69,6 @@ fn type_name(kind: NumberType) -> &'static str {
     }
 }
 
-/// The digits after the country code, and the area's part of them.
-fn digits(offer: &Offer) -> (&str, &'static str) {
-    let Place { country, kind, area, .. } = offer.place;
-    let (code, ndc) = match (*country, *kind) {
-        ("GB", NumberType::Local) => ("+44", "20"),
-        ("GB", _) => ("+44", ""),
-        ("DE", _) => ("+49", "30"),
-        ("AU", _) => ("+61", ""),
-        ("US" | "CA", _) => ("+1", *area),
-        _ => ("+", ""),
-    };
-    (offer.number.strip_prefix(code).unwrap_or(&offer.number), ndc)
-}
-
 /// What a search asks for, checked.
 struct Wanted<'a> {
     request: &'a Request,
@@ -131,14 +117,14 @@ impl<'a> Wanted<'a> {
     }
 
     fn is_place(&self, offer: &Offer) -> bool {
-        let (_, ndc) = digits(offer);
+        let (_, ndc) = offer.national();
         self.says("areaCode", ndc)
             && self.says("locality", offer.place.locality)
             && self.says("administrativeArea", offer.place.region)
     }
 
     fn is_pattern(&self, offer: &Offer) -> bool {
-        let (digits, _) = digits(offer);
+        let (digits, _) = offer.national();
         let fits = |name: &str, fit: fn(&str, &str) -> bool| self.get(name).is_none_or(|wanted| fit(digits, wanted));
         fits("contains", |digits, wanted| digits.contains(wanted))
             && fits("startsWith", |digits, wanted| digits.starts_with(wanted))

@@ -3,13 +3,13 @@
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     fmt,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::super::faults::Fault;
+use super::super::faults::{self, Fault};
 
 /// How many changes of rows a lagging listing can look back over.
 const HISTORY: usize = 5_000;
@@ -127,16 +127,9 @@ impl Rows {
 
     /// The rows as a reader sees them, who may be shown the past; the oldest first.
     pub fn seen(&self, views: &[Fault]) -> Vec<Row> {
-        let undone = views.iter().map(|view| match view {
-            Fault::Lag { ms } => match Instant::now().checked_sub(Duration::from_millis(*ms)) {
-                Some(then) => self.history.iter().rev().take_while(|change| change.at > then).count(),
-                None => self.history.len(),
-            },
-            Fault::LagWrites { writes } => *writes,
-            _ => 0,
-        });
+        let undone = faults::undone(views, self.history.iter().map(|change| change.at));
         let mut past = self.rows.clone();
-        for Change { place, before, .. } in self.history.iter().rev().take(undone.max().unwrap_or(0)) {
+        for Change { place, before, .. } in self.history.iter().rev().take(undone) {
             match before {
                 Some(row) => past.insert(*place, row.clone()),
                 None => past.remove(place),

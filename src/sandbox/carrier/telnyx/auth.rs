@@ -13,13 +13,7 @@ use super::{
 /// The account whose key the request bears, and what the key may do.
 pub(super) fn caller<'a>(world: &'a World, request: &Request) -> Option<(&'a Account, KeyScope)> {
     let key = request.bearer.as_deref()?;
-    let ours = world.accounts.values().filter(|account| account.dialect == Dialect::Telnyx);
-    ours.filter_map(|account| {
-        let further = account.keys.iter().find(|k| k.secret == key).map(|k| k.scope.clone());
-        let scope = if account.token == key { Some(KeyScope::Main) } else { further };
-        Some((account, scope?))
-    })
-    .next()
+    world.holder_of(Dialect::Telnyx, key)
 }
 
 /// The account that a request acts on, if it is in order and its key reaches this far.

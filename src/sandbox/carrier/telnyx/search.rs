@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     super::{
-        stock::{NumberType, Offer, Place, price},
+        stock::{NumberType, Offer, price},
         text::money,
         wire::{Reply, Request},
         world::World,
@@ -68,20 +68,6 @@ pub(super) fn features(offer: &Offer) -> Vec<&'static str> {
     features
 }
 
-/// The digits after the country code, and how many of them are the area's.
-fn national(offer: &Offer) -> (&str, &'static str) {
-    let Place { country, kind, area, .. } = offer.place;
-    let (code, ndc) = match (*country, *kind) {
-        ("GB", NumberType::Local) => ("+44", "20"),
-        ("GB", _) => ("+44", ""),
-        ("DE", _) => ("+49", "30"),
-        ("AU", _) => ("+61", ""),
-        ("US" | "CA", _) => ("+1", *area),
-        _ => ("+", ""),
-    };
-    (offer.number.strip_prefix(code).unwrap_or(&offer.number), ndc)
-}
-
 /// Searches. No match, a wildcard, a `+` and a country code in a pattern are all an empty list.
 pub(super) fn search(world: &mut World, account: &str, request: &Request) -> Result<Reply, Refusal> {
     let filters = Filters::of(request, &FILTERS, &[])?;
@@ -124,7 +110,7 @@ fn is_kind(world: &World, filters: &Filters<'_>, offer: &Offer) -> bool {
 /// What best effort widens.
 fn is_place_and_pattern(filters: &Filters<'_>, offer: &Offer) -> bool {
     let place = offer.place;
-    let (digits, ndc) = national(offer);
+    let (digits, ndc) = offer.national();
     let says = |name: &str, value: &str| filters.get(name).is_none_or(|given| given.eq_ignore_ascii_case(value));
     // The pattern is about what follows the area, where that is given.
     let rest = filters.get("national_destination_code").and_then(|ndc| digits.strip_prefix(ndc)).unwrap_or(digits);
