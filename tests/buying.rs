@@ -446,6 +446,8 @@ async fn whatever_the_carrier_refuses_ends_in_its_condition_and_is_not_asked_aga
         let message = scene.acquired("main", reason).await;
         assert!(message.contains(text), "{reason}: {message}");
         if reason == "PurchaseForbidden" {
+            // Another route changes nothing about that.
+            scene.agent("engine.example.com", Some("v2")).await;
             scene.scans(2).await;
             assert_eq!(scene.sandbox.ledger().of(kind).count(), 1, "{text}");
         }

@@ -144,6 +144,16 @@ impl LocalState {
         }
     }
 
+    /// Another route is wanted: what was refused for the last one, by itself or along with a purchase, is tried again at once. What the
+    /// carrier refused for the account, or for the number, it would refuse again.
+    pub fn rerouted(&self, uid: &str) {
+        let is_of_route =
+            |attempt: Attempt, error: &CarrierError| attempt == Attempt::Write || error.class == ErrorClass::Rejected;
+        if let Some(entry) = self.entries().get_mut(uid) {
+            entry.trouble.take_if(|(attempt, error, ..)| is_of_route(*attempt, error));
+        }
+    }
+
     /// Somebody asked for a look: what was given up is begun again.
     pub fn requested(&self, uid: &str) {
         if let Some(entry) = self.entries().get_mut(uid) {
@@ -444,6 +454,24 @@ mod tests {
         assert_eq!(memory.trouble("uid").map(|t| t.wait), Some(Duration::ZERO));
         memory.succeeded("uid", Attempt::Write);
         assert_eq!(memory.trouble("uid"), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_route_makes_up_for_what_was_refused_for_the_last_one_only() {
+        let memory = LocalState::default();
+        for (attempt, class, stands) in [
+            (Attempt::Write, ErrorClass::Transient, false),
+            (Attempt::Write, ErrorClass::Forbidden, false),
+            (Attempt::Purchase, ErrorClass::Rejected, false),
+            (Attempt::Purchase, ErrorClass::Forbidden, true),
+            (Attempt::Purchase, ErrorClass::Funds, true),
+            (Attempt::Look, ErrorClass::Transient, true),
+        ] {
+            memory.edited("uid");
+            memory.failed("uid", attempt, CarrierError::new(class, "refused"));
+            memory.rerouted("uid");
+            assert_eq!(memory.trouble("uid").is_some(), stands, "{attempt:?} {class:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

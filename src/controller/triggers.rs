@@ -199,7 +199,7 @@ impl Context {
             let shared = shared.map_or(&[][..], |status| &status.shared_routes);
             for number in self.caches.numbers.by(Index::Agent, &key.to_string()) {
                 // A route that was refused says nothing about the next one.
-                self.local.edited(number.metadata.uid.as_deref().unwrap_or_default());
+                self.local.rerouted(number.metadata.uid.as_deref().unwrap_or_default());
                 let account = number.account().to_string();
                 if shared.iter().any(|entry| entry.account == account) {
                     // The route that it shares with others is set first: then it is woken for that, and has one thing to say and not two.
