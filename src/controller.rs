@@ -1,6 +1,7 @@
 //! Runs the plan: gathers a world, asks what to do next, and looks, acts or rests. All I/O of the operator starts here.
 
 mod access;
+mod buying;
 mod caches;
 mod carrier_writes;
 mod cluster_writes;
@@ -24,6 +25,7 @@ mod predecessors;
 mod prune;
 mod reconcile;
 mod secret;
+mod serving;
 mod sessions;
 mod sharing;
 mod store;

@@ -34,7 +34,9 @@ mod world;
 
 use std::time::Duration;
 
-pub use buying::{Buying, Grant, Idle, OfferQuery, Offers, OwnEntry, Purpose, SendOutcome};
+pub use buying::{
+    Buying, Grant, Idle, OfferQuery, Offers, OwnEntry, Purpose, Record, Seller, SendOutcome, Supply, Traces,
+};
 pub use hosting::ServeHosted;
 pub use route::{AgentRef, HostedAt, Served};
 pub use shared::SetSharedRoute;

@@ -100,7 +100,10 @@ pub async fn decide<K: Controlled>(context: &Context, object: &Arc<K>) -> Result
     for _ in 0..LOOKS {
         match K::decide(context, object, &looked) {
             Decision::Look(look) => K::look(context, object, look, &mut looked).await?,
-            decision => return Ok((decision, looked)),
+            decision => {
+                K::decided(context, object, &looked, &decision);
+                return Ok((decision, looked));
+            }
         }
     }
     Err(Error::Circles)

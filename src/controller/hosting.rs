@@ -6,7 +6,8 @@ use tokio::time::Instant;
 
 use super::{
     Context, Kind,
-    kinds::{Controlled, Looked, Published, Seen, scan_interval, share_id},
+    kinds::{Controlled, Looked, Seen, scan_interval, share_id},
+    serving::Published,
     sessions::Session,
 };
 use crate::{

@@ -9,7 +9,6 @@ mod version;
 
 pub use account::scan_interval;
 pub use agent::{note_id, share_id};
-pub use number::Published;
 
 use std::{fmt::Debug, future::Future, sync::Arc, time::Duration};
 
@@ -49,6 +48,9 @@ pub trait Controlled:
 
     /// Gathers the world of `object` and asks the plan.
     fn decide(context: &Context, object: &Arc<Self>, looked: &Looked) -> Decision<Self::Status>;
+
+    /// What this process does about what was decided, beside it: it wakes others, opens and closes accounts. Nothing of that is written.
+    fn decided(_: &Context, _: &Arc<Self>, _: &Looked, _: &Decision<Self::Status>) {}
 
     /// The definitions whose end is the end of this kind's work: nothing is cleaned up after any of them.
     fn definitions() -> Vec<&'static str> {
@@ -167,7 +169,7 @@ impl Context {
         }
         // Before the account's own pass says so, which has only been called yet.
         let refused = self.refused_endpoint(&account).is_some();
-        let session = self.sessions.get(&key).filter(|session| Some(&session.uid) == account.metadata.uid.as_ref());
+        let session = self.sessions.of(&account);
         let open = session.filter(|_| !refused).and_then(|session| session.open());
         let opening = open.is_none() && !refused && !is_closed(&account);
         let (abandoned, binds) = (account.is_annotated(ABANDON), account.spec.binds_numbers());
@@ -310,6 +312,13 @@ impl Context {
         });
         self.looked(uid, account, asked);
         Ok(())
+    }
+
+    /// Whether a number bears the marker of another installation than ours.
+    pub(super) fn is_marked_by_another(&self, seen: &Seen) -> bool {
+        let Seen::Present { number, .. } = seen else { return false };
+        let installation = self.installation().unwrap_or_default();
+        number.marker.as_ref().is_some_and(|marker| !marker.is_of(installation))
     }
 
     /// Notes, under this id, how a look at an account went.

@@ -32,8 +32,7 @@ impl Context {
         let mut past = Past { traces: self.remembered(&key, version), ..Past::default() };
         let Some(draft) = agent.spec.draft.as_ref().filter(|_| past.traces.is_empty()) else { return past };
         for near in self.near(agent, &key) {
-            let uid = self.caches.accounts.get(&near.account).and_then(|account| account.metadata.uid.clone());
-            let session = self.sessions.get(&near.account).filter(|session| Some(&session.uid) == uid.as_ref());
+            let session = self.caches.accounts.get(&near.account).and_then(|account| self.sessions.of(&account));
             let Some(session) = session.filter(|session| session.inventory.last_listing().is_some()) else {
                 past.unlisted.extend(self.unlisted(near));
                 continue;

@@ -197,6 +197,11 @@ impl Sessions {
         self.open.read().unwrap_or_else(PoisonError::into_inner).get(account).cloned()
     }
 
+    /// The same of this very object, and not of one that had its name before.
+    pub fn of(&self, account: &CarrierAccount) -> Option<Arc<Session>> {
+        self.get(&Key::of(account)).filter(|session| Some(&session.uid) == account.metadata.uid.as_ref())
+    }
+
     /// Every session, with the CarrierAccount that it was opened for.
     pub fn all(&self) -> Vec<(Key, Arc<Session>)> {
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
@@ -204,8 +209,8 @@ impl Sessions {
     }
 
     /// The CarrierAccount is gone, or must not be used.
-    pub fn close(&self, account: &Key) {
-        self.open.write().unwrap_or_else(PoisonError::into_inner).remove(account);
+    pub fn close(&self, account: &Key) -> bool {
+        self.open.write().unwrap_or_else(PoisonError::into_inner).remove(account).is_some()
     }
 
     /// Opens the account with what its Secret holds, unless it is open with just that. `owned` are the numbers that it is

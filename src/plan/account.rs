@@ -107,26 +107,27 @@ pub fn next(w: &World<'_>) -> Decision<CarrierAccountStatus> {
 }
 
 /// The carrier's id of the account, where it may be used: it is known to be the right one, active, and listed, and its
-/// credentials were not refused. A Secret that has gone since closes nothing: its namespace may be going, and numbers with it. An
-/// endpoint that is not allowed closes it whatever was known before.
-pub fn open(w: &World<'_>) -> Option<String> {
-    if w.refused.is_some() {
-        return None;
-    }
+/// credentials were not refused. A Secret that has gone since closes nothing: its namespace may be going, and numbers with it.
+pub fn open(
+    account: &CarrierAccount,
+    identity: Option<&Identity>,
+    is_listed: bool,
+    trouble: Option<&Trouble>,
+) -> Option<String> {
     // One that only the credentials tell is pinned first: journals are named by it, and nobody buys by a name that may be forgotten.
-    let is_it = |identity: &&Identity| w.wanted_identity().as_ref() == Some(&identity.account);
-    let identity = w.identity.filter(is_it).filter(|identity| identity.inactive.is_none())?;
-    let refused = w.trouble.is_some_and(|t| matches!(t.error.class, ErrorClass::Unauthorized | ErrorClass::Forbidden));
-    (w.inventory.numbers.is_some() && !refused).then(|| identity.account.clone())
+    let is_it = |identity: &&Identity| wanted_identity(account).as_ref() == Some(&identity.account);
+    let identity = identity.filter(is_it).filter(|identity| identity.inactive.is_none())?;
+    let refused = trouble.is_some_and(|t| matches!(t.error.class, ErrorClass::Unauthorized | ErrorClass::Forbidden));
+    (is_listed && !refused).then(|| identity.account.clone())
+}
+
+/// The account that was seen first, or the one that is named. `None` where whatever the credentials open is the one.
+fn wanted_identity(account: &CarrierAccount) -> Option<String> {
+    let pinned = account.status.as_ref().and_then(|status| status.identity.clone());
+    pinned.or_else(|| account.named_identity())
 }
 
 impl World<'_> {
-    /// The account that was seen first, or the one that is named. `None` where whatever the credentials open is the one.
-    fn wanted_identity(&self) -> Option<String> {
-        let pinned = self.account.status.as_ref().and_then(|status| status.identity.clone());
-        pinned.or_else(|| self.account.named_identity())
-    }
-
     fn open(&self) -> Decision<CarrierAccountStatus> {
         if let Some(refused) = &self.refused {
             return self.rest(refused.finding(), None);
@@ -156,7 +157,7 @@ impl World<'_> {
             return self.rest(policy::account_trouble(&trouble.error), Some(trouble.wait));
         }
         let Some(identity) = self.identity else { return Decision::Look(Look::Identity) };
-        if let Some(wanted) = self.wanted_identity().filter(|wanted| identity.account != *wanted) {
+        if let Some(wanted) = wanted_identity(self.account).filter(|wanted| identity.account != *wanted) {
             let text = format!(
                 "The credentials in the Secret {secret} open {}, and this account is {wanted}. Nothing is done under it: put back the \
                  right credentials, or make another CarrierAccount.",
@@ -200,7 +201,7 @@ impl World<'_> {
         let generation = self.account.metadata.generation;
         if finding.reason == Reason::Open && status.identity.is_none() {
             status.identity = self.identity.map(|identity| identity.account.clone());
-            if self.wanted_identity().is_none() {
+            if wanted_identity(self.account).is_none() {
                 again = Some(Duration::ZERO);
             }
         }

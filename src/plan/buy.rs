@@ -43,7 +43,7 @@ pub(super) fn next<'a>(
     b: &Buying<'a>,
 ) -> Decision<PhoneNumberStatus> {
     let step = Step { w, b, account, identity };
-    match b.journal {
+    match b.record.journal {
         None => step.find_or_begin(),
         Some(journal) if journal.spec.holder.uid != w.uid() => step.take_over(journal),
         Some(journal) if journal.spec.account.identity != identity => {
@@ -60,11 +60,11 @@ pub(super) fn next<'a>(
 /// What is unsettled of a purchase, for an object that is being deleted: `None` where nothing is.
 pub(super) fn unsettled<'a>(w: &World<'a>, account: &AccountView) -> Option<Decision<PhoneNumberStatus>> {
     let b = w.buying.as_ref()?;
-    let journal = b.journal.filter(|journal| journal.spec.holder.uid == w.uid())?;
+    let journal = b.record.journal.filter(|journal| journal.spec.holder.uid == w.uid())?;
     let number = journal.spec.number.as_ref()?;
     let step = Step { w, b, account, identity: &journal.spec.account.identity };
     // What another installation bought for it stays on record as it is.
-    if step.was_ours(number) || step.elsewhere(number).is_some() {
+    if step.was_ours(number) || step.marked_by_another(number).is_some() {
         return None;
     }
     match step.settle(journal, number) {
@@ -82,9 +82,9 @@ impl<'a> Step<'a, '_> {
     /// Another object holds the journal (rule 1).
     fn take_over(&self, journal: &NumberPurchase) -> Decision<PhoneNumberStatus> {
         let holder = &journal.spec.holder;
-        match self.b.holder {
+        match self.b.record.holder {
             Liveness::NotRead => Decision::Look(Look::Holder(holder.clone())),
-            Liveness::Alive if self.b.holder_leaving => self
+            Liveness::Alive if self.b.record.holder_leaving => self
                 .stop(
                     Reason::AwaitingHandover,
                     format!(
@@ -120,7 +120,7 @@ impl<'a> Step<'a, '_> {
     /// The journal is ours.
     fn go_on(&self, journal: &NumberPurchase) -> Decision<PhoneNumberStatus> {
         let Some(number) = &journal.spec.number else { return self.begin(Some(journal), None) };
-        if let Some(own) = self.b.own.filter(|own| own.outcome.is_none())
+        if let Some(own) = self.b.record.own.filter(|own| own.outcome.is_none())
             && self.ours_as_seen().is_none()
         {
             match own.purpose {
@@ -129,7 +129,7 @@ impl<'a> Step<'a, '_> {
                 Purpose::Settle | Purpose::Hold => {}
             }
         }
-        if let Some(decision) = self.elsewhere(number) {
+        if let Some(decision) = self.marked_by_another(number) {
             return decision;
         }
         // What was seen to be ours and vanished is lost, and never bought again: there is nothing to find out by waiting.
@@ -150,18 +150,18 @@ impl<'a> Step<'a, '_> {
     /// The number is on record for this identity, and bears the same identity's marker by another installation, or its claim says that
     /// it was bought for this identity: as after a restore into another cluster. A person is asked, and nothing is bought against
     /// the record.
-    fn elsewhere(&self, number: &E164) -> Option<Decision<PhoneNumberStatus>> {
+    fn marked_by_another(&self, number: &E164) -> Option<Decision<PhoneNumberStatus>> {
         let Seen::Present { number: seen, .. } = self.w.seen else { return None };
-        let marker = seen.marker.as_ref().filter(|_| self.w.elsewhere && !self.w.is_adopted(number))?;
-        let is_its =
-            marker.is_same_identity(self.b.marker) || self.w.claim.is_some_and(|c| c.spec.is_for(self.b.identity));
-        is_its.then(|| self.w.marked_elsewhere(number))
+        let marker = seen.marker.as_ref().filter(|_| self.w.marked_by_another && !self.w.is_adopted(number))?;
+        let is_its = marker.is_same_identity(&self.b.traces.marker)
+            || self.w.claim.is_some_and(|c| c.spec.is_for(self.b.identity));
+        is_its.then(|| self.w.marked_by_another(number))
     }
 
     /// The number is in the account: it is adopted, and then like any other.
     fn ours(&self, seen: &'a OwnedNumber) -> Decision<PhoneNumberStatus> {
         let number = &seen.number;
-        let foreign = seen.marker.as_ref().is_some_and(|marker| marker != self.b.marker);
+        let foreign = seen.marker.as_ref().is_some_and(|marker| *marker != self.b.traces.marker);
         if foreign && self.w.own_claim().is_none() && !self.is_claimed_for(number) {
             let text = format!(
                 "{number} bears the marker of another identity or installation at the carrier: it is not touched. Use another identity."
@@ -194,12 +194,12 @@ impl<'a> Step<'a, '_> {
         settled: Option<bool>,
         purchase: &Purchase,
     ) -> Decision<PhoneNumberStatus> {
-        if self.b.limits.paused {
+        if self.b.seller.limits.paused {
             let text =
                 format!("CarrierAccount {} buys nothing now: its spec.purchasing.paused says so.", self.account.key);
             return self.stop(Reason::PurchasingPaused, text);
         }
-        if !self.b.sells {
+        if !self.b.seller.sells {
             let text = format!("The carrier of CarrierAccount {} sells no numbers: import one.", self.account.key);
             return self.stop(Reason::PurchaseRefused, text);
         }
@@ -209,7 +209,7 @@ impl<'a> Step<'a, '_> {
         if let Some(decision) = self.known(journal) {
             return decision;
         }
-        if let Some((error, wait)) = self.b.no_money {
+        if let Some((error, wait)) = &self.b.seller.no_money {
             let text = format!("CarrierAccount {}: {}.", self.account.key, error.text.trim_end_matches('.'));
             return self.stop(Reason::InsufficientFunds, text).again(*wait);
         }
@@ -225,7 +225,7 @@ impl<'a> Step<'a, '_> {
     /// Rule 2: what bears our marker already is ours, and nothing else is bought or taken. Where there are no markers, a person says what
     /// is.
     fn known(&self, journal: Option<&NumberPurchase>) -> Option<Decision<PhoneNumberStatus>> {
-        let said = || self.said().filter(|said| !self.b.marks && self.b.unclaimed.contains(said));
+        let said = || self.said().filter(|said| !self.b.seller.marks && self.b.traces.unclaimed.contains(said));
         match self.marked().and_then(|marked| self.meant(marked)).map(|meant| meant.or_else(said)) {
             Ok(None) => self.unconfirmed(),
             Ok(meant) => {
@@ -262,7 +262,7 @@ impl<'a> Step<'a, '_> {
                 format!("CarrierAccount {} owns {number} already: import it instead of buying it.", self.account.key);
             return self.stop(Reason::AlreadyOwned, text);
         }
-        let keeps = self.b.own.is_some_and(OwnEntry::keeps_number);
+        let keeps = self.b.record.own.is_some_and(OwnEntry::keeps_number);
         let wish = Criteria {
             prefer: self.shown().map(|offer| &offer.number).or(last.filter(|_| keeps)),
             avoid: last.filter(|_| purchase.search.is_some() && !keeps),

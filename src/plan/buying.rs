@@ -20,8 +20,19 @@ pub struct Buying<'a> {
     pub identity: &'a Identity,
     /// The name of this installation.
     pub installation: &'a str,
-    /// What a number that was bought for this identity bears.
-    pub marker: &'a Marker,
+    /// A random text that was never used before.
+    pub token: &'a str,
+    /// Whether this very object lives and is not being deleted, by a read in this pass.
+    pub live: Liveness,
+    pub record: Record<'a>,
+    pub traces: &'a Traces,
+    pub seller: &'a Seller,
+    pub supply: Supply<'a>,
+}
+
+/// What is written down about buying for this identity.
+#[derive(Clone, Debug)]
+pub struct Record<'a> {
     /// The journal of this identity, whoever holds it.
     pub journal: Option<&'a NumberPurchase>,
     /// Whether that is how it stands in the cluster, by a read in this pass.
@@ -34,40 +45,52 @@ pub struct Buying<'a> {
     pub holder_leaving: bool,
     /// What this process knows of the journal's last entry; `None` where another one wrote it.
     pub own: Option<&'a OwnEntry>,
-    /// The numbers that bear our marker at the carrier, owned or on order, by a listing that began after everything that could
-    /// have bought one; `None` where there is none such.
-    pub marked: Option<&'a [E164]>,
-    /// The orders that bear the marker of this identity, by whatever installation, and have not failed, by a look in this pass.
-    pub orders: Option<&'a [Order]>,
+}
+
+/// What there is at the carrier and in the cluster that was bought for this identity, or may have been.
+#[derive(Clone, Debug)]
+pub struct Traces {
+    /// What a number that was bought for this identity bears.
+    pub marker: Marker,
+    /// The numbers that bear it at the carrier, owned or on order, by a listing that began after everything that could have bought
+    /// one; `None` where there is none such.
+    pub marked: Option<Vec<E164>>,
+    /// The orders that bear it, by whatever installation, and have not failed, by a look in this pass.
+    pub orders: Option<Vec<Order>>,
     /// The claims that say they are for this identity, the latest attempt first.
-    pub claims: &'a [NumberClaim],
-    /// What was found for sale in this pass.
-    pub offers: &'a [Offers],
-    /// The idle numbers of the account, where they were looked for in this pass.
-    pub idle: Option<&'a [Idle]>,
-    pub grant: Grant,
-    /// What the carrier said when the account's money did not suffice, for this object or another, and how long that stands yet.
-    pub no_money: Option<&'a (CarrierError, Duration)>,
-    /// A random text that was never used before.
-    pub token: &'a str,
-    /// Whether this very object lives and is not being deleted, by a read in this pass.
-    pub live: Liveness,
-    /// The limits of the account.
-    pub limits: &'a Purchasing,
-    /// Whether numbers are missing from the account's listing that should be there.
-    pub doubtful: bool,
-    /// Whether the account's carrier sells numbers.
+    pub claims: Vec<NumberClaim>,
+    /// Where numbers bear no marker: those of the account that nothing in this cluster claims, by the last listing.
+    pub unclaimed: Vec<E164>,
+}
+
+/// The account that numbers are bought at.
+#[derive(Clone, Debug)]
+pub struct Seller {
+    /// Whether its carrier sells numbers.
     pub sells: bool,
-    /// Whether it keeps our marker on them.
+    /// Whether that keeps our marker on them.
     pub marks: bool,
-    /// Where it does not: the numbers of the account that nothing in this cluster claims, by the last listing.
-    pub unclaimed: &'a [E164],
     /// Whether it keeps numbers for a while before they are bought.
     pub holds: bool,
     /// The number that it offered to this process and would not keep: it can be had without that.
-    pub unheld: Option<&'a E164>,
+    pub unheld: Option<E164>,
+    pub limits: Purchasing,
+    pub grant: Grant,
+    /// What the carrier said when the account's money did not suffice, for this object or another, and how long that stands yet.
+    pub no_money: Option<(CarrierError, Duration)>,
+    /// Whether numbers are missing from the account's listing that should be there.
+    pub doubtful: bool,
     /// How long yet until a listing tells what a predecessor of this process, of which nobody knows, may have bought (rule 9).
     pub not_before: Duration,
+}
+
+/// What can be had, by looks in this pass.
+#[derive(Clone, Debug)]
+pub struct Supply<'a> {
+    /// What was found for sale.
+    pub offers: &'a [Offers],
+    /// The idle numbers of the account, where they were looked for.
+    pub idle: Option<&'a [Idle]>,
 }
 
 impl Buying<'_> {

@@ -28,7 +28,7 @@ pub struct World<'a> {
     /// Whether a live PhoneNumber to which the claim may pass wants the number: it will take it over, route and all.
     pub successor: bool,
     /// Whether the number bears the marker of another installation: then it is not written to.
-    pub elsewhere: bool,
+    pub marked_by_another: bool,
     pub account: AccountRef,
     pub seen: Seen<'a>,
     /// The orders that bear the marker of the identity that it was made for, and have not failed, by a look in this pass.
@@ -75,7 +75,7 @@ pub fn next(w: &World<'_>) -> Decision<()> {
         number: &spec.number,
         claim: spec,
         policy: spec.on_delete,
-        hands_off: match (definition_going, w.elsewhere) {
+        hands_off: match (definition_going, w.marked_by_another) {
             (true, _) => Some("the definition of PhoneNumber or NumberClaim is being deleted".to_owned()),
             (_, true) => Some("it bears the marker of another installation".to_owned()),
             _ => None,

@@ -200,7 +200,7 @@ pub(super) fn of_number(w: &World<'_>) -> Decision<PhoneNumberStatus> {
     let hands_off = [
         (definition_going, "the definition of PhoneNumber is being deleted"),
         (w.number.is_annotated(ABANDON), "it was abandoned"),
-        (w.elsewhere, "it bears the marker of another installation"),
+        (w.marked_by_another, "it bears the marker of another installation"),
         (spec.mode == Mode::Observe, "mode is Observe"),
         (spec.suspend, "it was suspended"),
     ];
@@ -233,10 +233,10 @@ pub(super) fn of_number(w: &World<'_>) -> Decision<PhoneNumberStatus> {
 fn unsettled(w: &World<'_>) -> Option<Decision<PhoneNumberStatus>> {
     let buying = w.buying.as_ref()?;
     // An old view of the journal may not show what another replica has sent.
-    if !buying.read {
+    if !buying.record.read {
         return Some(Decision::Look(Look::Journal));
     }
-    let journal = buying.journal?;
+    let journal = buying.record.journal?;
     let number = journal.spec.number.as_ref().filter(|_| journal.spec.holder.uid == w.uid())?;
     if matches!(w.seen, Seen::Present { .. }) && w.own_claim().is_some() {
         return None;

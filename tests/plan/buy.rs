@@ -21,7 +21,7 @@ use dialplane::{
     carrier::{ErrorClass, Order},
     plan::{
         AccountRef, BuyNumber, Buying, Decision, Effect, Entry, Grant, Idle, Liveness, Look, OfferQuery, Offers,
-        OwnEntry, Purpose, Rest, Seen, SendOutcome, Served, number,
+        OwnEntry, Purpose, Record, Rest, Seen, Seller, SendOutcome, Served, Supply, Traces, number,
     },
 };
 
@@ -36,16 +36,12 @@ struct Deal {
     orders: Option<Vec<Order>>,
     offers: Vec<Offers>,
     idle: Option<Vec<Idle>>,
-    grant: Grant,
+    seller: Seller,
     live: Liveness,
     holder: Liveness,
-    limits: Purchasing,
     seen: bool,
     missing: bool,
     claim_read: bool,
-    not_before: Duration,
-    holds: bool,
-    unheld: Option<E164>,
     /// The numbers that nothing claims, at a carrier that keeps no marker on them.
     unclaimed: Option<Vec<E164>>,
 }
@@ -87,16 +83,22 @@ fn deal() -> Deal {
             found: vec![offer(NUMBER, "1.15")],
         }],
         idle: Some(vec![]),
-        grant: Grant::Given,
+        seller: Seller {
+            sells: true,
+            marks: true,
+            holds: false,
+            unheld: None,
+            limits: Purchasing::default(),
+            grant: Grant::Given,
+            no_money: None,
+            doubtful: false,
+            not_before: Duration::ZERO,
+        },
         live: Liveness::Alive,
         holder: Liveness::NotRead,
-        limits: Purchasing::default(),
         seen: false,
         missing: false,
         claim_read: true,
-        not_before: Duration::ZERO,
-        holds: false,
-        unheld: None,
         unclaimed: None,
     }
 }
@@ -116,8 +118,7 @@ impl Deal {
     }
 
     fn next(&self) -> Decision<dialplane::api::phone_number::PhoneNumberStatus> {
-        let (identity, marker) = (identity(), marker());
-        let claims: Vec<NumberClaim> = self.scene.claim.iter().cloned().collect();
+        let identity = identity();
         let target = number::number_of(&self.scene.number, self.journal.as_ref());
         number::next(&number::World {
             target,
@@ -125,30 +126,25 @@ impl Deal {
             buying: Some(Buying {
                 identity: &identity,
                 installation: "test",
-                marker: &marker,
-                journal: self.journal.as_ref(),
-                read: true,
-                claim_read: self.claim_read,
-                holder: self.holder,
-                holder_leaving: self.scene.rival.leaving,
-                own: self.own.as_ref(),
-                marked: self.marked.as_deref(),
-                orders: self.orders.as_deref(),
-                claims: &claims,
-                offers: &self.offers,
-                idle: self.idle.as_deref(),
-                grant: self.grant.clone(),
-                no_money: None,
                 token: "new",
                 live: self.live,
-                limits: &self.limits,
-                doubtful: false,
-                sells: true,
-                marks: self.unclaimed.is_none(),
-                unclaimed: self.unclaimed.as_deref().unwrap_or_default(),
-                holds: self.holds,
-                unheld: self.unheld.as_ref(),
-                not_before: self.not_before,
+                record: Record {
+                    journal: self.journal.as_ref(),
+                    read: true,
+                    claim_read: self.claim_read,
+                    holder: self.holder,
+                    holder_leaving: self.scene.rival.leaving,
+                    own: self.own.as_ref(),
+                },
+                traces: &Traces {
+                    marker: marker(),
+                    marked: self.marked.clone(),
+                    orders: self.orders.clone(),
+                    claims: self.scene.claim.iter().cloned().collect(),
+                    unclaimed: self.unclaimed.clone().unwrap_or_default(),
+                },
+                seller: &Seller { marks: self.unclaimed.is_none(), ..self.seller.clone() },
+                supply: Supply { offers: &self.offers, idle: self.idle.as_deref() },
             }),
             holder: self.holder,
             seen: match (self.seen, self.missing) {
@@ -223,8 +219,8 @@ impl Deal {
 #[test]
 fn the_search_for_our_marker_the_right_to_buy_and_the_offers_come_before_any_entry() {
     assert_eq!(deal().with(|d| d.marked = None).next(), Decision::Look(Look::Inventory));
-    assert_eq!(deal().with(|d| d.grant = Grant::None).next(), Decision::Act(Effect::AskGrant));
-    let asked = |seconds| deal().with(|d| d.grant = Grant::Asked(Duration::from_secs(seconds)));
+    assert_eq!(deal().with(|d| d.seller.grant = Grant::None).next(), Decision::Act(Effect::AskGrant));
+    let asked = |seconds| deal().with(|d| d.seller.grant = Grant::Asked(Duration::from_secs(seconds)));
     let in_a_moment = Rest { status: None, again: Some(Duration::from_secs(7)) };
     assert_eq!(asked(3).next(), Decision::Rest(in_a_moment));
     assert_eq!(asked(10).says(), "AccountNotReady", "silence is told");
@@ -251,7 +247,7 @@ fn nothing_is_bought_or_sent_while_the_route_that_it_would_share_does_not_stand(
     for (served, expected) in
         [(Served::Pending, "SharedRoutePending"), (Served::Unshareable("v1".into()), "NotShareable")]
     {
-        for deal in [deal(), deal().with(|d| d.grant = Grant::None), deal().entered().claimed()] {
+        for deal in [deal(), deal().with(|d| d.seller.grant = Grant::None), deal().entered().claimed()] {
             let waits = deal.with(|d| d.scene.agent = Some(serves(served.clone())));
             let Decision::Rest(rest) = waits.next() else { panic!("{:?}", waits.next()) };
             assert_eq!(reason(&rest.status.unwrap().conditions, "Ready"), Some(expected));
@@ -369,12 +365,12 @@ fn a_journal_that_another_object_holds_is_taken_over_once_that_is_gone() {
 fn money_that_may_not_be_spent_is_not() {
     type Bend = fn(&mut Deal);
     let refusals: [(&str, Bend); 6] = [
-        ("PurchasingPaused", |d| d.limits.paused = true),
-        ("TooDear", |d| d.limits.max_monthly_price = "1.00".parse().ok()),
+        ("PurchasingPaused", |d| d.seller.limits.paused = true),
+        ("TooDear", |d| d.seller.limits.max_monthly_price = "1.00".parse().ok()),
         ("TooDear", |d| purchase(d).max_monthly_price = "1.14".parse().ok()),
         ("PriceUnknown", |d| purchase(d).max_setup_price = "9".parse().ok()),
         ("NotClaimed", |d| d.scene.number.spec.suspend = true),
-        ("PurchaseUnsettled", |d| d.not_before = SECOND),
+        ("PurchaseUnsettled", |d| d.seller.not_before = SECOND),
     ];
     for (expected, bend) in refusals {
         assert_eq!(deal().with(bend).says(), expected);
@@ -419,7 +415,7 @@ fn an_account_that_cannot_be_used_begins_nothing() {
 fn restored() -> Deal {
     let mut deal = deal().entered().claimed();
     deal.own = None;
-    (deal.seen, deal.scene.elsewhere, deal.holder) = (true, true, Liveness::Gone);
+    (deal.seen, deal.scene.marked_by_another, deal.holder) = (true, true, Liveness::Gone);
     deal.scene.owned.marker = Some(Marker::new("old", &identity()));
     deal.scene.claim_mut().holder.as_mut().unwrap().uid = "uid-old".into();
     deal.scene.claim_mut().purchase.as_mut().unwrap().installation = "old".into();

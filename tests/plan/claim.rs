@@ -14,7 +14,7 @@ struct Left {
     account: AccountRef,
     holder: Liveness,
     successor: bool,
-    elsewhere: bool,
+    marked_by_another: bool,
     allowed: bool,
     fresh: bool,
     in_flight: InFlight,
@@ -24,8 +24,19 @@ struct Left {
 fn left() -> Left {
     let Scene { claim, owned, account, .. } = routed();
     let (in_flight, going) = (InFlight::default(), Some(false));
-    let (holder, successor, elsewhere, allowed) = (Liveness::Gone, false, false, true);
-    Left { claim: claim.unwrap(), owned, account, holder, successor, elsewhere, allowed, fresh: true, in_flight, going }
+    let (holder, successor, marked_by_another, allowed) = (Liveness::Gone, false, false, true);
+    Left {
+        claim: claim.unwrap(),
+        owned,
+        account,
+        holder,
+        successor,
+        marked_by_another,
+        allowed,
+        fresh: true,
+        in_flight,
+        going,
+    }
 }
 
 impl Left {
@@ -34,7 +45,7 @@ impl Left {
             holder: self.holder,
             allowed: self.allowed,
             successor: self.successor,
-            elsewhere: self.elsewhere,
+            marked_by_another: self.marked_by_another,
             seen: Seen::Present { number: &self.owned, fresh: self.fresh },
             in_flight: self.in_flight,
             definition_going: self.going,
@@ -110,7 +121,7 @@ fn an_account_that_is_gone_blocks_what_is_left_until_it_is_abandoned_or_the_defi
 
 #[test]
 fn nothing_is_written_to_a_number_that_bears_the_marker_of_another_installation() {
-    let left_alone = left().with(|l| l.elsewhere = true).next();
+    let left_alone = left().with(|l| l.marked_by_another = true).next();
     assert!(matches!(left_alone, Decision::Act(Effect::DropClaim(Some(_)))), "{left_alone:?}");
 }
 

@@ -157,7 +157,7 @@ fn one_that_goes_where_another_waits_leaves_claim_and_route_to_that_one() {
 
 #[test]
 fn a_number_of_another_installation_is_adopted_by_a_record_and_a_word_and_by_neither_alone() {
-    let elsewhere = |s: &mut Scene| s.elsewhere = true;
+    let elsewhere = |s: &mut Scene| s.marked_by_another = true;
     let say = |s: &mut Scene| {
         s.number.metadata.annotations = Some([(SAID.to_owned(), NUMBER.to_owned())].into());
     };

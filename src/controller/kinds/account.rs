@@ -41,7 +41,7 @@ impl Controlled for CarrierAccount {
 
     fn decide(context: &Context, object: &Arc<Self>, looked: &Looked) -> Decision<CarrierAccountStatus> {
         let key = Key::of(&**object);
-        let session = context.sessions.get(&key).filter(|s| Some(&s.uid) == object.metadata.uid.as_ref());
+        let session = context.sessions.of(object);
         let identity = session.as_ref().and_then(|session| session.identity(looked.began));
         let trouble = context.trouble_of(&**object);
         let inventory = session.as_ref().map(|s| context.inventory(object, s, looked)).unwrap_or_default();
@@ -76,25 +76,29 @@ impl Controlled for CarrierAccount {
             user,
             definition_going: looked.definition_going,
         };
-        let decision = plan::account::next(&world);
-        if let (Decision::Rest(_), Some(session)) = (&decision, &session)
-            && session.set_open(plan::account::open(&world))
-        {
+        plan::account::next(&world)
+    }
+
+    fn decided(context: &Context, object: &Arc<Self>, looked: &Looked, decision: &Decision<CarrierAccountStatus>) {
+        let key = Key::of(&**object);
+        // What was opened where it led before must not serve it now.
+        if context.refused_endpoint(object).is_some() && context.sessions.close(&key) {
             context.wake_numbers_of(&key);
         }
-        if world.refused.is_some() {
-            // What was opened where it led before must not serve it now.
-            context.sessions.close(&key);
+        let Some(session) = context.sessions.of(object) else { return };
+        let Decision::Rest(plan::Rest { status, .. }) = decision else { return };
+        let (identity, trouble) = (session.identity(looked.began), context.trouble_of(&**object));
+        let is_listed = session.inventory.last_listing().is_some();
+        if session.set_open(plan::account::open(object, identity.as_ref(), is_listed, trouble.as_ref())) {
+            context.wake_numbers_of(&key);
         }
-        if let Decision::Rest(plan::Rest { status: Some(CarrierAccountStatus { grants: Some(grants), .. }), .. }) =
-            &decision
-            && let Some(why) = plan::grant::refusal(grants, &object.spec.purchasing, world.wishes.owned)
-        {
+        let Some(grants) = status.as_ref().and_then(|status| status.grants.as_ref()) else { return };
+        let owned = u32::try_from(session.inventory.count_owned()).unwrap_or(u32::MAX);
+        if let Some(why) = plan::grant::refusal(grants, &object.spec.purchasing, owned) {
             for number in context.local.refuse_wishes(&key, &grants.open, &why) {
                 context.wake(Kind::PhoneNumber, number, Priority::Background);
             }
         }
-        decision
     }
 
     fn changed(context: &Context, change: &Change<Self>) {

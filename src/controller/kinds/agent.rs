@@ -12,15 +12,15 @@ use kube::Resource;
 
 use tokio::time::Instant;
 
-use super::{
-    Controlled, Looked,
-    number::{Published, serves_all},
-    scan_interval, with_status,
-};
+use super::{Controlled, Looked, scan_interval, with_status};
 use crate::{
     api::{Agent, AgentVersion, agent::AgentStatus, meta::Key, phone_number::Mode, purchase::Marker},
     cluster::cache::{Change, Index},
-    controller::{Context, error::Error},
+    controller::{
+        Context,
+        error::Error,
+        serving::{Published, serves_all},
+    },
     plan::{self, AccountRef, Decision, Look, Served, agent::Frozen, shared::Share},
     telemetry::metrics::Operation,
 };

@@ -54,7 +54,7 @@ impl Controlled for NumberClaim {
                 .is_none_or(|holder| context.is_still_allowed(spec, holder, &account.namespace)),
             settled_in: context.gone_settles_in(&account, &**object, spec.holder.as_ref(), holder),
             successor: context.has_successor(spec, spec.holder.as_ref().map_or("", |holder| &holder.uid)),
-            elsewhere: context.is_marked_elsewhere(&seen),
+            marked_by_another: context.is_marked_by_another(&seen),
             seen: seen.view(),
             orders: orders.as_deref(),
             platform: platform.as_ref().map(|platform| context.platform_view(platform, &account, None, &spec.number)),

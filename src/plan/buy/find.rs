@@ -25,7 +25,7 @@ impl<'a> Step<'a, '_> {
             Err(decision) => return *decision,
         };
         let remembered = self.w.number.status.as_ref().and_then(|status| status.number.clone());
-        let claimed = || self.b.claims.first().map(|claim| claim.spec.number.clone());
+        let claimed = || self.b.traces.claims.first().map(|claim| claim.spec.number.clone());
         let named = match self.meant(marked) {
             Ok(meant) => meant.or_else(|| self.said()).or(remembered).or_else(claimed),
             Err(decision) => return *decision,
@@ -33,7 +33,7 @@ impl<'a> Step<'a, '_> {
         match named {
             // It is looked for before anything else is considered: of unknown outcome, as far as anybody knows.
             Some(number) => {
-                let claimed = self.b.claims.iter().find(|claim| claim.spec.number == number);
+                let claimed = self.b.traces.claims.iter().find(|claim| claim.spec.number == number);
                 let attempt = claimed.and_then(|claim| claim.spec.purchase.as_ref()).map_or(1, |p| p.attempt);
                 let price = claimed.and_then(|claim| claim.spec.purchase.as_ref()).map(|p| p.price.clone());
                 self.record(Some(number), attempt, price.unwrap_or_default(), Purpose::Settle, None)
@@ -46,9 +46,9 @@ impl<'a> Step<'a, '_> {
     /// restored from a backup that is older than the purchase, journal and all. Nobody can tell, so that a person is asked: that is neither
     /// adopted nor bought beside by guess.
     pub(super) fn unconfirmed(&self) -> Option<Decision<PhoneNumberStatus>> {
-        let purchase = self.purchase().filter(|_| !self.b.marks)?;
+        let purchase = self.purchase().filter(|_| !self.b.seller.marks)?;
         let mut similar: Vec<&E164> =
-            self.b.unclaimed.iter().filter(|number| choose::could_be(purchase, number)).collect();
+            self.b.traces.unclaimed.iter().filter(|number| choose::could_be(purchase, number)).collect();
         similar.sort();
         if similar.is_empty() || purchase.number.is_some() {
             return None;
@@ -108,19 +108,19 @@ impl<'a> Step<'a, '_> {
 
     /// The numbers that bear our marker, by a listing that can be believed (rules 2 and 9).
     pub(super) fn marked(&self) -> Result<&'a [E164], Box<Decision<PhoneNumberStatus>>> {
-        if self.b.doubtful {
+        if self.b.seller.doubtful {
             let text = format!(
                 "Numbers are missing from the listing of CarrierAccount {}: nothing is bought until that is clear.",
                 self.account.key
             );
             return Err(Box::new(self.stop(Reason::AccountNotReady, text)));
         }
-        if !self.b.not_before.is_zero() {
+        if !self.b.seller.not_before.is_zero() {
             let text = "This process cannot know what was bought before it began: it waits until that would be seen, and then looks.";
             let said = self.w.put_off(vec![Reason::Accepted.into(), Finding::new(Reason::PurchaseUnsettled, text)]);
-            return Err(Box::new(said.again(self.b.not_before)));
+            return Err(Box::new(said.again(self.b.seller.not_before)));
         }
-        match (self.b.marked, self.w.trouble) {
+        match (&self.b.traces.marked, self.w.trouble) {
             (Some(marked), _) => Ok(marked),
             (None, Some(trouble)) if !trouble.purchase && !trouble.wait.is_zero() => {
                 let finding = Finding::new(Reason::NotSeen, &*trouble.error.text);

@@ -50,7 +50,7 @@ impl<'a> Step<'a, '_> {
     pub(super) fn held<'j>(&self, journal: Option<&'j NumberPurchase>, wish: &Criteria<'_>) -> Option<Candidate<'j>> {
         let spec = &journal?.spec;
         let hold = spec.hold.as_ref()?;
-        let is_open = spec.number.is_none() || self.b.own.is_some_and(OwnEntry::keeps_number);
+        let is_open = spec.number.is_none() || self.b.record.own.is_some_and(OwnEntry::keeps_number);
         let wanted = choose::could_be(wish.purchase, &hold.number) && wish.affords(&spec.price);
         (is_open && wanted && !self.has_lapsed(hold)).then(|| Candidate {
             number: &hold.number,
@@ -65,7 +65,7 @@ impl<'a> Step<'a, '_> {
     /// Whether a hold should be asked for again. Its end is told by the carrier's clock, and ours may be another: that is only a hint,
     /// which is not followed again and again.
     fn has_lapsed(&self, hold: &Hold) -> bool {
-        let is_young = self.b.own.is_some_and(|own| own.age < policy::POLL);
+        let is_young = self.b.record.own.is_some_and(|own| own.age < policy::POLL);
         !is_young && self.left(hold).is_some_and(|left| left.is_zero())
     }
 
@@ -89,7 +89,8 @@ impl<'a> Step<'a, '_> {
         if !asks && let Some(decision) = self.unless_granted() {
             return decision;
         }
-        let keeps = self.b.holds && candidate.can_hold && self.b.unheld != Some(candidate.number);
+        let keeps =
+            self.b.seller.holds && candidate.can_hold && self.b.seller.unheld.as_ref() != Some(candidate.number);
         let keeps = keeps && candidate.hold.is_none();
         if asks && !keeps {
             return self.ask(candidate);
@@ -100,7 +101,7 @@ impl<'a> Step<'a, '_> {
             true => Effect::Hold(Box::new(HoldNumber {
                 account: self.account.key.clone(),
                 number: candidate.number.clone(),
-                marker: self.b.marker.clone(),
+                marker: self.b.traces.marker.clone(),
                 entry,
             })),
         })
@@ -108,7 +109,7 @@ impl<'a> Step<'a, '_> {
 
     /// What stands in the way of buying where the account has not given the right to it.
     pub(super) fn unless_granted(&self) -> Option<Decision<PhoneNumberStatus>> {
-        Some(match &self.b.grant {
+        Some(match &self.b.seller.grant {
             Grant::Given => return None,
             Grant::None => Decision::Act(Effect::AskGrant),
             // Most are answered in a moment, and nothing need be said of that.
@@ -165,7 +166,7 @@ impl<'a> Step<'a, '_> {
 
     /// Whether only those may say yes who were given the right to.
     fn is_restricted(&self) -> bool {
-        self.b.limits.approval == AccountApproval::Required
+        self.b.seller.limits.approval == AccountApproval::Required
     }
 
     /// Whether the annotation names this number.
@@ -212,7 +213,7 @@ impl<'a> Step<'a, '_> {
             number: (*number).clone(),
             price: (*price).clone(),
             exact: *exact,
-            approval: Some(self.b.limits.approval),
+            approval: Some(self.b.seller.limits.approval),
             held_until: until,
         };
         status.offer = match (premature, self.is_restricted()) {
@@ -220,7 +221,7 @@ impl<'a> Step<'a, '_> {
             (true, true) => None,
             (true, false) => status.offer,
         };
-        let young = self.b.own.map_or(Duration::ZERO, |own| policy::POLL.saturating_sub(own.age));
+        let young = self.b.record.own.map_or(Duration::ZERO, |own| policy::POLL.saturating_sub(own.age));
         let again = hold.and_then(|hold| self.left(hold)).map_or(policy::LOOK_AGAIN, |left| left.max(young));
         Decision::Rest(Rest { status: Some(status), again: Some(again.max(Duration::from_secs(1))) })
     }

@@ -35,7 +35,7 @@ impl<'a> Step<'a, '_> {
     pub(super) fn says(&self, order: &Order) -> Decision<PhoneNumberStatus> {
         let number = &order.number;
         let finding = match order.pending && order.lacks_papers {
-            _ if self.is_elsewheres(order) => {
+            _ if self.is_anothers(order) => {
                 let text = format!(
                     "Another installation of Dialplane has ordered {number} for the identity {}, as before a restore into another cluster. It is \
                      waited for, or cancel it at the carrier; nothing else is bought meanwhile.",
@@ -61,8 +61,8 @@ impl<'a> Step<'a, '_> {
     }
 
     /// Whether another installation placed an order: it ends as it will, and is waited for.
-    fn is_elsewheres(&self, order: &Order) -> bool {
-        order.marker.as_ref().is_some_and(|marker| marker != self.b.marker)
+    fn is_anothers(&self, order: &Order) -> bool {
+        order.marker.as_ref().is_some_and(|marker| *marker != self.b.traces.marker)
     }
 
     /// What to do about an order that is pending when its object is deleted and there is nothing to do but wait. Whether that
@@ -72,15 +72,15 @@ impl<'a> Step<'a, '_> {
         number: &E164,
         next: &Decision<PhoneNumberStatus>,
     ) -> Option<Decision<PhoneNumberStatus>> {
-        let (own, trouble) = (self.b.own?, self.w.trouble);
+        let (own, trouble) = (self.b.record.own?, self.w.trouble);
         let asked = own.purpose == Purpose::Settle && own.outcome.is_some() && trouble.is_none();
         let waits = trouble.is_some_and(|trouble| !trouble.wait.is_zero());
         if !matches!(next, Decision::Rest(_)) || asked || waits || self.hands_off().is_some() {
             return None;
         }
-        let order = match (&own.outcome, self.b.orders) {
+        let order = match (&own.outcome, &self.b.traces.orders) {
             (Some(SendOutcome::Ordered(order)), _) => order,
-            (_, orders) => orders?.iter().find(|order| order.number == *number && !self.is_elsewheres(order))?,
+            (_, orders) => orders.as_ref()?.iter().find(|order| order.number == *number && !self.is_anothers(order))?,
         };
         let cancel = || Effect::CancelOrder(self.account.key.clone(), Box::new(order.clone()));
         order.pending.then(|| Decision::Act(cancel()))

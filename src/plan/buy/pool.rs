@@ -38,7 +38,7 @@ impl Step<'_, '_> {
         if self.w.trouble.is_some_and(|trouble| waits(trouble) && trouble.refused >= CANDIDATES) {
             return None;
         }
-        let Some(idle) = self.b.idle else { return Some(Decision::Look(Look::Idle)) };
+        let Some(idle) = self.b.supply.idle else { return Some(Decision::Look(Look::Idle)) };
         let attempt = journal.map_or(0, |journal| journal.spec.attempt) + 1;
         let last = journal.and_then(|journal| journal.spec.number.as_ref());
         let lost = last.filter(|_| self.has_just_lost());
@@ -62,7 +62,7 @@ impl Step<'_, '_> {
 
     /// Whether the number that the last entry names was lost a moment ago.
     fn has_just_lost(&self) -> bool {
-        self.b.own.is_some_and(|own| own.outcome.is_some() && own.age < policy::LOST)
+        self.b.record.own.is_some_and(|own| own.outcome.is_some() && own.age < policy::LOST)
     }
 
     /// The entry is ours and nothing was done by it yet: the last checks, then the claim.
@@ -76,14 +76,14 @@ impl Step<'_, '_> {
         if let Some(decision) = self.w.finalizer() {
             return decision;
         }
-        let Some(idle) = self.b.idle else { return Decision::Look(Look::Idle) };
+        let Some(idle) = self.b.supply.idle else { return Decision::Look(Look::Idle) };
         let named: Vec<&Idle> = idle.iter().filter(|idle| idle.number == *number).collect();
         let wished = self.purchase().filter(|purchase| purchase.reuse == Reuse::Pool);
         let fits = wished.and_then(|purchase| choose::reuse(&self.wish(purchase, journal.spec.attempt), &named));
         let (Some((idle, _)), Seen::Present { number: seen, .. }) = (fits, self.w.seen) else {
             return self.lose(number);
         };
-        match (&idle.last, self.b.holder) {
+        match (&idle.last, self.b.record.holder) {
             (Some(last), Liveness::NotRead) => return Decision::Look(Look::Holder(last.clone())),
             (Some(_), Liveness::Alive) => return self.lose(number),
             (None, _) | (_, Liveness::Gone) => {}

@@ -38,7 +38,7 @@ impl<'a> Step<'a, '_> {
                 Decision::Act(Effect::Purchase(Box::new(BuyNumber {
                     account: self.account.key.clone(),
                     number: number.clone(),
-                    marker: self.b.marker.clone(),
+                    marker: self.b.traces.marker.clone(),
                     route,
                     regulatory: self.purchase().and_then(|p| p.regulatory.clone()).unwrap_or_default(),
                     token: journal.spec.token.clone(),

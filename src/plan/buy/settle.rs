@@ -38,7 +38,7 @@ impl<'a> Step<'a, '_> {
         if let Some(number) = self.ours_as_seen() {
             return Settled::Ours(number);
         }
-        match self.b.own {
+        match self.b.record.own {
             // Nothing was sent since this process began to speak of this number, and nothing before.
             Some(OwnEntry { purpose: Purpose::Send | Purpose::Take, clean: true, outcome: None, .. }) => {
                 Settled::NotBought { clean: true }
@@ -64,13 +64,13 @@ impl<'a> Step<'a, '_> {
             return None;
         }
         let refused =
-            self.b.own.is_some_and(|own| own.clean && matches!(own.outcome, Some(SendOutcome::DidNothing(_))));
+            self.b.record.own.is_some_and(|own| own.clean && matches!(own.outcome, Some(SendOutcome::DidNothing(_))));
         let ours = self.w.own_claim().is_some()
             || match &number.marker {
-                Some(marker) => marker == self.b.marker || self.is_claimed_for(&number.number),
+                Some(marker) => *marker == self.b.traces.marker || self.is_claimed_for(&number.number),
                 // Nothing is sent before its claim. Where that is all there is to go by, a number that has none is asked about.
-                None if !self.b.marks && !self.is_claimed_for(&number.number) => false,
-                None => self.b.own.is_none_or(|own| own.purpose == Purpose::Settle) && !refused,
+                None if !self.b.seller.marks && !self.is_claimed_for(&number.number) => false,
+                None => self.b.record.own.is_none_or(|own| own.purpose == Purpose::Settle) && !refused,
             };
         (ours && (fresh || !self.w.is_requested())).then_some(number)
     }
@@ -79,7 +79,7 @@ impl<'a> Step<'a, '_> {
     /// that of its last identity until it is marked anew.
     pub(super) fn is_claimed_for(&self, number: &E164) -> bool {
         let claimed = self.w.claim.is_some_and(|claim| claim.spec.is_for(self.b.identity));
-        claimed && !self.w.elsewhere || self.w.is_adopted(number)
+        claimed && !self.w.marked_by_another || self.w.is_adopted(number)
     }
 
     pub(super) fn wait(&self, number: &E164, own: &OwnEntry) -> Settled<'a> {
@@ -87,17 +87,18 @@ impl<'a> Step<'a, '_> {
         if !self.w.seen.is_fresh() && self.may_look() {
             return look(Look::Number { account: self.account.key.clone(), number: number.clone() });
         }
-        if self.b.orders.is_none() && self.may_look() {
+        if self.b.traces.orders.is_none() && self.may_look() {
             return look(Look::Orders);
         }
-        let order = self.b.orders.and_then(|orders| orders.iter().find(|order| order.number == *number));
+        let order =
+            self.b.traces.orders.as_ref().and_then(|orders| orders.iter().find(|order| order.number == *number));
         let absent = matches!(self.w.seen, Seen::Absent { fresh: true } | Seen::Present { fresh: true, .. });
         if own.settled_in.is_zero() && absent && order.is_none() && self.may_look() {
             // What is there and bears another marker may have been taken from the pool a moment ago: its claim says so.
-            if matches!(self.w.seen, Seen::Present { .. }) && !self.b.claim_read {
+            if matches!(self.w.seen, Seen::Present { .. }) && !self.b.record.claim_read {
                 return look(Look::Claim(number.clone()));
             }
-            return match self.b.marked {
+            return match &self.b.traces.marked {
                 Some(_) => Settled::NotBought { clean: false },
                 None => look(Look::Inventory),
             };

@@ -117,8 +117,8 @@ impl<'a> Step<'a, '_> {
     pub(super) fn wish<'w>(&'w self, purchase: &'w Purchase, attempt: u32) -> Criteria<'w> {
         Criteria {
             purchase,
-            ceiling: self.b.limits.max_monthly_price,
-            offers: self.b.offers,
+            ceiling: self.b.seller.limits.max_monthly_price,
+            offers: self.b.supply.offers,
             prefer: None,
             avoid: None,
             spread: (self.b.identity, attempt),

@@ -16,8 +16,8 @@ use crate::{
 impl<'a> World<'a> {
     /// The number is there: claims it, then puts the finalizer in place, before anything is sent for it.
     pub(in crate::plan) fn acquire(&self, found: &Found<'a>) -> Decision<PhoneNumberStatus> {
-        if self.elsewhere && !self.is_adopted(&found.number.number) {
-            return self.marked_elsewhere(&found.number.number);
+        if self.marked_by_another && !self.is_adopted(&found.number.number) {
+            return self.marked_by_another(&found.number.number);
         }
         let claim = match (self.claim, self.own_claim()) {
             (_, Some(own)) => own,
@@ -69,19 +69,19 @@ impl<'a> World<'a> {
     /// taken for that one's.
     fn mark(&self, found: &Found<'_>) -> Option<Decision<PhoneNumberStatus>> {
         let spec = &self.number.spec;
-        let buying = self.buying.as_ref().filter(|buying| buying.marks)?;
+        let buying = self.buying.as_ref().filter(|buying| buying.seller.marks)?;
         let may = spec.mode == Mode::Manage && !spec.suspend;
         let may = may && (spec.drift == DriftPolicy::Enforce || found.number.marker.is_some());
         let again = self.put_backs < policy::PUT_BACKS_PER_HOUR;
         let waits = self.trouble.is_some_and(|trouble| !trouble.wait.is_zero());
-        if !may || !again || waits || found.number.marker.as_ref() == Some(buying.marker) {
+        if !may || !again || waits || found.number.marker.as_ref() == Some(&buying.traces.marker) {
             return None;
         }
         Some(Decision::Act(Effect::Mark(Box::new(Mark {
             account: found.account.clone(),
             id: found.number.id.clone(),
             number: found.number.number.clone(),
-            marker: buying.marker.clone(),
+            marker: buying.traces.marker.clone(),
         }))))
     }
 

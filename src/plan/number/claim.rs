@@ -62,7 +62,7 @@ impl<'a> World<'a> {
     fn claimed_purchase(&self, current: Option<&NumberClaimSpec>) -> Option<ClaimedPurchase> {
         let claimed = current.and_then(|claim| claim.purchase.clone());
         let namespace = self.namespace();
-        let Some((journal, buying)) = self.buying.as_ref().and_then(|b| Some((&b.journal?.spec, b))) else {
+        let Some((journal, buying)) = self.buying.as_ref().and_then(|b| Some((&b.record.journal?.spec, b))) else {
             let moved = current.is_some_and(|claim| claim.identity().is_none_or(|is| is.namespace != namespace));
             return claimed.map(|claimed| match moved {
                 true => ClaimedPurchase { identity: self.number.name_any(), namespace: namespace.into(), ..claimed },

@@ -93,10 +93,10 @@ impl<'a> World<'a> {
         self.stop(vec![Reason::Accepted.into(), finding])
     }
 
-    pub(in crate::plan) fn marked_elsewhere(&self, number: &E164) -> Decision<PhoneNumberStatus> {
+    pub(in crate::plan) fn marked_by_another(&self, number: &E164) -> Decision<PhoneNumberStatus> {
         let text = if self.is_recorded(number) {
             let claimed = self.claim.and_then(|claim| Some(&claim.spec.purchase.as_ref()?.installation));
-            let journal = self.buying.as_ref().and_then(|buying| Some(&buying.journal?.spec.installation));
+            let journal = self.buying.as_ref().and_then(|buying| Some(&buying.record.journal?.spec.installation));
             let name = claimed.into_iter().chain(journal).find(|name| !name.is_empty());
             let name = name.map(|name| format!(", {name}")).unwrap_or_default();
             format!(
@@ -193,7 +193,7 @@ impl<'a> World<'a> {
         status.features = found.number.features.clone();
         let bought = self.own_claim().and_then(|claim| claim.spec.purchase.as_ref());
         status.price = bought.map(|purchase| purchase.price.clone()).filter(|price| *price != Price::default());
-        status.exact = self.buying.as_ref().and_then(|buying| buying.journal?.spec.exact);
+        status.exact = self.buying.as_ref().and_then(|buying| buying.record.journal?.spec.exact);
         status.offer = None;
         status.route = route;
         Decision::Rest(Rest { status: Some(status), again })

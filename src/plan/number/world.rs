@@ -48,7 +48,7 @@ pub struct World<'a> {
     /// Whether what is seen of the number began after this object was first seen.
     pub seen_since_met: bool,
     /// Whether the number bears the marker of another installation: then it is not written to, unless a person says so.
-    pub elsewhere: bool,
+    pub marked_by_another: bool,
     /// The platform that the claim names or, where it names none, the one that should answer.
     pub platform: Option<PlatformView<'a>>,
     /// The one that should answer, where that is another.
@@ -127,7 +127,7 @@ impl<'a> World<'a> {
     /// Whether what this cluster remembers says that the number is this namespace's own: the claim, whoever holds it, or the journal.
     pub(in crate::plan) fn is_recorded(&self, number: &E164) -> bool {
         let claimed = self.claim.is_some_and(|claim| claim.spec.namespace() == Some(self.namespace()));
-        let journal = self.buying.as_ref().and_then(|buying| buying.journal);
+        let journal = self.buying.as_ref().and_then(|buying| buying.record.journal);
         claimed || journal.is_some_and(|journal| journal.spec.number.as_ref() == Some(number))
     }
 

@@ -21,7 +21,7 @@ const OTHER: &str = "+14155559999";
 /// A number is for sale that the carrier would keep.
 fn holding() -> Deal {
     deal().with(|d| {
-        d.holds = true;
+        d.seller.holds = true;
         d.offers[0].found[0].can_hold = true;
     })
 }
@@ -30,7 +30,7 @@ fn holding() -> Deal {
 fn asking() -> Deal {
     holding().with(|d| {
         purchase(d).approval = Approval::Manual;
-        d.grant = Grant::None;
+        d.seller.grant = Grant::None;
     })
 }
 
@@ -93,9 +93,11 @@ fn a_number_is_kept_before_the_entry_that_buys_it_and_the_hold_goes_with_the_pur
 
 #[test]
 fn a_carrier_that_cannot_keep_it_or_would_not_sells_it_all_the_same() {
-    for bend in
-        [(|d| d.holds = false) as fn(&mut Deal), |d| d.offers[0].found[0].can_hold = false, |d| d.unheld = Some(e164())]
-    {
+    for bend in [
+        (|d| d.seller.holds = false) as fn(&mut Deal),
+        |d| d.offers[0].found[0].can_hold = false,
+        |d| d.seller.unheld = Some(e164()),
+    ] {
         assert_eq!(holding().with(bend).claimed_after_entry().purchase().hold, None);
         let asked = asking().with(bend);
         assert_eq!(rests(&asked).0.offer.unwrap().held_until, None);
@@ -167,7 +169,7 @@ fn a_person_is_shown_what_is_kept_and_until_when_and_nothing_counts_against_the_
     assert!(again > half_an_hour(), "it is looked at again when the hold has ended, and not before");
     let approved = shown(waiting).with(approve(NUMBER));
     assert_eq!(approved.next(), Decision::Act(Effect::AskGrant));
-    let entry = approved.with(|d| d.grant = Grant::Given).entry();
+    let entry = approved.with(|d| d.seller.grant = Grant::Given).entry();
     assert_eq!(
         (entry.purpose, entry.journal.spec.number, entry.journal.spec.attempt),
         (Purpose::Send, Some(e164()), 1)
@@ -177,7 +179,7 @@ fn a_person_is_shown_what_is_kept_and_until_when_and_nothing_counts_against_the_
 
 #[test]
 fn a_hold_that_ended_is_replaced_and_a_person_asked_again_unless_the_offer_is_the_same() {
-    let waiting = || shown(kept(asking())).with(|d| d.grant = Grant::Given);
+    let waiting = || shown(kept(asking())).with(|d| d.seller.grant = Grant::Given);
     let ended = || waiting().with(later(60));
     assert_eq!(keeps(&ended()).entry.purpose, Purpose::Hold);
     assert_eq!(rests(&waiting().with(later(10))).0.offer.unwrap().number, e164(), "clocks differ a little");
@@ -203,8 +205,8 @@ fn a_hold_that_ended_is_replaced_and_a_person_asked_again_unless_the_offer_is_th
 
 #[test]
 fn what_is_kept_and_no_longer_wanted_is_left_to_lapse() {
-    let waiting = || shown(kept(asking())).with(approve(NUMBER)).with(|d| d.grant = Grant::Given);
-    let dear = waiting().with(|d| d.limits.max_monthly_price = "1.00".parse().ok());
+    let waiting = || shown(kept(asking())).with(approve(NUMBER)).with(|d| d.seller.grant = Grant::Given);
+    let dear = waiting().with(|d| d.seller.limits.max_monthly_price = "1.00".parse().ok());
     assert_eq!((dear.says(), rests(&dear).0.offer), ("TooDear".to_owned(), None), "and not offered any more");
     let named = waiting().with(|d| {
         let wish = purchase(d);
@@ -224,16 +226,16 @@ fn an_object_that_is_deleted_while_a_number_is_only_kept_goes_at_once() {
 /// The account lets only those say yes who were given the right to, whatever the object itself wishes.
 fn restricted() -> Deal {
     kept(holding().with(|d| {
-        d.limits.approval = AccountApproval::Required;
-        d.grant = Grant::None;
+        d.seller.limits.approval = AccountApproval::Required;
+        d.seller.grant = Grant::None;
     }))
 }
 
 #[test]
 fn where_approving_is_a_right_a_purchase_that_asks_nobody_waits_like_the_others() {
     let HoldNumber { entry, .. } = keeps(&holding().with(|d| {
-        d.limits.approval = AccountApproval::Required;
-        d.grant = Grant::None;
+        d.seller.limits.approval = AccountApproval::Required;
+        d.seller.grant = Grant::None;
     }));
     assert_eq!(entry.purpose, Purpose::Hold);
     let (status, _) = rests(&restricted());
@@ -250,7 +252,7 @@ fn where_approving_is_a_right_a_purchase_that_asks_nobody_waits_like_the_others(
 }
 
 fn asking_plainly() -> Deal {
-    asking().with(|d| d.holds = false)
+    asking().with(|d| d.seller.holds = false)
 }
 
 #[test]
@@ -258,7 +260,7 @@ fn a_yes_from_before_the_offer_that_asked_for_the_right_does_not_count_until_it_
     // On the object from its beginning, or given while anybody could.
     let early = restricted().with(approve(NUMBER));
     let while_free =
-        shown(kept(asking())).with(approve(NUMBER)).with(|d| d.limits.approval = AccountApproval::Required);
+        shown(kept(asking())).with(approve(NUMBER)).with(|d| d.seller.limits.approval = AccountApproval::Required);
     for early in [early, while_free] {
         let (status, _) = rests(&early);
         assert_eq!((reason(&status.conditions, "Acquired"), status.offer), (Some("AwaitingApproval"), None));

@@ -73,8 +73,8 @@ impl Deal {
 #[test]
 fn an_idle_number_that_fits_is_written_down_before_anything_is_asked_that_buying_needs() {
     let cases: [fn(&mut Deal); 4] = [
-        |d| d.grant = Grant::None,
-        |d| d.limits.paused = true,
+        |d| d.seller.grant = Grant::None,
+        |d| d.seller.limits.paused = true,
         |d| purchase(d).approval = Approval::Manual,
         |d| d.offers.clear(),
     ];
@@ -87,7 +87,7 @@ fn an_idle_number_that_fits_is_written_down_before_anything_is_asked_that_buying
     }
     assert_eq!(pool().with(|d| d.idle = None).next(), Decision::Look(Look::Idle));
     assert_eq!(
-        pool().with(|d| d.not_before = SECOND).says(),
+        pool().with(|d| d.seller.not_before = SECOND).says(),
         "PurchaseUnsettled",
         "it may have one that it cannot know"
     );

@@ -13,8 +13,8 @@ use dialplane::{
     },
     carrier::{CarrierError, ErrorClass, Messaging, Order, OwnedNumber},
     plan::{
-        AccountRef, Decision, Grant, Idle, Liveness, Look, OfferQuery, Offers, Purpose, Rival, Seen, SendOutcome,
-        claim, number,
+        AccountRef, Decision, Grant, Idle, Liveness, Look, OfferQuery, Offers, Purpose, Record, Rival, Seen, Seller,
+        SendOutcome, Supply, Traces, claim, number,
     },
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -343,53 +343,58 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
     let (mut holder_lives, mut itself) = (Liveness::NotRead, Liveness::NotRead);
     let mut offers: Vec<Offers> = Vec::new();
     let blind = m.carrier != Carrier::Orders || m.mutant == Some(Mutant::OrderNotLookedAt);
-    let mut orders: Option<Vec<Order>> = blind.then(Vec::new);
     let mut idle: Option<Vec<Idle>> = None;
     let name = named(m, cached.identity);
-    let marker = marker(m, cached.identity, s.moved);
-    let limits = Purchasing::default();
+    let mut traces = Traces {
+        marker: marker(m, cached.identity, s.moved),
+        marked: None,
+        orders: blind.then(Vec::new),
+        claims,
+        unclaimed: Vec::new(),
+    };
+    let mut seller = Seller {
+        sells: true,
+        marks: m.carrier.marks(),
+        holds: m.keeps != Keeps::Nothing,
+        unheld: None,
+        limits: Purchasing::default(),
+        grant: Grant::Given,
+        no_money: None,
+        doubtful: false,
+        not_before: std::time::Duration::ZERO,
+    };
     for _ in 0..12 {
-        let listed = match m.mutant {
+        traces.marked = match m.mutant {
             Some(Mutant::MarkerNotSearched) => Some(Vec::new()),
             _ => s.replicas[replica].listed[identity].map(in_mask),
         };
         let unclaimed = unclaimed(m, s, replica, cached);
-        let shown_unclaimed = in_mask(unclaimed);
+        traces.unclaimed = in_mask(unclaimed);
         let number_object = match m.mutant {
-            Some(Mutant::TakenUnasked) => object(Object { said: shown_unclaimed.first().map(index), ..cached }, m),
+            Some(Mutant::TakenUnasked) => object(Object { said: traces.unclaimed.first().map(index), ..cached }, m),
             Some(Mutant::AnotherForEver) if cached.another.is_some() => {
                 object(Object { another: Some(unclaimed), ..cached }, m)
             }
             _ => number_object.clone(),
         };
         let gap = s.replicas[replica].gap && m.mutant != Some(Mutant::NoWaitAfterRestore);
+        seller.not_before = if gap { FOREVER } else { std::time::Duration::ZERO };
         let buying = dialplane::plan::Buying {
             identity: &name,
             installation: "model",
-            marker: &marker,
-            journal: shown.as_ref(),
-            read,
-            claim_read: claim_read || m.mutant == Some(Mutant::TakenClaimNotRead),
-            holder: holder_lives,
-            holder_leaving: false,
-            own: own.as_ref(),
-            marked: listed.as_deref(),
-            orders: orders.as_deref(),
-            claims: &claims,
-            offers: &offers,
-            idle: idle.as_deref(),
-            grant: Grant::Given,
-            no_money: None,
             token: "0",
             live: itself,
-            limits: &limits,
-            doubtful: false,
-            sells: true,
-            marks: m.carrier.marks(),
-            unclaimed: &shown_unclaimed,
-            holds: m.keeps != Keeps::Nothing,
-            unheld: None,
-            not_before: if gap { FOREVER } else { std::time::Duration::ZERO },
+            record: Record {
+                journal: shown.as_ref(),
+                read,
+                claim_read: claim_read || m.mutant == Some(Mutant::TakenClaimNotRead),
+                holder: holder_lives,
+                holder_leaving: false,
+                own: own.as_ref(),
+            },
+            traces: &traces,
+            seller: &seller,
+            supply: Supply { offers: &offers, idle: idle.as_deref() },
         };
         let successor = cached.deleting && {
             let objects = s.replicas[replica].cache.objects.iter().flatten();
@@ -411,7 +416,7 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
                 (Some(_), false, true) => Seen::Absent { fresh },
                 _ => Seen::Unseen,
             },
-            elsewhere: elsewhere && !is_forgotten,
+            marked_by_another: elsewhere && !is_forgotten,
             definition_going: Some(false),
             ..scene::world(&number_object, view())
         };
@@ -424,7 +429,7 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
                 }
                 (fresh, absent) = (true, true);
                 s.replicas[replica].listed[identity] = Some(0);
-                orders = Some(Vec::new());
+                traces.orders = Some(Vec::new());
             }
             Decision::Look(Look::Number { number, .. }) => {
                 let n = index(&number);
@@ -445,7 +450,7 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
                 }
                 s.replicas[replica].listed[identity] = Some(shown);
             }
-            Decision::Look(Look::Orders) => orders = Some(s.orders(m, cached.identity)),
+            Decision::Look(Look::Orders) => traces.orders = Some(s.orders(m, cached.identity)),
             Decision::Look(Look::Idle) => {
                 let found = idle_numbers(m, s, replica, cached);
                 let shown = found.iter().map(|idle| index(&idle.number));
@@ -598,7 +603,7 @@ pub fn over_claim(m: &Buying, s: &mut State, replica: usize, number: usize) -> O
             holder,
             settled_in: if orphan { std::time::Duration::ZERO } else { FOREVER },
             successor,
-            elsewhere,
+            marked_by_another: elsewhere,
             seen: match (present, fresh) {
                 (true, _) => Seen::Present { number: &sight, fresh },
                 (false, true) => Seen::Absent { fresh },
