@@ -60,17 +60,20 @@ impl Stage {
                 "apiVersion": "v1", "kind": "Secret", "metadata": {"name": PLATFORM}, "stringData": {"apiKey": api_key},
             }))
             .await;
+        stage.open_platform().await;
         stage
-            .apply::<CarrierAccount>(json!({
-                "apiVersion": "dialplane.dev/v1alpha1", "kind": "CarrierAccount", "metadata": {"name": PLATFORM},
-                "spec": {
-                    "nixflex": {}, "credentialsRef": {"name": PLATFORM}, "endpoint": format!("{}/nixflex", stage.sandbox.url()),
-                    "limits": {"concurrency": 20, "requestsPerSecond": 10000}, "scanInterval": "2s",
-                },
-            }))
-            .await;
-        stage.reason::<CarrierAccount>(PLATFORM, "Ready", "Open").await;
-        stage
+    }
+
+    async fn open_platform(&self) {
+        self.apply::<CarrierAccount>(json!({
+            "apiVersion": "dialplane.dev/v1alpha1", "kind": "CarrierAccount", "metadata": {"name": PLATFORM},
+            "spec": {
+                "nixflex": {}, "credentialsRef": {"name": PLATFORM}, "endpoint": format!("{}/nixflex", self.sandbox.url()),
+                "limits": {"concurrency": 20, "requestsPerSecond": 10000}, "scanInterval": "2s",
+            },
+        }))
+        .await;
+        self.reason::<CarrierAccount>(PLATFORM, "Ready", "Open").await;
     }
 
     /// Publishes a version that is hosted by this agent of the platform, and has webhooks for numbers of nobody there.
@@ -139,6 +142,29 @@ async fn an_imported_number_is_answered_by_the_platforms_agent_after_one_request
     assert_eq!((stage.row(&number), stage.voice_url(&number)), (None, String::new()));
     stage.unclaimed(&number).await;
     assert!(stage.sandbox.number(&number).is_some(), "the number is still ours");
+}
+
+#[tokio::test]
+async fn where_the_platforms_account_is_not_there_numbers_stay_as_they_are_until_it_is() {
+    let stage = Stage::lending(json!({"lendTo": [{"name": PLATFORM}]})).await;
+    stage.delete::<CarrierAccount>(PLATFORM).await;
+    stage.gone::<CarrierAccount>(PLATFORM).await;
+    stage.publish("v1", &stage.agent).await;
+    let number = stage.import(json!({})).await;
+    stage.reason::<Agent>(AGENT, "RolledOut", "PlatformNotAllowed").await;
+    stage.reason::<PhoneNumber>("main", "Routed", "SharedRoutePending").await;
+    stage.scans(2).await;
+    assert_eq!((&*stage.voice_url(&number), stage.writes_to(&number)), ("https://old.example.com/voice", 0));
+    // Whether one of somebody else is there makes no difference to what is said.
+    let hosted = json!([{"accountRef": {"name": PLATFORM, "namespace": "default"}, "agentId": "a1"}]);
+    stage.agent_with("engine.example.com", Some("v2"), json!({"draft": {"hosted": hosted}})).await;
+    stage.reason::<Agent>(AGENT, "RolledOut", "PlatformNotAllowed").await;
+    stage.reason::<PhoneNumber>("main", "Routed", "SharedRoutePending").await;
+
+    stage.publish("v1", &stage.agent).await;
+    stage.open_platform().await;
+    stage.has_row(&number, Some(&stage.agent)).await;
+    stage.reason::<PhoneNumber>("main", "Ready", "Routed").await;
 }
 
 #[tokio::test]

@@ -298,6 +298,14 @@ pub struct SharedRouteStatus {
     pub hosted_versions: Vec<HostedVersionStatus>,
 }
 
+impl SharedRouteStatus {
+    /// The CarrierAccount.
+    pub fn key(&self) -> Key {
+        let (namespace, name) = self.account.split_once('/').unwrap_or_default();
+        Key::new(namespace, name)
+    }
+}
+
 /// Which version of a hosted agent a version of an Agent is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HostedVersionStatus {

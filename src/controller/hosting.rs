@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use tokio::time::Instant;
 
 use super::{
@@ -13,7 +14,7 @@ use super::{
 use crate::{
     api::{
         Agent, AgentVersion,
-        agent::HostedOn,
+        agent::{HostedOn, Versions},
         claim::{ClaimedAccount, NumberClaimSpec},
         meta::{ABANDON, Key},
         number::{Channel, E164, HOSTED_AGENT, Route},
@@ -33,17 +34,26 @@ impl Context {
         self.caches.accounts.get(account).is_some_and(|account| account.spec.binds_numbers())
     }
 
+    /// Whether an account that an Agent in `namespace` names is such a platform: `None` where there is none that allows it. Which of the two
+    /// it is nobody is told, and the kind of an account that is not there cannot be known.
+    fn binds_for(&self, account: &Key, namespace: &str) -> Option<bool> {
+        let found = self.caches.accounts.get(account)?;
+        let allowed = self.caches.allows(&found.spec.allowed_namespaces, &account.namespace, namespace);
+        allowed.then(|| found.spec.binds_numbers())
+    }
+
     /// The platforms that take numbers of other carriers, among the accounts that a draft names.
     pub(super) fn binders<'a>(&self, namespace: &str, drafts: impl Iterator<Item = &'a [HostedOn]>) -> Vec<Key> {
         let mut keys: Vec<Key> = drafts.flatten().map(|hosted| hosted.account_ref.key(namespace)).collect();
         keys.sort();
         keys.dedup();
-        keys.retain(|key| self.binds(key));
+        keys.retain(|key| self.binds_for(key, namespace) == Some(true));
         keys
     }
 
     /// The entry by which a number of `account` is answered, of those that a version of an Agent in `namespace` has: that of the account
-    /// itself, or else one of a platform that takes numbers of other carriers.
+    /// itself, or else one of a platform that takes numbers of other carriers. What is not there may be one: until that is known, its numbers
+    /// stay as they are.
     pub(super) fn hosted_for<'a>(
         &self,
         hosted: &'a [HostedOn],
@@ -51,7 +61,8 @@ impl Context {
         account: &Key,
     ) -> Option<(&'a HostedOn, Key)> {
         let keyed = || hosted.iter().map(|hosted| (hosted, hosted.account_ref.key(namespace)));
-        keyed().find(|(_, key)| key == account).or_else(|| keyed().find(|(_, key)| self.binds(key)))
+        let which = |binds| keyed().find(|(_, key)| self.binds_for(key, namespace) == binds);
+        keyed().find(|(_, key)| key == account).or_else(|| which(Some(true))).or_else(|| which(None))
     }
 
     /// Whether the published version of an Agent has numbers of `account` answered by an agent on a platform.
@@ -108,11 +119,13 @@ impl Context {
             });
             accounts.map(|(_, active)| *active).reduce(|one, other| one || other)
         };
+        let made = |meta: &ObjectMeta| meta.creation_timestamp.as_ref().map(|at| at.0);
+        let inherited = agent.spec.versions == Versions::Frozen && made(&version.metadata) < made(&agent.metadata);
         let each = entries.iter().map(|hosted| {
             let at = hosted.account_ref.key(&key.namespace);
             // Published at the platform when it is published here, whether it has numbers or not.
             let active = answered_at(&at).unwrap_or(true);
-            Hosted { active, ..self.hosted_at(agent, key, name, hosted, at, looked) }
+            Hosted { active, inherited, ..self.hosted_at(agent, key, name, hosted, at, looked) }
         });
         each.collect()
     }
@@ -147,6 +160,7 @@ impl Context {
             note: format!("dialplane {}: {key} {version}", installation.unwrap_or_default()),
             taken: self.is_taken(agent, &at, &account_uid, &hosted.agent_id),
             active: false,
+            inherited: false,
             sight: session.and_then(|session| session.hosted.seen(&hosted.agent_id, looked.began, scan)),
             trouble: self.local.trouble(&id),
             put_backs: self.local.put_backs(&id),
@@ -164,19 +178,29 @@ impl Context {
 
     /// Whether another Agent that may use the platform has the hosted agent: one that had it before this one or, where none had, an older one.
     fn is_taken(&self, agent: &Agent, at: &Key, uid: &str, id: &str) -> bool {
+        // One account there may be opened by several CarrierAccounts here. What a spec claims to be is not asked.
+        let opened = |key: &Key| self.sessions.get(key).and_then(|session| session.open());
+        let here = opened(at);
+        let may_there = |key: &Key, agent: &Agent| {
+            let namespace = agent.metadata.namespace.as_deref().unwrap_or_default();
+            (key == at || here.is_some() && opened(key) == here) && self.binds_for(key, namespace).is_some()
+        };
         let has = |agent: &Agent| {
-            let bound =
-                agent.shared_route(at, uid).and_then(|entry| entry.bound.get(&Channel::Voice)?.bound_id(HOSTED_AGENT));
-            bound == Some(id)
+            let entries = agent.status.iter().flat_map(|status| &status.shared_routes);
+            let mut bound = entries.filter(|entry| {
+                entry.bound.get(&Channel::Voice).and_then(|bound| bound.bound_id(HOSTED_AGENT)) == Some(id)
+            });
+            bound.any(|entry| {
+                let key = entry.key();
+                (key != *at || entry.account_uid == uid) && may_there(&key, agent)
+            })
         };
         let names = |agent: &Agent| {
             let namespace = Key::of(agent).namespace;
             let version = self.named(agent);
             let mut hosted = version.iter().flat_map(|version| &version.spec.hosted);
-            hosted.any(|hosted| hosted.agent_id == id && hosted.account_ref.key(&namespace) == *at)
+            hosted.any(|hosted| hosted.agent_id == id && may_there(&hosted.account_ref.key(&namespace), agent))
         };
-        let may =
-            |agent: &Agent| matches!(self.account_ref(at.clone(), &Key::of(agent).namespace), AccountRef::Found(_));
         // Whoever has it goes first, then whoever was there first.
         let rank = |agent: &Agent| {
             let created = agent.metadata.creation_timestamp.as_ref().map(|created| created.0);
@@ -185,7 +209,7 @@ impl Context {
         let own = rank(agent);
         let agents = self.caches.agents.all();
         let others = agents.iter().filter(|other| other.metadata.uid != agent.metadata.uid);
-        others.filter(|other| has(other) || names(other)).any(|other| rank(other) < own && may(other))
+        others.filter(|other| has(other) || names(other)).any(|other| rank(other) < own)
     }
 
     /// Looks at an agent on a platform for the Agent that names it.

@@ -35,12 +35,6 @@ const TOGETHER: Duration = Duration::from_millis(50);
 /// How long the count of an agent's or account's numbers may lag behind: many change at once, and one write says it all.
 const COUNT_LAG: Duration = Duration::from_secs(1);
 
-/// The CarrierAccount of an entry.
-fn key_of(entry: &SharedRouteStatus) -> Key {
-    let (namespace, name) = entry.account.split_once('/').unwrap_or_default();
-    Key::new(namespace, name)
-}
-
 impl Context {
     pub fn number_changed(&self, change: &Change<PhoneNumber>) {
         let key = change.key();
@@ -267,7 +261,7 @@ impl Context {
             }
         }
         let hosted = |all: &[SharedRouteStatus]| {
-            let is_hosted = |entry: &&SharedRouteStatus| self.binds(&key_of(entry));
+            let is_hosted = |entry: &&SharedRouteStatus| self.binds(&entry.key());
             all.iter().filter(is_hosted).cloned().collect::<Vec<_>>()
         };
         for number in self.caches.numbers.by(Index::Agent, &change.key().to_string()) {
@@ -284,7 +278,7 @@ impl Context {
         }
         if let Change { old: Some(gone), new: None } = change {
             for entry in old {
-                self.local.forget(&share_id(&**gone, &key_of(&entry)));
+                self.local.forget(&share_id(&**gone, &entry.key()));
             }
         }
     }

@@ -46,6 +46,9 @@ pub struct Hosted {
     pub taken: bool,
     /// Whether one of the numbers that it answers may be written for.
     pub active: bool,
+    /// Whether the version of ours was frozen by another Agent than this one, which had its name before: what it was there, today's draft does
+    /// not tell.
+    pub inherited: bool,
     /// How the platform was last seen to have it, unless that is so long ago that it has to be looked at again.
     pub sight: Option<Sight>,
     pub trouble: Option<Trouble>,
@@ -133,7 +136,7 @@ pub(super) fn next(agent: &Agent, hosted: &Hosted) -> Step {
     match (&target, &versions.serving) {
         (Some(target), Some(serving)) if target == serving => return stands(Some(target)),
         // What serves is the draft as it is: it is this version.
-        (None, Some(serving)) if !versions.draft_differs => return stands(Some(serving)),
+        (None, Some(serving)) if !versions.draft_differs && hosted.is_latest(agent) => return stands(Some(serving)),
         _ => {}
     }
     if !hosted.active {
@@ -153,7 +156,7 @@ pub(super) fn next(agent: &Agent, hosted: &Hosted) -> Step {
             return stay(say(Reason::HostedVersionNotFound, text), Some(sight.due));
         }
         // The draft there is today's: under the name of an older version it would serve as what nobody published.
-        None if !hosted.is_latest(agent) => {
+        None if !hosted.is_latest(agent) || hosted.inherited && versions.serving.is_some() => {
             let text = format!(
                 "Which version of the agent {} at CarrierAccount {at} is {} is not known any more, and its draft may differ by now: publish a version \
                  that names it by versionId.",

@@ -35,6 +35,7 @@ struct Stage {
     pinned: Option<String>,
     taken: bool,
     active: bool,
+    inherited: bool,
     put_backs: u32,
     there: Option<HostedAgent>,
     /// How it was seen last, which is believed until the next scan.
@@ -52,6 +53,7 @@ fn new() -> Stage {
         pinned: None,
         taken: false,
         active: true,
+        inherited: false,
         put_backs: 0,
         there: Some(there),
         seen: None,
@@ -102,6 +104,7 @@ impl Stage {
             pinned: self.pinned.clone(),
             taken: self.taken,
             active: self.active,
+            inherited: self.inherited,
             sight,
             trouble: None,
             put_backs: self.put_backs,
@@ -234,6 +237,18 @@ fn what_the_manifest_names_is_pointed_at_and_never_published() {
     stage.pinned = Some("p9".into());
     assert_eq!(stage.publish("v4"), ["RollingOut again", "HostedVersionNotFound"]);
     assert_eq!((stage.serving(), stage.entry().version.as_deref()), (Some("p1"), Some("v3")), "the last one stays");
+}
+
+#[test]
+fn a_version_that_an_earlier_agent_froze_is_never_todays_draft() {
+    let mut stage = new();
+    stage.inherited = true;
+    stage.published().serving = Some("p7".into());
+    assert_eq!(stage.publish("v1"), ["look", "RollingOut again", "HostedVersionNotFound"]);
+    assert_eq!(stage.serving(), Some("p7"), "what was published there stays");
+    stage.published().draft_differs = false;
+    stage.seen = None;
+    assert_eq!(stage.settle(), ["look", "RolledOut"], "what serves is the draft");
 }
 
 #[test]
