@@ -36,7 +36,7 @@ pub use crate::api::seen::{
 pub use open::{OpenError, open};
 
 use crate::api::{
-    account::Balance,
+    account::{Balance, Calls},
     number::{Channel, E164, Route},
     offer::{NumberType, Offer, Search},
     phone_number::{NumberConfig, Regulatory},
@@ -124,6 +124,11 @@ pub trait Carrier: Send + Sync + fmt::Debug {
 
     /// What the account has left, where the carrier says so.
     async fn balance(&self) -> Result<Option<Balance>, CarrierError> {
+        Ok(None)
+    }
+
+    /// How many calls are answered at once, where the platform says so.
+    async fn calls(&self) -> Result<Option<Calls>, CarrierError> {
         Ok(None)
     }
 

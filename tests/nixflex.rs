@@ -440,6 +440,33 @@ async fn a_key_of_another_customer_stops_everything_at_the_platform() {
 }
 
 #[tokio::test]
+async fn calls_beyond_the_keys_tier_are_shown_and_told_once() {
+    let (stage, number) = Stage::bound().await;
+    stage.sandbox.nixflex_calls(&stage.key, 10);
+    for _ in 0..2 {
+        assert_eq!(stage.sandbox.call("+14155550199", &number).await.outcome, Outcome::Busy);
+    }
+    let said = stage.event(PLATFORM, "CallsRejected").await;
+    assert!(said.contains("2 calls were rejected this month") && said.contains("answers 10 at once"), "{said}");
+    let account: CarrierAccount = stage.reason(PLATFORM, "Ready", "Open").await;
+    let calls = account.status.unwrap().calls.unwrap();
+    assert_eq!((calls.max_concurrent, calls.rejected_this_month), (10, Some(2)));
+    stage.scans(4).await;
+    let events = stage.events(PLATFORM).await;
+    assert_eq!(events.iter().filter(|(reason, _)| reason == "CallsRejected").count(), 1, "{events:?}");
+}
+
+#[tokio::test]
+async fn an_account_whose_usage_cannot_be_read_is_open_and_shows_none() {
+    let scene = Scene::bare().await;
+    let usage = Match { path: Some("/nixflex/v1/usage".to_owned()), ..Match::any() };
+    scene.always(usage, Fault::Html { status: 404 });
+    let stage = Stage::beside(scene).await;
+    let account: CarrierAccount = stage.reason(PLATFORM, "Ready", "Open").await;
+    assert_eq!(account.status.unwrap().calls, None);
+}
+
+#[tokio::test]
 async fn the_lent_token_stands_in_no_object_and_no_event() {
     let (stage, _) = Stage::bound().await;
     let token = stage.sandbox.credentials().auth_token;

@@ -292,6 +292,9 @@ pub struct CarrierAccountStatus {
     /// What the account has left, where the carrier says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balance: Option<Balance>,
+    /// How many calls the platform answers at once, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calls: Option<Calls>,
     /// What was spent today and what may yet be: the ledger behind `spec.purchasing`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grants: Option<Grants>,
@@ -318,6 +321,20 @@ pub struct Balance {
     /// Three-letter code of its currency.
     #[schemars(length(max = 8))]
     pub currency: String,
+}
+
+/// How many calls a platform answers at once, and how near to that it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Calls {
+    /// The most calls at once. Whoever calls while there are so many hears that it is busy.
+    pub max_concurrent: u32,
+    /// The most that there were at once this month.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_this_month: Option<u32>,
+    /// Calls of this month that were rejected, since there were as many as there may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected_this_month: Option<u32>,
 }
 
 /// The right to buy, given out one number at a time.

@@ -21,12 +21,15 @@ use url::Url;
 
 use self::errors::Words;
 use super::{
-    Bindings, Capabilities, Carrier, CarrierError, HostedAgent, Identity, Lent, NumberId, Outcome, OwnedNumber,
-    Platform,
+    Bindings, Capabilities, Carrier, CarrierError, ErrorClass, HostedAgent, Identity, Lent, NumberId, Outcome,
+    OwnedNumber, Platform,
+    budget::Budget,
     http::{Auth, Call, Http, Limiter, Transport},
+    lenient::Scalar,
     written,
 };
 use crate::api::{
+    account::Calls,
     number::{Channel, E164, Route},
     phone_number::NumberConfig,
 };
@@ -78,12 +81,32 @@ impl fmt::Debug for Nixflex {
     }
 }
 
-/// What a key has used and may use (section 1). That it is told is all that is looked for.
+/// What a key has used and may use (section 1).
 #[derive(Debug, Deserialize)]
 struct Usage {
     plan: Option<IgnoredAny>,
     total_calls: Option<IgnoredAny>,
-    max_concurrent: Option<IgnoredAny>,
+    #[serde(default)]
+    max_concurrent: Scalar,
+    #[serde(default)]
+    peak_concurrent_this_month: Scalar,
+    #[serde(default)]
+    rejected_at_cap_this_month: Scalar,
+}
+
+impl Usage {
+    /// Whether it is one at all.
+    fn is_told(&self) -> bool {
+        self.plan.is_some() || self.total_calls.is_some() || self.max_concurrent != Scalar::Nothing
+    }
+
+    fn calls(&self) -> Option<Calls> {
+        Some(Calls {
+            max_concurrent: written::count(&self.max_concurrent)?,
+            peak_this_month: written::count(&self.peak_concurrent_this_month),
+            rejected_this_month: written::count(&self.rejected_at_cap_this_month),
+        })
+    }
 }
 
 impl Nixflex {
@@ -104,6 +127,14 @@ impl Nixflex {
 
     fn call<'a>(&'a self, path: &'static str, args: &'a [&'a str], query: &'a str) -> Call<'a> {
         Call { base: &self.base, path, args, query, headers: &[], before: None }
+    }
+
+    async fn usage(&self) -> Result<Usage, CarrierError> {
+        let usage: Usage = self.http.read(self.call(USAGE, &[], "")).await?;
+        match usage.is_told() {
+            true => Ok(usage),
+            false => Err(errors::torn("it showed nothing of what was asked for")),
+        }
     }
 
     /// One number out of the list: there is no way to ask for just one (section 2.2).
@@ -129,10 +160,21 @@ impl Carrier for Nixflex {
     /// The id of the key, once it has opened something: what belongs to one key is not seen with any other, even one of the same
     /// customer (section 1). Its secret may be replaced, and it stays the same.
     async fn identify(&self) -> Result<Identity, CarrierError> {
-        let Usage { plan, total_calls, max_concurrent } = self.http.read(self.call(USAGE, &[], "")).await?;
-        match plan.or(total_calls).or(max_concurrent) {
-            Some(_) => Ok(Identity { account: self.key_id.clone(), inactive: None }),
-            None => Err(errors::torn("it showed nothing of what was asked for")),
+        match self.usage().await {
+            Ok(_) => {}
+            Err(error) if matches!(error.class, ErrorClass::Unauthorized | ErrorClass::Throttled) => return Err(error),
+            // Nothing but figures hangs on the usage: that the key opens something shows in the list of numbers as well.
+            Err(error) => drop(self.page(None, None, &mut Budget::new(errors::NAME)).await.map_err(|_| error)?),
+        }
+        Ok(Identity { account: self.key_id.clone(), inactive: None })
+    }
+
+    /// The tier of the key (section 1).
+    async fn calls(&self) -> Result<Option<Calls>, CarrierError> {
+        match self.usage().await {
+            Ok(usage) => Ok(usage.calls()),
+            Err(error) if matches!(error.class, ErrorClass::NotFound | ErrorClass::Forbidden) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 

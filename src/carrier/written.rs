@@ -25,6 +25,11 @@ pub(super) fn amount(value: &Scalar) -> Option<Amount> {
     value.written()?.parse().ok()
 }
 
+/// How many there are of something.
+pub(super) fn count(value: &Scalar) -> Option<u32> {
+    value.written()?.parse().ok()
+}
+
 /// The code of a currency, which carriers write in either case.
 pub(super) fn currency(text: &str) -> Option<String> {
     let is_code = text.len() == 3 && text.bytes().all(|b| b.is_ascii_alphabetic());

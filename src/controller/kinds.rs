@@ -36,7 +36,7 @@ use crate::{
     },
     carrier::{CarrierError, ErrorClass, inventory},
     cluster::{cache::Change, objects::Objects},
-    plan::{self, AccountRef, AccountView, Decision, Liveness, Look, Requested, Trouble},
+    plan::{self, AccountRef, AccountView, Decision, Liveness, Look, Note, Requested, Trouble},
     telemetry::metrics::Operation,
 };
 
@@ -70,6 +70,11 @@ pub trait Controlled:
     fn set_status(&mut self, status: Self::Status);
 
     fn conditions(status: &Self::Status) -> &[Condition];
+
+    /// What is told of a change of the status, beside what its conditions say.
+    fn notes(_before: Option<&Self::Status>, _after: &Self::Status) -> Vec<Note> {
+        Vec::new()
+    }
 
     /// Looks at something for `object` and notes in `looked` what was seen.
     fn look(

@@ -30,12 +30,14 @@ impl<K: Controlled> Reconcile<'_, K> {
             return Ok(again);
         }
         let before = object.status().map_or(&[][..], K::conditions);
+        let told = K::notes(object.status(), &status);
         let notes: Vec<Note> = news(before, K::conditions(&status))
             .map(|(row, condition)| Note {
                 warning: row.event == conditions::Event::Warning,
                 reason: row.name,
                 text: condition.message.clone(),
             })
+            .chain(told)
             .collect();
         let mut wanted = object.clone();
         wanted.set_status(status);

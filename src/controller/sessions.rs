@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::{
     api::{
         CarrierAccount,
-        account::{Balance, CarrierAccountSpec},
+        account::{Balance, Calls, CarrierAccountSpec},
         meta::Key,
         number::{E164, digest_of},
     },
@@ -86,6 +86,8 @@ struct State {
     open: Option<String>,
     /// What it had left when that was last asked.
     balance: Option<Balance>,
+    /// How many calls it answers at once, when that was last asked.
+    calls: Option<Calls>,
     /// What was said when its money did not suffice, how often in a row, and until when nobody else need try.
     no_money: Option<(CarrierError, u32, Instant)>,
 }
@@ -134,6 +136,15 @@ impl Session {
         let more = amount(&balance) > amount(&state.balance);
         state.balance = balance;
         more && state.no_money.take().is_some()
+    }
+
+    /// How many calls the account answers at once, as far as the platform said.
+    pub fn calls(&self) -> Option<Calls> {
+        self.state().calls
+    }
+
+    pub fn set_calls(&self, calls: Option<Calls>) {
+        self.state().calls = calls;
     }
 
     /// Notes that the account's money did not suffice for a number. Of several that were sent together the first counts.

@@ -6,13 +6,13 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{
-    Decision, Effect, Look, Requested, Rest, Trouble,
+    Decision, Effect, Look, Note, Requested, Rest, Trouble,
     grant::{self, Wishes},
     policy,
 };
 use crate::api::{
     CarrierAccount,
-    account::{AccountNumbers, Balance, CarrierAccountStatus},
+    account::{AccountNumbers, Balance, Calls, CarrierAccountStatus},
     conditions::{Finding, Reason, conditions},
     meta::{ABANDON, CONFIRM_INVENTORY, IN_USE_FINALIZER},
     seen::{ErrorClass, Identity},
@@ -31,6 +31,8 @@ pub struct World<'a> {
     pub inventory: Inventory,
     /// What the account has left, where the carrier said so.
     pub balance: Option<Balance>,
+    /// How many calls it answers at once, where the platform said so.
+    pub calls: Option<Calls>,
     /// Who wishes to buy under it.
     pub wishes: Wishes<'a>,
     pub trouble: Option<&'a Trouble>,
@@ -127,6 +129,28 @@ fn wanted_identity(account: &CarrierAccount) -> Option<String> {
     pinned.or_else(|| account.named_identity())
 }
 
+/// Says that more calls were rejected than was known: once for each time that it is seen.
+pub fn notes(before: Option<&CarrierAccountStatus>, after: &CarrierAccountStatus) -> Vec<Note> {
+    let rejected = |calls: Option<Calls>| calls.and_then(|calls| calls.rejected_this_month).unwrap_or_default();
+    let known = rejected(before.and_then(|status| status.calls));
+    let calls = after.calls.filter(|_| rejected(after.calls) > known);
+    let note = |calls| Note { warning: true, reason: "CallsRejected", text: busy(calls).trim_start().to_owned() };
+    calls.map(note).into_iter().collect()
+}
+
+/// What callers met who were too many; nothing where there were none.
+fn busy(calls: Calls) -> String {
+    match calls.rejected_this_month {
+        None | Some(0) => String::new(),
+        Some(rejected) => format!(
+            " {rejected} call{} rejected this month: the platform answers {} at once, and further callers hear that it is busy. A larger plan \
+             there lets more through.",
+            if rejected == 1 { " was" } else { "s were" },
+            calls.max_concurrent
+        ),
+    }
+}
+
 impl World<'_> {
     fn open(&self) -> Decision<CarrierAccountStatus> {
         if let Some(refused) = &self.refused {
@@ -178,7 +202,9 @@ impl World<'_> {
     fn listed(&self) -> Decision<CarrierAccountStatus> {
         let again = Some(self.inventory.due);
         let Some((vanished, before)) = self.inventory.doubt else {
-            return self.rest(Finding::new(Reason::Open, "The account is open and its numbers are listed."), again);
+            let busy = self.calls().map(busy).unwrap_or_default();
+            let text = format!("The account is open and its numbers are listed.{busy}");
+            return self.rest(Finding::new(Reason::Open, text), again);
         };
         let left = before.saturating_sub(vanished);
         if self.account.annotations().get(CONFIRM_INVENTORY).is_some_and(|confirmed| *confirmed == left.to_string()) {
@@ -189,6 +215,11 @@ impl World<'_> {
              gone, set the annotation {CONFIRM_INVENTORY}: \"{left}\".",
         );
         self.rest(Finding::new(Reason::InventoryDoubtful, text), again)
+    }
+
+    /// What was said of its calls last.
+    fn calls(&self) -> Option<Calls> {
+        self.calls.or_else(|| self.account.status.as_ref()?.calls)
     }
 
     fn is_requested(&self) -> bool {
@@ -211,6 +242,7 @@ impl World<'_> {
             status.grants = Some(grant::settle(status.grants.as_ref(), &self.account.spec.purchasing, &self.wishes));
         }
         status.balance = self.balance.clone().or(status.balance);
+        status.calls = self.calls();
         status.numbers = self.inventory.numbers.or(status.numbers);
         status.conditions = conditions(&status.conditions, &[finding], generation, self.now);
         status.observed_generation = generation;

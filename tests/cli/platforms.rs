@@ -58,6 +58,7 @@ async fn doctor_says_that_all_is_well_and_what_there_is() {
             &format!("ok     Its credentials are lent to CarrierAccount {namespace}/nixflex."),
             "note   Twilio sells numbers, keeps none before it is bought, keeps marks on what was bought, hosts no agents",
             &format!("{namespace}/nixflex\n  ok     Nixflex: the Secret nixflex opens the account {key}."),
+            "ok     It answers 10 calls at once; this month's peak is 0.",
             "note   Nixflex sells no numbers, hosts agents, answers numbers of other carriers.",
             &format!("ok     CarrierAccount {namespace}/{ACCOUNT} lends it its credentials."),
             &format!("ok     The agent {agent}, which Agent {namespace}/night names, is there."),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use dialplane::{
     api::{
         CarrierAccount,
-        account::{AccountNumbers, CarrierAccountSpec, CarrierAccountStatus, TelnyxAccount, TwilioAccount},
+        account::{AccountNumbers, Calls, CarrierAccountSpec, CarrierAccountStatus, TelnyxAccount, TwilioAccount},
         meta::{CONFIRM_INVENTORY, IN_USE_FINALIZER, LocalReference, RECONCILE_REQUESTED},
     },
     carrier::{ErrorClass, Identity},
@@ -24,6 +24,7 @@ struct Desk {
     credentials: Credentials,
     identity: Option<Identity>,
     inventory: Inventory,
+    calls: Option<Calls>,
     trouble: Option<Trouble>,
     users: usize,
     going: Option<bool>,
@@ -56,6 +57,7 @@ fn listed() -> Desk {
         credentials: Credentials::Known,
         identity: Some(Identity { account: "AC1".into(), inactive: None }),
         inventory: Inventory { numbers, due: Duration::from_secs(60), fresh: false, doubt: None },
+        calls: None,
         trouble: None,
         users: 0,
         going: None,
@@ -86,6 +88,7 @@ impl Desk {
             identity: self.identity.as_ref(),
             inventory: self.inventory.clone(),
             balance: None,
+            calls: self.calls,
             wishes: Default::default(),
             trouble: self.trouble.as_ref(),
             users: self.users,
@@ -152,6 +155,30 @@ fn an_account_of_a_carrier_without_ids_is_the_one_that_bears_its_objects_name() 
 fn saying_the_same_again_changes_nothing() {
     let desk = listed().with(|d| d.account.status = Some(d.status()));
     assert_eq!(Some(desk.status()), desk.account.status);
+}
+
+#[test]
+fn calls_that_were_too_many_are_told_once_for_each_time_that_there_are_more() {
+    let calls =
+        |rejected| Some(Calls { max_concurrent: 10, peak_this_month: Some(10), rejected_this_month: Some(rejected) });
+    let mut desk = listed();
+    let mut told = Vec::new();
+    for rejected in [0, 2, 2, 5, 0, 1] {
+        desk.calls = calls(rejected);
+        let status = desk.status();
+        assert_eq!(status.calls, calls(rejected));
+        let notes = account::notes(desk.account.status.as_ref(), &status);
+        told.push(notes.iter().map(|note| (note.warning, note.reason)).collect::<Vec<_>>());
+        desk.account.status = Some(status);
+        assert_eq!(desk.says(), "Open", "it stays in use");
+    }
+    let warned = vec![(true, "CallsRejected")];
+    assert_eq!(told, [vec![], warned.clone(), vec![], warned.clone(), vec![], warned]);
+    desk.calls = None;
+    let status = desk.status();
+    assert_eq!(status.calls, calls(1), "what is known stays");
+    assert!(status.conditions[0].message.contains("1 call was rejected this month"), "{:?}", status.conditions);
+    assert_eq!(account::notes(desk.account.status.as_ref(), &status), []);
 }
 
 #[test]

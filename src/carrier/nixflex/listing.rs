@@ -138,7 +138,7 @@ impl Nixflex {
         }
     }
 
-    async fn page(
+    pub(super) async fn page(
         &self,
         agent: Option<&str>,
         offset: Option<usize>,

@@ -120,6 +120,38 @@ async fn whose_account_it_is_is_the_keys_id_once_the_key_has_opened_something() 
 }
 
 #[tokio::test]
+async fn an_account_is_open_though_its_usage_cannot_be_had() {
+    for (status, usage) in
+        [(404, json!("not found")), (403, error("forbidden")), (200, json!({})), (200, json!("<html>"))]
+    {
+        let fake = Fake::default();
+        fake.on("GET /v1/usage", status, usage).on(LIST, 200, page(&[], 0));
+        let nixflex = open(&fake).await;
+        assert_eq!(nixflex.identify().await.map(|identity| identity.account), Ok("nxf_1".into()), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn how_many_calls_are_answered_is_said_where_it_is_known() {
+    let told = json!({ "plan": "growth", "max_concurrent": 25, "peak_concurrent_this_month": 7, "rejected_at_cap_this_month": 2 });
+    let all = Calls { max_concurrent: 25, peak_this_month: Some(7), rejected_this_month: Some(2) };
+    let tier = Calls { max_concurrent: 25, peak_this_month: None, rejected_this_month: None };
+    for (status, usage, calls) in [
+        (200, told, Ok(Some(all))),
+        (200, json!({ "max_concurrent": "25", "rejected_at_cap_this_month": -1 }), Ok(Some(tier))),
+        (200, json!({ "plan": "growth", "max_concurrent": null }), Ok(None)),
+        (404, json!("not found"), Ok(None)),
+        (403, error("forbidden"), Ok(None)),
+        (200, json!("<html>"), Err(ErrorClass::Transient)),
+    ] {
+        let fake = Fake::default();
+        fake.on("GET /v1/usage", status, usage.clone());
+        let seen = open(&fake).await.calls().await.map_err(|error| error.class);
+        assert_eq!(seen, calls, "{usage}");
+    }
+}
+
+#[tokio::test]
 async fn a_listing_is_asked_for_without_a_limit_and_read_whole_or_not_at_all() {
     let fake = Fake::default();
     let orphan = with(row("+14155550002", ""), "agent_id", Value::Null);

@@ -15,16 +15,28 @@ pub const FILES: [(&str, &str); 5] = [
     ("40-purchase.yaml", include_str!("../../../examples/40-purchase.yaml")),
 ];
 
+/// The whole setup of each platform.
+pub const FLOWYTE: (&str, &str) = ("flowyte/flowyte.yaml", include_str!("../../../examples/flowyte/flowyte.yaml"));
+pub const NIXFLEX: (&str, &str) = ("nixflex/nixflex.yaml", include_str!("../../../examples/nixflex/nixflex.yaml"));
+
+/// A platform's lines that can only be known at run time.
+#[derive(Debug)]
+pub struct Hosting {
+    pub api_key: String,
+    /// The platform's id of the agent.
+    pub agent: String,
+    pub endpoint: String,
+}
+
+fn read((name, text): (&str, &str)) -> Result<Vec<Value>> {
+    let documents = serde_yaml_ng::Deserializer::from_str(text);
+    let objects = documents.map(Value::deserialize).collect::<Result<_, _>>();
+    objects.with_context(|| format!("examples/{name} is not YAML"))
+}
+
 /// Every object of the files, as it is there.
 pub fn objects() -> Result<Vec<Value>> {
-    let mut objects = vec![];
-    for (name, text) in FILES {
-        for document in serde_yaml_ng::Deserializer::from_str(text) {
-            let object = Value::deserialize(document).with_context(|| format!("examples/{name} is not YAML"))?;
-            objects.push(object);
-        }
-    }
-    Ok(objects)
+    Ok(FILES.into_iter().map(read).collect::<Result<Vec<_>>>()?.concat())
 }
 
 /// What the demo begins with: all but the number to buy, and with the three lines that can only be known at run time: `authToken`
@@ -32,13 +44,33 @@ pub fn objects() -> Result<Vec<Value>> {
 pub fn filled_in(credentials: &Credentials, endpoint: &str) -> Result<Vec<Value>> {
     let mut objects = objects()?;
     objects.retain(|object| object["spec"]["purchase"].is_null());
+    objects.iter_mut().for_each(|object| fill_in(object, credentials, endpoint));
+    Ok(objects)
+}
+
+fn fill_in(object: &mut Value, credentials: &Credentials, endpoint: &str) {
+    if object["stringData"].get("authToken").is_some() {
+        object["stringData"]["authToken"] = json!(credentials.auth_token);
+    }
+    if object["spec"].get("twilio").is_some() {
+        object["spec"]["twilio"]["accountSid"] = json!(credentials.account_sid);
+        object["spec"]["endpoint"] = json!(endpoint);
+    }
+}
+
+/// A platform's setup with what can only be known at run time; `twilio` opens the account that has the numbers which it only answers.
+pub fn hosted(file: (&str, &str), hosting: &Hosting, twilio: &Credentials, endpoint: &str) -> Result<Vec<Value>> {
+    let mut objects = read(file)?;
     for object in &mut objects {
+        fill_in(object, twilio, endpoint);
+        if object["stringData"].get("apiKey").is_some() {
+            object["stringData"]["apiKey"] = json!(hosting.api_key);
+        }
         match object["kind"].as_str() {
-            Some("Secret") => object["stringData"]["authToken"] = json!(credentials.auth_token),
-            Some("CarrierAccount") => {
-                object["spec"]["twilio"]["accountSid"] = json!(credentials.account_sid);
-                object["spec"]["endpoint"] = json!(endpoint);
+            Some("CarrierAccount") if object["spec"].get("twilio").is_none() => {
+                object["spec"]["endpoint"] = json!(hosting.endpoint);
             }
+            Some("Agent") => object["spec"]["draft"]["hosted"][0]["agentId"] = json!(hosting.agent),
             _ => {}
         }
     }

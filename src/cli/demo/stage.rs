@@ -51,7 +51,7 @@ const SYSTEM: &str = "dialplane-system";
 /// How long a cluster may take to answer at all.
 const ANSWER: Duration = Duration::from_secs(10);
 /// Where calls went before Dialplane came.
-const BEFORE: &str = "https://pbx.example.net/incoming";
+pub const BEFORE: &str = "https://pbx.example.net/incoming";
 
 /// Everything that runs.
 pub struct Stage {
@@ -100,7 +100,10 @@ impl Stage {
         let (namespace, system) = make_namespaces(&client, control_plane.is_some()).await?;
 
         let (sandbox, telnyx) = carriers()?;
-        show.good(&format!("carriers     a sandbox that speaks Twilio's and Telnyx's APIs, {}", sandbox.url()));
+        show.good(&format!(
+            "carriers     a sandbox that speaks Twilio's, Telnyx's, Flowyte's and Nixflex's APIs, {}",
+            sandbox.url()
+        ));
         let log = log()?;
         let operator = Operator::start(&identity::operator(&client, &admin, &system).await?, &sandbox).await?;
         show.good(&format!(
@@ -129,10 +132,10 @@ impl Stage {
 }
 
 impl Operator {
-    /// Starts it, with the sandbox as the only endpoint that an account may name.
+    /// Starts it, with the sandbox's as the only endpoints that an account may name.
     async fn start(kubeconfig: &Kubeconfig, sandbox: &Sandbox) -> Result<Self> {
         let client = kubeconfig::client(kubeconfig).await?;
-        let endpoints = Endpoints::new([sandbox.url()])?;
+        let endpoints = Endpoints::new(["", "/flowyte", "/nixflex"].map(|path| format!("{}{path}", sandbox.url())))?;
         let settings = Settings { installation: "demo".to_owned(), settling: None, endpoints };
         let controller = Controller::new(client, Arc::new(Metrics::default()), settings)?;
         let token = CancellationToken::new();

@@ -1,5 +1,6 @@
 //! The story: each step does what a user would, waits until it has come true and shows it. It does I/O.
 
+mod platforms;
 mod purchase;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
@@ -53,6 +54,9 @@ pub async fn tell(stage: &Stage, show: &Show) -> Result<()> {
         ("Another is bought, and the carrier's answer is lost", story.lose_answer().boxed()),
         ("Deleted and applied again, it is the same number", story.come_back().boxed()),
         ("At another carrier one is held while a person thinks", story.hold().boxed()),
+        ("Flowyte answers a number of its own, by an agent that it hosts", story.flowyte().boxed()),
+        ("Nixflex answers numbers that stay at Twilio", story.nixflex().boxed()),
+        ("Let go, they leave their platforms and stay ours", story.leave().boxed()),
         ("What the carriers were asked for", story.ledger().boxed()),
     ];
     for (at, (title, step)) in steps.into_iter().enumerate() {

@@ -6,7 +6,7 @@ use super::{DryRun, DryRunError};
 use crate::{
     api::{
         CarrierAccount,
-        account::Lending,
+        account::{Calls, Lending},
         agent::HostedOn,
         meta::Key,
         number::E164,
@@ -110,6 +110,10 @@ impl DryRun {
             Ok(left) => left.map(|left| Check::good(format!("What it has left: {} {}.", left.amount, left.currency))),
             // Nothing depends on it.
             Err(error) => Some(Check::note(format!("What it has left cannot be read: {}.", clause(&error)))),
+        });
+        checks.extend(match carrier.calls().await {
+            Ok(calls) => calls.map(|calls| answers(&calls)),
+            Err(error) => Some(Check::note(format!("How many calls it answers cannot be read: {}.", clause(&error)))),
         });
         if let Some(sales) = carrier.sales() {
             let found = sales.offers(&any()).await;
@@ -281,6 +285,16 @@ fn hosted_as(agent: &Key, hosted: &HostedOn, there: &HostedAgent) -> Check {
             "The agent {id}, which Agent {agent} names, was never published there: that is done when the Agent is published."
         )),
         _ => Check::good(format!("The agent {id}, which Agent {agent} names, is there and published.")),
+    }
+}
+
+/// How many calls it answers, and whether that was too few.
+fn answers(calls: &Calls) -> Check {
+    let most = format!("It answers {} calls at once", calls.max_concurrent);
+    let peak = calls.peak_this_month.map(|peak| format!("; this month's peak is {peak}")).unwrap_or_default();
+    match calls.rejected_this_month.unwrap_or_default() {
+        0 => Check::good(format!("{most}{peak}.")),
+        rejected => Check::note(format!("{most}{peak}, and {rejected} more were rejected as too many.")),
     }
 }
 

@@ -29,7 +29,7 @@ use crate::{
         sessions::Session,
     },
     plan::{
-        self, Decision, Look, Requested as _,
+        self, Decision, Look, Note, Requested as _,
         account::{Credentials, Inventory},
         grant::{Use, Wishes},
     },
@@ -65,6 +65,7 @@ impl Controlled for CarrierAccount {
             identity: identity.as_ref(),
             inventory,
             balance: session.as_ref().and_then(|session| session.balance()),
+            calls: session.as_ref().and_then(|session| session.calls()),
             wishes: Wishes {
                 wish: wishes.iter().map(|wish| (&*wish.uid, wish.identity.clone())).collect(),
                 uses: uses.iter().map(|(uid, used)| (&**uid, *used)).collect(),
@@ -99,6 +100,10 @@ impl Controlled for CarrierAccount {
                 context.wake(Kind::PhoneNumber, number, Priority::Background);
             }
         }
+    }
+
+    fn notes(before: Option<&CarrierAccountStatus>, after: &CarrierAccountStatus) -> Vec<Note> {
+        plan::account::notes(before, after)
     }
 
     fn changed(context: &Context, change: &Change<Self>) {
@@ -266,6 +271,9 @@ impl Context {
                 && session.set_balance(balance)
             {
                 self.money_came(&Key::of(account));
+            }
+            if let Ok(calls) = session.inventory.carrier().calls().await {
+                session.set_calls(calls);
             }
             self.metrics.scanned(&Key::of(account), Timestamp::now());
         }

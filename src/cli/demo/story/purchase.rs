@@ -50,7 +50,7 @@ impl Story<'_> {
         let Stage { namespace, sandbox, .. } = self.stage;
         sandbox.inject(Rule::new(Match::purchase(), Fault::AnswerLost));
         self.show.detail("at the carrier: the next purchase is made, and the connection is closed before the answer");
-        let object = purchase(NIGHT, ACCOUNT, json!({"approval": "Automatic"}));
+        let object = purchase(NIGHT, ACCOUNT, AGENT, json!({"approval": "Automatic"}));
         let wish = wish(&object);
         self.show.command(&format!("kubectl apply --server-side -n {namespace} -f {NIGHT}.yaml   # {wish}"));
         self.show.detail(&self.apply_one(&object).await?);
@@ -109,7 +109,7 @@ impl Story<'_> {
                 "apiVersion": "dialplane.dev/v1alpha1", "kind": "CarrierAccount", "metadata": named,
                 "spec": {"telnyx": {}, "credentialsRef": named, "endpoint": sandbox.url()},
             }),
-            purchase(HELPLINE, TELNYX, json!({"approval": "Manual"})),
+            purchase(HELPLINE, TELNYX, AGENT, json!({"approval": "Manual"})),
         ];
         let wish = wish(&objects[2]);
         self.show.command(&format!("kubectl apply --server-side -n {namespace} -f {TELNYX}.yaml   # {wish}"));
@@ -151,9 +151,9 @@ impl Story<'_> {
         let claimed: BTreeSet<&str> = claims.iter().map(|claim| claim.spec.number.as_str()).collect();
         let bought: BTreeSet<&str> = sum.purchases_by_number.keys().map(String::as_str).collect();
         ensure!(claimed == bought, "{bought:?} were bought, and {claimed:?} are claimed as bought");
-        ensure!((sum.purchases, calls) == (3, 3), "{} purchases were made by {calls} calls", sum.purchases);
+        ensure!((sum.purchases, calls) == (4, 4), "{} purchases were made by {calls} calls", sum.purchases);
         ensure!(sum.releases == 0, "numbers were given back");
-        self.show.good("three purchases were sent in all, for three numbers; nothing was given back");
+        self.show.good("four purchases were sent in all, for four numbers; nothing was given back");
         Ok(())
     }
 
@@ -176,7 +176,7 @@ impl Story<'_> {
     }
 
     /// Waits until an object has bought its number, and shows that at the carrier.
-    async fn bought(&self, name: &str) -> Result<String> {
+    pub(super) async fn bought(&self, name: &str) -> Result<String> {
         let (number, object) = self.owned(name).await?;
         let status = object.status.unwrap_or_default();
         let price = status.price.unwrap_or_default();
@@ -204,18 +204,18 @@ impl Story<'_> {
     }
 }
 
-/// A PhoneNumber that buys a number in 415; `over` is laid over that.
-fn purchase(name: &str, account: &str, over: Value) -> Value {
+/// A PhoneNumber that buys a number in 415 for an agent; `over` is laid over that.
+pub(super) fn purchase(name: &str, account: &str, agent: &str, over: Value) -> Value {
     let mut purchase = json!({"search": {"country": "US", "areaCode": "415"}, "maxMonthlyPrice": "2.00"});
     if let (Some(purchase), Value::Object(over)) = (purchase.as_object_mut(), over) {
         purchase.extend(over);
     }
-    let spec = json!({"accountRef": {"name": account}, "agentRef": {"name": AGENT}, "purchase": purchase});
+    let spec = json!({"accountRef": {"name": account}, "agentRef": {"name": agent}, "purchase": purchase});
     json!({"apiVersion": "dialplane.dev/v1alpha1", "kind": "PhoneNumber", "metadata": {"name": name}, "spec": spec})
 }
 
 /// What a manifest wants to buy, for people.
-fn wish(object: &Value) -> String {
+pub(super) fn wish(object: &Value) -> String {
     let purchase = &object["spec"]["purchase"];
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let asks = if purchase["approval"] == "Manual" { "after a yes" } else { "without asking" };
