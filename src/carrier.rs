@@ -150,6 +150,11 @@ pub trait Carrier: Send + Sync + fmt::Debug {
         None
     }
 
+    /// How a number comes here from the organization's own carrier account, where it can.
+    fn intake(&self) -> Option<&dyn Intake> {
+        None
+    }
+
     /// How our marker is written on a number, where numbers bear one. A bought number then bears it from the first moment.
     fn marks(&self) -> Option<&dyn Marks> {
         None
@@ -206,6 +211,13 @@ pub trait Sales: Send + Sync {
 pub trait Holds: Send + Sync {
     /// Has the number kept for us for a while.
     async fn hold(&self, number: &E164, marker: &Marker) -> Outcome<Hold>;
+}
+
+/// A platform that takes in numbers which the organization has at a carrier account of its own. Nothing is bought.
+#[async_trait]
+pub trait Intake: Send + Sync {
+    /// Has just this number brought in. Sent once; one that is there already is done.
+    async fn bring_in(&self, number: &E164) -> Outcome<OwnedNumber>;
 }
 
 /// A carrier whose purchases are orders that it works on.

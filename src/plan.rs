@@ -156,6 +156,8 @@ pub enum Effect {
     ServeHosted(Box<ServeHosted>),
     /// Writes our marker on a number at the carrier.
     Mark(Box<Mark>),
+    /// Has the account take in a number that the organization has at a carrier account of its own.
+    BringIn(Key, E164),
     /// Asks the account to let this object buy a number.
     AskGrant,
     /// Writes an entry into the journal of buying.
@@ -298,6 +300,7 @@ impl Effect {
             Effect::SetBinding(_) => "set_binding",
             Effect::ServeHosted(_) => "serve_hosted",
             Effect::Mark(_) => "mark",
+            Effect::BringIn(..) => "bring_in",
             Effect::AskGrant => "ask_grant",
             Effect::WriteJournal(_) => "write_journal",
             Effect::Hold(_) => "hold",

@@ -13,6 +13,7 @@ mod declared;
 mod doubt;
 mod finding;
 mod holds;
+mod intake;
 mod listing;
 mod marks;
 mod offers;
@@ -42,6 +43,7 @@ pub enum Need {
     Sales,
     Holds,
     Orders,
+    Intake,
     Marks,
     /// More than one channel.
     Channels,
@@ -252,6 +254,13 @@ suite! {
             a_list_of_orders_that_is_torn_is_an_error,
             a_404_is_no_empty_list_of_orders,
         }
+        intake needs Intake {
+            a_number_that_is_elsewhere_is_brought_in_for_nothing,
+            a_number_that_is_there_already_stays_as_it_is,
+            a_number_that_is_not_the_organizations_is_unavailable,
+            whatever_is_answered_a_number_that_came_in_is_there,
+            a_number_whose_answer_was_lost_is_unknown_and_asked_for_once,
+        }
         marks needs Marks {
             a_marker_is_written_and_seen,
             a_marker_is_written_over_what_a_person_wrote,
@@ -285,7 +294,7 @@ suite! {
 
 impl Need {
     /// What only some carriers do, and adapters have a facet for.
-    const FACETS: &[Self] = &[Need::SharedRoutes, Need::Sales, Need::Holds, Need::Orders, Need::Marks];
+    const FACETS: &[Self] = &[Need::SharedRoutes, Need::Sales, Need::Holds, Need::Orders, Need::Intake, Need::Marks];
 
     fn is_met(self, by: &dyn Carrier) -> bool {
         match self {
@@ -300,6 +309,7 @@ impl Need {
             Need::Sales => by.sales().is_some(),
             Need::Holds => by.holds().is_some(),
             Need::Orders => by.orders().is_some(),
+            Need::Intake => by.intake().is_some(),
             Need::Marks => by.marks().is_some(),
         }
     }

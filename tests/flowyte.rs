@@ -4,6 +4,7 @@
 mod buying;
 mod drift;
 mod ending;
+mod intake;
 mod publishing;
 
 use std::ops::Deref;

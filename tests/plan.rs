@@ -7,6 +7,7 @@ mod buy;
 mod buying;
 mod claim;
 mod hosting;
+mod intake;
 mod model;
 mod number;
 mod past;

@@ -295,6 +295,8 @@ async fn a_phone_number_stays_with_its_account_and_its_number() {
         spec(json!({"agentRef": {"name": "ringback-dental"}, "suspend": true})),
         spec(json!({"mode": "Observe", "drift": "Report", "onDelete": "Leave"})),
         spec(json!({"mode": null})),
+        spec(json!({"import": {"bringIn": true}})),
+        spec(json!({"import": {"bringIn": null}})),
     ];
     server.accepts_change("PhoneNumber", "front-desk", &accepted).await;
 }

@@ -141,6 +141,7 @@ reasons! {
     Imported: Acquired True, Good, Silent, "The number is in the account and this object holds its claim.";
     Observed: Acquired True, Good, Silent, "The number is in the account. With mode: Observe it is looked at and not claimed.";
     NotInAccount: Acquired False, Waiting, Warning, "The account does not own the number. Check the number and the account; it is looked for again at every scan.";
+    BringInRefused: Acquired False, Stalled, Warning, "The number is not in the account, and the account's carrier cannot bring it in from the organization's own carrier account, or refuses to: the message says which, and what to do. It is asked again from time to time, and at once when the spec is edited.";
     ClaimedByAnother: Acquired False, Stalled, Warning, "Another PhoneNumber holds the claim of this number. Delete one of the two; this one takes over once the other is gone.";
     ClaimRefused: Acquired False, Stalled, Warning, "The claim of this number may not pass to this object: it is claimed under another carrier account, or it was bought for another namespace. Whoever has it can hand it over with the annotation dialplane.dev/hand-over-to.";
     AwaitingHandover: Acquired False, Working, Silent, "The PhoneNumber that has the number is being deleted. This one takes the number over, with its route, once that one is gone.";

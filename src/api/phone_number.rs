@@ -97,14 +97,14 @@ use super::{
 #[x_kube(
     validation = Rule::new("self.accountRef == oldSelf.accountRef").message("accountRef cannot change: delete this PhoneNumber (the number stays yours) and make one under the other account"),
     validation = Rule::new("has(self.__import__) != has(self.purchase)").message("say exactly one of import (a number that the account owns) and purchase (a number to buy)"),
-    validation = Rule::new("!has(self.__import__) || !has(oldSelf.__import__) || self.__import__ == oldSelf.__import__").message("import.number cannot change: a PhoneNumber stands for one number. Make another PhoneNumber for the other number"),
+    validation = Rule::new("!has(self.__import__) || !has(oldSelf.__import__) || self.__import__.number == oldSelf.__import__.number").message("import.number cannot change: a PhoneNumber stands for one number. Make another PhoneNumber for the other number"),
     validation = Rule::new("!has(oldSelf.__import__) || has(self.__import__)").message("import cannot become purchase: make another PhoneNumber for the number to buy"),
     validation = Rule::new("!has(self.purchase) || !has(oldSelf.purchase) || (has(self.purchase.identity) == has(oldSelf.purchase.identity) && (!has(self.purchase.identity) || self.purchase.identity == oldSelf.purchase.identity))").message("purchase.identity cannot change: it is what the number is known by. Make another PhoneNumber for another identity"),
 )]
 pub struct PhoneNumberSpec {
     /// The CarrierAccount that owns the number. Cannot change.
     pub account_ref: Reference,
-    /// Takes over a number that the account owns already. Cannot change. Either this or `purchase`.
+    /// Takes over a number that the account owns already. Its number cannot change. Either this or `purchase`.
     #[serde(default, rename = "import", skip_serializing_if = "Option::is_none")]
     pub import: Option<Import>,
     /// Buys a number, once. Without effect once a number is owned. Either this or `import`.
@@ -207,11 +207,16 @@ impl NumberConfig {
     }
 }
 
-/// A number that the account owns already.
+/// A number that the account owns already, or that is to be brought there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Import {
     /// The number in E.164 form, as in `"+14155551234"`. In quotes: without them YAML reads an integer.
     pub number: E164,
+    /// Whether a number that is not in the account is brought there from the carrier account that the organization has itself. It is not
+    /// bought. Only some platforms do that, such as Flowyte. `false`, the default: nothing is written for a number that is not there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bring_in: bool,
 }
 
 /// A number to buy: one that is named, or one that is searched for.

@@ -27,8 +27,8 @@ use self::{
     wire::{Agent, Data, Row},
 };
 use super::{
-    Bought, Capabilities, Carrier, CarrierError, ErrorClass, Holds, HostedAgent, HostedVersion, Identity, NumberId,
-    Outcome, OwnedNumber, Platform, Publishing, Purchase, Sales,
+    Bought, Capabilities, Carrier, CarrierError, ErrorClass, Holds, HostedAgent, HostedVersion, Identity, Intake,
+    NumberId, Outcome, OwnedNumber, Platform, Publishing, Purchase, Sales,
     budget::Budget,
     http::{Auth, Body, Call, Http, Limiter, Transport},
     lenient::Scalar,
@@ -250,6 +250,10 @@ impl Carrier for Flowyte {
         Some(self)
     }
 
+    fn intake(&self) -> Option<&dyn Intake> {
+        Some(self)
+    }
+
     fn platform(&self) -> Option<&dyn Platform> {
         Some(self)
     }
@@ -285,6 +289,14 @@ impl Sales for Flowyte {
 impl Holds for Flowyte {
     async fn hold(&self, number: &E164, _: &Marker) -> Outcome<Hold> {
         self.reserve(number).await
+    }
+}
+
+/// Numbers of the organization's own carrier account, without a charge to the wallet (section 1.7).
+#[async_trait]
+impl Intake for Flowyte {
+    async fn bring_in(&self, number: &E164) -> Outcome<OwnedNumber> {
+        self.import(number).await
     }
 }
 

@@ -199,6 +199,15 @@ impl Inventory {
         }
     }
 
+    /// Has a number brought in from the organization's own carrier account, and notes what came of it.
+    pub async fn bring_in(&self, number: &E164) -> Outcome<()> {
+        let carrier = self.carrier();
+        match carrier.intake() {
+            Some(intake) => self.write(number, intake.bring_in(number)).await.map(drop),
+            None => Outcome::DidNothing(does_not(&*carrier, "bring in numbers of another account")),
+        }
+    }
+
     /// Has the platform answer a number of another carrier, and notes what came of it.
     pub async fn bind(&self, number: &E164, agent: &str, lent: &Lent, config: &NumberConfig) -> Outcome<()> {
         let carrier = self.carrier();

@@ -103,6 +103,16 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
         Ok(())
     }
 
+    async fn bring_in(&mut self, account: Key, number: E164) -> Result<(), Error> {
+        let Some(session) = self.session(&account)? else { return Ok(()) };
+        let outcome = session.inventory.bring_in(&number).await;
+        if self.changed(self.uid(), &session, &account, Operation::BringIn, outcome) {
+            let text = format!("{number} was brought in from the organization's own carrier account.");
+            self.publish(&[Note { warning: false, reason: "BroughtIn", text }]);
+        }
+        Ok(())
+    }
+
     /// That costs nothing.
     async fn hold(&mut self, hold: &HoldNumber) -> Result<Option<Hold>, Error> {
         let HoldNumber { account, number, marker, entry } = hold;

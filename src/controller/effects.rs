@@ -59,6 +59,9 @@ pub trait CarrierWrites: ClusterWrites {
 
     fn mark(&mut self, mark: Mark) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
+    /// Has a number brought in from the organization's own carrier account.
+    fn bring_in(&mut self, account: Key, number: E164) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
     /// Has the carrier keep a number; nothing if it does not.
     fn hold(&mut self, hold: &HoldNumber) -> impl Future<Output = Result<Option<Hold>, Self::Error>> + Send;
 
@@ -113,6 +116,10 @@ pub async fn act<B: CarrierWrites>(backend: &mut B, effect: Effect) -> Result<()
             // A marker says for good whose the number is.
             backend.fence_claim(&mark.number, true).await?;
             backend.mark(*mark).await
+        }
+        Effect::BringIn(account, number) => {
+            backend.fence_claim(&number, false).await?;
+            backend.bring_in(account, number).await
         }
         Effect::AskGrant => {
             backend.ask_grant();

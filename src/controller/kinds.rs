@@ -163,9 +163,14 @@ impl Context {
         let Some(account) = self.caches.accounts.get(&key) else {
             return match self.caches.accounts.is_left_out(&key) {
                 // It is there, and what it allows is not known: it cannot be used, and nobody is taken to have lost its consent.
-                Some(_) => {
-                    AccountRef::Found(AccountView { key, open: None, opening: false, abandoned: false, binds: false })
-                }
+                Some(_) => AccountRef::Found(AccountView {
+                    key,
+                    open: None,
+                    opening: false,
+                    abandoned: false,
+                    binds: false,
+                    brings_in: false,
+                }),
                 None => AccountRef::Missing(key),
             };
         };
@@ -175,10 +180,11 @@ impl Context {
         // Before the account's own pass says so, which has only been called yet.
         let refused = self.refused_endpoint(&account).is_some();
         let session = self.sessions.of(&account);
+        let brings_in = session.as_ref().is_some_and(|session| session.inventory.carrier().intake().is_some());
         let open = session.filter(|_| !refused).and_then(|session| session.open());
         let opening = open.is_none() && !refused && !is_closed(&account);
         let (abandoned, binds) = (account.is_annotated(ABANDON), account.spec.binds_numbers());
-        AccountRef::Found(AccountView { key, open, opening, abandoned, binds })
+        AccountRef::Found(AccountView { key, open, opening, abandoned, binds, brings_in })
     }
 
     /// Whether a number may use the agent of this key, by the agent's word and by its account's. Who may not needs nothing of it, and

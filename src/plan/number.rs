@@ -3,6 +3,7 @@
 mod acquire;
 pub(in crate::plan) mod binding;
 mod claim;
+mod intake;
 mod routing;
 mod status;
 pub(in crate::plan) mod world;
@@ -62,6 +63,7 @@ impl<'a> World<'a> {
             Seen::Present { number, fresh } if fresh || !self.is_requested() => {
                 self.acquire(&Found { account: account.key.clone(), identity, number })
             }
+            Seen::Absent { .. } | Seen::Unseen if self.is_to_come_in() => self.bring_in(account, identity, number),
             Seen::Absent { fresh } if fresh || !self.is_requested() => self.absent(&account.key, number),
             _ => self.look(account, number),
         }

@@ -82,6 +82,18 @@ pub(super) fn route_trouble(trouble: &Trouble) -> Finding {
     Finding::new(reason, &*trouble.error.text)
 }
 
+/// What a number that could not be brought in makes of its object.
+pub(super) fn intake_trouble(error: &CarrierError) -> Finding {
+    use ErrorClass::{Conflict, Funds, Throttled, Transient, Unauthorized, Unknown};
+    let reason = match error.class {
+        Throttled | Transient | Conflict | Unknown => Reason::NotSeen,
+        Funds => Reason::InsufficientFunds,
+        Unauthorized => Reason::AccountNotReady,
+        _ => Reason::BringInRefused,
+    };
+    Finding::new(reason, &*error.text)
+}
+
 /// What a failed write at the platform that is to answer makes of a number.
 pub(super) fn binding_trouble(trouble: &Trouble) -> Finding {
     let reason = match trouble.error.class {

@@ -33,6 +33,8 @@ pub struct AccountView {
     pub abandoned: bool,
     /// Whether it is a platform that has no numbers of its own.
     pub binds: bool,
+    /// Whether it can take in numbers that the organization has at a carrier account of its own.
+    pub brings_in: bool,
 }
 
 /// What is known of a number at the carrier. `fresh` is a look that began after this pass did.

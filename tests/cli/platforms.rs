@@ -9,7 +9,7 @@ use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 use super::{Looker, phone_number};
-use crate::support::scene::{ACCOUNT, Scene};
+use crate::support::scene::{ACCOUNT, Scene, fresh};
 
 const VERSION: &str = "dialplane.dev/v1alpha1";
 
@@ -171,6 +171,32 @@ async fn plan_says_that_an_agent_would_be_published_on_its_platform() {
         ],
     );
     assert_eq!(scene.sandbox.published_version(&agent), None);
+    looker.has_only_looked().await;
+}
+
+#[tokio::test]
+async fn plan_says_that_a_number_would_be_brought_in_and_not_bought() {
+    let looker = Looker::new().await;
+    let scene = &looker.scene;
+    let seed = AccountSeed { carrier: Dialect::Flowyte, ..AccountSeed::default() };
+    let opened = scene.sandbox.add_account(seed).unwrap();
+    scene.sandbox.add_agent(&opened.account_sid, "answers", json!({})).unwrap();
+    let number = fresh();
+    scene.sandbox.add_importable(&opened.account_sid, &number).unwrap();
+    account(scene, "flowyte", json!({"apiKey": opened.auth_token}), json!({"flowyte": {}})).await;
+    scene.reason::<CarrierAccount>("flowyte", "Ready", "Open").await;
+    let mut manifest = phone_number("main", json!({"import": {"number": number, "bringIn": true}}));
+    manifest["spec"]["accountRef"]["name"] = "flowyte".into();
+    let said = looker.plan(&[manifest]).await;
+    let namespace = &scene.namespace;
+    said.ended(
+        0,
+        &[
+            &format!("would have {number} brought in to CarrierAccount {namespace}/flowyte"),
+            "which is no purchase",
+            "No money would be spent",
+        ],
+    );
     looker.has_only_looked().await;
 }
 

@@ -15,8 +15,8 @@ use dialplane::{
         purchase::{Hold, Marker},
     },
     carrier::{
-        Bought, Capabilities, Carrier, CarrierError, ErrorClass, Holds, Identity, Marks, NumberId, Order, Orders,
-        Outcome, OwnedNumber, Purchase, Sales, SharedRoute, SharedRoutes,
+        Bought, Capabilities, Carrier, CarrierError, ErrorClass, Holds, Identity, Intake, Marks, NumberId, Order,
+        Orders, Outcome, OwnedNumber, Purchase, Sales, SharedRoute, SharedRoutes,
     },
 };
 use futures::{StreamExt as _, future, stream};
@@ -91,6 +91,7 @@ pub enum Breakage {
     TellsSecrets,
     LacksHolds,
     LacksOrders,
+    LacksIntake,
     LacksMarks,
     LacksSharedRoutes,
     LacksSales,
@@ -153,6 +154,7 @@ const BREAKAGES: &[(Breakage, Need, &[&str])] = &[
         &["declared::the_facets_are_those_of_the_carrier", "holds::a_number_is_kept_for_a_while"],
     ),
     (LacksOrders, Need::Orders, &["declared::a_purchase_is_an_order_where_there_are_orders"]),
+    (LacksIntake, Need::Intake, &["intake::a_number_that_is_elsewhere_is_brought_in_for_nothing"]),
     (LacksMarks, Need::Marks, &["marks::a_marker_is_written_and_seen"]),
     (
         LacksSharedRoutes,
@@ -319,6 +321,10 @@ impl Carrier for Broken {
 
     fn orders(&self) -> Option<&dyn Orders> {
         self.carrier.orders().is_some().then_some(self as _).filter(|_| self.how != LacksOrders)
+    }
+
+    fn intake(&self) -> Option<&dyn Intake> {
+        self.carrier.intake().filter(|_| self.how != LacksIntake)
     }
 
     fn marks(&self) -> Option<&dyn Marks> {

@@ -10,8 +10,8 @@ use dialplane::{
         purchase::Marker,
     },
     carrier::{
-        Bought, Capabilities, Carrier, CarrierError, ErrorClass, Holds, Marks, NumberId, Order, Orders, Outcome,
-        OwnedNumber, Purchase, Sales, SharedRoute, SharedRoutes,
+        Bought, Capabilities, Carrier, CarrierError, ErrorClass, Holds, Intake, Marks, NumberId, Order, Orders,
+        Outcome, OwnedNumber, Purchase, Sales, SharedRoute, SharedRoutes,
         http::{Limiter, Limits, Transport},
     },
     sandbox::carrier::{
@@ -117,6 +117,10 @@ impl Subject {
 
     pub fn orders(&self) -> &dyn Orders {
         self.carrier.orders().expect("the group needs it")
+    }
+
+    pub fn intake(&self) -> &dyn Intake {
+        self.carrier.intake().expect("the group needs it")
     }
 
     pub fn marks(&self) -> &dyn Marks {

@@ -134,7 +134,7 @@ pub fn phone_number(namespace: &str, name: &str) -> PhoneNumber {
 /// An account that is open.
 pub fn account(namespace: &str, name: &str, identity: &str) -> AccountRef {
     let (key, open) = (Key::new(namespace, name), Some(identity.into()));
-    AccountRef::Found(AccountView { key, open, opening: false, abandoned: false, binds: false })
+    AccountRef::Found(AccountView { key, open, opening: false, abandoned: false, binds: false, brings_in: false })
 }
 
 /// A number of the account that bears no marker.
@@ -201,7 +201,7 @@ pub fn claim_world(claim: &NumberClaim, account: AccountRef) -> claim::World<'_>
 /// A new PhoneNumber for a number that somebody routed by hand, with an agent that serves v1.
 pub fn new() -> Scene {
     let mut number = phone_number("clinic", "front-desk");
-    number.spec.import = Some(Import { number: e164() });
+    number.spec.import = Some(Import { number: e164(), bring_in: false });
     number.spec.agent_ref = Some(Reference { name: "dental".into(), namespace: Some("agents".into()) });
     number.metadata.uid = Some("uid-1".into());
     let route = shown([(Channel::Voice, destination(FOREIGN))].into());
@@ -354,6 +354,10 @@ impl Scene {
                     .collect::<Vec<_>>();
                 self.owned.route.extend(write.route);
                 format!("write {}", destinations.join(" "))
+            }
+            Effect::BringIn(..) => {
+                (self.see, self.owned.route) = (See::Present, shown(Route::new()));
+                "bring in".into()
             }
             other => panic!("{other:?} is not for a number"),
         }

@@ -1,4 +1,5 @@
-//! The numbers of an organization, and which agent answers them (sections 1.8 and 1.9). Does I/O.
+//! The numbers of an organization: how they come in otherwise than by a purchase, and which agent answers them (sections 1.7 to 1.9).
+//! Does I/O.
 
 use serde::de::IgnoredAny;
 use serde_json::json;
@@ -9,12 +10,16 @@ use super::{
     wire::{self, Row, Shown},
 };
 use crate::{
-    api::number::Route,
-    carrier::{CarrierError, ErrorClass, NumberId, Outcome, OwnedNumber, http::Body},
+    api::number::{E164, Route},
+    carrier::{Carrier as _, CarrierError, ErrorClass, NumberId, Outcome, OwnedNumber, http::Body},
 };
 
 pub(super) const NUMBERS: &str = "/api/v1/numbers";
 const ASSIGN: &str = "/api/v1/numbers/{}/assign";
+const IMPORT: &str = "/api/v1/numbers/import";
+
+/// How a number is refused that is not to be had from the carrier account: which status says so is not documented.
+const NOT_IMPORTED: &[ErrorClass] = &[ErrorClass::NotFound, ErrorClass::Conflict, ErrorClass::Rejected];
 
 impl Flowyte {
     /// Has an agent answer the number, whoever did before, or nobody.
@@ -23,6 +28,28 @@ impl Flowyte {
             Ok(Some(agent)) => self.give(id, agent).await,
             Ok(None) => self.take_off(id).await,
             Err(error) => Outcome::DidNothing(error),
+        }
+    }
+
+    /// Takes in a number of the organization's carrier account. Its agent is assigned afterwards, as that of any other: what this path calls
+    /// one is not documented. Nor is what it answers, and how it refuses a number that is there already: so that is looked at.
+    pub(super) async fn import(&self, number: &E164) -> Outcome<OwnedNumber> {
+        let body = json!({ "e164": number.as_str() });
+        let refusal = match self.write("POST", WRITE_NUMBERS, self.call(IMPORT, &[], ""), Body::Json(&body)).await {
+            Outcome::Did(Shown::<Row>(Some(row))) if row.number().as_ref() == Some(number) => return ours(row),
+            Outcome::Did(Shown(Some(_))) => {
+                return Outcome::Unknown(torn("it showed another number than was to be imported"));
+            }
+            Outcome::Did(Shown(None)) => None,
+            Outcome::DidNothing(error) if errors::is_own(&error, ErrorClass::Conflict) => Some(error),
+            Outcome::DidNothing(error) => return Outcome::DidNothing(not_imported(error)),
+            Outcome::Unknown(error) => return Outcome::Unknown(error),
+        };
+        match (self.find(number).await, refusal) {
+            (Ok(Some(owned)), _) => Outcome::Did(owned),
+            (Ok(None), None) => Outcome::Unknown(torn("it did not show the number that was imported")),
+            (Ok(None), Some(error)) => Outcome::DidNothing(not_imported(error)),
+            (Err(error), _) => Outcome::Unknown(error),
         }
     }
 
@@ -79,6 +106,12 @@ impl Flowyte {
     async fn row(&self, id: &NumberId) -> Result<Option<Row>, CarrierError> {
         Ok(self.rows().await?.into_iter().find(|row| row.id == id.0))
     }
+}
+
+fn not_imported(error: CarrierError) -> CarrierError {
+    let text = "Flowyte does not import this number; check that it is on the carrier account which this organization has connected there, \
+                and that it is not in use elsewhere";
+    errors::of_number(error, NOT_IMPORTED, text)
 }
 
 /// The number that a write has led to.

@@ -19,6 +19,7 @@ const ASSIGN: &str = "POST /api/v1/numbers/n1/assign";
 const UNASSIGN: &str = "DELETE /api/v1/numbers/n1/assign";
 const BUY: &str = "POST /api/v1/numbers/purchase";
 const RESERVE: &str = "POST /api/v1/numbers/reserve";
+const IMPORT: &str = "POST /api/v1/numbers/import";
 const AVAILABLE: &str = "GET /api/v1/numbers/available/%2B14155550100";
 const WALLET: &str = "GET /api/v1/billing/wallet";
 const AGENT: &str = "GET /api/v1/agents/a1";
@@ -452,6 +453,51 @@ async fn a_hold_is_this_number_or_it_is_not_kept() {
             (outcome, _) => panic!("{body}: {outcome:?}"),
         }
         assert_eq!(fake.seen(), [format!("{RESERVE} {}", json!({ "e164": NUMBER }))]);
+    }
+}
+
+#[tokio::test]
+async fn a_number_of_the_carrier_account_is_imported_by_its_number_alone() {
+    let fake = Fake::default();
+    fake.on(IMPORT, 201, data(silent()));
+    let owned = match open(&fake).await.bring_in(&number()).await {
+        Outcome::Did(owned) => owned,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((owned.number, owned.id, owned.route), (number(), id(), nowhere()));
+    assert_eq!(fake.seen(), [format!("{IMPORT} {}", json!({ "e164": NUMBER }))]);
+}
+
+#[tokio::test]
+async fn what_an_import_led_to_is_looked_at_where_the_answer_does_not_say() {
+    use ErrorClass::{Forbidden, Transient, Unavailable};
+    let (there, none) = (data(json!([silent()])), data(json!([])));
+    let other = data(with(row(), "e164", json!("+14155550101")));
+    for (status, answer, listed, expected) in [
+        (200, data(Value::Null), Some((200, &there)), Ok(number())),
+        (204, Value::Null, Some((200, &there)), Ok(number())),
+        (409, problem(409, "already_imported"), Some((200, &there)), Ok(number())),
+        (200, data(Value::Null), Some((200, &none)), Err((true, Transient))),
+        (200, other, None, Err((true, Transient))),
+        (409, problem(409, "conflict"), Some((200, &none)), Err((false, Unavailable))),
+        (409, problem(409, "conflict"), Some((403, &none)), Err((true, Forbidden))),
+        (404, problem(404, "not_found"), None, Err((false, Unavailable))),
+        (422, problem(422, "unprocessable"), None, Err((false, Unavailable))),
+        (403, problem(403, "insufficient_scope"), None, Err((false, Forbidden))),
+        (503, problem(503, "unwell"), None, Err((true, Transient))),
+    ] {
+        let fake = Fake::default();
+        fake.on(IMPORT, status, answer.clone());
+        if let Some((status, listed)) = listed {
+            fake.on(LIST, status, listed.clone());
+        }
+        let outcome = match open(&fake).await.bring_in(&number()).await {
+            Outcome::Did(owned) => Ok(owned.number),
+            Outcome::DidNothing(error) => Err((false, error.class)),
+            Outcome::Unknown(error) => Err((true, error.class)),
+        };
+        assert_eq!(outcome, expected, "{status} {answer}");
+        assert_eq!(fake.seen().iter().filter(|what| what.starts_with(IMPORT)).count(), 1, "it is sent once");
     }
 }
 

@@ -26,6 +26,10 @@ pub fn of(foreseen: &Foreseen, closed: Option<&str>) -> String {
         End::Effect(Effect::Mark(mark)) => {
             with(acquires(foreseen), format!("would write the marker {} on it", mark.marker.as_str()))
         }
+        End::Effect(Effect::BringIn(at, number)) => format!(
+            "would have {number} brought in to CarrierAccount {at} from the organization's own carrier account, which is no purchase, and \
+             import it"
+        ),
         End::Effect(other) => with(acquires(foreseen), format!("would go on with {}", other.name().replace('_', " "))),
         End::Rest(None) => {
             closed.map_or("nothing to do now".to_owned(), |closed| format!("nothing to do now, while {closed}"))

@@ -311,6 +311,7 @@ fn can(carrier: &dyn Carrier) -> String {
         let no = "keeps no marks on what was bought, so that the records of this cluster alone tell";
         add(carrier.marks().is_some(), "keeps marks on what was bought", no);
     }
+    add(carrier.intake().is_some(), "brings in numbers of the organization's own carrier account", "");
     add(carrier.shared_routes().is_some(), "has numbers share routes", "");
     add(carrier.platform().is_some(), "hosts agents", "hosts no agents");
     add(carrier.bindings().is_some(), "answers numbers of other carriers", "");

@@ -19,23 +19,14 @@ impl<'a> World<'a> {
         if self.marked_by_another && !self.is_adopted(&found.number.number) {
             return self.marked_by_another(&found.number.number);
         }
-        let claim = match (self.claim, self.own_claim()) {
-            (_, Some(own)) => own,
-            (other, None) if self.number.spec.mode == Mode::Observe => {
-                let hidden = other.filter(|claim| self.is_anothers_affair(found, &claim.spec));
-                return hidden.map_or_else(|| routing::next(self, found, None), |_| self.hidden(&found.number.number));
-            }
-            (Some(other), None) => return takeover::next(self, found, other),
-            (None, None) if self.number.spec.suspend => return self.not_claimed(),
-            (None, None) => {
-                let first = self.hands_over().or_else(|| self.look_before_claiming(found));
-                return first
-                    .unwrap_or_else(|| Decision::Act(Effect::CreateClaim(Box::new(self.claim_spec(found, None)))));
-            }
-        };
-        if let Some(decision) = self.finalizer() {
-            return decision;
+        if self.own_claim().is_none() && self.number.spec.mode == Mode::Observe {
+            let hidden = self.claim.filter(|claim| self.is_anothers_affair(found, &claim.spec));
+            return hidden.map_or_else(|| routing::next(self, found, None), |_| self.hidden(&found.number.number));
         }
+        let claim = match self.held_claim(found) {
+            Ok(claim) => claim,
+            Err(decision) => return *decision,
+        };
         if let Some(decision) = self.mark(found) {
             return decision;
         }
@@ -56,12 +47,30 @@ impl<'a> World<'a> {
             led_to: claim.spec.led_to.clone(),
             ..wanted.clone()
         };
-        let is_news =
-            wanted.carrier_number_id != claim.spec.carrier_number_id && !claim.spec.carrier_number_id.is_empty();
+        let was_known = !claim.spec.carrier_number_id.is_empty() || claim.spec.purchase.is_none();
+        let is_news = wanted.carrier_number_id != claim.spec.carrier_number_id && was_known;
         if known != claim.spec || is_news {
             return Decision::Act(Effect::WriteClaim(Box::new(NumberClaim { spec: wanted, ..claim.clone() })));
         }
         decision
+    }
+
+    /// The claim of the number, once it is this object's and the finalizer is in place: nothing is sent before that. Until then, what there
+    /// is to do for it.
+    pub(super) fn held_claim(&self, found: &Found<'_>) -> Result<&'a NumberClaim, Box<Decision<PhoneNumberStatus>>> {
+        let next = match (self.claim, self.own_claim()) {
+            (_, Some(own)) => match self.finalizer() {
+                None => return Ok(own),
+                Some(decision) => decision,
+            },
+            (Some(other), None) => takeover::next(self, found, other),
+            (None, None) if self.number.spec.suspend => self.not_claimed(),
+            (None, None) => {
+                let first = self.hands_over().or_else(|| self.look_before_claiming(found));
+                first.unwrap_or_else(|| Decision::Act(Effect::CreateClaim(Box::new(self.claim_spec(found, None)))))
+            }
+        };
+        Err(Box::new(next))
     }
 
     /// A bought number bears our marker: that is how a cluster which has forgotten everything knows it again. One that was edited

@@ -50,7 +50,8 @@ impl<'a> World<'a> {
                 .map(|(c, destination)| (*c, destination.clone()))
                 .collect(),
         };
-        if let Some(next) = wanted.digests() {
+        // To a number that has yet to come nothing is sent.
+        if let Some(next) = wanted.digests().filter(|_| found.is_there()) {
             let unsettled = self.in_flight.unsettled(&claim).is_some();
             claim.sent = route::journal(&claim.sent, next, seen, unsettled);
         }

@@ -13,8 +13,12 @@ use crate::{
         phone_number::{PhoneNumberStatus, RouteStatus},
         seen::Messaging,
     },
-    plan::{AccountView, Decision, Effect, Look, Requested as _, Rest, choose, route::Wanted},
+    plan::{AccountRef, AccountView, Decision, Effect, Look, Requested as _, Rest, choose, route::Wanted},
 };
+
+/// What may help where a number is not there.
+const BRING_IN: &str =
+    " If it is at a carrier account of the organization's own, spec.import.bringIn: true has it brought in.";
 
 impl<'a> World<'a> {
     pub(in crate::plan) fn look(&self, account: &AccountView, number: &E164) -> Decision<PhoneNumberStatus> {
@@ -47,7 +51,7 @@ impl<'a> World<'a> {
     /// What was wanted and seen before stands while the account cannot be used; only what is new has to wait, and says so.
     pub(super) fn account_not_open(&self, account: &AccountView) -> Decision<PhoneNumberStatus> {
         let text = format!("CarrierAccount {} cannot be used now: its own conditions say why.", account.key);
-        if self.own_claim().is_none() {
+        if self.own_claim().is_none() || !self.was_there() {
             return self.put_off(vec![Reason::Accepted.into(), Finding::new(Reason::AccountNotReady, text)]);
         }
         let observed = self.status().and_then(|status| status.observed_generation) == self.number.metadata.generation;
@@ -71,13 +75,9 @@ impl<'a> World<'a> {
     }
 
     pub(in crate::plan) fn absent(&self, account: &Key, number: &E164) -> Decision<PhoneNumberStatus> {
-        // One that rests was ours until a moment ago.
-        let rests =
-            |claim: &NumberClaim| claim.spec.holder.is_none() && claim.spec.namespace() == Some(self.namespace());
-        let was_ours = self.own_claim().is_some()
-            || self.status().is_some_and(|status| status.number.is_some())
-            || self.claim.is_some_and(rests);
-        let finding = if was_ours {
+        let can_come = matches!(&self.account, AccountRef::Found(account) if account.brings_in);
+        let can_come = can_come && self.number.spec.import.is_some();
+        let finding = if self.was_there() {
             Finding::new(
                 Reason::NumberLost,
                 format!("CarrierAccount {account} owned {number} and no longer does. It is not bought again."),
@@ -86,11 +86,23 @@ impl<'a> World<'a> {
             Finding::new(
                 Reason::NotInAccount,
                 format!(
-                    "CarrierAccount {account} does not own {number}: check the number and the account. It is looked for again at every scan."
+                    "CarrierAccount {account} does not own {number}: check the number and the account. It is looked for again at every scan.{}",
+                    if can_come { BRING_IN } else { "" }
                 ),
             )
         };
         self.stop(vec![Reason::Accepted.into(), finding])
+    }
+
+    /// Whether the account had the number once, by what is remembered of it.
+    pub(super) fn was_there(&self) -> bool {
+        // One that rests was ours until a moment ago.
+        let rests =
+            |claim: &NumberClaim| claim.spec.holder.is_none() && claim.spec.namespace() == Some(self.namespace());
+        let had = |claim: &NumberClaim| claim.spec.purchase.is_some() || !claim.spec.carrier_number_id.is_empty();
+        self.own_claim().is_some_and(had)
+            || self.status().is_some_and(|status| status.number.is_some())
+            || self.claim.is_some_and(rests)
     }
 
     pub(in crate::plan) fn marked_by_another(&self, number: &E164) -> Decision<PhoneNumberStatus> {

@@ -62,11 +62,18 @@ pub struct World<'a> {
     pub definition_going: Option<bool>,
 }
 
-/// A number that was found in an account that can be used.
+/// A number that was found in an account that can be used, or is to come there.
 pub(in crate::plan) struct Found<'a> {
     pub(in crate::plan) account: Key,
     pub(in crate::plan) identity: &'a str,
     pub(in crate::plan) number: &'a OwnedNumber,
+}
+
+impl Found<'_> {
+    /// Whether the carrier has it under an id of its own: one that has yet to come has none.
+    pub(super) fn is_there(&self) -> bool {
+        !self.number.id.0.is_empty()
+    }
 }
 
 /// The number that a PhoneNumber is about: the one that it names, or the one that the journal of buying names.

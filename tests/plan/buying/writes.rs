@@ -250,7 +250,7 @@ impl CarrierWrites for Work<'_> {
 
     fn accept_inventory(&mut self) {}
 
-    unused! { set_route(SetRoute); set_shared_route(SetSharedRoute); set_binding(SetBinding); serve_hosted(ServeHosted); }
+    unused! { bring_in(Key, E164); set_route(SetRoute); set_shared_route(SetSharedRoute); set_binding(SetBinding); serve_hosted(ServeHosted); }
 }
 
 impl State {

@@ -278,7 +278,8 @@ impl System {
         }
         let is_tenant = slot == 2 && self.setup.tenancy != Tenancy::Same;
         let mut object = scene::phone_number(if is_tenant { TENANT } else { "clinic" }, &format!("p{slot}"));
-        object.spec.import = Some(Import { number: e164(usize::from(slot == 2 && self.version % 2 == 1)) });
+        object.spec.import =
+            Some(Import { number: e164(usize::from(slot == 2 && self.version % 2 == 1)), bring_in: false });
         object.spec.agent_ref = agent_ref(usize::from(slot == 1) + 1);
         bumped(&mut self.version, |o: &mut PhoneNumber| &mut o.metadata.resource_version, &mut object);
         object.metadata.uid = Some(format!("p{slot}-{}", self.version));
@@ -409,7 +410,14 @@ impl System {
             true => AccountRef::Refused(key),
             false => {
                 let open = self.account_open.then(|| "AC1".to_owned());
-                AccountRef::Found(AccountView { key, open, opening: false, abandoned: false, binds: false })
+                AccountRef::Found(AccountView {
+                    key,
+                    open,
+                    opening: false,
+                    abandoned: false,
+                    binds: false,
+                    brings_in: false,
+                })
             }
         }
     }
@@ -848,6 +856,7 @@ impl CarrierWrites for Work<'_> {
 
     unused! {
         set_shared_route(SetSharedRoute); set_binding(SetBinding); serve_hosted(ServeHosted); mark(Mark); purchase(BuyNumber);
+        bring_in(Key, E164);
         cancel_order(Key, Order);
     }
 }

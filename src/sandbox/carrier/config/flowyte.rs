@@ -62,6 +62,12 @@ pub struct FlowyteSwitches {
     pub delete_unassigns: bool,
     /// Publishing a draft that is published already makes no new version, and answers the one that there is.
     pub publish_unchanged_is_nothing: bool,
+    /// An import is answered with the number instead of with null.
+    pub import_shown: bool,
+    /// The HTTP status of an import of a number that the carrier account does not have: 404, 409 or 422.
+    pub unimportable_status: u16,
+    /// An import takes no heed of the agent that it names.
+    pub import_ignores_agent: bool,
     /// Where a refusal says its code.
     pub error_codes: ErrorCodes,
 }
@@ -97,6 +103,9 @@ impl Default for FlowyteSwitches {
             release_detaches_imported: false,
             delete_unassigns: false,
             publish_unchanged_is_nothing: false,
+            import_shown: true,
+            unimportable_status: 404,
+            import_ignores_agent: false,
             error_codes: ErrorCodes::Field,
         }
     }

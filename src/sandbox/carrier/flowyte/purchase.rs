@@ -1,5 +1,7 @@
 //! How a number becomes the organization's: bought from the wallet, or taken over from its carrier. No I/O.
 
+use serde_json::Value;
+
 use super::{
     super::{
         config::ExpiredHold,
@@ -9,7 +11,7 @@ use super::{
     },
     Refusal,
     agents::assignable,
-    body, dollars, enveloped, holds, not_found,
+    body, dollars, enveloped, holds,
     numbers::shown,
     refuse, search,
     state::AGENT,
@@ -72,15 +74,19 @@ pub(super) fn import(world: &mut World, account: &str, request: &Request) -> Res
         return refuse(409, "already_imported", format!("{number} is the organization's already."));
     }
     if world.flowyte.importable.get(number).is_none_or(|holder| holder != account) {
-        return not_found();
+        let status = world.switches.flowyte.unimportable_status;
+        return refuse(status, "not_importable", format!("{number} is not on the organization's carrier account."));
     }
     world.flowyte.importable.remove(number);
     let offer = world.stock.offer_for(number);
     let (id, mut reply) = born(world, account, &offer);
     world.flowyte.imported.insert(id.clone());
-    if let Some(agent) = agent {
+    if let Some(agent) = agent.filter(|_| !world.switches.flowyte.import_ignores_agent) {
         reply.effect.changed = world.change(&id, |n| drop(n.settings.insert(AGENT.to_owned(), agent.to_owned())));
         reply.body = world.by_sid(&id).map(|number| enveloped(shown(world, number)));
+    }
+    if !world.switches.flowyte.import_shown {
+        reply.body = Some(enveloped(Value::Null));
     }
     Ok(reply)
 }
