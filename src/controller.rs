@@ -18,6 +18,7 @@ mod kept;
 mod kind;
 mod kinds;
 mod local_state;
+mod moves;
 mod offer_cache;
 mod past;
 mod pool;

@@ -217,8 +217,24 @@ pub enum BindingChange {
     Bind { agent: String, config: NumberConfig },
     /// Nobody there is to answer.
     Unbind,
+    /// Another agent than now is to answer: the number is taken off, and put on at once.
+    Move { agent: String, config: NumberConfig },
     /// What the platform keeps for the one number.
     Configure(NumberConfig),
+}
+
+impl SetBinding {
+    /// The two writes of which a move consists; nothing for any other.
+    pub fn halves(&self) -> Option<[Self; 2]> {
+        let BindingChange::Move { agent, config } = &self.change else { return None };
+        let (agent, config) = (agent.clone(), config.clone());
+        let half = |change, says| {
+            // That callers reach nothing is told when it is so, and that something is put back when it is.
+            let notes = self.notes.iter().filter(|_| says).cloned().collect();
+            Self { change, put_back: says && self.put_back, notes, ..self.clone() }
+        };
+        Some([half(BindingChange::Unbind, !self.put_back), half(BindingChange::Bind { agent, config }, self.put_back)])
+    }
 }
 
 /// A marker that a bought number has lost, or that it never had.

@@ -19,6 +19,7 @@ mod marks;
 mod offers;
 mod orders;
 mod platforms;
+mod publishing;
 mod purchases;
 mod reads;
 mod routes;
@@ -45,6 +46,7 @@ pub enum Need {
     Orders,
     Intake,
     Marks,
+    Publishing,
     /// More than one channel.
     Channels,
     /// Webhooks on the number itself.
@@ -270,6 +272,19 @@ suite! {
             a_marker_of_a_number_that_is_gone_is_refused,
             a_marker_whose_answer_was_lost_is_unknown,
         }
+        publishing needs Publishing {
+            a_draft_is_published_once_and_found_by_its_note,
+            a_draft_that_serves_as_it_is_differs_in_nothing,
+            a_publication_is_unknown_where_its_answer_is_and_is_then_found,
+            a_publication_that_was_not_made_is_unknown_and_made_by_the_same_key,
+            a_publication_that_is_refused_did_nothing_and_has_the_class_of_it,
+            a_draft_that_cannot_be_published_is_said_to_be_so,
+            versions_that_are_not_wholly_seen_are_an_error,
+            an_earlier_version_serves_again_and_the_draft_stays,
+            a_change_of_what_serves_is_unknown_where_its_answer_is,
+            a_version_that_the_agent_does_not_have_is_refused,
+            an_agent_of_another_account_is_not_published,
+        }
         balance needs Nothing {
             what_is_left_is_said,
             what_is_owed_is_said,
@@ -294,7 +309,8 @@ suite! {
 
 impl Need {
     /// What only some carriers do, and adapters have a facet for.
-    const FACETS: &[Self] = &[Need::SharedRoutes, Need::Sales, Need::Holds, Need::Orders, Need::Intake, Need::Marks];
+    const FACETS: &[Self] =
+        &[Need::SharedRoutes, Need::Sales, Need::Holds, Need::Orders, Need::Intake, Need::Marks, Need::Publishing];
 
     fn is_met(self, by: &dyn Carrier) -> bool {
         match self {
@@ -311,6 +327,7 @@ impl Need {
             Need::Orders => by.orders().is_some(),
             Need::Intake => by.intake().is_some(),
             Need::Marks => by.marks().is_some(),
+            Need::Publishing => by.publishing().is_some() && by.platform().is_some(),
         }
     }
 }

@@ -3,6 +3,8 @@
 //! `DIALPLANE_FIGURES=1000 cargo test --release --test all figures -- --nocapture` gives the figures at full size, and measures the time
 //! beside a bare loop of the same writes, to which nothing is held.
 
+mod moving;
+
 use std::{
     collections::BTreeMap,
     sync::Arc,
@@ -293,7 +295,8 @@ impl Stage {
     async fn operator(&self) -> Operator {
         let config = kubeconfig::for_service_account(self.plane.kubeconfig(), NAMESPACE, OPERATOR).await.unwrap();
         let client = kubeconfig::client(&config).await.unwrap();
-        let settings = Settings { endpoints: Endpoints::new([self.sandbox.url()]).unwrap(), ..Settings::default() };
+        let (carriers, platform) = (self.sandbox.url().to_owned(), format!("{}/nixflex", self.sandbox.url()));
+        let settings = Settings { endpoints: Endpoints::new([carriers, platform]).unwrap(), ..Settings::default() };
         let controller = Controller::new(client, Arc::new(Metrics::new()), settings).unwrap();
         let token = CancellationToken::new();
         let stop = token.clone();

@@ -9,6 +9,8 @@
 //! DIALPLANE_KILLS=200 cargo test --test all kill::killed_while_it_buys -- --nocapture
 //! ```
 
+mod platforms;
+
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeSet,
@@ -99,7 +101,10 @@ impl Site {
     }
 
     fn start_with(&self, access: &Path, name: &str, flags: &[&str]) -> Operator {
-        let flags = [&["--allow-endpoint", &self.carrier], flags].concat();
+        let platforms = ["nixflex", "flowyte"].map(|name| format!("{}/{name}", self.carrier));
+        let allowed =
+            ["--allow-endpoint", &self.carrier, "--allow-endpoint", &platforms[0], "--allow-endpoint", &platforms[1]];
+        let flags = [&allowed, flags].concat();
         Operator::start(access, self.dir.path(), name, &flags)
     }
 

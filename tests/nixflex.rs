@@ -91,6 +91,19 @@ impl Stage {
         (stage, number)
     }
 
+    /// So many PhoneNumbers, `n0` and so on, answered at the platform.
+    async fn fleet(count: usize) -> (Self, Vec<String>) {
+        let stage = Self::new().await;
+        let numbers: Vec<String> = (0..count).map(|_| stage.owned()).collect();
+        for (i, number) in numbers.iter().enumerate() {
+            stage.phone_number(&format!("n{i}"), number, json!({})).await;
+        }
+        for i in 0..count {
+            stage.reason::<PhoneNumber>(&format!("n{i}"), "Ready", "Routed").await;
+        }
+        (stage, numbers)
+    }
+
     async fn import(&self, spec: Value) -> String {
         let number = self.owned();
         self.sandbox.edit(&number, &[("voice_url", "https://old.example.com/voice")]).unwrap();
@@ -404,14 +417,7 @@ async fn a_number_at_telnyx_is_bound_to_the_application_that_its_account_lends_a
 #[tokio::test]
 async fn a_fleet_moves_to_another_agent_by_one_taking_off_and_one_putting_on_for_each() {
     const FLEET: usize = 20;
-    let stage = Stage::new().await;
-    let numbers: Vec<String> = (0..FLEET).map(|_| stage.owned()).collect();
-    for (i, number) in numbers.iter().enumerate() {
-        stage.phone_number(&format!("n{i}"), number, json!({})).await;
-    }
-    for i in 0..FLEET {
-        stage.reason::<PhoneNumber>(&format!("n{i}"), "Ready", "Routed").await;
-    }
+    let (stage, numbers) = Stage::fleet(FLEET).await;
     assert_eq!((stage.count(Kind::Attach), stage.count(Kind::Detach)), (FLEET, 0));
     let other = stage.sandbox.add_nixflex_agent(&stage.key, "Night desk").unwrap();
     stage.publish("v2", &other).await;
@@ -421,6 +427,29 @@ async fn a_fleet_moves_to_another_agent_by_one_taking_off_and_one_putting_on_for
     assert_eq!((stage.count(Kind::Attach), stage.count(Kind::Detach)), (2 * FLEET, FLEET));
     let agent: Agent = stage.reason(AGENT, "RolledOut", "RolledOut").await;
     assert_eq!(agent.status.unwrap().numbers.unwrap().routed, 20);
+}
+
+#[tokio::test]
+async fn while_none_can_be_put_on_no_more_are_taken_off_than_may_be_off_at_once() {
+    let (stage, numbers) = Stage::fleet(6).await;
+    stage.patch::<CarrierAccount>(PLATFORM, json!({"spec": {"limits": {"concurrency": 2}}})).await;
+    stage.reason::<CarrierAccount>(PLATFORM, "Ready", "Open").await;
+    let other = stage.sandbox.add_nixflex_agent(&stage.key, "Night desk").unwrap();
+    stage.always(Match::kind(Kind::Attach), Fault::ServerErrorBefore { status: 503 });
+    stage.publish("v2", &other).await;
+    eventually("one says why it waits", || async {
+        let numbers = stage.api::<PhoneNumber>().list(&Default::default()).await.ok()?;
+        let waits = |number: &PhoneNumber| format!("{:?}", number.status).contains("could not be put on again");
+        numbers.iter().any(waits).then_some(())
+    })
+    .await;
+    stage.scans(3).await;
+    assert_eq!(stage.count(Kind::Detach), 2);
+    stage.sandbox.clear_faults();
+    for number in &numbers {
+        stage.has_row(number, Some(&other)).await;
+    }
+    assert_eq!((stage.count(Kind::Attach), stage.count(Kind::Detach)), (12, 6));
 }
 
 #[tokio::test]

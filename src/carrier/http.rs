@@ -46,6 +46,11 @@ pub trait Dialect: Send + Sync {
     /// The carrier's name in texts for people.
     fn name(&self) -> &'static str;
 
+    /// How far apart writes are sent, where the carrier counts them apart from reads.
+    fn writes_apart(&self) -> Option<Duration> {
+        None
+    }
+
     /// The class and the stable text of a refusal. A 429 or 5xx is told to the limiter whatever class it is given here.
     fn refusal(&self, refusal: &Refusal<'_>) -> CarrierError;
 
@@ -144,7 +149,11 @@ impl<D: Dialect> Http<D> {
         call: &Call<'_>,
         body: Option<&Body<'_>>,
     ) -> Sent<T> {
-        let permit = match self.limiter.admit().await {
+        let admitted = match self.dialect.writes_apart().filter(|_| body.is_some()) {
+            Some(apart) => self.limiter.admit_write(apart).await,
+            None => self.limiter.admit().await,
+        };
+        let permit = match admitted {
             Ok(permit) => permit,
             Err(error) => return Sent::Nothing { error, held: true },
         };

@@ -63,12 +63,27 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
 
     async fn set_binding(&mut self, write: SetBinding) -> Result<(), Error> {
         let Some(session) = self.session(&write.platform)? else { return Ok(()) };
-        let (operation, outcome) = self.context.bind(&session, &write).await;
-        if self.changed(self.uid(), &session, &write.platform, operation, outcome) {
-            if write.put_back {
-                self.context.put_back(self.uid(), &session);
+        let Some([off, on]) = write.halves() else {
+            self.bind(&session, &write).await;
+            return Ok(());
+        };
+        let turn = self.context.turn_to_move(&session, &write).await;
+        let _turn = match turn {
+            Ok(turn) => turn,
+            Err(error) => {
+                let outcome = Outcome::<()>::DidNothing(error);
+                self.changed(self.uid(), &session, &write.platform, Operation::Unbind, outcome);
+                return Ok(());
             }
-            self.publish(&write.notes);
+        };
+        if self.context.is_ending() {
+            return Ok(());
+        }
+        // That took its time. What was taken off is put on again even if this process is to end.
+        self.claim_stands(&write.number, false).await?;
+        if self.bind(&session, &off).await {
+            self.claim_stands(&write.number, false).await?;
+            self.bind(&session, &on).await;
         }
         Ok(())
     }
@@ -256,6 +271,19 @@ impl<K: Controlled> Reconcile<'_, K> {
     fn session(&self, account: &Key) -> Result<Option<Arc<Session>>, Error> {
         self.context.unless_dry_run()?;
         Ok(self.context.sessions.get(account).filter(|_| !self.context.is_ending()))
+    }
+
+    /// Writes at a platform which of its agents answers a number; whether that was done.
+    async fn bind(&self, session: &Session, write: &SetBinding) -> bool {
+        let (operation, outcome) = self.context.bind(session, write).await;
+        let did = self.changed(self.uid(), session, &write.platform, operation, outcome);
+        if did {
+            if write.put_back {
+                self.context.put_back(self.uid(), session);
+            }
+            self.publish(&write.notes);
+        }
+        did
     }
 
     /// Notes what came of a change at the carrier, to be remembered as `id`; whether it was made.

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::{
     Context, Kind,
     kinds::{Controlled, Looked, Seen, scan_interval, share_id},
+    moves::Turn,
     serving::Published,
     sessions::Session,
 };
@@ -325,20 +326,49 @@ impl Context {
     pub(super) async fn bind(&self, session: &Session, write: &SetBinding) -> (Operation, Outcome<()>) {
         let (inventory, number) = (&session.inventory, &write.number);
         match &write.change {
-            BindingChange::Bind { agent, config } => {
-                // As it is now: whom the account's owner lends to may have changed since it was decided.
-                let outcome = match self.lent(&write.account, &write.platform) {
+            // A move comes in its two halves; taken for the second one, it is refused where the first was not done.
+            BindingChange::Bind { agent, config } | BindingChange::Move { agent, config } => {
+                let outcome = match self.lent_now(write) {
                     Ok(lent) => inventory.bind(number, agent, &lent, config).await,
-                    Err(_) => {
-                        let text = "The credentials of the number's account are not lent to this platform any more.";
-                        Outcome::DidNothing(CarrierError::new(ErrorClass::Transient, text))
-                    }
+                    Err(error) => Outcome::DidNothing(error),
                 };
                 (Operation::Bind, outcome)
             }
             BindingChange::Unbind => (Operation::Unbind, inventory.unbind(number).await),
             BindingChange::Configure(config) => (Operation::Configure, inventory.configure(number, config).await),
         }
+    }
+
+    /// As it is now: whom the account's owner lends to may have changed since it was decided.
+    fn lent_now(&self, write: &SetBinding) -> Result<Lent, CarrierError> {
+        let text = "The credentials of the number's account are not lent to this platform any more.";
+        self.lent(&write.account, &write.platform).map_err(|_| CarrierError::new(ErrorClass::Transient, text))
+    }
+
+    /// Waits until a number may be taken off a platform, since it could be put on again.
+    pub(super) async fn turn_to_move<'a>(
+        &self,
+        session: &'a Session,
+        write: &'a SetBinding,
+    ) -> Result<Turn<'a>, CarrierError> {
+        let account = self.caches.accounts.get(&write.platform);
+        let most = account.map_or(1, |account| account.spec.limits.concurrency);
+        let turn = session
+            .moves
+            .turn(&write.number, most as usize, |other| self.is_off(session, &write.platform, other))
+            .await?;
+        self.lent_now(write).map(|_| turn)
+    }
+
+    /// Whether a number that should be on a platform is not, or may not be, as far as was seen.
+    fn is_off(&self, session: &Session, platform: &Key, number: &E164) -> bool {
+        let claim = self.caches.claim_of(number);
+        let bound = claim.as_ref().and_then(|claim| claim.spec.bound.as_ref());
+        let Some(bound) = bound.filter(|bound| bound.account.key() == *platform) else { return false };
+        let inventory::Seen::Present { number: there, .. } = session.inventory.shown(number) else { return true };
+        let agent = there.route.get(&Channel::Voice).and_then(|to| to.bound_id(HOSTED_AGENT));
+        let may_go = session.inventory.in_flight_until(number).is_some_and(|until| until > Instant::now());
+        may_go && agent != Some(&bound.agent)
     }
 
     /// Has the agents on platforms that the published version of an Agent names looked at again; the accounts of those platforms.

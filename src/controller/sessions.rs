@@ -30,7 +30,7 @@ use crate::{
     plan::policy,
 };
 
-use super::{hosted_agents::HostedAgents, offer_cache::OfferCache, sharing::Sharing};
+use super::{hosted_agents::HostedAgents, moves::Moves, offer_cache::OfferCache, sharing::Sharing};
 
 /// Told which numbers are seen otherwise than before.
 pub type OnChange = Arc<dyn Fn(&[E164]) + Send + Sync>;
@@ -47,6 +47,7 @@ pub struct Session {
     pub offer_cache: Arc<OfferCache>,
     pub sharing: Arc<Sharing>,
     pub hosted: Arc<HostedAgents>,
+    pub moves: Arc<Moves>,
     limiter: Arc<Limiter>,
     /// How many ask for one number each just now.
     asking: AtomicUsize,
@@ -246,23 +247,35 @@ impl Sessions {
         let limiter = self.limiter(&opened_with, limits);
         let carrier = open(account, secret, &self.endpoints, self.transport.clone(), limiter.clone())?;
         let address = account.spec.address();
-        let (inventory, offer_cache, sharing, hosted) =
+        let (inventory, offer_cache, sharing, hosted, moves) =
             match self.get(&key).filter(|session| session.uid == uid && session.address == address) {
                 Some(session) => {
                     session.inventory.reopen(carrier);
                     let kept = &session;
-                    (kept.inventory.clone(), kept.offer_cache.clone(), kept.sharing.clone(), kept.hosted.clone())
+                    let (sharing, hosted, moves) = (kept.sharing.clone(), kept.hosted.clone(), kept.moves.clone());
+                    (kept.inventory.clone(), kept.offer_cache.clone(), sharing, hosted, moves)
                 }
                 None => {
                     let on_change = self.on_change.clone();
                     let inventory = Inventory::new(carrier, Box::new(move |changed| on_change(changed)));
-                    (Arc::new(inventory), Arc::default(), Arc::default(), Arc::default())
+                    (Arc::new(inventory), Arc::default(), Arc::default(), Arc::default(), Arc::default())
                 }
             };
         inventory.expect(owned);
         let (asking, state) = (AtomicUsize::new(0), Mutex::default());
-        let session =
-            Session { uid, address, opened_with, inventory, offer_cache, sharing, hosted, limiter, asking, state };
+        let session = Session {
+            uid,
+            address,
+            opened_with,
+            inventory,
+            offer_cache,
+            sharing,
+            hosted,
+            moves,
+            limiter,
+            asking,
+            state,
+        };
         self.open.write().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::new(session));
         Ok(true)
     }

@@ -15,8 +15,9 @@ use dialplane::{
         purchase::{Hold, Marker},
     },
     carrier::{
-        Bought, Capabilities, Carrier, CarrierError, ErrorClass, Holds, Identity, Intake, Marks, NumberId, Order,
-        Orders, Outcome, OwnedNumber, Purchase, Sales, SharedRoute, SharedRoutes,
+        Bought, Capabilities, Carrier, CarrierError, ErrorClass, Holds, HostedAgent, HostedVersion, Identity, Intake,
+        Marks, NumberId, Order, Orders, Outcome, OwnedNumber, Platform, Publishing, Purchase, Sales, SharedRoute,
+        SharedRoutes,
     },
 };
 use futures::{StreamExt as _, future, stream};
@@ -89,10 +90,21 @@ pub enum Breakage {
     ForgetsToWait,
     /// Errors quote the credentials.
     TellsSecrets,
+    /// Each publication has a key of its own.
+    PublishesAgain,
+    /// What was published bears no note.
+    DropsNotes,
+    /// An earlier version is called serving whatever serves.
+    PretendsToPointBack,
+    /// An earlier version is made again of the draft.
+    PublishesToPointBack,
+    /// What is not seen of an agent's versions is not there.
+    BelievesTornVersions,
     LacksHolds,
     LacksOrders,
     LacksIntake,
     LacksMarks,
+    LacksPublishing,
     LacksSharedRoutes,
     LacksSales,
     DeclaresTooFewChannels,
@@ -160,6 +172,28 @@ const BREAKAGES: &[(Breakage, Need, &[&str])] = &[
         LacksSharedRoutes,
         Need::SharedRoutes,
         &["declared::shared_routes_are_declared_as_they_are", "sharing::numbers_are_bound_to_it_and_follow_it"],
+    ),
+    (PublishesAgain, Need::Publishing, &["publishing::a_draft_is_published_once_and_found_by_its_note"]),
+    (DropsNotes, Need::Publishing, &["publishing::a_publication_is_unknown_where_its_answer_is_and_is_then_found"]),
+    (PretendsToPointBack, Need::Publishing, &["publishing::a_version_that_the_agent_does_not_have_is_refused"]),
+    (PublishesToPointBack, Need::Publishing, &["publishing::an_earlier_version_serves_again_and_the_draft_stays"]),
+    (BelievesTornVersions, Need::Publishing, &["publishing::versions_that_are_not_wholly_seen_are_an_error"]),
+    (LacksPublishing, Need::Publishing, &["publishing::a_draft_is_published_once_and_found_by_its_note"]),
+    (
+        TakesDoubtForRefusal,
+        Need::Publishing,
+        &[
+            "publishing::a_publication_is_unknown_where_its_answer_is_and_is_then_found",
+            "publishing::a_change_of_what_serves_is_unknown_where_its_answer_is",
+        ],
+    ),
+    (
+        TakesRefusalForDoubt,
+        Need::Publishing,
+        &[
+            "publishing::a_publication_that_is_refused_did_nothing_and_has_the_class_of_it",
+            "publishing::an_agent_of_another_account_is_not_published",
+        ],
     ),
     (LacksSales, Need::Sales, &["purchases::just_this_number_is_bought_once"]),
     (DeclaresTooFewChannels, Need::Channels, &["declared::the_channels_are_those_that_can_be_sent_somewhere"]),
@@ -331,6 +365,14 @@ impl Carrier for Broken {
         self.carrier.marks().is_some().then_some(self as _).filter(|_| self.how != LacksMarks)
     }
 
+    fn platform(&self) -> Option<&dyn Platform> {
+        self.carrier.platform().is_some().then_some(self as _)
+    }
+
+    fn publishing(&self) -> Option<&dyn Publishing> {
+        self.carrier.publishing().is_some().then_some(self as _).filter(|_| self.how != LacksPublishing)
+    }
+
     fn shared_routes(&self) -> Option<&dyn SharedRoutes> {
         self.carrier.shared_routes().is_some().then_some(self as _).filter(|_| self.how != LacksSharedRoutes)
     }
@@ -414,6 +456,39 @@ impl Orders for Broken {
 impl Marks for Broken {
     async fn mark(&self, id: &NumberId, marker: &Marker) -> Outcome<OwnedNumber> {
         self.outcome(self.carrier.marks().unwrap().mark(id, marker).await)
+    }
+}
+
+#[async_trait]
+impl Platform for Broken {
+    async fn agent(&self, id: &str) -> Result<Option<HostedAgent>, CarrierError> {
+        match (self.carrier.platform().unwrap().agent(id).await, self.how) {
+            (Err(_), BelievesTornVersions) => {
+                Ok(Some(HostedAgent { id: id.to_owned(), active: true, published: Some(Default::default()) }))
+            }
+            (agent, _) => self.read(agent),
+        }
+    }
+}
+
+#[async_trait]
+impl Publishing for Broken {
+    async fn publish(&self, agent: &str, note: &str, key: &str) -> Outcome<HostedVersion> {
+        let (note, key) = match self.how {
+            DropsNotes => ("", key.to_owned()),
+            PublishesAgain => (note, format!("{key} {:?}", std::time::Instant::now())),
+            _ => (note, key.to_owned()),
+        };
+        self.outcome(self.carrier.publishing().unwrap().publish(agent, note, &key).await)
+    }
+
+    async fn point_at(&self, agent: &str, version: &str) -> Outcome<HostedVersion> {
+        let publishing = self.carrier.publishing().unwrap();
+        match self.how {
+            PretendsToPointBack => Outcome::Did(HostedVersion { id: version.to_owned(), note: None }),
+            PublishesToPointBack => publishing.publish(agent, version, version).await,
+            _ => self.outcome(publishing.point_at(agent, version).await),
+        }
     }
 }
 

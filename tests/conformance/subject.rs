@@ -10,8 +10,8 @@ use dialplane::{
         purchase::Marker,
     },
     carrier::{
-        Bought, Capabilities, Carrier, CarrierError, ErrorClass, Holds, Intake, Marks, NumberId, Order, Orders,
-        Outcome, OwnedNumber, Purchase, Sales, SharedRoute, SharedRoutes,
+        Bought, Capabilities, Carrier, CarrierError, ErrorClass, Holds, HostedAgent, Intake, Marks, NumberId, Order,
+        Orders, Outcome, OwnedNumber, Publishing, Purchase, Sales, SharedRoute, SharedRoutes,
         http::{Limiter, Limits, Transport},
     },
     sandbox::carrier::{
@@ -129,6 +129,15 @@ impl Subject {
 
     pub fn sharing(&self) -> &dyn SharedRoutes {
         self.carrier.shared_routes().expect("the group needs it")
+    }
+
+    pub fn publishing(&self) -> &dyn Publishing {
+        self.carrier.publishing().expect("the group needs it")
+    }
+
+    /// A hosted agent as the adapter sees it.
+    pub async fn hosted(&self, agent: &str) -> Result<Option<HostedAgent>, CarrierError> {
+        self.carrier.platform().expect("the group needs it").agent(agent).await
     }
 
     pub fn channels(&self) -> &'static [Channel] {

@@ -163,6 +163,12 @@ impl Stage {
                 self.scene.owned.route.extend([voice("")]);
                 "unbind".into()
             }
+            BindingChange::Move { agent, config } => {
+                assert!(self.row.is_some(), "what nobody answers is not taken off");
+                self.row = Some(OwnedNumber { config, ..row(&agent) });
+                self.scene.owned.route.extend([voice(PLATFORM_URL)]);
+                format!("move to {agent}")
+            }
             BindingChange::Configure(config) => {
                 self.row.as_mut().expect("a row").config = config;
                 "configure".into()
@@ -218,7 +224,7 @@ fn drift_at_the_carrier_is_put_back_there_and_drift_at_the_platform_there() {
     let mut carrier = bound().with(|s| s.scene.set(Channel::Voice, "https://hijack.example.com/"));
     assert_eq!(carrier.settle(), ["write voice=platform.example.com"]);
     assert_eq!(bound().with(|s| s.row = None).settle(), ["bind a1"]);
-    assert_eq!(bound().with(|s| s.row = Some(row("theirs"))).settle(), ["unbind", "bind a1"]);
+    assert_eq!(bound().with(|s| s.row = Some(row("theirs"))).settle(), ["move to a1"]);
     let contested = bound().with(|s| (s.row, s.scene.put_backs, s.looked) = (None, policy::PUT_BACKS_PER_HOUR, true));
     assert_eq!(contested.says(), "Contested");
 }
@@ -226,7 +232,11 @@ fn drift_at_the_carrier_is_put_back_there_and_drift_at_the_platform_there() {
 #[test]
 fn another_agent_of_the_platform_and_webhooks_come_by_taking_it_off_first() {
     let mut moved = bound().with(|s| s.scene.agent = Some(serves(hosted("v2", "a2"))));
-    assert_eq!(moved.settle(), ["unbind", "bind a2"]);
+    assert_eq!(moved.settle(), ["move to a2"]);
+    let mut half = bound().with(|s| s.scene.agent = Some(serves(hosted("v2", "a2"))));
+    half.settle_until_bind();
+    (half.row, half.looked, half.scene.fresh) = (None, false, false);
+    assert_eq!(half.settle(), ["bind a2"], "whoever comes after a crash finishes it");
     let mut left = bound().with(|s| s.scene.agent = Some(version("v2")));
     assert_eq!(left.settle(), ["unbind", "write voice=engine.example.com sms=engine.example.com"]);
     assert_eq!(left.scene.claim_mut().bound, None);

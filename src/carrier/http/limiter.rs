@@ -3,7 +3,7 @@
 //!
 //! Carriers limit different things: Twilio the requests in flight (docs/carriers/twilio.md, section 7), Telnyx those in a minute
 //! (docs/carriers/telnyx.md, section 10), Flowyte those of a whole organization. So both are limited here, and what a carrier
-//! answers corrects both.
+//! answers corrects both. Nixflex counts writes apart (docs/carriers/nixflex.md, section 5): its adapter says how far apart they are.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -66,6 +66,8 @@ pub struct Limiter {
     gate: Mutex<Gate>,
     /// Held by whoever is next: requests go in the order in which they came.
     turnstile: tokio::sync::Mutex<()>,
+    /// When the next write is due, where they are spaced; held by whose it is, while reads go by.
+    writes: tokio::sync::Mutex<Option<Instant>>,
     /// Told whenever the gate may have become passable, or shut.
     changed: Notify,
 }
@@ -75,6 +77,7 @@ impl Limiter {
         Arc::new(Self {
             gate: Mutex::new(Gate::new(limits, Instant::now())),
             turnstile: tokio::sync::Mutex::new(()),
+            writes: tokio::sync::Mutex::new(None),
             changed: Notify::new(),
         })
     }
@@ -110,6 +113,20 @@ impl Limiter {
                 return Err(crowded());
             }
         }
+    }
+
+    /// The same for a write to a carrier that lets them through so far apart. After a pause two may go together: what is taken off can be
+    /// put on at once.
+    pub async fn admit_write(self: &Arc<Self>, apart: Duration) -> Result<Permit, CarrierError> {
+        let too_late = Instant::now() + PATIENCE;
+        let queued = tokio::time::timeout_at(too_late, self.writes.lock()).await;
+        let mut due = queued.map_err(|_| crowded())?;
+        if let Some(due) = *due {
+            tokio::time::sleep_until(due.checked_sub(apart).unwrap_or(due)).await;
+        }
+        let permit = self.admit().await?;
+        *due = Some(due.map_or(permit.begun, |due| due.max(permit.begun)) + apart);
+        Ok(permit)
     }
 
     /// The cause is said again: whoever is told only that the carrier failed cannot mend it.
@@ -487,6 +504,25 @@ mod tests {
         for i in 0..3 {
             assert_eq!(hear.recv().await, Some(i));
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn writes_are_spaced_evenly_but_for_two_after_a_pause_and_reads_go_by() {
+        let (limiter, apart) = (Limiter::new(UNLIMITED), Duration::from_millis(500));
+        let begin = Instant::now();
+        let mut begun = Vec::new();
+        for i in 0..6 {
+            if i == 4 {
+                tokio::time::sleep(Duration::from_secs(10)).await;
+            }
+            limiter.admit_write(apart).await.unwrap().end(Verdict::Answered);
+            begun.push(begin.elapsed().as_millis());
+        }
+        assert_eq!(begun, [0, 0, 500, 1000, 11_000, 11_000]);
+        let behind = limiter.admit_write(apart);
+        let (read, _) =
+            tokio::join!(async { limiter.admit().await.map(drop).map(|()| begin.elapsed().as_millis()) }, behind);
+        assert_eq!(read, Ok(11_000));
     }
 
     #[tokio::test(start_paused = true)]

@@ -60,6 +60,12 @@ impl Dialect for Words {
         NAME
     }
 
+    /// 120 in a minute of each key (section 5), of the platform's own clock: a little less, so that what is late in one minute is not too
+    /// much in the next.
+    fn writes_apart(&self) -> Option<Duration> {
+        Some(Duration::from_millis(516))
+    }
+
     fn refusal(&self, refusal: &Refusal<'_>) -> CarrierError {
         let Refusal { status, headers, body } = refusal;
         let Envelope { code, details } = serde_json::from_slice::<Wire>(body).unwrap_or_default().error;

@@ -143,6 +143,10 @@ fn would_bind(write: &SetBinding) -> String {
             "would take {number} off the agent of CarrierAccount {at} that answers it now: callers reach nothing until the next step, which sets \
              what is wanted"
         ),
+        BindingChange::Move { agent, .. } => format!(
+            "would take {number} off the agent of CarrierAccount {at} that answers it now, and have the agent {agent} answer: callers reach \
+             nothing until that is done"
+        ),
         BindingChange::Configure(config) => {
             let fields = serde_json::to_value(config).unwrap_or_default();
             let names: Vec<&str> = fields.as_object().into_iter().flatten().map(|(name, _)| &**name).collect();

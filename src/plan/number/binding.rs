@@ -159,8 +159,10 @@ impl Binding<'_, '_> {
                 }
                 // Nothing is taken off that could not be put on again.
                 let denied = self.denied().or_else(|| self.unlendable(w.platform.as_ref()));
+                let (agent, config) = (bound.agent.clone(), w.number.spec.config.clone());
+                let change = BindingChange::Move { agent, config };
                 let put_back = !bound.route.is_empty();
-                Some(denied.unwrap_or_else(|| self.change(platform, BindingChange::Unbind, put_back)))
+                Some(denied.unwrap_or_else(|| self.change(platform, change, put_back)))
             }
             Seen::Absent { fresh: true } if platform.doubtful => {
                 let text = format!(
@@ -247,13 +249,13 @@ impl Binding<'_, '_> {
             return self.rest(Finding::new(Reason::Contested, text));
         }
         let (warning, reason, text) = match change {
-            BindingChange::Unbind if !put_back => (
+            BindingChange::Move { .. } if !put_back => (
                 false,
                 "Moving",
                 "The platform's other agent is taken off the number, and then the wanted one put on: callers reach nothing for that moment."
                     .to_owned(),
             ),
-            BindingChange::Bind { .. } | BindingChange::Configure(_) if put_back => (
+            BindingChange::Bind { .. } | BindingChange::Move { .. } | BindingChange::Configure(_) if put_back => (
                 true,
                 "DriftCorrected",
                 format!("Put back what somebody else had changed of the number at CarrierAccount {}.", platform.key),
