@@ -122,11 +122,14 @@ async fn a_version_stays_as_long_as_numbers_reach_it() {
 #[tokio::test]
 async fn a_version_or_an_agent_that_was_torn_out_leaves_its_numbers_as_they_are() {
     let (scene, number) = Scene::routed().await;
+    scene.agent("new.example.com", Some("v1")).await;
     scene.delete::<AgentVersion>("dental.v1").await;
     scene.strip::<AgentVersion>("dental.v1").await;
     scene.gone::<AgentVersion>("dental.v1").await;
     scene.reason::<PhoneNumber>("main", "Routed", "VersionMissing").await;
     scene.reason::<Agent>(AGENT, "Published", "VersionGone").await;
+    scene.agent("engine.example.com", Some("v1")).await;
+    scene.rolled_out(&number, "engine.example.com", "v1").await;
     scene.agent("new.example.com", Some("v2")).await;
     scene.rolled_out(&number, "new.example.com", "v2").await;
 

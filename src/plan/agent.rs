@@ -180,7 +180,7 @@ impl<'a> World<'a> {
             }
             Frozen::Missing => match known {
                 Some(known) if !self.is_still(known) => stay(self.gone(known, &name)),
-                _ => self.freeze(wanted, &name),
+                known => self.freeze(wanted, &name, known.is_some()),
             },
             Frozen::Found(version) => self.serve(wanted, version, known),
         }
@@ -189,7 +189,7 @@ impl<'a> World<'a> {
     fn gone(&self, known: &PublishedVersion, name: &str) -> Finding {
         let PublishedVersion { name: version, digest } = known;
         let again = match self.agent.spec.versions {
-            Versions::Frozen => "set spec.versionDigest to that digest if the draft still has it, ",
+            Versions::Frozen => "have the draft be what it was, ",
             Versions::Applied => "",
         };
         let text = format!(
@@ -200,13 +200,15 @@ impl<'a> World<'a> {
         Finding::new(Reason::VersionGone, text)
     }
 
-    /// Whether a person says that the draft is what was published under this name.
+    /// Whether the draft is what was published under this name, so that it can be made again.
     fn is_still(&self, known: &PublishedVersion) -> bool {
-        self.agent.spec.versions == Versions::Frozen && self.agent.spec.version_digest.as_ref() == Some(&known.digest)
+        let draft = self.agent.spec.draft.as_ref().filter(|_| self.agent.spec.versions == Versions::Frozen);
+        draft.is_some_and(|draft| draft.digest() == known.digest)
     }
 
-    /// The draft becomes an AgentVersion; it serves only once that is there. This is the one place where that is decided.
-    fn freeze(&self, wanted: &str, name: &str) -> Result<Published, Step> {
+    /// The draft becomes an AgentVersion; it serves only once that is there. This is the one place where that is decided. `again` where
+    /// it was that very version before.
+    fn freeze(&self, wanted: &str, name: &str, again: bool) -> Result<Published, Step> {
         let draft = match (self.agent.spec.versions, &self.agent.spec.draft) {
             (Versions::Frozen, Some(draft)) => draft,
             _ => {
@@ -221,7 +223,7 @@ impl<'a> World<'a> {
         if let Err(why) = self.validate(draft) {
             return Ok(self.invalid(wanted, &why).into());
         }
-        if let Some(taken) = self.taken(wanted, &digest)? {
+        if !again && let Some(taken) = self.taken(wanted, &digest)? {
             return Ok(Published { finding: taken.finding, moved_to: None, again: taken.again });
         }
         Err(Step::Act(Effect::CreateVersion(Box::new(self.frozen(wanted, draft)))))

@@ -107,11 +107,21 @@ pub(super) fn check(
     let version = AgentVersion::name_of(&agent.name_any(), name);
     let (doubtful, firm): (Vec<&Trace>, Vec<&Trace>) = traces.into_iter().partition(|trace| trace.is_doubtful());
     // Who says what it was says more than who says that it was.
-    if let Some(trace) = firm.iter().find(|trace| trace.digest.is_some()).or(firm.first()) {
+    if let Some(trace) =
+        firm.iter().find(|trace| trace.digest.as_deref().is_some_and(|known| known != digest)).or(firm.first())
+    {
+        let (differs, vouch) = match trace.digest {
+            Some(_) => (
+                "differs",
+                format!(
+                    "have the draft be what it was, set spec.versionDigest to {digest} for the draft to be {name} all the same"
+                ),
+            ),
+            None => ("may differ", format!("set spec.versionDigest to {digest} if the draft is what {name} was")),
+        };
         let text = format!(
-            "{name} was used before this Agent was made: {trace}. The draft may differ from that and is not frozen under its name: apply \
-             AgentVersion {version} as it was, set spec.versionDigest to {digest} if the draft is what {name} was, or publish under a \
-             new name. {goes_on}"
+            "{name} was used before this Agent was made: {trace}. The draft {differs} from that and is not frozen under its name: apply AgentVersion {version} \
+             as it was, {vouch}, or publish under a new name. {goes_on}"
         );
         return Err(Taken { finding: Finding::new(Reason::NameUsed, text), again: None });
     }
