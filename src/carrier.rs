@@ -26,7 +26,7 @@ mod written;
 use std::{collections::HashMap, fmt, time::Duration};
 
 use async_trait::async_trait;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::Instant;
 
 pub use crate::api::seen::{
@@ -37,7 +37,7 @@ pub use open::{OpenError, open};
 
 use crate::api::{
     account::{Balance, Calls},
-    number::{Channel, E164, Route},
+    number::{Channel, E164, Route, digest_of},
     offer::{NumberType, Offer, Search},
     phone_number::{NumberConfig, Regulatory},
     purchase::{Hold, Marker},
@@ -297,6 +297,15 @@ pub struct Lent {
     pub secret: SecretString,
     /// What of the carrier's numbers are bound to there, where the platform needs that.
     pub connection: Option<String>,
+}
+
+impl Lent {
+    /// Tells one from another, and tells nobody what they are.
+    pub fn fingerprint(&self) -> String {
+        let Self { carrier, account, secret, connection } = self;
+        let digest = digest_of(&(carrier, account, secret.expose_secret(), connection));
+        digest.trim_start_matches("sha256:").get(..16).unwrap_or_default().to_owned()
+    }
 }
 
 /// What is said of numbers that a carrier of this name does not sell at all.

@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use dialplane::{
     api::{Agent, CarrierAccount, PhoneNumber, number::Channel},
-    sandbox::carrier::{Fault, Hosted, KeyScope, KeySeed, Kind, Match, Outcome, Rule},
+    sandbox::carrier::{Fault, Hosted, KeyScope, KeySeed, Kind, Match, Outcome, Rule, StaleCredentials},
 };
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};
@@ -164,7 +164,7 @@ async fn where_the_platforms_account_is_not_there_numbers_stay_as_they_are_until
     stage.gone::<CarrierAccount>(PLATFORM).await;
     stage.publish("v1", &stage.agent).await;
     let number = stage.import(json!({})).await;
-    stage.reason::<Agent>(AGENT, "RolledOut", "PlatformNotAllowed").await;
+    stage.reason::<Agent>(AGENT, "RolledOut", "PlatformNotFound").await;
     stage.reason::<PhoneNumber>("main", "Routed", "SharedRoutePending").await;
     stage.scans(2).await;
     assert_eq!((&*stage.voice_url(&number), stage.writes_to(&number)), ("https://old.example.com/voice", 0));
@@ -341,9 +341,11 @@ async fn an_agent_that_the_platform_does_not_have_is_said_of_our_agent_and_nothi
 
 #[tokio::test]
 async fn an_agent_that_is_deleted_there_while_numbers_lead_to_it_is_said() {
-    let (stage, _) = Stage::bound().await;
+    let (stage, number) = Stage::bound().await;
     stage.sandbox.delete_nixflex_agent(&stage.agent).unwrap();
     stage.message::<Agent>(AGENT, "RolledOut", "HostedAgentNotFound").await;
+    stage.reason::<PhoneNumber>("main", "Ready", "SharedRoutePending").await;
+    assert_eq!(stage.writes_to(&number), 0);
     let attaches = stage.count(Kind::Attach);
     stage.scans(3).await;
     assert_eq!(stage.count(Kind::Attach), attaches, "nothing loops");
@@ -493,6 +495,35 @@ async fn an_account_whose_usage_cannot_be_read_is_open_and_shows_none() {
     let stage = Stage::beside(scene).await;
     let account: CarrierAccount = stage.reason(PLATFORM, "Ready", "Open").await;
     assert_eq!(account.status.unwrap().calls, None);
+}
+
+#[tokio::test]
+async fn a_token_that_was_rotated_is_given_to_the_platform_once_it_opens_the_account() {
+    let (stage, number) = Stage::bound().await;
+    stage.sandbox.switch(|s| s.nixflex.stale_credentials = StaleCredentials::Remove);
+    stage.sandbox.rotate_token(&stage.sandbox.credentials().account_sid).unwrap();
+    assert_eq!(stage.reached(&number).await, None);
+    stage.secret(stage.token()).await;
+    eventually("the platform's agent answers", || stage.reached(&number)).await;
+    let said = stage.event("main", "Moving").await;
+    assert!(said.contains("other credentials than the platform was given"), "{said}");
+    stage.request("main").await;
+    stage.reason::<PhoneNumber>("main", "Ready", "Routed").await;
+    stage.scans(3).await;
+    assert_eq!((stage.count(Kind::Attach), stage.writes_to(&number)), (2, 0), "off and on, once");
+}
+
+#[tokio::test]
+async fn where_the_platform_can_clear_nothing_with_the_token_it_has_the_number_says_what_to_do() {
+    let (stage, number) = Stage::bound().await;
+    stage.sandbox.rotate_token(&stage.sandbox.credentials().account_sid).unwrap();
+    stage.secret(stage.token()).await;
+    let said = stage.message::<PhoneNumber>("main", "Routed", "RouteFailed").await;
+    assert!(said.contains("delete the number in Nixflex's dashboard"), "{said}");
+    stage.sandbox.lose_nixflex_row(&number).unwrap();
+    eventually("the platform's agent answers", || stage.reached(&number)).await;
+    stage.reason::<PhoneNumber>("main", "Ready", "Routed").await;
+    assert_eq!(stage.count(Kind::Attach), 2);
 }
 
 #[tokio::test]

@@ -129,18 +129,20 @@ pub struct Draft {
 }
 
 /// An agent that a platform hosts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HostedOn {
     /// The platform's CarrierAccount. Its `allowedNamespaces` decides whether this Agent may use it.
     pub account_ref: Reference,
     /// The platform's id of the agent. It belongs to one Agent.
     #[schemars(length(min = 1, max = 128))]
+    #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9][A-Za-z0-9._:-]*$')").message("agentId is an id of the platform: letters, digits and . _ : -, and the first is a letter or digit"))]
     pub agent_id: String,
     /// The platform's id of the version that is to serve, where the platform has versions. Without it the agent's draft there is published
     /// when this version is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128))]
+    #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9][A-Za-z0-9._:-]*$')").message("versionId is an id of the platform: letters, digits and . _ : -, and the first is a letter or digit"))]
     pub version_id: Option<String>,
 }
 

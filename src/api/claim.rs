@@ -92,6 +92,10 @@ pub struct ClaimedBinding {
     /// Where the platform had the carrier send traffic, once that was seen. It is kept against drift.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub route: Route,
+    /// Fingerprint of the credentials that the platform was given for the number. Once others open the number's account, it is given those.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub lent: Option<String>,
 }
 
 /// A version of an agent that a number was sent to.

@@ -180,7 +180,7 @@ reasons! {
     AgentOffline: Routed False, Waiting, Normal, "The agent was taken off the air by spec.offline: the routes of its numbers are cleared.";
     VersionMissing: Routed False, Waiting, Warning, "The AgentVersion that should serve is not there. Apply it again, or publish another. The number keeps the route it had.";
     NoRoute: Routed False, Waiting, Warning, "The agent's version names no webhook that this carrier has. The number keeps the route it had.";
-    SharedRoutePending: Routed False, Working, Silent, "The route that the agent's numbers share at this account does not reach the published version yet: the agent's own conditions say why. The number keeps the route it had.";
+    SharedRoutePending: Routed False, Working, Silent, "What the agent's numbers share at this account, or the agent on its platform, does not serve the published version: the agent's own conditions say why. The number keeps the route it had.";
     NotLent: Routed False, Waiting, Warning, "The agent is hosted on a platform that needs the credentials of the number's CarrierAccount, and may not have them. Its owner can name the platform in spec.lendTo; an account that is opened by an API key needs its Auth Token for that. The number keeps the route it had.";
     PlatformNotReady: Routed Unknown, Waiting, Silent, "The CarrierAccount of the platform that hosts the agent cannot be used now; its own conditions say why. The number keeps the route it had.";
     BoundElsewhere: Routed False, Stalled, Warning, "The platform has the number under another API key. Take it off there first; the number keeps the route it had.";
@@ -215,7 +215,7 @@ reasons! {
 
     Published: Published True, Good, Normal, "The wanted version serves.";
     Unpublished: Published False, Waiting, Normal, "No version was ever published. Set spec.version to publish the draft.";
-    VersionGone: Published False, Stalled, Warning, "That version was published before and its AgentVersion is gone. A name is used once: apply that AgentVersion again, give its digest in spec.versionDigest if the draft is still the same, or publish under a new name. The last version goes on serving.";
+    VersionGone: Published False, Stalled, Warning, "That version was published before and its AgentVersion is gone. A name is used once: apply that AgentVersion again, have the draft be what it was, or publish under a new name. The last version goes on serving.";
     VersionChanged: Published False, Stalled, Warning, "The AgentVersion is not the one that was published under this name. Publish under a new name. The last version goes on serving.";
     VersionInvalid: Published False, Stalled, Warning, "The version cannot serve. Correct the draft and publish it under a new name. The last version goes on serving.";
     NameUsed: Published False, Stalled, Warning, "That name was used before this Agent was made, and the draft may differ from what was published then. Apply that AgentVersion, give its digest in spec.versionDigest, or publish under a new name. The last version goes on serving.";
@@ -229,6 +229,7 @@ reasons! {
     HostedAgentInactive: RolledOut False, Waiting, Warning, "The agent is switched off on its platform: callers reach nothing. Switch it on there.";
     HostedAgentTaken: RolledOut False, Stalled, Warning, "Another Agent has this hosted agent. A hosted agent belongs to one Agent: name another one in the draft.";
     HostedVersionNotFound: RolledOut False, Stalled, Warning, "The platform has no such version of the hosted agent, or which of its versions an older one was is not known any more. Name the right one by versionId, and publish that under a new name. The last route stays.";
+    PlatformNotFound: RolledOut False, Waiting, Warning, "There is no CarrierAccount of that name. Apply it, or correct the draft's hosted entry and publish another version. The last route stays.";
     PlatformNotAllowed: RolledOut False, Waiting, Warning, "There is no CarrierAccount of that name that allows this namespace. Its owner can, in spec.allowedNamespaces. The last route stays.";
     SharedRouteFailed: RolledOut False, Working, Silent, "The route that the agent's numbers share at an account could not be set yet; it is tried again. The last one stays.";
     SharedRouteRefused: RolledOut False, Stalled, Warning, "The route that the agent's numbers share at an account cannot be set as the version wants it. Correct the webhooks and publish another version. The last route stays.";

@@ -212,7 +212,10 @@ impl Inventory {
     pub async fn bind(&self, number: &E164, agent: &str, lent: &Lent, config: &NumberConfig) -> Outcome<()> {
         let carrier = self.carrier();
         match carrier.bindings() {
-            Some(bindings) => self.write(number, bindings.bind(number, agent, lent, config)).await.map(drop),
+            Some(bindings) => {
+                self.view().record_given(number, lent.fingerprint());
+                self.write(number, bindings.bind(number, agent, lent, config)).await.map(drop)
+            }
             None => Outcome::DidNothing(does_not(&*carrier, BINDS)),
         }
     }
@@ -258,6 +261,11 @@ impl Inventory {
     /// Whether a write took the number off, and nothing has shown it since.
     pub fn was_taken_off(&self, number: &E164) -> bool {
         self.view().was_taken_off(number)
+    }
+
+    /// Fingerprint of the credentials by which the platform was asked to answer the number, since it was last taken off.
+    pub fn given(&self, number: &E164) -> Option<String> {
+        self.view().given(number)
     }
 
     /// Whether a listing may still lag behind what was written last for the number.

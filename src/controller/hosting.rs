@@ -290,6 +290,7 @@ impl Context {
             doubtful: session.as_ref().is_some_and(|session| session.inventory.doubt().is_some()),
             unsettled: unsettled.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now())),
             lending: self.lending(account, key, session.as_deref(), hosted, number),
+            given: session.as_ref().and_then(|session| session.inventory.given(number)),
         }
     }
 
@@ -305,11 +306,12 @@ impl Context {
             Ok(lent) => lent,
             Err(lending) => return lending,
         };
-        let Some((session, agent)) = session.zip(agent) else { return Lending::Lent };
+        let may = Lending::Lent(lent.fingerprint());
+        let Some((session, agent)) = session.zip(agent) else { return may };
         let carrier = session.inventory.carrier();
         let bindings = carrier.bindings();
         let refused = bindings.and_then(|bindings| bindings.refuses(number, agent, &lent));
-        refused.map_or(Lending::Lent, |error| Lending::Refused(error.text))
+        refused.map_or(may, |error| Lending::Refused(error.text))
     }
 
     /// The credentials of an account for a platform, where its owner names that.

@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use kube::ResourceExt;
+
 use super::{
     Effect, Look, Trouble, policy,
     shared::{Step, barred},
@@ -94,10 +96,22 @@ pub(super) fn next(agent: &Agent, hosted: &Hosted) -> Step {
     let stay = |finding: Option<Finding>, again| Step::Rest { entry: entry.cloned(), finding, again };
     let say = |reason, text: String| Some(Finding::new(reason, text));
     if !hosted.allowed {
-        let text = format!(
-            "There is no CarrierAccount {at} that allows this namespace: its owner can, in spec.allowedNamespaces. The last route stays."
-        );
-        return stay(say(Reason::PlatformNotAllowed, text), None);
+        // Which of the two it is in another namespace nobody is told.
+        let (reason, text) = match agent.namespace().as_deref() == Some(&*at.namespace) {
+            true => (
+                Reason::PlatformNotFound,
+                format!(
+                    "There is no CarrierAccount {at}: apply it, or correct the draft's hosted entry and publish another version. The last route stays."
+                ),
+            ),
+            false => (
+                Reason::PlatformNotAllowed,
+                format!(
+                    "There is no CarrierAccount {at} that allows this namespace: its owner can, in spec.allowedNamespaces. The last route stays."
+                ),
+            ),
+        };
+        return stay(say(reason, text), None);
     }
     if hosted.taken {
         let text = format!(
@@ -116,16 +130,19 @@ pub(super) fn next(agent: &Agent, hosted: &Hosted) -> Step {
             "CarrierAccount {at} has no agent {}: it was deleted, or the id is wrong. Callers of its numbers may reach nothing.",
             hosted.agent
         );
-        return stay(say(Reason::HostedAgentNotFound, text), Some(sight.due));
+        // It stays this Agent's, and serves nobody.
+        let entry = entry.map(|entry| SharedRouteStatus { version: None, ..entry.clone() });
+        return Step::Rest { entry, finding: say(Reason::HostedAgentNotFound, text), again: Some(sight.due) };
     };
     let finding = (!there.active).then(|| {
         let text = format!("The agent {} is switched off at CarrierAccount {at}: callers reach nothing.", hosted.agent);
         Finding::new(Reason::HostedAgentInactive, text)
     });
-    let stands = |id: Option<&str>| Step::Rest {
-        entry: Some(hosted.entry(entry, Some(hosted.version.clone()), id)),
-        finding: finding.clone(),
-        again: Some(sight.due),
+    let stands = |id: Option<&str>| {
+        let stands = hosted.entry(entry, Some(hosted.version.clone()), id);
+        let version = stands.version.clone().filter(|_| there.active);
+        let entry = Some(SharedRouteStatus { version, ..stands });
+        Step::Rest { entry, finding: finding.clone(), again: Some(sight.due) }
     };
     let Some(versions) = &there.published else { return stands(None) };
     let target = hosted.target(entry, versions);

@@ -91,8 +91,8 @@ pub(in crate::plan) fn wanted(agent: Option<&AgentRef>, bound: Option<&ClaimedBi
         Some(AgentRef::Found { key, serves: Served::Pending, .. }) => keep(
             Reason::SharedRoutePending,
             format!(
-                "Agent {key} has yet to set the route that its numbers at this account share: its own conditions say what is in the way. The \
-                 number keeps the route it had."
+                "What the numbers of Agent {key} share at this account, or the agent on its platform, does not serve the published version: the \
+                 Agent's own conditions say what is in the way. The number keeps the route it had."
             ),
         ),
         Some(AgentRef::Found { key, serves: Served::Silent, .. }) => Wanted::Silent(Finding::new(

@@ -98,13 +98,25 @@ pub struct PlatformView<'a> {
     /// How long yet a write of unknown outcome may be applied.
     pub unsettled: Duration,
     pub lending: Lending,
+    /// Fingerprint of the credentials by which this process had the number answered there last.
+    pub given: Option<String>,
+}
+
+impl PlatformView<'_> {
+    /// Fingerprint of the credentials that it may be given for the number.
+    pub(super) fn lends(&self) -> Option<&String> {
+        match &self.lending {
+            Lending::Lent(fingerprint) => Some(fingerprint),
+            Lending::NotNamed | Lending::NoSecret | Lending::Refused(_) => None,
+        }
+    }
 }
 
 /// Whether a platform may be given the credentials of a number's account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lending {
-    /// It may, and nothing speaks against using them.
-    Lent,
+    /// It may, and nothing speaks against using them: their fingerprint.
+    Lent(String),
     /// The account's owner did not name the platform.
     NotNamed,
     /// The account is opened by something that a platform does not take.

@@ -122,11 +122,13 @@ async fn an_agent_that_there_never_was_is_said_and_the_number_keeps_its_route() 
 #[tokio::test]
 async fn an_agent_that_is_switched_off_there_is_said_until_it_is_on_again() {
     let (org, number) = Organization::answering().await;
+    let writes = org.writes_to(&number);
     org.sandbox.edit_agent(&org.agent, json!({"isActive": false})).unwrap();
     let said = org.message::<Agent>(AGENT, "RolledOut", "HostedAgentInactive").await;
     assert!(said.contains(&org.agent), "{said}");
+    org.reason::<PhoneNumber>("n0", "Ready", "SharedRoutePending").await;
     org.rests().await;
-    assert_eq!(org.answers(&number).await, None);
+    assert_eq!((org.answers(&number).await, org.writes_to(&number)), (None, writes));
     org.sandbox.edit_agent(&org.agent, json!({"isActive": true})).unwrap();
     org.rolled_out("v1").await;
     org.is_answered(&number).await;

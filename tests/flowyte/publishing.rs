@@ -176,7 +176,7 @@ async fn whoever_comes_after_a_crash_does_not_publish_twice_what_was_sent_before
 async fn an_agent_that_is_there_before_its_platform_is_published_once_that_is_open() {
     let org = Organization::closed().await;
     org.publishes("v1").await;
-    org.reason::<Agent>(AGENT, "RolledOut", "PlatformNotAllowed").await;
+    org.reason::<Agent>(AGENT, "RolledOut", "PlatformNotFound").await;
     org.opens().await;
     org.rolled_out("v1").await;
     assert_eq!(org.published(), (1, 0));

@@ -7,7 +7,7 @@ use dialplane::{
         claim::ClaimedAccount,
         meta::Key,
         number::{Channel, Destination, HOSTED_AGENT},
-        phone_number::{NumberConfig, OnDelete},
+        phone_number::{Mode, NumberConfig, OnDelete},
         seen::{ErrorClass, OwnedNumber},
     },
     plan::{
@@ -36,6 +36,8 @@ struct Stage {
     taken_off: bool,
     unsettled: Duration,
     lending: Lending,
+    /// By which credentials the number was last put on there, as far as this process knows.
+    given: Option<String>,
     /// Whether another platform, which should answer from now on, may be lent to.
     next: Option<Lending>,
 }
@@ -54,6 +56,10 @@ fn row(agent: &str) -> OwnedNumber {
     owned(e164().as_str(), e164(), [(Channel::Voice, there)].into())
 }
 
+fn lent() -> Lending {
+    Lending::Lent("first".into())
+}
+
 /// An imported number that somebody routed by hand, with an agent whose v1 is hosted.
 fn new() -> Stage {
     Stage {
@@ -65,7 +71,8 @@ fn new() -> Stage {
         lags: false,
         taken_off: false,
         unsettled: Duration::ZERO,
-        lending: Lending::Lent,
+        lending: lent(),
+        given: None,
         next: None,
     }
 }
@@ -99,6 +106,7 @@ impl Stage {
             doubtful: false,
             unsettled: self.unsettled,
             lending: self.lending.clone(),
+            given: self.given.clone(),
         };
         let next_platform = self.next.clone().map(|lending| PlatformView {
             key: other_platform(),
@@ -167,6 +175,9 @@ impl Stage {
                 assert!(self.row.is_some(), "what nobody answers is not taken off");
                 self.row = Some(OwnedNumber { config, ..row(&agent) });
                 self.scene.owned.route.extend([voice(PLATFORM_URL)]);
+                if let Lending::Lent(credentials) = &self.lending {
+                    self.given = Some(credentials.clone());
+                }
                 format!("move to {agent}")
             }
             BindingChange::Configure(config) => {
@@ -242,6 +253,31 @@ fn another_agent_of_the_platform_and_webhooks_come_by_taking_it_off_first() {
     assert_eq!(left.scene.claim_mut().bound, None);
     let mut pooled = bound().with(|s| s.scene.agent = None);
     assert_eq!(pooled.settle(), ["unbind"]);
+}
+
+#[test]
+fn other_credentials_are_given_with_the_number_and_once() {
+    let renew = |s: &mut Stage| s.lending = Lending::Lent("second".into());
+    let mut stage = bound().with(renew);
+    assert_eq!(stage.settle(), ["move to a1"]);
+    let claimed = stage.scene.claim_mut().bound.clone().unwrap();
+    assert_eq!((claimed.lent.as_deref(), claimed.route.len()), (Some("second"), 1));
+    assert_eq!(stage.says(), "Routed");
+
+    let mut forgetful = bound().with(renew);
+    forgetful.settle_until_bind();
+    (forgetful.row, forgetful.looked, forgetful.scene.fresh) = (None, false, false);
+    assert_eq!(forgetful.settle()[0], "bind a1", "whoever comes after a crash finishes it");
+
+    let mut earlier = bound();
+    earlier.scene.claim_mut().bound.as_mut().unwrap().lent = None;
+    assert_eq!(earlier.settle(), Vec::<String>::new(), "nobody knows what it was given");
+    assert_eq!(earlier.scene.claim_mut().bound.as_ref().unwrap().lent.as_deref(), Some("first"));
+
+    let mut observed = bound().with(renew).with(|s| s.scene.number.spec.mode = Mode::Observe);
+    assert_eq!(observed.settle(), Vec::<String>::new());
+    let mut taken_back = bound().with(|s| s.lending = Lending::NotNamed);
+    assert_eq!(taken_back.settle(), Vec::<String>::new(), "what it has it keeps");
 }
 
 #[test]

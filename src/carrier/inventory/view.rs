@@ -83,6 +83,8 @@ struct Track {
     listed: Option<Instant>,
     /// When a write ended that took it off.
     taken_off: Option<Instant>,
+    /// By which credentials a platform was asked to answer it since.
+    given: Option<String>,
     /// Until when a write of unknown outcome may be applied.
     in_flight_until: Option<Instant>,
     /// Until when a purchase of unknown outcome may come to be seen, however far listings lag.
@@ -229,6 +231,14 @@ impl View {
     /// Whether a write took the number off, and nothing has shown it since.
     pub fn was_taken_off(&self, number: &E164) -> bool {
         self.tracks.get(number).is_some_and(|track| track.taken_off.is_some())
+    }
+
+    pub fn given(&self, number: &E164) -> Option<String> {
+        self.tracks.get(number)?.given.clone()
+    }
+
+    pub fn record_given(&mut self, number: &E164, fingerprint: String) {
+        self.tracks.entry(number.clone()).or_default().given = Some(fingerprint);
     }
 
     /// Whether a listing that begins at `now` may lag behind what was written last for the number.

@@ -180,7 +180,8 @@ pub(super) fn torn(why: &str) -> CarrierError {
 
 const FEWER: &str = "Nixflex asks for fewer requests a minute; this is tried again by itself";
 const PROVIDER: &str = "Nixflex did not get through to the number's carrier; this is tried again by itself. If it stays so, the credentials that Nixflex \
-     was lent were replaced or revoked since";
+     was lent were replaced or revoked since, and it can clear nothing with them: delete the number in Nixflex's dashboard, or have its support do \
+     it; one that is still wanted there is put on again with those of today";
 const BAD_KEY: &str = "Nixflex does not accept its API key; check apiKey in the Secret of the Nixflex account: the key's id and its \
                        newest secret with a colon between them";
 const BAD_TWILIO: &str = "Twilio does not accept the credentials that Nixflex was lent, and the Nixflex key is right; check authToken in the Secret of the \

@@ -133,7 +133,8 @@ impl Binding<'_, '_> {
             }
         }
         let (account, agent) = (hosted.account.clone(), hosted.agent.clone());
-        spec.bound = Some(ClaimedBinding { account, agent, route: Route::new() });
+        let lent = self.w.platform.as_ref().and_then(PlatformView::lends).cloned();
+        spec.bound = Some(ClaimedBinding { account, agent, route: Route::new(), lent });
         Some(self.journal(spec))
     }
 
@@ -150,9 +151,10 @@ impl Binding<'_, '_> {
             Seen::Present { fresh: false, .. } if w.is_requested() => {
                 Some(self.look(Look::Bindings(platform.key.clone())))
             }
-            Seen::Present { number, .. } if agent_of(number) == Some(&bound.agent) => {
-                self.bound(bound, platform, number)
-            }
+            Seen::Present { number, fresh } if agent_of(number) == Some(&bound.agent) => match platform.lends() {
+                Some(lent) if bound.lent.as_ref() != Some(lent) => Some(self.lend(bound, platform, lent, fresh)),
+                _ => self.bound(bound, platform, number),
+            },
             Seen::Present { fresh, .. } => {
                 if !fresh {
                     return Some(self.look(Look::Bindings(platform.key.clone())));
@@ -180,6 +182,36 @@ impl Binding<'_, '_> {
             }
             Seen::Absent { fresh: false } | Seen::Unseen => Some(self.look(Look::Bindings(platform.key.clone()))),
         }
+    }
+
+    /// Other credentials open the number's account than the platform was given for it: with those it may refuse calls, and clear nothing
+    /// at the carrier. It takes new ones only with the number.
+    fn lend(
+        &self,
+        bound: &ClaimedBinding,
+        platform: &PlatformView<'_>,
+        lent: &str,
+        fresh: bool,
+    ) -> Decision<PhoneNumberStatus> {
+        if bound.lent.is_none() || platform.given.as_deref() == Some(lent) {
+            // What the platform set at the carrier this time is found out anew.
+            let route = if bound.lent.is_none() { bound.route.clone() } else { Route::new() };
+            let bound = Some(ClaimedBinding { lent: Some(lent.to_owned()), route, ..bound.clone() });
+            return self.journal(NumberClaimSpec { bound, ..self.claim.spec.clone() });
+        }
+        if !fresh {
+            return self.look(Look::Bindings(platform.key.clone()));
+        }
+        if let Some(denial) = self.denied().or_else(|| self.unlendable(Some(platform))) {
+            return denial;
+        }
+        let text = format!(
+            "CarrierAccount {} is opened by other credentials than the platform was given for the number: it is taken off there and put on              with these. Callers reach nothing for that moment.",
+            self.found.account
+        );
+        let notes = vec![Note { warning: false, reason: "Moving", text }];
+        let change = BindingChange::Move { agent: bound.agent.clone(), config: self.w.number.spec.config.clone() };
+        self.write(self.set(platform, change, false, notes))
     }
 
     /// The platform answers. What it set at the carrier is remembered, and what it keeps for this one number made as wanted.
@@ -325,7 +357,7 @@ impl Binding<'_, '_> {
                 );
                 return Some(self.rest(Finding::new(Reason::PlatformNotReady, text)).again(policy::POLL));
             }
-            Lending::Lent => return None,
+            Lending::Lent(_) => return None,
             Lending::NotNamed => Finding::new(
                 Reason::NotLent,
                 format!(
