@@ -64,6 +64,7 @@ pub use dry_run::{Check, DryRun, DryRunError, End, Foreseen, Unmanaged, Verdict}
 pub use effects::{CarrierWrites, ClusterWrites, act};
 pub use kind::{Kind, Work};
 use kinds::Controlled as _;
+pub use secret::SecretData;
 
 /// How many objects of one account, or of one other kind, are worked on at once.
 const LANE_WIDTH: usize = 32;

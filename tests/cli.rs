@@ -205,6 +205,27 @@ async fn plan_names_the_number_that_is_bought_then_and_nothing_once_it_is() {
 }
 
 #[tokio::test]
+async fn plan_opens_an_account_by_the_secret_that_comes_with_it() {
+    let looker = Looker::new().await;
+    let scene = &looker.scene;
+    let number = scene.owned();
+    let spec = scene.account_spec(json!({"credentialsRef": {"name": "fresh"}}));
+    let account = json!({
+        "apiVersion": "dialplane.dev/v1alpha1", "kind": "CarrierAccount", "metadata": {"name": "fresh"}, "spec": spec,
+    });
+    let secret = |token: &str| json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "fresh"}, "stringData": {"authToken": token}});
+    let mut manifest = phone_number("main", json!({"import": {"number": number}}));
+    manifest["spec"]["accountRef"]["name"] = "fresh".into();
+    let token = scene.sandbox.credentials().auth_token;
+    let planned = looker.plan(&[manifest.clone(), account.clone(), secret(&token)]).await;
+    planned.ended(0, &[&format!("/main: imports {number}"), "No money would be spent"]);
+    let planned = looker.plan(&[manifest.clone(), account.clone(), secret("paste-it-here")]).await;
+    planned.ended(1, &["Unauthorized"]);
+    looker.plan(&[manifest, account]).await.ended(1, &["There is no Secret fresh"]);
+    looker.has_only_looked().await;
+}
+
+#[tokio::test]
 async fn plan_takes_an_idle_number_from_the_pool_without_spending_anything() {
     let looker = Looker::new().await;
     let scene = &looker.scene;

@@ -37,7 +37,7 @@ fn line(object: Value) -> anyhow::Result<Option<String>> {
         Manifest::Version(version) => {
             Some(format!("{}  AgentVersion/{}", version.spec.draft().digest(), version.name_any()))
         }
-        Manifest::Account(_) | Manifest::Number(_) | Manifest::Other(_) => None,
+        Manifest::Account(_) | Manifest::Number(_) | Manifest::Secret(..) | Manifest::Other(_) => None,
     })
 }
 

@@ -20,7 +20,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = format!("{EXIT_CODES} {ONLY_LOOKS}"))]
 pub struct Args {
-    /// A file of manifests, or - for standard input; what is none of Dialplane's in it is skipped
+    /// A file of manifests, or - for standard input; what is neither Dialplane's nor a Secret is skipped
     #[arg(long, short, value_name = "FILE")]
     pub filename: PathBuf,
 
@@ -50,6 +50,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
                 Manifest::Version(version) => drop(dry_run.apply(version)?),
                 Manifest::Agent(agent) => agents.push(dry_run.apply(agent)?),
                 Manifest::Number(number) => keys.push(dry_run.apply(*number)?),
+                Manifest::Secret(key, data) => dry_run.apply_secret(key, data),
                 Manifest::Other(other) => println!("{other}: skipped, it is none of Dialplane's"),
             }
         }

@@ -1,6 +1,9 @@
 //! What every pass works with: the caches, the open accounts, the memory, the queue. Does no I/O by itself.
 
-use std::sync::{Arc, OnceLock, atomic::AtomicU64};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, OnceLock, PoisonError, atomic::AtomicU64},
+};
 
 use kube::{
     Client,
@@ -14,6 +17,7 @@ use super::{
     caches::Caches,
     local_state::LocalState,
     predecessors::Predecessors,
+    secret::SecretData,
     sessions::{Session, Sessions},
 };
 use crate::{
@@ -64,8 +68,25 @@ pub struct Context {
     began: OnceLock<(Instant, Past)>,
     /// Cancelled when it is to work no longer.
     until: OnceLock<CancellationToken>,
-    /// In a dry run, the version that the next object of our own copy has.
-    dry_run: OnceLock<AtomicU64>,
+    dry_run: OnceLock<OwnCopy>,
+}
+
+/// What a dry run has of its own beside the caches.
+pub struct OwnCopy {
+    /// The version that its next object has.
+    pub version: AtomicU64,
+    /// The Secrets that it takes for applied.
+    secrets: Mutex<BTreeMap<Key, SecretData>>,
+}
+
+impl OwnCopy {
+    pub fn secret(&self, key: &Key) -> Option<SecretData> {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+
+    pub fn apply_secret(&self, key: Key, data: SecretData) {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).insert(key, data);
+    }
 }
 
 impl Context {
@@ -127,11 +148,11 @@ impl Context {
 
     /// From now on nothing is written but to our own copy of the cluster, and what time alone decides is taken for decided.
     pub fn begin_dry_run(&self) {
-        self.dry_run.get_or_init(|| AtomicU64::new(u64::MAX / 2));
+        self.dry_run.get_or_init(|| OwnCopy { version: AtomicU64::new(u64::MAX / 2), secrets: Mutex::default() });
     }
 
-    /// In a dry run, the version that the next object of our own copy has.
-    pub fn dry_run(&self) -> Option<&AtomicU64> {
+    /// Our own copy, in a dry run.
+    pub fn dry_run(&self) -> Option<&OwnCopy> {
         self.dry_run.get()
     }
 

@@ -26,6 +26,7 @@ use super::{
     error::Error,
     kinds::Controlled,
     reconcile::Reconcile,
+    secret::SecretData,
     sessions::Session,
 };
 use crate::{
@@ -203,6 +204,13 @@ impl DryRun {
             foreign: number.marker.as_ref().is_some_and(|marker| !marker.is_of(installation)),
             number,
         })
+    }
+
+    /// Takes a Secret for applied.
+    pub fn apply_secret(&self, key: Key, data: SecretData) {
+        if let Some(copy) = self.context.dry_run() {
+            copy.apply_secret(key, data);
+        }
     }
 
     /// Takes a manifest for applied, in our own copy: laid over the object of that name if there is one. An error where the API server

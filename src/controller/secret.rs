@@ -11,9 +11,12 @@ use serde::Deserialize;
 
 use super::error::{Error, answered};
 
+/// What a Secret holds, by its keys.
+pub type SecretData = BTreeMap<String, ByteString>;
+
 /// What came of it.
 pub enum Read {
-    Found(BTreeMap<String, ByteString>),
+    Found(SecretData),
     Missing,
     /// The API server does not let us.
     Forbidden,
@@ -23,7 +26,7 @@ pub enum Read {
 #[derive(Deserialize)]
 struct Held {
     #[serde(default)]
-    data: Option<BTreeMap<String, ByteString>>,
+    data: Option<SecretData>,
 }
 
 /// Reads the Secret `name` of a namespace. The error is that there is no answer.

@@ -135,7 +135,7 @@ impl Context {
 
     /// An object as a dry run has it written: later than any there.
     pub(super) fn made_up<K: Controlled>(&self, mut object: K) -> K {
-        let version = self.dry_run().map_or(0, |last| last.fetch_add(1, Ordering::Relaxed));
+        let version = self.dry_run().map_or(0, |copy| copy.version.fetch_add(1, Ordering::Relaxed));
         let meta = object.meta_mut();
         meta.resource_version = Some(version.to_string());
         meta.uid.get_or_insert_with(|| format!("made-up-{version}"));

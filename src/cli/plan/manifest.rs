@@ -7,12 +7,19 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{JSONSchemaProps, JSONSchemaPropsOrArray};
+use k8s_openapi::{
+    ByteString,
+    api::core::v1::Secret,
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::{JSONSchemaProps, JSONSchemaPropsOrArray},
+};
 use kube::{CustomResourceExt, Resource};
 use serde::{Deserialize as _, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::api::{Agent, AgentVersion, CarrierAccount, PhoneNumber};
+use crate::{
+    api::{Agent, AgentVersion, CarrierAccount, PhoneNumber, meta::Key},
+    controller::SecretData,
+};
 
 /// The objects in a file, or in standard input for `-`.
 pub fn objects(path: &Path) -> anyhow::Result<Vec<Value>> {
@@ -50,6 +57,8 @@ pub enum Manifest {
     Agent(Agent),
     Version(AgentVersion),
     Number(Box<PhoneNumber>),
+    /// A Secret of the cluster, which an account may name: what it would hold.
+    Secret(Key, SecretData),
     Other(String),
 }
 
@@ -63,8 +72,20 @@ pub fn read(object: Value, wanted: Option<&str>, default: &str) -> anyhow::Resul
         "Agent" if ours => Manifest::Agent(typed(object, wanted, default)?),
         "AgentVersion" if ours => Manifest::Version(typed(object, wanted, default)?),
         "PhoneNumber" if ours => Manifest::Number(Box::new(typed(object, wanted, default)?)),
+        "Secret" if object["apiVersion"] == "v1" => secret(object, wanted.unwrap_or(default))?,
         _ => Manifest::Other(format!("{kind} {name}").trim().to_owned()),
     })
+}
+
+/// Nothing of what it holds is said, whatever is wrong with it.
+fn secret(object: Value, namespace: &str) -> anyhow::Result<Manifest> {
+    let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    let Ok(secret) = serde_json::from_value::<Secret>(object) else { bail!("Secret {name} is not valid") };
+    let key = Key::new(secret.metadata.namespace.unwrap_or_else(|| namespace.to_owned()), name);
+    let texts = secret.string_data.unwrap_or_default().into_iter();
+    let mut data = secret.data.unwrap_or_default();
+    data.extend(texts.map(|(name, text)| (name, ByteString(text.into_bytes()))));
+    Ok(Manifest::Secret(key, data))
 }
 
 fn typed<K>(mut object: Value, wanted: Option<&str>, default: &str) -> anyhow::Result<K>
@@ -119,13 +140,14 @@ fn unknown(schema: &JSONSchemaProps, value: &Value, path: &str) -> Option<String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::meta::Key;
 
     const FILE: &str = "\
 ---
 apiVersion: v1
 kind: Secret
 metadata: {name: s}
+data: {apiKey: a2V5}
+stringData: {authToken: t}
 ---
 # nothing
 ---
@@ -145,12 +167,13 @@ items:
             objects
                 .map(|object| match super::read(object, wanted, "clinics").unwrap() {
                     Manifest::Number(number) => Ok(Key::of(&*number).to_string()),
-                    Manifest::Other(other) => Err(other),
+                    Manifest::Secret(key, data) => Err(format!("Secret {key} with {data:?}")),
                     _ => panic!("neither of the two"),
                 })
                 .collect()
         };
-        assert_eq!(read(None), [Err("Secret s".to_owned()), Ok("clinics/a".to_owned())]);
+        let secret = r#"Secret clinics/s with {"apiKey": ByteString([107, 101, 121]), "authToken": ByteString([116])}"#;
+        assert_eq!(read(None), [Err(secret.to_owned()), Ok("clinics/a".to_owned())]);
         assert_eq!(read(Some("b"))[1], Ok("b/a".to_owned()));
     }
 

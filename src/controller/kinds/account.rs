@@ -225,7 +225,12 @@ impl Context {
     async fn read_credentials(&self, account: &CarrierAccount) -> Result<Credentials, Error> {
         let key = Key::of(account);
         let name = &account.spec.credentials_ref.name;
-        let secret = match secret::read(&self.client, &key.namespace, name).await? {
+        let of = Key::new(&*key.namespace, &**name);
+        let read = match self.dry_run().and_then(|copy| copy.secret(&of)) {
+            Some(applied) => Read::Found(applied),
+            None => secret::read(&self.client, &of.namespace, name).await?,
+        };
+        let secret = match read {
             Read::Found(secret) => secret,
             Read::Missing => return Ok(Credentials::Missing),
             Read::Forbidden => return Ok(Credentials::Forbidden),
