@@ -211,6 +211,18 @@ pub trait Sales: Send + Sync {
 pub trait Holds: Send + Sync {
     /// Has the number kept for us for a while.
     async fn hold(&self, number: &E164, marker: &Marker) -> Outcome<Hold>;
+
+    /// How it lets go of one before that ends by itself, where it does.
+    fn letting_go(&self) -> Option<&dyn LettingGo> {
+        None
+    }
+}
+
+/// A carrier that lets go of what it keeps.
+#[async_trait]
+pub trait LettingGo: Send + Sync {
+    /// Keeps the number for us no longer. One that is not kept any more is let go of already. Nothing but a hold ever goes by this.
+    async fn let_go(&self, hold: &Hold) -> Outcome<()>;
 }
 
 /// A platform that takes in numbers which the organization has at a carrier account of its own. Nothing is bought.

@@ -164,6 +164,8 @@ pub enum Effect {
     WriteJournal(Box<Entry>),
     /// Has the carrier keep a number for a while, and then writes the entry that says so.
     Hold(Box<HoldNumber>),
+    /// Writes an entry that knows nothing of a hold any more, and then has the carrier let go of that.
+    LetGo(Box<LetGoHold>),
     /// Buys a number, by the entry that was written last.
     Purchase(Box<BuyNumber>),
     /// Asks the carrier not to go on with an order. What became of it is seen afterwards.
@@ -266,6 +268,14 @@ pub struct HoldNumber {
     pub entry: Entry,
 }
 
+/// A hold that nobody needs any more. The entry comes first: once it stands, nothing is bought by the hold.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LetGoHold {
+    pub account: Key,
+    pub hold: Hold,
+    pub entry: Entry,
+}
+
 /// One purchase at the carrier. It can be made of nothing but an entry of the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuyNumber {
@@ -320,6 +330,7 @@ impl Effect {
             Effect::AskGrant => "ask_grant",
             Effect::WriteJournal(_) => "write_journal",
             Effect::Hold(_) => "hold",
+            Effect::LetGo(_) => "let_go",
             Effect::Purchase(_) => "purchase",
             Effect::CancelOrder(..) => "cancel_order",
             Effect::TakeNumber(_) => "take_number",

@@ -14,6 +14,7 @@ mod doubt;
 mod finding;
 mod holds;
 mod intake;
+mod letting_go;
 mod listing;
 mod marks;
 mod offers;
@@ -31,7 +32,7 @@ mod writes;
 
 use std::panic::AssertUnwindSafe;
 
-use dialplane::carrier::Carrier;
+use dialplane::carrier::{Carrier, Holds};
 use futures::{FutureExt as _, future::LocalBoxFuture};
 
 use self::subject::Subject;
@@ -43,6 +44,8 @@ pub enum Need {
     SharedRoutes,
     Sales,
     Holds,
+    /// Holds that are let go of before they end.
+    LettingGo,
     Orders,
     Intake,
     Marks,
@@ -243,6 +246,15 @@ suite! {
             a_number_that_cannot_be_held_is_said_to_be_so,
             a_hold_whose_answer_was_lost_is_unknown_and_found_again,
         }
+        letting_go needs LettingGo {
+            a_hold_is_let_go_of_and_anybody_may_have_the_number,
+            a_hold_that_has_ended_is_let_go_of_already,
+            a_number_that_was_bought_stays_whatever_becomes_of_its_hold,
+            an_id_that_is_no_holds_leads_to_no_number,
+            a_hold_of_another_account_stays,
+            what_became_of_a_hold_is_unknown_if_the_answer_was_lost,
+            a_refusal_has_its_class,
+        }
         orders needs Orders {
             a_pending_order_is_no_number_and_bears_the_marker,
             an_order_that_succeeds_is_a_number_and_stays_listed,
@@ -309,8 +321,16 @@ suite! {
 
 impl Need {
     /// What only some carriers do, and adapters have a facet for.
-    const FACETS: &[Self] =
-        &[Need::SharedRoutes, Need::Sales, Need::Holds, Need::Orders, Need::Intake, Need::Marks, Need::Publishing];
+    const FACETS: &[Self] = &[
+        Need::SharedRoutes,
+        Need::Sales,
+        Need::Holds,
+        Need::LettingGo,
+        Need::Orders,
+        Need::Intake,
+        Need::Marks,
+        Need::Publishing,
+    ];
 
     fn is_met(self, by: &dyn Carrier) -> bool {
         match self {
@@ -324,6 +344,7 @@ impl Need {
             Need::SharedRoutes => by.shared_routes().is_some(),
             Need::Sales => by.sales().is_some(),
             Need::Holds => by.holds().is_some(),
+            Need::LettingGo => by.holds().and_then(Holds::letting_go).is_some(),
             Need::Orders => by.orders().is_some(),
             Need::Intake => by.intake().is_some(),
             Need::Marks => by.marks().is_some(),

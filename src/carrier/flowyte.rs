@@ -28,7 +28,7 @@ use self::{
 };
 use super::{
     Bought, Capabilities, Carrier, CarrierError, ErrorClass, Holds, HostedAgent, HostedVersion, Identity, Intake,
-    NumberId, Outcome, OwnedNumber, Platform, Publishing, Purchase, Sales,
+    LettingGo, NumberId, Outcome, OwnedNumber, Platform, Publishing, Purchase, Sales,
     budget::Budget,
     http::{Auth, Body, Call, Http, Limiter, Transport},
     lenient::Scalar,
@@ -289,6 +289,17 @@ impl Sales for Flowyte {
 impl Holds for Flowyte {
     async fn hold(&self, number: &E164, _: &Marker) -> Outcome<Hold> {
         self.reserve(number).await
+    }
+
+    fn letting_go(&self) -> Option<&dyn LettingGo> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl LettingGo for Flowyte {
+    async fn let_go(&self, hold: &Hold) -> Outcome<()> {
+        self.unreserve(hold).await
     }
 }
 

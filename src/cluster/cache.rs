@@ -29,6 +29,8 @@ pub enum Index {
     Agent,
     /// The number that an object is about, in E.164 form.
     Number,
+    /// The number that a journal says is kept, in E.164 form.
+    Hold,
     /// The identity that a number is bought for.
     Identity,
     /// The carrier's id of the account that owns the number of a claim which nobody holds.

@@ -14,7 +14,7 @@ use crate::{
         number::E164,
         purchase::{Identity, Marker},
     },
-    carrier::{CarrierError, does_not, inventory},
+    carrier::{CarrierError, Holds, does_not, inventory},
     cluster::{cache::Index, queue::Priority},
     plan::{self, OfferQuery, Purpose},
     telemetry::metrics::Operation,
@@ -68,13 +68,15 @@ impl Context {
     ) -> plan::Seller {
         let cached = self.caches.accounts.get(account);
         let carrier = session.map(|session| session.inventory.carrier());
+        let holds = carrier.as_ref().and_then(|carrier| carrier.holds());
         let given = cached.as_ref().is_some_and(|account| {
             account.open_grants().iter().any(|grant| grant.uid == uid || grant.is_for(identity))
         });
         plan::Seller {
             sells: carrier.as_ref().is_some_and(|carrier| carrier.sales().is_some()),
             marks: carrier.as_ref().is_none_or(|carrier| carrier.marks().is_some()),
-            holds: carrier.is_some_and(|carrier| carrier.holds().is_some()),
+            holds: holds.is_some(),
+            lets_go: holds.and_then(Holds::letting_go).is_some(),
             unheld: self.local.unheld(uid),
             limits: cached.map(|account| account.spec.purchasing.clone()).unwrap_or_default(),
             grant: if given { plan::Grant::Given } else { self.local.wished(account, uid) },

@@ -119,6 +119,9 @@ impl Caches {
                 if let Some(number) = &journal.spec.number {
                     add(Index::Number, number.to_string());
                 }
+                if let Some(hold) = &journal.spec.hold {
+                    add(Index::Hold, hold.number.to_string());
+                }
             })),
             namespaces: Arc::new(Cache::new(|_, _| {})),
         }
@@ -209,6 +212,12 @@ impl Caches {
             about.extend(self.numbers.by(Index::Identity, &journal.spec.identity().to_string()));
         }
         about
+    }
+
+    /// Whether a journal names this number, or a hold of it.
+    pub fn is_journalled(&self, number: &E164) -> bool {
+        let names = |index| !self.journals.by(index, number.as_str()).is_empty();
+        names(Index::Number) || names(Index::Hold)
     }
 
     /// The number whose claim is named `name`.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     api::{meta::Key, number::E164, purchase::Hold},
-    carrier::{CarrierError, ErrorClass, Order, Outcome, Purchase},
+    carrier::{CarrierError, ErrorClass, Holds, Order, Outcome, Purchase},
     plan::{
         BuyNumber, HoldNumber, Mark, Note, Purpose, SendOutcome, ServeHosted, SetBinding, SetRoute, SetSharedRoute,
         policy,
@@ -161,6 +161,36 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
             context.local.failed(self.uid(), Attempt::Purchase, about(number, error));
         }
         Ok(None)
+    }
+
+    /// Asked for once: a hold that stays all the same ends by itself.
+    async fn let_go(&mut self, account: &Key, hold: &Hold) -> Result<(), Error> {
+        let context = self.context;
+        if context.dry_run().is_some() {
+            // What comes next says more.
+            return Ok(());
+        }
+        let (Some(session), number) = (self.session(account)?, &hold.number) else { return Ok(()) };
+        let carrier = session.inventory.carrier();
+        let Some(letting_go) = carrier.holds().and_then(Holds::letting_go) else { return Ok(()) };
+        // Whoever asks for a number that is kept for its account already may have been given the same hold.
+        if context.caches.is_journalled(number) || !session.offer_cache.keep(number, self.uid()) {
+            return Ok(());
+        }
+        let outcome = letting_go.let_go(hold).await;
+        let name = carrier.capabilities().name;
+        context.metrics.carrier_write(name, &outcome);
+        let error = match outcome {
+            Outcome::Did(()) => None,
+            Outcome::DidNothing(error) | Outcome::Unknown(error) => Some(error),
+        };
+        context.metrics.carrier_request(name, Operation::LetGo, error.as_ref());
+        tracing::info!(object = %Key::of(self.object), %number, ?error, "a hold was to be let go of");
+        if let Some(error) = error {
+            context.suspect(account, &error);
+        }
+        context.settled(&session, number, false);
+        Ok(())
     }
 
     /// The one place where money is spent. That it was sent is known before it is: whatever ends this, an attempt is never

@@ -57,7 +57,7 @@ impl<K: Controlled> ClusterWrites for Reconcile<'_, K> {
     }
 
     /// Without an answer nobody knows who wrote it.
-    async fn write_journal(&mut self, entry: Entry) -> Result<(), Error> {
+    async fn write_journal(&mut self, entry: Entry) -> Result<bool, Error> {
         let Entry { mut journal, purpose, clean } = entry;
         let context = self.context;
         if let (Purpose::Send, Some(number)) = (purpose, &journal.spec.number)
@@ -65,7 +65,7 @@ impl<K: Controlled> ClusterWrites for Reconcile<'_, K> {
             && !session.offer_cache.keep(number, self.uid())
         {
             // Somebody else of this process is about to take it; the next look shows another.
-            return Ok(());
+            return Ok(false);
         }
         let begun = Instant::now();
         let written = match journal.metadata.resource_version {
@@ -77,12 +77,13 @@ impl<K: Controlled> ClusterWrites for Reconcile<'_, K> {
         };
         match written {
             Err(error) if code(&error) == Some(409) => {
-                context.read_again::<NumberPurchase>(&Key::of(&journal), journal.metadata.uid.as_deref()).await
+                context.read_again::<NumberPurchase>(&Key::of(&journal), journal.metadata.uid.as_deref()).await?;
+                Ok(false)
             }
             written => {
                 context.wrote(&journal, written).await?;
                 context.local.entered(self.uid(), &journal.spec.token, purpose, clean, begun);
-                Ok(())
+                Ok(true)
             }
         }
     }

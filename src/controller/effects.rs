@@ -11,7 +11,9 @@ use crate::{
         purchase::Hold,
     },
     carrier::Order,
-    plan::{BuyNumber, Effect, Entry, HoldNumber, Mark, Note, ServeHosted, SetBinding, SetRoute, SetSharedRoute},
+    plan::{
+        BuyNumber, Effect, Entry, HoldNumber, LetGoHold, Mark, Note, ServeHosted, SetBinding, SetRoute, SetSharedRoute,
+    },
 };
 
 /// What can be written to the cluster for one object, by compare-and-set on what its pass saw.
@@ -25,8 +27,8 @@ pub trait ClusterWrites {
     /// The same with the claim of an idle number; whether the object holds it then. Losing is no error.
     fn take_claim(&mut self, claim: NumberClaim) -> impl Future<Output = Result<bool, Self::Error>> + Send;
 
-    /// Writes an entry of the journal, and knows from then on that this process wrote it.
-    fn write_journal(&mut self, entry: Entry) -> impl Future<Output = Result<(), Self::Error>> + Send;
+    /// Writes an entry of the journal, and knows from then on that this process wrote it; whether it did. Losing is no error.
+    fn write_journal(&mut self, entry: Entry) -> impl Future<Output = Result<bool, Self::Error>> + Send;
 
     /// Puts a finalizer on the object, or takes it off.
     fn set_finalizer(&mut self, name: &'static str, on: bool) -> impl Future<Output = Result<(), Self::Error>> + Send;
@@ -64,6 +66,9 @@ pub trait CarrierWrites: ClusterWrites {
 
     /// Has the carrier keep a number; nothing if it does not.
     fn hold(&mut self, hold: &HoldNumber) -> impl Future<Output = Result<Option<Hold>, Self::Error>> + Send;
+
+    /// Has the carrier let go of a hold, if nobody else may be about to buy by it.
+    fn let_go(&mut self, account: &Key, hold: &Hold) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
     /// Buys a number, if the entry with its token still lets it.
     fn purchase(&mut self, buy: BuyNumber) -> impl Future<Output = Result<(), Self::Error>> + Send;
@@ -125,11 +130,18 @@ pub async fn act<B: CarrierWrites>(backend: &mut B, effect: Effect) -> Result<()
             backend.ask_grant();
             Ok(())
         }
-        Effect::WriteJournal(entry) => backend.write_journal(*entry).await,
+        Effect::WriteJournal(entry) => backend.write_journal(*entry).await.map(drop),
         Effect::Hold(mut hold) => {
             let Some(held) = backend.hold(&hold).await? else { return Ok(()) };
             hold.entry.journal.spec.hold = Some(held);
-            backend.write_journal(hold.entry).await
+            backend.write_journal(hold.entry).await.map(drop)
+        }
+        Effect::LetGo(let_go) => {
+            let LetGoHold { account, hold, entry } = *let_go;
+            if backend.write_journal(entry).await? {
+                backend.let_go(&account, &hold).await?;
+            }
+            Ok(())
         }
         Effect::Purchase(buy) => {
             backend.fence_claim(&buy.number, false).await?;

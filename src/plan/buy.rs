@@ -73,9 +73,19 @@ pub(super) fn unsettled<'a>(w: &World<'a>, account: &AccountView) -> Option<Deci
         // The journal says so before the object goes, so that the same identity need not find out again.
         Settled::NotBought { .. } => {
             let spec = NumberPurchaseSpec { number: None, hold: None, ..journal.spec.clone() };
-            Some(step.write(journal, spec, Purpose::Settle))
+            Some(step.let_go(journal, true).unwrap_or_else(|| step.write(journal, spec, Purpose::Settle)))
         }
     }
+}
+
+/// Lets go of a number that is only kept, for an object that is being deleted: `None` where there is none, or that cannot be done.
+pub(super) fn let_go<'a>(w: &World<'a>, account: &AccountView) -> Option<Decision<PhoneNumberStatus>> {
+    let b = w.buying.as_ref()?;
+    let journal = b.record.journal.filter(|journal| journal.spec.holder.uid == w.uid())?;
+    let identity = &journal.spec.account.identity;
+    let is_only_kept = journal.spec.number.is_none() && account.open.as_ref() == Some(identity);
+    let step = Step { w, b, account, identity };
+    if is_only_kept { step.let_go(journal, false) } else { None }
 }
 
 impl<'a> Step<'a, '_> {
@@ -271,6 +281,9 @@ impl<'a> Step<'a, '_> {
         // What is kept for us is bought, whatever else there is.
         if let Some(held) = self.held(journal, &wish) {
             return self.proceed(journal, settled, purchase, &held);
+        }
+        if let Some(decision) = journal.and_then(|journal| self.let_go(journal, false)) {
+            return decision;
         }
         match choose::choose(&wish) {
             Choice::Look(asked) => Decision::Look(Look::Offers(Box::new(asked))),

@@ -72,6 +72,8 @@ pub struct Seller {
     pub marks: bool,
     /// Whether it keeps numbers for a while before they are bought.
     pub holds: bool,
+    /// Whether it lets go of one before that ends by itself.
+    pub lets_go: bool,
     /// The number that it offered to this process and would not keep: it can be had without that.
     pub unheld: Option<E164>,
     pub limits: Purchasing,

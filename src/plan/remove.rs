@@ -181,7 +181,7 @@ pub(super) fn of_number(w: &World<'_>) -> Decision<PhoneNumberStatus> {
     let Some(definition_going) = w.definition_going else { return Decision::Look(Look::Definition) };
     if !definition_going
         && !w.number.is_annotated(ABANDON)
-        && let Some(decision) = unsettled(w)
+        && let Some(decision) = unsettled(w).or_else(|| kept(w))
     {
         return decision;
     }
@@ -266,6 +266,14 @@ fn unsettled(w: &World<'_>) -> Option<Decision<PhoneNumberStatus>> {
         "Whether {number} was bought cannot be found out: {why}. Mend that, or set the annotation {ABANDON}: \"true\" to let the number go as it is."
     );
     Some(w.stop(vec![Finding::new(Reason::CleanupBlocked, text)]).again(policy::POLL))
+}
+
+/// A number that is only kept for the object is let go of. Where that cannot be done it lapses, and the object goes all the same.
+fn kept(w: &World<'_>) -> Option<Decision<PhoneNumberStatus>> {
+    match &w.account {
+        AccountRef::Found(account) if !account.abandoned => buy::let_go(w, account),
+        AccountRef::Found(_) | AccountRef::Missing(_) | AccountRef::Refused(_) => None,
+    }
 }
 
 /// The claim says first that nothing of ours is left, so that a crash after that does not take anything back twice. It goes

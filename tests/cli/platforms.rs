@@ -201,6 +201,31 @@ async fn plan_says_that_a_number_would_be_brought_in_and_not_bought() {
 }
 
 #[tokio::test]
+async fn plan_says_what_would_be_kept_instead_and_lets_go_of_nothing() {
+    let looker = Looker::new().await;
+    let scene = &looker.scene;
+    let seed = AccountSeed { carrier: Dialect::Flowyte, ..AccountSeed::default() };
+    let opened = scene.sandbox.add_account(seed).unwrap();
+    scene.sandbox.add_agent(&opened.account_sid, "answers", json!({})).unwrap();
+    account(scene, "flowyte", json!({"apiKey": opened.auth_token}), json!({"flowyte": {}})).await;
+    scene.reason::<CarrierAccount>("flowyte", "Ready", "Open").await;
+    let wish = |area_code: &str| {
+        let search = json!({"country": "US", "areaCode": area_code, "bestEffort": false});
+        let mut manifest = phone_number("main", json!({"purchase": {"approval": "Manual", "search": search}}));
+        manifest["spec"]["accountRef"]["name"] = "flowyte".into();
+        manifest["spec"].as_object_mut().unwrap().remove("agentRef");
+        manifest
+    };
+    scene.apply::<PhoneNumber>(wish("415")).await;
+    let asked: PhoneNumber = scene.reason("main", "Acquired", "AwaitingApproval").await;
+    let number = asked.status.unwrap().offer.unwrap().number;
+    let said = looker.plan(&[wish("212")]).await;
+    said.ended(0, &["would have +1212", "kept, and ask a person whether to buy it", "No money would be spent"]);
+    assert_eq!(scene.sandbox.keeper(number.as_str()), Some(opened.account_sid));
+    looker.has_only_looked().await;
+}
+
+#[tokio::test]
 async fn adopt_prints_what_a_platform_answers_as_it_is_and_applying_that_changes_nothing_there() {
     let looker = Looker::new().await;
     let scene = &looker.scene;

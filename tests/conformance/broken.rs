@@ -16,8 +16,8 @@ use dialplane::{
     },
     carrier::{
         Bought, Capabilities, Carrier, CarrierError, ErrorClass, Holds, HostedAgent, HostedVersion, Identity, Intake,
-        Marks, NumberId, Order, Orders, Outcome, OwnedNumber, Platform, Publishing, Purchase, Sales, SharedRoute,
-        SharedRoutes,
+        LettingGo, Marks, NumberId, Order, Orders, Outcome, OwnedNumber, Platform, Publishing, Purchase, Sales,
+        SharedRoute, SharedRoutes,
     },
 };
 use futures::{StreamExt as _, future, stream};
@@ -84,6 +84,8 @@ pub enum Breakage {
     PretendsToCancel,
     /// Whoever asks holds.
     HoldsForEverybody,
+    /// Nothing is done to let go of a hold.
+    PretendsToLetGo,
     /// Whatever is wrong is called a wrong value.
     ForgetsClasses,
     /// How long to wait is not told.
@@ -101,6 +103,7 @@ pub enum Breakage {
     /// What is not seen of an agent's versions is not there.
     BelievesTornVersions,
     LacksHolds,
+    LacksLettingGo,
     LacksOrders,
     LacksIntake,
     LacksMarks,
@@ -157,6 +160,22 @@ const BREAKAGES: &[(Breakage, Need, &[&str])] = &[
     (HidesOrders, Need::Orders, &["orders::a_pending_order_is_no_number_and_bears_the_marker"]),
     (PretendsToCancel, Need::Orders, &["orders::a_pending_order_is_cancelled_and_is_none"]),
     (HoldsForEverybody, Need::Holds, &["holds::a_number_held_by_another_account_is_unavailable"]),
+    (
+        PretendsToLetGo,
+        Need::LettingGo,
+        &[
+            "letting_go::a_hold_is_let_go_of_and_anybody_may_have_the_number",
+            "letting_go::an_id_that_is_no_holds_leads_to_no_number",
+        ],
+    ),
+    (
+        LacksLettingGo,
+        Need::LettingGo,
+        &[
+            "declared::the_facets_are_those_of_the_carrier",
+            "letting_go::a_hold_is_let_go_of_and_anybody_may_have_the_number",
+        ],
+    ),
     (ForgetsClasses, Need::Sales, &["purchases::too_little_money_is_said"]),
     (ForgetsToWait, Need::Nothing, &["writes::a_write_that_is_throttled_did_nothing_and_says_how_long_to_wait"]),
     (TellsSecrets, Need::Nothing, &["secrets::no_secret_is_in_an_error"]),
@@ -433,6 +452,21 @@ impl Holds for Broken {
                 Outcome::Did(Hold { number: number.clone(), id: "1".to_owned(), until: None })
             }
             (outcome, _) => self.outcome(outcome),
+        }
+    }
+
+    fn letting_go(&self) -> Option<&dyn LettingGo> {
+        let lets_go = self.carrier.holds()?.letting_go().is_some() && self.how != LacksLettingGo;
+        lets_go.then_some(self as _)
+    }
+}
+
+#[async_trait]
+impl LettingGo for Broken {
+    async fn let_go(&self, hold: &Hold) -> Outcome<()> {
+        match self.how {
+            PretendsToLetGo => Outcome::Did(()),
+            _ => self.outcome(self.carrier.holds().unwrap().letting_go().unwrap().let_go(hold).await),
         }
     }
 }

@@ -10,8 +10,8 @@ use dialplane::{
         purchase::Marker,
     },
     carrier::{
-        Bought, Capabilities, Carrier, CarrierError, ErrorClass, Holds, HostedAgent, Intake, Marks, NumberId, Order,
-        Orders, Outcome, OwnedNumber, Publishing, Purchase, Sales, SharedRoute, SharedRoutes,
+        Bought, Capabilities, Carrier, CarrierError, ErrorClass, Holds, HostedAgent, Intake, LettingGo, Marks,
+        NumberId, Order, Orders, Outcome, OwnedNumber, Publishing, Purchase, Sales, SharedRoute, SharedRoutes,
         http::{Limiter, Limits, Transport},
     },
     sandbox::carrier::{
@@ -113,6 +113,10 @@ impl Subject {
 
     pub fn holds(&self) -> &dyn Holds {
         self.carrier.holds().expect("the group needs it")
+    }
+
+    pub fn letting_go(&self) -> &dyn LettingGo {
+        self.holds().letting_go().expect("the group needs it")
     }
 
     pub fn orders(&self) -> &dyn Orders {

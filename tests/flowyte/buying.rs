@@ -2,12 +2,14 @@
 
 use dialplane::{
     api::{
-        NumberClaim,
+        NumberClaim, NumberPurchase,
         meta::{BUY_ANOTHER, NUMBER},
         phone_number::Acquisition,
+        purchase::NumberPurchaseSpec,
     },
     sandbox::carrier::{Fault, Match, Rule},
 };
+use kube::{Api, api::PostParams};
 
 use super::*;
 use crate::support::scene::fresh;
@@ -98,6 +100,98 @@ async fn a_wallet_with_too_little_in_it_is_said_and_filled_it_goes_on() {
         org.is_answered(&number).await;
         org.has_bought(1).await;
     }
+}
+
+impl Organization {
+    /// The number that is offered to a person and kept until then, once that is so and it is another than `last`.
+    async fn is_asked(&self, name: &str, last: Option<&str>) -> String {
+        eventually("a number is offered", || async {
+            self.acquired(name, "AwaitingApproval").await;
+            let offer = self.get::<PhoneNumber>(name).await?.status?.offer?;
+            let number = offer.number.to_string();
+            (offer.held_until.is_some() && Some(&*number) != last).then_some(number)
+        })
+        .await
+    }
+
+    /// The numbers of the holds that were let go of, each as often as that was asked for.
+    fn let_go(&self) -> Vec<String> {
+        let ledger = self.sandbox.ledger();
+        let deleted = ledger.of(Kind::Hold).filter(|entry| entry.method == "DELETE");
+        deleted.map(|entry| entry.number.clone().unwrap_or_default()).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_hold_that_nobody_needs_any_more_is_let_go_of() {
+    let org = Organization::buying().await;
+    let keeper = || Some(org.id.clone());
+    let wish = |digits: &str| {
+        let search = json!({"areaCode": digits, "bestEffort": false});
+        json!({"approval": "Manual", "search": search})
+    };
+    org.purchase("main", wish("415")).await;
+    let first = org.is_asked("main", None).await;
+    assert_eq!((org.sandbox.keeper(&first), org.let_go()), (keeper(), vec![]));
+
+    // Something else is wanted.
+    org.purchase("main", wish("212")).await;
+    let second = org.is_asked("main", Some(&first)).await;
+    assert!(second.starts_with("+1212"), "{second}");
+    assert_eq!((org.sandbox.keeper(&first), org.sandbox.keeper(&second)), (None, keeper()));
+    assert_eq!(org.let_go(), std::slice::from_ref(&first));
+    org.rests().await;
+
+    // Nothing is wanted any more.
+    org.delete::<PhoneNumber>("main").await;
+    org.gone::<PhoneNumber>("main").await;
+    assert_eq!((org.sandbox.keeper(&second), org.let_go()), (None, vec![first, second]));
+    org.has_bought(0).await;
+    assert_eq!(org.sandbox.ledger().releases(), 0);
+}
+
+#[tokio::test]
+async fn a_hold_that_is_not_let_go_of_keeps_nobody_waiting() {
+    let org = Organization::buying().await;
+    for (name, fault) in [
+        ("refused", Fault::Refuse { status: 403, code: 403 }),
+        ("unwell", Fault::ServerErrorAfter { status: 502 }),
+        ("lost", Fault::RequestLost),
+    ] {
+        org.purchase(name, json!({"approval": "Manual"})).await;
+        let number = org.is_asked(name, None).await;
+        org.sandbox.inject(Rule::new(Match::kind(Kind::Hold).method("DELETE"), fault));
+        org.delete::<PhoneNumber>(name).await;
+        org.gone::<PhoneNumber>(name).await;
+        assert_eq!(org.let_go().last(), Some(&number), "{name}");
+    }
+    org.purchase("closed", json!({"approval": "Manual"})).await;
+    org.is_asked("closed", None).await;
+    org.credentials("flowyte_sk_another").await;
+    org.reason::<CarrierAccount>(ACCOUNT, "Ready", "Unauthorized").await;
+    org.delete::<PhoneNumber>("closed").await;
+    org.gone::<PhoneNumber>("closed").await;
+    assert_eq!(org.let_go().len(), 3, "nothing can be asked by such a key");
+    org.has_bought(0).await;
+}
+
+/// Flowyte may give whoever asks for a number that is kept for the organization already the same hold.
+#[tokio::test]
+async fn a_hold_of_a_number_that_another_journal_names_is_not_let_go_of() {
+    let org = Organization::buying().await;
+    org.purchase("main", json!({"approval": "Manual"})).await;
+    let number = org.is_asked("main", None).await;
+    let NumberPurchase { spec, .. } = org.journal(&org.identity("main")).await.unwrap();
+    let other =
+        NumberPurchaseSpec { identity: "other".into(), number: Some(number.parse().unwrap()), hold: None, ..spec };
+    let name = NumberPurchase::name_of(&org.id, &org.identity("other"));
+    let journals = Api::<NumberPurchase>::all(org.client.clone());
+    journals.create(&PostParams::default(), &NumberPurchase::new(&name, other)).await.unwrap();
+    org.scans(2).await;
+    org.delete::<PhoneNumber>("main").await;
+    org.gone::<PhoneNumber>("main").await;
+    assert_eq!((org.sandbox.keeper(&number), org.let_go()), (Some(org.id.clone()), vec![]));
+    org.has_bought(0).await;
 }
 
 #[tokio::test]

@@ -87,6 +87,7 @@ fn deal() -> Deal {
             sells: true,
             marks: true,
             holds: false,
+            lets_go: false,
             unheld: None,
             limits: Purchasing::default(),
             grant: Grant::Given,

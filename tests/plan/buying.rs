@@ -112,6 +112,13 @@ fn scenarios() -> Vec<(&'static str, Buying)> {
             &[0],
             Budget { deletions: 1, creations: 1, stripped: 1, ..usual },
         ),
+        ("held, and something else is wanted", Keeps::Hold, &[0], Budget { turns: 2, ..usual }),
+        (
+            "held, asked, and something else is wanted, deleted or restored",
+            Keeps::HoldAndAsk,
+            &[0],
+            Budget { turns: 2, deletions: 1, creations: 1, restores: 1, ..usual },
+        ),
     ];
     let mut all = Vec::new();
     let cases = cases.map(|case| (case, false)).into_iter().chain(pool.map(|case| (case, true)));
@@ -201,7 +208,12 @@ fn small_scenarios() -> Vec<(&'static str, Buying)> {
         let held = Buying { carrier, keeps: Keeps::Hold, replicas: replicas(carrier), budget: lost, ..CALM };
         all.extend([
             ("held, and a request is lost", held.clone()),
-            ("held while a person is asked", Buying { keeps: Keeps::HoldAndAsk, replicas: 1, ..held }),
+            ("held while a person is asked", Buying { keeps: Keeps::HoldAndAsk, replicas: 1, ..held.clone() }),
+        ]);
+        let asked = Buying { keeps: Keeps::HoldAndAsk, replicas: 1, ..held };
+        all.extend([
+            ("held, and something else is wanted", Buying { budget: Budget { turns: 1, ..calm }, ..asked.clone() }),
+            ("held, asked and deleted", Buying { budget: Budget { deletions: 1, ..lost }, ..asked }),
         ]);
     }
     let budget = Budget { creations: 1, ..lost };

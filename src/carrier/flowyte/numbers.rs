@@ -97,7 +97,7 @@ impl Flowyte {
         }
     }
 
-    /// The one thing that is ever deleted: an assignment.
+    /// The one thing of a number that is ever deleted: its assignment.
     async fn delete(&self, args: &[&str; 1]) -> Outcome<Shown<IgnoredAny>> {
         self.write("DELETE", WRITE_NUMBERS, self.call(ASSIGN, args, ""), Body::Empty).await
     }

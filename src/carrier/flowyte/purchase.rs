@@ -6,6 +6,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use jiff::Timestamp;
+use serde::de::IgnoredAny;
 use serde_json::json;
 
 use super::{
@@ -24,6 +25,7 @@ use crate::{
 
 const PURCHASE: &str = "/api/v1/numbers/purchase";
 const RESERVE: &str = "/api/v1/numbers/reserve";
+const RESERVATION: &str = "/api/v1/numbers/reserve/{}";
 
 /// For how long a hold is trusted that does not say when it ends: a little less than the half an hour that is documented (trap 6).
 const KEPT: Duration = Duration::from_secs(25 * 60);
@@ -32,6 +34,7 @@ const KEPT: Duration = Duration::from_secs(25 * 60);
 const TAKEN: &str =
     "this number is not to be had at Flowyte, or is not kept for this organization any longer; choose another one";
 const NOT_KEPT: &str = "Flowyte does not keep this number; choose another one";
+const ODD_ID: &str = "the id of this hold has characters that are not sent to Flowyte; the hold ends by itself";
 
 /// Why a number cannot be kept: it is gone, or is one of those that are never kept, which may be said by either of two statuses.
 const UNKEPT: &[ErrorClass] = &[ErrorClass::NotFound, ErrorClass::Conflict, ErrorClass::Rejected];
@@ -110,6 +113,26 @@ impl Flowyte {
             Outcome::Unknown(error) => Outcome::Unknown(error),
         }
     }
+
+    /// Lets go of a hold (section 1.5). One that is not there has ended.
+    pub(super) async fn unreserve(&self, hold: &Hold) -> Outcome<()> {
+        if !is_plain(&hold.id) {
+            return Outcome::DidNothing(CarrierError::new(ErrorClass::Rejected, ODD_ID));
+        }
+        let args = [hold.id.as_str()];
+        let call = self.call(RESERVATION, &args, "");
+        match self.write::<Shown<IgnoredAny>>("DELETE", WRITE_NUMBERS, call, Body::Empty).await {
+            Outcome::DidNothing(error) if errors::is_own(&error, ErrorClass::NotFound) => Outcome::Did(()),
+            outcome => outcome.map(drop),
+        }
+    }
+}
+
+/// Whether an id stays one part of a path, however often it is decoded on the way. Any other might lead from a hold to a number, and to
+/// delete that would give it back for good (trap 33).
+fn is_plain(id: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.:".contains(&b);
+    id.bytes().all(plain) && id.bytes().any(|b| b.is_ascii_alphanumeric())
 }
 
 /// Setup and the first month, as far as they are known.

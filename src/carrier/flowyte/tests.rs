@@ -19,6 +19,7 @@ const ASSIGN: &str = "POST /api/v1/numbers/n1/assign";
 const UNASSIGN: &str = "DELETE /api/v1/numbers/n1/assign";
 const BUY: &str = "POST /api/v1/numbers/purchase";
 const RESERVE: &str = "POST /api/v1/numbers/reserve";
+const LET_GO: &str = "DELETE /api/v1/numbers/reserve/r1";
 const IMPORT: &str = "POST /api/v1/numbers/import";
 const AVAILABLE: &str = "GET /api/v1/numbers/available/%2B14155550100";
 const WALLET: &str = "GET /api/v1/billing/wallet";
@@ -454,6 +455,79 @@ async fn a_hold_is_this_number_or_it_is_not_kept() {
         }
         assert_eq!(fake.seen(), [format!("{RESERVE} {}", json!({ "e164": NUMBER }))]);
     }
+}
+
+fn held(id: &str) -> Hold {
+    Hold { number: number(), id: id.to_owned(), until: None }
+}
+
+#[tokio::test]
+async fn a_hold_is_let_go_of_by_its_id_and_one_that_is_gone_is_already() {
+    for (status, body, expected) in [
+        (200, data(Value::Null), Some(Ok(()))),
+        (200, data(json!({ "id": "r1" })), Some(Ok(()))),
+        (204, json!(""), Some(Ok(()))),
+        (404, problem(404, "not_found"), Some(Ok(()))),
+        (404, json!("<html>"), Some(Err(ErrorClass::NotFound))),
+        (403, problem(403, "insufficient_scope"), Some(Err(ErrorClass::Forbidden))),
+        (409, problem(409, "in_use"), Some(Err(ErrorClass::Conflict))),
+        (200, json!("<html>"), None),
+        (200, json!({ "success": false, "data": null }), None),
+        (500, Value::Null, None),
+    ] {
+        let fake = Fake::default();
+        fake.on(LET_GO, status, &body);
+        match (open(&fake).await.let_go(&held("r1")).await, expected) {
+            (Outcome::Did(()), Some(Ok(()))) | (Outcome::Unknown(_), None) => {}
+            (Outcome::DidNothing(error), Some(Err(class))) => assert_eq!(error.class, class, "{body}"),
+            (outcome, _) => panic!("{status} {body}: {outcome:?}"),
+        }
+        assert_eq!(fake.seen(), [LET_GO], "once, and without a body");
+    }
+}
+
+#[tokio::test]
+async fn an_id_that_could_lead_from_a_hold_to_a_number_is_never_sent() {
+    let fake = Fake::default();
+    let flowyte = open(&fake).await;
+    for id in [
+        "",
+        ".",
+        "..",
+        "...",
+        "-",
+        "/",
+        "../n1",
+        "..%2Fn1",
+        "%2e%2e",
+        "%2E%2E%2Fn1",
+        "..\\n1",
+        "r1/..",
+        "r1/../../n1",
+        "r1/",
+        "r1?x",
+        "r1#x",
+        "..;",
+        "r1;x",
+        " ",
+        "r1 ",
+        ".. ",
+        "r1\n",
+        "r1\t..",
+        "r\u{e9}",
+        "r1\0",
+        "+14155550100",
+    ] {
+        match flowyte.let_go(&held(id)).await {
+            Outcome::DidNothing(error) => assert_eq!(error.class, ErrorClass::Rejected, "{id:?}"),
+            outcome => panic!("{id:?}: {outcome:?}"),
+        }
+    }
+    assert_eq!(fake.seen(), [""; 0], "nothing was asked");
+    for id in ["0f3c2a51-9f0d-4d8e-8f43-6f2f2a1f9f11", "res_1.2:3", "7"] {
+        flowyte.let_go(&held(id)).await;
+    }
+    assert!(fake.seen().iter().all(|asked| asked.starts_with(&LET_GO[..LET_GO.len() - 2])), "{:?}", fake.seen());
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Having the carrier keep a number before it is bought, and waiting with it for a person's word.
 //!
-//! A hold costs nothing and ends by itself: one whose outcome nobody knows is asked for again, and one that nobody needs lapses.
+//! A hold costs nothing and ends by itself: one whose outcome nobody knows is asked for again. One that nobody needs is let go of where the
+//! carrier does that, and lapses where it does not.
 //! It is not the number: as long as one is only held, the journal names none that may be ours.
 
 use std::time::Duration;
@@ -20,7 +21,7 @@ use crate::{
         purchase::{Hold, NumberPurchaseSpec},
     },
     plan::{
-        Decision, Effect, Entry, HoldNumber, OwnEntry, Purpose, Requested as _, Rest,
+        Decision, Effect, Entry, HoldNumber, LetGoHold, OwnEntry, Purpose, Requested as _, Rest,
         buying::Grant,
         choose::{self, Criteria},
         grant::MOST_OPEN,
@@ -50,15 +51,36 @@ impl<'a> Step<'a, '_> {
     pub(super) fn held<'j>(&self, journal: Option<&'j NumberPurchase>, wish: &Criteria<'_>) -> Option<Candidate<'j>> {
         let spec = &journal?.spec;
         let hold = spec.hold.as_ref()?;
-        let is_open = spec.number.is_none() || self.b.record.own.is_some_and(OwnEntry::keeps_number);
         let wanted = choose::could_be(wish.purchase, &hold.number) && wish.affords(&spec.price);
-        (is_open && wanted && !self.has_lapsed(hold)).then(|| Candidate {
+        (self.is_open(spec) && wanted && !self.has_lapsed(hold)).then(|| Candidate {
             number: &hold.number,
             price: &spec.price,
             offered: spec.offered.clone(),
             exact: spec.exact.unwrap_or_default(),
             can_hold: true,
             hold: Some(hold),
+        })
+    }
+
+    /// Whether what the journal says is kept was not bought, and will not be but by another entry.
+    fn is_open(&self, spec: &NumberPurchaseSpec) -> bool {
+        spec.number.is_none() || self.b.record.own.is_some_and(OwnEntry::keeps_number)
+    }
+
+    /// Lets go of what is kept for us and no longer wanted. `settled` where it was proved that the number was not bought. It is tried once
+    /// and holds nothing up: the hold ends by itself.
+    pub(super) fn let_go(&self, journal: &NumberPurchase, settled: bool) -> Option<Decision<PhoneNumberStatus>> {
+        let spec = &journal.spec;
+        let hold = spec.hold.as_ref().filter(|hold| !self.has_lapsed(hold))?;
+        // What a process sent of which nobody knows may be under way by the same hold.
+        let is_free = (settled || self.is_open(spec)) && self.b.seller.not_before.is_zero();
+        (self.b.seller.lets_go && is_free && self.hands_off().is_none()).then(|| {
+            let spec = NumberPurchaseSpec { number: None, hold: None, ..spec.clone() };
+            Decision::Act(Effect::LetGo(Box::new(LetGoHold {
+                account: self.account.key.clone(),
+                hold: hold.clone(),
+                entry: self.entry(journal, spec, Purpose::Settle),
+            })))
         })
     }
 
@@ -94,6 +116,13 @@ impl<'a> Step<'a, '_> {
         let keeps = keeps && candidate.hold.is_none();
         if asks && !keeps {
             return self.ask(candidate);
+        }
+        // Whoever is deleted while it waits has to be there to let go of it.
+        if asks
+            && self.b.seller.lets_go
+            && let Some(decision) = self.w.finalizer()
+        {
+            return decision;
         }
         let entry = self.entry_of(journal, settled, candidate, asks);
         Decision::Act(match keeps {

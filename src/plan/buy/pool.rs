@@ -44,6 +44,9 @@ impl Step<'_, '_> {
         let lost = last.filter(|_| self.has_just_lost());
         let free: Vec<&Idle> = idle.iter().filter(|idle| !idle.wanted && Some(&idle.number) != lost).collect();
         let (idle, exact) = choose::reuse(&self.wish(purchase, attempt), &free)?;
+        if let Some(decision) = journal.and_then(|journal| self.let_go(journal, false)) {
+            return Some(decision);
+        }
         let spec = NumberPurchaseSpec {
             offered: idle.offered.clone(),
             ..self.spec(Some(idle.number.clone()), attempt, idle.price.clone(), Some(exact))

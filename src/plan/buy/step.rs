@@ -101,9 +101,12 @@ impl<'a> Step<'a, '_> {
         spec: NumberPurchaseSpec,
         purpose: Purpose,
     ) -> Decision<PhoneNumberStatus> {
+        Decision::Act(Effect::WriteJournal(Box::new(self.entry(journal, spec, purpose))))
+    }
+
+    pub(super) fn entry(&self, journal: &NumberPurchase, spec: NumberPurchaseSpec, purpose: Purpose) -> Entry {
         let spec = NumberPurchaseSpec { token: self.b.token.to_owned(), ..spec };
-        let entry = Entry { journal: NumberPurchase { spec, ..journal.clone() }, purpose, clean: false };
-        Decision::Act(Effect::WriteJournal(Box::new(entry)))
+        Entry { journal: NumberPurchase { spec, ..journal.clone() }, purpose, clean: false }
     }
 
     pub(super) fn object(&self, journal: Option<&NumberPurchase>, spec: NumberPurchaseSpec) -> NumberPurchase {

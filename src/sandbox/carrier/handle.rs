@@ -322,6 +322,11 @@ impl Sandbox {
         self.shared.number(number)
     }
 
+    /// The account that a number for sale is kept for, if it is for one.
+    pub fn keeper(&self, number: &str) -> Option<String> {
+        self.shared.state().world.holder(number).map(|hold| hold.account.clone())
+    }
+
     /// Every owned number as the carrier's API shows it, in the order of purchase.
     pub fn numbers(&self) -> Vec<Value> {
         self.shared.numbers()

@@ -17,7 +17,7 @@ use serde_json::json;
 use super::{super::Need, Wire};
 
 pub static WIRE: Wire = Wire {
-    has: &[Need::Sales, Need::Holds, Need::Intake, Need::Publishing],
+    has: &[Need::Sales, Need::Holds, Need::LettingGo, Need::Intake, Need::Publishing],
     account: || AccountSeed { carrier: Dialect::Flowyte, ..AccountSeed::default() },
     // Nothing else says which organization it is. Lists say how much there is of them: how much one that says nothing has is not to be
     // known.

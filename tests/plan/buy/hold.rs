@@ -5,12 +5,15 @@ use std::time::Duration;
 use dialplane::{
     api::{
         account::AccountApproval,
-        meta::APPROVE,
-        phone_number::{Approval, PhoneNumberStatus},
+        meta::{ABANDON, APPROVE, Key},
+        offer::Price,
+        phone_number::{Approval, Mode, PhoneNumberStatus, Reuse},
         purchase::Hold,
     },
     carrier::ErrorClass,
-    plan::{Decision, Effect, Entry, Grant, HoldNumber, Purpose, SendOutcome, Trouble, policy},
+    plan::{
+        AccountRef, Decision, Effect, Entry, Grant, HoldNumber, Idle, LetGoHold, Purpose, SendOutcome, Trouble, policy,
+    },
 };
 
 use super::{Deal, deal, offer, purchase};
@@ -75,7 +78,7 @@ fn shown(mut deal: Deal) -> Deal {
 }
 
 /// So long after the hold ended by our clock, which this process wrote a while ago.
-fn later(past_its_end: i64) -> impl FnOnce(&mut Deal) {
+fn later(past_its_end: i64) -> impl Fn(&mut Deal) {
     move |d| {
         let end = now() - jiff::SignedDuration::from_secs(past_its_end);
         d.journal.as_mut().unwrap().spec.hold.as_mut().unwrap().until = Some(end.to_string());
@@ -217,10 +220,140 @@ fn what_is_kept_and_no_longer_wanted_is_left_to_lapse() {
 
 #[test]
 fn an_object_that_is_deleted_while_a_number_is_only_kept_goes_at_once() {
-    let deleted = shown(kept(asking())).with(|d| {
-        d.scene.number.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now()));
+    let deleted = shown(kept(asking())).with(|d| d.scene.delete());
+    assert!(goes(&deleted), "{:?}", deleted.next());
+}
+
+fn goes(deal: &Deal) -> bool {
+    matches!(deal.next(), Decision::Act(Effect::RemoveFinalizer(_)))
+}
+
+fn lets_go(d: &mut Deal) {
+    d.seller.lets_go = true;
+}
+
+/// A hold that waits for a person, at a carrier that lets go of holds.
+fn waiting() -> Deal {
+    shown(kept(asking().with(lets_go)))
+}
+
+fn elsewhere(d: &mut Deal) {
+    let wish = purchase(d);
+    (wish.search, wish.number) = (None, OTHER.parse().ok());
+}
+
+#[track_caller]
+fn lets(deal: &Deal) -> LetGoHold {
+    match deal.next() {
+        Decision::Act(Effect::LetGo(let_go)) => *let_go,
+        other => panic!("nothing is let go of: {other:?}"),
+    }
+}
+
+fn lets_nothing_go(deal: &Deal) -> bool {
+    !matches!(deal.next(), Decision::Act(Effect::LetGo(_)))
+}
+
+#[test]
+fn what_is_kept_and_no_longer_wanted_is_let_go_of_once_by_an_entry_that_knows_nothing_of_it() {
+    type Bend = fn(&mut Deal);
+    let bends: [Bend; 2] = [elsewhere, |d| d.seller.limits.max_monthly_price = "1.00".parse().ok()];
+    for bend in bends {
+        let unwanted = waiting().with(bend);
+        let LetGoHold { account, hold, entry } = lets(&unwanted);
+        assert_eq!((account.to_string().as_str(), hold.number, &*hold.id), ("clinic/twilio", e164(), "hold-1"));
+        let spec = &entry.journal.spec;
+        assert_eq!((entry.purpose, &spec.number, &spec.hold, &*spec.token), (Purpose::Settle, &None, &None, "new"));
+        assert!(lets_nothing_go(&unwanted.after(entry)), "and never again");
+    }
+    assert!(lets_nothing_go(&waiting()), "it is wanted");
+}
+
+#[test]
+fn what_is_kept_is_let_go_of_before_another_number_is_taken_from_the_pool() {
+    let idle =
+        Idle { number: OTHER.parse().unwrap(), price: Price::default(), offered: None, last: None, wanted: false };
+    let taken = waiting().with(|d| (d.idle, purchase(d).reuse) = (Some(vec![idle]), Reuse::Pool)).with(elsewhere);
+    let entry = lets(&taken).entry;
+    assert_eq!(taken.after(entry).entry().purpose, Purpose::Take);
+}
+
+#[test]
+fn a_hold_is_not_let_go_of_where_that_cannot_be_done_or_a_purchase_by_it_may_be_under_way() {
+    type Bend = fn(&mut Deal);
+    let bends: [(&str, Bend); 6] = [
+        ("the carrier cannot", |d| d.seller.lets_go = false),
+        ("it has ended", |d| later(60)(d)),
+        ("what was bought before this process began is not known", |d| d.seller.not_before = SECOND),
+        ("it is suspended", |d| d.scene.number.spec.suspend = true),
+        ("it is only observed", |d| d.scene.number.spec.mode = Mode::Observe),
+        ("it is another object's", |d| d.journal.as_mut().unwrap().spec.holder.uid = "uid-2".into()),
+    ];
+    for (why, bend) in bends {
+        assert!(lets_nothing_go(&waiting().with(elsewhere).with(bend)), "{why}");
+        assert!(goes(&waiting().with(|d| d.scene.delete()).with(bend)), "{why}");
+    }
+    let sent = || kept(holding().with(lets_go)).claimed().with(elsewhere);
+    let unknown = sent().tried(SendOutcome::Unknown);
+    assert_eq!(unknown.entry().purpose, Purpose::Settle);
+    assert!(lets_nothing_go(&unknown.entered()), "it is waited for");
+    assert_eq!(sent().with(|d| d.own = None).entry().purpose, Purpose::Settle, "nobody knows what was sent");
+    assert_eq!(sent().purchase().hold.unwrap().number, e164(), "it is just about to be sent");
+}
+
+#[test]
+fn an_attempt_that_surely_bought_nothing_leaves_a_hold_that_is_let_go_of_when_another_is_wanted() {
+    let sent = || kept(holding().with(lets_go)).claimed().with(elsewhere);
+    let late = sent().with(|d| d.own.as_mut().unwrap().may_send = false);
+    let refused = sent().tried(SendOutcome::DidNothing(trouble(ErrorClass::Funds, 1, 0).error));
+    for open in [late, refused] {
+        let LetGoHold { hold, entry, .. } = lets(&open);
+        assert_eq!((hold.number, entry.journal.spec.number, entry.journal.spec.attempt), (e164(), None, 1));
+    }
+}
+
+#[test]
+fn the_finalizer_stands_before_a_hold_that_waits_for_a_person_where_it_can_be_let_go_of() {
+    let bare = |deal: Deal| deal.with(|d| d.scene.number.metadata.finalizers = None);
+    assert!(matches!(bare(asking().with(lets_go)).next(), Decision::Act(Effect::AddFinalizer(_))));
+    assert_eq!(keeps(&bare(asking())).number, e164());
+    assert_eq!(keeps(&bare(holding().with(lets_go))).number, e164(), "nobody is waited for");
+}
+
+#[test]
+fn an_object_that_is_deleted_lets_go_of_what_is_kept_for_it_and_then_goes_whatever_came_of_it() {
+    let deleted = || waiting().with(|d| d.scene.delete());
+    let entry = lets(&deleted()).entry;
+    assert_eq!((entry.purpose, &entry.journal.spec.number), (Purpose::Settle, &None));
+    assert!(goes(&deleted().after(entry)));
+    let closed = |d: &mut Deal| match &mut d.scene.account {
+        AccountRef::Found(view) => view.open = None,
+        _ => unreachable!(),
+    };
+    let abandoned = |d: &mut Deal| match &mut d.scene.account {
+        AccountRef::Found(view) => view.abandoned = true,
+        _ => unreachable!(),
+    };
+    let missing = |d: &mut Deal| d.scene.account = AccountRef::Missing(Key::new("clinic", "twilio"));
+    let refused = |d: &mut Deal| d.scene.account = AccountRef::Refused(Key::new("clinic", "twilio"));
+    let let_go = |d: &mut Deal| d.scene.annotate(ABANDON);
+    for bend in [closed as fn(&mut Deal), abandoned, missing, refused, let_go] {
+        assert!(goes(&deleted().with(bend)), "{:?}", deleted().with(bend).next());
+    }
+}
+
+#[test]
+fn an_object_that_is_deleted_in_the_middle_lets_go_once_it_is_sure_that_nothing_was_bought() {
+    let sent = |outcome| kept(holding().with(lets_go)).claimed().tried(outcome).with(|d| d.scene.delete());
+    let refused = sent(SendOutcome::DidNothing(trouble(ErrorClass::Rejected, 1, 0).error));
+    let LetGoHold { hold, entry, .. } = lets(&refused);
+    assert_eq!((hold.number, entry.journal.spec.number), (e164(), None));
+    let settling = sent(SendOutcome::Unknown).entered();
+    assert!(lets_nothing_go(&settling), "it may have been bought");
+    let settled = settling.with(|d| {
+        (d.own.as_mut().unwrap().settled_in, d.missing, d.orders) = (Duration::ZERO, true, Some(vec![]));
     });
-    assert!(matches!(deleted.next(), Decision::Act(Effect::RemoveFinalizer(_))), "{:?}", deleted.next());
+    assert_eq!(lets(&settled).hold.number, e164());
 }
 
 /// The account lets only those say yes who were given the right to, whatever the object itself wishes.

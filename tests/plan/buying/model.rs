@@ -190,6 +190,11 @@ pub enum Event {
     Another {
         slot: u8,
     },
+    /// A person wants just this number from now on.
+    Turn {
+        slot: u8,
+        number: u8,
+    },
 }
 
 impl Model for Buying {
@@ -265,7 +270,7 @@ impl Model for Buying {
         for at in 0..s.wire.len() as u8 {
             events.extend([Event::Arrive { at }, Event::Drop { at }]);
         }
-        for number in numbers {
+        for number in numbers.clone() {
             events.extend([Event::Show { number }, Event::Finish { number }, Event::Fail { number }]);
             if s.budget.taken > 0 {
                 events.push(Event::Take { number });
@@ -284,6 +289,9 @@ impl Model for Buying {
                 Event::Strip { slot },
                 Event::WipeStatus { slot },
             ]);
+            if s.budget.turns > 0 {
+                events.extend(numbers.clone().map(|number| Event::Turn { slot, number }));
+            }
             if s.moved || !self.carrier.marks() {
                 events.push(Event::Say { slot });
             }
@@ -388,6 +396,7 @@ impl Buying {
             Event::Move => s.move_cluster(self.bare),
             Event::Say { slot } => s.say(slot.into(), self.carrier.marks())?,
             Event::Another { slot } => s.another(slot.into())?,
+            Event::Turn { slot, number } => s.turn(slot.into(), number)?,
         }
         let begins = matches!(event, Event::Crash { .. } | Event::Restore | Event::Move);
         if begins && self.mutant == Some(Mutant::AskedByAnOldListing) {
@@ -443,6 +452,11 @@ impl Buying {
             _ => return false,
         }
         true
+    }
+
+    /// Whether the carrier lets go of what it keeps.
+    pub fn lets_go(&self) -> bool {
+        self.keeps != Keeps::Nothing && self.carrier == Carrier::Refuses
     }
 
     pub fn identities(&self) -> usize {
@@ -529,6 +543,7 @@ pub fn new(uid: Uid, identity: Identity) -> Object {
         said: None,
         asked: None,
         another: None,
+        wish: None,
     }
 }
 
@@ -636,8 +651,8 @@ impl State {
         self.moved = true;
         let mut uids = self.uids + 1..;
         for object in self.cluster.objects.iter_mut().flatten() {
-            let (said, another) = (object.said, object.another);
-            *object = Object { said, another, ..new(uids.next().unwrap_or_default(), object.identity) };
+            let Object { said, another, wish, .. } = *object;
+            *object = Object { said, another, wish, ..new(uids.next().unwrap_or_default(), object.identity) };
         }
         if bare {
             self.cluster.journals.fill(None);
@@ -669,6 +684,13 @@ impl State {
         let asked = object.asked.unwrap_or_default();
         let is_its = |(n, line): (usize, &Line)| asked & (1 << n) != 0 && line.stock == Stock::Ours(object.identity);
         !self.lines.iter().enumerate().any(is_its)
+    }
+
+    fn turn(&mut self, slot: usize, number: u8) -> Option<()> {
+        let object = self.cluster.objects[slot].as_mut().filter(|object| object.wish != Some(number))?;
+        self.budget.turns = self.budget.turns.checked_sub(1)?;
+        object.wish = Some(number);
+        Some(())
     }
 
     fn another(&mut self, slot: usize) -> Option<()> {

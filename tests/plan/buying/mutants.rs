@@ -73,11 +73,15 @@ pub enum Mutant {
     AnotherForEver,
     /// Nobody is asked where there is a journal.
     JournalTellsAll,
+    /// A hold is let go of as soon as nobody knows what came of the purchase by it.
+    LetGoUnderWay,
+    /// A hold is let go of although the entry that says so was not written.
+    LetGoUnwritten,
 }
 
 impl Mutant {
     /// Every one.
-    pub const ALL: [Mutant; 34] = [
+    pub const ALL: [Mutant; 36] = [
         Mutant::NoIntent,
         Mutant::NoCompareAndSet,
         Mutant::TokenNotCompared,
@@ -112,6 +116,8 @@ impl Mutant {
         Mutant::AskedByAnOldListing,
         Mutant::AnotherForEver,
         Mutant::JournalTellsAll,
+        Mutant::LetGoUnderWay,
+        Mutant::LetGoUnwritten,
     ];
 
     /// Whether a scenario is of the kind that it needs.
@@ -129,6 +135,8 @@ impl Mutant {
             }
             Mutant::HoldIsBought | Mutant::EndedHoldBoughtNothing => scenario.keeps != Keeps::Nothing,
             Mutant::ApprovalCarriedOver => scenario.keeps == Keeps::HoldAndAsk,
+            Mutant::LetGoUnderWay => scenario.lets_go(),
+            Mutant::LetGoUnwritten => scenario.lets_go() && scenario.budget.turns > 0,
             _ => !scenario.pool,
         }
     }

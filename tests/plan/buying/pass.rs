@@ -5,7 +5,7 @@ use dialplane::{
         NumberClaim, NumberPurchase, PhoneNumber,
         account::Purchasing,
         claim::{ClaimedAccount, ClaimedPurchase, Holder, NumberClaimSpec},
-        meta::{APPROVE, BUY_ANOTHER, IN_USE_FINALIZER, NUMBER as SAID, ROUTE_FINALIZER, Reference},
+        meta::{APPROVE, BUY_ANOTHER, IN_USE_FINALIZER, Key, NUMBER as SAID, ROUTE_FINALIZER, Reference},
         number::{E164, Route, digest_of},
         offer::{NumberType, Offer, Offered, Price, Search},
         phone_number::{Acquisition, Approval, OfferStatus, OnDelete, PhoneNumberStatus, Purchase, Reuse},
@@ -13,8 +13,8 @@ use dialplane::{
     },
     carrier::{CarrierError, ErrorClass, Messaging, Order, OwnedNumber},
     plan::{
-        AccountRef, Decision, Grant, Idle, Liveness, Look, OfferQuery, Offers, Purpose, Record, Rival, Seen, Seller,
-        SendOutcome, Supply, Traces, claim, number,
+        AccountRef, Decision, Effect, Grant, Idle, LetGoHold, Liveness, Look, OfferQuery, Offers, Purpose, Record,
+        Rival, Seen, Seller, SendOutcome, Supply, Traces, claim, number,
     },
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -61,7 +61,7 @@ fn marker(m: &Buying, identity: Identity, moved: bool) -> Marker {
     Marker::new(if moved { "moved" } else { "model" }, &named(m, identity))
 }
 
-fn search() -> Search {
+fn search(wish: Option<Number>) -> Search {
     Search {
         country: "US".into(),
         kind: NumberType::Local,
@@ -71,7 +71,7 @@ fn search() -> Search {
         features: Vec::new(),
         starts_with: None,
         contains: None,
-        ends_with: None,
+        ends_with: wish.map(|n| n.to_string()),
         best_effort: false,
     }
 }
@@ -79,7 +79,7 @@ fn search() -> Search {
 fn object(object: Object, m: &Buying) -> PhoneNumber {
     let purchase = Purchase {
         number: None,
-        search: Some(search()),
+        search: Some(search(object.wish)),
         max_monthly_price: None,
         max_setup_price: None,
         approval: if m.keeps == Keeps::HoldAndAsk { Approval::Manual } else { Approval::Automatic },
@@ -356,6 +356,7 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
         sells: true,
         marks: m.carrier.marks(),
         holds: m.keeps != Keeps::Nothing,
+        lets_go: m.lets_go(),
         unheld: None,
         limits: Purchasing::default(),
         grant: Grant::Given,
@@ -495,11 +496,25 @@ pub fn over_object(m: &Buying, s: &mut State, replica: usize, slot: usize, fate:
                 let said = (status.number.as_ref().map(index), offer, asks.then_some(unclaimed));
                 return s.write_object(replica, slot, |object| (object.status, object.offer, object.asked) = said);
             }
-            Decision::Act(effect) => return Work { m, s, replica, at: slot, of: cached, fate }.act(effect),
+            Decision::Act(effect) => {
+                let effect = if m.mutant == Some(Mutant::LetGoUnderWay) { letting_go(effect) } else { effect };
+                return Work { m, s, replica, at: slot, of: cached, fate }.act(effect);
+            }
         }
     }
     s.broken = Some("a pass looks for ever");
     Some(())
+}
+
+/// An effect that lets go of the hold of an attempt which is about to be settled.
+fn letting_go(effect: Effect) -> Effect {
+    match effect {
+        Effect::WriteJournal(entry) if entry.purpose == Purpose::Settle => match entry.journal.spec.hold.clone() {
+            Some(hold) => Effect::LetGo(Box::new(LetGoHold { account: Key::new("n", "a"), hold, entry: *entry })),
+            None => Effect::WriteJournal(entry),
+        },
+        other => other,
+    }
 }
 
 /// The numbers of an account without markers that nothing claims as far as a replica knows.

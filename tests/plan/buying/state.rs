@@ -26,6 +26,8 @@ pub struct Object {
     pub asked: Option<u8>,
     /// Those beside which a person has another one bought.
     pub another: Option<u8>,
+    /// The only number that is wanted, once a person has changed what is.
+    pub wish: Option<Number>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -172,6 +174,8 @@ pub struct Budget {
     pub moves: u8,
     /// How often a person has another number bought beside the right one.
     pub anothers: u8,
+    /// How often a person changes what is wanted.
+    pub turns: u8,
     /// How many attempts are looked at.
     pub attempts: u8,
 }
@@ -189,6 +193,7 @@ impl Budget {
         restores: 0,
         moves: 0,
         anothers: 0,
+        turns: 0,
         attempts: 0,
     };
 }

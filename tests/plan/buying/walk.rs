@@ -125,7 +125,9 @@ fn is_served(state: &State, identity: u8) -> Option<&'static str> {
     let objects = || state.cluster.objects.iter().flatten().filter(|object| object.identity == identity);
     let is_ours = |number: &u8| state.lines[usize::from(*number)].stock == Stock::Ours(identity);
     let ours = (0..state.lines.len() as u8).find(is_ours);
-    let for_sale = state.lines.iter().any(|line| line.stock == Stock::ForSale);
+    let is_wanted = |number: usize| objects().any(|object| object.wish.is_none_or(|wish| usize::from(wish) == number));
+    let mut lines = state.lines.iter().enumerate();
+    let for_sale = lines.any(|(number, line)| line.stock == Stock::ForSale && is_wanted(number));
     let shown = objects().filter_map(|object| object.status).collect::<Vec<_>>();
     match (ours, objects().count()) {
         (_, 0) => None,

@@ -15,7 +15,7 @@ use super::{
     model::{Buying, Fate, Keeps},
     mutants::Mutant,
     pass::{NAMES, index, named, uid},
-    state::{Claim, Journal, Line, Number, Object, OwnEntry, Request, State, Stock},
+    state::{Claim, Identity, Journal, Line, Number, Object, OwnEntry, Replica, Request, State, Stock},
 };
 use crate::plan::scene::unused;
 
@@ -73,7 +73,7 @@ impl ClusterWrites for Work<'_> {
         Ok(self.s.replicas[self.replica].cache.claims[n].is_some_and(|claim| claim.holder == Some(self.of.uid)))
     }
 
-    async fn write_journal(&mut self, entry: Entry) -> Result<(), Ended> {
+    async fn write_journal(&mut self, entry: Entry) -> Result<bool, Ended> {
         let (m, s, of, replica) = (self.m, &mut *self.s, self.of, self.replica);
         let spec = &entry.journal.spec;
         let token = s.stamp();
@@ -93,9 +93,10 @@ impl ClusterWrites for Work<'_> {
         if m.mutant == Some(Mutant::NoIntent) || take && m.mutant == Some(Mutant::TakenWithoutJournal) {
             s.replicas[replica].cache.journals[identity] = Some(written);
             s.replicas[replica].own[identity] = Some(own);
-            return Ok(());
+            return Ok(true);
         }
-        if same || m.mutant == Some(Mutant::NoCompareAndSet) {
+        let wins = same || m.mutant == Some(Mutant::NoCompareAndSet);
+        if wins {
             s.cluster.journals[identity] = Some(written);
             s.replicas[replica].own[identity] = Some(own);
             // What is only kept was not bought: a listing that came before shows as much.
@@ -104,7 +105,7 @@ impl ClusterWrites for Work<'_> {
             }
         }
         s.see_journal(replica, identity);
-        Ok(())
+        Ok(wins || m.mutant == Some(Mutant::LetGoUnwritten))
     }
 
     async fn set_finalizer(&mut self, _: &'static str, on: bool) -> Result<(), Ended> {
@@ -177,6 +178,18 @@ impl CarrierWrites for Work<'_> {
             return self.lose_answer().map(|()| None);
         }
         or_nothing(is_free.then(|| Some(Hold { number: hold.number.clone(), id: "hold".into(), until: None })))
+    }
+
+    async fn let_go(&mut self, _: &Key, hold: &Hold) -> Result<(), Ended> {
+        let (of, number) = (self.of.identity, index(&hold.number));
+        if self.s.is_under_way(of, number) {
+            self.s.broken = Some("a hold is let go of by which its number may yet be bought");
+        }
+        if self.fate == Fate::Lost {
+            return self.lose_answer();
+        }
+        self.s.lines[usize::from(number)].held.take_if(|held| *held == of);
+        Ok(())
     }
 
     async fn purchase(&mut self, buy: BuyNumber) -> Result<(), Ended> {
@@ -266,6 +279,18 @@ impl State {
         }
         self.replicas[replica].cache.objects[slot] = self.cluster.objects[slot];
         Some(())
+    }
+
+    /// Whether a purchase of a number is on its way for an identity, or may be sent yet by an entry that a replica has written.
+    fn is_under_way(&self, of: Identity, number: Number) -> bool {
+        let may_send = |replica: &Replica| {
+            let named = replica.cache.journals[usize::from(of)].filter(|journal| journal.number == Some(number));
+            let own = replica.own[usize::from(of)].filter(|own| own.may_send && own.refused.is_none());
+            let own = own.filter(|own| !own.settle && !own.hold && !own.take);
+            own.zip(named).is_some_and(|(own, named)| own.token == named.token)
+        };
+        let is_its = |request: &Request| request.identity == of && request.number == number;
+        self.wire.iter().any(is_its) || self.replicas.iter().any(may_send)
     }
 
     /// Whether the claim on which a carrier write was decided is still as it was; otherwise it is read again.

@@ -797,10 +797,14 @@ impl ClusterWrites for Work<'_> {
         panic!("nothing is taken from the pool")
     }
 
+    async fn write_journal(&mut self, _: Entry) -> Result<bool, Ended> {
+        panic!("nothing is bought")
+    }
+
     fn tell(&mut self, _: &[Note]) {}
 
     unused! {
-        write_journal(Entry); annotate(&'static str, String); create_version(AgentVersionSpec); delete_version(Key);
+        annotate(&'static str, String); create_version(AgentVersionSpec); delete_version(Key);
         fence_object();
     }
 }
@@ -841,6 +845,10 @@ impl CarrierWrites for Work<'_> {
     }
 
     async fn hold(&mut self, _: &HoldNumber) -> Result<Option<Hold>, Ended> {
+        panic!("nothing is bought")
+    }
+
+    async fn let_go(&mut self, _: &Key, _: &Hold) -> Result<(), Ended> {
         panic!("nothing is bought")
     }
 
