@@ -39,7 +39,7 @@ use crate::api::{
     account::{Balance, Calls},
     number::{Channel, E164, Route, digest_of},
     offer::{NumberType, Offer, Search},
-    phone_number::{NumberConfig, Regulatory},
+    phone_number::{Extra, NumberConfig, Regulatory},
     purchase::{Hold, Marker},
 };
 
@@ -180,6 +180,11 @@ pub trait Carrier: Send + Sync + fmt::Debug {
         None
     }
 
+    /// The settings of one number that cost extra, where it has some.
+    fn extras(&self) -> Option<&dyn Extras> {
+        None
+    }
+
     /// The credentials that another platform needs to take over a number of this account, where it has some that can be lent. They go
     /// nowhere but to a platform that the account's owner named.
     fn lent(&self) -> Option<Lent> {
@@ -287,6 +292,16 @@ pub trait Bindings: Send + Sync {
 
     /// Why the platform would refuse this binding, as far as that can be told before anything is sent.
     fn refuses(&self, number: &E164, agent: &str, lent: &Lent) -> Option<CarrierError>;
+}
+
+/// A platform that has settings of one number for which it bills its calls at a higher rate. What it lists does not show them.
+#[async_trait]
+pub trait Extras: Send + Sync {
+    /// Whether this one is on for a number that the platform answers.
+    async fn is_on(&self, number: &E164, extra: Extra) -> Result<bool, CarrierError>;
+
+    /// Switches this one on or off, and nothing else. No webhook is written.
+    async fn switch(&self, number: &E164, extra: Extra, on: bool) -> Outcome<()>;
 }
 
 /// A platform whose agents have a draft, and versions that are published of it.

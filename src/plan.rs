@@ -40,7 +40,9 @@ pub use buying::{
 pub use hosting::ServeHosted;
 pub use route::{AgentRef, HostedAt, Served};
 pub use shared::SetSharedRoute;
-pub use world::{AccountRef, AccountView, InFlight, Lending, Liveness, PlatformView, Requested, Rival, Seen, Trouble};
+pub use world::{
+    AccountRef, AccountView, ExtraSight, InFlight, Lending, Liveness, PlatformView, Requested, Rival, Seen, Trouble,
+};
 
 use crate::api::{
     NumberClaim, NumberPurchase,
@@ -48,7 +50,7 @@ use crate::api::{
     claim::{Holder, NumberClaimSpec},
     meta::Key,
     number::{E164, Route},
-    phone_number::{NumberConfig, Regulatory},
+    phone_number::{Extra, NumberConfig, Regulatory},
     purchase::{Hold, Marker},
     seen::{NumberId, Order},
 };
@@ -125,6 +127,8 @@ pub enum Look {
     HostedAgent(Key, String),
     /// The numbers that a platform answers.
     Bindings(Key),
+    /// One extra of a number that a platform answers.
+    Extra { platform: Key, number: E164, extra: Extra },
     /// What is left of a version of this name that was published before the Agent was made.
     Past(String),
 }
@@ -223,6 +227,8 @@ pub enum BindingChange {
     Move { agent: String, config: NumberConfig },
     /// What the platform keeps for the one number.
     Configure(NumberConfig),
+    /// Whether one extra of it is on.
+    Switch { extra: Extra, on: bool },
 }
 
 impl SetBinding {

@@ -280,6 +280,82 @@ async fn what_is_named_for_one_number_is_set_there_by_one_request_and_no_webhook
 }
 
 #[tokio::test]
+async fn what_costs_extra_is_switched_where_it_is_named_put_back_and_left_alone_where_it_is_not() {
+    let (stage, number) = Stage::bound().await;
+    let scan = async |interval: &str| {
+        stage.patch::<CarrierAccount>(PLATFORM, json!({"spec": {"scanInterval": interval}})).await;
+    };
+    let asked = |method: &str| {
+        let of_extras = |path: &str| path.contains("/integrations/") && path.ends_with(&number.replace('+', "%2B"));
+        let ledger = stage.sandbox.ledger();
+        ledger.entries().iter().filter(|entry| entry.method == method && of_extras(&entry.path)).count()
+    };
+    let are = async |monitor: bool, web_calls: bool| {
+        eventually(&format!("the extras are {monitor} and {web_calls}"), || async {
+            let is_on = |name| stage.sandbox.nixflex_is_on(&number, name);
+            ((is_on("monitor"), is_on("web-calls")) == (monitor, web_calls)).then_some(())
+        })
+        .await;
+    };
+    stage.sandbox.nixflex_switch(&number, "web-calls", true).unwrap();
+    stage.scans(4).await;
+    assert_eq!((asked("GET"), asked("PUT")), (0, 0), "nobody looks at what is not named");
+
+    scan("1h").await;
+    let (imports, webhooks) = (stage.count(Kind::Attach), stage.count(Kind::PlatformWrite));
+    stage.phone_number("main", &number, json!({"config": {"monitor": true, "webCalls": false}})).await;
+    are(true, false).await;
+    let object: PhoneNumber = stage.reason("main", "Ready", "Routed").await;
+    assert_eq!(object.status.unwrap().route.unwrap().extras.len(), 2);
+    assert_eq!((asked("GET"), asked("PUT")), (2, 2), "each is looked at once and switched once");
+    assert_eq!((stage.count(Kind::Attach), stage.count(Kind::PlatformWrite)), (imports, webhooks));
+
+    stage.request("main").await;
+    assert_eq!((asked("GET"), asked("PUT")), (4, 2), "nothing differs and nothing is written");
+    stage.sandbox.nixflex_switch(&number, "web-calls", true).unwrap();
+    stage.request("main").await;
+    are(true, false).await;
+    assert_eq!(asked("PUT"), 3);
+    let said = stage.event("main", "DriftCorrected").await;
+    assert!(said.contains(PLATFORM), "{said}");
+
+    scan("2s").await;
+    stage.phone_number("main", &number, json!({"config": {"monitor": false}})).await;
+    are(false, false).await;
+    stage.sandbox.nixflex_switch(&number, "web-calls", true).unwrap();
+    stage.sandbox.nixflex_switch(&number, "monitor", true).unwrap();
+    are(false, true).await;
+    assert_eq!(asked("PUT"), 5, "it is put back without being asked, and what is not named any more is left");
+
+    stage.phone_number("main", &number, json!({})).await;
+    stage.reason::<PhoneNumber>("main", "Ready", "Routed").await;
+    let looks = asked("GET");
+    stage.scans(4).await;
+    assert_eq!((asked("GET"), asked("PUT")), (looks, 5));
+    assert_eq!((stage.count(Kind::Attach), stage.count(Kind::AttachmentWrite)), (imports, 5));
+}
+
+#[tokio::test]
+async fn an_extra_that_the_plan_does_not_have_is_said_and_the_number_goes_on() {
+    let (stage, number) = Stage::bound().await;
+    let monitor = Match { path: Some("/nixflex/v1/integrations/monitor/*".to_owned()), ..Match::any() };
+    stage.always(monitor, Fault::RefuseAs { status: 403, code: "plan_required".to_owned() });
+    stage.phone_number("main", &number, json!({"config": {"monitor": true}})).await;
+    let message = stage.message::<PhoneNumber>("main", "Routed", "BindingRefused").await;
+    assert!(message.contains("config.monitor") && message.contains("plan_required"), "{message}");
+    let url = stage.voice_url(&number);
+    stage.sandbox.edit(&number, &[("voice_url", "https://hijack.example.com/")]).unwrap();
+    stage.calls_reach(&number, &url).await;
+    assert_eq!(stage.reached(&number).await.map(|hosted| hosted.agent), Some(stage.agent.clone()));
+
+    stage.sandbox.clear_faults();
+    stage.request("main").await;
+    stage.reason::<PhoneNumber>("main", "Ready", "Routed").await;
+    assert!(stage.sandbox.nixflex_is_on(&number, "monitor"));
+    assert_eq!((stage.count(Kind::Attach), stage.count(Kind::AttachmentWrite)), (1, 1));
+}
+
+#[tokio::test]
 async fn credentials_go_to_no_platform_that_their_owner_did_not_name() {
     let stage = Stage::lending(json!({})).await;
     stage.publish("v1", &stage.agent).await;

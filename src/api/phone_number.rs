@@ -1,5 +1,7 @@
 //! PhoneNumber: a number and the agent that answers it. No I/O.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -175,6 +177,37 @@ pub struct NumberConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2000))]
     pub voicemail_message: Option<String>,
+    /// Whether the platform monitors calls to this number. This costs money: while it is on, these calls are billed at a higher rate
+    /// (Nixflex: $0.09 a minute). Where it is not named it is switched neither on nor off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub monitor: Option<bool>,
+    /// Whether this number can be called from the web. This costs money: while it is on, its calls are billed at a higher rate
+    /// (Nixflex: $0.09 a minute). Where it is not named it is switched neither on nor off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub web_calls: Option<bool>,
+}
+
+/// A setting of one number for which the platform bills its calls at a higher rate. No listing shows it: each is looked at and switched
+/// by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Extra {
+    /// Calls to the number are monitored.
+    Monitor,
+    /// The number can be called from the web.
+    WebCalls,
+}
+
+impl Extra {
+    pub const ALL: [Self; 2] = [Self::Monitor, Self::WebCalls];
+
+    /// As it is named in `spec.config`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Monitor => "monitor",
+            Self::WebCalls => "webCalls",
+        }
+    }
 }
 
 impl NumberConfig {
@@ -183,7 +216,17 @@ impl NumberConfig {
         *self == Self::default()
     }
 
-    /// What it names that is not so in `seen`. An unset text is the same as an empty one.
+    /// The extras that it names, and whether each is to be on.
+    pub fn extras(&self) -> impl Iterator<Item = (Extra, bool)> {
+        let named = |extra| match extra {
+            Extra::Monitor => self.monitor,
+            Extra::WebCalls => self.web_calls,
+        };
+        Extra::ALL.into_iter().filter_map(move |extra| Some((extra, named(extra)?)))
+    }
+
+    /// What it names that is not so in `seen`, which is what a listing shows: the extras are not part of it. An unset text is the same
+    /// as an empty one.
     pub fn changes(&self, seen: &Self) -> Self {
         fn differing<T: Clone + PartialEq>(wanted: &Option<T>, seen: &Option<T>) -> Option<T> {
             wanted.clone().filter(|_| wanted != seen)
@@ -203,6 +246,8 @@ impl NumberConfig {
             sms_replies: differing(&self.sms_replies, &seen.sms_replies),
             voicemail: differing(&self.voicemail, &seen.voicemail),
             voicemail_message: text(&self.voicemail_message, &seen.voicemail_message),
+            monitor: None,
+            web_calls: None,
         }
     }
 }
@@ -431,4 +476,7 @@ pub struct RouteStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 320))]
     pub platform: Option<String>,
+    /// What of `spec.config` costs extra, as far as the platform was seen to have it as wanted: `monitor`, `webCalls`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub extras: BTreeMap<Extra, bool>,
 }

@@ -25,15 +25,17 @@ use super::{
 };
 use crate::api::{
     number::{E164, Route},
-    phone_number::NumberConfig,
+    phone_number::{Extra, NumberConfig},
     purchase::Marker,
 };
 
 use self::view::View;
-pub use self::view::{Doubt, Listing, Seen, is_doubtful};
+pub use self::view::{Doubt, Listing, Seen, SeenExtra, is_doubtful};
 
 /// What only a platform does.
 const BINDS: &str = "answer numbers of other carriers";
+/// What only some platforms have.
+const EXTRAS: &str = "have this setting of one number: take it out of config";
 
 /// Told, after each listing, which numbers are seen otherwise than before: their route or messaging, or that they are
 /// there at all.
@@ -214,7 +216,8 @@ impl Inventory {
         match carrier.bindings() {
             Some(bindings) => {
                 self.view().record_given(number, lent.fingerprint());
-                self.write(number, bindings.bind(number, agent, lent, config)).await.map(drop)
+                let outcome = self.write(number, bindings.bind(number, agent, lent, config)).await;
+                outcome.map(|_| self.view().record_bound(number))
             }
             None => Outcome::DidNothing(does_not(&*carrier, BINDS)),
         }
@@ -227,6 +230,30 @@ impl Inventory {
             Some(bindings) => self.write(number, bindings.configure(number, config)).await.map(drop),
             None => Outcome::DidNothing(does_not(&*carrier, BINDS)),
         }
+    }
+
+    /// Looks at one extra of a number.
+    pub async fn look_at_extra(&self, number: &E164, extra: Extra) -> Result<(), CarrierError> {
+        let carrier = self.carrier();
+        let extras = carrier.extras().ok_or_else(|| does_not(&*carrier, EXTRAS))?;
+        let begun = Instant::now();
+        let on = extras.is_on(number, extra).await?;
+        self.view().see_extra(number, extra, on, begun);
+        Ok(())
+    }
+
+    /// Switches one extra of a number, and notes what came of it. Unless it was surely done it has to be looked at again.
+    pub async fn switch(&self, number: &E164, extra: Extra, on: bool) -> Outcome<()> {
+        let carrier = self.carrier();
+        let Some(extras) = carrier.extras() else { return Outcome::DidNothing(does_not(&*carrier, EXTRAS)) };
+        self.view().doubt_extra(number, extra);
+        let outcome = extras.switch(number, extra, on).await;
+        outcome.map(|()| self.view().record_extra(number, extra, on, Instant::now()))
+    }
+
+    /// How one extra of a number was last seen.
+    pub fn extra(&self, number: &E164, extra: Extra) -> Option<SeenExtra> {
+        self.view().extra(number, extra)
     }
 
     /// Waits for a write about a number, and notes what came of it. A caller that is dropped meanwhile leaves a write of unknown outcome

@@ -6,6 +6,7 @@
 mod agents;
 mod bindings;
 mod errors;
+mod extras;
 mod listing;
 mod wire;
 
@@ -21,7 +22,7 @@ use url::Url;
 
 use self::errors::Words;
 use super::{
-    Bindings, Capabilities, Carrier, CarrierError, ErrorClass, HostedAgent, Identity, Lent, NumberId, Outcome,
+    Bindings, Capabilities, Carrier, CarrierError, ErrorClass, Extras, HostedAgent, Identity, Lent, NumberId, Outcome,
     OwnedNumber, Platform,
     budget::Budget,
     http::{Auth, Call, Http, Limiter, Transport},
@@ -31,7 +32,7 @@ use super::{
 use crate::api::{
     account::Calls,
     number::{Channel, E164, Route},
-    phone_number::NumberConfig,
+    phone_number::{Extra, NumberConfig},
 };
 
 /// How long Nixflex may sit on a request after we hung up. Its own clients wait for 30 seconds (section 5), and an import asks the
@@ -201,6 +202,10 @@ impl Carrier for Nixflex {
     fn bindings(&self) -> Option<&dyn Bindings> {
         Some(self)
     }
+
+    fn extras(&self) -> Option<&dyn Extras> {
+        Some(self)
+    }
 }
 
 /// Agents, which have no draft.
@@ -228,5 +233,17 @@ impl Bindings for Nixflex {
 
     fn refuses(&self, _number: &E164, _agent: &str, lent: &Lent) -> Option<CarrierError> {
         self.foresees(lent)
+    }
+}
+
+/// Monitoring and web calls.
+#[async_trait]
+impl Extras for Nixflex {
+    async fn is_on(&self, number: &E164, extra: Extra) -> Result<bool, CarrierError> {
+        self.extra(number, extra).await
+    }
+
+    async fn switch(&self, number: &E164, extra: Extra, on: bool) -> Outcome<()> {
+        self.switch_extra(number, extra, on).await
     }
 }

@@ -15,8 +15,8 @@ use crate::{
     api::{meta::Key, number::E164, purchase::Hold},
     carrier::{CarrierError, ErrorClass, Holds, Order, Outcome, Purchase},
     plan::{
-        BuyNumber, HoldNumber, Mark, Note, Purpose, SendOutcome, ServeHosted, SetBinding, SetRoute, SetSharedRoute,
-        policy,
+        BindingChange, BuyNumber, HoldNumber, Mark, Note, Purpose, SendOutcome, ServeHosted, SetBinding, SetRoute,
+        SetSharedRoute, policy,
     },
     telemetry::metrics::Operation,
 };
@@ -306,7 +306,11 @@ impl<K: Controlled> Reconcile<'_, K> {
     /// Writes at a platform which of its agents answers a number; whether that was done.
     async fn bind(&self, session: &Session, write: &SetBinding) -> bool {
         let (operation, outcome) = self.context.bind(session, write).await;
-        let did = self.changed(self.uid(), session, &write.platform, operation, outcome);
+        let attempt = match write.change {
+            BindingChange::Switch { .. } => Attempt::ExtraWrite,
+            _ => Attempt::Write,
+        };
+        let did = self.tried(self.uid(), attempt, session, &write.platform, (operation, outcome));
         if did {
             if write.put_back {
                 self.context.put_back(self.uid(), session);
@@ -325,12 +329,24 @@ impl<K: Controlled> Reconcile<'_, K> {
         operation: Operation,
         outcome: Outcome<T>,
     ) -> bool {
+        self.tried(id, Attempt::Write, session, account, (operation, outcome))
+    }
+
+    /// The same of any kind of attempt.
+    fn tried<T>(
+        &self,
+        id: &str,
+        attempt: Attempt,
+        session: &Session,
+        account: &Key,
+        (operation, outcome): (Operation, Outcome<T>),
+    ) -> bool {
         let (context, carrier) = (self.context, session.inventory.carrier().capabilities().name);
         context.metrics.carrier_write(carrier, &outcome);
         match outcome {
             Outcome::Did(_) => {
                 context.metrics.carrier_request(carrier, operation, None);
-                context.local.succeeded(id, Attempt::Write);
+                context.local.succeeded(id, attempt);
                 true
             }
             Outcome::DidNothing(error) | Outcome::Unknown(error) => {
@@ -338,7 +354,7 @@ impl<K: Controlled> Reconcile<'_, K> {
                 let operation = operation.as_str();
                 tracing::warn!(object = %Key::of(self.object), operation, %error, "the carrier could not be written to");
                 context.suspect(account, &error);
-                context.local.failed(id, Attempt::Write, error);
+                context.local.failed(id, attempt, error);
                 false
             }
         }

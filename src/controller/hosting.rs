@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::{
     Context, Kind,
     kinds::{Controlled, Looked, Seen, scan_interval, share_id},
+    local_state::Attempt,
     moves::Turn,
     serving::Published,
     sessions::Session,
@@ -19,12 +20,13 @@ use crate::{
         claim::{ClaimedAccount, NumberClaimSpec},
         meta::{ABANDON, Key},
         number::{Channel, E164, HOSTED_AGENT, Route},
+        phone_number::Extra,
     },
     carrier::{CarrierError, ErrorClass, Lent, Outcome, does_not, inventory},
     cluster::{cache::Index, queue::Priority},
     plan::{
-        AccountRef, AgentRef, BindingChange, HostedAt, Lending, PlatformView, Requested as _, Served, SetBinding,
-        hosting::Hosted,
+        AccountRef, AgentRef, BindingChange, ExtraSight, HostedAt, Lending, PlatformView, Requested as _, Served,
+        SetBinding, hosting::Hosted,
     },
     telemetry::metrics::Operation,
 };
@@ -237,6 +239,34 @@ impl Context {
         self.looked(uid, platform, listed.map(|_| ()));
     }
 
+    /// Looks at one extra of a number that a platform answers.
+    pub(super) async fn look_at_extra<K: Controlled>(&self, object: &K, platform: &Key, number: &E164, extra: Extra) {
+        let Some(session) = self.sessions.get(platform) else { return };
+        let uid = object.meta().uid.as_deref().unwrap_or_default();
+        let looked = session.inventory.look_at_extra(number, extra).await;
+        let name = session.inventory.carrier().capabilities().name;
+        self.metrics.carrier_request(name, Operation::LookAtExtra, looked.as_ref().err());
+        match looked {
+            Ok(()) => self.local.succeeded(uid, Attempt::ExtraLook),
+            Err(error) => {
+                self.suspect(platform, &error);
+                self.local.failed(uid, Attempt::ExtraLook, about(extra, error));
+            }
+        }
+    }
+
+    /// How the extras of a number were seen within the last scan interval of the platform, or in this pass.
+    fn extras(&self, session: &Session, scan: Duration, number: &E164, pass: Instant) -> BTreeMap<Extra, ExtraSight> {
+        let sight = |extra| {
+            let seen = session.inventory.extra(number, extra)?;
+            let due = seen.due(scan).saturating_duration_since(Instant::now());
+            let fresh = seen.begun >= pass;
+            let due = Some(due).filter(|due| !due.is_zero()).or(fresh.then_some(scan))?;
+            Some((extra, ExtraSight { on: seen.on, due, fresh, as_bound: seen.as_bound }))
+        };
+        Extra::ALL.into_iter().filter_map(sight).collect()
+    }
+
     /// The platform that a claim names or, where it names none, that an agent does: what is seen of the number there, to be borrowed.
     pub(super) fn platform_of(
         &self,
@@ -267,6 +297,7 @@ impl Context {
         account: &Key,
         agent: Option<&AgentRef>,
         number: &E164,
+        looked: &Looked,
     ) -> PlatformView<'a> {
         let cached = self.caches.accounts.get(key);
         let view = match self.account_ref(key.clone(), &key.namespace) {
@@ -279,9 +310,11 @@ impl Context {
             _ => None,
         };
         let unsettled = session.as_ref().and_then(|session| session.inventory.in_flight_until(number));
+        let scan = cached.as_ref().map_or(Duration::ZERO, |account| scan_interval(account));
+        let extras = session.as_ref().map(|session| self.extras(session, scan, number, looked.began));
         PlatformView {
             key: key.clone(),
-            gone: view.is_none() || cached.is_some_and(|account| account.is_annotated(ABANDON)),
+            gone: view.is_none() || cached.as_ref().is_some_and(|account| account.is_annotated(ABANDON)),
             open: view.as_ref().is_some_and(|view| view.open.is_some()),
             opening: view.as_ref().is_some_and(|view| view.opening),
             binding: seen.view(),
@@ -291,6 +324,7 @@ impl Context {
             unsettled: unsettled.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now())),
             lending: self.lending(account, key, session.as_deref(), hosted, number),
             given: session.as_ref().and_then(|session| session.inventory.given(number)),
+            extras: extras.unwrap_or_default(),
         }
     }
 
@@ -338,6 +372,14 @@ impl Context {
             }
             BindingChange::Unbind => (Operation::Unbind, inventory.unbind(number).await),
             BindingChange::Configure(config) => (Operation::Configure, inventory.configure(number, config).await),
+            BindingChange::Switch { extra, on } => (
+                Operation::SwitchExtra,
+                match inventory.switch(number, *extra, *on).await {
+                    Outcome::Did(()) => Outcome::Did(()),
+                    Outcome::DidNothing(error) => Outcome::DidNothing(about(*extra, error)),
+                    Outcome::Unknown(error) => Outcome::Unknown(about(*extra, error)),
+                },
+            ),
         }
     }
 
@@ -410,4 +452,9 @@ impl Context {
             self.count(Kind::Agent, key);
         }
     }
+}
+
+/// The same error, which says what setting it is about.
+fn about(extra: Extra, error: CarrierError) -> CarrierError {
+    CarrierError { text: format!("config.{}: {}", extra.as_str(), error.text), ..error }
 }

@@ -247,6 +247,10 @@ impl Context {
                 self.look_at_bindings(object, &platform, looked.began).await;
                 Ok(())
             }
+            Look::Extra { platform, number, extra } => {
+                self.look_at_extra(object, &platform, &number, extra).await;
+                Ok(())
+            }
             Look::Holder(holder) => {
                 looked.holder = self.liveness(&holder).await?;
                 Ok(())

@@ -29,6 +29,8 @@ pub enum Attempt {
     Look,
     Write,
     Purchase,
+    ExtraLook,
+    ExtraWrite,
 }
 
 /// For how long after an entry of the journal was begun its number may be sent for: so that whoever writes a later one need not
@@ -72,9 +74,14 @@ const REFUSED: Duration = Duration::from_secs(60);
 /// How many rights may be used before the account counts them and gives out others: half of those that can be open.
 const MANY_USED: usize = grant::MOST_OPEN / 2;
 
+/// What failed, why, how often in a row, and when it is tried again.
+type Failure = (Attempt, CarrierError, u32, Instant);
+
 #[derive(Debug, Default)]
 struct Entry {
-    trouble: Option<(Attempt, CarrierError, u32, Instant)>,
+    trouble: Option<Failure>,
+    /// The same of the number's extras.
+    extras_trouble: Option<Failure>,
     put_backs: Vec<Instant>,
     /// When this process last wrote the claim of the object's number.
     claimed: Option<Instant>,
@@ -87,6 +94,16 @@ struct Entry {
     refused: u32,
     /// The number that the carrier would not keep, though it is for sale.
     unheld: Option<E164>,
+}
+
+impl Entry {
+    /// Where failures of this kind are noted.
+    fn failure(&mut self, attempt: Attempt) -> &mut Option<Failure> {
+        match attempt {
+            Attempt::Look | Attempt::Write | Attempt::Purchase => &mut self.trouble,
+            Attempt::ExtraLook | Attempt::ExtraWrite => &mut self.extras_trouble,
+        }
+    }
 }
 
 /// The memory of one process.
@@ -106,28 +123,35 @@ impl LocalState {
     pub fn failed(&self, uid: &str, attempt: Attempt, error: CarrierError) {
         let mut entries = self.entries();
         let entry = entries.entry(uid.to_owned()).or_default();
-        let attempts = entry.trouble.as_ref().map_or(0, |(_, _, attempts, _)| *attempts) + 1;
+        let attempts = entry.failure(attempt).as_ref().map_or(0, |(_, _, attempts, _)| *attempts) + 1;
         let due = Instant::now() + policy::retry_after(&error, attempts);
         if attempt == Attempt::Purchase && error.class == ErrorClass::Unavailable {
             entry.refused += 1;
         }
-        entry.trouble = Some((attempt, error, attempts, due));
+        *entry.failure(attempt) = Some((attempt, error, attempts, due));
     }
 
     /// Notes that this kind of attempt went well.
     pub fn succeeded(&self, uid: &str, attempt: Attempt) {
-        if let Some(entry) = self.entries().get_mut(uid)
-            && entry.trouble.as_ref().is_some_and(|(failed, ..)| *failed == attempt)
-        {
-            entry.trouble = None;
+        if let Some(entry) = self.entries().get_mut(uid) {
+            entry.failure(attempt).take_if(|(failed, ..)| *failed == attempt);
         }
     }
 
     /// The last failure, if it has not been overcome.
     pub fn trouble(&self, uid: &str) -> Option<Trouble> {
+        self.told(uid, |entry| &entry.trouble)
+    }
+
+    /// The same of the number's extras.
+    pub fn extras_trouble(&self, uid: &str) -> Option<Trouble> {
+        self.told(uid, |entry| &entry.extras_trouble)
+    }
+
+    fn told(&self, uid: &str, of: impl Fn(&Entry) -> &Option<Failure>) -> Option<Trouble> {
         let entries = self.entries();
         let entry = entries.get(uid)?;
-        let (failed, error, attempts, due) = entry.trouble.as_ref()?;
+        let (failed, error, attempts, due) = of(entry).as_ref()?;
         Some(Trouble {
             error: error.clone(),
             purchase: *failed == Attempt::Purchase,
@@ -140,7 +164,7 @@ impl LocalState {
     /// Somebody changed the object: what failed before is tried again at once.
     pub fn edited(&self, uid: &str) {
         if let Some(entry) = self.entries().get_mut(uid) {
-            (entry.trouble, entry.refused, entry.unheld) = (None, 0, None);
+            (entry.trouble, entry.extras_trouble, entry.refused, entry.unheld) = (None, None, 0, None);
         }
     }
 
@@ -454,6 +478,20 @@ mod tests {
         assert_eq!(memory.trouble("uid").map(|t| t.wait), Some(Duration::ZERO));
         memory.succeeded("uid", Attempt::Write);
         assert_eq!(memory.trouble("uid"), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn trouble_with_extras_is_apart_and_a_look_does_not_make_up_for_a_write() {
+        let memory = LocalState::default();
+        memory.failed("uid", Attempt::ExtraWrite, error());
+        memory.succeeded("uid", Attempt::ExtraLook);
+        memory.failed("uid", Attempt::ExtraWrite, error());
+        assert_eq!((memory.trouble("uid"), memory.extras_trouble("uid").unwrap().attempts), (None, 2));
+        memory.succeeded("uid", Attempt::ExtraWrite);
+        assert_eq!(memory.extras_trouble("uid"), None);
+        memory.failed("uid", Attempt::ExtraLook, error());
+        memory.edited("uid");
+        assert_eq!(memory.extras_trouble("uid"), None);
     }
 
     #[tokio::test(start_paused = true)]

@@ -315,6 +315,10 @@ impl Context {
         if is_requested(change) {
             self.look_anew(&key, &self.caches.numbers.by(Index::Account, &key.to_string()));
         }
+        if change.old.is_some() && change.differs(|account| account.spec.scan_interval.clone()) {
+            // What is hosted there is to be looked at by the new one.
+            self.wake_hosted(&key);
+        }
         if change.new.is_none() {
             self.sessions.close(&key);
             self.metrics.forget_account(&key);

@@ -94,6 +94,15 @@ pub(super) fn intake_trouble(error: &CarrierError) -> Finding {
     Finding::new(reason, &*error.text)
 }
 
+/// What an extra that could not be looked at or switched makes of a number.
+pub(super) fn extra_trouble(trouble: &Trouble) -> Finding {
+    match trouble.error.class {
+        // The platform's plan does not have it.
+        ErrorClass::Funds => Finding::new(Reason::BindingRefused, &*trouble.error.text),
+        _ => binding_trouble(trouble),
+    }
+}
+
 /// What a failed write at the platform that is to answer makes of a number.
 pub(super) fn binding_trouble(trouble: &Trouble) -> Finding {
     let reason = match trouble.error.class {

@@ -1,5 +1,7 @@
 //! Where a number's traffic should go, and how that stands to where it goes.
 
+use std::collections::BTreeMap;
+
 use crate::api::{
     claim::{ClaimedAccount, ClaimedBinding, Digests, LedTo, NumberClaimSpec},
     conditions::{Finding, Reason},
@@ -132,6 +134,7 @@ pub(in crate::plan) fn wanted(agent: Option<&AgentRef>, bound: Option<&ClaimedBi
                 version: name.clone(),
                 digests: digests(route),
                 platform: None,
+                extras: BTreeMap::new(),
             },
             route: route.clone(),
         },
@@ -143,6 +146,7 @@ pub(in crate::plan) fn wanted(agent: Option<&AgentRef>, bound: Option<&ClaimedBi
                         version: hosted.version.clone(),
                         digests: digests(&bound.route),
                         platform: Some(bound.account.key().to_string()),
+                        extras: BTreeMap::new(),
                     },
                     route: bound.route.clone(),
                 },

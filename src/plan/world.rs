@@ -1,12 +1,13 @@
 //! Parts of a world that several kinds share.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use kube::Resource;
 
 use crate::api::{
     claim::NumberClaimSpec,
     meta::{Key, RECONCILE_REQUESTED},
+    phone_number::Extra,
     seen::{CarrierError, OwnedNumber},
 };
 
@@ -100,6 +101,8 @@ pub struct PlatformView<'a> {
     pub lending: Lending,
     /// Fingerprint of the credentials by which this process had the number answered there last.
     pub given: Option<String>,
+    /// What was seen of the number's extras, unless that is so long ago that they have to be looked at again.
+    pub extras: BTreeMap<Extra, ExtraSight>,
 }
 
 impl PlatformView<'_> {
@@ -110,6 +113,18 @@ impl PlatformView<'_> {
             Lending::NotNamed | Lending::NoSecret | Lending::Refused(_) => None,
         }
     }
+}
+
+/// A look at an extra of a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExtraSight {
+    pub on: bool,
+    /// How long until it has to be looked at again.
+    pub due: Duration,
+    /// Whether it was looked at in this very pass.
+    pub fresh: bool,
+    /// Whether it is as it was when we had the platform answer the number, so that nobody has switched it since.
+    pub as_bound: bool,
 }
 
 /// Whether a platform may be given the credentials of a number's account.

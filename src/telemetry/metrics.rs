@@ -154,7 +154,7 @@ label!(
 );
 label!(
     /// What was asked of a carrier.
-    Operation { Identify = "identify", List = "list", Find = "find", SetRoute = "set_route", Mark = "mark", ListSharedRoutes = "list_shared_routes", SetSharedRoute = "set_shared_route", Search = "search", Hold = "hold", LetGo = "let_go", Purchase = "purchase", Cancel = "cancel", BringIn = "bring_in", HostedAgent = "hosted_agent", Publish = "publish", PointAt = "point_at", Bind = "bind", Unbind = "unbind", Configure = "configure" }
+    Operation { Identify = "identify", List = "list", Find = "find", SetRoute = "set_route", Mark = "mark", ListSharedRoutes = "list_shared_routes", SetSharedRoute = "set_shared_route", Search = "search", Hold = "hold", LetGo = "let_go", Purchase = "purchase", Cancel = "cancel", BringIn = "bring_in", HostedAgent = "hosted_agent", Publish = "publish", PointAt = "point_at", Bind = "bind", Unbind = "unbind", Configure = "configure", LookAtExtra = "look_at_extra", SwitchExtra = "switch_extra" }
 );
 label!(
     /// Whether a write at a carrier is known to have been done.

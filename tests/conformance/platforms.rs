@@ -59,6 +59,8 @@ suite! {
         a_binding_is_unknown_where_its_answer_is_and_is_then_seen,
         an_end_is_unknown_where_its_answer_is_and_is_then_seen,
         settings_are_unknown_where_their_answer_is_and_are_then_seen,
+        extras_are_switched_one_by_one_and_no_webhook_is_written,
+        an_extra_is_unknown_where_its_answer_is_and_is_then_seen,
         no_secret_is_in_an_error_or_in_what_an_adapter_shows_of_itself,
     }
 }

@@ -1,23 +1,24 @@
 //! A number that an agent on a platform answers: journalled, put on, kept, moved and taken off.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use dialplane::{
     api::{
         claim::ClaimedAccount,
         meta::Key,
         number::{Channel, Destination, HOSTED_AGENT},
-        phone_number::{Mode, NumberConfig, OnDelete},
+        phone_number::{DriftPolicy, Extra, Mode, NumberConfig, OnDelete},
         seen::{ErrorClass, OwnedNumber},
     },
     plan::{
-        BindingChange, Decision, Effect, HostedAt, Lending, Look, PlatformView, Seen, Served, SetBinding, number,
-        policy,
+        BindingChange, Decision, Effect, ExtraSight, HostedAt, Lending, Look, PlatformView, Seen, Served, SetBinding,
+        Trouble, number, policy,
     },
 };
 
 use super::scene::{self, Scene, e164, owned, reason, serves, shown, trouble, version};
 
+const SCAN: Duration = Duration::from_secs(600);
 const PLATFORM_URL: &str = "https://platform.example.com/voice";
 
 fn platform() -> Key {
@@ -40,6 +41,11 @@ struct Stage {
     given: Option<String>,
     /// Whether another platform, which should answer from now on, may be lent to.
     next: Option<Lending>,
+    /// The extras that are on at the platform, and those that were seen.
+    on: BTreeMap<Extra, bool>,
+    seen: BTreeMap<Extra, ExtraSight>,
+    as_bound: bool,
+    extras_trouble: Option<Trouble>,
 }
 
 fn other_platform() -> Key {
@@ -74,6 +80,10 @@ fn new() -> Stage {
         lending: lent(),
         given: None,
         next: None,
+        on: BTreeMap::new(),
+        seen: BTreeMap::new(),
+        as_bound: false,
+        extras_trouble: None,
     }
 }
 
@@ -107,6 +117,7 @@ impl Stage {
             unsettled: self.unsettled,
             lending: self.lending.clone(),
             given: self.given.clone(),
+            extras: self.seen.clone(),
         };
         let next_platform = self.next.clone().map(|lending| PlatformView {
             key: other_platform(),
@@ -114,7 +125,8 @@ impl Stage {
             lending,
             ..view.clone()
         });
-        number::next(&number::World { platform: Some(view), next_platform, ..self.scene.world() })
+        let extras_trouble = self.extras_trouble.as_ref();
+        number::next(&number::World { platform: Some(view), next_platform, extras_trouble, ..self.scene.world() })
     }
 
     /// Does what the plan says until it rests, and names each write at the platform and at the carrier. Nothing but the objects, the
@@ -131,6 +143,14 @@ impl Stage {
                 Decision::Look(Look::Number { .. }) => {
                     assert!(!self.scene.fresh, "looked twice in one pass: {done:?}");
                     self.scene.fresh = true;
+                    continue;
+                }
+                Decision::Look(Look::Extra { extra, .. }) => {
+                    let on = self.on.get(&extra).copied().unwrap_or_default();
+                    let sight = ExtraSight { on, due: SCAN, fresh: true, as_bound: self.as_bound };
+                    let before = self.seen.insert(extra, sight);
+                    assert!(before.is_none_or(|before| !before.fresh), "looked twice in one pass: {done:?}");
+                    done.push(format!("look at {}", extra.as_str()));
                     continue;
                 }
                 Decision::Look(Look::Definition) => {
@@ -150,6 +170,7 @@ impl Stage {
                 }
             }
             (self.looked, self.scene.fresh) = (false, false);
+            self.seen.values_mut().for_each(|sight| sight.fresh = false);
         }
         panic!("does not come to rest: {done:?}");
     }
@@ -161,7 +182,8 @@ impl Stage {
             BindingChange::Bind { agent, config } => {
                 assert_eq!(self.row, None, "what another agent answers is refused");
                 self.row = Some(OwnedNumber { config, ..row(&agent) });
-                self.taken_off = false;
+                (self.taken_off, self.as_bound) = (false, true);
+                (self.on, self.seen) = Default::default();
                 self.scene.owned.route.extend([voice(PLATFORM_URL)]);
                 format!("bind {agent}")
             }
@@ -183,6 +205,13 @@ impl Stage {
             BindingChange::Configure(config) => {
                 self.row.as_mut().expect("a row").config = config;
                 "configure".into()
+            }
+            BindingChange::Switch { extra, on } => {
+                self.on.insert(extra, on);
+                self.as_bound = false;
+                self.seen.insert(extra, ExtraSight { on, due: SCAN, fresh: false, as_bound: false });
+                let what = if write.put_back { "put back" } else { "switch" };
+                format!("{what} {} {}", extra.as_str(), if on { "on" } else { "off" })
             }
         }
     }
@@ -286,6 +315,86 @@ fn what_is_kept_for_the_number_is_changed_without_a_webhook() {
     stage.scene.number.spec.config = NumberConfig { prompt: Some("Croydon.".into()), ..NumberConfig::default() };
     assert_eq!(stage.settle(), ["configure"]);
     assert_eq!(stage.settle(), Vec::<String>::new());
+}
+
+/// [`bound`], with monitoring on as the spec says.
+fn monitored() -> Stage {
+    let mut stage = bound();
+    stage.scene.number.spec.config.monitor = Some(true);
+    assert_eq!(stage.settle(), ["look at monitor", "switch monitor on"]);
+    stage
+}
+
+#[test]
+fn an_extra_that_is_named_is_looked_at_and_switched_and_then_left_alone() {
+    let mut stage = monitored();
+    assert_eq!(stage.settle(), [""; 0]);
+    assert_eq!(stage.scene.number.status.clone().unwrap().route.unwrap().extras, [(Extra::Monitor, true)].into());
+    let Decision::Rest(rest) = stage.next() else { panic!() };
+    assert_eq!(rest.again, Some(SCAN), "it is looked at again after a scan interval");
+    stage.seen.clear();
+    assert_eq!(stage.settle(), ["look at monitor"], "what is so already is not written");
+    stage.scene.number.spec.config.monitor = Some(false);
+    assert_eq!(stage.settle(), ["switch monitor off"], "another wish is no drift");
+    stage.scene.number.spec.config = NumberConfig { web_calls: Some(false), ..NumberConfig::default() };
+    assert_eq!(stage.settle(), ["look at webCalls"]);
+}
+
+#[test]
+fn an_extra_that_is_not_named_is_neither_looked_at_nor_switched() {
+    let mut stage = monitored().with(|s| s.on = Extra::ALL.map(|extra| (extra, true)).into());
+    stage.scene.number.spec.config = NumberConfig::default();
+    stage.seen.clear();
+    assert_eq!(stage.settle(), [""; 0]);
+    assert_eq!(stage.scene.number.status.unwrap().route.unwrap().extras, BTreeMap::new());
+}
+
+#[test]
+fn an_extra_that_somebody_else_switched_is_put_back_as_often_as_a_route() {
+    let off = |s: &mut Stage| (s.on, s.seen) = Default::default();
+    let mut stage = monitored().with(off);
+    assert_eq!(stage.settle(), ["look at monitor", "put back monitor on"]);
+    let mut reported = monitored().with(off).with(|s| s.scene.number.spec.drift = DriftPolicy::Report);
+    assert_eq!(reported.settle(), ["look at monitor"]);
+    assert_eq!(reported.says(), "Drifted");
+    let mut contested = monitored().with(off).with(|s| s.scene.put_backs = policy::PUT_BACKS_PER_HOUR);
+    assert_eq!(contested.settle(), ["look at monitor"]);
+    assert_eq!(contested.says(), "Contested");
+    let mut suspended = monitored().with(off).with(|s| s.scene.number.spec.suspend = true);
+    assert_eq!(suspended.settle(), ["look at monitor"]);
+    assert_eq!(suspended.says(), "Suspended");
+}
+
+#[test]
+fn an_extra_that_went_with_a_binding_is_switched_again_and_no_drift() {
+    let mut stage = monitored().with(|s| s.row = None);
+    assert_eq!(stage.settle(), ["bind a1", "look at monitor", "switch monitor on"]);
+}
+
+#[test]
+fn a_request_has_extras_looked_at_again() {
+    let mut stage = monitored();
+    let request = (dialplane::api::meta::RECONCILE_REQUESTED.to_owned(), "1".to_owned());
+    stage.scene.number.metadata.annotations.get_or_insert_default().extend([request]);
+    assert_eq!(stage.settle(), ["look at monitor"]);
+    assert_eq!(stage.settle(), [""; 0]);
+}
+
+#[test]
+fn an_extra_that_is_refused_is_said_and_holds_up_nothing_else() {
+    for class in [ErrorClass::Rejected, ErrorClass::Forbidden, ErrorClass::NotFound, ErrorClass::Funds] {
+        let mut stage = bound().with(|s| s.extras_trouble = Some(trouble(class, 1, 60)));
+        stage.scene.number.spec.config.monitor = Some(true);
+        assert_eq!(stage.settle(), [""; 0]);
+        assert_eq!(stage.says(), "BindingRefused", "{class:?}");
+        stage.scene.set(Channel::Voice, "https://hijack.example.com/");
+        assert_eq!(stage.settle(), ["write voice=platform.example.com"]);
+    }
+    let unwell = Some(trouble(ErrorClass::Transient, 1, 60));
+    let mut stood = monitored().with(|s| (s.seen, s.extras_trouble) = (BTreeMap::new(), unwell.clone()));
+    assert_eq!((stood.settle(), stood.says()), (vec![], "Routed".to_owned()), "what stands is said meanwhile");
+    stood.scene.number.spec.config.web_calls = Some(true);
+    assert_eq!((stood.settle(), stood.says()), (vec![], "RouteFailed".to_owned()));
 }
 
 #[test]

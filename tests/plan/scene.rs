@@ -172,6 +172,7 @@ pub fn world(number: &PhoneNumber, account: AccountRef) -> number::World<'_> {
         platform: None,
         next_platform: None,
         trouble: None,
+        extras_trouble: None,
         put_backs: 0,
         in_flight: InFlight::default(),
         definition_going: None,

@@ -541,3 +541,50 @@ async fn an_order_for_an_identity_is_told_whatever_installation_placed_it_and_ma
     arrive(&others);
     assert_eq!(look().await.0, [number(1)]);
 }
+
+#[test]
+fn what_is_seen_of_an_extra_goes_with_its_number_and_no_older_look_overrides_a_write() {
+    let (monitor, epoch) = (Extra::Monitor, Instant::from_std(std::time::Instant::now()));
+    let at = |second: u64| epoch + Duration::from_secs(second);
+    let number: E164 = "+14155550001".parse().unwrap();
+    let owned = || OwnedNumber {
+        id: NumberId("PN1".to_owned()),
+        number: "+14155550001".parse().unwrap(),
+        route: Route::new(),
+        features: Vec::new(),
+        messaging: Messaging::Number,
+        marker: None,
+        config: NumberConfig::default(),
+    };
+    let mut view = View::new(LAG, LIFETIME);
+    let shown = |view: &View| view.extra(&number, monitor).map(|seen| (seen.on, seen.as_bound));
+    view.see_extra(&number, monitor, true, at(0));
+    assert_eq!(shown(&view), None, "of a number that is not there nothing is kept");
+    view.apply_listing(at(0), vec![owned()]);
+    view.see_extra(&number, monitor, false, at(1));
+    assert_eq!(shown(&view), Some((false, false)));
+    view.record_extra(&number, monitor, true, at(2));
+    view.see_extra(&number, monitor, false, at(10));
+    assert_eq!(shown(&view), Some((true, false)), "the look may lag behind");
+    let due = |view: &View| view.extra(&number, monitor).unwrap().due(Duration::from_secs(600));
+    assert_eq!(due(&view), at(32), "it is looked at again once none can");
+    view.see_extra(&number, monitor, true, at(11));
+    assert_eq!(due(&view), at(611));
+    view.see_extra(&number, monitor, false, at(33));
+    assert_eq!(shown(&view), Some((false, false)));
+
+    view.record_bound(&number);
+    assert_eq!(shown(&view), None);
+    view.see_extra(&number, monitor, false, at(40));
+    view.see_extra(&number, monitor, false, at(50));
+    assert_eq!(shown(&view), Some((false, true)), "nobody has switched it since");
+    view.see_extra(&number, monitor, true, at(60));
+    assert_eq!(shown(&view), Some((true, false)));
+
+    view.apply_listing(at(100), vec![]);
+    view.apply_listing(at(200), vec![owned()]);
+    assert_eq!(shown(&view), None, "it was gone meanwhile");
+    view.see_extra(&number, monitor, true, at(201));
+    view.record_taken_off(&number, at(202));
+    assert_eq!(shown(&view), None);
+}

@@ -5,7 +5,7 @@
 //! listing that lacks many numbers at once is disbelieved.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -13,7 +13,7 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    api::{number::E164, purchase::Marker},
+    api::{number::E164, phone_number::Extra, purchase::Marker},
     carrier::{Messaging, OwnedNumber},
 };
 
@@ -89,6 +89,32 @@ struct Track {
     in_flight_until: Option<Instant>,
     /// Until when a purchase of unknown outcome may come to be seen, however far listings lag.
     unsettled_until: Option<Instant>,
+    /// What was seen of its extras since it is there.
+    extras: BTreeMap<Extra, SeenExtra>,
+    /// Whether a write of ours brought it there.
+    bound: bool,
+}
+
+/// How an extra of a number was last seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeenExtra {
+    pub on: bool,
+    /// When the look began that showed it, or the write ended that left it so.
+    pub begun: Instant,
+    /// Whether it is as it was when we had the platform answer the number, so that nobody has switched it since.
+    pub as_bound: bool,
+    /// Until when a look may show it as it was before a write.
+    lags_until: Option<Instant>,
+    /// Whether a look showed it otherwise in that time.
+    doubted: bool,
+}
+
+impl SeenExtra {
+    /// When it has to be looked at again, where that is done every `scan`.
+    pub fn due(&self, scan: Duration) -> Instant {
+        let due = self.begun + scan;
+        self.lags_until.filter(|_| self.doubted).map_or(due, |until| until.min(due))
+    }
 }
 
 /// The number as last seen.
@@ -245,6 +271,48 @@ impl View {
     pub fn lags(&self, number: &E164, now: Instant) -> bool {
         let sight = self.tracks.get(number).and_then(|track| track.sight.as_ref());
         sight.is_some_and(|sight| sight.written && now < sight.ended + self.lag)
+    }
+
+    /// How an extra of the number was last seen.
+    pub fn extra(&self, number: &E164, extra: Extra) -> Option<SeenExtra> {
+        self.tracks.get(number)?.extras.get(&extra).copied()
+    }
+
+    /// Takes in a look at an extra that began at `begun`.
+    pub fn see_extra(&mut self, number: &E164, extra: Extra, on: bool, begun: Instant) {
+        let Some(track) = self.tracks.get_mut(number) else { return };
+        let before = track.extras.get(&extra).copied();
+        let seen = match before {
+            // What it shows may be older than what was written.
+            Some(before) if before.lags_until.is_some_and(|until| begun < until) => {
+                SeenExtra { begun: begun.max(before.begun), doubted: on != before.on, ..before }
+            }
+            before => {
+                let as_bound = track.bound && before.is_none_or(|before| before.as_bound && before.on == on);
+                SeenExtra { on, begun, as_bound, lags_until: None, doubted: false }
+            }
+        };
+        track.extras.insert(extra, seen);
+    }
+
+    /// Takes in that a write which ended at `ended` left an extra so.
+    pub fn record_extra(&mut self, number: &E164, extra: Extra, on: bool, ended: Instant) {
+        let lags_until = Some(ended + self.lag);
+        let Some(track) = self.tracks.get_mut(number) else { return };
+        track.extras.insert(extra, SeenExtra { on, begun: ended, as_bound: false, lags_until, doubted: false });
+    }
+
+    /// Forgets how an extra was seen.
+    pub fn doubt_extra(&mut self, number: &E164, extra: Extra) {
+        if let Some(track) = self.tracks.get_mut(number) {
+            track.extras.remove(&extra);
+        }
+    }
+
+    /// Takes in that a write had the platform answer the number. What was seen of its extras says nothing any more.
+    pub fn record_bound(&mut self, number: &E164) {
+        let track = self.tracks.entry(number.clone()).or_default();
+        (track.extras, track.bound) = (BTreeMap::new(), true);
     }
 
     /// Takes in that a write which ended at `ended` took the number off. A listing may show it for a while yet.
@@ -445,6 +513,10 @@ fn see(
 ) -> (Arc<OwnedNumber>, bool) {
     let vanished = track.missing.is_some();
     track.is_there();
+    if vanished {
+        // It may have been taken off and put on again.
+        (track.extras, track.bound) = (BTreeMap::new(), false);
+    }
     let (number, same) = match &track.sight {
         Some(sight) => {
             // Not to see who gets the messages does not unsee who did.

@@ -98,11 +98,11 @@ impl Nixflex {
     /// Sets just what is named, by one request. An empty one would be refused (section 2.3), so none is made of nothing. Answers may
     /// be short, and a field that the server does not know is overlooked: the number is read again unless all of it was answered.
     pub(super) async fn set(&self, number: &E164, config: &NumberConfig) -> Outcome<OwnedNumber> {
-        if config.is_empty() {
+        let (args, body) = ([number.as_str()], wire::settings(config));
+        if body == json!({}) {
             let text = "no setting was named, so there is nothing to set";
             return Outcome::DidNothing(CarrierError::new(ErrorClass::Rejected, text));
         }
-        let (args, body) = ([number.as_str()], wire::settings(config));
         let row = match self.http.write("PATCH", self.call(NUMBER, &args, ""), Body::Json(&body)).await {
             Outcome::Did(Written(row)) => row,
             Outcome::DidNothing(error) => return Outcome::DidNothing(error),

@@ -499,6 +499,68 @@ async fn nothing_is_sent_of_no_settings_and_an_empty_text_is_null() {
     }
 }
 
+const MONITOR: &str = "integrations/monitor/number/%2B14155550001";
+const WEB_CALLS: &str = "integrations/web-calls/number/%2B14155550001";
+
+#[tokio::test]
+async fn an_extra_is_looked_at_and_switched_at_its_own_endpoint_and_nowhere_else() {
+    let fake = Fake::default();
+    let shown = |field: &str, on: bool| json!({ "ok": true, "phone_number": NUMBER, field: on });
+    fake.on(format!("GET /v1/{MONITOR}"), 200, shown("monitor_enabled", true));
+    fake.on(format!("PUT /v1/{MONITOR}"), 200, shown("monitor_enabled", false));
+    fake.on(format!("GET /v1/{WEB_CALLS}"), 200, shown("web_calls_enabled", false));
+    fake.on(format!("PUT /v1/{WEB_CALLS}"), 200, shown("web_calls_enabled", true));
+    let nixflex = open(&fake).await;
+    assert_eq!(nixflex.is_on(&number(), Extra::Monitor).await, Ok(true));
+    assert_eq!(nixflex.switch(&number(), Extra::Monitor, false).await, Outcome::Did(()));
+    assert_eq!(nixflex.is_on(&number(), Extra::WebCalls).await, Ok(false));
+    assert_eq!(nixflex.switch(&number(), Extra::WebCalls, true).await, Outcome::Did(()));
+    let named = NumberConfig { monitor: Some(true), web_calls: Some(true), ..NumberConfig::default() };
+    let outcome = nixflex.configure(&number(), &named).await;
+    assert!(matches!(outcome, Outcome::DidNothing(_)), "{outcome:?}");
+    let seen = [
+        format!("GET /v1/{MONITOR}"),
+        format!(r#"PUT /v1/{MONITOR} {{"enabled":false}}"#),
+        format!("GET /v1/{WEB_CALLS}"),
+        format!(r#"PUT /v1/{WEB_CALLS} {{"enabled":true}}"#),
+    ];
+    assert_eq!(fake.seen(), seen);
+}
+
+#[tokio::test]
+async fn what_does_not_show_an_extra_is_no_answer_and_a_refusal_is_one() {
+    for answer in [
+        json!({ "ok": true, "phone_number": NUMBER }),
+        json!({ "phone_number": NUMBER, "web_calls_enabled": true }),
+        json!({ "phone_number": NUMBER, "monitor_enabled": null }),
+        json!({ "phone_number": "+14155550002", "monitor_enabled": true }),
+        json!({ "monitor_enabled": true }),
+        json!("<html>"),
+    ] {
+        let fake = Fake::default();
+        fake.on(format!("GET /v1/{MONITOR}"), 200, &answer).on(format!("PUT /v1/{MONITOR}"), 200, &answer);
+        let nixflex = open(&fake).await;
+        let error = nixflex.is_on(&number(), Extra::Monitor).await.expect_err(&answer.to_string());
+        assert_eq!(error.class, ErrorClass::Transient, "{answer}");
+        let outcome = nixflex.switch(&number(), Extra::Monitor, true).await;
+        assert!(matches!(outcome, Outcome::Unknown(_)), "{answer}: {outcome:?}");
+    }
+    for (status, code, class) in [
+        (402, "payment_required", ErrorClass::Funds),
+        (403, "plan_required", ErrorClass::Forbidden),
+        (404, "number_not_found", ErrorClass::NotFound),
+    ] {
+        let fake = Fake::default();
+        fake.on(format!("GET /v1/{MONITOR}"), status, error(code));
+        fake.on(format!("PUT /v1/{MONITOR}"), status, error(code));
+        let nixflex = open(&fake).await;
+        assert_eq!(nixflex.is_on(&number(), Extra::Monitor).await.unwrap_err().class, class);
+        let outcome = nixflex.switch(&number(), Extra::Monitor, true).await;
+        assert!(matches!(&outcome, Outcome::DidNothing(error) if error.class == class), "{code}: {outcome:?}");
+        assert!(!format!("{outcome:?}").contains("s3cret"), "{outcome:?}");
+    }
+}
+
 const KEYS: &[&str] = &[
     "phone_numbers",
     "phone_number",
@@ -510,6 +572,7 @@ const KEYS: &[&str] = &[
     "custom_prompt",
     "speaking_rate",
     "dtmf_enabled",
+    "monitor_enabled",
     "deleted",
     "plan",
     "error",
@@ -527,6 +590,7 @@ proptest::proptest! {
         drop(serde_json::from_slice::<wire::Written>(&bytes));
         drop(serde_json::from_slice::<wire::Deleted>(&bytes));
         drop(serde_json::from_slice::<wire::Agent>(&bytes));
+        drop(serde_json::from_slice::<wire::ExtraShown>(&bytes));
         drop(serde_json::from_slice::<agents::Page>(&bytes));
         drop(serde_json::from_slice::<listing::Page>(&bytes));
         drop(serde_json::from_slice::<Usage>(&bytes));

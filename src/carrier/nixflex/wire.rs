@@ -9,7 +9,7 @@ use crate::{
     api::{
         money::Amount,
         number::{Channel, Destination, E164, HOSTED_AGENT, Route},
-        phone_number::NumberConfig,
+        phone_number::{Extra, NumberConfig},
     },
     carrier::{Messaging, NumberId, OwnedNumber, lenient::Scalar, written},
 };
@@ -93,6 +93,9 @@ impl Row {
             sms_replies: truth(&self.sms_reply_enabled),
             voicemail: truth(&self.voicemail_leave_enabled),
             voicemail_message: text(&self.voicemail_message),
+            // These two have endpoints of their own.
+            monitor: None,
+            web_calls: None,
         }
     }
 
@@ -147,6 +150,9 @@ pub(super) fn settings(config: &NumberConfig) -> Value {
         sms_replies,
         voicemail,
         voicemail_message,
+        // These two have endpoints of their own.
+        monitor: _,
+        web_calls: _,
     } = config;
     let text = |text: &Option<String>| {
         text.as_ref().map(|text| if text.is_empty() { Value::Null } else { Value::from(text.as_str()) })
@@ -212,6 +218,34 @@ impl<'de> Deserialize<'de> for Deleted {
         }
         let shown: DeletedShown = either(from, |Envelope { phone_number }| phone_number)?;
         Ok(Self { phone_number: shown.phone_number, stays: shown.deleted == Scalar::Truth(false) })
+    }
+}
+
+/// What an extra of a number was found to be (section 2.5).
+#[derive(Debug, Deserialize)]
+pub(super) struct ExtraShown {
+    #[serde(deserialize_with = "name")]
+    phone_number: String,
+    #[serde(default)]
+    monitor_enabled: Scalar,
+    #[serde(default)]
+    web_calls_enabled: Scalar,
+}
+
+/// Why what came back does not say how an extra is.
+pub(super) const NO_EXTRA: &str = "it did not show the setting as it was asked for";
+
+impl ExtraShown {
+    /// Whether this one is on for the number, where that is what it shows.
+    pub fn of(&self, number: &E164, extra: Extra) -> Option<bool> {
+        let shown = match extra {
+            Extra::Monitor => &self.monitor_enabled,
+            Extra::WebCalls => &self.web_calls_enabled,
+        };
+        match shown {
+            Scalar::Truth(on) if self.phone_number == number.as_str() => Some(*on),
+            _ => None,
+        }
     }
 }
 

@@ -152,6 +152,13 @@ fn would_bind(write: &SetBinding) -> String {
             let names: Vec<&str> = fields.as_object().into_iter().flatten().map(|(name, _)| &**name).collect();
             format!("would set what CarrierAccount {at} keeps for {number}: {}", names.join(", "))
         }
+        BindingChange::Switch { extra, on: true } => format!(
+            "would switch {} on for {number} at CarrierAccount {at}: its calls are billed at a higher rate from then on",
+            extra.as_str()
+        ),
+        BindingChange::Switch { extra, on: false } => {
+            format!("would switch {} off for {number} at CarrierAccount {at}", extra.as_str())
+        }
     }
 }
 

@@ -57,7 +57,9 @@ impl Controlled for NumberClaim {
             marked_by_another: context.is_marked_by_another(&seen),
             seen: seen.view(),
             orders: orders.as_deref(),
-            platform: platform.as_ref().map(|platform| context.platform_view(platform, &account, None, &spec.number)),
+            platform: platform
+                .as_ref()
+                .map(|platform| context.platform_view(platform, &account, None, &spec.number, looked)),
             trouble: trouble.as_ref(),
             in_flight: context.in_flight(&account, &spec.number),
             definition_going: looked.definition_going,

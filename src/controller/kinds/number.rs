@@ -29,6 +29,7 @@ impl Controlled for PhoneNumber {
         let agent = object.agent().map(|agent| context.agent_ref(agent, namespace, &account, &number));
         let claim = target.as_ref().and_then(|number| context.caches.claim_of(number));
         let trouble = context.trouble_of(&**object);
+        let extras_trouble = context.local.extras_trouble(uid);
         let platform = context.platform_of(claim.as_ref().map(|claim| &claim.spec), agent.as_ref(), &number, looked);
         let wanted = context.platform_of(None, agent.as_ref(), &number, looked);
         let next = wanted.filter(|(key, _)| platform.as_ref().is_some_and(|(now, _)| now != key));
@@ -75,9 +76,12 @@ impl Controlled for PhoneNumber {
             marked_by_another: context.is_marked_by_another(&seen),
             platform: platform
                 .as_ref()
-                .map(|platform| context.platform_view(platform, &account, agent.as_ref(), &number)),
-            next_platform: next.as_ref().map(|next| context.platform_view(next, &account, agent.as_ref(), &number)),
+                .map(|platform| context.platform_view(platform, &account, agent.as_ref(), &number, looked)),
+            next_platform: next
+                .as_ref()
+                .map(|next| context.platform_view(next, &account, agent.as_ref(), &number, looked)),
             trouble: trouble.as_ref(),
+            extras_trouble: extras_trouble.as_ref(),
             put_backs: context.local.put_backs(uid),
             in_flight: context.in_flight_for(&account, claim.as_deref(), &number),
             definition_going: looked.definition_going,

@@ -5,6 +5,8 @@
 //! number. A platform that cannot move a number takes it off and on again; a crash in between is finished by whoever comes next, since what
 //! is wanted and what is seen say what is missing.
 
+pub(super) mod extras;
+
 use super::world::{Found, World};
 use crate::{
     api::{
@@ -87,7 +89,7 @@ pub(super) fn next(w: &World<'_>, found: &Found<'_>, claim: &NumberClaim) -> Opt
         }
         _ => None,
     };
-    let step = Binding { w, found, claim };
+    let step = Binding { w, found, claim, trouble: w.trouble };
     match (&claim.spec.bound, hosted) {
         (None, None) => None,
         (Some(_), None) => step.leave(),
@@ -104,6 +106,8 @@ struct Binding<'a, 'w> {
     w: &'a World<'w>,
     found: &'a Found<'w>,
     claim: &'a NumberClaim,
+    /// What has to be waited for before anything is looked at or written.
+    trouble: Option<&'a Trouble>,
 }
 
 impl Binding<'_, '_> {
@@ -287,7 +291,12 @@ impl Binding<'_, '_> {
                 "The platform's other agent is taken off the number, and then the wanted one put on: callers reach nothing for that moment."
                     .to_owned(),
             ),
-            BindingChange::Bind { .. } | BindingChange::Move { .. } | BindingChange::Configure(_) if put_back => (
+            BindingChange::Bind { .. }
+            | BindingChange::Move { .. }
+            | BindingChange::Configure(_)
+            | BindingChange::Switch { .. }
+                if put_back =>
+            (
                 true,
                 "DriftCorrected",
                 format!("Put back what somebody else had changed of the number at CarrierAccount {}.", platform.key),
@@ -309,7 +318,7 @@ impl Binding<'_, '_> {
     }
 
     fn write(&self, write: SetBinding) -> Decision<PhoneNumberStatus> {
-        match self.w.trouble.filter(|trouble| !trouble.wait.is_zero()) {
+        match self.trouble.filter(|trouble| !trouble.wait.is_zero()) {
             Some(trouble) => self.rest(policy::binding_trouble(trouble)),
             None => Decision::Act(Effect::SetBinding(Box::new(write))),
         }
@@ -318,7 +327,7 @@ impl Binding<'_, '_> {
     fn look(&self, look: Look) -> Decision<PhoneNumberStatus> {
         // That the platform would not take the number says nothing against a look: it may be ours there by now.
         let fails = |trouble: &&Trouble| !trouble.wait.is_zero() && trouble.error.class != ErrorClass::Unavailable;
-        match self.w.trouble.filter(fails) {
+        match self.trouble.filter(fails) {
             Some(trouble) => self.rest(policy::binding_trouble(trouble)),
             None => Decision::Look(look),
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    binding,
+    binding::{self, extras},
     world::{Found, World},
 };
 use crate::{
@@ -25,6 +25,14 @@ pub(super) fn next(w: &World<'_>, found: &Found<'_>, claim: Option<&NumberClaimS
     if let Some(decision) = w.own_claim().and_then(|claim| binding::next(w, found, claim)) {
         return decision;
     }
+    match (w.own_claim(), route(w, found, claim)) {
+        (Some(claim), Decision::Rest(rest)) => extras::next(w, found, claim, rest),
+        (_, decision) => decision,
+    }
+}
+
+/// Decides about the number's route at its carrier.
+fn route(w: &World<'_>, found: &Found<'_>, claim: Option<&NumberClaimSpec>) -> Decision<PhoneNumberStatus> {
     let wanted = w.wanted();
     let ours = |channel, destination: &Destination| claim.is_some_and(|claim| claim.is_ours(channel, destination));
     let target = wanted.target(&found.number.route, claim);

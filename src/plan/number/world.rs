@@ -54,6 +54,8 @@ pub struct World<'a> {
     /// The one that should answer, where that is another.
     pub next_platform: Option<PlatformView<'a>>,
     pub trouble: Option<&'a Trouble>,
+    /// The same of the number's extras, which hold up nothing else.
+    pub extras_trouble: Option<&'a Trouble>,
     /// How often the route was put back within the last hour.
     pub put_backs: u32,
     /// What may still be on its way to the carrier.

@@ -24,6 +24,7 @@ pub(super) use self::{
     agents::{all as all_agents, edit as edit_agent, found as found_agent, removed as remove_agent},
     answer::{answer, at_home, heard},
     import::attach,
+    integrations::{is_on, switch},
     numbers::{all as all_rows, detach, edit as edit_row, row},
     provider::credentials_of,
     rates::too_many,

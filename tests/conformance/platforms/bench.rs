@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use dialplane::{
     api::{
         number::{Channel, Destination, HOSTED_AGENT, Route},
-        phone_number::NumberConfig,
+        phone_number::{Extra, NumberConfig},
     },
     carrier::{
         Bindings, Carrier, CarrierError, HostedAgent, Lent, Outcome, OwnedNumber, Platform,
@@ -41,6 +41,8 @@ pub struct PlatformWire {
     pub answers: fn(&Sandbox, number: &str) -> Option<String>,
     /// What a person writes on a number in the platform's console.
     pub edit: fn(&Sandbox, number: &str, NumberConfig),
+    /// How a person switches an extra in the platform's console.
+    pub switch: fn(&Sandbox, number: &str, Extra, bool),
     /// The fields of a Twilio number that the platform writes, and what it writes there.
     pub webhooks: fn(&Sandbox) -> Vec<(&'static str, String)>,
     /// The voice webhook of a Telnyx application that is the platform's.

@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use dialplane::{
     api::{
         number::{E164, Route},
-        phone_number::NumberConfig,
+        phone_number::{Extra, NumberConfig},
     },
     carrier::{
-        Bindings, Capabilities, Carrier, CarrierError, ErrorClass, HostedAgent, Identity, Lent, NumberId, Outcome,
-        OwnedNumber, Platform,
+        Bindings, Capabilities, Carrier, CarrierError, ErrorClass, Extras, HostedAgent, Identity, Lent, NumberId,
+        Outcome, OwnedNumber, Platform,
     },
 };
 use secrecy::ExposeSecret as _;
@@ -55,6 +55,8 @@ pub enum Breakage {
     BindsToConfigure,
     /// Settings that name nothing are sent.
     SendsNothing,
+    /// One extra is switched with the other.
+    SwitchesEveryExtra,
     /// A route is called set whatever it is.
     PretendsToRoute,
     /// The credentials that were lent stand in errors.
@@ -85,6 +87,8 @@ const BREAKAGES: &[(Breakage, &str)] = &[
     (BlanksOtherSettings, "settings_are_one_change_and_no_webhook"),
     (BindsToConfigure, "settings_are_one_change_and_no_webhook"),
     (SendsNothing, "settings_that_name_nothing_are_not_sent"),
+    (SwitchesEveryExtra, "extras_are_switched_one_by_one_and_no_webhook_is_written"),
+    (RetriesWrites, "an_extra_is_unknown_where_its_answer_is_and_is_then_seen"),
     (PretendsToRoute, "an_empty_route_unbinds_and_no_other_is_set"),
     (TellsSecrets, "no_secret_is_in_an_error_or_in_what_an_adapter_shows_of_itself"),
     (KnowsOneCarrier, "a_number_of_the_other_carrier_is_bound_too"),
@@ -187,6 +191,31 @@ impl Carrier for Broken {
 
     fn bindings(&self) -> Option<&dyn Bindings> {
         Some(self)
+    }
+
+    fn extras(&self) -> Option<&dyn Extras> {
+        self.carrier.extras().map(|_| self as &dyn Extras)
+    }
+}
+
+#[async_trait]
+impl Extras for Broken {
+    async fn is_on(&self, number: &E164, extra: Extra) -> Result<bool, CarrierError> {
+        self.carrier.extras().unwrap().is_on(number, extra).await
+    }
+
+    async fn switch(&self, number: &E164, extra: Extra, on: bool) -> Outcome<()> {
+        let inner = self.carrier.extras().unwrap();
+        let outcome = inner.switch(number, extra, on).await;
+        let again = match (&outcome, self.how) {
+            (Outcome::Unknown(_), RetriesWrites) => vec![extra],
+            (_, SwitchesEveryExtra) => Extra::ALL.to_vec(),
+            _ => Vec::new(),
+        };
+        for extra in again {
+            inner.switch(number, extra, on).await;
+        }
+        self.outcome(outcome, || ())
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use dialplane::{
     api::{
         number::{Channel, Destination, Route},
-        phone_number::NumberConfig,
+        phone_number::{Extra, NumberConfig},
     },
     carrier::{ErrorClass, HostedAgent, Identity, Lent, NumberId, Outcome},
     sandbox::carrier::{Credentials, Fault, Kind, Match, Rule, Switches},
@@ -289,6 +289,43 @@ pub async fn settings_are_unknown_where_their_answer_is_and_are_then_seen(b: &Be
         assert_eq!(b.requests(Kind::AttachmentWrite), 1, "{name}: sent once");
         b.sandbox.clear_faults();
         assert_eq!(wanted.changes(&b.seen().await.unwrap().config).is_empty(), done, "{name}");
+    }
+}
+
+pub async fn extras_are_switched_one_by_one_and_no_webhook_is_written(b: &Bench) {
+    let Some(extras) = b.carrier.extras() else { return };
+    did(b.bind(&b.agent).await);
+    let listed = b.seen().await;
+    b.sandbox.reset_ledger();
+    for extra in Extra::ALL {
+        assert_eq!(extras.is_on(&number(NUMBER), extra).await, Ok(false), "{extra:?}");
+        did(extras.switch(&number(NUMBER), extra, true).await);
+        assert_eq!(extras.is_on(&number(NUMBER), extra).await, Ok(true), "{extra:?}");
+    }
+    let ledger = b.sandbox.ledger();
+    assert_eq!((ledger.of(Kind::AttachmentWrite).count(), ledger.of(Kind::PlatformWrite).count()), (2, 0));
+    assert_eq!(b.seen().await, listed, "no listing shows them");
+    (b.wire.switch)(&b.sandbox, NUMBER, Extra::Monitor, false);
+    assert_eq!(extras.is_on(&number(NUMBER), Extra::Monitor).await, Ok(false));
+    assert_eq!(extras.is_on(&number(NUMBER), Extra::WebCalls).await, Ok(true));
+    did(b.bindings().unbind(&number(NUMBER)).await);
+    assert_eq!(did_nothing(extras.switch(&number(NUMBER), Extra::Monitor, true).await).class, ErrorClass::NotFound);
+    assert!(extras.is_on(&number(NUMBER), Extra::Monitor).await.is_err());
+}
+
+pub async fn an_extra_is_unknown_where_its_answer_is_and_is_then_seen(b: &Bench) {
+    let Some(extras) = b.carrier.extras() else { return };
+    did(b.bind(&b.agent).await);
+    for (fault, done) in DOUBTS {
+        let name = fault.name();
+        (b.wire.switch)(&b.sandbox, NUMBER, Extra::Monitor, false);
+        b.sandbox.reset_ledger();
+        b.inject(Kind::AttachmentWrite, fault);
+        let carrier = b.in_a_hurry();
+        unknown(carrier.extras().unwrap().switch(&number(NUMBER), Extra::Monitor, true).await);
+        assert_eq!(b.requests(Kind::AttachmentWrite), 1, "{name}: sent once");
+        b.sandbox.clear_faults();
+        assert_eq!(extras.is_on(&number(NUMBER), Extra::Monitor).await, Ok(done), "{name}");
     }
 }
 

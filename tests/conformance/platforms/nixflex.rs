@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use dialplane::{
+    api::phone_number::Extra,
     carrier::nixflex::{Config, Nixflex},
     sandbox::carrier::SameAgent,
 };
@@ -27,6 +28,13 @@ pub static WIRE: PlatformWire = PlatformWire {
         sandbox
             .edit_nixflex_row(number, json!({ "custom_prompt": config.prompt, "voice_id": config.voice_id }))
             .unwrap();
+    },
+    switch: |sandbox, number, extra, on| {
+        let name = match extra {
+            Extra::Monitor => "monitor",
+            Extra::WebCalls => "web-calls",
+        };
+        sandbox.nixflex_switch(number, name, on).unwrap();
     },
     webhooks: |sandbox| {
         let webhooks = sandbox.nixflex_webhooks();

@@ -107,6 +107,19 @@ impl Sandbox {
         self.nixflex(|world| nixflex::edit_row(world, number, &fields))
     }
 
+    /// Whether monitoring (`monitor`) or web calls (`web-calls`) are on for a number, which no row shows.
+    pub fn nixflex_is_on(&self, number: &str, name: &str) -> bool {
+        nixflex::is_on(&self.shared.state().world, number, name)
+    }
+
+    /// Somebody else switches monitoring (`monitor`) or web calls (`web-calls`) of a number.
+    ///
+    /// # Errors
+    /// If the number was not given to the platform.
+    pub fn nixflex_switch(&self, number: &str, name: &str, on: bool) -> Result<(), SandboxError> {
+        self.nixflex(|world| nixflex::switch(world, number, name, on))
+    }
+
     /// Somebody else takes a number from the platform: its webhooks are cleared.
     ///
     /// # Errors

@@ -58,7 +58,7 @@ pub(super) fn handle(
     let number = mine(world, key, part)?.number.clone();
     let is_flag = matches!(name, "monitor" | "web-calls");
     let place = place(name, &number);
-    let effect = Effect { number: Some(number.clone()), ..Effect::default() };
+    let before = world.nixflex.integrations.get(&place).cloned();
     match request.method.as_str() {
         "GET" if name != "precall" => {
             return Ok(Reply::ok(shown(name, &number, world.nixflex.integrations.get(&place))));
@@ -70,7 +70,24 @@ pub(super) fn handle(
         "DELETE" if name.starts_with("webhook") => drop(world.nixflex.integrations.remove(&place)),
         _ => return no_such_path(request),
     }
-    Ok(Reply::did(200, Some(shown(name, &number, world.nixflex.integrations.get(&place))), effect))
+    let after = world.nixflex.integrations.get(&place);
+    let (before, answer) = (shown(name, &number, before.as_ref()), shown(name, &number, after));
+    let changed = if before == answer { Vec::new() } else { vec![name.to_owned()] };
+    Ok(Reply::did(200, Some(answer), Effect { number: Some(number), changed, ..Effect::default() }))
+}
+
+/// Whether monitoring or web calls, by the name in the path, are on for a number, whosever it is.
+pub(in super::super) fn is_on(world: &World, number: &str, name: &str) -> bool {
+    world.nixflex.integrations.get(&place(name, number)).is_some_and(|value| *value == true)
+}
+
+/// A person switches one of them in the console.
+pub(in super::super) fn switch(world: &mut World, number: &str, name: &str, on: bool) -> Result<(), Refusal> {
+    if world.nixflex.rows.get(number).is_none() {
+        return refuse(404, "number_not_found", format!("{number} is not attached"));
+    }
+    world.nixflex.integrations.insert(place(name, number), on.into());
+    Ok(())
 }
 
 /// Sets who is asked before the calls of an agent.
