@@ -100,7 +100,7 @@ impl Type {
 
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
-pub struct Row {
+pub struct ReasonRow {
     pub reason: Reason,
     pub name: &'static str,
     /// The condition that it is a reason of.
@@ -119,7 +119,7 @@ macro_rules! reasons {
         pub enum Reason { $(#[doc = $meaning] $reason,)* }
 
         /// Every reason, with what it means.
-        pub const REASONS: &[Row] = &[$(Row {
+        pub const REASONS: &[ReasonRow] = &[$(ReasonRow {
             reason: Reason::$reason,
             name: stringify!($reason),
             of: Type::$of,
@@ -247,7 +247,7 @@ reasons! {
 
 impl Reason {
     /// What the table says of this reason.
-    pub fn row(self) -> &'static Row {
+    pub fn row(self) -> &'static ReasonRow {
         &REASONS[self as usize]
     }
 }
@@ -345,7 +345,7 @@ fn summary(findings: &[Finding]) -> Option<&Finding> {
 pub fn news<'a>(
     before: &'a [Condition],
     after: &'a [Condition],
-) -> impl Iterator<Item = (&'static Row, &'a Condition)> {
+) -> impl Iterator<Item = (&'static ReasonRow, &'a Condition)> {
     let known = |new: &Condition| before.iter().any(|old| old.type_ == new.type_ && old.reason == new.reason);
     after.iter().filter(move |new| !known(new)).filter_map(|new| {
         let row = REASONS.iter().find(|row| row.name == new.reason && row.of.as_str() == new.type_)?;

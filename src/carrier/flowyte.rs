@@ -24,7 +24,7 @@ use url::Url;
 use self::{
     errors::Words,
     listing::{Keyed, LIMIT, Page, Reading},
-    wire::{Agent, Data, Row},
+    wire::{Agent, Data, WireNumber},
 };
 use super::{
     Bought, Capabilities, Carrier, CarrierError, ErrorClass, Holds, HostedAgent, HostedVersion, Identity, Intake,
@@ -165,7 +165,7 @@ impl Flowyte {
     }
 
     /// The account's numbers.
-    async fn rows(&self) -> Result<Vec<Row>, CarrierError> {
+    async fn rows(&self) -> Result<Vec<WireNumber>, CarrierError> {
         self.pages(READ_NUMBERS, numbers::NUMBERS, &[], LIMIT, self.budget()).await
     }
 
@@ -199,7 +199,7 @@ impl Carrier for Flowyte {
     /// error, which an agent ends, be it an unpublished one, and one is needed to answer numbers anyway. Its class is the one of an account
     /// that is not there: it makes people look at the organization and not at the network, and the next look is soon.
     async fn identify(&self) -> Result<Identity, CarrierError> {
-        let number: Option<Row> = self.any(READ_NUMBERS, numbers::NUMBERS).await?;
+        let number: Option<WireNumber> = self.any(READ_NUMBERS, numbers::NUMBERS).await?;
         let account = match number.and_then(|row| row.organization_id) {
             Some(account) => Some(account),
             None => {
@@ -216,14 +216,14 @@ impl Carrier for Flowyte {
     }
 
     async fn list(&self) -> Result<Vec<OwnedNumber>, CarrierError> {
-        Ok(self.rows().await?.into_iter().filter_map(Row::owned).collect())
+        Ok(self.rows().await?.into_iter().filter_map(WireNumber::owned).collect())
     }
 
     /// No filter is documented (section 5), so all are read and each is compared.
     async fn find(&self, number: &E164) -> Result<Option<OwnedNumber>, CarrierError> {
         let mut same = self.rows().await?.into_iter().filter(|row| row.number().as_ref() == Some(number));
         match (same.next(), same.next()) {
-            (row, None) => Ok(row.and_then(Row::owned)),
+            (row, None) => Ok(row.and_then(WireNumber::owned)),
             (_, Some(_)) => Err(errors::torn("it held one number twice")),
         }
     }

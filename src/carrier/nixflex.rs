@@ -140,8 +140,8 @@ impl Nixflex {
 
     /// One number out of the list: there is no way to ask for just one (section 2.2).
     async fn number(&self, number: &E164) -> Result<Option<OwnedNumber>, CarrierError> {
-        let is_it = |row: &wire::Row| row.phone_number == number.as_str();
-        Ok(self.rows().await?.into_iter().find(is_it).and_then(wire::Row::owned))
+        let is_it = |row: &wire::WireNumber| row.phone_number == number.as_str();
+        Ok(self.rows().await?.into_iter().find(is_it).and_then(wire::WireNumber::owned))
     }
 }
 
@@ -180,7 +180,7 @@ impl Carrier for Nixflex {
     }
 
     async fn list(&self) -> Result<Vec<OwnedNumber>, CarrierError> {
-        Ok(self.rows().await?.into_iter().filter_map(wire::Row::owned).collect())
+        Ok(self.rows().await?.into_iter().filter_map(wire::WireNumber::owned).collect())
     }
 
     async fn find(&self, number: &E164) -> Result<Option<OwnedNumber>, CarrierError> {

@@ -25,7 +25,7 @@ use url::Url;
 use self::{
     errors::Words,
     listing::{Keyed, Page, Reading},
-    wire::{Data, Row},
+    wire::{Data, WireNumber},
 };
 use super::{
     Bought, Capabilities, Carrier, CarrierError, Holds, Identity, Lent, Marks, NumberId, Order, Orders, Outcome,
@@ -174,7 +174,7 @@ impl Carrier for Telnyx {
     /// parts of numbers too, so every row of every page is compared, and one that is no longer the account's may still be listed.
     async fn find(&self, number: &E164) -> Result<Option<OwnedNumber>, CarrierError> {
         let rows = self.rows(&format!("filter%5Bphone_number%5D={}", number.digits())).await?;
-        let is_it = |row: &Row| row.phone_number.as_deref() == Some(number.as_str()) && row.is_owned();
+        let is_it = |row: &WireNumber| row.phone_number.as_deref() == Some(number.as_str()) && row.is_owned();
         let mut same = rows.into_iter().filter(is_it);
         match (same.next(), same.next()) {
             (None, _) => Ok(None),

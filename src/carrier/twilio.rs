@@ -27,7 +27,7 @@ use self::{
     errors::Words,
     listing::{Page, Reading},
     prices::Prices,
-    wire::{Account, NumberPage, Row},
+    wire::{Account, NumberPage, WireNumber},
 };
 use super::{
     Bought, Capabilities, Carrier, CarrierError, ErrorClass, Identity, Lent, Marks, NumberId, Outcome, OwnedNumber,
@@ -177,7 +177,7 @@ impl Twilio {
         args: &[&str],
         first: &str,
         budget: &mut Budget,
-    ) -> Result<Vec<P::Row>, CarrierError>
+    ) -> Result<Vec<P::WireNumber>, CarrierError>
     where
         P: Page + DeserializeOwned,
     {
@@ -192,7 +192,7 @@ impl Twilio {
     }
 
     /// The account's numbers that Twilio's own filter lets through, all pages of them.
-    async fn rows(&self, query: &str) -> Result<Vec<Row>, CarrierError> {
+    async fn rows(&self, query: &str) -> Result<Vec<WireNumber>, CarrierError> {
         let mut budget = Budget::new(errors::NAME);
         let rows = self.pages::<NumberPage>(&self.api, NUMBERS, &[&self.account], query, &mut budget).await?;
         match rows.iter().all(|row| row.account_sid == self.account) {
@@ -211,7 +211,7 @@ impl Twilio {
             headers: &[],
             before: None,
         };
-        let row = match self.http.write::<Row>("POST", call, Body::Form(fields)).await {
+        let row = match self.http.write::<WireNumber>("POST", call, Body::Form(fields)).await {
             Outcome::Did(row) => row,
             Outcome::DidNothing(error) => return Outcome::DidNothing(error),
             Outcome::Unknown(error) => return Outcome::Unknown(error),

@@ -81,10 +81,10 @@ impl Lease {
         None
     }
 
-    fn keep(&self, seen: Option<Seen>, renewed: Instant) -> Leadership {
+    fn keep(&self, seen: Option<Observed>, renewed: Instant) -> Leadership {
         tracing::info!(identity = self.identity, lease = self.name, "leading");
         let past = Past {
-            cut_off: seen.as_ref().is_some_and(Seen::is_held),
+            cut_off: seen.as_ref().is_some_and(Observed::is_held),
             gap: seen.as_ref().is_some_and(|seen| !seen.live),
         };
         let (lost, stop) = (CancellationToken::new(), CancellationToken::new());
@@ -96,7 +96,7 @@ impl Lease {
     /// from when the last good renewal was *begun*; no other replica can have counted a whole duration by then.
     async fn renew(
         self,
-        mut seen: Option<Seen>,
+        mut seen: Option<Observed>,
         mut renewed: Instant,
         lost: CancellationToken,
         stop: CancellationToken,
@@ -126,13 +126,13 @@ impl Lease {
     }
 
     /// One look at the Lease and, if it is ours to take or to renew, one write.
-    async fn attempt(&self, seen: &mut Option<Seen>) -> kube::Result<Standing> {
+    async fn attempt(&self, seen: &mut Option<Observed>) -> kube::Result<Standing> {
         let record = self.api.get_opt(&self.name).await?;
         let (now, clock) = (Instant::now(), MicroTime(Timestamp::now()));
         *seen = record.as_ref().map(|record| {
             let spec = record.spec.clone().unwrap_or_default();
             let live = seen.is_some() || is_recent(&spec, self.duration, &clock);
-            Seen::again(seen.take(), spec, now, live)
+            Observed::again(seen.take(), spec, now, live)
         });
         let spec = match decide(seen.as_ref(), &self.identity, self.duration, now, clock) {
             Decision::Wait { holder } => return Ok(Standing::Follower(holder)),
@@ -233,7 +233,7 @@ enum Standing {
 }
 
 /// A Lease as it was last seen.
-struct Seen {
+struct Observed {
     spec: LeaseSpec,
     /// When it was first seen so, by our own clock.
     since: Instant,
@@ -241,7 +241,7 @@ struct Seen {
     live: bool,
 }
 
-impl Seen {
+impl Observed {
     fn again(before: Option<Self>, spec: LeaseSpec, now: Instant, live: bool) -> Self {
         match before {
             Some(before) if before.spec == spec => before,
@@ -272,7 +272,7 @@ enum Decision {
 }
 
 /// What to do about a Lease that was `seen` so. `clock` only goes into the record, for people to read.
-fn decide(seen: Option<&Seen>, identity: &str, duration: Duration, now: Instant, clock: MicroTime) -> Decision {
+fn decide(seen: Option<&Observed>, identity: &str, duration: Duration, now: Instant, clock: MicroTime) -> Decision {
     let before = seen.map(|seen| seen.spec.clone()).unwrap_or_default();
     let holder = before.holder_identity.clone().unwrap_or_default();
     let ours = holder == identity;

@@ -15,7 +15,7 @@ fn clock(second: i64) -> MicroTime {
     MicroTime(Timestamp::from_second(second).unwrap())
 }
 
-fn held(by: &str, since: Instant) -> Seen {
+fn held(by: &str, since: Instant) -> Observed {
     let spec = LeaseSpec {
         holder_identity: Some(by.into()),
         lease_duration_seconds: Some(20),
@@ -24,7 +24,7 @@ fn held(by: &str, since: Instant) -> Seen {
         lease_transitions: Some(4),
         ..LeaseSpec::default()
     };
-    Seen { spec, since, live: false }
+    Observed { spec, since, live: false }
 }
 
 fn written(decision: Decision) -> LeaseSpec {
@@ -72,12 +72,12 @@ fn a_lease_that_was_released_is_taken_at_once() {
 #[test]
 fn the_time_counts_from_the_last_change_that_was_seen() {
     let now = Instant::now();
-    let same = Seen::again(Some(held("b", now)), held("b", now).spec, now + SECOND, true);
+    let same = Observed::again(Some(held("b", now)), held("b", now).spec, now + SECOND, true);
     assert_eq!(same.since, now);
     let mut renewed = held("b", now).spec;
     renewed.renew_time = Some(clock(1));
     assert_eq!(
-        Seen::again(Some(same), renewed, now + SECOND, true).since,
+        Observed::again(Some(same), renewed, now + SECOND, true).since,
         now + SECOND,
         "also when clocks go backwards"
     );

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use kube::Resource;
 use tokio::time::Instant;
 
-use super::{Context, Kind, error::Error, kinds::Looked, sessions::Session};
+use super::{Context, Kind, error::Error, kinds::Looked, open_accounts::OpenAccount};
 use crate::{
     api::{
         NumberClaim, NumberPurchase, PhoneNumber,
@@ -50,11 +50,11 @@ impl Context {
         looked: &Looked,
     ) -> KnownOfBuying {
         let uid = object.metadata.uid.as_deref().unwrap_or_default();
-        let session = self.sessions.get(account);
-        let session = session.as_deref();
-        let settling = session.map_or(Duration::ZERO, |session| self.settling_of(session));
-        let seller = self.seller(account, identity, uid, session, settling);
-        let traces = self.traces(account, identity, session, self.marked_since(uid, settling), looked, seller.marks);
+        let opened = self.open_accounts.get(account);
+        let opened = opened.as_deref();
+        let settling = opened.map_or(Duration::ZERO, |opened| self.settling_of(opened));
+        let seller = self.seller(account, identity, uid, opened, settling);
+        let traces = self.traces(account, identity, opened, self.marked_since(uid, settling), looked, seller.marks);
         KnownOfBuying { traces, seller, settling }
     }
 
@@ -63,11 +63,11 @@ impl Context {
         account: &Key,
         identity: &Identity,
         uid: &str,
-        session: Option<&Session>,
+        opened: Option<&OpenAccount>,
         settling: Duration,
     ) -> plan::Seller {
         let cached = self.caches.accounts.get(account);
-        let carrier = session.map(|session| session.inventory.carrier());
+        let carrier = opened.map(|opened| opened.inventory.carrier());
         let holds = carrier.as_ref().and_then(|carrier| carrier.holds());
         let given = cached.as_ref().is_some_and(|account| {
             account.open_grants().iter().any(|grant| grant.uid == uid || grant.is_for(identity))
@@ -80,10 +80,9 @@ impl Context {
             unheld: self.local.unheld(uid),
             limits: cached.map(|account| account.spec.purchasing.clone()).unwrap_or_default(),
             grant: if given { plan::Grant::Given } else { self.local.wished(account, uid) },
-            no_money: session.and_then(Session::no_money),
+            no_money: opened.and_then(OpenAccount::no_money),
             // Without a name for this installation nothing could be told from what others bought.
-            doubtful: self.installation().is_none()
-                || session.is_some_and(|session| session.inventory.doubt().is_some()),
+            doubtful: self.installation().is_none() || opened.is_some_and(|opened| opened.inventory.doubt().is_some()),
             not_before: self.knows_the_past_from(settling).saturating_duration_since(Instant::now()),
         }
     }
@@ -92,7 +91,7 @@ impl Context {
         &self,
         account: &Key,
         identity: &Identity,
-        session: Option<&Session>,
+        opened: Option<&OpenAccount>,
         marked_since: Instant,
         looked: &Looked,
         marks: bool,
@@ -102,7 +101,7 @@ impl Context {
         let is_anothers = |number: &E164| {
             self.caches.claim_of(number).is_some_and(|claim| claim.spec.is_of_another(&identity.namespace))
         };
-        let marked = session.and_then(|session| session.inventory.marked(&marker, marked_since));
+        let marked = opened.and_then(|opened| opened.inventory.marked(&marker, marked_since));
         let at = self.caches.account_identity(account);
         let claims = self.caches.claims.by(Index::Identity, &identity.to_string());
         let is_there = |claim: &&Arc<NumberClaim>| Some(&claim.spec.account.identity) == at.as_ref();
@@ -110,16 +109,16 @@ impl Context {
         claims.sort_by_key(|claim| std::cmp::Reverse(claim.spec.purchase.as_ref().map(|purchase| purchase.attempt)));
         plan::Traces {
             marked: marked.map(|marked| marked.into_iter().filter(|number| !is_anothers(number)).collect()),
-            orders: session.and_then(|session| session.inventory.orders(&marker, looked.began)),
+            orders: opened.and_then(|opened| opened.inventory.orders(&marker, looked.began)),
             claims,
-            unclaimed: session.filter(|_| !marks).map(|session| self.unclaimed(session)).unwrap_or_default(),
+            unclaimed: opened.filter(|_| !marks).map(|opened| self.unclaimed(opened)).unwrap_or_default(),
             marker,
         }
     }
 
     /// The numbers of an account that nothing in this cluster claims.
-    fn unclaimed(&self, session: &Session) -> Vec<E164> {
-        let owned = session.inventory.owned();
+    fn unclaimed(&self, opened: &OpenAccount) -> Vec<E164> {
+        let owned = opened.inventory.owned();
         let owned = owned.iter().map(|number| &number.number);
         owned.filter(|number| self.caches.claim_of(number).is_none()).cloned().collect()
     }
@@ -129,12 +128,12 @@ impl Context {
     pub(super) fn is_uncounted(&self, claim: &NumberClaimSpec, own: Option<&Identity>) -> bool {
         let Some(identity) = claim.identity().filter(|identity| Some(identity) != own) else { return false };
         let key = claim.account.key();
-        let Some((account, session)) = self.caches.accounts.get(&key).zip(self.sessions.get(&key)) else {
+        let Some((account, opened)) = self.caches.accounts.get(&key).zip(self.open_accounts.get(&key)) else {
             return false;
         };
         let counts = account.metadata.deletion_timestamp.is_none()
-            && session.open().is_some()
-            && session.inventory.doubt().is_none();
+            && opened.usable().is_some()
+            && opened.inventory.doubt().is_none();
         counts && account.open_grants().iter().any(|grant| grant.is_for(&identity))
     }
 
@@ -152,31 +151,31 @@ impl Context {
 
     pub(super) async fn look_for_marked(&self, object: &PhoneNumber) {
         let uid = object.metadata.uid.as_deref().unwrap_or_default();
-        let Some(session) = self.sessions.get(&object.account()) else { return };
-        let since = self.marked_since(uid, self.settling_of(&session));
-        let asked = session.inventory.look_for_marked(since).await;
-        let carrier = session.inventory.carrier().capabilities().name;
+        let Some(opened) = self.open_accounts.get(&object.account()) else { return };
+        let since = self.marked_since(uid, self.settling_of(&opened));
+        let asked = opened.inventory.look_for_marked(since).await;
+        let carrier = opened.inventory.carrier().capabilities().name;
         self.metrics.carrier_request(carrier, Operation::List, asked.as_ref().err());
         self.looked(uid, &object.account(), asked);
     }
 
     pub(super) async fn look_for_orders(&self, object: &impl Resource, account: &Key, looked: &Looked) {
-        let Some(session) = self.sessions.get(account) else { return };
+        let Some(opened) = self.open_accounts.get(account) else { return };
         let uid = object.meta().uid.as_deref().unwrap_or_default();
-        self.looked(uid, account, session.inventory.look_for_orders(looked.began).await);
+        self.looked(uid, account, opened.inventory.look_for_orders(looked.began).await);
     }
 
     pub(super) async fn look_for_offers(&self, object: &PhoneNumber, asked: OfferQuery, looked: &mut Looked) {
-        let Some(session) = self.sessions.get(&object.account()) else { return };
-        let found = self.offers(&session, &asked, Some(object)).await;
-        self.wake_called(&session);
+        let Some(opened) = self.open_accounts.get(&object.account()) else { return };
+        let found = self.offers(&opened, &asked, Some(object)).await;
+        self.wake_called(&opened);
         let uid = object.metadata.uid.as_deref().unwrap_or_default();
         self.looked(uid, &object.account(), found.map(|offers| looked.offers.push(offers)));
     }
 
     /// Wakes those who waited for what there is and may look again.
-    pub fn wake_called(&self, session: &Session) {
-        for number in session.offer_cache.called() {
+    pub fn wake_called(&self, opened: &OpenAccount) {
+        for number in opened.offer_cache.called() {
             self.wake(Kind::PhoneNumber, number, Priority::Urgent);
         }
     }
@@ -184,11 +183,11 @@ impl Context {
     /// What is for sale for an object or just so, without what the account owns or somebody else in this cluster claims.
     pub async fn offers(
         &self,
-        session: &Session,
+        opened: &OpenAccount,
         asked: &OfferQuery,
         object: Option<&PhoneNumber>,
     ) -> Result<plan::Offers, CarrierError> {
-        let carrier = session.inventory.carrier();
+        let carrier = opened.inventory.carrier();
         let sales = carrier.sales().ok_or_else(|| does_not(&*carrier, "sell numbers"))?;
         let identity = object.and_then(PhoneNumber::identity);
         let uid = object.and_then(|object| object.metadata.uid.as_deref()).unwrap_or_default();
@@ -200,10 +199,10 @@ impl Context {
         };
         let is_claimed = |number: &E164| {
             self.caches.claim_of(number).is_some_and(|claim| identity.is_none() || claim.spec.identity() != identity)
-                || matches!(session.inventory.seen(number), inventory::Seen::Present { .. })
+                || matches!(opened.inventory.seen(number), inventory::Seen::Present { .. })
                 || is_written_down(number)
         };
-        let found = session.offer_cache.offers(sales, asked, uid, who.as_ref(), is_claimed).await;
+        let found = opened.offer_cache.offers(sales, asked, uid, who.as_ref(), is_claimed).await;
         self.metrics.carrier_request(carrier.capabilities().name, Operation::Search, found.as_ref().err());
         found
     }

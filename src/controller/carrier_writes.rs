@@ -8,8 +8,8 @@ use super::{
     error::Error,
     kinds::{Controlled, share_id},
     local_state::Attempt,
+    open_accounts::OpenAccount,
     reconcile::Reconcile,
-    sessions::Session,
 };
 use crate::{
     api::{meta::Key, number::E164, purchase::Hold},
@@ -24,11 +24,11 @@ use crate::{
 impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
     /// The one place where a number's route is written at the carrier.
     async fn set_route(&mut self, write: SetRoute) -> Result<(), Error> {
-        let Some(session) = self.session(&write.account)? else { return Ok(()) };
-        let outcome = session.inventory.set_route(&write.number, &write.id, &write.route).await;
-        if self.changed(self.uid(), &session, &write.account, Operation::SetRoute, outcome) {
+        let Some(opened) = self.opened(&write.account)? else { return Ok(()) };
+        let outcome = opened.inventory.set_route(&write.number, &write.id, &write.route).await;
+        if self.changed(self.uid(), &opened, &write.account, Operation::SetRoute, outcome) {
             if write.put_back {
-                self.context.put_back(self.uid(), &session);
+                self.context.put_back(self.uid(), &opened);
             }
             self.publish(&write.notes);
         }
@@ -39,19 +39,19 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
         let context = self.context;
         if context.dry_run().is_some() {
             // What its numbers would be bound to is taken for made, for what they would do then.
-            context.sessions.get(&write.account).inspect(|session| session.sharing.pretend(&write));
+            context.open_accounts.get(&write.account).inspect(|opened| opened.sharing.pretend(&write));
             return Ok(());
         }
-        let Some(session) = self.session(&write.account)? else { return Ok(()) };
-        let carrier = session.inventory.carrier();
+        let Some(opened) = self.opened(&write.account)? else { return Ok(()) };
+        let carrier = opened.inventory.carrier();
         let Some(shared) = carrier.shared_routes() else { return Ok(()) };
         let SetSharedRoute { name, current, webhooks, .. } = &write;
-        let times = [carrier.capabilities().listing_lag, context.sharing_settles_in(&session)];
-        let outcome = session.sharing.set(shared, name, current, webhooks, times).await;
+        let times = [carrier.capabilities().listing_lag, context.sharing_settles_in(&opened)];
+        let outcome = opened.sharing.set(shared, name, current, webhooks, times).await;
         let id = share_id(self.object, &write.account);
-        let changed = self.changed(&id, &session, &write.account, Operation::SetSharedRoute, outcome);
+        let changed = self.changed(&id, &opened, &write.account, Operation::SetSharedRoute, outcome);
         if changed && write.put_back {
-            context.put_back(&id, &session);
+            context.put_back(&id, &opened);
             let text = format!(
                 "Put back what somebody else had changed of the route that numbers of CarrierAccount {} share.",
                 write.account
@@ -62,17 +62,17 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
     }
 
     async fn set_binding(&mut self, write: SetBinding) -> Result<(), Error> {
-        let Some(session) = self.session(&write.platform)? else { return Ok(()) };
+        let Some(opened) = self.opened(&write.platform)? else { return Ok(()) };
         let Some([off, on]) = write.halves() else {
-            self.bind(&session, &write).await;
+            self.bind(&opened, &write).await;
             return Ok(());
         };
-        let turn = self.context.turn_to_move(&session, &write).await;
+        let turn = self.context.turn_to_move(&opened, &write).await;
         let _turn = match turn {
             Ok(turn) => turn,
             Err(error) => {
                 let outcome = Outcome::<()>::DidNothing(error);
-                self.changed(self.uid(), &session, &write.platform, Operation::Unbind, outcome);
+                self.changed(self.uid(), &opened, &write.platform, Operation::Unbind, outcome);
                 return Ok(());
             }
         };
@@ -81,9 +81,9 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
         }
         // That took its time. What was taken off is put on again even if this process is to end.
         self.claim_stands(&write.number, false).await?;
-        if self.bind(&session, &off).await {
+        if self.bind(&opened, &off).await {
             self.claim_stands(&write.number, false).await?;
-            self.bind(&session, &on).await;
+            self.bind(&opened, &on).await;
         }
         Ok(())
     }
@@ -92,14 +92,14 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
         let context = self.context;
         if context.dry_run().is_some() {
             // As with what numbers share.
-            context.sessions.get(&write.account).inspect(|session| session.hosted.pretend(&write));
+            context.open_accounts.get(&write.account).inspect(|opened| opened.hosted.pretend(&write));
             return Ok(());
         }
-        let Some(session) = self.session(&write.account)? else { return Ok(()) };
-        let (operation, outcome) = session.hosted.serve(&*session.inventory.carrier(), &write).await;
+        let Some(opened) = self.opened(&write.account)? else { return Ok(()) };
+        let (operation, outcome) = opened.hosted.serve(&*opened.inventory.carrier(), &write).await;
         let id = share_id(self.object, &write.account);
-        if self.changed(&id, &session, &write.account, operation, outcome) && write.put_back {
-            context.put_back(&id, &session);
+        if self.changed(&id, &opened, &write.account, operation, outcome) && write.put_back {
+            context.put_back(&id, &opened);
             let text = format!(
                 "Put back which version of the agent {} serves at CarrierAccount {}.",
                 write.agent, write.account
@@ -110,18 +110,18 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
     }
 
     async fn mark(&mut self, mark: Mark) -> Result<(), Error> {
-        let Some(session) = self.session(&mark.account)? else { return Ok(()) };
-        let outcome = session.inventory.mark(&mark.number, &mark.id, &mark.marker).await;
-        if self.changed(self.uid(), &session, &mark.account, Operation::Mark, outcome) {
-            self.context.put_back(self.uid(), &session);
+        let Some(opened) = self.opened(&mark.account)? else { return Ok(()) };
+        let outcome = opened.inventory.mark(&mark.number, &mark.id, &mark.marker).await;
+        if self.changed(self.uid(), &opened, &mark.account, Operation::Mark, outcome) {
+            self.context.put_back(self.uid(), &opened);
         }
         Ok(())
     }
 
     async fn bring_in(&mut self, account: Key, number: E164) -> Result<(), Error> {
-        let Some(session) = self.session(&account)? else { return Ok(()) };
-        let outcome = session.inventory.bring_in(&number).await;
-        if self.changed(self.uid(), &session, &account, Operation::BringIn, outcome) {
+        let Some(opened) = self.opened(&account)? else { return Ok(()) };
+        let outcome = opened.inventory.bring_in(&number).await;
+        if self.changed(self.uid(), &opened, &account, Operation::BringIn, outcome) {
             let text = format!("{number} was brought in from the organization's own carrier account.");
             self.publish(&[Note { warning: false, reason: "BroughtIn", text }]);
         }
@@ -136,9 +136,9 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
             // The purchase that would follow says more than that the number would be kept until then.
             return Ok(Some(Hold { number: number.clone(), id: String::new(), until: None }));
         }
-        let Some(session) = self.session(account)? else { return Ok(None) };
-        let carrier = session.inventory.carrier();
-        let Some(holds) = carrier.holds().filter(|_| session.offer_cache.keep(number, self.uid())) else {
+        let Some(opened) = self.opened(account)? else { return Ok(None) };
+        let carrier = opened.inventory.carrier();
+        let Some(holds) = carrier.holds().filter(|_| opened.offer_cache.keep(number, self.uid())) else {
             return Ok(None);
         };
         let name = carrier.capabilities().name;
@@ -157,7 +157,7 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
         if policy::goes_unheld(&error) {
             context.local.would_not_keep(self.uid(), number);
         } else {
-            context.settled(&session, number, error.class == ErrorClass::Unavailable);
+            context.settled(&opened, number, error.class == ErrorClass::Unavailable);
             context.local.failed(self.uid(), Attempt::Purchase, about(number, error));
         }
         Ok(None)
@@ -170,11 +170,11 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
             // What comes next says more.
             return Ok(());
         }
-        let (Some(session), number) = (self.session(account)?, &hold.number) else { return Ok(()) };
-        let carrier = session.inventory.carrier();
+        let (Some(opened), number) = (self.opened(account)?, &hold.number) else { return Ok(()) };
+        let carrier = opened.inventory.carrier();
         let Some(letting_go) = carrier.holds().and_then(Holds::letting_go) else { return Ok(()) };
         // Whoever asks for a number that is kept for its account already may have been given the same hold.
-        if context.caches.is_journalled(number) || !session.offer_cache.keep(number, self.uid()) {
+        if context.caches.is_journalled(number) || !opened.offer_cache.keep(number, self.uid()) {
             return Ok(());
         }
         let outcome = letting_go.let_go(hold).await;
@@ -189,21 +189,21 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
         if let Some(error) = error {
             context.suspect(account, &error);
         }
-        context.settled(&session, number, false);
+        context.settled(&opened, number, false);
         Ok(())
     }
 
     /// The one place where money is spent. That it was sent is known before it is: whatever ends this, an attempt is never
     /// taken for one that was not made.
     async fn purchase(&mut self, buy: BuyNumber) -> Result<(), Error> {
-        let Some(session) = self.session(&buy.account)? else { return Ok(()) };
+        let Some(opened) = self.opened(&buy.account)? else { return Ok(()) };
         let (context, uid) = (self.context, self.uid());
         let Some(before) = context.local.send(uid, &buy.token) else { return Ok(()) };
-        let carrier = session.inventory.carrier().capabilities().name;
+        let carrier = opened.inventory.carrier().capabilities().name;
         let BuyNumber { account, number, marker, route, regulatory, token, attempt, hold } = buy;
         let purchase = Purchase { number, marker, route, regulatory, hold, key: token, before };
-        let settling = context.settling_of(&session);
-        let outcome = session.inventory.purchase(&purchase, settling).await;
+        let settling = context.settling_of(&opened);
+        let outcome = opened.inventory.purchase(&purchase, settling).await;
         let number = &purchase.number;
         context.metrics.carrier_write(carrier, &outcome);
         match outcome {
@@ -212,8 +212,8 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
                 tracing::info!(object = %Key::of(self.object), %number, attempt, "{what}");
                 context.metrics.carrier_request(carrier, Operation::Purchase, None);
                 context.local.succeeded(uid, Attempt::Purchase);
-                context.settled(&session, number, true);
-                session.paid();
+                context.settled(&opened, number, true);
+                opened.paid();
                 if let Some(order) = ordered {
                     context.local.tried(uid, SendOutcome::Ordered(order));
                 }
@@ -223,10 +223,10 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
                 context.metrics.carrier_request(carrier, Operation::Purchase, Some(&error));
                 context.suspect(&account, &error);
                 if policy::is_about_number(&error) {
-                    context.settled(&session, number, error.class == ErrorClass::Unavailable);
+                    context.settled(&opened, number, error.class == ErrorClass::Unavailable);
                 }
                 if error.class == ErrorClass::Funds {
-                    session.ran_out(&error);
+                    opened.ran_out(&error);
                 }
                 context.local.tried(uid, SendOutcome::DidNothing(error.clone()));
                 context.local.failed(uid, Attempt::Purchase, about(number, error));
@@ -241,9 +241,9 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
 
     /// From then on nobody knows what became of the order until it is seen.
     async fn cancel_order(&mut self, account: Key, order: Order) -> Result<(), Error> {
-        let Some(session) = self.session(&account)? else { return Ok(()) };
+        let Some(opened) = self.opened(&account)? else { return Ok(()) };
         let (context, uid) = (self.context, self.uid());
-        let carrier = session.inventory.carrier();
+        let carrier = opened.inventory.carrier();
         let Some(orders) = carrier.orders() else { return Ok(()) };
         context.local.tried(uid, SendOutcome::Unknown);
         let outcome = orders.cancel(&order).await;
@@ -270,10 +270,10 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
 
     /// As good as a refusal. Only this process's memory changes.
     fn lose(&mut self, account: &Key, number: &E164) {
-        let Context { sessions, local, .. } = self.context;
+        let Context { open_accounts, local, .. } = self.context;
         let error = CarrierError::new(ErrorClass::Unavailable, "another object holds the claim of this number");
-        if let Some(session) = sessions.get(account) {
-            self.context.settled(&session, number, true);
+        if let Some(opened) = open_accounts.get(account) {
+            self.context.settled(&opened, number, true);
         }
         local.tried(self.uid(), SendOutcome::DidNothing(error.clone()));
         local.failed(self.uid(), Attempt::Purchase, about(number, error));
@@ -289,8 +289,8 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
     }
 
     fn accept_inventory(&mut self) {
-        if let Some(session) = self.context.sessions.get(&Key::of(self.object)) {
-            session.inventory.accept_doubt();
+        if let Some(opened) = self.context.open_accounts.get(&Key::of(self.object)) {
+            opened.inventory.accept_doubt();
         }
     }
 }
@@ -298,22 +298,22 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
 impl<K: Controlled> Reconcile<'_, K> {
     /// By which an account may be written to. Once this process is to end, another may lead, or wait for that: nothing more is sent. A dry
     /// run goes no further.
-    fn session(&self, account: &Key) -> Result<Option<Arc<Session>>, Error> {
+    fn opened(&self, account: &Key) -> Result<Option<Arc<OpenAccount>>, Error> {
         self.context.unless_dry_run()?;
-        Ok(self.context.sessions.get(account).filter(|_| !self.context.is_ending()))
+        Ok(self.context.open_accounts.get(account).filter(|_| !self.context.is_ending()))
     }
 
     /// Writes at a platform which of its agents answers a number; whether that was done.
-    async fn bind(&self, session: &Session, write: &SetBinding) -> bool {
-        let (operation, outcome) = self.context.bind(session, write).await;
+    async fn bind(&self, opened: &OpenAccount, write: &SetBinding) -> bool {
+        let (operation, outcome) = self.context.bind(opened, write).await;
         let attempt = match write.change {
             BindingChange::Switch { .. } => Attempt::ExtraWrite,
             _ => Attempt::Write,
         };
-        let did = self.tried(self.uid(), attempt, session, &write.platform, (operation, outcome));
+        let did = self.tried(self.uid(), attempt, opened, &write.platform, (operation, outcome));
         if did {
             if write.put_back {
-                self.context.put_back(self.uid(), session);
+                self.context.put_back(self.uid(), opened);
             }
             self.publish(&write.notes);
         }
@@ -324,12 +324,12 @@ impl<K: Controlled> Reconcile<'_, K> {
     fn changed<T>(
         &self,
         id: &str,
-        session: &Session,
+        opened: &OpenAccount,
         account: &Key,
         operation: Operation,
         outcome: Outcome<T>,
     ) -> bool {
-        self.tried(id, Attempt::Write, session, account, (operation, outcome))
+        self.tried(id, Attempt::Write, opened, account, (operation, outcome))
     }
 
     /// The same of any kind of attempt.
@@ -337,11 +337,11 @@ impl<K: Controlled> Reconcile<'_, K> {
         &self,
         id: &str,
         attempt: Attempt,
-        session: &Session,
+        opened: &OpenAccount,
         account: &Key,
         (operation, outcome): (Operation, Outcome<T>),
     ) -> bool {
-        let (context, carrier) = (self.context, session.inventory.carrier().capabilities().name);
+        let (context, carrier) = (self.context, opened.inventory.carrier().capabilities().name);
         context.metrics.carrier_write(carrier, &outcome);
         match outcome {
             Outcome::Did(_) => {
@@ -362,15 +362,15 @@ impl<K: Controlled> Reconcile<'_, K> {
 }
 
 impl Context {
-    fn put_back(&self, id: &str, session: &Session) {
+    fn put_back(&self, id: &str, opened: &OpenAccount) {
         self.local.put_back(id);
-        self.metrics.drift(session.inventory.carrier().capabilities().name);
+        self.metrics.drift(opened.inventory.carrier().capabilities().name);
     }
 
     /// A number is bought or given up: others may look again at what is for sale.
-    fn settled(&self, session: &Session, number: &E164, gone: bool) {
-        session.offer_cache.settled(number, gone);
-        self.wake_called(session);
+    fn settled(&self, opened: &OpenAccount, number: &E164, gone: bool) {
+        opened.offer_cache.settled(number, gone);
+        self.wake_called(opened);
     }
 }
 

@@ -61,8 +61,8 @@ impl<K: Controlled> ClusterWrites for Reconcile<'_, K> {
         let Entry { mut journal, purpose, clean } = entry;
         let context = self.context;
         if let (Purpose::Send, Some(number)) = (purpose, &journal.spec.number)
-            && let Some(session) = context.sessions.get(&journal.spec.account.key())
-            && !session.offer_cache.keep(number, self.uid())
+            && let Some(opened) = context.open_accounts.get(&journal.spec.account.key())
+            && !opened.offer_cache.keep(number, self.uid())
         {
             // Somebody else of this process is about to take it; the next look shows another.
             return Ok(false);

@@ -16,9 +16,9 @@ use super::{
     Kind, Work,
     caches::Caches,
     local_state::LocalState,
+    open_accounts::{OpenAccount, OpenAccounts},
     predecessors::Predecessors,
     secret::SecretData,
-    sessions::{Session, Sessions},
 };
 use crate::{
     api::{CarrierAccount, NumberClaim, meta::Key, number::E164},
@@ -53,7 +53,7 @@ pub struct Settings {
 pub struct Context {
     pub client: Client,
     pub caches: Arc<Caches>,
-    pub sessions: Sessions,
+    pub open_accounts: OpenAccounts,
     pub local: LocalState,
     pub predecessors: Predecessors,
     pub queue: Arc<Queue<Work>>,
@@ -111,7 +111,7 @@ impl Context {
             recorder: Recorder::new(client.clone(), reporter),
             client,
             caches,
-            sessions: Sessions::new(Arc::new(on_change), settings.endpoints.clone())?,
+            open_accounts: OpenAccounts::new(Arc::new(on_change), settings.endpoints.clone())?,
             local: LocalState::default(),
             predecessors: Predecessors::default(),
             queue,
@@ -189,26 +189,26 @@ impl Context {
     /// What may still be on its way to the carrier for a number of this account.
     pub fn in_flight(&self, account: &Key, number: &E164) -> InFlight {
         let now = Instant::now();
-        let Some(session) = self.sessions.get(account) else { return InFlight::default() };
+        let Some(opened) = self.open_accounts.get(account) else { return InFlight::default() };
         let left = |until: Instant| until.saturating_duration_since(now);
-        let lifetime = session.inventory.carrier().capabilities().write_lifetime;
+        let lifetime = opened.inventory.carrier().capabilities().write_lifetime;
         let predecessor = match self.began.get() {
             Some((began, past)) if past.cut_off => left(*began + lifetime),
             _ => Duration::ZERO,
         };
-        InFlight { unknown: session.inventory.in_flight_until(number).map_or(Duration::ZERO, left), predecessor }
+        InFlight { unknown: opened.inventory.in_flight_until(number).map_or(Duration::ZERO, left), predecessor }
     }
 
     /// How long a purchase of unknown outcome at this carrier is waited for; no time where it sells none.
-    pub fn settling_of(&self, session: &Session) -> Duration {
-        let declared = session.inventory.carrier().sales().map(|sales| sales.settling());
+    pub fn settling_of(&self, opened: &OpenAccount) -> Duration {
+        let declared = opened.inventory.carrier().sales().map(|sales| sales.settling());
         declared.map_or(Duration::ZERO, |declared| self.settings.settling.unwrap_or(declared))
     }
 
     /// How long what was sent for a shared route may take to be seen: a request's whole life, and how far listings lag. Whoever knows
     /// that a purchase settles sooner knows it of this as well.
-    pub fn sharing_settles_in(&self, session: &Session) -> Duration {
-        let carrier = session.inventory.carrier();
+    pub fn sharing_settles_in(&self, opened: &OpenAccount) -> Duration {
+        let carrier = opened.inventory.carrier();
         let declared = carrier.capabilities().write_lifetime + carrier.capabilities().listing_lag;
         self.settings.settling.map_or(declared, |settling| settling.min(declared))
     }
@@ -235,9 +235,9 @@ impl Context {
     /// A carrier refused credentials that it took before: the account reads its Secret again and closes if that does not help.
     pub fn suspect(&self, account: &Key, error: &CarrierError) {
         if error.class == crate::carrier::ErrorClass::Unauthorized
-            && let Some(session) = self.sessions.get(account)
+            && let Some(opened) = self.open_accounts.get(account)
         {
-            session.doubt_identity();
+            opened.doubt_identity();
             self.wake(Kind::CarrierAccount, account.clone(), Priority::Urgent);
         }
     }

@@ -25,9 +25,9 @@ use super::{
     effects::act,
     error::Error,
     kinds::Controlled,
+    open_accounts::OpenAccount,
     reconcile::Reconcile,
     secret::SecretData,
-    sessions::Session,
 };
 use crate::{
     api::{
@@ -163,21 +163,21 @@ impl DryRun {
             return Err(DryRunError::NoAccount(account.clone()));
         }
         self.look_after::<CarrierAccount>(account).await?;
-        match self.session(account) {
-            Ok(session) if session.open().is_some() => Ok(()),
+        match self.opened(account) {
+            Ok(opened) if opened.usable().is_some() => Ok(()),
             _ => Err(DryRunError::NotOpen { account: account.clone(), why: self.word_of(account) }),
         }
     }
 
     /// What an open account offers for sale, without what somebody in this cluster has.
     pub async fn offers(&self, account: &Key, asked: &OfferQuery) -> Result<Offers, DryRunError> {
-        let offers = self.context.offers(&*self.session(account)?, asked, None).await;
+        let offers = self.context.offers(&*self.opened(account)?, asked, None).await;
         offers.map_err(|error| DryRunError::NotOpen { account: account.clone(), why: error.text })
     }
 
     /// The numbers of an open account that no PhoneNumber manages.
     pub fn unmanaged(&self, account: &Key) -> Result<Vec<Unmanaged>, DryRunError> {
-        let mut owned = self.session(account)?.inventory.owned();
+        let mut owned = self.opened(account)?.inventory.owned();
         owned.sort_by(|a, b| a.number.cmp(&b.number));
         Ok(owned.into_iter().filter_map(|number| self.unless_managed(number)).collect())
     }
@@ -364,8 +364,8 @@ impl DryRun {
         ready.map_or_else(|| "it is being deleted".to_owned(), |ready| format!("{}: {}", ready.reason, ready.message))
     }
 
-    fn session(&self, account: &Key) -> Result<Arc<Session>, DryRunError> {
-        self.context.sessions.get(account).ok_or_else(|| {
+    fn opened(&self, account: &Key) -> Result<Arc<OpenAccount>, DryRunError> {
+        self.context.open_accounts.get(account).ok_or_else(|| {
             let why = "it was not opened".to_owned();
             DryRunError::NotOpen { account: account.clone(), why }
         })

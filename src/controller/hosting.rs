@@ -10,8 +10,8 @@ use super::{
     kinds::{Controlled, Looked, Seen, scan_interval, share_id},
     local_state::Attempt,
     moves::Turn,
+    open_accounts::OpenAccount,
     serving::Published,
-    sessions::Session,
 };
 use crate::{
     api::{
@@ -150,7 +150,7 @@ impl Context {
             AccountRef::Missing(_) | AccountRef::Refused(_) => None,
         };
         let installation = self.installation();
-        let session = self.sessions.get(&at).filter(|session| session.uid == account_uid);
+        let opened = self.open_accounts.get(&at).filter(|opened| opened.uid == account_uid);
         let id = share_id(agent, &at);
         let scan = cached.as_ref().map_or(Duration::ZERO, |account| scan_interval(account));
         Hosted {
@@ -164,7 +164,7 @@ impl Context {
             taken: self.is_taken(agent, &at, &account_uid, &hosted.agent_id),
             active: false,
             inherited: false,
-            sight: session.and_then(|session| session.hosted.seen(&hosted.agent_id, looked.began, scan)),
+            sight: opened.and_then(|opened| opened.hosted.seen(&hosted.agent_id, looked.began, scan)),
             trouble: self.local.trouble(&id),
             put_backs: self.local.put_backs(&id),
             account_uid,
@@ -182,7 +182,7 @@ impl Context {
     /// Whether another Agent that may use the platform has the hosted agent: one that had it before this one or, where none had, an older one.
     fn is_taken(&self, agent: &Agent, at: &Key, uid: &str, id: &str) -> bool {
         // One account there may be opened by several CarrierAccounts here. What a spec claims to be is not asked.
-        let opened = |key: &Key| self.sessions.get(key).and_then(|session| session.open());
+        let opened = |key: &Key| self.open_accounts.get(key).and_then(|opened| opened.usable());
         let here = opened(at);
         let may_there = |key: &Key, agent: &Agent| {
             let namespace = agent.metadata.namespace.as_deref().unwrap_or_default();
@@ -217,34 +217,34 @@ impl Context {
 
     /// Looks at an agent on a platform for the Agent that names it.
     pub(super) async fn look_at_hosted(&self, agent: &Agent, account: &Key, id: &str) {
-        let Some(session) = self.sessions.get(account) else { return };
-        let carrier = session.inventory.carrier();
+        let Some(opened) = self.open_accounts.get(account) else { return };
+        let carrier = opened.inventory.carrier();
         let key = share_id(agent, account);
         let Some(platform) = carrier.platform() else {
             let error = does_not(&*carrier, "host agents: take the entry out of the draft's hosted");
             return self.looked(&key, account, Err(error));
         };
-        let looked = session.hosted.look(platform, id).await;
+        let looked = opened.hosted.look(platform, id).await;
         self.metrics.carrier_request(carrier.capabilities().name, Operation::HostedAgent, looked.as_ref().err());
         self.looked(&key, account, looked);
     }
 
     /// Looks at the numbers that a platform answers, once for all who ask.
     pub(super) async fn look_at_bindings<K: Controlled>(&self, object: &K, platform: &Key, began: Instant) {
-        let Some(session) = self.sessions.get(platform) else { return };
+        let Some(opened) = self.open_accounts.get(platform) else { return };
         let uid = object.meta().uid.as_deref().unwrap_or_default();
-        let listed = session.inventory.listing(began).await;
-        let name = session.inventory.carrier().capabilities().name;
+        let listed = opened.inventory.listing(began).await;
+        let name = opened.inventory.carrier().capabilities().name;
         self.metrics.carrier_request(name, Operation::List, listed.as_ref().err());
         self.looked(uid, platform, listed.map(|_| ()));
     }
 
     /// Looks at one extra of a number that a platform answers.
     pub(super) async fn look_at_extra<K: Controlled>(&self, object: &K, platform: &Key, number: &E164, extra: Extra) {
-        let Some(session) = self.sessions.get(platform) else { return };
+        let Some(opened) = self.open_accounts.get(platform) else { return };
         let uid = object.meta().uid.as_deref().unwrap_or_default();
-        let looked = session.inventory.look_at_extra(number, extra).await;
-        let name = session.inventory.carrier().capabilities().name;
+        let looked = opened.inventory.look_at_extra(number, extra).await;
+        let name = opened.inventory.carrier().capabilities().name;
         self.metrics.carrier_request(name, Operation::LookAtExtra, looked.as_ref().err());
         match looked {
             Ok(()) => self.local.succeeded(uid, Attempt::ExtraLook),
@@ -256,9 +256,15 @@ impl Context {
     }
 
     /// How the extras of a number were seen within the last scan interval of the platform, or in this pass.
-    fn extras(&self, session: &Session, scan: Duration, number: &E164, pass: Instant) -> BTreeMap<Extra, ExtraSight> {
+    fn extras(
+        &self,
+        opened: &OpenAccount,
+        scan: Duration,
+        number: &E164,
+        pass: Instant,
+    ) -> BTreeMap<Extra, ExtraSight> {
         let sight = |extra| {
-            let seen = session.inventory.extra(number, extra)?;
+            let seen = opened.inventory.extra(number, extra)?;
             let due = seen.due(scan).saturating_duration_since(Instant::now());
             let fresh = seen.begun >= pass;
             let due = Some(due).filter(|due| !due.is_zero()).or(fresh.then_some(scan))?;
@@ -281,7 +287,7 @@ impl Context {
         };
         let bound = claim.and_then(|claim| claim.bound.as_ref());
         let key = bound.map(|bound| bound.account.key()).or(wanted)?;
-        let shown = self.sessions.get(&key).map(|session| session.inventory.shown(number));
+        let shown = self.open_accounts.get(&key).map(|opened| opened.inventory.shown(number));
         let seen = match shown {
             Some(inventory::Seen::Present { number, begun }) => Seen::Present { number, fresh: begun >= looked.began },
             Some(inventory::Seen::Absent { begun }) => Seen::Absent { fresh: begun >= looked.began },
@@ -304,26 +310,26 @@ impl Context {
             AccountRef::Found(view) => Some(view),
             AccountRef::Missing(_) | AccountRef::Refused(_) => None,
         };
-        let session = self.sessions.get(key);
+        let opened = self.open_accounts.get(key);
         let hosted = match agent {
             Some(AgentRef::Found { serves: Served::Hosted(hosted), .. }) => Some(&*hosted.agent),
             _ => None,
         };
-        let unsettled = session.as_ref().and_then(|session| session.inventory.in_flight_until(number));
+        let unsettled = opened.as_ref().and_then(|opened| opened.inventory.in_flight_until(number));
         let scan = cached.as_ref().map_or(Duration::ZERO, |account| scan_interval(account));
-        let extras = session.as_ref().map(|session| self.extras(session, scan, number, looked.began));
+        let extras = opened.as_ref().map(|opened| self.extras(opened, scan, number, looked.began));
         PlatformView {
             key: key.clone(),
             gone: view.is_none() || cached.as_ref().is_some_and(|account| account.is_annotated(ABANDON)),
             open: view.as_ref().is_some_and(|view| view.open.is_some()),
             opening: view.as_ref().is_some_and(|view| view.opening),
             binding: seen.view(),
-            lags: session.as_ref().is_some_and(|session| session.inventory.lags(number)),
-            taken_off: session.as_ref().is_some_and(|session| session.inventory.was_taken_off(number)),
-            doubtful: session.as_ref().is_some_and(|session| session.inventory.doubt().is_some()),
+            lags: opened.as_ref().is_some_and(|opened| opened.inventory.lags(number)),
+            taken_off: opened.as_ref().is_some_and(|opened| opened.inventory.was_taken_off(number)),
+            doubtful: opened.as_ref().is_some_and(|opened| opened.inventory.doubt().is_some()),
             unsettled: unsettled.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now())),
-            lending: self.lending(account, key, session.as_deref(), hosted, number),
-            given: session.as_ref().and_then(|session| session.inventory.given(number)),
+            lending: self.lending(account, key, opened.as_deref(), hosted, number),
+            given: opened.as_ref().and_then(|opened| opened.inventory.given(number)),
             extras: extras.unwrap_or_default(),
         }
     }
@@ -332,7 +338,7 @@ impl Context {
         &self,
         account: &Key,
         platform: &Key,
-        session: Option<&Session>,
+        opened: Option<&OpenAccount>,
         agent: Option<&str>,
         number: &E164,
     ) -> Lending {
@@ -341,8 +347,8 @@ impl Context {
             Err(lending) => return lending,
         };
         let may = Lending::Lent(lent.fingerprint());
-        let Some((session, agent)) = session.zip(agent) else { return may };
-        let carrier = session.inventory.carrier();
+        let Some((opened, agent)) = opened.zip(agent) else { return may };
+        let carrier = opened.inventory.carrier();
         let bindings = carrier.bindings();
         let refused = bindings.and_then(|bindings| bindings.refuses(number, agent, &lent));
         refused.map_or(may, |error| Lending::Refused(error.text))
@@ -353,14 +359,15 @@ impl Context {
         let owner = self.caches.accounts.get(account).ok_or(Lending::NotNamed)?;
         let lending = owner.lending(platform).ok_or(Lending::NotNamed)?;
         // Nothing is lent of which it is not known whose it is.
-        let session = self.sessions.get(account).filter(|session| session.open().is_some()).ok_or(Lending::NoSecret)?;
-        let lent = session.inventory.carrier().lent().ok_or(Lending::NoSecret)?;
+        let opened =
+            self.open_accounts.get(account).filter(|opened| opened.usable().is_some()).ok_or(Lending::NoSecret)?;
+        let lent = opened.inventory.carrier().lent().ok_or(Lending::NoSecret)?;
         Ok(Lent { connection: lending.connection_id.clone(), ..lent })
     }
 
     /// Writes at a platform which of its agents answers a number: the one place where that is done.
-    pub(super) async fn bind(&self, session: &Session, write: &SetBinding) -> (Operation, Outcome<()>) {
-        let (inventory, number) = (&session.inventory, &write.number);
+    pub(super) async fn bind(&self, opened: &OpenAccount, write: &SetBinding) -> (Operation, Outcome<()>) {
+        let (inventory, number) = (&opened.inventory, &write.number);
         match &write.change {
             // A move comes in its two halves; taken for the second one, it is refused where the first was not done.
             BindingChange::Bind { agent, config } | BindingChange::Move { agent, config } => {
@@ -392,26 +399,26 @@ impl Context {
     /// Waits until a number may be taken off a platform, since it could be put on again.
     pub(super) async fn turn_to_move<'a>(
         &self,
-        session: &'a Session,
+        opened: &'a OpenAccount,
         write: &'a SetBinding,
     ) -> Result<Turn<'a>, CarrierError> {
         let account = self.caches.accounts.get(&write.platform);
         let most = account.map_or(1, |account| account.spec.limits.concurrency);
-        let turn = session
+        let turn = opened
             .moves
-            .turn(&write.number, most as usize, |other| self.is_off(session, &write.platform, other))
+            .turn(&write.number, most as usize, |other| self.is_off(opened, &write.platform, other))
             .await?;
         self.lent_now(write).map(|_| turn)
     }
 
     /// Whether a number that should be on a platform is not, or may not be, as far as was seen.
-    fn is_off(&self, session: &Session, platform: &Key, number: &E164) -> bool {
+    fn is_off(&self, opened: &OpenAccount, platform: &Key, number: &E164) -> bool {
         let claim = self.caches.claim_of(number);
         let bound = claim.as_ref().and_then(|claim| claim.spec.bound.as_ref());
         let Some(bound) = bound.filter(|bound| bound.account.key() == *platform) else { return false };
-        let inventory::Seen::Present { number: there, .. } = session.inventory.shown(number) else { return true };
+        let inventory::Seen::Present { number: there, .. } = opened.inventory.shown(number) else { return true };
         let agent = there.route.get(&Channel::Voice).and_then(|to| to.bound_id(HOSTED_AGENT));
-        let may_go = session.inventory.in_flight_until(number).is_some_and(|until| until > Instant::now());
+        let may_go = opened.inventory.in_flight_until(number).is_some_and(|until| until > Instant::now());
         may_go && agent != Some(&bound.agent)
     }
 
@@ -420,7 +427,7 @@ impl Context {
         let Ok((_, version)) = self.published(agent, key) else { return Vec::new() };
         let hosts = version.spec.hosted.iter().map(|hosted| {
             let at = hosted.account_ref.key(&key.namespace);
-            self.sessions.get(&at).inspect(|session| session.hosted.look_anew(&hosted.agent_id));
+            self.open_accounts.get(&at).inspect(|opened| opened.hosted.look_anew(&hosted.agent_id));
             at
         });
         hosts.collect()

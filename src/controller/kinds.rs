@@ -179,9 +179,9 @@ impl Context {
         }
         // Before the account's own pass says so, which has only been called yet.
         let refused = self.refused_endpoint(&account).is_some();
-        let session = self.sessions.of(&account);
-        let brings_in = session.as_ref().is_some_and(|session| session.inventory.carrier().intake().is_some());
-        let open = session.filter(|_| !refused).and_then(|session| session.open());
+        let opened = self.open_accounts.of(&account);
+        let brings_in = opened.as_ref().is_some_and(|opened| opened.inventory.carrier().intake().is_some());
+        let open = opened.filter(|_| !refused).and_then(|opened| opened.usable());
         let opening = open.is_none() && !refused && !is_closed(&account);
         let (abandoned, binds) = (account.is_annotated(ABANDON), account.spec.binds_numbers());
         AccountRef::Found(AccountView { key, open, opening, abandoned, binds, brings_in })
@@ -196,7 +196,7 @@ impl Context {
     }
 
     fn seen(&self, account: &Key, number: &E164, looked: &Looked) -> Seen {
-        match self.sessions.get(account).map(|session| session.inventory.seen(number)) {
+        match self.open_accounts.get(account).map(|opened| opened.inventory.seen(number)) {
             Some(inventory::Seen::Present { number, begun }) => Seen::Present { number, fresh: begun >= looked.began },
             Some(inventory::Seen::Absent { begun }) => Seen::Absent { fresh: begun >= looked.began },
             Some(inventory::Seen::Unseen) | None => Seen::Unseen,
@@ -205,7 +205,7 @@ impl Context {
 
     /// Whether what is seen of a number began after `since`.
     fn is_seen_since(&self, account: &Key, number: &E164, since: Instant) -> bool {
-        let seen = self.sessions.get(account).map(|session| session.inventory.seen(number));
+        let seen = self.open_accounts.get(account).map(|opened| opened.inventory.seen(number));
         matches!(seen, Some(inventory::Seen::Present { begun, .. }) if begun >= since)
     }
 
@@ -226,7 +226,7 @@ impl Context {
         holder: Option<&Holder>,
         lives: Liveness,
     ) -> Duration {
-        let settling = self.sessions.get(account).map_or(Duration::ZERO, |session| self.settling_of(&session));
+        let settling = self.open_accounts.get(account).map_or(Duration::ZERO, |opened| self.settling_of(&opened));
         match (lives, holder) {
             (Liveness::Gone, Some(holder)) => {
                 (self.gone_since(record, holder) + settling).saturating_duration_since(Instant::now())
@@ -297,27 +297,27 @@ impl Context {
         number: &E164,
         looked: &Looked,
     ) -> Result<(), Error> {
-        let Some(session) = self.sessions.get(account) else { return Ok(()) };
+        let Some(opened) = self.open_accounts.get(account) else { return Ok(()) };
         let uid = object.meta().uid.as_deref().unwrap_or_default();
-        let carrier = session.inventory.carrier().capabilities().name;
+        let carrier = opened.inventory.carrier().capabilities().name;
         let asked = async {
-            let asking = session.ask();
+            let asking = opened.ask();
             if asking.are_many() {
                 // One listing does for all of them, and costs less.
-                let listed = session.inventory.listing(looked.began).await;
+                let listed = opened.inventory.listing(looked.began).await;
                 self.metrics.carrier_request(carrier, Operation::List, listed.as_ref().err());
                 listed?;
                 if self.seen(account, number, looked).view().is_fresh() {
                     return Ok(());
                 }
             }
-            let found = session.inventory.lookup(number, looked.began).await;
+            let found = opened.inventory.lookup(number, looked.began).await;
             self.metrics.carrier_request(carrier, Operation::Find, found.as_ref().err());
             found?;
             // A look-up alone that misses proves nothing of a number that was there: it takes a listing as well.
             if !self.seen(account, number, looked).view().is_fresh() {
-                session.inventory.listing(looked.began).await?;
-                session.inventory.lookup(number, Instant::now()).await?;
+                opened.inventory.listing(looked.began).await?;
+                opened.inventory.lookup(number, Instant::now()).await?;
             }
             Ok(())
         };

@@ -8,7 +8,7 @@ use tokio::time::{Duration, Instant};
 use super::{
     Context,
     kinds::{is_closed, share_id},
-    sessions::Session,
+    open_accounts::OpenAccount,
 };
 use crate::{
     api::{Agent, CarrierAccount, PhoneNumber, agent::Draft, meta::Key, number::E164, purchase::Marker},
@@ -32,15 +32,15 @@ impl Context {
         let mut past = Past { traces: self.remembered(&key, version), ..Past::default() };
         let Some(draft) = agent.spec.draft.as_ref().filter(|_| past.traces.is_empty()) else { return past };
         for near in self.near(agent, &key) {
-            let session = self.caches.accounts.get(&near.account).and_then(|account| self.sessions.of(&account));
-            let Some(session) = session.filter(|session| session.inventory.last_listing().is_some()) else {
+            let opened = self.caches.accounts.get(&near.account).and_then(|account| self.open_accounts.of(&account));
+            let Some(opened) = opened.filter(|opened| opened.inventory.last_listing().is_some()) else {
                 past.unlisted.extend(self.unlisted(near));
                 continue;
             };
             past.listed |= near.bond >= Bond::Allowed;
-            past.traces.extend(self.led_there(&key, version, draft, &session, &near));
-            if near.bond >= Bond::Allowed && session.inventory.carrier().shared_routes().is_some() {
-                match self.shares_led_there(agent, version, draft, &session, &near.account, began).await {
+            past.traces.extend(self.led_there(&key, version, draft, &opened, &near));
+            if near.bond >= Bond::Allowed && opened.inventory.carrier().shared_routes().is_some() {
+                match self.shares_led_there(agent, version, draft, &opened, &near.account, began).await {
                     Some(true) => past.traces.push(Trace { at: Place::Shared(near.account), digest: None }),
                     Some(false) => {}
                     None => past.unlisted.push(Unlisted { account: near.account, bond: near.bond }),
@@ -107,9 +107,9 @@ impl Context {
     }
 
     /// A number of the account that leads to that version at the carrier.
-    fn led_there(&self, agent: &Key, version: &str, draft: &Draft, session: &Session, near: &Near) -> Option<Trace> {
-        let carrier = session.inventory.carrier();
-        let mut owned = session.inventory.owned();
+    fn led_there(&self, agent: &Key, version: &str, draft: &Draft, opened: &OpenAccount, near: &Near) -> Option<Trace> {
+        let carrier = opened.inventory.carrier();
+        let mut owned = opened.inventory.owned();
         owned.retain(|number| {
             let shown = |route| carrier.canonical(route);
             draft.webhooks.are_reached(agent, version, &number.number, &number.route, shown)
@@ -145,13 +145,13 @@ impl Context {
         agent: &Agent,
         version: &str,
         draft: &Draft,
-        session: &Session,
+        opened: &OpenAccount,
         account: &Key,
         began: Instant,
     ) -> Option<bool> {
-        let (carrier, key) = (session.inventory.carrier(), Key::of(agent));
+        let (carrier, key) = (opened.inventory.carrier(), Key::of(agent));
         let name = Marker::new(self.installation()?, &key.to_string()).as_str().to_owned();
-        let seen = || session.sharing.seen(&name, began, SEEN, false, self.sharing_settles_in(session));
+        let seen = || opened.sharing.seen(&name, began, SEEN, false, self.sharing_settles_in(opened));
         let waits = self.local.trouble(&share_id(agent, account)).is_some_and(|trouble| !trouble.wait.is_zero());
         if seen().is_none() && !waits {
             self.look_at_shared(agent, account, began).await;

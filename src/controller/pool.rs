@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Context, sessions::Session};
+use super::{Context, open_accounts::OpenAccount};
 use crate::{
     api::{
         NumberPurchase, PhoneNumber,
@@ -25,12 +25,12 @@ impl Context {
     /// The idle numbers of the object's account, as far as this process knows.
     pub fn idle(&self, object: &PhoneNumber) -> Vec<Idle> {
         let account = object.account();
-        let (Some(session), Some(installation)) = (self.sessions.get(&account), self.installation()) else {
+        let (Some(opened), Some(installation)) = (self.open_accounts.get(&account), self.installation()) else {
             return Vec::new();
         };
-        let Some(identity) = session.open().filter(|_| session.inventory.doubt().is_none()) else { return Vec::new() };
-        let mut idle = self.resting(object, &account, &session, &identity, installation);
-        idle.extend(self.forgotten(object, &session, installation));
+        let Some(identity) = opened.usable().filter(|_| opened.inventory.doubt().is_none()) else { return Vec::new() };
+        let mut idle = self.resting(object, &account, &opened, &identity, installation);
+        idle.extend(self.forgotten(object, &opened, installation));
         idle.sort_by(|a, b| a.number.cmp(&b.number));
         idle
     }
@@ -40,7 +40,7 @@ impl Context {
         &self,
         object: &PhoneNumber,
         account: &Key,
-        session: &Session,
+        opened: &OpenAccount,
         identity: &str,
         installation: &str,
     ) -> Vec<Idle> {
@@ -48,7 +48,7 @@ impl Context {
         let mut idle = Vec::new();
         for claim in claims.iter().filter(|claim| claim.metadata.deletion_timestamp.is_none()) {
             let (Some(bought), number) = (&claim.spec.purchase, &claim.spec.number) else { continue };
-            let inventory::Seen::Present { number: seen, .. } = session.inventory.seen(number) else { continue };
+            let inventory::Seen::Present { number: seen, .. } = opened.inventory.seen(number) else { continue };
             let Some(is_for) = claim.spec.identity().filter(|_| self.would_take(object, &claim.spec)) else { continue };
             let marker = Marker::new(installation, &is_for);
             let journal = self.caches.journal_of(identity, &is_for);
@@ -64,9 +64,9 @@ impl Context {
     }
 
     /// Numbers that bear the marker of a journal of this cluster, and whose claim somebody deleted.
-    fn forgotten(&self, object: &PhoneNumber, session: &Session, installation: &str) -> Vec<Idle> {
+    fn forgotten(&self, object: &PhoneNumber, opened: &OpenAccount, installation: &str) -> Vec<Idle> {
         let mut idle = Vec::new();
-        for seen in session.inventory.owned() {
+        for seen in opened.inventory.owned() {
             let Some(marker) = seen.marker.as_ref().filter(|marker| marker.is_of(installation)) else { continue };
             if self.caches.claim_of(&seen.number).is_some() {
                 continue;

@@ -25,12 +25,12 @@ impl Context {
         self.local.forget_all(&gone, is_account);
         let shared = self.shared_names();
         let is_wanted = |number: &E164| caches.claim_of(number).is_some() || !caches.about(number).is_empty();
-        for (_, session) in self.sessions.all() {
-            session.inventory.forget(is_wanted);
-            session.hosted.prune();
-            session.offer_cache.forget(|who| caches.numbers.get(who).is_some());
+        for (_, opened) in self.open_accounts.all() {
+            opened.inventory.forget(is_wanted);
+            opened.hosted.prune();
+            opened.offer_cache.forget(|who| caches.numbers.get(who).is_some());
             if let Some(shared) = &shared {
-                session.sharing.forget(|name| shared.contains(name));
+                opened.sharing.forget(|name| shared.contains(name));
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Context, sessions::Session};
+use super::{Context, open_accounts::OpenAccount};
 use crate::{
     api::{
         Agent, AgentVersion,
@@ -26,25 +26,25 @@ impl Context {
             return AgentRef::Refused(key);
         }
         let serves = match (self.published(&agent, &key), self.sharing_session(account)) {
-            (Ok(published), session) => {
+            (Ok(published), opened) => {
                 let hosted = self.serves_hosted(&agent, &key, &published, account);
-                hosted.unwrap_or_else(|| match session {
-                    Some(session) => {
-                        let to_all = serves_all(&key, &published, &session);
-                        plan::shared::served(&agent, to_all, account, &session.uid)
+                hosted.unwrap_or_else(|| match opened {
+                    Some(opened) => {
+                        let to_all = serves_all(&key, &published, &opened);
+                        plan::shared::served(&agent, to_all, account, &opened.uid)
                     }
                     None => self.serves(&key, published, account, number),
                 })
             }
-            (Err(serves), Some(session)) => plan::shared::served(&agent, serves, account, &session.uid),
+            (Err(serves), Some(opened)) => plan::shared::served(&agent, serves, account, &opened.uid),
             (Err(serves), None) => serves,
         };
         AgentRef::Found { key, offline: agent.spec.offline, serves }
     }
 
-    /// The session of an account whose numbers share their routes.
-    pub fn sharing_session(&self, account: &Key) -> Option<Arc<Session>> {
-        self.sessions.get(account).filter(|session| session.inventory.carrier().shared_routes().is_some())
+    /// An open account whose numbers share their routes.
+    pub fn sharing_session(&self, account: &Key) -> Option<Arc<OpenAccount>> {
+        self.open_accounts.get(account).filter(|opened| opened.inventory.carrier().shared_routes().is_some())
     }
 
     /// The version that serves. Only the agent's status says what is published: its draft and its spec say what somebody wishes.
@@ -71,8 +71,8 @@ impl Context {
 
     /// `route` as the account's carrier will show it, without the channels that it does not have, and without what it cannot have there.
     fn as_shown(&self, account: &Key, route: Route) -> Route {
-        let Some(session) = self.sessions.get(account) else { return route };
-        let carrier = session.inventory.carrier();
+        let Some(opened) = self.open_accounts.get(account) else { return route };
+        let carrier = opened.inventory.carrier();
         let mut route = carrier.canonical(route);
         route.retain(|channel, destination| {
             carrier.capabilities().channels.contains(channel) && !destination.is_empty()
@@ -82,12 +82,12 @@ impl Context {
 }
 
 /// What the webhooks of a version serve to all of its agent's numbers at an account that has them share one route.
-pub(super) fn serves_all(agent: &Key, (name, version): &Published, session: &Session) -> Served {
+pub(super) fn serves_all(agent: &Key, (name, version): &Published, opened: &OpenAccount) -> Served {
     let (name, webhooks) = (name.clone(), &version.spec.webhooks);
     if webhooks.name_the_number() {
         return Served::Unshareable(name);
     }
-    let mut route = session.inventory.carrier().canonical(webhooks.route(agent, &name, &E164::example()));
+    let mut route = opened.inventory.carrier().canonical(webhooks.route(agent, &name, &E164::example()));
     route.retain(|_, destination| !destination.is_empty());
     Served::Version { name, route }
 }

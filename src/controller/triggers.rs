@@ -228,8 +228,8 @@ impl Context {
         };
         let agents: BTreeMap<Key, Arc<Agent>> = numbers.iter().filter_map(agent_of).collect();
         let sharing = self.sharing_session(account).filter(|_| !agents.is_empty());
-        if let Some(session) = &sharing {
-            session.sharing.look_anew();
+        if let Some(opened) = &sharing {
+            opened.sharing.look_anew();
         }
         for (key, agent) in agents {
             let mut looked = self.look_at_hosts_anew(&agent, &key);
@@ -320,7 +320,7 @@ impl Context {
             self.wake_hosted(&key);
         }
         if change.new.is_none() {
-            self.sessions.close(&key);
+            self.open_accounts.close(&key);
             self.metrics.forget_account(&key);
         }
         let consent = |account: &Arc<CarrierAccount>| {

@@ -110,7 +110,7 @@ impl Sandbox {
     /// # Errors
     /// If the address cannot be listened on, or the configuration contradicts itself.
     pub fn start(config: SandboxConfig) -> io::Result<Self> {
-        let world = world::World::new(&config).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
+        let world = world::Simulation::new(&config).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
         let listener = std::net::TcpListener::bind(config.listen)?;
         listener.set_nonblocking(true)?;
         let addr = listener.local_addr()?;

@@ -42,7 +42,7 @@ impl Type {
 
 /// One row of the documentation of metrics.
 #[derive(Clone, Copy, Debug)]
-pub struct Row {
+pub struct MetricRow {
     /// As it is queried, with `_total` where that belongs to it.
     pub name: &'static str,
     pub kind: Type,
@@ -51,46 +51,48 @@ pub struct Row {
     pub meaning: &'static str,
 }
 
-const fn row(name: &'static str, kind: Type, labels: &'static [&'static str], meaning: &'static str) -> Row {
-    Row { name, kind, labels, meaning }
+const fn row(name: &'static str, kind: Type, labels: &'static [&'static str], meaning: &'static str) -> MetricRow {
+    MetricRow { name, kind, labels, meaning }
 }
 
-const RECONCILES: Row =
+const RECONCILES: MetricRow =
     row("dialplane_reconciles_total", Type::Counter, &["kind", "result"], "Passes over an object, by how they ended");
-const RECONCILE_SECONDS: Row =
+const RECONCILE_SECONDS: MetricRow =
     row("dialplane_reconcile_seconds", Type::Histogram, &["kind"], "How long a pass over an object took");
-const QUEUE_LENGTH: Row =
+const QUEUE_LENGTH: MetricRow =
     row("dialplane_queue_length", Type::Gauge, &["state"], "Objects that wait for a pass or are in one");
-const CARRIER_REQUESTS: Row = row(
+const CARRIER_REQUESTS: MetricRow = row(
     "dialplane_carrier_requests_total",
     Type::Counter,
     &["carrier", "operation", "class"],
     "Requests to carriers, by what came of them",
 );
-const CARRIER_WRITES: Row = row(
+const CARRIER_WRITES: MetricRow = row(
     "dialplane_carrier_writes_total",
     Type::Counter,
     &["carrier", "outcome"],
     "Writes at carriers, by whether they are known to have been done",
 );
-const NUMBERS: Row = row("dialplane_numbers", Type::Gauge, &["state"], "PhoneNumbers, by what their conditions say");
-const LAST_SCAN: Row = row(
+const NUMBERS: MetricRow =
+    row("dialplane_numbers", Type::Gauge, &["state"], "PhoneNumbers, by what their conditions say");
+const LAST_SCAN: MetricRow = row(
     "dialplane_last_scan_timestamp_seconds",
     Type::Gauge,
     &["namespace", "account"],
     "When a CarrierAccount's numbers were last listed completely, in seconds since 1970",
 );
-const DRIFT: Row =
+const DRIFT: MetricRow =
     row("dialplane_drift_total", Type::Counter, &["carrier"], "Routes found changed at the carrier by somebody else");
-const UNREADABLE: Row = row(
+const UNREADABLE: MetricRow = row(
     "dialplane_unreadable_objects",
     Type::Gauge,
     &["kind"],
     "Objects that do not decode and are left out: the log and an event on each say where they fail",
 );
-const LEADER: Row = row("dialplane_leader", Type::Gauge, &[], "1 in the replica that leads, 0 in one that stands by");
+const LEADER: MetricRow =
+    row("dialplane_leader", Type::Gauge, &[], "1 in the replica that leads, 0 in one that stands by");
 
-const BUILD: Row = row(
+const BUILD: MetricRow = row(
     "dialplane_build_info",
     Type::Gauge,
     &["version", "installation"],
@@ -98,7 +100,7 @@ const BUILD: Row = row(
 );
 
 /// Every metric. The documentation is made of it, and a test holds it against what is really served.
-pub const TABLE: &[Row] = &[
+pub const TABLE: &[MetricRow] = &[
     RECONCILES,
     RECONCILE_SECONDS,
     QUEUE_LENGTH,
@@ -383,7 +385,7 @@ impl AccountLabels {
     }
 }
 
-fn register<M: Metric + Clone>(registry: &mut Registry, row: &Row, metric: M) -> M {
+fn register<M: Metric + Clone>(registry: &mut Registry, row: &MetricRow, metric: M) -> M {
     // The encoder adds `_total` to a counter's name, and the full stop to the sentence.
     registry.register(row.name.trim_end_matches("_total"), row.meaning, metric.clone());
     metric

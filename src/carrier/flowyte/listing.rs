@@ -280,9 +280,9 @@ mod tests {
     use super::*;
 
     #[derive(Debug, Deserialize)]
-    struct Row(String);
+    struct Item(String);
 
-    impl Keyed for Row {
+    impl Keyed for Item {
         fn key(&self) -> &str {
             &self.0
         }
@@ -290,7 +290,7 @@ mod tests {
 
     /// What is asked for one after the other, and how many rows come of it.
     fn read(answers: &[Value]) -> (Vec<String>, Result<usize, String>) {
-        let (mut reading, mut asked) = (Reading::<Row>::new(2), Vec::new());
+        let (mut reading, mut asked) = (Reading::<Item>::new(2), Vec::new());
         let mut answers = answers.iter();
         while let Some(query) = reading.query() {
             asked.push(query);
@@ -390,7 +390,7 @@ mod tests {
             json!("<html>"),
             Value::Null,
         ] {
-            assert!(serde_json::from_str::<Page<Row>>(&other.to_string()).is_err(), "{other}");
+            assert!(serde_json::from_str::<Page<Item>>(&other.to_string()).is_err(), "{other}");
         }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{
     Flowyte, WRITE_NUMBERS,
     errors::{self, torn},
-    wire::{self, Row, Shown},
+    wire::{self, Shown, WireNumber},
 };
 use crate::{
     api::number::{E164, Route},
@@ -36,7 +36,7 @@ impl Flowyte {
     pub(super) async fn import(&self, number: &E164) -> Outcome<OwnedNumber> {
         let body = json!({ "e164": number.as_str() });
         let refusal = match self.write("POST", WRITE_NUMBERS, self.call(IMPORT, &[], ""), Body::Json(&body)).await {
-            Outcome::Did(Shown::<Row>(Some(row))) if row.number().as_ref() == Some(number) => return ours(row),
+            Outcome::Did(Shown::<WireNumber>(Some(row))) if row.number().as_ref() == Some(number) => return ours(row),
             Outcome::Did(Shown(Some(_))) => {
                 return Outcome::Unknown(torn("it showed another number than was to be imported"));
             }
@@ -57,7 +57,7 @@ impl Flowyte {
         let (args, body) = ([id.0.as_str()], json!({ "agentId": agent }));
         let written = self.write("POST", WRITE_NUMBERS, self.call(ASSIGN, &args, ""), Body::Json(&body)).await;
         let row = match written {
-            Outcome::Did(Shown::<Row>(Some(row))) => Ok(Some(row)),
+            Outcome::Did(Shown::<WireNumber>(Some(row))) => Ok(Some(row)),
             Outcome::Did(_) => self.row(id).await,
             Outcome::DidNothing(error) if errors::is_own(&error, ErrorClass::NotFound) => {
                 let text = "Flowyte has no such number or no such agent in this organization; check the agent's id, and that the API key is of \
@@ -89,7 +89,7 @@ impl Flowyte {
         };
         match (self.row(id).await, done) {
             // It said that it was done, and the list may lag behind that.
-            (Ok(Some(row)), None) => ours(Row { default_agent_id: None, ..row }),
+            (Ok(Some(row)), None) => ours(WireNumber { default_agent_id: None, ..row }),
             (Ok(Some(row)), Some(_)) if row.default_agent_id.is_none() => ours(row),
             (Ok(None), None) => Outcome::Unknown(torn("it did not show the number that was set")),
             (Ok(_), Some(error)) => Outcome::DidNothing(error),
@@ -103,7 +103,7 @@ impl Flowyte {
     }
 
     /// The number of this id. No path to one number is documented (section 1.0).
-    async fn row(&self, id: &NumberId) -> Result<Option<Row>, CarrierError> {
+    async fn row(&self, id: &NumberId) -> Result<Option<WireNumber>, CarrierError> {
         Ok(self.rows().await?.into_iter().find(|row| row.id == id.0))
     }
 }
@@ -115,6 +115,6 @@ fn not_imported(error: CarrierError) -> CarrierError {
 }
 
 /// The number that a write has led to.
-fn ours(row: Row) -> Outcome<OwnedNumber> {
+fn ours(row: WireNumber) -> Outcome<OwnedNumber> {
     row.owned().map_or_else(|| Outcome::Unknown(torn("it showed something that is no number")), Outcome::Did)
 }

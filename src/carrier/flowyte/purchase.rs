@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{
     Flowyte, WRITE_NUMBERS,
     errors::{self, torn},
-    wire::{self, Data, Row, Shown},
+    wire::{self, Data, Shown, WireNumber},
 };
 use crate::{
     api::{money::Amount, number::E164, offer::Price, purchase::Hold},
@@ -49,7 +49,7 @@ impl Flowyte {
         }
         let headers = [("idempotency-key", purchase.key.as_str())];
         let call = Call { before: Some(purchase.before), headers: &headers, ..self.call(PURCHASE, &[], "") };
-        match self.spend::<Shown<Row>>(WRITE_NUMBERS, call, Body::Json(&body)).await {
+        match self.spend::<Shown<WireNumber>>(WRITE_NUMBERS, call, Body::Json(&body)).await {
             Outcome::Did(Shown(Some(row))) if row.number().as_ref() == Some(number) => match row.owned() {
                 Some(owned) => Outcome::Did(Bought::Owned(owned)),
                 None => Outcome::Unknown(another()),

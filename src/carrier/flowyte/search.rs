@@ -39,7 +39,7 @@ const CANADA: [&str; 13] = ["AB", "BC", "MB", "NB", "NL", "NS", "NT", "NU", "ON"
 /// Something for sale. It does not say of which country it is, and its type is not documented either.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Row {
+pub(super) struct WireOffer {
     e164: String,
     #[serde(default, deserialize_with = "wire::text")]
     locality: Option<String>,
@@ -65,7 +65,7 @@ impl Flowyte {
     /// What is for sale that fits, as far as Flowyte can be asked for it.
     pub(super) async fn search(&self, search: &Search) -> Result<Vec<Offer>, CarrierError> {
         let query = query(search);
-        let found = self.read::<Data<Rows<Row>>>(SEARCH, self.call(FOUND, &[], &query)).await;
+        let found = self.read::<Data<Rows<WireOffer>>>(SEARCH, self.call(FOUND, &[], &query)).await;
         let Rows(rows) = found.map_err(|error| explained(error, search))?.data;
         let mut seen = HashSet::new();
         let offers = rows.into_iter().filter_map(|row| row.found(search));
@@ -75,7 +75,7 @@ impl Flowyte {
     /// The offer of just this number. That it is not for sale may be said by either of two statuses (section 1.3).
     pub(super) async fn exact(&self, number: &E164) -> Result<Option<Offer>, CarrierError> {
         let args = [number.as_str()];
-        match self.read::<Data<Row>>(SEARCH, self.call(AVAILABLE, &args, "")).await {
+        match self.read::<Data<WireOffer>>(SEARCH, self.call(AVAILABLE, &args, "")).await {
             Ok(Data { data: row, .. }) => match row.offer_of(number) {
                 Some((offer, true)) => Ok(Some(offer)),
                 Some((offer, false)) => self.typed(offer).await.map(Some),
@@ -96,7 +96,7 @@ impl Flowyte {
         let (number, country) = (offer.number.clone(), offer.country.as_str());
         for kind in [NumberType::Local, NumberType::Mobile, NumberType::National, NumberType::TollFree] {
             let query = exact_query(country, kind, &number);
-            let Rows(rows) = match self.read::<Data<Rows<Row>>>(SEARCH, self.call(FOUND, &[], &query)).await {
+            let Rows(rows) = match self.read::<Data<Rows<WireOffer>>>(SEARCH, self.call(FOUND, &[], &query)).await {
                 Ok(found) => found.data,
                 // A type that is not sold there.
                 Err(error) if errors::is_own(&error, ErrorClass::NotFound) || is_about_the_wish(&error) => continue,
@@ -110,7 +110,7 @@ impl Flowyte {
     }
 }
 
-impl Row {
+impl WireOffer {
     /// The offer that a row of a search is, if it can be of the country that was searched. What it does not say is what was asked for.
     fn found(self, search: &Search) -> Option<Offer> {
         let number = wire::e164(&self.e164)?;
@@ -300,7 +300,7 @@ mod tests {
         }
     }
 
-    fn row(fields: Value) -> Row {
+    fn row(fields: Value) -> WireOffer {
         let mut row = json!({ "e164": "+14155550100" });
         row.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
         serde_json::from_value(row).unwrap()

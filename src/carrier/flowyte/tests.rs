@@ -740,20 +740,20 @@ const KEYS: &[&str] = &[
 proptest::proptest! {
     #[test]
     fn whatever_comes_is_an_answer_or_an_error_that_is_classed(bytes in crate::carrier::fuzz::answer(KEYS), status in 300..600u16) {
-        if let Ok(page) = serde_json::from_slice::<Page<Row>>(&bytes) {
+        if let Ok(page) = serde_json::from_slice::<Page<WireNumber>>(&bytes) {
             let mut reading = Reading::new(LIMIT);
             match reading.take(page) {
                 Ok(()) => drop(reading.finish()),
                 Err(error) => assert!(error.class == ErrorClass::Transient, "{error:?}"),
             }
         }
-        if let Ok(row) = serde_json::from_slice::<Row>(&bytes) {
+        if let Ok(row) = serde_json::from_slice::<WireNumber>(&bytes) {
             drop(row.owned());
         }
         drop(serde_json::from_slice::<Data<Agent>>(&bytes));
         drop(serde_json::from_slice::<Data<wire::Version>>(&bytes));
         drop(serde_json::from_slice::<Data<Wallet>>(&bytes));
-        drop(serde_json::from_slice::<Data<crate::carrier::lenient::Rows<search::Row>>>(&bytes));
+        drop(serde_json::from_slice::<Data<crate::carrier::lenient::Rows<search::WireOffer>>>(&bytes));
         let headers = reqwest::header::HeaderMap::new();
         let refusal = crate::carrier::http::Refusal { status, headers: &headers, body: &bytes };
         let error = crate::carrier::http::Dialect::refusal(&Words, &refusal);

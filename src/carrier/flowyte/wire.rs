@@ -47,7 +47,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Shown<T> {
 /// listed is owned.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Row {
+pub(super) struct WireNumber {
     #[serde(deserialize_with = "name")]
     pub id: String,
     #[serde(default, deserialize_with = "text")]
@@ -59,13 +59,13 @@ pub(super) struct Row {
     pub organization_id: Option<String>,
 }
 
-impl Keyed for Row {
+impl Keyed for WireNumber {
     fn key(&self) -> &str {
         &self.id
     }
 }
 
-impl Row {
+impl WireNumber {
     pub fn number(&self) -> Option<E164> {
         self.e164.as_deref().and_then(e164)
     }
@@ -231,7 +231,7 @@ mod tests {
 
     use super::*;
 
-    fn row(fields: Value) -> Row {
+    fn row(fields: Value) -> WireNumber {
         let mut row = json!({ "id": "n1", "organizationId": "org1", "e164": "+14155550100", "provider": "carrier-1" });
         row.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
         serde_json::from_value(row).unwrap()
@@ -252,16 +252,16 @@ mod tests {
         assert_eq!((owned.id.0.as_str(), owned.features.len()), ("7", 0), "what is not documented is not believed");
         assert_eq!(owned.route[&Channel::Voice], Destination::bound(HOSTED_AGENT, Some("a1".into())));
         assert!(row(json!({ "e164": "55512" })).owned().is_none(), "a short code");
-        assert!(serde_json::from_value::<Row>(json!({ "e164": "+14155550100" })).is_err(), "it has no id");
+        assert!(serde_json::from_value::<WireNumber>(json!({ "e164": "+14155550100" })).is_err(), "it has no id");
         assert_eq!(row(json!({ "e164": "1 (415) 555-0100" })).number(), "+14155550100".parse().ok());
     }
 
     #[test]
     fn an_answer_that_says_that_it_is_none_is_none() {
-        let read = |text: &str| serde_json::from_str::<Data<Row>>(text).is_ok();
+        let read = |text: &str| serde_json::from_str::<Data<WireNumber>>(text).is_ok();
         assert!(read(r#"{"data": {"id": "1"}}"#) && read(r#"{"success": true, "data": {"id": "1"}}"#));
         assert!(!read(r#"{"success": false, "data": {"id": "1"}}"#) && !read(r#"{"success": true}"#));
-        let shown = |text: &str| serde_json::from_str::<Shown<Row>>(text).ok().map(|Shown(row)| row.is_some());
+        let shown = |text: &str| serde_json::from_str::<Shown<WireNumber>>(text).ok().map(|Shown(row)| row.is_some());
         assert_eq!(shown(r#"{"success": true, "data": {"id": "1"}}"#), Some(true));
         assert_eq!([r#"{"success": true, "data": null}"#, "null"].map(shown), [Some(false); 2]);
         assert_eq!([r#"{"ok": true}"#, "{}", "[]", r#"{"success": false, "data": null}"#].map(shown), [None; 4]);

@@ -98,7 +98,7 @@ impl Orders for Account {
     }
 }
 
-struct World {
+struct Setup {
     account: Arc<Account>,
     inventory: Arc<Inventory>,
     told: Arc<Mutex<Vec<E164>>>,
@@ -124,7 +124,7 @@ fn route(url: &str) -> Route {
     [(Channel::Voice, Destination { url: Some(url.into()), ..Destination::default() })].into()
 }
 
-impl World {
+impl Setup {
     /// An account of so many numbers, none of which has been seen.
     async fn of(count: usize) -> Self {
         // No instant of interest is the first one there is.
@@ -147,7 +147,7 @@ impl World {
         let told: Arc<Mutex<Vec<E164>>> = Arc::default();
         let ear = told.clone();
         let on_change: OnChange = Box::new(move |changed| ear.lock().unwrap().extend_from_slice(changed));
-        World { inventory: Arc::new(Inventory::new(account.clone(), on_change)), account, told }
+        Setup { inventory: Arc::new(Inventory::new(account.clone(), on_change)), account, told }
     }
 
     /// An account of so many numbers, all of which have been seen.
@@ -209,7 +209,7 @@ impl World {
 
 #[tokio::test(start_paused = true)]
 async fn one_listing_serves_everybody_who_waits_for_it() {
-    let world = World::of(3).await;
+    let world = Setup::of(3).await;
     let after = Instant::now();
     advance(Duration::from_millis(1)).await;
     let many = (0..50).map(|_| world.inventory.listing(after));
@@ -219,14 +219,14 @@ async fn one_listing_serves_everybody_who_waits_for_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_listing_that_began_too_early_does_not_serve() {
-    let world = World::seen(3).await;
+    let world = Setup::seen(3).await;
     world.list().await.unwrap();
     assert_eq!(world.calls(), (2, 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn those_who_waited_share_a_failure_and_the_next_one_tries_again() {
-    let world = World::of(3).await;
+    let world = Setup::of(3).await;
     *world.account.broken.lock().unwrap() = true;
     let after = Instant::now();
     advance(Duration::from_millis(1)).await;
@@ -239,7 +239,7 @@ async fn those_who_waited_share_a_failure_and_the_next_one_tries_again() {
 
 #[tokio::test(start_paused = true)]
 async fn a_listing_whose_caller_is_dropped_is_flown_by_the_next_in_line() {
-    let world = World::of(3).await;
+    let world = Setup::of(3).await;
     world.account.gate.acquire_many(1000).await.unwrap().forget();
     let after = Instant::now();
     advance(Duration::from_millis(1)).await;
@@ -258,7 +258,7 @@ async fn a_listing_whose_caller_is_dropped_is_flown_by_the_next_in_line() {
 
 #[tokio::test(start_paused = true)]
 async fn each_listing_tells_what_changed_and_nothing_else() {
-    let world = World::of(4).await;
+    let world = Setup::of(4).await;
     world.list().await.unwrap();
     assert_eq!(world.told().len(), 4);
     advance(LAG * 2).await;
@@ -276,7 +276,7 @@ async fn each_listing_tells_what_changed_and_nothing_else() {
 
 #[tokio::test(start_paused = true)]
 async fn not_to_see_who_gets_the_messages_does_not_unsee_it() {
-    let world = World::seen(1).await;
+    let world = Setup::seen(1).await;
     world.edit(0, |owned| owned.messaging = Messaging::Unseen);
     world.list().await.unwrap();
     let Seen::Present { number, .. } = world.look(0).await.unwrap() else { panic!() };
@@ -286,7 +286,7 @@ async fn not_to_see_who_gets_the_messages_does_not_unsee_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_number_is_absent_only_after_a_listing_and_then_a_look_up() {
-    let world = World::seen(10).await;
+    let world = Setup::seen(10).await;
     advance(LAG * 2).await;
     world.lose([1]);
     // A look-up alone proves nothing, nor does one that came before the listing.
@@ -304,7 +304,7 @@ async fn a_number_is_absent_only_after_a_listing_and_then_a_look_up() {
 
 #[tokio::test(start_paused = true)]
 async fn a_listing_that_lags_behind_proves_nothing() {
-    let world = World::seen(10).await;
+    let world = Setup::seen(10).await;
     world.account.hidden.lock().unwrap().push(number(1));
     let real = world.account.numbers.lock().unwrap().remove(&number(1)).unwrap();
     world.list().await.unwrap();
@@ -319,7 +319,7 @@ async fn a_listing_that_lags_behind_proves_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn an_error_proves_nothing() {
-    let world = World::seen(10).await;
+    let world = Setup::seen(10).await;
     advance(LAG * 2).await;
     world.lose([1]);
     *world.account.broken.lock().unwrap() = true;
@@ -330,7 +330,7 @@ async fn an_error_proves_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stranger_is_absent_after_a_listing_and_a_look_up_in_either_order() {
-    let world = World::of(3).await;
+    let world = Setup::of(3).await;
     assert_eq!(world.look(77).await.unwrap(), Seen::Unseen);
     world.list().await.unwrap();
     assert!(world.is_absent(77));
@@ -340,7 +340,7 @@ async fn a_stranger_is_absent_after_a_listing_and_a_look_up_in_either_order() {
 
 #[tokio::test(start_paused = true)]
 async fn a_write_of_unknown_outcome_reopens_what_was_proved() {
-    let world = World::seen(3).await;
+    let world = Setup::seen(3).await;
     world.look(77).await.unwrap();
     assert!(world.is_absent(77));
     world.inventory.note_unknown(&number(77), Instant::now());
@@ -356,7 +356,7 @@ async fn a_write_of_unknown_outcome_reopens_what_was_proved() {
 
 #[tokio::test(start_paused = true)]
 async fn a_look_up_that_somebody_made_meanwhile_is_not_made_again() {
-    let world = World::seen(3).await;
+    let world = Setup::seen(3).await;
     let after = Instant::now();
     advance(Duration::from_millis(1)).await;
     for n in [1, 1, 77, 77] {
@@ -367,7 +367,7 @@ async fn a_look_up_that_somebody_made_meanwhile_is_not_made_again() {
 
 #[tokio::test(start_paused = true)]
 async fn the_answer_of_a_write_is_not_overridden_by_a_listing_that_began_before_it_ended() {
-    let world = World::seen(3).await;
+    let world = Setup::seen(3).await;
     world.account.gate.acquire_many(999).await.unwrap().forget();
     let after = Instant::now();
     advance(Duration::from_millis(1)).await;
@@ -386,7 +386,7 @@ async fn the_answer_of_a_write_is_not_overridden_by_a_listing_that_began_before_
 
 #[tokio::test(start_paused = true)]
 async fn a_listing_that_still_shows_what_was_before_a_write_is_not_drift() {
-    let world = World::seen(3).await;
+    let world = Setup::seen(3).await;
     world.inventory.set_route(&number(1), &NumberId("PN1".into()), &route("https://ours/")).await;
     world.edit(1, |owned| owned.route = route("https://before/"));
     world.account.gate.add_permits(10);
@@ -399,7 +399,7 @@ async fn a_listing_that_still_shows_what_was_before_a_write_is_not_drift() {
 
 #[tokio::test(start_paused = true)]
 async fn only_a_write_of_unknown_outcome_is_in_flight() {
-    let world = World::seen(3).await;
+    let world = Setup::seen(3).await;
     let id = NumberId("PN1".into());
     world.inventory.set_route(&number(1), &id, &route("https://a/")).await;
     *world.account.write.lock().unwrap() = |_| Outcome::DidNothing(failure());
@@ -412,7 +412,7 @@ async fn only_a_write_of_unknown_outcome_is_in_flight() {
 
 #[tokio::test(start_paused = true)]
 async fn many_numbers_that_vanish_at_once_are_disbelieved_until_a_person_confirms() {
-    let world = World::seen(10).await;
+    let world = Setup::seen(10).await;
     advance(LAG * 2).await;
     world.lose(0..4);
     world.list().await.unwrap();
@@ -435,7 +435,7 @@ async fn many_numbers_that_vanish_at_once_are_disbelieved_until_a_person_confirm
 
 #[tokio::test(start_paused = true)]
 async fn a_doubt_ends_when_the_numbers_are_seen_again() {
-    let world = World::seen(10).await;
+    let world = Setup::seen(10).await;
     advance(LAG * 2).await;
     world.account.hidden.lock().unwrap().extend((0..4).map(number));
     world.list().await.unwrap();
@@ -448,7 +448,7 @@ async fn a_doubt_ends_when_the_numbers_are_seen_again() {
 
 #[tokio::test(start_paused = true)]
 async fn a_doubt_is_not_worn_down_by_writes() {
-    let world = World::seen(10).await;
+    let world = Setup::seen(10).await;
     advance(LAG * 2).await;
     world.inventory.note_unknown(&number(0), Instant::now());
     world.lose(0..4);
@@ -464,7 +464,7 @@ async fn a_doubt_is_not_worn_down_by_writes() {
 
 #[tokio::test(start_paused = true)]
 async fn the_first_listing_is_doubted_too_if_it_lacks_what_was_expected() {
-    let world = World::of(2).await;
+    let world = Setup::of(2).await;
     world.inventory.expect((0..10).map(number));
     world.list().await.unwrap();
     assert_eq!(world.inventory.doubt(), Some(Doubt { owned_before: 10, vanished: 8 }));
@@ -489,7 +489,7 @@ fn a_fifth_of_an_account_and_at_least_three_numbers_are_doubtful() {
 
 #[tokio::test(start_paused = true)]
 async fn numbers_that_the_account_does_not_have_are_forgotten_once_nobody_is_about_them() {
-    let world = World::seen(5).await;
+    let world = Setup::seen(5).await;
     for n in 10..40 {
         world.look(n).await.unwrap();
     }
@@ -512,7 +512,7 @@ async fn numbers_that_the_account_does_not_have_are_forgotten_once_nobody_is_abo
 
 #[tokio::test(start_paused = true)]
 async fn an_order_for_an_identity_is_told_whatever_installation_placed_it_and_marks_a_number_only_where_we_did() {
-    let world = World::seen(0).await;
+    let world = Setup::seen(0).await;
     let (old, ours) = (Marker::new("old", "clinic/desk"), Marker::new("new", "clinic/desk"));
     let order = |n: usize, marker: &Marker| Order {
         id: format!("o{n}"),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     Nixflex, errors,
-    wire::{self, Deleted, Row, Written},
+    wire::{self, Deleted, WireNumber, Written},
 };
 use crate::{
     api::{
@@ -153,7 +153,7 @@ fn import_body(number: &E164, agent: &str, lent: &Lent, config: &NumberConfig) -
 
 /// What an import has led to. A short answer does not show the prompt that was sent; what else is set is not known then, and taken
 /// for unset as it is on a number that is new there.
-fn imported(row: Row, number: &E164, agent: &str, config: &NumberConfig) -> Outcome<OwnedNumber> {
+fn imported(row: WireNumber, number: &E164, agent: &str, config: &NumberConfig) -> Outcome<OwnedNumber> {
     if row.phone_number != number.as_str() {
         return Outcome::Unknown(another());
     }

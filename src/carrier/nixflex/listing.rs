@@ -12,7 +12,7 @@ use url::form_urlencoded::byte_serialize;
 use super::{
     Nixflex,
     errors::{self, torn},
-    wire::Row,
+    wire::WireNumber,
 };
 use crate::carrier::{CarrierError, ErrorClass, budget::Budget, lenient};
 
@@ -28,7 +28,7 @@ const LIMIT: usize = 100;
 #[derive(Debug, Deserialize)]
 pub(super) struct Page {
     #[serde(deserialize_with = "lenient::rows")]
-    phone_numbers: Vec<Row>,
+    phone_numbers: Vec<WireNumber>,
     /// How many there are in all, or how many are shown: nobody says which.
     count: usize,
 }
@@ -41,17 +41,17 @@ impl Page {
 
 /// What one filter of the list lets through.
 enum Shown {
-    Whole(Vec<Row>),
+    Whole(Vec<WireNumber>),
     /// There are more than can be had in this way.
     Part {
-        rows: Vec<Row>,
+        rows: Vec<WireNumber>,
         count: usize,
     },
 }
 
 impl Nixflex {
     /// Every row of the key.
-    pub(super) async fn rows(&self) -> Result<Vec<Row>, CarrierError> {
+    pub(super) async fn rows(&self) -> Result<Vec<WireNumber>, CarrierError> {
         let mut budget = Budget::new(errors::NAME);
         match self.shown(None, &mut budget).await? {
             Shown::Whole(rows) => Ok(rows),
@@ -82,7 +82,7 @@ impl Nixflex {
     async fn paged(
         &self,
         agent: Option<&str>,
-        mut rows: Vec<Row>,
+        mut rows: Vec<WireNumber>,
         count: usize,
         budget: &mut Budget,
     ) -> Result<Shown, CarrierError> {
@@ -117,14 +117,19 @@ impl Nixflex {
 
     /// Goes agent by agent: those that are listed, which are only those that are switched on (section 3), and those that rows name.
     /// Numbers of agents that are neither are shown by no filter, so what came is all only if there are as many as was said.
-    async fn by_agent(&self, rows: Vec<Row>, count: usize, budget: &mut Budget) -> Result<Vec<Row>, CarrierError> {
+    async fn by_agent(
+        &self,
+        rows: Vec<WireNumber>,
+        count: usize,
+        budget: &mut Budget,
+    ) -> Result<Vec<WireNumber>, CarrierError> {
         if count <= rows.len() {
             return Err(unlistable());
         }
         let mut agents: BTreeSet<String> = self.agent_ids(budget).await?;
         agents.extend(rows.iter().filter_map(|row| row.agent_id.clone()));
-        let keyed = |row: Row| (row.phone_number.clone(), row);
-        let mut all: BTreeMap<String, Row> = rows.into_iter().map(keyed).collect();
+        let keyed = |row: WireNumber| (row.phone_number.clone(), row);
+        let mut all: BTreeMap<String, WireNumber> = rows.into_iter().map(keyed).collect();
         for agent in agents {
             match self.shown(Some(&agent), budget).await? {
                 Shown::Whole(rows) => all.extend(rows.into_iter().map(keyed)),
@@ -154,11 +159,11 @@ impl Nixflex {
 }
 
 /// What came of a server that has no pages.
-fn unpaged(rows: Vec<Row>, count: usize) -> Result<Shown, CarrierError> {
+fn unpaged(rows: Vec<WireNumber>, count: usize) -> Result<Shown, CarrierError> {
     Ok(if count == rows.len() && count < MOST { Shown::Whole(rows) } else { Shown::Part { rows, count } })
 }
 
-fn once_each(rows: Vec<Row>) -> Result<Vec<Row>, CarrierError> {
+fn once_each(rows: Vec<WireNumber>) -> Result<Vec<WireNumber>, CarrierError> {
     let mut seen = HashSet::new();
     match rows.iter().all(|row| seen.insert(&*row.phone_number)) {
         true => Ok(rows),

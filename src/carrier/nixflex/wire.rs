@@ -17,7 +17,7 @@ use crate::{
 /// A number, as the list shows it, and as far as answers to writes do. Nobody looks at what it says of the number's carrier: whose it is,
 /// that carrier says.
 #[derive(Debug, Deserialize)]
-pub(super) struct Row {
+pub(super) struct WireNumber {
     #[serde(deserialize_with = "name")]
     pub phone_number: String,
     /// None where the agent was deleted: the number then reaches nobody (section 3).
@@ -48,7 +48,7 @@ pub(super) struct Row {
     voicemail_leave_enabled: Option<Scalar>,
 }
 
-impl Row {
+impl WireNumber {
     /// Whether it shows everything that is set on the number.
     pub fn is_whole(&self) -> bool {
         let texts = [
@@ -182,13 +182,13 @@ fn number(amount: Amount) -> Value {
 
 /// A row, in an envelope or not.
 #[derive(Debug)]
-pub(super) struct Written(pub Row);
+pub(super) struct Written(pub WireNumber);
 
 impl<'de> Deserialize<'de> for Written {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         struct Envelope {
-            phone_number: Row,
+            phone_number: WireNumber,
         }
         either(from, |Envelope { phone_number }| phone_number).map(Self)
     }
@@ -336,7 +336,7 @@ pub(super) fn import(number: &E164, agent: &str, config: &NumberConfig) -> Map<S
 mod tests {
     use super::*;
 
-    fn row(fields: Value) -> Row {
+    fn row(fields: Value) -> WireNumber {
         let mut row = json!({ "phone_number": "+14155550001", "agent_id": "agent_1", "provider": "twilio" });
         row.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
         serde_json::from_str(&row.to_string()).unwrap()
@@ -388,14 +388,14 @@ mod tests {
 
     #[test]
     fn a_number_is_bound_to_its_agent_or_to_none() {
-        let voice = |row: Row| row.owned().unwrap().route.remove(&Channel::Voice).unwrap();
+        let voice = |row: WireNumber| row.owned().unwrap().route.remove(&Channel::Voice).unwrap();
         assert_eq!(voice(row(json!({}))).bound_id(HOSTED_AGENT), Some("agent_1"));
         for orphan in [json!(null), json!(""), json!(7)] {
             assert!(voice(row(json!({ "agent_id": orphan }))).is_empty());
         }
         assert!(row(json!({ "phone_number": "55512" })).owned().is_none());
         let nameless = json!({ "agent_id": "agent_1" });
-        assert!(serde_json::from_str::<Row>(&nameless.to_string()).is_err());
+        assert!(serde_json::from_str::<WireNumber>(&nameless.to_string()).is_err());
     }
 
     #[test]

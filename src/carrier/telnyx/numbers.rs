@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     Telnyx, listing,
-    wire::{self, Bindings, Row},
+    wire::{self, Bindings, WireNumber},
 };
 use crate::{
     api::{number::Route, purchase::Marker},
@@ -29,13 +29,13 @@ struct Settings {
 
 impl Telnyx {
     /// The account's numbers that Telnyx's own filter lets through, all pages of them, whatever their status.
-    pub(super) async fn rows(&self, filter: &str) -> Result<Vec<Row>, CarrierError> {
+    pub(super) async fn rows(&self, filter: &str) -> Result<Vec<WireNumber>, CarrierError> {
         let query = if filter.is_empty() { HANDLE.to_owned() } else { format!("{filter}&{HANDLE}") };
         self.pages(NUMBERS, &query).await
     }
 
-    async fn row(&self, id: &NumberId) -> Result<Row, CarrierError> {
-        let row: Row = self.read(self.call(NUMBER, &[&id.0], "")).await?;
+    async fn row(&self, id: &NumberId) -> Result<WireNumber, CarrierError> {
+        let row: WireNumber = self.read(self.call(NUMBER, &[&id.0], "")).await?;
         if row.id == id.0 { Ok(row) } else { Err(another()) }
     }
 
@@ -82,13 +82,15 @@ impl Telnyx {
     }
 
     /// Sets or unsets the connection. What unsets it is not documented (section 6.2): the empty text, null, or nothing does.
-    async fn connect(&self, id: &NumberId, connection: Option<&str>) -> Outcome<Row> {
+    async fn connect(&self, id: &NumberId, connection: Option<&str>) -> Outcome<WireNumber> {
         let values = match connection {
             Some(connection) => vec![json!(connection)],
             None => vec![json!(""), Value::Null],
         };
         for value in values {
-            match self.write::<Row>("PATCH", self.call(NUMBER, &[&id.0], ""), &json!({ "connection_id": value })).await
+            match self
+                .write::<WireNumber>("PATCH", self.call(NUMBER, &[&id.0], ""), &json!({ "connection_id": value }))
+                .await
             {
                 Outcome::Did(row) if row.id != id.0 => return Outcome::Unknown(another()),
                 Outcome::Did(row) if row.connection_id.as_deref() == connection => return Outcome::Did(row),
@@ -124,7 +126,7 @@ impl Telnyx {
             Err(error) => return Outcome::DidNothing(error),
         };
         let body = json!({ "customer_reference": marker.as_str(), "tags": wire::tagged(&row.tags, marker) });
-        match self.write::<Row>("PATCH", self.call(NUMBER, &[&id.0], ""), &body).await {
+        match self.write::<WireNumber>("PATCH", self.call(NUMBER, &[&id.0], ""), &body).await {
             Outcome::Did(row) if row.id != id.0 => Outcome::Unknown(another()),
             Outcome::Did(row) if row.customer_reference.as_deref() != Some(marker.as_str()) => {
                 Outcome::Unknown(listing::torn("it showed another customer reference than was set"))
@@ -137,7 +139,7 @@ impl Telnyx {
 }
 
 /// The number that a write has led to.
-fn ours(row: Row) -> Outcome<OwnedNumber> {
+fn ours(row: WireNumber) -> Outcome<OwnedNumber> {
     match row.owned() {
         Ok(Some(number)) => Outcome::Did(number),
         Ok(None) => Outcome::Unknown(listing::torn("it showed a number that is not the account's")),

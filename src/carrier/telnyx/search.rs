@@ -41,11 +41,11 @@ const TOLL_FREE: [&str; 7] = ["800", "833", "844", "855", "866", "877", "888"];
 /// The answer to a search. It has no pages.
 #[derive(Debug, Deserialize)]
 pub(super) struct Found {
-    data: Rows<Row>,
+    data: Rows<WireOffer>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Row {
+struct WireOffer {
     phone_number: E164,
     #[serde(default)]
     best_effort: bool,
@@ -165,7 +165,7 @@ impl Telnyx {
         kind: NumberType,
         filters: &[(&str, impl AsRef<str>)],
         before: Option<Instant>,
-    ) -> Result<Vec<Row>, CarrierError> {
+    ) -> Result<Vec<WireOffer>, CarrierError> {
         let query = {
             let fixed = [("filter[country_code]", country), ("filter[phone_number_type]", type_name(kind))];
             let filters = filters.iter().map(|(name, value)| (*name, value.as_ref()));
@@ -179,7 +179,7 @@ impl Telnyx {
     }
 }
 
-impl Row {
+impl WireOffer {
     /// The offer that a row is. Not every row names its place (the rate center is no city): then it is the one that was asked for.
     fn offer(self, country: &str, kind: NumberType, asked: &[Filter]) -> Offer {
         let Self { phone_number, region_information, cost_information, features, reservable, .. } = self;
@@ -339,7 +339,7 @@ mod tests {
 
     #[test]
     fn a_row_is_an_offer_with_its_price_and_what_is_torn_is_none() {
-        let row: Row = serde_json::from_value(json!({
+        let row: WireOffer = serde_json::from_value(json!({
             "phone_number": "+14155550100", "reservable": true, "features": [{ "name": "voice" }, { "name": "hd_voice" }],
             "region_information": [{ "region_type": "country_code", "region_name": "us" },
                 { "region_type": "state", "region_name": "CA" }, { "region_type": "rate_center", "region_name": "HILO" }],
@@ -354,11 +354,12 @@ mod tests {
         assert_eq!((offer.can_hold, offer.features), (true, vec![Feature::Voice]));
         let Price { monthly, setup, currency } = offer.price;
         assert_eq!((monthly, setup, currency.as_deref()), ("1".parse().ok(), None, Some("USD")));
-        let bare: Row = serde_json::from_value(json!({ "phone_number": "+14155550100", "features": null })).unwrap();
+        let bare: WireOffer =
+            serde_json::from_value(json!({ "phone_number": "+14155550100", "features": null })).unwrap();
         let bare = bare.offer("US", NumberType::Local, &[(LOCALITY, "Hilo".into())]);
         assert_eq!((bare.price, bare.can_hold), (Price::default(), false));
         assert_eq!((bare.locality.as_deref(), bare.region), (Some("Hilo"), None));
-        assert!(serde_json::from_value::<Row>(json!({ "phone_number": "55512" })).is_err());
+        assert!(serde_json::from_value::<WireOffer>(json!({ "phone_number": "55512" })).is_err());
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub(super) struct Data<T> {
 
 /// A number, as its list and its own page show it. Unset values come as null, empty or not at all.
 #[derive(Debug, Deserialize)]
-pub(super) struct Row {
+pub(super) struct WireNumber {
     #[serde(deserialize_with = "name")]
     pub id: String,
     #[serde(default, deserialize_with = "text")]
@@ -55,13 +55,13 @@ pub(super) struct Row {
     features: Vec<Feature>,
 }
 
-impl Keyed for Row {
+impl Keyed for WireNumber {
     fn key(&self) -> &str {
         &self.id
     }
 }
 
-impl Row {
+impl WireNumber {
     /// Whether the number is the account's: it works here, be it not for everything or not for long. The words that say
     /// otherwise are documented; one that nobody knows yet does not make a number that is listed look lost.
     pub fn is_owned(&self) -> bool {
@@ -243,7 +243,7 @@ mod tests {
 
     use super::*;
 
-    fn row(fields: Value) -> Row {
+    fn row(fields: Value) -> WireNumber {
         let mut row = json!({ "id": "1293384261075731499", "phone_number": "+14155550001", "external_pin": "s3cret" });
         row.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
         serde_json::from_value(row).unwrap()
@@ -269,7 +269,10 @@ mod tests {
         assert!(!format!("{:?}", row(json!({}))).contains("s3cret"));
         assert!(row(json!({ "phone_number": "55512" })).owned().unwrap().is_none(), "a short code");
         assert!(row(json!({ "messaging_profile_id": "UNAVAILABLE" })).owned().is_err(), "unseen is not unset");
-        assert!(serde_json::from_value::<Row>(json!({ "phone_number": "+14155550001" })).is_err(), "it has no id");
+        assert!(
+            serde_json::from_value::<WireNumber>(json!({ "phone_number": "+14155550001" })).is_err(),
+            "it has no id"
+        );
     }
 
     #[test]

@@ -13,11 +13,11 @@ const LONGEST_LINK: usize = 4096;
 
 /// One page of one of Twilio's lists.
 pub(super) trait Page {
-    type Row: Keyed;
+    type WireNumber: Keyed;
 
     /// Where this page says it stands, and which follows.
     fn place(&self) -> Place<'_>;
-    fn into_rows(self) -> Vec<Self::Row>;
+    fn into_rows(self) -> Vec<Self::WireNumber>;
 }
 
 /// A row's own name, which no list shows twice.
@@ -63,7 +63,7 @@ impl<R: Keyed> Reading<R> {
     }
 
     /// Takes in the page that was asked for.
-    pub fn take<P: Page<Row = R>>(&mut self, page: P) -> Result<(), CarrierError> {
+    pub fn take<P: Page<WireNumber = R>>(&mut self, page: P) -> Result<(), CarrierError> {
         let place = page.place();
         // The first page was counted when the reading began, each other one when its link was taken.
         check(&place, self.asked.len() - 1)?;

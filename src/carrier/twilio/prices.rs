@@ -35,11 +35,11 @@ pub(super) struct PriceList {
     pub iso_country: Option<String>,
     price_unit: Option<String>,
     #[serde(default)]
-    phone_number_prices: Option<Rows<Row>>,
+    phone_number_prices: Option<Rows<TypePrice>>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
-struct Row {
+struct TypePrice {
     number_type: Scalar,
     /// What this account pays each month; `base_price` is what others do.
     current_price: Scalar,
@@ -51,7 +51,7 @@ impl PriceList {
     /// Twilio's documents know no price for setting a number up, and do not say either that there is none: it stays unknown.
     pub fn price(&self, kind: NumberType) -> Price {
         let rows = self.phone_number_prices.iter().flat_map(|Rows(rows)| rows);
-        let is_of = |row: &&Row| type_of(row.number_type.written().unwrap_or_default()) == Some(kind);
+        let is_of = |row: &&TypePrice| type_of(row.number_type.written().unwrap_or_default()) == Some(kind);
         let mut amounts = rows.filter(is_of).map(|row| amount(&row.current_price));
         // Two prices for one type: which one would be paid is not known.
         let monthly = match (amounts.next(), amounts.next()) {

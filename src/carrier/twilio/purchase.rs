@@ -10,7 +10,7 @@ use super::{
     memberships::Memberships,
     prices::PriceList,
     search::{self, Found},
-    wire::{self, Row},
+    wire::{self, WireNumber},
 };
 use crate::{
     api::{
@@ -125,7 +125,7 @@ impl Twilio {
             headers: &[],
             before: Some(purchase.before),
         };
-        let row = match self.http.spend::<Row>("POST", call, Body::Form(&fields)).await {
+        let row = match self.http.spend::<WireNumber>("POST", call, Body::Form(&fields)).await {
             Outcome::Did(row) => row,
             Outcome::DidNothing(error) => return Outcome::DidNothing(error),
             Outcome::Unknown(error) => return Outcome::Unknown(error),

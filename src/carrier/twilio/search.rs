@@ -110,11 +110,11 @@ fn is_allowed(pattern: &str) -> bool {
 /// The answer to a search. It has no pages (section 2).
 #[derive(Debug, Deserialize)]
 pub(super) struct Found {
-    available_phone_numbers: Rows<Row>,
+    available_phone_numbers: Rows<WireOffer>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Row {
+struct WireOffer {
     phone_number: E164,
     iso_country: Option<String>,
     locality: Option<String>,
@@ -135,7 +135,7 @@ impl Found {
     }
 }
 
-impl Row {
+impl WireOffer {
     fn offer(self, country: &str, kind: NumberType, asked: &[Feature]) -> Offer {
         let text = |text: Option<String>| text.filter(|text| !text.is_empty());
         let features = features(&self.capabilities, asked);

@@ -408,7 +408,7 @@ proptest::proptest! {
         read_page::<wire::NumberPage>(&bytes);
         read_page::<wire::ServicePage>(&bytes);
         read_page::<wire::MemberPage>(&bytes);
-        if let Ok(row) = serde_json::from_slice::<Row>(&bytes) {
+        if let Ok(row) = serde_json::from_slice::<WireNumber>(&bytes) {
             drop(row.owned(&memberships::Memberships::default()));
         }
         if let Ok(found) = serde_json::from_slice::<search::Found>(&bytes) {

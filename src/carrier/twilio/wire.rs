@@ -41,7 +41,7 @@ pub(super) struct Account {
 
 /// An `IncomingPhoneNumber`. Unset values come as null, empty or not at all (section 1.3).
 #[derive(Debug, Deserialize)]
-pub(super) struct Row {
+pub(super) struct WireNumber {
     pub sid: String,
     pub account_sid: String,
     pub phone_number: String,
@@ -63,7 +63,7 @@ pub(super) struct Row {
     status_callback_method: Option<String>,
 }
 
-impl Row {
+impl WireNumber {
     /// The number that this row shows; nothing for what is no telephone number, such as a short code.
     pub fn owned(self, memberships: &Memberships) -> Option<OwnedNumber> {
         let Ok(number) = self.phone_number.parse::<E164>() else {
@@ -104,7 +104,7 @@ impl Row {
     }
 }
 
-impl Keyed for Row {
+impl Keyed for WireNumber {
     fn key(&self) -> &str {
         &self.sid
     }
@@ -165,7 +165,7 @@ fn capabilities<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Er
 #[derive(Debug, Deserialize)]
 pub(super) struct NumberPage {
     #[serde(rename = "incoming_phone_numbers", deserialize_with = "lenient::rows")]
-    pub rows: Vec<Row>,
+    pub rows: Vec<WireNumber>,
     page: Option<i64>,
     page_size: Option<i64>,
     start: Option<i64>,
@@ -174,7 +174,7 @@ pub(super) struct NumberPage {
 }
 
 impl Page for NumberPage {
-    type Row = Row;
+    type WireNumber = WireNumber;
 
     fn place(&self) -> Place<'_> {
         Place {
@@ -186,7 +186,7 @@ impl Page for NumberPage {
         }
     }
 
-    fn into_rows(self) -> Vec<Row> {
+    fn into_rows(self) -> Vec<WireNumber> {
         self.rows
     }
 }
@@ -242,7 +242,7 @@ pub(super) struct ServicePage {
 }
 
 impl Page for ServicePage {
-    type Row = Service;
+    type WireNumber = Service;
 
     fn place(&self) -> Place<'_> {
         self.meta.place(self.services.len())
@@ -261,7 +261,7 @@ pub(super) struct MemberPage {
 }
 
 impl Page for MemberPage {
-    type Row = Member;
+    type WireNumber = Member;
 
     fn place(&self) -> Place<'_> {
         self.meta.place(self.phone_numbers.len())

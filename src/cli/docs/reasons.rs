@@ -1,12 +1,12 @@
 //! The page of reasons. No I/O.
 
 use super::table;
-use crate::api::conditions::{Class, Event, REASONS, Row};
+use crate::api::conditions::{Class, Event, REASONS, ReasonRow};
 
 /// The whole table, in the order in which the code has it.
 pub fn page() -> String {
     let rows = REASONS.iter().map(|row| {
-        let Row { reason: _, name, of, truth, class, event, meaning } = row;
+        let ReasonRow { reason: _, name, of, truth, class, event, meaning } = row;
         [
             format!("`{name}`"),
             of.as_str().to_owned(),

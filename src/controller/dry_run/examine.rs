@@ -83,7 +83,7 @@ impl DryRun {
 
     /// The agent of this id on a platform that is open.
     pub async fn hosted_agent(&self, account: &Key, id: &str) -> Result<Option<HostedAgent>, DryRunError> {
-        let carrier = self.session(account)?.inventory.carrier();
+        let carrier = self.opened(account)?.inventory.carrier();
         let Some(platform) = carrier.platform() else { return Ok(None) };
         let agent = platform.agent(id).await;
         agent.map_err(|error| DryRunError::NotOpen { account: account.clone(), why: error.text })
@@ -91,16 +91,16 @@ impl DryRun {
 
     /// The carrier of an account, if it is open.
     fn carrier(&self, account: &Key) -> Option<Arc<dyn Carrier>> {
-        let session = self.context.sessions.get(account)?;
-        session.open().map(|_| session.inventory.carrier())
+        let opened = self.context.open_accounts.get(account)?;
+        opened.usable().map(|_| opened.inventory.carrier())
     }
 
     /// What the carrier answers to all that the operator would ever ask.
     async fn asked(&self, account: &Key, object: &CarrierAccount, carrier: &dyn Carrier) -> Vec<Check> {
         let (name, secret) = (carrier.capabilities().name, &object.spec.credentials_ref.name);
-        let session = self.context.sessions.get(account);
-        let identity = session.as_ref().and_then(|session| session.open()).unwrap_or_default();
-        let owned = session.map_or(0, |session| session.inventory.owned().len());
+        let opened = self.context.open_accounts.get(account);
+        let identity = opened.as_ref().and_then(|opened| opened.usable()).unwrap_or_default();
+        let owned = opened.map_or(0, |opened| opened.inventory.owned().len());
         let mut checks = vec![Check::good(format!("{name}: the Secret {secret} opens the account {identity}."))];
         checks.push(match carrier.bindings() {
             Some(_) => Check::good(format!("Numbers of other carriers that it answers: {owned}.")),
@@ -249,10 +249,10 @@ impl DryRun {
 
     /// The account, of those that are open, that owns a number.
     pub fn owner_of(&self, number: &E164) -> Option<Key> {
-        let sessions = self.context.sessions.all().into_iter();
-        let mut owners: Vec<Key> = sessions
-            .filter(|(key, session)| session.open().is_some() && !self.context.binds(key))
-            .filter(|(_, session)| session.inventory.owned().iter().any(|owned| owned.number == *number))
+        let open_accounts = self.context.open_accounts.all().into_iter();
+        let mut owners: Vec<Key> = open_accounts
+            .filter(|(key, opened)| opened.usable().is_some() && !self.context.binds(key))
+            .filter(|(_, opened)| opened.inventory.owned().iter().any(|owned| owned.number == *number))
             .map(|(key, _)| key)
             .collect();
         owners.sort();

@@ -25,8 +25,8 @@ use crate::{
         Context, Kind,
         error::Error,
         local_state::Attempt,
+        open_accounts::OpenAccount,
         secret::{self, Read},
-        sessions::Session,
     },
     plan::{
         self, Decision, Look, Note, Requested as _,
@@ -41,13 +41,13 @@ impl Controlled for CarrierAccount {
 
     fn decide(context: &Context, object: &Arc<Self>, looked: &Looked) -> Decision<CarrierAccountStatus> {
         let key = Key::of(&**object);
-        let session = context.sessions.of(object);
-        let identity = session.as_ref().and_then(|session| session.identity(looked.began));
+        let opened = context.open_accounts.of(object);
+        let identity = opened.as_ref().and_then(|opened| opened.identity(looked.began));
         let trouble = context.trouble_of(&**object);
-        let inventory = session.as_ref().map(|s| context.inventory(object, s, looked)).unwrap_or_default();
+        let inventory = opened.as_ref().map(|s| context.inventory(object, s, looked)).unwrap_or_default();
         let (users, user) = context.users(object, &key);
         // The Secret is read again with every listing, as long as the account cannot be used, and where the spec was edited.
-        let is_open = session.as_ref().is_some_and(|session| session.open().is_some());
+        let is_open = opened.as_ref().is_some_and(|opened| opened.usable().is_some());
         let credentials = match &looked.credentials {
             Some(read) => read.clone(),
             None if is_observed(object) && is_open && identity.is_some() && !inventory.due.is_zero() => {
@@ -56,7 +56,7 @@ impl Controlled for CarrierAccount {
             None => Credentials::NotRead,
         };
         let wishes = context.local.open_wishes(&key);
-        let uses = context.uses(object, &key, session.as_deref());
+        let uses = context.uses(object, &key, opened.as_deref());
         let world = plan::account::World {
             now: Timestamp::now(),
             account: object,
@@ -64,12 +64,12 @@ impl Controlled for CarrierAccount {
             credentials,
             identity: identity.as_ref(),
             inventory,
-            balance: session.as_ref().and_then(|session| session.balance()),
-            calls: session.as_ref().and_then(|session| session.calls()),
+            balance: opened.as_ref().and_then(|opened| opened.balance()),
+            calls: opened.as_ref().and_then(|opened| opened.calls()),
             wishes: Wishes {
                 wish: wishes.iter().map(|wish| (&*wish.uid, wish.identity.clone())).collect(),
                 uses: uses.iter().map(|(uid, used)| (&**uid, *used)).collect(),
-                owned: session.as_ref().map_or(0, |s| u32::try_from(s.inventory.count_owned()).unwrap_or(u32::MAX)),
+                owned: opened.as_ref().map_or(0, |s| u32::try_from(s.inventory.count_owned()).unwrap_or(u32::MAX)),
                 day: Timestamp::now().strftime("%Y-%m-%d").to_string(),
             },
             trouble: trouble.as_ref(),
@@ -83,18 +83,18 @@ impl Controlled for CarrierAccount {
     fn decided(context: &Context, object: &Arc<Self>, looked: &Looked, decision: &Decision<CarrierAccountStatus>) {
         let key = Key::of(&**object);
         // What was opened where it led before must not serve it now.
-        if context.refused_endpoint(object).is_some() && context.sessions.close(&key) {
+        if context.refused_endpoint(object).is_some() && context.open_accounts.close(&key) {
             context.wake_numbers_of(&key);
         }
-        let Some(session) = context.sessions.of(object) else { return };
+        let Some(opened) = context.open_accounts.of(object) else { return };
         let Decision::Rest(plan::Rest { status, .. }) = decision else { return };
-        let (identity, trouble) = (session.identity(looked.began), context.trouble_of(&**object));
-        let is_listed = session.inventory.last_listing().is_some();
-        if session.set_open(plan::account::open(object, identity.as_ref(), is_listed, trouble.as_ref())) {
+        let (identity, trouble) = (opened.identity(looked.began), context.trouble_of(&**object));
+        let is_listed = opened.inventory.last_listing().is_some();
+        if opened.set_usable(plan::account::open(object, identity.as_ref(), is_listed, trouble.as_ref())) {
             context.wake_numbers_of(&key);
         }
         let Some(grants) = status.as_ref().and_then(|status| status.grants.as_ref()) else { return };
-        let owned = u32::try_from(session.inventory.count_owned()).unwrap_or(u32::MAX);
+        let owned = u32::try_from(opened.inventory.count_owned()).unwrap_or(u32::MAX);
         if let Some(why) = plan::grant::refusal(grants, &object.spec.purchasing, owned) {
             for number in context.local.refuse_wishes(&key, &grants.open, &why) {
                 context.wake(Kind::PhoneNumber, number, Priority::Background);
@@ -126,13 +126,13 @@ impl Controlled for CarrierAccount {
 }
 
 impl Context {
-    fn inventory(&self, account: &CarrierAccount, session: &Session, looked: &Looked) -> Inventory {
-        let Some(listing) = session.inventory.last_listing() else { return Inventory::default() };
+    fn inventory(&self, account: &CarrierAccount, opened: &OpenAccount, looked: &Looked) -> Inventory {
+        let Some(listing) = opened.inventory.last_listing() else { return Inventory::default() };
         let owned = u32::try_from(listing.owned).unwrap_or(u32::MAX);
         let claims = self.caches.claims.by(Index::Account, &Key::of(account).to_string());
         // A claim that rests manages nothing, and one of a purchase that is under way has no number yet.
         let is_managed = |claim: &&Arc<NumberClaim>| {
-            let seen = || session.inventory.seen(&claim.spec.number);
+            let seen = || opened.inventory.seen(&claim.spec.number);
             claim.spec.holder.is_some() && matches!(seen(), inventory::Seen::Present { .. })
         };
         let claimed = u32::try_from(claims.iter().filter(is_managed).count()).unwrap_or(u32::MAX).min(owned);
@@ -141,21 +141,20 @@ impl Context {
             numbers: Some(AccountNumbers { owned, claimed, unclaimed: owned - claimed }),
             due: due.saturating_duration_since(Instant::now()),
             fresh: listing.begun >= looked.began,
-            doubt: session.inventory.doubt().map(|doubt| (doubt.vanished, doubt.owned_before)),
+            doubt: opened.inventory.doubt().map(|doubt| (doubt.vanished, doubt.owned_before)),
         }
     }
 
     /// What has become of each right to buy that is open, by uid. What it bought stands in the journal of its identity, whichever object
     /// has that by now.
-    fn uses(&self, account: &CarrierAccount, key: &Key, session: Option<&Session>) -> Vec<(String, Use)> {
+    fn uses(&self, account: &CarrierAccount, key: &Key, opened: Option<&OpenAccount>) -> Vec<(String, Use)> {
         let open = account.open_grants();
         if open.is_empty() {
             return Vec::new();
         }
         let at = self.caches.account_identity(key).unwrap_or_default();
-        let is_owned = |number: &E164| {
-            session.is_some_and(|s| matches!(s.inventory.seen(number), inventory::Seen::Present { .. }))
-        };
+        let is_owned =
+            |number: &E164| opened.is_some_and(|s| matches!(s.inventory.seen(number), inventory::Seen::Present { .. }));
         // A right that an earlier version gave names its object alone.
         let of_object = |uid: &str| {
             let numbers = self.caches.numbers.by(Index::Account, &key.to_string());
@@ -181,7 +180,7 @@ impl Context {
                 Some(_) => unused,
                 None if is_wished => Use::Open,
                 None if is_owned(number) => Use::Bought,
-                None if session.is_some_and(|session| self.came_to_nothing(journal, number, session)) => Use::Unused,
+                None if opened.is_some_and(|opened| self.came_to_nothing(journal, number, opened)) => Use::Unused,
                 // What was sent may yet come to be ours.
                 None => Use::Open,
             }
@@ -191,15 +190,15 @@ impl Context {
 
     /// Whether a purchase that nobody goes on with, since its object is gone or no longer allowed, has bought nothing: once all that
     /// it may have sent had to be seen, the carrier shows its number neither among those that are owned nor on order.
-    fn came_to_nothing(&self, journal: &NumberPurchase, number: &E164, session: &Session) -> bool {
-        if session.inventory.doubt().is_some() {
+    fn came_to_nothing(&self, journal: &NumberPurchase, number: &E164, opened: &OpenAccount) -> bool {
+        if opened.inventory.doubt().is_some() {
             return false;
         }
         let holder = &journal.spec.holder;
-        let since = self.gone_since(journal, holder) + self.settling_of(session);
+        let since = self.gone_since(journal, holder) + self.settling_of(opened);
         let written = Some(&*journal.spec.installation).filter(|name| !name.is_empty());
         let marker = written.or(self.installation()).map(|name| Marker::new(name, &journal.spec.identity()));
-        let marked = marker.and_then(|marker| session.inventory.marked(&marker, since));
+        let marked = marker.and_then(|marker| opened.inventory.marked(&marker, since));
         marked.is_some_and(|marked| !marked.contains(number))
     }
 
@@ -240,7 +239,7 @@ impl Context {
         // A claim of a number that was never seen may be one of a purchase, or of a binding, that came to nothing.
         let seen = claims.iter().filter(|claim| claim.spec.was_seen_at(&key));
         let owned = seen.map(|claim| claim.spec.number.clone());
-        match self.sessions.open(account, &secret, owned) {
+        match self.open_accounts.open(account, &secret, owned) {
             Ok(is_new) => {
                 if is_new {
                     self.local.edited(account.metadata.uid.as_deref().unwrap_or_default());
@@ -254,31 +253,31 @@ impl Context {
     /// Asks the carrier whose account it is, or for all its numbers.
     async fn ask_account(&self, account: &CarrierAccount, look: Look, began: Instant) {
         let uid = account.metadata.uid.as_deref().unwrap_or_default();
-        let Some(session) = self.sessions.get(&Key::of(account)) else { return };
+        let Some(opened) = self.open_accounts.get(&Key::of(account)) else { return };
         let (operation, asked) = match look {
             Look::Identity => {
-                let identity = session.inventory.carrier().identify().await;
-                (Operation::Identify, identity.map(|identity| session.set_identity(identity, Instant::now())))
+                let identity = opened.inventory.carrier().identify().await;
+                (Operation::Identify, identity.map(|identity| opened.set_identity(identity, Instant::now())))
             }
-            _ => (Operation::List, session.inventory.listing(began).await.map(|_| ())),
+            _ => (Operation::List, opened.inventory.listing(began).await.map(|_| ())),
         };
-        let carrier = session.inventory.carrier().capabilities().name;
+        let carrier = opened.inventory.carrier().capabilities().name;
         self.metrics.carrier_request(carrier, operation, asked.as_ref().err());
         if operation == Operation::List && asked.is_ok() {
             if !account.open_grants().is_empty()
-                && let Err(error) = session.inventory.look_for_orders(began).await
+                && let Err(error) = opened.inventory.look_for_orders(began).await
             {
                 // A right whose number may be on order stays open until that is known.
                 tracing::warn!(account = %Key::of(account), %error, "the orders of the account could not be listed");
             }
             // What is left is told to people and decides nothing: not to know it fails nothing.
-            if let Ok(balance) = session.inventory.carrier().balance().await
-                && session.set_balance(balance)
+            if let Ok(balance) = opened.inventory.carrier().balance().await
+                && opened.set_balance(balance)
             {
                 self.money_came(&Key::of(account));
             }
-            if let Ok(calls) = session.inventory.carrier().calls().await {
-                session.set_calls(calls);
+            if let Ok(calls) = opened.inventory.carrier().calls().await {
+                opened.set_calls(calls);
             }
             self.metrics.scanned(&Key::of(account), Timestamp::now());
         }
@@ -287,7 +286,7 @@ impl Context {
             Err(error) => {
                 // Whether the account is still there and active says more than that it may not be listed.
                 if matches!(error.class, ErrorClass::Unauthorized | ErrorClass::Forbidden) {
-                    session.doubt_identity();
+                    opened.doubt_identity();
                 }
                 self.local.failed(uid, Attempt::Look, error);
             }

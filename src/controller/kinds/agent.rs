@@ -148,8 +148,8 @@ impl Context {
             return self.unreadable_share(agent, account, active);
         };
         let account_uid = cached.metadata.uid.clone().unwrap_or_default();
-        let session = self.sessions.get(&account).filter(|session| session.uid == account_uid);
-        let carrier = session.as_ref().map(|session| session.inventory.carrier());
+        let opened = self.open_accounts.get(&account).filter(|opened| opened.uid == account_uid);
+        let carrier = opened.as_ref().map(|opened| opened.inventory.carrier());
         // What an account of this name had them share stays known until it was opened.
         let shares = carrier.as_ref().map(|carrier| carrier.shared_routes().is_some());
         if !shares.unwrap_or_else(|| agent.shared_route(&account, &account_uid).is_some()) {
@@ -158,10 +158,10 @@ impl Context {
         let AccountRef::Found(view) = self.account_ref(account.clone(), &account.namespace) else { return None };
         let installation = self.installation();
         let name = Marker::new(installation.unwrap_or_default(), &key.to_string()).as_str().to_owned();
-        let seen = session.as_ref().and_then(|session| {
+        let seen = opened.as_ref().and_then(|opened| {
             let journalled = agent.shared_route(&account, &account_uid).is_some();
-            let settling = self.sharing_settles_in(session);
-            session.sharing.seen(&name, looked.began, scan_interval(&cached), journalled, settling)
+            let settling = self.sharing_settles_in(opened);
+            opened.sharing.seen(&name, looked.began, scan_interval(&cached), journalled, settling)
         });
         let (sight, due) = seen.map_or((None, Duration::ZERO), |(sight, due)| (Some(sight), due));
         let id = share_id(agent, &account);
@@ -171,9 +171,9 @@ impl Context {
             opening: view.opening || installation.is_none(),
             name,
             channels: carrier.map_or(&[], |carrier| carrier.capabilities().channels),
-            serves: match (session, published) {
+            serves: match (opened, published) {
                 (None, _) => Served::Nothing,
-                (Some(session), Ok(published)) => serves_all(key, published, &session),
+                (Some(opened), Ok(published)) => serves_all(key, published, &opened),
                 (Some(_), Err(serves)) => serves.clone(),
             },
             active,
@@ -206,10 +206,10 @@ impl Context {
     }
 
     pub(in crate::controller) async fn look_at_shared(&self, agent: &Agent, account: &Key, began: Instant) {
-        let Some(session) = self.sessions.get(account) else { return };
-        let carrier = session.inventory.carrier();
+        let Some(opened) = self.open_accounts.get(account) else { return };
+        let carrier = opened.inventory.carrier();
         let Some(shared) = carrier.shared_routes() else { return };
-        let looked = session.sharing.look(shared, began).await;
+        let looked = opened.sharing.look(shared, began).await;
         let operation = Operation::ListSharedRoutes;
         self.metrics.carrier_request(carrier.capabilities().name, operation, looked.as_ref().err());
         self.looked(&share_id(agent, account), account, looked);

@@ -38,9 +38,9 @@ impl Controlled for NumberClaim {
         let platform = context.platform_of(Some(spec), None, &spec.number, looked);
         let seen = context.seen(&account, &spec.number, looked);
         let orders = match spec.identity() {
-            Some(identity) => context.sessions.get(&account).and_then(|session| {
+            Some(identity) => context.open_accounts.get(&account).and_then(|opened| {
                 let marker = Marker::new(context.installation().unwrap_or_default(), &identity);
-                session.inventory.orders(&marker, looked.began)
+                opened.inventory.orders(&marker, looked.began)
             }),
             None => Some(Vec::new()),
         };

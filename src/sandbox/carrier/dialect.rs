@@ -10,7 +10,7 @@ use super::{
     text::{hex32, uuid},
     twilio,
     wire::{Reply, Request},
-    world::{Number, World, is_sid},
+    world::{Number, Simulation, is_sid},
 };
 
 impl Dialect {
@@ -35,7 +35,7 @@ impl Dialect {
     }
 
     /// The account that a request acts on.
-    pub(super) fn account_of(self, world: &World, request: &Request) -> Option<String> {
+    pub(super) fn account_of(self, world: &Simulation, request: &Request) -> Option<String> {
         match self {
             Self::Twilio => twilio::account_of(world, request),
             Self::Telnyx => telnyx::account_of(world, request),
@@ -45,7 +45,7 @@ impl Dialect {
     }
 
     /// The number that a request is about, as far as it says so.
-    pub(super) fn number_of(self, world: &World, request: &Request) -> Option<String> {
+    pub(super) fn number_of(self, world: &Simulation, request: &Request) -> Option<String> {
         match self {
             Self::Twilio => twilio::number_of(world, request),
             Self::Telnyx => telnyx::number_of(world, request),
@@ -55,7 +55,7 @@ impl Dialect {
     }
 
     /// Does what the request asks, and answers it.
-    pub(super) fn handle(self, world: &mut World, request: &Request) -> Reply {
+    pub(super) fn handle(self, world: &mut Simulation, request: &Request) -> Reply {
         match self {
             Self::Twilio => twilio::handle(world, request),
             Self::Telnyx => telnyx::handle(world, request),
@@ -145,7 +145,7 @@ impl Dialect {
     }
 
     /// A number as the carrier's API shows it.
-    pub(super) fn shown(self, world: &World, number: &Number, switches: &Switches) -> Value {
+    pub(super) fn shown(self, world: &Simulation, number: &Number, switches: &Switches) -> Value {
         match self {
             Self::Twilio => twilio::shown(number, switches.unset),
             Self::Telnyx => telnyx::shown(world, number),

@@ -164,7 +164,7 @@ impl Match {
         Self { number: Some(number.to_owned()), ..self }
     }
 
-    fn fits(&self, seen: &Seen<'_>) -> bool {
+    fn fits(&self, seen: &RequestView<'_>) -> bool {
         let Match { method, path, kind, account, number } = self;
         method.as_deref().is_none_or(|m| m.eq_ignore_ascii_case(seen.method))
             && path.as_deref().is_none_or(|p| glob(p.as_bytes(), seen.path.as_bytes()))
@@ -176,7 +176,7 @@ impl Match {
 
 /// What a request shows of itself to the rules.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Seen<'a> {
+pub(super) struct RequestView<'a> {
     pub method: &'a str,
     pub path: &'a str,
     pub kind: Kind,
@@ -242,7 +242,7 @@ pub(super) struct Faults {
 
 impl Faults {
     /// Chooses what a request meets, and counts it against the rules that it uses up.
-    pub fn meet(&mut self, seen: &Seen<'_>) -> Met {
+    pub fn meet(&mut self, seen: &RequestView<'_>) -> Met {
         let mut met = Met::default();
         for rule in self.rules.iter_mut().filter(|r| r.when.fits(seen)) {
             let stage = rule.fault.stage();
@@ -281,8 +281,8 @@ fn glob(pattern: &[u8], text: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    fn seen(kind: Kind) -> Seen<'static> {
-        Seen { method: "POST", path: "/a/b.json", kind, account: Some("AC1"), number: None }
+    fn seen(kind: Kind) -> RequestView<'static> {
+        RequestView { method: "POST", path: "/a/b.json", kind, account: Some("AC1"), number: None }
     }
 
     #[test]

@@ -42,7 +42,7 @@ use super::{
     ledger::Kind,
     text::uuid,
     wire::{Effect, Reply, Request},
-    world::World,
+    world::Simulation,
 };
 
 /// Where its API lies.
@@ -127,12 +127,12 @@ fn scope(resource: Option<Resource<'_>>, read: bool) -> &'static str {
 }
 
 /// The organization whose key a request bears.
-pub(super) fn account_of(world: &World, request: &Request) -> Option<String> {
+pub(super) fn account_of(world: &Simulation, request: &Request) -> Option<String> {
     auth::caller(world, request).map(|(account, _)| account.sid.clone())
 }
 
 /// The number that a request is about, as far as it says so.
-pub(super) fn number_of(world: &World, request: &Request) -> Option<String> {
+pub(super) fn number_of(world: &Simulation, request: &Request) -> Option<String> {
     match resource(&request.path)? {
         Resource::Reserve | Resource::Purchase | Resource::Import => {
             request.json.as_ref()?["e164"].as_str().map(str::to_owned)
@@ -147,14 +147,14 @@ pub(super) fn number_of(world: &World, request: &Request) -> Option<String> {
 }
 
 /// Does what the request asks, and answers it.
-pub(super) fn handle(world: &mut World, request: &Request) -> Reply {
+pub(super) fn handle(world: &mut Simulation, request: &Request) -> Reply {
     match dispatch(world, request) {
         Ok(reply) => reply,
         Err(refusal) => refused_at(world, request, &refusal),
     }
 }
 
-fn dispatch(world: &mut World, request: &Request) -> Result<Reply, Refusal> {
+fn dispatch(world: &mut Simulation, request: &Request) -> Result<Reply, Refusal> {
     let found = resource(&request.path);
     let needed = scope(found, request.method == "GET");
     let account = &auth::authorize(world, request, classify(request), needed)?;
@@ -169,7 +169,7 @@ fn dispatch(world: &mut World, request: &Request) -> Result<Reply, Refusal> {
     }
 }
 
-fn act(world: &mut World, account: &str, found: Resource<'_>, request: &Request) -> Result<Reply, Refusal> {
+fn act(world: &mut Simulation, account: &str, found: Resource<'_>, request: &Request) -> Result<Reply, Refusal> {
     match (found, request.method.as_str()) {
         (Resource::Search, "GET") => search::search(world, account, request),
         (Resource::Available(number), "GET") => search::look(world, account, number),
@@ -198,7 +198,7 @@ fn act(world: &mut World, account: &str, found: Resource<'_>, request: &Request)
 }
 
 /// The money left, in dollars; what fills it up again is nobody's business here.
-fn wallet(world: &World, account: &str) -> Result<Reply, Refusal> {
+fn wallet(world: &Simulation, account: &str) -> Result<Reply, Refusal> {
     let balance = world.accounts.get(account).map_or(0, |account| account.balance);
     Ok(Reply::ok(enveloped(json!({
         "balanceUsd": dollars(balance),
@@ -214,7 +214,7 @@ fn enveloped(data: Value) -> Value {
 }
 
 /// The answer to something that was deleted.
-fn deleted(world: &World, effect: Effect) -> Reply {
+fn deleted(world: &Simulation, effect: Effect) -> Reply {
     match world.switches.flowyte.delete_empty {
         true => Reply::did(204, None, effect),
         false => Reply::did(200, Some(enveloped(Value::Null)), effect),

@@ -17,7 +17,7 @@ use super::{
     ledger::{Ledger, Summary},
     traffic::Traffic,
     twilio,
-    world::{Number, World, is_sid},
+    world::{Number, Simulation, is_sid},
 };
 
 /// Why the sandbox could not be told so.
@@ -58,7 +58,7 @@ pub struct ServiceSeed {
 }
 
 /// A number as its carrier's API shows it.
-fn shown(world: &World, number: &Number) -> Value {
+fn shown(world: &Simulation, number: &Number) -> Value {
     world.dialect_of(&number.account).shown(world, number, &world.switches)
 }
 
@@ -83,7 +83,7 @@ impl Shared {
     pub(super) fn with_account<T>(
         &self,
         account: Option<&str>,
-        change: impl FnOnce(&mut World, &str) -> T,
+        change: impl FnOnce(&mut Simulation, &str) -> T,
     ) -> Result<T, SandboxError> {
         let sid = self.account(account);
         let mut state = self.state();
@@ -213,7 +213,7 @@ impl Shared {
     }
 
     pub(super) fn reset(&self) -> Result<(), SandboxError> {
-        let world = World::new(&self.config).map_err(SandboxError)?;
+        let world = Simulation::new(&self.config).map_err(SandboxError)?;
         let mut state = self.state();
         // What is in flight stays counted, and the ledger's numbering goes on, so that a late answer harms no new entry.
         state.world = world;

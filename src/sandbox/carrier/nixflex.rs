@@ -35,7 +35,7 @@ pub(super) use self::{
 use super::{
     ledger::Kind,
     wire::{Reply, Request},
-    world::World,
+    world::Simulation,
 };
 
 /// What a path is about.
@@ -87,12 +87,12 @@ pub(super) fn classify(request: &Request) -> Kind {
 }
 
 /// The key that a request bears, whatever its secret.
-pub(super) fn account_of(world: &World, request: &Request) -> Option<String> {
+pub(super) fn account_of(world: &Simulation, request: &Request) -> Option<String> {
     auth::key_of(world, request)
 }
 
 /// The number that a request is about, as far as it says so.
-pub(super) fn number_of(_: &World, request: &Request) -> Option<String> {
+pub(super) fn number_of(_: &Simulation, request: &Request) -> Option<String> {
     match resource(&request.path)? {
         Resource::Number(number) | Resource::Integration(_, number) => Some(numbers::decoded(number)),
         Resource::Numbers => import::number_of(request),
@@ -101,7 +101,7 @@ pub(super) fn number_of(_: &World, request: &Request) -> Option<String> {
 }
 
 /// Does what the request asks, and answers it.
-pub(super) fn handle(world: &mut World, request: &Request) -> Reply {
+pub(super) fn handle(world: &mut Simulation, request: &Request) -> Reply {
     if (resource(&request.path), request.method.as_str()) == (Some(Resource::Keys), "POST") {
         return account::create_key(world).unwrap_or_else(|refusal| refused(&refusal));
     }
@@ -118,7 +118,7 @@ pub(super) fn handle(world: &mut World, request: &Request) -> Reply {
     reply
 }
 
-fn dispatch(world: &mut World, key: &str, request: &Request) -> Result<Reply, Refusal> {
+fn dispatch(world: &mut Simulation, key: &str, request: &Request) -> Result<Reply, Refusal> {
     let Some(resource) = resource(&request.path) else { return refusal::no_such_path(request) };
     match (resource, request.method.as_str()) {
         (Resource::Rotate, "POST") => account::rotate(world, key),

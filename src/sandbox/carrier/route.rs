@@ -6,7 +6,7 @@ use super::{
     config::Dialect,
     flowyte, telnyx,
     traffic::{Hook, Hosted, Outcome, Traffic},
-    world::{Number, World},
+    world::{Number, Simulation},
 };
 
 /// Where traffic goes.
@@ -49,7 +49,7 @@ impl std::fmt::Debug for Route {
 
 /// The webhooks for traffic to a number. On Twilio, for calls a trunk wins over an application, and that over the number's own
 /// URLs; for texts a Messaging Service wins over the number unless it says otherwise.
-pub(super) fn webhooks(world: &World, traffic: Traffic, to: &str) -> Place {
+pub(super) fn webhooks(world: &Simulation, traffic: Traffic, to: &str) -> Place {
     let Some(number) = world.by_number(to) else { return Place::Nowhere(Outcome::NoSuchNumber) };
     let Some(account) = world.accounts.get(&number.account).filter(|account| account.status == "active") else {
         return Place::Nowhere(Outcome::AccountInactive);
@@ -98,7 +98,7 @@ pub(super) fn webhooks(world: &World, traffic: Traffic, to: &str) -> Place {
 
 /// The number's own route, or that of the application that stands before it.
 fn own<'a>(
-    world: &'a World,
+    world: &'a Simulation,
     number: &'a Number,
     traffic: Traffic,
 ) -> (String, &'a BTreeMap<String, String>, [&'static str; 4]) {

@@ -14,25 +14,25 @@ use serde_json::{Value, json};
 use super::{
     Shared,
     config::Dialect,
-    faults::{Fault, Met, Seen},
+    faults::{Fault, Met, RequestView},
     ledger::{Bodies, Entry, Kind, Ledger, redacted},
     line::Cut,
     nixflex, telnyx,
     wire::{self, ByPlatform, Reply, Request},
-    world::World,
+    world::Simulation,
 };
 
 /// Everything that a request can change, behind one lock.
 #[derive(Debug)]
 pub(super) struct State {
-    pub world: World,
+    pub world: Simulation,
     pub ledger: Ledger,
     pub faults: super::faults::Faults,
     in_flight: HashMap<String, usize>,
 }
 
 impl State {
-    pub fn new(world: World) -> Self {
+    pub fn new(world: Simulation) -> Self {
         Self { world, ledger: Ledger::default(), faults: Default::default(), in_flight: HashMap::new() }
     }
 
@@ -137,7 +137,7 @@ fn arrive(shared: &Arc<Shared>, request: &Request) -> Arrival {
     let kind = dialect.classify(request);
     let account = dialect.account_of(&state.world, request);
     let number = dialect.number_of(&state.world, request);
-    let seen = Seen {
+    let seen = RequestView {
         method: &request.method,
         path: &request.path,
         kind,

@@ -33,7 +33,7 @@ use super::{
     ledger::Kind,
     text::uuid,
     wire::{Reply, Request},
-    world::World,
+    world::Simulation,
 };
 
 /// The code of what is not there.
@@ -60,7 +60,7 @@ impl Refusal {
 }
 
 /// A refusal of an order or reservation, whose HTTP status nobody documents.
-fn declined<T>(world: &World, code: i64, detail: impl Into<String>) -> Result<T, Refusal> {
+fn declined<T>(world: &Simulation, code: i64, detail: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal::new(world.switches.telnyx.refusal_status, code, detail))
 }
 
@@ -224,12 +224,12 @@ pub(super) fn classify(request: &Request) -> Kind {
 }
 
 /// The account whose key a request bears.
-pub(super) fn account_of(world: &World, request: &Request) -> Option<String> {
+pub(super) fn account_of(world: &Simulation, request: &Request) -> Option<String> {
     auth::caller(world, request).map(|(account, _)| account.sid.clone())
 }
 
 /// The number that a request is about, as far as it says so.
-pub(super) fn number_of(world: &World, request: &Request) -> Option<String> {
+pub(super) fn number_of(world: &Simulation, request: &Request) -> Option<String> {
     let named = || request.json.as_ref()?["phone_numbers"][0]["phone_number"].as_str().map(str::to_owned);
     match resource(&request.path)? {
         Resource::Orders | Resource::Reservations if request.method == "POST" => named(),
@@ -247,11 +247,11 @@ pub(super) fn number_of(world: &World, request: &Request) -> Option<String> {
 }
 
 /// Does what the request asks, and answers it.
-pub(super) fn handle(world: &mut World, request: &Request) -> Reply {
+pub(super) fn handle(world: &mut Simulation, request: &Request) -> Reply {
     dispatch(world, request).unwrap_or_else(|refusal| refused(&refusal))
 }
 
-fn dispatch(world: &mut World, request: &Request) -> Result<Reply, Refusal> {
+fn dispatch(world: &mut Simulation, request: &Request) -> Result<Reply, Refusal> {
     let account = &auth::authorize(world, request, classify(request))?;
     let Some(resource) = resource(&request.path) else { return not_found() };
     match (resource, request.method.as_str()) {
@@ -285,7 +285,7 @@ fn dispatch(world: &mut World, request: &Request) -> Result<Reply, Refusal> {
 }
 
 /// The money left; every amount is a text.
-fn balance(world: &World, account: &str) -> Result<Reply, Refusal> {
+fn balance(world: &Simulation, account: &str) -> Result<Reply, Refusal> {
     let balance = world.accounts.get(account).map_or(0, |account| account.balance);
     let balance = super::text::money(balance);
     data(json!({

@@ -23,7 +23,7 @@ use serde_json::json;
 use super::{
     ledger::Kind,
     wire::{Reply, Request},
-    world::{World, is_sid},
+    world::{Simulation, is_sid},
 };
 
 /// A refusal in the carrier's words.
@@ -146,7 +146,7 @@ pub(super) fn classify(request: &Request) -> Kind {
 }
 
 /// The account that a request acts on: the one in its path, or else the one whose credentials it bears.
-pub(super) fn account_of(world: &World, request: &Request) -> Option<String> {
+pub(super) fn account_of(world: &Simulation, request: &Request) -> Option<String> {
     match resource(&request.path) {
         Some(Resource::Under(account, _) | Resource::Account(account)) => Some(account),
         _ => request.credentials.as_ref().and_then(|(user, _)| auth::account_of_user(world, user)),
@@ -154,7 +154,7 @@ pub(super) fn account_of(world: &World, request: &Request) -> Option<String> {
 }
 
 /// The number that a request is about, as far as it says so.
-pub(super) fn number_of(world: &World, request: &Request) -> Option<String> {
+pub(super) fn number_of(world: &Simulation, request: &Request) -> Option<String> {
     let sid = match resource(&request.path)? {
         Resource::Under(_, Below::Number(sid)) | Resource::Member(_, sid) => sid,
         Resource::Under(_, Below::Numbers(_)) if request.method == "POST" => {
@@ -167,11 +167,11 @@ pub(super) fn number_of(world: &World, request: &Request) -> Option<String> {
 }
 
 /// Does what the request asks, and answers it.
-pub(super) fn handle(world: &mut World, request: &Request) -> Reply {
+pub(super) fn handle(world: &mut Simulation, request: &Request) -> Reply {
     dispatch(world, request).unwrap_or_else(|refusal| refused(&refusal))
 }
 
-fn dispatch(world: &mut World, request: &Request) -> Result<Reply, Refusal> {
+fn dispatch(world: &mut Simulation, request: &Request) -> Result<Reply, Refusal> {
     let caller = auth::authenticate(world, request)?;
     let Some(resource) = resource(&request.path) else { return not_found(request) };
     auth::authorize(
@@ -203,7 +203,7 @@ fn dispatch(world: &mut World, request: &Request) -> Result<Reply, Refusal> {
 }
 
 fn under(
-    world: &mut World,
+    world: &mut Simulation,
     caller: &auth::Caller,
     account: &str,
     below: Below,

@@ -1,6 +1,6 @@
 //! The simulated carrier's memory: accounts, owned numbers, messaging services, and what is for sale. No I/O.
 //!
-//! Every change of a number goes through [`World::change`], [`World::insert`] or [`World::remove`], which remember what
+//! Every change of a number goes through [`Simulation::change`], [`Simulation::insert`] or [`Simulation::remove`], which remember what
 //! was there before: that is how a listing can be made to lag.
 
 use std::{
@@ -86,7 +86,7 @@ struct Change {
 
 /// Everything the carrier knows.
 #[derive(Debug)]
-pub(super) struct World {
+pub(super) struct Simulation {
     pub switches: Switches,
     pub accounts: BTreeMap<String, Account>,
     pub services: Vec<Service>,
@@ -106,7 +106,7 @@ pub(super) struct World {
     serial: u64,
 }
 
-impl World {
+impl Simulation {
     /// The world as the configuration describes it, the same one every time.
     pub fn new(config: &SandboxConfig) -> Result<Self, String> {
         let mut world = Self {
@@ -364,8 +364,8 @@ pub(super) fn is_sid(prefix: &str, sid: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn world() -> World {
-        World::new(&SandboxConfig::default()).unwrap()
+    fn world() -> Simulation {
+        Simulation::new(&SandboxConfig::default()).unwrap()
     }
 
     #[test]
@@ -396,7 +396,7 @@ mod tests {
 
     #[test]
     fn the_same_configuration_makes_the_same_world() {
-        let sids = |world: World| world.accounts.into_keys().collect::<Vec<_>>();
+        let sids = |world: Simulation| world.accounts.into_keys().collect::<Vec<_>>();
         assert_eq!(sids(world()), sids(world()));
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{
     super::{
         wire::{Effect, Reply, Request},
-        world::World,
+        world::Simulation,
     },
     Refusal, bad, body, deleted, enveloped, iso, not_found, paging, refuse,
     state::{AGENT, Agent},
@@ -47,13 +47,13 @@ fn defaults() -> Value {
 }
 
 /// The agent with this id, if the organization has it.
-pub(super) fn find(world: &World, account: &str, id: &str) -> Result<usize, Refusal> {
+pub(super) fn find(world: &Simulation, account: &str, id: &str) -> Result<usize, Refusal> {
     let found = world.flowyte.agents.iter().position(|agent| agent.id == id && agent.account == account);
     found.map_or_else(not_found, Ok)
 }
 
 /// Refuses an agent that no number of the organization can have.
-pub(super) fn assignable(world: &World, account: &str, id: &str) -> Result<(), Refusal> {
+pub(super) fn assignable(world: &Simulation, account: &str, id: &str) -> Result<(), Refusal> {
     match find(world, account, id) {
         Ok(_) => Ok(()),
         Err(_) => refuse(world.switches.flowyte.unknown_agent_status, "agent_not_found", "There is no such agent."),
@@ -80,7 +80,7 @@ fn shown(agent: &Agent) -> Value {
 }
 
 /// An agent as the carrier's API shows it, whosever it is.
-pub(in super::super) fn shown_by_id(world: &World, id: &str) -> Option<Value> {
+pub(in super::super) fn shown_by_id(world: &Simulation, id: &str) -> Option<Value> {
     world.flowyte.agents.iter().find(|agent| agent.id == id).map(shown)
 }
 
@@ -89,7 +89,7 @@ fn did(status: u16, agent: &Agent, changed: Vec<String>) -> Reply {
 }
 
 /// Refuses a name that another agent of the organization has.
-fn free(world: &World, account: &str, draft: &Map<String, Value>, itself: Option<&str>) -> Result<(), Refusal> {
+fn free(world: &Simulation, account: &str, draft: &Map<String, Value>, itself: Option<&str>) -> Result<(), Refusal> {
     let name = match draft.get("name") {
         None => return Ok(()),
         Some(Value::String(name)) if !name.is_empty() => name,
@@ -103,19 +103,19 @@ fn free(world: &World, account: &str, draft: &Map<String, Value>, itself: Option
 }
 
 /// An organization's agents, the oldest first.
-pub(super) fn list(world: &World, account: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn list(world: &Simulation, account: &str, request: &Request) -> Result<Reply, Refusal> {
     let mine = world.flowyte.agents.iter().filter(|agent| agent.account == account);
     paging::page(world, mine.map(shown).collect(), request)
 }
 
 /// One agent.
-pub(super) fn fetch(world: &World, account: &str, id: &str) -> Result<Reply, Refusal> {
+pub(super) fn fetch(world: &Simulation, account: &str, id: &str) -> Result<Reply, Refusal> {
     let at = find(world, account, id)?;
     Ok(Reply::ok(enveloped(shown(&world.flowyte.agents[at]))))
 }
 
 /// A new agent that has never been published; its id.
-pub(in super::super) fn found(world: &mut World, account: &str, draft: Map<String, Value>) -> String {
+pub(in super::super) fn found(world: &mut Simulation, account: &str, draft: Map<String, Value>) -> String {
     let id = uuid(&world.hex("agent"));
     let Value::Object(mut all) = defaults() else { return id };
     all.extend(draft);
@@ -134,7 +134,7 @@ pub(in super::super) fn found(world: &mut World, account: &str, draft: Map<Strin
 }
 
 /// Makes an agent.
-pub(super) fn create(world: &mut World, account: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn create(world: &mut Simulation, account: &str, request: &Request) -> Result<Reply, Refusal> {
     let draft = body::object(request, &FIELDS)?;
     body::required(&draft, "name")?;
     free(world, account, &draft, None)?;
@@ -144,7 +144,7 @@ pub(super) fn create(world: &mut World, account: &str, request: &Request) -> Res
 }
 
 /// Changes a draft. `If-Match` is the version that the client has read, with or without quotes; without it the last one wins.
-pub(super) fn update(world: &mut World, account: &str, id: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn update(world: &mut Simulation, account: &str, id: &str, request: &Request) -> Result<Reply, Refusal> {
     let at = find(world, account, id)?;
     let draft = body::object(request, &FIELDS)?;
     let agent = &world.flowyte.agents[at];
@@ -171,7 +171,7 @@ fn change(agent: &mut Agent, draft: Map<String, Value>) -> Vec<String> {
 }
 
 /// Deletes an agent. Its numbers go on naming it, or do not: a matter of a switch.
-pub(super) fn delete(world: &mut World, account: &str, id: &str) -> Result<Reply, Refusal> {
+pub(super) fn delete(world: &mut Simulation, account: &str, id: &str) -> Result<Reply, Refusal> {
     find(world, account, id)?;
     remove(world, id);
     Ok(deleted(world, Effect::default()))
@@ -183,7 +183,7 @@ pub(in super::super) fn known(draft: &Map<String, Value>) -> bool {
 }
 
 /// A person changes a draft in the dashboard. Says whether there is such an agent, and such fields.
-pub(in super::super) fn edit(world: &mut World, id: &str, draft: Map<String, Value>) -> bool {
+pub(in super::super) fn edit(world: &mut Simulation, id: &str, draft: Map<String, Value>) -> bool {
     let known = known(&draft);
     match world.flowyte.agents.iter_mut().find(|agent| agent.id == id) {
         Some(agent) if known => {
@@ -195,7 +195,7 @@ pub(in super::super) fn edit(world: &mut World, id: &str, draft: Map<String, Val
 }
 
 /// The agent is gone. Says whether there was one.
-pub(in super::super) fn remove(world: &mut World, id: &str) -> bool {
+pub(in super::super) fn remove(world: &mut Simulation, id: &str) -> bool {
     let before = world.flowyte.agents.len();
     world.flowyte.agents.retain(|agent| agent.id != id);
     if world.switches.flowyte.delete_unassigns {
@@ -209,7 +209,7 @@ pub(in super::super) fn remove(world: &mut World, id: &str) -> bool {
 }
 
 /// Whether a draft can be published from now on. Says whether there is such an agent.
-pub(in super::super) fn set_compiles(world: &mut World, id: &str, compiles: bool) -> bool {
+pub(in super::super) fn set_compiles(world: &mut Simulation, id: &str, compiles: bool) -> bool {
     let agent = world.flowyte.agents.iter_mut().find(|agent| agent.id == id);
     agent.map(|agent| agent.compiles = compiles).is_some()
 }

@@ -5,7 +5,7 @@ use super::{
         config::{Dialect, KeyScope},
         ledger::Kind,
         wire::Request,
-        world::{Account, World},
+        world::{Account, Simulation},
     },
     Refusal, refuse, unauthorized,
 };
@@ -14,13 +14,13 @@ use super::{
 pub(in super::super) const KEY_PREFIX: &str = "flowyte_sk_";
 
 /// The account whose key the request bears, and what the key may do.
-pub(super) fn caller<'a>(world: &'a World, request: &Request) -> Option<(&'a Account, KeyScope)> {
+pub(super) fn caller<'a>(world: &'a Simulation, request: &Request) -> Option<(&'a Account, KeyScope)> {
     let key = request.bearer.as_deref().filter(|key| key.starts_with(KEY_PREFIX))?;
     world.holder_of(Dialect::Flowyte, key)
 }
 
 /// The organization that a request acts on, if it is in order and its key has the scope that this takes.
-pub(super) fn authorize(world: &World, request: &Request, kind: Kind, needed: &str) -> Result<String, Refusal> {
+pub(super) fn authorize(world: &Simulation, request: &Request, kind: Kind, needed: &str) -> Result<String, Refusal> {
     let Some((account, scope)) = caller(world, request) else { return Err(unauthorized()) };
     if account.status != "active" {
         return refuse(403, "organization_inactive", "The organization is not active.");

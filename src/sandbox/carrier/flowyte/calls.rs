@@ -4,7 +4,7 @@ use super::{
     super::{
         route::Place,
         traffic::{Hosted, Outcome, Traffic},
-        world::{Number, World},
+        world::{Number, Simulation},
     },
     state::AGENT,
     versions::published,
@@ -12,7 +12,7 @@ use super::{
 
 /// A call goes to the published version of the number's agent; nobody reads texts. Without an agent, with one that is gone,
 /// was never published or is switched off, there is nothing.
-pub(in super::super) fn route(world: &World, traffic: Traffic, number: &Number) -> Place {
+pub(in super::super) fn route(world: &Simulation, traffic: Traffic, number: &Number) -> Place {
     let nothing = Place::Nowhere(Outcome::Nothing);
     let ours = |id: &str| {
         let agent = world.flowyte.agents.iter().find(|agent| agent.id == id && agent.account == number.account);

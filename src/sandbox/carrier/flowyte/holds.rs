@@ -7,7 +7,7 @@ use super::{
     super::{
         config::SecondHold,
         wire::{Effect, Reply, Request},
-        world::{Hold, World},
+        world::{Hold, Simulation},
     },
     Refusal, body, deleted, enveloped, iso, later, not_found, refuse, search,
     state::Reservation,
@@ -15,16 +15,16 @@ use super::{
 };
 
 /// The reservation with this id, if the organization made it; lapsed or not.
-pub(super) fn find<'a>(world: &'a World, account: &str, id: &str) -> Option<&'a Reservation> {
+pub(super) fn find<'a>(world: &'a Simulation, account: &str, id: &str) -> Option<&'a Reservation> {
     world.flowyte.reservations.iter().find(|held| held.id == id && held.account == account)
 }
 
 /// Whether a reservation still keeps its number.
-pub(super) fn lasts(world: &World, held: &Reservation) -> bool {
+pub(super) fn lasts(world: &Simulation, held: &Reservation) -> bool {
     world.holder(&held.number).is_some_and(|hold| hold.account == held.account && hold.until == Some(held.until))
 }
 
-fn shown(world: &World, held: &Reservation) -> Value {
+fn shown(world: &Simulation, held: &Reservation) -> Value {
     let mut shown = json!({ "id": held.id, "organizationId": held.account, "e164": held.number });
     if world.switches.flowyte.hold_expiry_shown {
         shown["expiresAt"] = Value::from(iso(held.until));
@@ -32,13 +32,13 @@ fn shown(world: &World, held: &Reservation) -> Value {
     shown
 }
 
-fn did(world: &World, held: &Reservation) -> Reply {
+fn did(world: &Simulation, held: &Reservation) -> Reply {
     let effect = Effect { number: Some(held.number.clone()), ..Effect::default() };
     Reply::did(world.switches.flowyte.created_status, Some(enveloped(shown(world, held))), effect)
 }
 
 /// Keeps a number.
-pub(super) fn reserve(world: &mut World, account: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn reserve(world: &mut Simulation, account: &str, request: &Request) -> Result<Reply, Refusal> {
     let body = body::object(request, &["e164"])?;
     let number = body::e164(body::required(&body, "e164")?)?;
     let until = later(Timestamp::now(), world.switches.flowyte.hold_ms);
@@ -72,12 +72,12 @@ pub(super) fn reserve(world: &mut World, account: &str, request: &Request) -> Re
     Ok(reply)
 }
 
-fn keep(world: &mut World, held: &Reservation) {
+fn keep(world: &mut Simulation, held: &Reservation) {
     world.holds.insert(held.number.clone(), Hold { account: held.account.clone(), until: Some(held.until) });
 }
 
 /// Gives a reservation up. One that has lapsed is not there any more.
-pub(super) fn let_go(world: &mut World, account: &str, id: &str) -> Result<Reply, Refusal> {
+pub(super) fn let_go(world: &mut Simulation, account: &str, id: &str) -> Result<Reply, Refusal> {
     let Some(held) = find(world, account, id).filter(|held| lasts(world, held)).cloned() else { return not_found() };
     world.holds.remove(&held.number);
     world.flowyte.reservations.retain(|other| other.id != held.id);
@@ -85,7 +85,7 @@ pub(super) fn let_go(world: &mut World, account: &str, id: &str) -> Result<Reply
 }
 
 /// Every reservation lapses now.
-pub(in super::super) fn lapse(world: &mut World) {
+pub(in super::super) fn lapse(world: &mut Simulation) {
     let now = Timestamp::now();
     for held in world.flowyte.reservations.clone() {
         if lasts(world, &held) {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{
     super::{
         wire::{Effect, Reply, Request},
-        world::World,
+        world::Simulation,
     },
     PROBLEM, Refusal, later, refuse, refused_at,
     state::Answer,
@@ -14,10 +14,10 @@ use super::{
 
 /// Does what is asked, unless it was done under this key before. The key is the organization's, and for one path.
 pub(super) fn once(
-    world: &mut World,
+    world: &mut Simulation,
     account: &str,
     request: &Request,
-    act: impl FnOnce(&mut World) -> Result<Reply, Refusal>,
+    act: impl FnOnce(&mut Simulation) -> Result<Reply, Refusal>,
 ) -> Result<Reply, Refusal> {
     let Some(key) = request.idempotency_key.as_ref().filter(|key| !key.is_empty()) else { return act(world) };
     let place = (account.to_owned(), request.path.clone(), key.clone());

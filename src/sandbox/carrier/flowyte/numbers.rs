@@ -6,7 +6,7 @@ use super::{
     super::{
         stock::{place_of, price},
         wire::{Effect, Reply, Request},
-        world::{Hold, Number, World},
+        world::{Hold, Number, Simulation},
     },
     Refusal,
     agents::assignable,
@@ -23,7 +23,7 @@ pub(in super::super) fn is_field(field: &str) -> bool {
 }
 
 /// A number as answers show it.
-pub(in super::super) fn shown(world: &World, number: &Number) -> Value {
+pub(in super::super) fn shown(world: &Simulation, number: &Number) -> Value {
     let place = place_of(&number.number);
     let agent = number.get(AGENT);
     let status = if agent.is_some() { "assigned" } else { "available" };
@@ -44,26 +44,26 @@ pub(in super::super) fn shown(world: &World, number: &Number) -> Value {
 }
 
 /// An organization's numbers, the oldest first.
-pub(super) fn list(world: &World, account: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn list(world: &Simulation, account: &str, request: &Request) -> Result<Reply, Refusal> {
     let numbers = world.seen(&request.views);
     let mine = numbers.values().filter(|number| number.account == account);
     paging::page(world, mine.map(|number| shown(world, number)).collect(), request)
 }
 
 /// The number with this id, if the organization has it.
-fn owned<'a>(world: &'a World, account: &str, id: &str) -> Result<&'a Number, Refusal> {
+fn owned<'a>(world: &'a Simulation, account: &str, id: &str) -> Result<&'a Number, Refusal> {
     world.by_sid(id).filter(|number| number.account == account).map_or_else(not_found, Ok)
 }
 
 /// One number, where that can be asked for.
-pub(super) fn fetch(world: &World, account: &str, id: &str) -> Result<Reply, Refusal> {
+pub(super) fn fetch(world: &Simulation, account: &str, id: &str) -> Result<Reply, Refusal> {
     let number = owned(world, account, id)?;
     let effect = Effect { number: Some(number.number.clone()), ..Effect::default() };
     Ok(Reply { effect, ..Reply::ok(enveloped(shown(world, number))) })
 }
 
 /// Has an agent answer a number, whoever did before; also one that has nothing published, without a word about it.
-pub(super) fn assign(world: &mut World, account: &str, id: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn assign(world: &mut Simulation, account: &str, id: &str, request: &Request) -> Result<Reply, Refusal> {
     owned(world, account, id)?;
     let body = body::object(request, &["agentId"])?;
     let agent = body::required(&body, "agentId")?;
@@ -75,7 +75,7 @@ pub(super) fn assign(world: &mut World, account: &str, id: &str, request: &Reque
 }
 
 /// Takes the agent off a number, which stays the organization's and goes on costing.
-pub(super) fn unassign(world: &mut World, account: &str, id: &str) -> Result<Reply, Refusal> {
+pub(super) fn unassign(world: &mut Simulation, account: &str, id: &str) -> Result<Reply, Refusal> {
     let number = owned(world, account, id)?;
     let e164 = Some(number.number.clone());
     if let (None, Some(status)) = (number.get(AGENT), world.switches.flowyte.unassign_again_status) {
@@ -86,7 +86,7 @@ pub(super) fn unassign(world: &mut World, account: &str, id: &str) -> Result<Rep
 }
 
 /// Gives a number back for good. For a while only this organization can buy it again.
-pub(super) fn release(world: &mut World, account: &str, id: &str) -> Result<Reply, Refusal> {
+pub(super) fn release(world: &mut Simulation, account: &str, id: &str) -> Result<Reply, Refusal> {
     let number = owned(world, account, id)?.clone();
     if number.get(AGENT).is_some() && world.switches.flowyte.release_needs_unassign {
         return refuse(409, "number_assigned", "The number has an agent.");

@@ -7,7 +7,7 @@ use super::{
         config::ListPages,
         faults::Fault,
         wire::{Reply, Request},
-        world::World,
+        world::Simulation,
     },
     Refusal, bad, body,
 };
@@ -15,7 +15,7 @@ use super::{
 const MAX_SIZE: usize = 100;
 
 /// One page of rows. What a client says about pages has no effect where lists are not cut.
-pub(super) fn page(world: &World, rows: Vec<Value>, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn page(world: &Simulation, rows: Vec<Value>, request: &Request) -> Result<Reply, Refusal> {
     body::parameters(request, &["page", "limit", "cursor"])?;
     let asked = |name: &'static str| match request.query(name).map(str::parse::<usize>) {
         None => Ok(None),

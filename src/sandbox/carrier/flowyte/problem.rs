@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::super::{
     config::ErrorCodes,
     wire::{Reply, Request},
-    world::World,
+    world::Simulation,
 };
 
 /// What a refusal's body is.
@@ -91,7 +91,7 @@ pub(in super::super) fn refused(refusal: &Refusal) -> Reply {
 }
 
 /// The answer to this request, which is refused.
-pub(super) fn refused_at(world: &World, request: &Request, refusal: &Refusal) -> Reply {
+pub(super) fn refused_at(world: &Simulation, request: &Request, refusal: &Refusal) -> Reply {
     let path = request.path.strip_prefix("/flowyte").unwrap_or(&request.path);
     problem(refusal, world.switches.flowyte.error_codes, path)
 }

@@ -7,7 +7,7 @@ use super::{
         config::ExpiredHold,
         stock::Offer,
         wire::{Effect, Reply, Request},
-        world::World,
+        world::Simulation,
     },
     Refusal,
     agents::assignable,
@@ -18,7 +18,7 @@ use super::{
 };
 
 /// Why the reservation that a purchase names does not carry it.
-fn checked_hold(world: &World, account: &str, number: &str, id: &str) -> Result<(), Refusal> {
+fn checked_hold(world: &Simulation, account: &str, number: &str, id: &str) -> Result<(), Refusal> {
     let Some(held) = holds::find(world, account, id) else {
         return refuse(404, "reservation_not_found", "There is no such reservation.");
     };
@@ -37,7 +37,7 @@ fn checked_hold(world: &World, account: &str, number: &str, id: &str) -> Result<
 }
 
 /// Buys a number: the wallet pays and the number is the organization's at once.
-pub(super) fn purchase(world: &mut World, account: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn purchase(world: &mut Simulation, account: &str, request: &Request) -> Result<Reply, Refusal> {
     let body = body::object(request, &["e164", "reservationId"])?;
     let number = body::e164(body::required(&body, "e164")?)?;
     let reservation = body::text(&body, "reservationId")?;
@@ -63,7 +63,7 @@ pub(super) fn purchase(world: &mut World, account: &str, request: &Request) -> R
 }
 
 /// Takes over a number that the organization has at its carrier. It costs nothing, and can get its agent at once.
-pub(super) fn import(world: &mut World, account: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn import(world: &mut Simulation, account: &str, request: &Request) -> Result<Reply, Refusal> {
     let body = body::object(request, &["e164", "agentId"])?;
     let number = body::e164(body::required(&body, "e164")?)?;
     let agent = body::text(&body, "agentId")?;
@@ -92,7 +92,7 @@ pub(super) fn import(world: &mut World, account: &str, request: &Request) -> Res
 }
 
 /// Makes a number the organization's; its id, and the answer that says so.
-fn born(world: &mut World, account: &str, offer: &Offer) -> (String, Reply) {
+fn born(world: &mut Simulation, account: &str, offer: &Offer) -> (String, Reply) {
     let id = world.insert(account, offer);
     let effect = Effect { number: Some(offer.number.clone()), ..Effect::default() };
     let body = world.by_sid(&id).map(|number| enveloped(shown(world, number)));

@@ -7,7 +7,7 @@ use super::{
         config::BestEffort,
         stock::{NumberType, Offer, national, price},
         wire::{Effect, Reply, Request},
-        world::World,
+        world::Simulation,
     },
     Refusal, bad, body, dollars, enveloped, refuse,
 };
@@ -34,13 +34,13 @@ const FEATURES: [&str; 5] = ["voice", "sms", "mms", "fax", "emergency"];
 const TYPES: [&str; 4] = ["local", "toll_free", "national", "mobile"];
 
 /// What a purchase of this number costs at once.
-pub(super) fn cost(world: &World, offer: &Offer) -> i64 {
+pub(super) fn cost(world: &Simulation, offer: &Offer) -> i64 {
     let setup = if world.switches.flowyte.setup_charged { SETUP } else { 0 };
     price(offer.place.country, offer.kind) + setup
 }
 
 /// An amount as numbers show it.
-pub(super) fn shown_cost(world: &World, cents: i64) -> Value {
+pub(super) fn shown_cost(world: &Simulation, cents: i64) -> Value {
     if world.switches.flowyte.costs_in_cents { Value::from(cents) } else { dollars(cents) }
 }
 
@@ -50,7 +50,7 @@ pub(super) fn reservable(offer: &Offer) -> bool {
 }
 
 /// The offer of a number that this organization can have now.
-pub(super) fn for_sale<'a>(world: &'a World, account: &str, number: &str) -> Option<&'a Offer> {
+pub(super) fn for_sale<'a>(world: &'a Simulation, account: &str, number: &str) -> Option<&'a Offer> {
     world.stock.get(number).filter(|_| !world.withheld(number, account))
 }
 
@@ -145,7 +145,7 @@ impl<'a> Wanted<'a> {
 }
 
 /// Searches. What matches comes first; what does not, if it is shown, looks the same. No match is an empty list.
-pub(super) fn search(world: &World, account: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn search(world: &Simulation, account: &str, request: &Request) -> Result<Reply, Refusal> {
     let wanted = Wanted::of(request)?;
     let free = world.stock.offers().filter(|o| !world.withheld(&o.number, account) && wanted.is_country(o));
     let exact = |o: &&Offer| wanted.is_kind(o) && wanted.is_place(o) && wanted.is_pattern(o);
@@ -157,7 +157,7 @@ pub(super) fn search(world: &World, account: &str, request: &Request) -> Result<
 }
 
 /// Looks once more at one number, as it stands in a path.
-pub(super) fn look(world: &World, account: &str, part: &str) -> Result<Reply, Refusal> {
+pub(super) fn look(world: &Simulation, account: &str, part: &str) -> Result<Reply, Refusal> {
     let number = body::decoded(part, world.switches.flowyte.raw_plus);
     let number = body::e164(&number)?;
     let Some(offer) = for_sale(world, account, number) else {
@@ -171,7 +171,7 @@ pub(super) fn look(world: &World, account: &str, part: &str) -> Result<Reply, Re
     Ok(Reply { effect, ..Reply::ok(enveloped(shown(world, offer))) })
 }
 
-fn shown(world: &World, offer: &Offer) -> Value {
+fn shown(world: &Simulation, offer: &Offer) -> Value {
     let place = offer.place;
     let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     json!({

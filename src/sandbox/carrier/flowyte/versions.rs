@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{
     super::{
         wire::{Effect, Reply, Request},
-        world::World,
+        world::Simulation,
     },
     Refusal,
     agents::find,
@@ -27,24 +27,24 @@ fn shown(version: &Version) -> Value {
     })
 }
 
-fn of<'a>(world: &'a World, agent: &str) -> impl DoubleEndedIterator<Item = &'a Version> {
+fn of<'a>(world: &'a Simulation, agent: &str) -> impl DoubleEndedIterator<Item = &'a Version> {
     world.flowyte.versions.iter().filter(move |version| version.agent == agent)
 }
 
 /// The version that callers of an agent reach.
-pub(in super::super) fn published<'a>(world: &'a World, agent: &str) -> Option<&'a Version> {
+pub(in super::super) fn published<'a>(world: &'a Simulation, agent: &str) -> Option<&'a Version> {
     let agent = world.flowyte.agents.iter().find(|other| other.id == agent)?;
     let published = agent.published.as_ref()?;
     world.flowyte.versions.iter().find(|version| version.id == *published)
 }
 
 /// Every version of an agent as the carrier's API shows it, the oldest first; also of one that was deleted.
-pub(in super::super) fn shown_versions(world: &World, agent: &str) -> Vec<Value> {
+pub(in super::super) fn shown_versions(world: &Simulation, agent: &str) -> Vec<Value> {
     of(world, agent).map(shown).collect()
 }
 
 /// Makes the draft of the agent at this place what callers reach; the version that it became.
-fn make(world: &mut World, at: usize, note: Option<&str>, by: &'static str) -> Version {
+fn make(world: &mut Simulation, at: usize, note: Option<&str>, by: &'static str) -> Version {
     let id = uuid(&world.hex("version"));
     let agent = &world.flowyte.agents[at];
     let version = Version {
@@ -62,7 +62,7 @@ fn make(world: &mut World, at: usize, note: Option<&str>, by: &'static str) -> V
 }
 
 /// Publishes a draft. One that does not compile stays a draft.
-pub(super) fn publish(world: &mut World, account: &str, id: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn publish(world: &mut Simulation, account: &str, id: &str, request: &Request) -> Result<Reply, Refusal> {
     let at = find(world, account, id)?;
     let body = body::object(request, &["note"])?;
     let note = body::text(&body, "note")?;
@@ -80,13 +80,13 @@ pub(super) fn publish(world: &mut World, account: &str, id: &str, request: &Requ
 }
 
 /// A person publishes a draft in the dashboard; the version's id, if there is such an agent.
-pub(in super::super) fn publish_draft(world: &mut World, id: &str, note: Option<&str>) -> Option<String> {
+pub(in super::super) fn publish_draft(world: &mut Simulation, id: &str, note: Option<&str>) -> Option<String> {
     let at = world.flowyte.agents.iter().position(|agent| agent.id == id)?;
     Some(make(world, at, note, "console").id)
 }
 
 /// A person rolls an agent back in the dashboard. Says whether there is such a version of it.
-pub(in super::super) fn publish_version(world: &mut World, id: &str, version: &str) -> bool {
+pub(in super::super) fn publish_version(world: &mut Simulation, id: &str, version: &str) -> bool {
     let known = of(world, id).any(|other| other.id == version);
     match world.flowyte.agents.iter_mut().find(|agent| agent.id == id) {
         Some(agent) if known => {
@@ -98,13 +98,13 @@ pub(in super::super) fn publish_version(world: &mut World, id: &str, version: &s
 }
 
 /// An agent's versions, the newest first.
-pub(super) fn list(world: &World, account: &str, id: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn list(world: &Simulation, account: &str, id: &str, request: &Request) -> Result<Reply, Refusal> {
     find(world, account, id)?;
     paging::page(world, of(world, id).rev().map(shown).collect(), request)
 }
 
 /// In what a version differs from the draft as it is now.
-pub(super) fn diff(world: &World, account: &str, id: &str, version: &str) -> Result<Reply, Refusal> {
+pub(super) fn diff(world: &Simulation, account: &str, id: &str, version: &str) -> Result<Reply, Refusal> {
     let draft = &world.flowyte.agents[find(world, account, id)?].draft;
     let Some(version) = of(world, id).find(|other| other.id == version) else { return not_found() };
     let mut names: Vec<&String> = version.config.keys().chain(draft.keys()).collect();
@@ -125,7 +125,7 @@ pub(super) fn diff(world: &World, account: &str, id: &str, version: &str) -> Res
 }
 
 /// Makes an earlier version what callers reach. The draft stays as it is, and is what the next publication ships.
-pub(super) fn rollback(world: &mut World, account: &str, id: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn rollback(world: &mut Simulation, account: &str, id: &str, request: &Request) -> Result<Reply, Refusal> {
     let at = find(world, account, id)?;
     let body = body::object(request, &["versionId"])?;
     let wanted = body::required(&body, "versionId")?;

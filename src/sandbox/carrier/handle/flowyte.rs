@@ -7,7 +7,7 @@ use super::{
         Sandbox, Shared,
         config::{Dialect, KeyScope, KeySeed},
         flowyte,
-        world::World,
+        world::Simulation,
     },
     SandboxError, fail,
 };
@@ -29,7 +29,7 @@ impl Shared {
     fn with_organization<T>(
         &self,
         account: &str,
-        change: impl FnOnce(&mut World, &str) -> Result<T, SandboxError>,
+        change: impl FnOnce(&mut Simulation, &str) -> Result<T, SandboxError>,
     ) -> Result<T, SandboxError> {
         self.with_account(Some(account), |world, account| match world.dialect_of(account) {
             Dialect::Flowyte => change(world, account),

@@ -10,7 +10,7 @@ use super::{
         Sandbox,
         config::{AccountSeed, Dialect},
         nixflex::{self, NixflexWebhooks, Refusal},
-        world::World,
+        world::Simulation,
     },
     Credentials, SandboxError, fail,
 };
@@ -142,7 +142,7 @@ impl Sandbox {
         state.world.nixflex.usage.entry(key.to_owned()).or_default().in_progress = calls;
     }
 
-    fn nixflex(&self, change: impl FnOnce(&mut World) -> Result<(), Refusal>) -> Result<(), SandboxError> {
+    fn nixflex(&self, change: impl FnOnce(&mut Simulation) -> Result<(), Refusal>) -> Result<(), SandboxError> {
         told(change(&mut self.shared.state().world))
     }
 }

@@ -9,7 +9,7 @@ use super::{
         Sandbox, Shared,
         config::OrderEnd,
         telnyx::{self, SharedRoute},
-        world::World,
+        world::Simulation,
     },
     SandboxError, fail, owned,
 };
@@ -25,7 +25,7 @@ fn typed(settings: BTreeMap<String, String>) -> Map<String, Value> {
 }
 
 /// A TeXML application of an account.
-pub(super) fn found_application(world: &mut World, account: &str, settings: BTreeMap<String, String>) -> String {
+pub(super) fn found_application(world: &mut Simulation, account: &str, settings: BTreeMap<String, String>) -> String {
     telnyx::found_object(world, account, SharedRoute::TexmlApplication, typed(settings))
 }
 

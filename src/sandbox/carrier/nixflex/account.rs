@@ -6,7 +6,7 @@ use super::{
     super::{
         config::{AccountSeed, Dialect},
         wire::{Effect, Reply},
-        world::World,
+        world::Simulation,
     },
     refusal::Refusal,
 };
@@ -16,7 +16,7 @@ fn shown(id: &str, secret: &str, message: &str) -> Value {
 }
 
 /// Makes a key, for anybody who asks. It sees nothing of any other.
-pub(super) fn create_key(world: &mut World) -> Result<Reply, Refusal> {
+pub(super) fn create_key(world: &mut Simulation) -> Result<Reply, Refusal> {
     let seed = AccountSeed { carrier: Dialect::Nixflex, ..AccountSeed::default() };
     let id = world.add_account(seed).map_err(|message| Refusal::of_status(500, &message))?;
     let secret = world.accounts.get(&id).map(|key| key.token.clone()).unwrap_or_default();
@@ -25,7 +25,7 @@ pub(super) fn create_key(world: &mut World) -> Result<Reply, Refusal> {
 }
 
 /// Gives the key another secret; the old one is dead at once.
-pub(super) fn rotate(world: &mut World, key: &str) -> Result<Reply, Refusal> {
+pub(super) fn rotate(world: &mut Simulation, key: &str) -> Result<Reply, Refusal> {
     let secret = Dialect::Nixflex.token(&world.hex("token"));
     if let Some(key) = world.accounts.get_mut(key) {
         key.token.clone_from(&secret);
@@ -34,7 +34,7 @@ pub(super) fn rotate(world: &mut World, key: &str) -> Result<Reply, Refusal> {
 }
 
 /// What a key has used, and what it may.
-pub(super) fn usage(world: &World, key: &str) -> Result<Reply, Refusal> {
+pub(super) fn usage(world: &Simulation, key: &str) -> Result<Reply, Refusal> {
     let used = world.nixflex.usage.get(key).cloned().unwrap_or_default();
     let switches = &world.switches.nixflex;
     let plan = match switches.max_concurrent {

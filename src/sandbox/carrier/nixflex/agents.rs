@@ -7,7 +7,7 @@ use super::{
     super::{
         faults::Fault,
         wire::{Effect, Reply, Request},
-        world::World,
+        world::Simulation,
     },
     fields::{Fields, Takes, body, differing, read},
     iso,
@@ -74,7 +74,7 @@ fn shown(agent: &Agent) -> Value {
     Value::Object(fields)
 }
 
-fn place(world: &World, key: &str, id: &str) -> Result<usize, Refusal> {
+fn place(world: &Simulation, key: &str, id: &str) -> Result<usize, Refusal> {
     match world.nixflex.agents.iter().position(|agent| agent.id == id && agent.key == key) {
         Some(place) => Ok(place),
         None => refuse(404, "agent_not_found", format!("There is no agent {id}")),
@@ -82,7 +82,7 @@ fn place(world: &World, key: &str, id: &str) -> Result<usize, Refusal> {
 }
 
 /// A new one, with these fields and defaults.
-pub(in super::super) fn found(world: &mut World, key: &str, fields: Map<String, Value>) -> String {
+pub(in super::super) fn found(world: &mut Simulation, key: &str, fields: Map<String, Value>) -> String {
     let id = format!("agent_{}", &world.hex("hosted agent")[..16]);
     let (key, now) = (key.to_owned(), Timestamp::now());
     let mut all = defaults();
@@ -92,7 +92,7 @@ pub(in super::super) fn found(world: &mut World, key: &str, fields: Map<String, 
 }
 
 /// Makes one.
-pub(super) fn create(world: &mut World, key: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn create(world: &mut Simulation, key: &str, request: &Request) -> Result<Reply, Refusal> {
     let fields = read(FIELDS, body(request)?)?;
     let given = |name: &&str| fields.get(*name).is_some_and(|value| !value.is_null());
     if let Some(missing) = ["name", "system_prompt"].iter().find(|name| !given(name))
@@ -106,7 +106,7 @@ pub(super) fn create(world: &mut World, key: &str, request: &Request) -> Result<
 }
 
 /// The active agents of a key, the newest first.
-pub(super) fn list(world: &World, key: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn list(world: &Simulation, key: &str, request: &Request) -> Result<Reply, Refusal> {
     let wrapped = world.switches.nixflex.wrapped_agents;
     let (usual, most) = if wrapped { (25, 100) } else { (100, 200) };
     let asked = |name: &str| request.query(name).and_then(|text| text.parse::<usize>().ok());
@@ -128,12 +128,12 @@ pub(super) fn cut(rows: &mut Vec<Value>, views: &[Fault]) {
 }
 
 /// One of them, active or not.
-pub(super) fn fetch(world: &World, key: &str, id: &str) -> Result<Reply, Refusal> {
+pub(super) fn fetch(world: &Simulation, key: &str, id: &str) -> Result<Reply, Refusal> {
     place(world, key, id).map(|place| Reply::ok(shown(&world.nixflex.agents[place])))
 }
 
 /// Changes what the request names and leaves the rest.
-pub(super) fn update(world: &mut World, key: &str, id: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn update(world: &mut Simulation, key: &str, id: &str, request: &Request) -> Result<Reply, Refusal> {
     let place = place(world, key, id)?;
     let fields = read(FIELDS, body(request)?)?;
     let changed = changed(&mut world.nixflex.agents[place], fields);
@@ -149,14 +149,14 @@ fn changed(agent: &mut Agent, fields: Map<String, Value>) -> Vec<String> {
 }
 
 /// Removes one for good. Its numbers stay, and nobody answers them.
-pub(super) fn remove(world: &mut World, key: &str, id: &str) -> Result<Reply, Refusal> {
+pub(super) fn remove(world: &mut Simulation, key: &str, id: &str) -> Result<Reply, Refusal> {
     place(world, key, id)?;
     removed(world, id);
     Ok(Reply::did(200, Some(json!({ "agent_id": id, "deleted": true })), Effect::default()))
 }
 
 /// Removes one, whosever it is. Says whether there was one.
-pub(in super::super) fn removed(world: &mut World, id: &str) -> bool {
+pub(in super::super) fn removed(world: &mut Simulation, id: &str) -> bool {
     let Some(place) = world.nixflex.agents.iter().position(|agent| agent.id == id) else { return false };
     world.nixflex.agents.remove(place);
     if !world.switches.nixflex.orphans_keep_agent {
@@ -169,12 +169,12 @@ pub(in super::super) fn removed(world: &mut World, id: &str) -> bool {
 }
 
 /// The agents of a key, active or not, as the console shows them; the oldest first.
-pub(in super::super) fn all(world: &World, key: &str) -> Vec<Value> {
+pub(in super::super) fn all(world: &Simulation, key: &str) -> Vec<Value> {
     world.nixflex.agents.iter().filter(|agent| agent.key == key).map(shown).collect()
 }
 
 /// A person changes one in the console.
-pub(in super::super) fn edit(world: &mut World, id: &str, fields: &Map<String, Value>) -> Result<(), Refusal> {
+pub(in super::super) fn edit(world: &mut Simulation, id: &str, fields: &Map<String, Value>) -> Result<(), Refusal> {
     let fields = read(FIELDS, fields)?;
     match world.nixflex.agents.iter_mut().find(|agent| agent.id == id) {
         Some(agent) => changed(agent, fields),

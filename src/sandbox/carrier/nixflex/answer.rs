@@ -7,8 +7,8 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
-    super::{signature::verify_signature, world::World},
-    state::{Agent, Credentials, Row},
+    super::{signature::verify_signature, world::Simulation},
+    state::{Agent, Attached, Credentials},
 };
 
 const HOST: &str = "api.nixflex.com";
@@ -61,7 +61,7 @@ pub(in super::super) fn heard(url: &str, said: &str) -> (Option<String>, bool) {
 
 /// Answers a carrier: status and XML.
 pub(in super::super) fn answer(
-    world: &mut World,
+    world: &mut Simulation,
     path: &str,
     params: &[(String, String)],
     signature: Option<&str>,
@@ -98,14 +98,14 @@ fn nobody() -> (u16, String) {
 }
 
 /// The agent of a number: none for an orphan, for one that is switched off, or whose key cannot be used.
-fn answering<'a>(world: &'a World, row: &Row) -> Option<&'a Agent> {
+fn answering<'a>(world: &'a Simulation, row: &Attached) -> Option<&'a Agent> {
     let paid = world.accounts.get(&row.key).is_some_and(|key| key.status == "active");
     let agent = world.nixflex.agents.iter().find(|agent| Some(&agent.id) == row.agent.as_ref())?;
     Some(agent).filter(|agent| paid && agent.fields["is_active"] == true)
 }
 
 /// Takes one more call of a key, if it may have that many at once.
-fn taken(world: &mut World, key: &str) -> bool {
+fn taken(world: &mut Simulation, key: &str) -> bool {
     let most = world.switches.nixflex.max_concurrent;
     let usage = world.nixflex.usage.entry(key.to_owned()).or_default();
     if usage.in_progress >= most {
@@ -117,7 +117,7 @@ fn taken(world: &mut World, key: &str) -> bool {
     true
 }
 
-fn spoken(prompt: &str, agent: &str, row: &Row) -> String {
+fn spoken(prompt: &str, agent: &str, row: &Attached) -> String {
     let words = match &row.settings[prompt] {
         Value::String(words) => format!("<Parameter name=\"{prompt}\" value=\"{}\"/>", escaped(words)),
         _ => String::new(),

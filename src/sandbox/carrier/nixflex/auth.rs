@@ -4,24 +4,24 @@ use super::{
     super::{
         config::Dialect,
         wire::Request,
-        world::{Account, World},
+        world::{Account, Simulation},
     },
     refusal::{Refusal, refuse},
 };
 
 /// The key with the id that a request bears.
-pub(super) fn key_of(world: &World, request: &Request) -> Option<String> {
+pub(super) fn key_of(world: &Simulation, request: &Request) -> Option<String> {
     let id = request.bearer.as_deref()?.split(':').next()?;
     key(world, id).map(|key| key.sid.clone())
 }
 
 /// A key by its id. No account of a carrier is one.
-pub(super) fn key<'a>(world: &'a World, id: &str) -> Option<&'a Account> {
+pub(super) fn key<'a>(world: &'a Simulation, id: &str) -> Option<&'a Account> {
     world.accounts.get(id).filter(|account| account.dialect == Dialect::Nixflex)
 }
 
 /// The id of the key that asks, if its secret is right.
-pub(super) fn authenticate(world: &World, request: &Request) -> Result<String, Refusal> {
+pub(super) fn authenticate(world: &Simulation, request: &Request) -> Result<String, Refusal> {
     let bad = || {
         let code = if world.switches.nixflex.old_key_code { "invalid_key" } else { "invalid_api_key" };
         refuse(401, code, "Invalid API key")

@@ -9,13 +9,13 @@ use super::{
         config::SameAgent,
         faults::Fault,
         wire::{Effect, Reply, Request},
-        world::World,
+        world::Simulation,
     },
     auth, fields,
     numbers::{self, PROMPT},
     provider,
     refusal::{Refusal, refuse, refused},
-    state::{Credentials, Row},
+    state::{Attached, Credentials},
 };
 
 /// What an import asks for.
@@ -38,7 +38,7 @@ pub(super) fn number_of(request: &Request) -> Option<String> {
 }
 
 impl Ask {
-    fn read(world: &World, body: &Map<String, Value>) -> Result<Self, Refusal> {
+    fn read(world: &Simulation, body: &Map<String, Value>) -> Result<Self, Refusal> {
         let field = |names: &[&str]| match text(body, names) {
             Some(text) => Ok(text.to_owned()),
             None => refuse(400, "missing_field", format!("{} is required", names[0])),
@@ -87,7 +87,7 @@ fn is_twilio_sid(sid: &str) -> bool {
 }
 
 /// Imports a number, as far as the checks let it, in the order of the documents.
-pub(super) fn import(world: &mut World, key: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn import(world: &mut Simulation, key: &str, request: &Request) -> Result<Reply, Refusal> {
     let body = fields::body(request)?;
     let echo = world.switches.nixflex.echo_details;
     checked(world, key, body, request).map_err(|refusal| match echo {
@@ -96,7 +96,7 @@ pub(super) fn import(world: &mut World, key: &str, request: &Request) -> Result<
     })
 }
 
-fn checked(world: &mut World, key: &str, body: &Map<String, Value>, request: &Request) -> Result<Reply, Refusal> {
+fn checked(world: &mut Simulation, key: &str, body: &Map<String, Value>, request: &Request) -> Result<Reply, Refusal> {
     let Ask { number, agent, credentials, settings } = {
         let ask = Ask::read(world, body)?;
         ask.check_format()?;
@@ -120,7 +120,7 @@ fn checked(world: &mut World, key: &str, body: &Map<String, Value>, request: &Re
     }
     keep(
         world,
-        Row {
+        Attached {
             number: number.clone(),
             key: key.to_owned(),
             agent: Some(agent),
@@ -139,7 +139,7 @@ fn conflict<T>(number: &str) -> Result<T, Refusal> {
 }
 
 /// The agent must be there, and be the key's.
-fn check_agent(world: &World, key: &str, id: &str) -> Result<(), Refusal> {
+fn check_agent(world: &Simulation, key: &str, id: &str) -> Result<(), Refusal> {
     match world.nixflex.agents.iter().find(|agent| agent.id == id) {
         Some(agent) if agent.key == key => Ok(()),
         Some(_) => refuse(403, "agent_not_owned", "The agent belongs to another account"),
@@ -148,13 +148,13 @@ fn check_agent(world: &World, key: &str, id: &str) -> Result<(), Refusal> {
 }
 
 /// Keeps a row. One that is there stays in its place, and what was set on it stays set.
-fn keep(world: &mut World, row: Row) {
+fn keep(world: &mut Simulation, row: Attached) {
     if world.nixflex.rows.get(&row.number).is_none() {
         let settings = numbers::fresh(row.settings);
-        return world.nixflex.rows.insert(Row { settings, ..row });
+        return world.nixflex.rows.insert(Attached { settings, ..row });
     }
     world.nixflex.rows.change(&row.number.clone(), |kept| {
-        let Row { credentials, number_id, settings, .. } = row;
+        let Attached { credentials, number_id, settings, .. } = row;
         kept.credentials = credentials;
         kept.number_id = number_id;
         kept.settings.extend(settings);
@@ -163,7 +163,7 @@ fn keep(world: &mut World, row: Row) {
 
 /// Somebody imports a number in the console, with the credentials that its account has now.
 pub(in super::super) fn attach(
-    world: &mut World,
+    world: &mut Simulation,
     key: &str,
     number: &str,
     agent: &str,
@@ -180,7 +180,7 @@ pub(in super::super) fn attach(
     provider::point(world, &credentials, &number_id);
     let (number, key, agent) = (number.to_owned(), key.to_owned(), Some(agent.to_owned()));
     let created = Timestamp::now();
-    keep(world, Row { number, key, agent, credentials, number_id, settings: Map::new(), created });
+    keep(world, Attached { number, key, agent, credentials, number_id, settings: Map::new(), created });
     Ok(())
 }
 

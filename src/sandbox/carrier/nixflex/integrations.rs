@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{
     super::{
         wire::{Effect, Reply, Request},
-        world::World,
+        world::Simulation,
     },
     fields::body,
     numbers::mine,
@@ -49,7 +49,7 @@ fn flag(request: &Request) -> Result<Value, Refusal> {
 
 /// Reads, sets or takes away one of them.
 pub(super) fn handle(
-    world: &mut World,
+    world: &mut Simulation,
     key: &str,
     name: &str,
     part: &str,
@@ -77,12 +77,12 @@ pub(super) fn handle(
 }
 
 /// Whether monitoring or web calls, by the name in the path, are on for a number, whosever it is.
-pub(in super::super) fn is_on(world: &World, number: &str, name: &str) -> bool {
+pub(in super::super) fn is_on(world: &Simulation, number: &str, name: &str) -> bool {
     world.nixflex.integrations.get(&place(name, number)).is_some_and(|value| *value == true)
 }
 
 /// A person switches one of them in the console.
-pub(in super::super) fn switch(world: &mut World, number: &str, name: &str, on: bool) -> Result<(), Refusal> {
+pub(in super::super) fn switch(world: &mut Simulation, number: &str, name: &str, on: bool) -> Result<(), Refusal> {
     if world.nixflex.rows.get(number).is_none() {
         return refuse(404, "number_not_found", format!("{number} is not attached"));
     }
@@ -91,7 +91,12 @@ pub(in super::super) fn switch(world: &mut World, number: &str, name: &str, on: 
 }
 
 /// Sets who is asked before the calls of an agent.
-pub(super) fn agent_precall(world: &mut World, key: &str, agent: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn agent_precall(
+    world: &mut Simulation,
+    key: &str,
+    agent: &str,
+    request: &Request,
+) -> Result<Reply, Refusal> {
     if !world.nixflex.agents.iter().any(|known| known.id == agent && known.key == key) {
         return refuse(404, "agent_not_found", format!("There is no agent {agent}"));
     }

@@ -7,13 +7,13 @@ use super::{
         config::StaleCredentials,
         faults::Fault,
         wire::{ByPlatform, Effect, Reply, Request},
-        world::World,
+        world::Simulation,
     },
     agents::cut,
     fields::{Fields, Takes, body, differing, read},
     iso, provider,
     refusal::{Refusal, refuse, refused},
-    state::Row,
+    state::Attached,
 };
 
 const LONG: Takes = Takes::Text(20_000, "prompt_too_long");
@@ -49,7 +49,7 @@ pub(super) fn fresh(set: Map<String, Value>) -> Map<String, Value> {
     all
 }
 
-fn shown(row: &Row) -> Value {
+fn shown(row: &Attached) -> Value {
     let id = |twilio: bool| Some(&row.number_id).filter(|_| (row.credentials.provider() == "twilio") == twilio);
     let mut fields = row.settings.clone();
     let fixed = json!({
@@ -69,7 +69,7 @@ fn shown(row: &Row) -> Value {
 }
 
 /// A number in the envelope of an answer, whole or as the older documents have it.
-pub(super) fn answer(world: &World, number: &str, short: &[&str]) -> Value {
+pub(super) fn answer(world: &Simulation, number: &str, short: &[&str]) -> Value {
     let mut row = world.nixflex.rows.get(number).map(shown).unwrap_or_default();
     if let (true, Value::Object(fields)) = (world.switches.nixflex.short_answers, &mut row) {
         fields.retain(|name, _| short.contains(&name.as_str()));
@@ -83,7 +83,7 @@ pub(super) fn decoded(part: &str) -> String {
 }
 
 /// The row of the key's that a path names. Another key's is as if it were not there.
-pub(super) fn mine<'a>(world: &'a World, key: &str, part: &str) -> Result<&'a Row, Refusal> {
+pub(super) fn mine<'a>(world: &'a Simulation, key: &str, part: &str) -> Result<&'a Attached, Refusal> {
     let number = decoded(part);
     let readable = !part.contains('+') || world.switches.nixflex.raw_plus;
     match world.nixflex.rows.get(&number).filter(|row| readable && row.key == key) {
@@ -93,12 +93,12 @@ pub(super) fn mine<'a>(world: &'a World, key: &str, part: &str) -> Result<&'a Ro
 }
 
 /// A key's numbers, the newest first. There are no pages, and no more than so many are shown.
-pub(super) fn list(world: &World, key: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn list(world: &Simulation, key: &str, request: &Request) -> Result<Reply, Refusal> {
     let switches = &world.switches.nixflex;
     let agent = request.query("agent_id").filter(|agent| !agent.is_empty());
     let rows = world.nixflex.rows.seen(&request.views);
-    let fits = |row: &&Row| row.key == key && (agent.is_none() || row.agent.as_deref() == agent);
-    let all: Vec<&Row> = rows.iter().rev().filter(fits).collect();
+    let fits = |row: &&Attached| row.key == key && (agent.is_none() || row.agent.as_deref() == agent);
+    let all: Vec<&Attached> = rows.iter().rev().filter(fits).collect();
     let asked = |name: &str| request.query(name).and_then(|text| text.parse::<usize>().ok());
     let (skip, take) = match switches.paged_list {
         true => (asked("offset").unwrap_or(0), asked("limit").unwrap_or(25).clamp(1, 100)),
@@ -111,7 +111,7 @@ pub(super) fn list(world: &World, key: &str, request: &Request) -> Result<Reply,
 }
 
 /// Sets fields on a row; says which became different.
-fn set(world: &mut World, number: &str, fields: Map<String, Value>) -> Result<Vec<String>, Refusal> {
+fn set(world: &mut Simulation, number: &str, fields: Map<String, Value>) -> Result<Vec<String>, Refusal> {
     let Some(row) = world.nixflex.rows.get(number) else { return Ok(Vec::new()) };
     let changed = differing(&row.settings, &fields);
     let after = |name: &str| fields.get(name).or_else(|| row.settings.get(name)).unwrap_or(&Value::Null);
@@ -123,7 +123,7 @@ fn set(world: &mut World, number: &str, fields: Map<String, Value>) -> Result<Ve
 }
 
 /// Changes what the request names and leaves the rest. What is no field of this is overlooked, the agent among it.
-pub(super) fn update(world: &mut World, key: &str, part: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn update(world: &mut Simulation, key: &str, part: &str, request: &Request) -> Result<Reply, Refusal> {
     let body = body(request)?;
     let fields = read(FIELDS, body)?;
     if fields.is_empty() && (body.is_empty() || !world.switches.nixflex.allow_idle_patch) {
@@ -136,7 +136,7 @@ pub(super) fn update(world: &mut World, key: &str, part: &str, request: &Request
 }
 
 /// Takes a number from the platform: its webhooks first, then its row. Its carrier goes on having it.
-pub(super) fn remove(world: &mut World, key: &str, part: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn remove(world: &mut Simulation, key: &str, part: &str, request: &Request) -> Result<Reply, Refusal> {
     let row = mine(world, key, part)?.clone();
     let by_platform = cleared(world, &row)?;
     let number = row.number;
@@ -148,7 +148,7 @@ pub(super) fn remove(world: &mut World, key: &str, part: &str, request: &Request
     Ok(Reply::did(200, Some(json!({ "phone_number": { "phone_number": number, "deleted": true } })), effect))
 }
 
-fn cleared(world: &mut World, row: &Row) -> Result<Vec<ByPlatform>, Refusal> {
+fn cleared(world: &mut Simulation, row: &Attached) -> Result<Vec<ByPlatform>, Refusal> {
     let stale = world.switches.nixflex.stale_credentials;
     match provider::clear(world, row) {
         Err(refusal) if stale == StaleCredentials::ProviderError => Err(refusal),
@@ -156,7 +156,7 @@ fn cleared(world: &mut World, row: &Row) -> Result<Vec<ByPlatform>, Refusal> {
     }
 }
 
-fn forget(world: &mut World, number: &str) {
+fn forget(world: &mut Simulation, number: &str) {
     world.nixflex.rows.remove(number);
     if !world.switches.nixflex.keep_integrations {
         world.nixflex.integrations.retain(|(_, of), _| of != number);
@@ -164,12 +164,12 @@ fn forget(world: &mut World, number: &str) {
 }
 
 /// A key's rows as the console shows them, the oldest first.
-pub(in super::super) fn all(world: &World, key: &str) -> Vec<Value> {
+pub(in super::super) fn all(world: &Simulation, key: &str) -> Vec<Value> {
     world.nixflex.rows.iter().filter(|row| row.key == key).map(shown).collect()
 }
 
 /// A person changes a row in the console.
-pub(in super::super) fn edit(world: &mut World, number: &str, fields: &Map<String, Value>) -> Result<(), Refusal> {
+pub(in super::super) fn edit(world: &mut Simulation, number: &str, fields: &Map<String, Value>) -> Result<(), Refusal> {
     if world.nixflex.rows.get(number).is_none() {
         return refuse(404, "number_not_found", format!("{number} is not attached"));
     }
@@ -177,7 +177,7 @@ pub(in super::super) fn edit(world: &mut World, number: &str, fields: &Map<Strin
 }
 
 /// A person takes a number from the platform in the console, or its row is lost and its webhooks stay.
-pub(in super::super) fn detach(world: &mut World, number: &str, webhooks: bool) -> Result<(), Refusal> {
+pub(in super::super) fn detach(world: &mut Simulation, number: &str, webhooks: bool) -> Result<(), Refusal> {
     let Some(row) = world.nixflex.rows.get(number).cloned() else {
         return refuse(404, "number_not_found", format!("{number} is not attached"));
     };
@@ -189,6 +189,6 @@ pub(in super::super) fn detach(world: &mut World, number: &str, webhooks: bool) 
 }
 
 /// One row, whosever it is.
-pub(in super::super) fn row(world: &World, number: &str) -> Option<Value> {
+pub(in super::super) fn row(world: &Simulation, number: &str) -> Option<Value> {
     world.nixflex.rows.get(number).map(shown)
 }

@@ -6,15 +6,15 @@ use super::{
         config::Dialect,
         telnyx::SharedRoute,
         wire::ByPlatform,
-        world::{Account, Number, World},
+        world::{Account, Number, Simulation},
     },
     answer::{NixflexWebhooks, is_ours},
     refusal::{Refusal, refuse},
-    state::{Credentials, Row},
+    state::{Attached, Credentials},
 };
 
 /// The account that accepts the credentials.
-fn opened<'a>(world: &'a World, credentials: &Credentials) -> Option<&'a Account> {
+fn opened<'a>(world: &'a Simulation, credentials: &Credentials) -> Option<&'a Account> {
     let account = match credentials {
         // The Auth Token itself: a key is none.
         Credentials::Twilio { sid, token } => world.accounts.get(sid).filter(|account| account.token == *token),
@@ -27,7 +27,7 @@ fn opened<'a>(world: &'a World, credentials: &Credentials) -> Option<&'a Account
 }
 
 /// Looks a number up in the account of the credentials; answers its id there.
-pub(super) fn find(world: &World, credentials: &Credentials, number: &str) -> Result<String, Refusal> {
+pub(super) fn find(world: &Simulation, credentials: &Credentials, number: &str) -> Result<String, Refusal> {
     let account = opened(world, credentials);
     match (credentials, account) {
         (Credentials::Twilio { .. }, None) => {
@@ -52,7 +52,7 @@ pub(super) fn find(world: &World, credentials: &Credentials, number: &str) -> Re
     }
 }
 
-fn is_application(world: &World, account: &Account, id: &str) -> bool {
+fn is_application(world: &Simulation, account: &Account, id: &str) -> bool {
     let mut objects = world.telnyx.objects.iter();
     objects.any(|o| o.id == id && o.account == account.sid && o.shared == SharedRoute::TexmlApplication)
 }
@@ -65,7 +65,7 @@ fn set(number: &mut Number, field: &str, value: &str) {
 }
 
 /// Changes a number as the carrier's API would, and says what for the ledger.
-fn written(world: &mut World, number_id: &str, change: impl FnOnce(&mut Number)) -> Vec<ByPlatform> {
+fn written(world: &mut Simulation, number_id: &str, change: impl FnOnce(&mut Number)) -> Vec<ByPlatform> {
     let changed = world.change(number_id, change);
     let Some(number) = world.by_sid(number_id) else { return Vec::new() };
     let path = match world.dialect_of(&number.account) {
@@ -76,7 +76,7 @@ fn written(world: &mut World, number_id: &str, change: impl FnOnce(&mut Number))
 }
 
 /// Has the carrier ask the platform about a number's calls and texts, whatever it asked before.
-pub(super) fn point(world: &mut World, credentials: &Credentials, number_id: &str) -> Vec<ByPlatform> {
+pub(super) fn point(world: &mut Simulation, credentials: &Credentials, number_id: &str) -> Vec<ByPlatform> {
     let NixflexWebhooks { voice, sms, status, .. } = NixflexWebhooks::default();
     let switches = world.switches.nixflex.clone();
     match credentials {
@@ -103,7 +103,7 @@ pub(super) fn point(world: &mut World, credentials: &Credentials, number_id: &st
 }
 
 /// Has the carrier ask nobody about a number. Nothing is to be done where it is gone; refused where the credentials are.
-pub(super) fn clear(world: &mut World, row: &Row) -> Result<Vec<ByPlatform>, Refusal> {
+pub(super) fn clear(world: &mut Simulation, row: &Attached) -> Result<Vec<ByPlatform>, Refusal> {
     let Some(account) = opened(world, &row.credentials).map(|account| account.sid.clone()) else {
         let provider = row.credentials.provider();
         return refuse(502, "provider_error", format!("{provider} refused the credentials of the import"));
@@ -130,7 +130,7 @@ pub(super) fn clear(world: &mut World, row: &Row) -> Result<Vec<ByPlatform>, Ref
 }
 
 /// The credentials by which a number's account can be opened now. On Telnyx with the application that it is on.
-pub(in super::super) fn credentials_of(world: &World, number: &str) -> Option<Credentials> {
+pub(in super::super) fn credentials_of(world: &Simulation, number: &str) -> Option<Credentials> {
     let number = world.by_number(number)?;
     let account = world.accounts.get(&number.account)?;
     Some(match account.dialect {

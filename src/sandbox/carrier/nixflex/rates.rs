@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::{
-    super::{wire::Reply, world::World},
+    super::{wire::Reply, world::Simulation},
     refusal::{Refusal, refused},
     state::Window,
 };
@@ -35,7 +35,7 @@ impl Rate {
 }
 
 /// Counts a request of a key.
-pub(super) fn counted(world: &mut World, key: &str, read: bool) -> Rate {
+pub(super) fn counted(world: &mut Simulation, key: &str, read: bool) -> Rate {
     let switches = &world.switches.nixflex;
     let limit = if read { switches.reads_per_minute } else { switches.writes_per_minute };
     let minute = Timestamp::now().as_second().div_euclid(60);

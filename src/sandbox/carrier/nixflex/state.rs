@@ -62,7 +62,7 @@ impl Credentials {
 
 /// A number that was given to the platform.
 #[derive(Clone, Debug)]
-pub(in super::super) struct Row {
+pub(in super::super) struct Attached {
     pub number: String,
     pub key: String,
     /// An orphan may have none.
@@ -78,47 +78,47 @@ pub(in super::super) struct Row {
 struct Change {
     at: Instant,
     place: u64,
-    before: Option<Row>,
+    before: Option<Attached>,
 }
 
 /// The rows in the order in which they came, one for a number, with what was there before.
 #[derive(Debug, Default)]
 pub(in super::super) struct Rows {
-    rows: BTreeMap<u64, Row>,
+    rows: BTreeMap<u64, Attached>,
     history: VecDeque<Change>,
     next: u64,
 }
 
 impl Rows {
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Row> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Attached> {
         self.rows.values()
     }
 
-    pub fn get(&self, number: &str) -> Option<&Row> {
+    pub fn get(&self, number: &str) -> Option<&Attached> {
         self.iter().find(|row| row.number == number)
     }
 
-    fn remember(&mut self, place: u64, before: Option<Row>) {
+    fn remember(&mut self, place: u64, before: Option<Attached>) {
         if self.history.len() == HISTORY {
             self.history.pop_front();
         }
         self.history.push_back(Change { at: Instant::now(), place, before });
     }
 
-    pub fn insert(&mut self, row: Row) {
+    pub fn insert(&mut self, row: Attached) {
         self.next += 1;
         self.remember(self.next, None);
         self.rows.insert(self.next, row);
     }
 
-    pub fn change(&mut self, number: &str, change: impl FnOnce(&mut Row)) {
+    pub fn change(&mut self, number: &str, change: impl FnOnce(&mut Attached)) {
         let Some((place, row)) = self.rows.iter_mut().find(|(_, row)| row.number == number) else { return };
         let (place, before) = (*place, row.clone());
         change(row);
         self.remember(place, Some(before));
     }
 
-    pub fn remove(&mut self, number: &str) -> Option<Row> {
+    pub fn remove(&mut self, number: &str) -> Option<Attached> {
         let place = *self.rows.iter().find(|(_, row)| row.number == number)?.0;
         let row = self.rows.remove(&place)?;
         self.remember(place, Some(row.clone()));
@@ -126,7 +126,7 @@ impl Rows {
     }
 
     /// The rows as a reader sees them, who may be shown the past; the oldest first.
-    pub fn seen(&self, views: &[Fault]) -> Vec<Row> {
+    pub fn seen(&self, views: &[Fault]) -> Vec<Attached> {
         let undone = faults::undone(views, self.history.iter().map(|change| change.at));
         let mut past = self.rows.clone();
         for Change { place, before, .. } in self.history.iter().rev().take(undone) {

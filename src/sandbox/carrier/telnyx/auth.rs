@@ -5,19 +5,19 @@ use super::{
         config::{Dialect, KeyScope},
         ledger::Kind,
         wire::Request,
-        world::{Account, World},
+        world::{Account, Simulation},
     },
     Refusal, refuse, unauthorized,
 };
 
 /// The account whose key the request bears, and what the key may do.
-pub(super) fn caller<'a>(world: &'a World, request: &Request) -> Option<(&'a Account, KeyScope)> {
+pub(super) fn caller<'a>(world: &'a Simulation, request: &Request) -> Option<(&'a Account, KeyScope)> {
     let key = request.bearer.as_deref()?;
     world.holder_of(Dialect::Telnyx, key)
 }
 
 /// The account that a request acts on, if it is in order and its key reaches this far.
-pub(super) fn authorize(world: &World, request: &Request, kind: Kind) -> Result<String, Refusal> {
+pub(super) fn authorize(world: &Simulation, request: &Request, kind: Kind) -> Result<String, Refusal> {
     let Some((account, scope)) = caller(world, request) else { return Err(unauthorized()) };
     match account.status.as_str() {
         "active" => {}

@@ -12,7 +12,7 @@ use super::{
         faults::Fault,
         stock::place_of,
         wire::{Effect, Reply, Request},
-        world::{Hold, World},
+        world::{Hold, Simulation},
     },
     Refusal, bad,
     body::{self, Filters},
@@ -97,11 +97,11 @@ enum Profiles<'a> {
 }
 
 /// A number as answers show it, in truth.
-pub(in super::super) fn shown(world: &World, number: &Number) -> Value {
+pub(in super::super) fn shown(world: &Simulation, number: &Number) -> Value {
     row(world, number, &Profiles::Truth)
 }
 
-fn row(world: &World, number: &Number, profiles: &Profiles<'_>) -> Value {
+fn row(world: &Simulation, number: &Number, profiles: &Profiles<'_>) -> Value {
     let unset = if world.switches.unset == UnsetAnswer::Empty { Value::from("") } else { Value::Null };
     let text = |field: &str| number.get(field).map_or_else(|| unset.clone(), Value::from);
     let name = |shared: Shared, id: Option<&str>| id.and_then(|id| shared.name(world, id));
@@ -154,7 +154,7 @@ fn profile(number: &Number, name: &impl Fn(Shared, Option<&str>) -> Option<Strin
 }
 
 /// Rows as a client sees them, through the messaging service.
-fn rows(world: &World, numbers: &[&Number], request: &Request) -> Result<Vec<Value>, Refusal> {
+fn rows(world: &Simulation, numbers: &[&Number], request: &Request) -> Result<Vec<Value>, Refusal> {
     let switches = &world.switches.telnyx;
     let lag = Fault::Lag { ms: switches.messaging_lag_ms };
     let past = (switches.messaging_lag_ms > 0).then(|| world.seen(std::slice::from_ref(&lag)));
@@ -177,7 +177,7 @@ fn matches(pattern: &str, number: &str, substring: bool) -> bool {
     if substring { digits.contains(pattern) } else { digits.starts_with(pattern) }
 }
 
-fn fits(world: &World, filters: &Filters<'_>, number: &Number) -> bool {
+fn fits(world: &Simulation, filters: &Filters<'_>, number: &Number) -> bool {
     let is = |name: &str, value: Option<&str>| filters.get(name).is_none_or(|wanted| value == Some(wanted));
     // The text `null` asks for those that have none.
     let is_or_none = |name: &str| filters.get(name).is_none_or(|wanted| number.get(name).unwrap_or("null") == wanted);
@@ -207,7 +207,7 @@ fn fits(world: &World, filters: &Filters<'_>, number: &Number) -> bool {
 }
 
 /// One page of an account's numbers, the newest first.
-pub(super) fn list(world: &World, account: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn list(world: &Simulation, account: &str, request: &Request) -> Result<Reply, Refusal> {
     let parameters = [paging::PARAMETERS[0], paging::PARAMETERS[1], "sort", "handle_messaging_profile_error"];
     let filters = Filters::of(request, &FILTERS, &parameters)?;
     if filters.get("phone_number").is_some_and(|p| p.chars().filter(char::is_ascii_digit).count() < 3) {
@@ -229,12 +229,12 @@ pub(super) fn list(world: &World, account: &str, request: &Request) -> Result<Re
 }
 
 /// The number with this id, if the account has it.
-fn owned<'a>(world: &'a World, account: &str, id: &str) -> Result<&'a Number, Refusal> {
+fn owned<'a>(world: &'a Simulation, account: &str, id: &str) -> Result<&'a Number, Refusal> {
     world.by_sid(id).filter(|n| n.account == account).map_or_else(not_found, Ok)
 }
 
 /// One number; also one that was given back, where those are still listed.
-pub(super) fn fetch(world: &World, account: &str, id: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn fetch(world: &Simulation, account: &str, id: &str, request: &Request) -> Result<Reply, Refusal> {
     let gone = || world.telnyx.gone.iter().find(|n| n.sid == id && n.account == account);
     let number = match owned(world, account, id) {
         Err(refusal) => gone().filter(|_| world.switches.telnyx.deleted_listed).ok_or(refusal)?,
@@ -251,7 +251,7 @@ pub(super) fn pending(number: &Number) -> bool {
 }
 
 /// A number that can be changed: not while its order is pending.
-fn changeable<'a>(world: &'a World, account: &str, id: &str) -> Result<&'a Number, Refusal> {
+fn changeable<'a>(world: &'a Simulation, account: &str, id: &str) -> Result<&'a Number, Refusal> {
     match owned(world, account, id)? {
         number if pending(number) => Err(Refusal::new(422, 10036, "The number is still being processed.")),
         number => Ok(number),
@@ -262,7 +262,7 @@ fn changeable<'a>(world: &'a World, account: &str, id: &str) -> Result<&'a Numbe
 type Change = (String, Option<String>);
 
 /// Changes what the request names and leaves the rest. Tags are replaced as a whole.
-pub(super) fn update(world: &mut World, account: &str, id: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn update(world: &mut Simulation, account: &str, id: &str, request: &Request) -> Result<Reply, Refusal> {
     changeable(world, account, id)?;
     let body = body::object(request, &SETTABLE)?;
     let mut changes: Vec<Change> = Vec::new();
@@ -290,7 +290,7 @@ fn tagged(value: &Value) -> Result<Option<Change>, Refusal> {
 }
 
 /// What a value of `connection_id` does, which for those that name none is a matter of a switch.
-fn connection(world: &World, account: &str, value: &Value) -> Result<Option<Change>, Refusal> {
+fn connection(world: &Simulation, account: &str, value: &Value) -> Result<Option<Change>, Refusal> {
     use ConnectionClearing::{Either, Empty, Null};
     let field = "connection_id".to_owned();
     let clearing = world.switches.telnyx.connection_clearing;
@@ -304,7 +304,7 @@ fn connection(world: &World, account: &str, value: &Value) -> Result<Option<Chan
     }
 }
 
-fn changed(world: &mut World, id: &str, changes: Vec<Change>, show: fn(&World, &Number) -> Value) -> Reply {
+fn changed(world: &mut Simulation, id: &str, changes: Vec<Change>, show: fn(&Simulation, &Number) -> Value) -> Reply {
     let changed = world.change(id, |number| {
         for (field, value) in changes {
             match value {
@@ -349,7 +349,7 @@ fn messaging_shown(number: &Number) -> Value {
 }
 
 /// How a number is set for messages.
-pub(super) fn fetch_messaging(world: &World, account: &str, id: &str) -> Result<Reply, Refusal> {
+pub(super) fn fetch_messaging(world: &Simulation, account: &str, id: &str) -> Result<Reply, Refusal> {
     let number = owned(world, account, id)?;
     let effect = Effect { number: Some(number.number.clone()), ..Effect::default() };
     Ok(Reply { effect, ..data(messaging_shown(number))? })
@@ -357,7 +357,7 @@ pub(super) fn fetch_messaging(world: &World, account: &str, id: &str) -> Result<
 
 /// Sets the messaging profile: null keeps it and the empty text takes it away, the opposite of what merging JSON does.
 pub(super) fn update_messaging(
-    world: &mut World,
+    world: &mut Simulation,
     account: &str,
     id: &str,
     request: &Request,
@@ -379,7 +379,7 @@ pub(super) fn update_messaging(
 }
 
 /// One page of the numbers of a messaging profile.
-pub(super) fn members(world: &World, account: &str, profile: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn members(world: &Simulation, account: &str, profile: &str, request: &Request) -> Result<Reply, Refusal> {
     if !Shared::MessagingProfile.exists(world, account, profile) {
         return not_found();
     }
@@ -390,7 +390,7 @@ pub(super) fn members(world: &World, account: &str, profile: &str, request: &Req
 }
 
 /// Gives a number back. For a while only this account can buy it again.
-pub(super) fn release(world: &mut World, account: &str, id: &str) -> Result<Reply, Refusal> {
+pub(super) fn release(world: &mut Simulation, account: &str, id: &str) -> Result<Reply, Refusal> {
     let number = changeable(world, account, id)?.clone();
     if number.get("deletion_lock_enabled") == Some("true") {
         return Err(Refusal::new(422, 10027, "The deletion lock of the number is enabled."));

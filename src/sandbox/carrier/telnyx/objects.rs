@@ -7,7 +7,7 @@ use url::Url;
 use super::{
     super::{
         wire::{Effect, Reply, Request},
-        world::{Number, World},
+        world::{Number, Simulation},
     },
     Refusal, bad,
     body::{self, Filters},
@@ -109,7 +109,7 @@ impl Shared {
     }
 
     /// What a new one has that the request does not say.
-    fn defaults(self, world: &World) -> Value {
+    fn defaults(self, world: &Simulation) -> Value {
         let method = if world.switches.telnyx.default_method_get { "get" } else { "post" };
         match self {
             Self::TexmlApplication => json!({
@@ -131,17 +131,17 @@ impl Shared {
         }
     }
 
-    fn find<'a>(self, world: &'a World, id: &str) -> Option<&'a Object> {
+    fn find<'a>(self, world: &'a Simulation, id: &str) -> Option<&'a Object> {
         world.telnyx.objects.iter().find(|object| object.shared == self && object.id == id)
     }
 
     /// Whether the account has one with this id.
-    pub(super) fn exists(self, world: &World, account: &str, id: &str) -> bool {
+    pub(super) fn exists(self, world: &Simulation, account: &str, id: &str) -> bool {
         self.find(world, id).is_some_and(|object| object.account == account)
     }
 
     /// What one is called.
-    pub(super) fn name(self, world: &World, id: &str) -> Option<String> {
+    pub(super) fn name(self, world: &Simulation, id: &str) -> Option<String> {
         self.find(world, id)?.fields.get(self.name_field())?.as_str().map(str::to_owned)
     }
 }
@@ -205,7 +205,12 @@ fn read(shared: Shared, request: &Request) -> Result<Map<String, Value>, Refusal
 }
 
 /// A new one, with these fields and defaults.
-pub(in super::super) fn found(world: &mut World, account: &str, shared: Shared, fields: Map<String, Value>) -> String {
+pub(in super::super) fn found(
+    world: &mut Simulation,
+    account: &str,
+    shared: Shared,
+    fields: Map<String, Value>,
+) -> String {
     let hex = world.hex("shared route");
     let id = match shared {
         Shared::TexmlApplication => snowflake(&hex),
@@ -220,7 +225,12 @@ pub(in super::super) fn found(world: &mut World, account: &str, shared: Shared, 
 }
 
 /// Makes one.
-pub(super) fn create(world: &mut World, account: &str, shared: Shared, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn create(
+    world: &mut Simulation,
+    account: &str,
+    shared: Shared,
+    request: &Request,
+) -> Result<Reply, Refusal> {
     let fields = read(shared, request)?;
     if let Some(missing) = shared.required().iter().find(|name| !fields.contains_key(**name)) {
         return Err(Refusal::new(400, 10004, format!("{missing} is required.")).at(&format!("/{missing}")));
@@ -232,7 +242,7 @@ pub(super) fn create(world: &mut World, account: &str, shared: Shared, request: 
 }
 
 /// One page of an account's, the newest first.
-pub(super) fn list(world: &World, account: &str, shared: Shared, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn list(world: &Simulation, account: &str, shared: Shared, request: &Request) -> Result<Reply, Refusal> {
     let parameters: Vec<&str> = paging::PARAMETERS.into_iter().chain(["sort"]).collect();
     let filters = Filters::of(request, shared.filters(), &parameters)?;
     let fits = |object: &&Object| {
@@ -253,7 +263,7 @@ pub(super) fn list(world: &World, account: &str, shared: Shared, request: &Reque
 }
 
 /// One of them.
-pub(super) fn fetch(world: &World, account: &str, shared: Shared, id: &str) -> Result<Reply, Refusal> {
+pub(super) fn fetch(world: &Simulation, account: &str, shared: Shared, id: &str) -> Result<Reply, Refusal> {
     match shared.find(world, id).filter(|object| object.account == account) {
         Some(object) => data(shown(object)),
         None => not_found(),
@@ -262,7 +272,7 @@ pub(super) fn fetch(world: &World, account: &str, shared: Shared, id: &str) -> R
 
 /// Changes what the request names and leaves the rest.
 pub(super) fn update(
-    world: &mut World,
+    world: &mut Simulation,
     account: &str,
     shared: Shared,
     id: &str,
@@ -285,7 +295,7 @@ fn changed(object: &mut Object, fields: Map<String, Value>) -> Vec<String> {
 }
 
 /// Removes one. Whether that can be done while numbers use it is a matter of a switch.
-pub(super) fn remove(world: &mut World, account: &str, shared: Shared, id: &str) -> Result<Reply, Refusal> {
+pub(super) fn remove(world: &mut Simulation, account: &str, shared: Shared, id: &str) -> Result<Reply, Refusal> {
     let mine = |o: &Object| o.shared == shared && o.id == id && o.account == account;
     let Some(at) = world.telnyx.objects.iter().position(mine) else { return not_found() };
     let users: Vec<String> =
@@ -301,12 +311,12 @@ pub(super) fn remove(world: &mut World, account: &str, shared: Shared, id: &str)
 }
 
 /// One as the carrier's API shows it, whosever it is.
-pub(in super::super) fn shown_by_id(world: &World, id: &str) -> Option<Value> {
+pub(in super::super) fn shown_by_id(world: &Simulation, id: &str) -> Option<Value> {
     world.telnyx.objects.iter().find(|object| object.id == id).map(shown)
 }
 
 /// A person changes one in the portal. Says whether there is one, and such fields.
-pub(in super::super) fn edit(world: &mut World, id: &str, fields: Map<String, Value>) -> bool {
+pub(in super::super) fn edit(world: &mut Simulation, id: &str, fields: Map<String, Value>) -> bool {
     let Some(object) = world.telnyx.objects.iter_mut().find(|object| object.id == id) else { return false };
     let known = |name: &String| object.shared.fields().iter().any(|(field, _)| field == name);
     if !fields.keys().all(known) {

@@ -14,7 +14,7 @@ use super::{
         ledger::Kind,
         stock::Offer,
         wire::{Effect, Reply, Request},
-        world::World,
+        world::Simulation,
     },
     Refusal, bad,
     body::{self, Filters},
@@ -30,7 +30,7 @@ const SUB_FILTERS: [&str; 6] =
     ["status", "order_request_id", "country_code", "phone_number_type", "phone_numbers_count", "include_phone_numbers"];
 
 /// How an order stands: one whose number was given back later is `deleted`.
-fn status(world: &World, order: &Order) -> &'static str {
+fn status(world: &Simulation, order: &Order) -> &'static str {
     let gone = order.number_id.as_ref().is_some_and(|id| world.by_sid(id).is_none());
     if order.status == "success" && gone { "deleted" } else { order.status }
 }
@@ -40,7 +40,7 @@ fn requirements_met(order: &Order) -> bool {
 }
 
 /// An order as it is shown alone; in a listing its numbers have little more than their names.
-fn shown(world: &World, order: &Order, alone: bool) -> Value {
+fn shown(world: &Simulation, order: &Order, alone: bool) -> Value {
     let text = |field: &str| order.settings.get(field);
     json!({
         "id": order.id,
@@ -63,7 +63,7 @@ fn short_line(order: &Order) -> Value {
     json!({ "id": order.line_id, "phone_number": order.number })
 }
 
-fn line(world: &World, order: &Order) -> Value {
+fn line(world: &Simulation, order: &Order) -> Value {
     json!({
         "id": order.line_id,
         "record_type": "number_order_phone_number",
@@ -79,7 +79,7 @@ fn line(world: &World, order: &Order) -> Value {
     })
 }
 
-fn sub_shown(world: &World, order: &Order, with_numbers: bool) -> Value {
+fn sub_shown(world: &Simulation, order: &Order, with_numbers: bool) -> Value {
     let mut sub = json!({
         "id": order.sub_id,
         "record_type": "sub_number_order",
@@ -108,7 +108,7 @@ fn sub_shown(world: &World, order: &Order, with_numbers: bool) -> Value {
 }
 
 /// Why a number cannot be ordered. One that is the account's own already is not told from one that is somebody else's.
-fn orderable(world: &World, account: &str, number: &str) -> Result<(), Refusal> {
+fn orderable(world: &Simulation, account: &str, number: &str) -> Result<(), Refusal> {
     let ours = |order: &Order| order.account == account && order.number == number && order.status == "pending";
     let taken = world.by_number(number).is_some_and(|n| n.account == account) || world.telnyx.orders.iter().any(ours);
     if !taken {
@@ -127,7 +127,7 @@ fn orderable(world: &World, account: &str, number: &str) -> Result<(), Refusal> 
 }
 
 /// Takes an order, and the money for it.
-pub(super) fn create(world: &mut World, account: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn create(world: &mut Simulation, account: &str, request: &Request) -> Result<Reply, Refusal> {
     let fields: Vec<&str> = FIELDS.into_iter().chain(["phone_numbers"]).collect();
     let body = body::object(request, &fields)?;
     let wanted = body::numbers(body, &["phone_number", "requirement_group_id", "bundle_id"])?;
@@ -180,7 +180,7 @@ pub(super) fn create(world: &mut World, account: &str, request: &Request) -> Res
 
 /// A pending order, of which nothing else is decided.
 fn placed(
-    world: &mut World,
+    world: &mut Simulation,
     account: &str,
     offer: Offer,
     settings: BTreeMap<String, String>,
@@ -207,7 +207,7 @@ fn placed(
 }
 
 /// The id of a number that the account has, if that can be ordered once more.
-fn owned(world: &World, account: &str, number: &str) -> Option<String> {
+fn owned(world: &Simulation, account: &str, number: &str) -> Option<String> {
     let pending = world.telnyx.orders.iter().any(|order| order.number == number && order.status == "pending");
     let ours = world.by_number(number).filter(|number| number.account == account);
     ours.filter(|_| world.switches.telnyx.order_owned && !pending).map(|number| number.sid.clone())
@@ -215,7 +215,7 @@ fn owned(world: &World, account: &str, number: &str) -> Option<String> {
 
 /// The number is the account's already: an order in name only, that is done at once.
 fn overwrite(
-    world: &mut World,
+    world: &mut Simulation,
     account: &str,
     id: &str,
     settings: BTreeMap<String, String>,
@@ -235,7 +235,7 @@ fn overwrite(
 }
 
 /// Makes an order's number one of the account's; answers its id.
-fn born(world: &mut World, order: &Order, status: Option<&str>) -> String {
+fn born(world: &mut Simulation, order: &Order, status: Option<&str>) -> String {
     let listed = world.by_number(&order.number).map(|number| number.sid.clone());
     let id = listed.unwrap_or_else(|| world.insert(&order.account, &order.offer));
     world.change(&id, |number| {
@@ -249,7 +249,7 @@ fn born(world: &mut World, order: &Order, status: Option<&str>) -> String {
 }
 
 /// Ends the orders that are due.
-pub(in super::super) fn settle(world: &mut World) {
+pub(in super::super) fn settle(world: &mut Simulation) {
     if world.telnyx.orders.iter().all(|order| order.due.is_none()) {
         return;
     }
@@ -262,7 +262,7 @@ pub(in super::super) fn settle(world: &mut World) {
 }
 
 /// Ends an order that is pending. With [`OrderEnd::Never`] it stays so until somebody decides.
-fn end(world: &mut World, at: usize, ending: OrderEnd) {
+fn end(world: &mut Simulation, at: usize, ending: OrderEnd) {
     let mut order = world.telnyx.orders[at].clone();
     order.due = None;
     match ending {
@@ -290,7 +290,7 @@ fn end(world: &mut World, at: usize, ending: OrderEnd) {
 }
 
 /// Decides the pending order of a number. Says whether there was one.
-pub(in super::super) fn finish(world: &mut World, number: &str, ending: OrderEnd) -> bool {
+pub(in super::super) fn finish(world: &mut Simulation, number: &str, ending: OrderEnd) -> bool {
     let pending = |order: &Order| order.number == number && order.status == "pending";
     match world.telnyx.orders.iter().position(pending) {
         Some(at) => {
@@ -301,13 +301,13 @@ pub(in super::super) fn finish(world: &mut World, number: &str, ending: OrderEnd
     }
 }
 
-fn find(world: &World, account: &str, id: impl Fn(&Order) -> bool) -> Result<usize, Refusal> {
+fn find(world: &Simulation, account: &str, id: impl Fn(&Order) -> bool) -> Result<usize, Refusal> {
     let found = world.telnyx.orders.iter().position(|order| order.account == account && id(order));
     found.map_or_else(not_found, Ok)
 }
 
 /// One page of an account's orders, the newest first.
-pub(super) fn list(world: &World, account: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn list(world: &Simulation, account: &str, request: &Request) -> Result<Reply, Refusal> {
     let filters = Filters::of(request, &FILTERS, &paging::PARAMETERS)?;
     let fits = |o: &&Order| {
         o.account == account
@@ -325,13 +325,13 @@ pub(super) fn list(world: &World, account: &str, request: &Request) -> Result<Re
 }
 
 /// One order.
-pub(super) fn fetch(world: &World, account: &str, id: &str) -> Result<Reply, Refusal> {
+pub(super) fn fetch(world: &Simulation, account: &str, id: &str) -> Result<Reply, Refusal> {
     let at = find(world, account, |order| order.id == id)?;
     data(shown(world, &world.telnyx.orders[at], true))
 }
 
 /// Names an order otherwise; while it is pending its number will be named so too.
-pub(super) fn update(world: &mut World, account: &str, id: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn update(world: &mut Simulation, account: &str, id: &str, request: &Request) -> Result<Reply, Refusal> {
     let at = find(world, account, |order| order.id == id)?;
     let body = body::object(request, &["customer_reference", "regulatory_requirements"])?;
     if let Some(name) = body::text(body, "customer_reference")? {
@@ -342,13 +342,13 @@ pub(super) fn update(world: &mut World, account: &str, id: &str, request: &Reque
     Ok(did(world, shown(world, &world.telnyx.orders[at], true), at))
 }
 
-fn did(world: &World, shown: Value, at: usize) -> Reply {
+fn did(world: &Simulation, shown: Value, at: usize) -> Reply {
     let number = world.telnyx.orders[at].number.clone();
     Reply::did(200, Some(json!({ "data": shown })), Effect { number: Some(number), ..Effect::default() })
 }
 
 /// One page of the parts of an account's orders; here every order has one.
-pub(super) fn list_subs(world: &World, account: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn list_subs(world: &Simulation, account: &str, request: &Request) -> Result<Reply, Refusal> {
     let filters = Filters::of(request, &SUB_FILTERS, &paging::PARAMETERS)?;
     let fits = |o: &&Order| {
         o.account == account
@@ -364,13 +364,13 @@ pub(super) fn list_subs(world: &World, account: &str, request: &Request) -> Resu
 }
 
 /// One part of an order.
-pub(super) fn fetch_sub(world: &World, account: &str, id: &str) -> Result<Reply, Refusal> {
+pub(super) fn fetch_sub(world: &Simulation, account: &str, id: &str) -> Result<Reply, Refusal> {
     let at = find(world, account, |order| order.sub_id == id)?;
     data(sub_shown(world, &world.telnyx.orders[at], true))
 }
 
 /// Cancels a part of an order while it is pending.
-pub(super) fn cancel(world: &mut World, account: &str, id: &str) -> Result<Reply, Refusal> {
+pub(super) fn cancel(world: &mut Simulation, account: &str, id: &str) -> Result<Reply, Refusal> {
     let at = find(world, account, |order| order.sub_id == id)?;
     if world.telnyx.orders[at].status != "pending" {
         return Err(Refusal::new(422, 10027, "Only a pending order can be cancelled."));

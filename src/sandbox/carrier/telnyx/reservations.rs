@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{
     super::{
         wire::{Effect, Reply, Request},
-        world::{Hold, World},
+        world::{Hold, Simulation},
     },
     Refusal,
     body::{self, Filters},
@@ -45,7 +45,7 @@ fn shown(reservation: &Reservation) -> Value {
 }
 
 /// Why a number cannot be kept for this account.
-fn keepable(world: &World, account: &str, number: &str) -> Result<(), Refusal> {
+fn keepable(world: &Simulation, account: &str, number: &str) -> Result<(), Refusal> {
     // One's own hold counts too; what one gave back and may reclaim is no reservation.
     if world.holder(number).is_some_and(|hold| hold.until.is_some()) {
         return declined(world, 85006, format!("A reservation of {number} exists already."));
@@ -57,7 +57,7 @@ fn keepable(world: &World, account: &str, number: &str) -> Result<(), Refusal> {
 }
 
 /// Keeps numbers: all of them or none.
-pub(super) fn create(world: &mut World, account: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn create(world: &mut Simulation, account: &str, request: &Request) -> Result<Reply, Refusal> {
     let body = body::object(request, &["phone_numbers", "customer_reference"])?;
     let numbers = body::numbers(body, &["phone_number"])?;
     for (number, _) in &numbers {
@@ -98,7 +98,7 @@ fn did(reservation: &Reservation) -> Reply {
 }
 
 /// One page of an account's reservations, the newest first, lapsed ones among them.
-pub(super) fn list(world: &World, account: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn list(world: &Simulation, account: &str, request: &Request) -> Result<Reply, Refusal> {
     let filters = Filters::of(request, &FILTERS, &paging::PARAMETERS)?;
     let fits = |r: &&Reservation| {
         let number = filters.get("phone_numbers.phone_number");
@@ -114,7 +114,7 @@ pub(super) fn list(world: &World, account: &str, request: &Request) -> Result<Re
 }
 
 /// One reservation.
-pub(super) fn fetch(world: &World, account: &str, id: &str) -> Result<Reply, Refusal> {
+pub(super) fn fetch(world: &Simulation, account: &str, id: &str) -> Result<Reply, Refusal> {
     match world.telnyx.reservations.iter().find(|r| r.id == id && r.account == account) {
         Some(reservation) => data(shown(reservation)),
         None => not_found(),
@@ -122,7 +122,7 @@ pub(super) fn fetch(world: &World, account: &str, id: &str) -> Result<Reply, Ref
 }
 
 /// Keeps a reservation's numbers for another while, if all are still kept.
-pub(super) fn extend(world: &mut World, account: &str, id: &str) -> Result<Reply, Refusal> {
+pub(super) fn extend(world: &mut Simulation, account: &str, id: &str) -> Result<Reply, Refusal> {
     let mine = |r: &Reservation| r.id == id && r.account == account;
     let Some(at) = world.telnyx.reservations.iter().position(mine) else { return not_found() };
     let mut reservation = world.telnyx.reservations[at].clone();

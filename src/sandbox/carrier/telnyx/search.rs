@@ -8,7 +8,7 @@ use super::{
         stock::{NumberType, Offer, price},
         text::money,
         wire::{Reply, Request},
-        world::World,
+        world::Simulation,
     },
     Refusal, bad,
     body::Filters,
@@ -69,7 +69,7 @@ pub(super) fn features(offer: &Offer) -> Vec<&'static str> {
 }
 
 /// Searches. No match, a wildcard, a `+` and a country code in a pattern are all an empty list.
-pub(super) fn search(world: &mut World, account: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn search(world: &mut Simulation, account: &str, request: &Request) -> Result<Reply, Refusal> {
     let filters = Filters::of(request, &FILTERS, &[])?;
     let limit = match filters.get("limit").map(str::parse) {
         None => DEFAULT_LIMIT,
@@ -97,7 +97,7 @@ pub(super) fn search(world: &mut World, account: &str, request: &Request) -> Res
 }
 
 /// What best effort does not give up.
-fn is_kind(world: &World, filters: &Filters<'_>, offer: &Offer) -> bool {
+fn is_kind(world: &Simulation, filters: &Filters<'_>, offer: &Offer) -> bool {
     let has = features(offer);
     filters.get("country_code").is_none_or(|country| country.eq_ignore_ascii_case(offer.place.country))
         && filters.get("phone_number_type").is_none_or(|kind| kind == type_name(offer.kind))

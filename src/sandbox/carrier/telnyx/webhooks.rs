@@ -12,7 +12,7 @@ use super::{
         route::{Place, Route, Seal},
         text::hex32,
         traffic::{Hook, Outcome, Traffic},
-        world::{Account, Number, World},
+        world::{Account, Number, Simulation},
     },
     iso,
     numbers::pending,
@@ -21,12 +21,12 @@ use super::{
 };
 
 /// The secret half of the key that signs an account's webhooks.
-fn secret(world: &World, account: &str) -> [u8; 32] {
+fn secret(world: &Simulation, account: &str) -> [u8; 32] {
     world.secret(&format!("webhooks of {account}"))
 }
 
 /// The half that stands in the portal, in base64.
-pub(in super::super) fn public_key(world: &World, account: &str) -> Option<String> {
+pub(in super::super) fn public_key(world: &Simulation, account: &str) -> Option<String> {
     let pair = Ed25519KeyPair::from_seed_unchecked(&secret(world, account)).ok()?;
     Some(STANDARD.encode(pair.public_key()))
 }
@@ -46,7 +46,7 @@ pub fn verify(public_key: &str, timestamp: &str, body: &[u8], signature: &str) -
 }
 
 /// The webhooks for traffic to a number: those of the application or profile that it names, if that is switched on.
-pub(in super::super) fn route(world: &World, traffic: Traffic, account: &Account, number: &Number) -> Place {
+pub(in super::super) fn route(world: &Simulation, traffic: Traffic, account: &Account, number: &Number) -> Place {
     let (shared, names, switch) = match traffic {
         Traffic::Call => (Shared::TexmlApplication, ["voice_url", "voice_fallback_url"], "active"),
         Traffic::Text => (Shared::MessagingProfile, ["webhook_url", "webhook_failover_url"], "enabled"),
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_signature_is_good_for_its_key_time_and_body_alone() {
-        let world = World::new(&Default::default()).unwrap();
+        let world = Simulation::new(&Default::default()).unwrap();
         let key = public_key(&world, "a").unwrap();
         let signature = sign(&secret(&world, "a"), 1_700_000_000, "{}").unwrap();
         assert!(verify(&key, "1700000000", b"{}", &signature));

@@ -7,7 +7,7 @@ use super::{
         config::AccountSeed,
         text::money,
         wire::{Effect, Reply, Request},
-        world::{Account, World},
+        world::{Account, Simulation},
     },
     Refusal,
     auth::Caller,
@@ -35,7 +35,7 @@ fn shown(account: &Account) -> Value {
 }
 
 /// The caller's account and its subaccounts.
-pub(super) fn list(world: &World, caller: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn list(world: &Simulation, caller: &str, request: &Request) -> Result<Reply, Refusal> {
     let mine = |a: &&Account| a.sid == caller || a.owner.as_deref() == Some(caller);
     let named = |a: &&Account| request.query("FriendlyName").is_none_or(|name| a.name == name);
     let status = |a: &&Account| request.query("Status").is_none_or(|status| a.status == status);
@@ -44,7 +44,7 @@ pub(super) fn list(world: &World, caller: &str, request: &Request) -> Result<Rep
 }
 
 /// Opens a subaccount.
-pub(super) fn create(world: &mut World, caller: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn create(world: &mut Simulation, caller: &str, request: &Request) -> Result<Reply, Refusal> {
     if world.accounts.get(caller).is_some_and(|account| account.owner.is_some()) {
         return refuse(403, 20403, "Subaccounts have no subaccounts");
     }
@@ -60,13 +60,13 @@ pub(super) fn create(world: &mut World, caller: &str, request: &Request) -> Resu
     }
 }
 
-fn visible<'a>(world: &'a mut World, caller: &Caller, sid: &str) -> Option<&'a mut Account> {
+fn visible<'a>(world: &'a mut Simulation, caller: &Caller, sid: &str) -> Option<&'a mut Account> {
     let mine = |a: &&mut Account| a.sid == caller.account || a.owner.as_ref() == Some(&caller.account);
     world.accounts.get_mut(sid).filter(mine)
 }
 
 /// One account. The answer contains its Auth Token, as the real one does.
-pub(super) fn fetch(world: &mut World, caller: &Caller, sid: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn fetch(world: &mut Simulation, caller: &Caller, sid: &str, request: &Request) -> Result<Reply, Refusal> {
     let known_but_foreign = world.switches.foreign_account_unauthorized && world.accounts.contains_key(sid);
     match visible(world, caller, sid) {
         Some(account) => Ok(Reply::ok(shown(account))),
@@ -76,7 +76,7 @@ pub(super) fn fetch(world: &mut World, caller: &Caller, sid: &str, request: &Req
 }
 
 /// Renames, suspends, activates or closes an account.
-pub(super) fn update(world: &mut World, caller: &Caller, sid: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn update(world: &mut Simulation, caller: &Caller, sid: &str, request: &Request) -> Result<Reply, Refusal> {
     let Some(account) = visible(world, caller, sid) else { return not_found(request) };
     if let Some(name) = request.form("FriendlyName") {
         account.name = name.to_owned();
@@ -90,7 +90,7 @@ pub(super) fn update(world: &mut World, caller: &Caller, sid: &str, request: &Re
 }
 
 /// The money left; a subaccount has none of its own.
-pub(super) fn balance(world: &World, account: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn balance(world: &Simulation, account: &str, request: &Request) -> Result<Reply, Refusal> {
     match world.accounts.get(account) {
         Some(Account { owner: None, balance, .. }) => Ok(Reply::ok(json!({
             "account_sid": account,

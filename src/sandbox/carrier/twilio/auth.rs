@@ -5,7 +5,7 @@ use super::{
         config::{Dialect, KeyScope, KeySeed},
         ledger::Kind,
         wire::Request,
-        world::{Account, World, is_sid},
+        world::{Account, Simulation, is_sid},
     },
     Refusal, refuse,
 };
@@ -19,7 +19,7 @@ pub(super) struct Caller {
 }
 
 /// The account that a user name of HTTP Basic authentication belongs to.
-pub(super) fn account_of_user(world: &World, user: &str) -> Option<String> {
+pub(super) fn account_of_user(world: &Simulation, user: &str) -> Option<String> {
     let owns = |account: &&Account| {
         account.dialect == Dialect::Twilio && (account.sid == user || account.keys.iter().any(|key| key.sid == user))
     };
@@ -27,7 +27,7 @@ pub(super) fn account_of_user(world: &World, user: &str) -> Option<String> {
 }
 
 /// Checks the credentials: a wrong or missing one is 401 with code 20003.
-pub(super) fn authenticate(world: &World, request: &Request) -> Result<Caller, Refusal> {
+pub(super) fn authenticate(world: &Simulation, request: &Request) -> Result<Caller, Refusal> {
     let Some((user, password)) = &request.credentials else {
         return refuse(401, 20003, "Authentication Error - No credentials provided");
     };
@@ -49,7 +49,7 @@ fn scope_of(account: &Account, user: &str, password: &str) -> Option<KeyScope> {
 
 /// Checks that the caller's account is active and its key reaches this far.
 pub(super) fn authorize(
-    world: &World,
+    world: &Simulation,
     caller: &Caller,
     request: &Request,
     kind: Kind,
@@ -73,7 +73,7 @@ pub(super) fn authorize(
 }
 
 /// The account in a path, if the caller may act on it: their own, or a subaccount of it.
-pub(super) fn enter(world: &World, caller: &Caller, account: &str, request: &Request) -> Result<String, Refusal> {
+pub(super) fn enter(world: &Simulation, caller: &Caller, account: &str, request: &Request) -> Result<String, Refusal> {
     let known = world.accounts.get(account).filter(|_| is_sid("AC", account));
     match known {
         Some(known) if known.sid == caller.account || known.owner.as_ref() == Some(&caller.account) => {

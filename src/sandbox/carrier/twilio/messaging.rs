@@ -9,7 +9,7 @@ use super::{
     super::{
         stock::place_of,
         wire::{Effect, Reply, Request},
-        world::{Number, Service, World},
+        world::{Number, Service, Simulation},
     },
     Refusal, iso, not_found, paging, refuse,
 };
@@ -74,7 +74,7 @@ fn member_shown(service: &Service, number: &Number, added: Timestamp, base: &str
 }
 
 /// The services of an account.
-pub(super) fn list(world: &World, account: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn list(world: &Simulation, account: &str, request: &Request) -> Result<Reply, Refusal> {
     let mine = world.services.iter().filter(|service| service.account == account);
     paging::meta(mine.map(|service| shown(service, &request.base)).collect(), "services", request)
 }
@@ -93,7 +93,7 @@ fn apply(service: &mut Service, request: &Request) {
 }
 
 /// A new service, without members.
-pub(in super::super) fn found(world: &mut World, account: &str, settings: BTreeMap<String, String>) -> String {
+pub(in super::super) fn found(world: &mut Simulation, account: &str, settings: BTreeMap<String, String>) -> String {
     let sid = format!("MG{}", world.hex("service"));
     world.services.push(Service {
         sid: sid.clone(),
@@ -106,7 +106,7 @@ pub(in super::super) fn found(world: &mut World, account: &str, settings: BTreeM
     sid
 }
 
-pub(super) fn create(world: &mut World, account: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn create(world: &mut Simulation, account: &str, request: &Request) -> Result<Reply, Refusal> {
     if request.form("FriendlyName").is_none_or(str::is_empty) {
         return refuse(400, 20001, "FriendlyName is required");
     }
@@ -116,7 +116,12 @@ pub(super) fn create(world: &mut World, account: &str, request: &Request) -> Res
     Ok(Reply::did(201, Some(shown(service, &request.base)), Effect::default()))
 }
 
-fn find<'a>(world: &'a mut World, account: &str, sid: &str, request: &Request) -> Result<&'a mut Service, Refusal> {
+fn find<'a>(
+    world: &'a mut Simulation,
+    account: &str,
+    sid: &str,
+    request: &Request,
+) -> Result<&'a mut Service, Refusal> {
     match world.services.iter_mut().find(|service| service.sid == sid && service.account == account) {
         Some(service) => Ok(service),
         None => not_found(request),
@@ -124,7 +129,7 @@ fn find<'a>(world: &'a mut World, account: &str, sid: &str, request: &Request) -
 }
 
 /// One service: read, changed or removed.
-pub(super) fn one(world: &mut World, account: &str, sid: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn one(world: &mut Simulation, account: &str, sid: &str, request: &Request) -> Result<Reply, Refusal> {
     let service = find(world, account, sid, request)?;
     match request.method.as_str() {
         "GET" => Ok(Reply::ok(shown(service, &request.base))),
@@ -141,7 +146,12 @@ pub(super) fn one(world: &mut World, account: &str, sid: &str, request: &Request
 }
 
 /// Why a number cannot become a member.
-pub(in super::super) fn join(world: &mut World, account: &str, service: &str, number: &str) -> Result<(), Refusal> {
+pub(in super::super) fn join(
+    world: &mut Simulation,
+    account: &str,
+    service: &str,
+    number: &str,
+) -> Result<(), Refusal> {
     if world.by_sid(number).is_none_or(|n| n.account != account) {
         return refuse(404, 20404, format!("The requested resource /PhoneNumbers/{number} was not found"));
     }
@@ -158,7 +168,7 @@ pub(in super::super) fn join(world: &mut World, account: &str, service: &str, nu
 }
 
 /// The members of a service: listed, or one more.
-pub(super) fn members(world: &mut World, account: &str, sid: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn members(world: &mut Simulation, account: &str, sid: &str, request: &Request) -> Result<Reply, Refusal> {
     find(world, account, sid, request)?;
     if request.method == "POST" {
         let Some(number) = request.form("PhoneNumberSid") else {
@@ -178,7 +188,7 @@ pub(super) fn members(world: &mut World, account: &str, sid: &str, request: &Req
 
 /// One member: read or removed.
 pub(super) fn member(
-    world: &mut World,
+    world: &mut Simulation,
     account: &str,
     service: &str,
     number: &str,

@@ -7,7 +7,7 @@ use super::{
         config::UnsetAnswer,
         ledger::Kind,
         wire::{Effect, Reply, Request},
-        world::{Number, World, is_sid},
+        world::{Number, Simulation, is_sid},
     },
     Refusal,
     auth::Caller,
@@ -89,7 +89,7 @@ fn matches(pattern: &str, number: &str, substring: bool) -> bool {
 }
 
 /// One page of an account's numbers, the newest first.
-pub(super) fn list(world: &World, account: &str, kind: Option<&str>, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn list(world: &Simulation, account: &str, kind: Option<&str>, request: &Request) -> Result<Reply, Refusal> {
     let ask = paging::ask(request)?;
     let filter = Filter::of(request, world.switches.substring_filter)?;
     let answer = world.switches.unset;
@@ -115,7 +115,7 @@ pub(super) fn under(kind: Option<&str>, mut number: Value) -> Value {
 
 /// Cuts a page at the number that its token names: `PA` goes on after it, `PB` goes back before it.
 fn by_place(
-    world: &World,
+    world: &Simulation,
     ask: &Ask,
     numbers: &std::collections::BTreeMap<u64, Number>,
     fits: impl Fn(&&Number) -> bool,
@@ -149,7 +149,7 @@ fn by_place(
 }
 
 /// The number with this sid, if the account owns it.
-fn owned<'a>(world: &'a World, account: &str, sid: &str, request: &Request) -> Result<&'a Number, Refusal> {
+fn owned<'a>(world: &'a Simulation, account: &str, sid: &str, request: &Request) -> Result<&'a Number, Refusal> {
     match world.by_sid(sid).filter(|n| is_number_sid(sid) && n.account == account) {
         Some(number) => Ok(number),
         None => not_found(request),
@@ -157,7 +157,7 @@ fn owned<'a>(world: &'a World, account: &str, sid: &str, request: &Request) -> R
 }
 
 /// One number.
-pub(super) fn fetch(world: &World, account: &str, sid: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn fetch(world: &Simulation, account: &str, sid: &str, request: &Request) -> Result<Reply, Refusal> {
     let number = owned(world, account, sid, request)?;
     let effect = Effect { number: Some(number.number.clone()), ..Effect::default() };
     Ok(Reply { effect, ..Reply::ok(shown(number, world.switches.unset)) })
@@ -165,7 +165,7 @@ pub(super) fn fetch(world: &World, account: &str, sid: &str, request: &Request) 
 
 /// Changes what the request names and leaves the rest.
 pub(super) fn update(
-    world: &mut World,
+    world: &mut Simulation,
     caller: &Caller,
     account: &str,
     sid: &str,
@@ -187,14 +187,14 @@ pub(super) fn update(
 }
 
 /// The answer to a change of a number.
-pub(super) fn updated(world: &World, sid: &str, changed: Vec<String>, status: u16, kind: Option<Kind>) -> Reply {
+pub(super) fn updated(world: &Simulation, sid: &str, changed: Vec<String>, status: u16, kind: Option<Kind>) -> Reply {
     let number = world.by_sid(sid);
     let effect = Effect { kind, number: number.map(|n| n.number.clone()), changed, applied: true, ..Effect::default() };
     Reply::did(status, number.map(|n| shown(n, world.switches.unset)), effect)
 }
 
 /// The account that a number may be handed to: an active one of the same family, by the parent's credentials.
-fn transferable(world: &World, caller: &Caller, from: &str, target: &str) -> Result<String, Refusal> {
+fn transferable(world: &Simulation, caller: &Caller, from: &str, target: &str) -> Result<String, Refusal> {
     if !is_sid("AC", target) {
         return refuse(400, 21470, "Invalid AccountSid");
     }
@@ -213,7 +213,7 @@ fn transferable(world: &World, caller: &Caller, from: &str, target: &str) -> Res
 }
 
 /// Gives a number back.
-pub(super) fn release(world: &mut World, account: &str, sid: &str, request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn release(world: &mut Simulation, account: &str, sid: &str, request: &Request) -> Result<Reply, Refusal> {
     let number = owned(world, account, sid, request)?;
     if number.get("emergency_address_status") == Some("registered") {
         return refuse(409, 20409, "Remove the registered emergency address first");

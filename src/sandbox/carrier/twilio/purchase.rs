@@ -5,7 +5,7 @@ use super::{
         ledger::Kind,
         stock::{Offer, national, place_of, price},
         wire::{Reply, Request},
-        world::World,
+        world::Simulation,
     },
     Refusal, numbers, refuse, settings,
 };
@@ -16,7 +16,7 @@ const DEMO_SMS: &str = "https://demo.twilio.com/welcome/sms/reply/";
 
 /// Buys the number that the request names, or any of an area. `kind` is the type in the path, if there is one.
 pub(super) fn purchase(
-    world: &mut World,
+    world: &mut Simulation,
     account: &str,
     kind: Option<&str>,
     request: &Request,
@@ -25,7 +25,7 @@ pub(super) fn purchase(
     Ok(Reply { body: reply.body.map(|number| numbers::under(kind, number)), ..reply })
 }
 
-fn buy(world: &mut World, account: &str, kind: Option<&str>, request: &Request) -> Result<Reply, Refusal> {
+fn buy(world: &mut Simulation, account: &str, kind: Option<&str>, request: &Request) -> Result<Reply, Refusal> {
     let given = |name| request.form(name).filter(|value| !value.is_empty());
     let offer = match (given("PhoneNumber"), given("AreaCode")) {
         (Some(number), _) => match world.by_number(number).filter(|n| n.account == account) {
@@ -50,7 +50,7 @@ fn buy(world: &mut World, account: &str, kind: Option<&str>, request: &Request) 
 
 /// The number is ours already: an update in a purchase's clothes.
 fn overwrite(
-    world: &mut World,
+    world: &mut Simulation,
     account: &str,
     sid: &str,
     before: &std::collections::BTreeMap<String, String>,
@@ -61,7 +61,7 @@ fn overwrite(
     Ok(numbers::updated(world, sid, changed, 201, Some(Kind::Overwrite)))
 }
 
-fn named(world: &World, account: &str, number: &str) -> Result<Offer, Refusal> {
+fn named(world: &Simulation, account: &str, number: &str) -> Result<Offer, Refusal> {
     if number.parse::<crate::api::number::E164>().is_err() {
         return refuse(400, 21421, format!("{number} is not a valid number"));
     }
@@ -72,7 +72,7 @@ fn named(world: &World, account: &str, number: &str) -> Result<Offer, Refusal> {
     }
 }
 
-fn in_area(world: &World, account: &str, area: &str) -> Result<Offer, Refusal> {
+fn in_area(world: &Simulation, account: &str, area: &str) -> Result<Offer, Refusal> {
     let place = place_of(&format!("+1{area}0000000"));
     if area.len() != 3 || !area.bytes().all(|b| b.is_ascii_digit()) || place.area != area {
         return refuse(400, 21451, format!("{area} is not a valid area code"));
@@ -100,7 +100,7 @@ fn papers_are_there(offer: &Offer, request: &Request) -> Result<(), Refusal> {
 }
 
 /// Takes the price from the balance, which a subaccount shares with its parent.
-fn pay(world: &mut World, account: &str, offer: &Offer) -> Result<(), Refusal> {
+fn pay(world: &mut Simulation, account: &str, offer: &Offer) -> Result<(), Refusal> {
     match world.pay(account, price(offer.place.country, offer.kind)) {
         true => Ok(()),
         false => refuse(403, 10001, "Account is not active: out of funds"),
@@ -108,7 +108,7 @@ fn pay(world: &mut World, account: &str, offer: &Offer) -> Result<(), Refusal> {
 }
 
 fn bought(
-    world: &mut World,
+    world: &mut Simulation,
     account: &str,
     offer: &Offer,
     mut settings: std::collections::BTreeMap<String, String>,

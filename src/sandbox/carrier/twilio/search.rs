@@ -9,7 +9,7 @@ use super::{
         stock::{COUNTRIES, Country, NumberType, Offer, national, place_of, sells},
         text::money,
         wire::{Reply, Request},
-        world::World,
+        world::Simulation,
     },
     Refusal, not_found, paging, refuse,
 };
@@ -50,7 +50,7 @@ pub(super) fn country(account: &str, code: &str, request: &Request) -> Result<Re
 
 /// Searches. No match is an empty list; an unknown country or type is 404.
 pub(super) fn search(
-    world: &World,
+    world: &Simulation,
     account: &str,
     country: &str,
     kind: &str,

@@ -9,7 +9,7 @@ use super::{
     super::{
         config::UnsetAnswer,
         wire::Request,
-        world::{Number, World, is_sid},
+        world::{Number, Simulation, is_sid},
     },
     Refusal, refuse,
 };
@@ -144,7 +144,7 @@ fn stored(setting: &Setting, given: &str) -> Result<Option<String>, Refusal> {
 
 /// What a number's settings become by a request: nothing is changed if anything is refused.
 pub(super) fn merged(
-    world: &World,
+    world: &Simulation,
     account: &str,
     before: &BTreeMap<String, String>,
     request: &Request,
@@ -171,7 +171,7 @@ pub(super) fn merged(
 }
 
 fn applications_are_ours(
-    world: &World,
+    world: &Simulation,
     account: &str,
     after: &BTreeMap<String, String>,
     request: &Request,
@@ -203,7 +203,7 @@ fn fallbacks_need_primaries(after: &BTreeMap<String, String>, request: &Request)
 
 /// A trunk and a voice application delete each other. In one request with both, the trunk wins, as it does for calls.
 fn settle_shadows(
-    world: &World,
+    world: &Simulation,
     before: &BTreeMap<String, String>,
     after: &mut BTreeMap<String, String>,
     request: &Request,

@@ -36,7 +36,7 @@ use super::{hosted_agents::HostedAgents, moves::Moves, offer_cache::OfferCache, 
 pub type OnChange = Arc<dyn Fn(&[E164]) + Send + Sync>;
 
 /// One account, opened with one set of credentials.
-pub struct Session {
+pub struct OpenAccount {
     /// The CarrierAccount object that it was opened for.
     pub uid: String,
     /// Fingerprint of which account it is, and where it is reached.
@@ -61,21 +61,21 @@ const PAGE: usize = 1000;
 
 /// Somebody who asks for one number, as long as that lasts.
 pub struct Asking<'a> {
-    session: &'a Session,
+    opened: &'a OpenAccount,
 }
 
 impl Asking<'_> {
     /// Whether so many ask that a listing is cheaper.
     pub fn are_many(&self) -> bool {
-        let pages = self.session.inventory.last_listing().map_or(1, |listing| listing.owned / PAGE + 1);
+        let pages = self.opened.inventory.last_listing().map_or(1, |listing| listing.owned / PAGE + 1);
         // No more than a few dozen objects are worked on at once, however many wait.
-        self.session.asking.load(Ordering::Relaxed) > FEW + pages.min(2 * FEW)
+        self.opened.asking.load(Ordering::Relaxed) > FEW + pages.min(2 * FEW)
     }
 }
 
 impl Drop for Asking<'_> {
     fn drop(&mut self) {
-        self.session.asking.fetch_sub(1, Ordering::Relaxed);
+        self.opened.asking.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -84,7 +84,7 @@ struct State {
     /// Whose account it is, and when that was asked.
     identity: Option<(Identity, Instant)>,
     /// The carrier's id of the account, while it may be used.
-    open: Option<String>,
+    usable: Option<String>,
     /// What it had left when that was last asked.
     balance: Option<Balance>,
     /// How many calls it answers at once, when that was last asked.
@@ -93,23 +93,23 @@ struct State {
     no_money: Option<(CarrierError, u32, Instant)>,
 }
 
-impl fmt::Debug for Session {
+impl fmt::Debug for OpenAccount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session").field("inventory", &self.inventory).finish_non_exhaustive()
+        f.debug_struct("OpenAccount").field("inventory", &self.inventory).finish_non_exhaustive()
     }
 }
 
-impl Session {
+impl OpenAccount {
     /// The carrier's id of the account, while it may be used.
-    pub fn open(&self) -> Option<String> {
-        self.state().open.clone()
+    pub fn usable(&self) -> Option<String> {
+        self.state().usable.clone()
     }
 
     /// Says whether the account may be used; answers whether that is news.
-    pub fn set_open(&self, open: Option<String>) -> bool {
+    pub fn set_usable(&self, usable: Option<String>) -> bool {
         let mut state = self.state();
-        let news = state.open != open;
-        state.open = open;
+        let news = state.usable != usable;
+        state.usable = usable;
         news
     }
 
@@ -180,7 +180,7 @@ impl Session {
     /// Notes that somebody asks for one number from now on.
     pub fn ask(&self) -> Asking<'_> {
         self.asking.fetch_add(1, Ordering::Relaxed);
-        Asking { session: self }
+        Asking { opened: self }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -189,8 +189,8 @@ impl Session {
 }
 
 /// Every account that was opened.
-pub struct Sessions {
-    open: RwLock<HashMap<Key, Arc<Session>>>,
+pub struct OpenAccounts {
+    open: RwLock<HashMap<Key, Arc<OpenAccount>>>,
     /// One limiter for each carrier account and credentials, however many CarrierAccounts name it.
     limiters: Mutex<HashMap<String, Weak<Limiter>>>,
     transport: Transport,
@@ -198,26 +198,26 @@ pub struct Sessions {
     on_change: OnChange,
 }
 
-impl Sessions {
+impl OpenAccounts {
     pub fn new(on_change: OnChange, endpoints: Endpoints) -> anyhow::Result<Self> {
         let transport = Transport::new(DEFAULT_DEADLINE)?;
         Ok(Self { open: RwLock::default(), limiters: Mutex::default(), transport, endpoints, on_change })
     }
 
-    /// The session of a CarrierAccount, if it was ever opened.
-    pub fn get(&self, account: &Key) -> Option<Arc<Session>> {
+    /// The account that was opened for a CarrierAccount, if any was.
+    pub fn get(&self, account: &Key) -> Option<Arc<OpenAccount>> {
         self.open.read().unwrap_or_else(PoisonError::into_inner).get(account).cloned()
     }
 
     /// The same of this very object, and not of one that had its name before.
-    pub fn of(&self, account: &CarrierAccount) -> Option<Arc<Session>> {
-        self.get(&Key::of(account)).filter(|session| Some(&session.uid) == account.metadata.uid.as_ref())
+    pub fn of(&self, account: &CarrierAccount) -> Option<Arc<OpenAccount>> {
+        self.get(&Key::of(account)).filter(|opened| Some(&opened.uid) == account.metadata.uid.as_ref())
     }
 
-    /// Every session, with the CarrierAccount that it was opened for.
-    pub fn all(&self) -> Vec<(Key, Arc<Session>)> {
+    /// Every open account, with the CarrierAccount that it was opened for.
+    pub fn all(&self) -> Vec<(Key, Arc<OpenAccount>)> {
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
-        open.iter().map(|(key, session)| (key.clone(), session.clone())).collect()
+        open.iter().map(|(key, opened)| (key.clone(), opened.clone())).collect()
     }
 
     /// The CarrierAccount is gone, or must not be used.
@@ -240,18 +240,18 @@ impl Sessions {
             concurrency: account.spec.limits.concurrency,
             requests_per_second: account.spec.limits.requests_per_second,
         };
-        if let Some(session) = self.get(&key).filter(|s| s.uid == uid && s.opened_with == opened_with) {
-            session.limiter.set_limits(limits);
+        if let Some(opened) = self.get(&key).filter(|s| s.uid == uid && s.opened_with == opened_with) {
+            opened.limiter.set_limits(limits);
             return Ok(false);
         }
         let limiter = self.limiter(&opened_with, limits);
         let carrier = open(account, secret, &self.endpoints, self.transport.clone(), limiter.clone())?;
         let address = account.spec.address();
         let (inventory, offer_cache, sharing, hosted, moves) =
-            match self.get(&key).filter(|session| session.uid == uid && session.address == address) {
-                Some(session) => {
-                    session.inventory.reopen(carrier);
-                    let kept = &session;
+            match self.get(&key).filter(|opened| opened.uid == uid && opened.address == address) {
+                Some(opened) => {
+                    opened.inventory.reopen(carrier);
+                    let kept = &opened;
                     let (sharing, hosted, moves) = (kept.sharing.clone(), kept.hosted.clone(), kept.moves.clone());
                     (kept.inventory.clone(), kept.offer_cache.clone(), sharing, hosted, moves)
                 }
@@ -263,7 +263,7 @@ impl Sessions {
             };
         inventory.expect(owned);
         let (asking, state) = (AtomicUsize::new(0), Mutex::default());
-        let session = Session {
+        let opened = OpenAccount {
             uid,
             address,
             opened_with,
@@ -276,7 +276,7 @@ impl Sessions {
             asking,
             state,
         };
-        self.open.write().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::new(session));
+        self.open.write().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::new(opened));
         Ok(true)
     }
 
