@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use dialplane::{
-    api::{Agent, AgentVersion, CarrierAccount, NumberClaim, PhoneNumber, meta::CONFIRM_INVENTORY},
+    api::{
+        Agent, AgentVersion, CarrierAccount, NumberClaim, PhoneNumber,
+        meta::{CONFIRM_INVENTORY, RECONCILE_REQUESTED},
+    },
     sandbox::{
         carrier::{AccountSeed, Fault, KeyScope, KeySeed, Match, Rule},
         control_plane::ControlPlane,
@@ -117,6 +120,32 @@ async fn rotated_credentials_stop_nothing_that_works_and_are_taken_up_by_themsel
     assert_eq!((&*scene.voice_url(&number), scene.writes_to(&number)), (V2, 2));
     let refused = scene.sandbox.ledger().entries().iter().filter(|entry| entry.status == Some(401)).count();
     assert!(refused <= 8, "refused {refused} times");
+}
+
+#[tokio::test]
+async fn a_request_reads_the_secret_again() {
+    let (scene, _) = Scene::routed().await;
+    scene.account(json!({"scanInterval": "24h"})).await;
+    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+    scene.secret(json!({"authToken": "wrong"})).await;
+    scene.patch::<CarrierAccount>(ACCOUNT, json!({"metadata": {"annotations": {RECONCILE_REQUESTED: "now"}}})).await;
+    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Unauthorized").await;
+}
+
+#[tokio::test]
+async fn a_listing_that_takes_longer_than_the_scan_interval_is_said_and_numbers_go_on() {
+    let scene = Scene::bare().await;
+    scene.sandbox.switch(|switches| switches.latency_ms = 700);
+    let number = scene.owned();
+    scene.open(json!({"scanInterval": "1s"})).await;
+    scene.agent("engine.example.com", Some("v1")).await;
+    scene.phone_number("main", &number, json!({})).await;
+    scene.purchase("bought", json!({})).await;
+    scene.reason::<PhoneNumber>("main", "Ready", "Routed").await;
+    scene.routed_number("bought").await;
+    let said = scene.message::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+    assert!(said.contains("longer than spec.scanInterval"), "{said}");
+    scene.has_bought(1).await;
 }
 
 #[tokio::test]

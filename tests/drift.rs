@@ -33,6 +33,32 @@ async fn drift_is_put_back_by_the_next_scan_and_said() {
 }
 
 #[tokio::test]
+async fn each_event_tells_of_the_drift_that_it_is_about() {
+    let (scene, number) = Scene::settled(json!({})).await;
+    for host in ["one", "two", "two"] {
+        scene.sandbox.edit(&number, &[("voice_url", &format!("https://{host}.example.net/voice"))]).unwrap();
+        scene.request("main").await;
+        scene.calls_reach(&number, V1).await;
+    }
+    let told = || async {
+        let events: Vec<String> = scene
+            .events("main")
+            .await
+            .into_iter()
+            .filter(|(is, _)| is == "DriftCorrected")
+            .map(|(_, text)| text)
+            .collect();
+        (events.len() >= 2).then_some(events)
+    };
+    let told = eventually("both are told", told).await;
+    assert_eq!(told.len(), 2, "the same text is counted: {told:?}");
+    assert!(
+        ["one", "two"].iter().all(|host| told.iter().any(|text| text.contains(&format!("{host}.example.net")))),
+        "{told:?}"
+    );
+}
+
+#[tokio::test]
 async fn drift_is_put_back_at_once_when_somebody_asks_for_it() {
     let scene = Scene::bare().await;
     let number = scene.owned();

@@ -31,6 +31,7 @@ use dialplane::{
 };
 use k8s_openapi::{
     api::{coordination::v1::Lease, core::v1::Secret},
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
     apimachinery::pkg::apis::meta::v1::Condition,
 };
 use kube::{
@@ -370,6 +371,45 @@ async fn of_two_replicas_one_is_killed_and_callers_notice_nothing() {
             .map(|(_, url)| url.clone())
             .collect();
         assert_eq!(urls, [Site::url("v1"), Site::url("v2")], "callers reached one or the other at any time");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn definitions_that_are_deleted_go_and_what_they_defined_leaves_numbers_as_they_are() {
+    for runs in [true, false] {
+        let site = Site::new().await;
+        let (scene, client) = (&site.scene, site.scene.client.clone());
+        let flags = ["--leader-elect=false", "--settling-time=1s"];
+        let mut operator = Some(site.start_direct("first", &flags));
+        scene.purchase("a", json!({})).await;
+        let number = scene.routed_number("a").await;
+        scene.has_bought(1).await;
+        if !runs {
+            operator.take().unwrap().kill();
+        }
+        let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+        let ours = async || {
+            let all = definitions.list_metadata(&ListParams::default()).await.unwrap();
+            all.into_iter()
+                .map(|one| one.name_any())
+                .filter(|name| name.ends_with(".dialplane.dev"))
+                .collect::<Vec<_>>()
+        };
+        for name in ours().await {
+            definitions.delete(&name, &Default::default()).await.unwrap();
+        }
+        if !runs {
+            operator = Some(site.start_direct("second", &flags));
+        }
+        eventually("the definitions are gone", async || ours().await.is_empty().then_some(())).await;
+        assert_eq!((scene.voice_url(&number), scene.writes_to(&number)), (Site::url("v1"), 0), "bought with its route");
+        let summary = scene.sandbox.summary();
+        assert_eq!((summary.purchases_by_number.len(), summary.releases), (1, 0));
+
+        crds::apply(&client).await;
+        scene.agent("engine.example.com", Some("v1")).await;
+        assert_eq!(ours().await.len(), 6, "what is installed again stays");
+        drop(operator);
     }
 }
 

@@ -106,6 +106,23 @@ async fn another_version_under_a_used_name_does_not_serve() {
 }
 
 #[tokio::test]
+async fn numbers_that_are_not_to_be_routed_hold_up_no_rollout() {
+    let scene = Scene::new().await;
+    let number = scene.owned();
+    scene.agent("engine.example.com", Some("v1")).await;
+    scene.phone_number("suspended", &number, json!({"suspend": true})).await;
+    scene.phone_number("nowhere", "+14155550133", json!({})).await;
+    scene.reason::<PhoneNumber>("nowhere", "Ready", "NotInAccount").await;
+    let suspended: PhoneNumber = scene.reason("suspended", "Ready", "NotClaimed").await;
+    let ready = suspended.status.unwrap().conditions.into_iter().find(|condition| condition.type_ == "Ready").unwrap();
+    assert_eq!(ready.status, "True", "that is what was asked for");
+    let said = scene.message::<Agent>(AGENT, "RolledOut", "RolledOut").await;
+    assert_eq!(said, "v1 serves, and no number is to reach it yet.");
+    scene.phone_number("suspended", &number, json!({})).await;
+    scene.rolled_out(&number, "engine.example.com", "v1").await;
+}
+
+#[tokio::test]
 async fn a_version_stays_as_long_as_numbers_reach_it() {
     let (scene, number) = Scene::routed().await;
     scene.delete::<AgentVersion>("dental.v1").await;

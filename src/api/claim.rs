@@ -27,7 +27,6 @@ const MOST_LED_TO: usize = 10;
     kind = "NumberClaim",
     derive = "PartialEq",
     shortname = "nc",
-    category = "dialplane",
     doc = "A number that this cluster answers for, and the journal of its route. Written by the operator only.",
     selectable = ".spec.number",
     selectable = ".spec.holder.namespace",
@@ -132,8 +131,8 @@ pub struct ClaimedAccount {
     /// Name of the CarrierAccount.
     #[schemars(length(max = 253))]
     pub name: String,
-    /// The carrier's id of the account.
-    #[schemars(length(max = 128))]
+    /// The carrier's id of the account; where it has none, the CarrierAccount's namespace and name.
+    #[schemars(length(max = 320))]
     pub identity: String,
 }
 

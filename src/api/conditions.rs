@@ -3,7 +3,7 @@
 //! A condition is a type and a [`Reason`]; the reason alone says what it makes of `Ready`, `Reconciling` and `Stalled`,
 //! whether it is an event, and what a person should know. `docs/reasons.md` is written from this table.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -13,10 +13,15 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 pub enum Class {
     /// As wanted: it does not stand in the way of `Ready=True`.
     Good,
+    /// Not done, since that was asked for: `Ready=True`.
+    Asked,
     /// Not as wanted yet, and being worked on: `Ready=False`, `Reconciling=True`.
     Working,
     /// Not as wanted until somebody or something else moves: `Ready=False`. It goes on by itself then.
     Waiting,
+    /// The same where most likely only a person can end it: `Ready=False` with `Reconciling=True`, and after some minutes with `Stalled=True`,
+    /// so that tools which wait for the object fail with its reason.
+    Blocked,
     /// Not as wanted, and it will stay so until a person acts: `Ready=False`, `Stalled=True`.
     Stalled,
 }
@@ -134,13 +139,13 @@ macro_rules! reasons {
 reasons! {
     Accepted: Accepted True, Good, Silent, "The references of this object are there and allow it.";
     PurchaseInert: Accepted True, Good, Warning, "spec.purchase was changed after a number was bought, and asks for another one: that is without effect. Make another PhoneNumber for another number.";
-    AccountNotFound: Accepted False, Waiting, Warning, "There is no CarrierAccount of that name. Apply it, or correct spec.accountRef in a new object.";
+    AccountNotFound: Accepted False, Blocked, Warning, "There is no CarrierAccount of that name. Apply it, or correct spec.accountRef in a new object.";
     NotACarrier: Accepted False, Stalled, Warning, "The CarrierAccount is a platform that has no numbers of its own. Name the account of the carrier that has the number in spec.accountRef of a new object; the Agent says where it is hosted.";
-    AccountNotAllowed: Accepted False, Waiting, Warning, "There is no CarrierAccount of that name that allows this namespace. Its owner can, in spec.allowedNamespaces. Nothing is written at the carrier meanwhile; the last route stays.";
+    AccountNotAllowed: Accepted False, Blocked, Warning, "There is no CarrierAccount of that name that allows this namespace. Its owner can, in spec.allowedNamespaces. Nothing is written at the carrier meanwhile; the last route stays.";
 
     Imported: Acquired True, Good, Silent, "The number is in the account and this object holds its claim.";
     Observed: Acquired True, Good, Silent, "The number is in the account. With mode: Observe it is looked at and not claimed.";
-    NotInAccount: Acquired False, Waiting, Warning, "The account does not own the number. Check the number and the account; it is looked for again at every scan.";
+    NotInAccount: Acquired False, Blocked, Warning, "The account does not own the number. Check the number and the account; it is looked for again at every scan.";
     BringInRefused: Acquired False, Stalled, Warning, "The number is not in the account, and the account's carrier cannot bring it in from the organization's own carrier account, or refuses to: the message says which, and what to do. It is asked again from time to time, and at once when the spec is edited.";
     ClaimedByAnother: Acquired False, Stalled, Warning, "Another PhoneNumber holds the claim of this number. Delete one of the two; this one takes over once the other is gone.";
     ClaimRefused: Acquired False, Stalled, Warning, "The claim of this number may not pass to this object: it is claimed under another carrier account, or it was bought for another namespace. Whoever has it can hand it over with the annotation dialplane.dev/hand-over-to.";
@@ -149,24 +154,24 @@ reasons! {
     NumberLost: Acquired False, Stalled, Warning, "The account owned the number and no longer does. It is not bought again. Find out at the carrier what became of it.";
     NotSeen: Acquired Unknown, Working, Silent, "The number could not be looked up at the carrier yet.";
     AccountNotReady: Acquired Unknown, Waiting, Silent, "The CarrierAccount cannot be used now; its own conditions say why. What the number was last known to be still stands.";
-    NotClaimed: Acquired False, Waiting, Silent, "The object is suspended and has not claimed its number. Set spec.suspend to false to go on.";
+    NotClaimed: Acquired False, Asked, Silent, "The object is suspended and has not claimed its number. Set spec.suspend to false to go on.";
 
     Purchased: Acquired True, Good, Silent, "The number was bought and this object holds its claim.";
     NothingForSale: Acquired False, Waiting, Warning, "No number for sale fits spec.purchase.search. It is looked for again every few minutes. Ask for less, or for another place.";
-    TooDear: Acquired False, Waiting, Warning, "What fits costs more than spec.purchase or the CarrierAccount allows. Raise the limit, or look for something else.";
-    PriceUnknown: Acquired False, Waiting, Warning, "There is a limit and the carrier does not say what the number costs: nothing is bought by guess. Take the limit away, or look for something else.";
+    TooDear: Acquired False, Blocked, Warning, "What fits costs more than spec.purchase or the CarrierAccount allows. Raise the limit, or look for something else.";
+    PriceUnknown: Acquired False, Blocked, Warning, "There is a limit and the carrier does not say what the number costs: nothing is bought by guess. Take the limit away, or look for something else.";
     NumberUnavailable: Acquired False, Waiting, Warning, "The number is not for sale, or others were quicker. It is tried again. If the number is yours already, import it.";
     AlreadyOwned: Acquired False, Stalled, Warning, "The account owns the number that should be bought. Import it instead.";
     IdentityInUse: Acquired False, Stalled, Warning, "Another PhoneNumber, or another account, has a number for the same purchase.identity. Delete one of the two, or use another identity.";
     MarkedByAnother: Acquired False, Stalled, Warning, "The number bears the marker of another identity or installation at the carrier. It is not touched.";
     SeveralNumbers: Acquired False, Stalled, Warning, "The account has several numbers that were bought for this identity. Say which one is meant with the annotation dialplane.dev/number.";
-    ConfirmPurchase: Acquired False, Waiting, Warning, "The account has numbers that nothing in this cluster claims, and its carrier keeps no marks by which it could be told whether one was bought for this object before. Say which one it is with the annotation dialplane.dev/number, or have another one bought with dialplane.dev/buy-another, whose value the message gives.";
+    ConfirmPurchase: Acquired False, Blocked, Warning, "The account has numbers that nothing in this cluster claims, and its carrier keeps no marks by which it could be told whether one was bought for this object before. Say which one it is with the annotation dialplane.dev/number, or have another one bought with dialplane.dev/buy-another, whose value the message gives.";
     AwaitingApproval: Acquired False, Waiting, Normal, "A number was found, and its price stands in the status. The annotation dialplane.dev/approve with that number buys it. Where the CarrierAccount says purchasing.approval: Required, whoever sets it needs the verb approve on that CarrierAccount.";
     PurchasingPaused: Acquired False, Waiting, Normal, "The CarrierAccount buys nothing now, by its spec.purchasing.paused.";
     SpendingLimit: Acquired False, Waiting, Warning, "The CarrierAccount has bought or owns as many numbers as its spec.purchasing allows. It goes on when that changes.";
-    InsufficientFunds: Acquired False, Waiting, Warning, "The account at the carrier has too little money. Top it up; it is tried again by itself.";
+    InsufficientFunds: Acquired False, Blocked, Warning, "The account at the carrier has too little money. Top it up; it is tried again by itself.";
     RegulatoryRequired: Acquired False, Stalled, Warning, "The country's rules ask for an address or documents. Name them in spec.purchase.regulatory.";
-    PurchaseForbidden: Acquired False, Waiting, Warning, "The credentials may not buy this. Give them the permission, or look at the state of the account at the carrier.";
+    PurchaseForbidden: Acquired False, Blocked, Warning, "The credentials may not buy this. Give them the permission, or look at the state of the account at the carrier.";
     PurchaseRefused: Acquired False, Stalled, Warning, "The carrier refuses what is asked for. Correct spec.purchase.";
     PurchaseFailed: Acquired False, Working, Silent, "The carrier could not be asked, or bought nothing. It is tried again.";
     Ordered: Acquired False, Working, Silent, "The carrier has taken the order of a number and works on it. It is waited for; nothing else is bought meanwhile.";
@@ -174,22 +179,22 @@ reasons! {
 
     Routed: Routed True, Good, Silent, "The carrier sends this number to the agent's published version.";
     Pooled: Routed True, Good, Silent, "No agent is assigned: the number rests, and nothing of ours is set at the carrier.";
-    NeverPublished: Routed False, Waiting, Warning, "The agent has no published version. Set spec.version of the Agent. The number keeps the route it had.";
-    AgentNotFound: Routed False, Waiting, Warning, "There is no Agent of that name. Apply it, or correct spec.agentRef. The number keeps the route it had.";
-    AgentNotAllowed: Routed False, Waiting, Warning, "There is no Agent of that name that allows this namespace. Its owner can, in spec.allowedNamespaces. The number keeps the route it had.";
-    AgentOffline: Routed False, Waiting, Normal, "The agent was taken off the air by spec.offline: the routes of its numbers are cleared.";
-    VersionMissing: Routed False, Waiting, Warning, "The AgentVersion that should serve is not there. Apply it again, or publish another. The number keeps the route it had.";
-    NoRoute: Routed False, Waiting, Warning, "The agent's version names no webhook that this carrier has. The number keeps the route it had.";
+    NeverPublished: Routed False, Blocked, Warning, "The agent has no published version. Set spec.version of the Agent. The number keeps the route it had.";
+    AgentNotFound: Routed False, Blocked, Warning, "There is no Agent of that name. Apply it, or correct spec.agentRef. The number keeps the route it had.";
+    AgentNotAllowed: Routed False, Blocked, Warning, "There is no Agent of that name that allows this namespace. Its owner can, in spec.allowedNamespaces. The number keeps the route it had.";
+    AgentOffline: Routed False, Asked, Normal, "The agent was taken off the air by spec.offline: the routes of its numbers are cleared.";
+    VersionMissing: Routed False, Blocked, Warning, "The AgentVersion that should serve is not there. Apply it again, or publish another. The number keeps the route it had.";
+    NoRoute: Routed False, Blocked, Warning, "The agent's version names no webhook that this carrier has. The number keeps the route it had.";
     SharedRoutePending: Routed False, Working, Silent, "What the agent's numbers share at this account, or the agent on its platform, does not serve the published version: the agent's own conditions say why. The number keeps the route it had.";
-    NotLent: Routed False, Waiting, Warning, "The agent is hosted on a platform that needs the credentials of the number's CarrierAccount, and may not have them. Its owner can name the platform in spec.lendTo; an account that is opened by an API key needs its Auth Token for that. The number keeps the route it had.";
+    NotLent: Routed False, Blocked, Warning, "The agent is hosted on a platform that needs the credentials of the number's CarrierAccount, and may not have them. Its owner can name the platform in spec.lendTo; an account that is opened by an API key needs its Auth Token for that. The number keeps the route it had.";
     PlatformNotReady: Routed Unknown, Waiting, Silent, "The CarrierAccount of the platform that hosts the agent cannot be used now; its own conditions say why. The number keeps the route it had.";
     BoundElsewhere: Routed False, Stalled, Warning, "The platform has the number under another API key. Take it off there first; the number keeps the route it had.";
     BindingRefused: Routed False, Stalled, Warning, "The platform refuses to answer this number. The message says why and whose credentials or settings are wrong.";
-    NotShareable: Routed False, Waiting, Warning, "The agent's version names {number} in a webhook, and the numbers of this account share one route. Publish a version without it. The number keeps the route it had.";
-    Differs: Routed False, Waiting, Normal, "The carrier's route is not the wanted one. With mode: Observe it is only said.";
-    Drifted: Routed False, Waiting, Warning, "Somebody else changed the route at the carrier. With drift: Report it is only said.";
+    NotShareable: Routed False, Blocked, Warning, "The agent's version names {number} in a webhook, and the numbers of this account share one route. Publish a version without it. The number keeps the route it had.";
+    Differs: Routed False, Asked, Normal, "The carrier's route is not the wanted one. With mode: Observe it is only said.";
+    Drifted: Routed False, Asked, Warning, "Somebody else changed the route at the carrier. With drift: Report it is only said.";
     Contested: Routed False, Stalled, Warning, "Somebody changes the route at the carrier again and again. It is left alone for now: find out who, then set the annotation dialplane.dev/reconcile-requested-at.";
-    Suspended: Routed False, Waiting, Silent, "The route should change, and the object is suspended. Set spec.suspend to false to go on.";
+    Suspended: Routed False, Asked, Silent, "The route should change, and the object is suspended. Set spec.suspend to false to go on.";
     Routing: Routed False, Working, Silent, "The route is about to be set.";
     RouteRefused: Routed False, Stalled, Warning, "The carrier refuses the route. Correct the webhooks and publish another version.";
     RouteFailed: Routed False, Working, Silent, "The route could not be set yet; it is tried again.";
@@ -202,35 +207,36 @@ reasons! {
     MessagingServiceWins: MessagingReady False, Good, Warning, "The number is in a Messaging Service whose own webhook receives its messages: the number's SMS webhook is dead. Take the number out of the service, or let the service defer to the sender's webhook.";
 
     Open: Ready True, Good, Normal, "The credentials open the account and its numbers have been listed.";
-    SecretNotFound: Ready False, Waiting, Warning, "There is no Secret of that name in this namespace. Apply it; it is looked for again.";
-    SecretForbidden: Ready False, Waiting, Warning, "The Secret of the account may not be read. Whoever runs the operator can allow it: by the chart's value secrets.namespaces, or with the right to get Secrets in that namespace. It is tried again.";
-    SecretIncomplete: Ready False, Waiting, Warning, "The Secret lacks keys. For Twilio: authToken, or apiKeySid and apiKeySecret. For the others: apiKey.";
-    Unauthorized: Ready False, Waiting, Warning, "The carrier refuses the credentials. Put the right ones into the Secret; they are read again.";
-    Forbidden: Ready False, Waiting, Warning, "The credentials may not do this.";
-    AccountInactive: Ready False, Waiting, Warning, "The carrier has suspended or closed the account.";
+    SecretNotFound: Ready False, Blocked, Warning, "There is no Secret of that name in this namespace. Apply it; it is looked for again.";
+    SecretForbidden: Ready False, Blocked, Warning, "The Secret of the account may not be read. Whoever runs the operator can allow it: by the chart's value secrets.namespaces, or with the right to get Secrets in that namespace. It is tried again.";
+    SecretNotRead: Ready False, Working, Silent, "The API server does not answer when the Secret is read, or not as it should. It is tried again.";
+    SecretIncomplete: Ready False, Blocked, Warning, "The Secret lacks keys. For Twilio: authToken, or apiKeySid and apiKeySecret. For the others: apiKey.";
+    Unauthorized: Ready False, Blocked, Warning, "The carrier refuses the credentials. Put the right ones into the Secret; they are read again.";
+    Forbidden: Ready False, Blocked, Warning, "The credentials may not do this.";
+    AccountInactive: Ready False, Blocked, Warning, "The carrier has suspended or closed the account.";
     CredentialsChangedAccount: Ready False, Stalled, Warning, "The credentials open another account than the one that was seen first. Nothing is done under it: put back the right credentials, or make another CarrierAccount.";
     InventoryDoubtful: Ready False, Stalled, Warning, "Many numbers vanished in one listing, which is disbelieved. If they are truly gone, confirm how many are left with the annotation dialplane.dev/confirm-inventory.";
     EndpointNotAllowed: Ready False, Stalled, Warning, "spec.endpoint is not one that the operator was started to allow: nothing is read or sent for the account, and its numbers keep their last routes. Take spec.endpoint away to use the carrier itself, or have whoever runs the operator allow it (--allow-endpoint, in the chart carriers.allowedEndpoints).";
     CarrierUnreachable: Ready False, Working, Warning, "The carrier does not answer, or not as it should. It is tried again.";
 
     Published: Published True, Good, Normal, "The wanted version serves.";
-    Unpublished: Published False, Waiting, Normal, "No version was ever published. Set spec.version to publish the draft.";
+    Unpublished: Published False, Asked, Normal, "No version was ever published. Set spec.version to publish the draft.";
     VersionGone: Published False, Stalled, Warning, "That version was published before and its AgentVersion is gone. A name is used once: apply that AgentVersion again, have the draft be what it was, or publish under a new name. The last version goes on serving.";
     VersionChanged: Published False, Stalled, Warning, "The AgentVersion is not the one that was published under this name. Publish under a new name. The last version goes on serving.";
     VersionInvalid: Published False, Stalled, Warning, "The version cannot serve. Correct the draft and publish it under a new name. The last version goes on serving.";
     NameUsed: Published False, Stalled, Warning, "That name was used before this Agent was made, and the draft may differ from what was published then. Apply that AgentVersion, give its digest in spec.versionDigest, or publish under a new name. The last version goes on serving.";
     NameNotChecked: Published False, Working, Silent, "Whether that name was used before this Agent was made is not known until the accounts of its numbers were listed. That is waited for; a digest in spec.versionDigest publishes at once.";
     AwaitingVersion: Published False, Waiting, Normal, "With versions: Applied the Agent waits for the AgentVersion that spec.version names. Apply it. The last version goes on serving.";
-    DigestMismatch: Published False, Waiting, Warning, "What would be published does not have the digest in spec.versionDigest. The last version goes on serving.";
+    DigestMismatch: Published False, Blocked, Warning, "What would be published does not have the digest in spec.versionDigest. The last version goes on serving.";
 
     RolledOut: RolledOut True, Good, Normal, "Every number of the agent reaches the version that serves.";
     RollingOut: RolledOut False, Working, Silent, "Some numbers of the agent do not reach the version that serves yet.";
     HostedAgentNotFound: RolledOut False, Stalled, Warning, "The platform has no such agent under this account: it was deleted, or its id is wrong. Correct the draft's hosted entry and publish another version. The last route stays.";
-    HostedAgentInactive: RolledOut False, Waiting, Warning, "The agent is switched off on its platform: callers reach nothing. Switch it on there.";
+    HostedAgentInactive: RolledOut False, Blocked, Warning, "The agent is switched off on its platform: callers reach nothing. Switch it on there.";
     HostedAgentTaken: RolledOut False, Stalled, Warning, "Another Agent has this hosted agent. A hosted agent belongs to one Agent: name another one in the draft.";
     HostedVersionNotFound: RolledOut False, Stalled, Warning, "The platform has no such version of the hosted agent, or which of its versions an older one was is not known any more. Name the right one by versionId, and publish that under a new name. The last route stays.";
-    PlatformNotFound: RolledOut False, Waiting, Warning, "There is no CarrierAccount of that name. Apply it, or correct the draft's hosted entry and publish another version. The last route stays.";
-    PlatformNotAllowed: RolledOut False, Waiting, Warning, "There is no CarrierAccount of that name that allows this namespace. Its owner can, in spec.allowedNamespaces. The last route stays.";
+    PlatformNotFound: RolledOut False, Blocked, Warning, "There is no CarrierAccount of that name. Apply it, or correct the draft's hosted entry and publish another version. The last route stays.";
+    PlatformNotAllowed: RolledOut False, Blocked, Warning, "There is no CarrierAccount of that name that allows this namespace. Its owner can, in spec.allowedNamespaces. The last route stays.";
     SharedRouteFailed: RolledOut False, Working, Silent, "The route that the agent's numbers share at an account could not be set yet; it is tried again. The last one stays.";
     SharedRouteRefused: RolledOut False, Stalled, Warning, "The route that the agent's numbers share at an account cannot be set as the version wants it. Correct the webhooks and publish another version. The last route stays.";
     SharedRouteContested: RolledOut False, Stalled, Warning, "Somebody changes the route that the agent's numbers share at an account again and again. It is left alone for now: find out who, then set the annotation dialplane.dev/reconcile-requested-at on one of them.";
@@ -313,13 +319,19 @@ pub fn conditions(
         .collect();
     if let Some(summary) = summary(findings) {
         let (truth, also) = match summary.reason.row().class {
-            Class::Good => (Truth::True, None),
+            Class::Good | Class::Asked => (Truth::True, None),
             Class::Working => (Truth::False, Some(Type::Reconciling)),
             Class::Waiting => (Truth::False, None),
+            Class::Blocked => (Truth::False, Some(Type::Reconciling)),
             Class::Stalled => (Truth::False, Some(Type::Stalled)),
         };
         all.push(said(Type::Ready, truth, summary));
-        all.extend(also.map(|of| said(of, Truth::True, summary)));
+        let also = also.map(|of| said(of, Truth::True, summary));
+        all.extend(
+            also.map(
+                |also| if summary.reason.row().class == Class::Blocked { blocked(before, also, now) } else { also },
+            ),
+        );
     }
     let summaries = [Type::Ready, Type::Reconciling, Type::Stalled].map(Type::as_str);
     let is_untouched =
@@ -330,12 +342,50 @@ pub fn conditions(
     all
 }
 
-/// The finding that decides `Ready`: the first that is in the way; if none is, the one of `Ready` itself, or the last that is true.
+/// For how long what most likely only a person can end is waited for before it counts as stalled: manifests come in any order, and what
+/// they name may take its time.
+const GRACE: Duration = Duration::from_secs(5 * 60);
+
+/// How much of the grace is left to what has this condition.
+fn left(reconciling: &Condition, now: Timestamp) -> Duration {
+    let since = Duration::try_from(now.duration_since(reconciling.last_transition_time.0)).unwrap_or_default();
+    GRACE.saturating_sub(since)
+}
+
+/// When what these conditions say will count as stalled, where that is so.
+pub fn stalls_in(conditions: &[Condition], now: Timestamp) -> Option<Duration> {
+    let reconciling = conditions.iter().find(|condition| condition.type_ == Type::Reconciling.as_str())?;
+    let is_blocked = REASONS.iter().any(|row| row.name == reconciling.reason && row.class == Class::Blocked);
+    is_blocked.then(|| left(reconciling, now))
+}
+
+/// `Reconciling` as long as the grace lasts, which begins anew with another reason or spec; `Stalled` from then on.
+fn blocked(before: &[Condition], reconciling: Condition, now: Timestamp) -> Condition {
+    let is_same = |old: &&Condition| {
+        old.reason == reconciling.reason && old.observed_generation == reconciling.observed_generation
+    };
+    let old = |of: Type| before.iter().find(|old| old.type_ == of.as_str()).filter(is_same);
+    let stalled = |since: Time| Condition {
+        type_: Type::Stalled.as_str().to_owned(),
+        last_transition_time: since,
+        ..reconciling.clone()
+    };
+    match (old(Type::Stalled), old(Type::Reconciling)) {
+        (Some(old), _) => stalled(old.last_transition_time.clone()),
+        (None, Some(old)) if left(old, now).is_zero() => stalled(Time(now)),
+        (None, Some(old)) => Condition { last_transition_time: old.last_transition_time.clone(), ..reconciling },
+        (None, None) => Condition { last_transition_time: Time(now), ..reconciling },
+    }
+}
+
+/// The finding that decides `Ready`: the first that is in the way; if none is, the first that is not so by wish, then the one of `Ready`
+/// itself, or the last that is true.
 fn summary(findings: &[Finding]) -> Option<&Finding> {
     let is_true = |f: &&Finding| f.reason.row().truth == Truth::True;
     findings
         .iter()
-        .find(|f| f.reason.row().class != Class::Good)
+        .find(|f| !matches!(f.reason.row().class, Class::Good | Class::Asked))
+        .or_else(|| findings.iter().find(|f| f.reason.row().class == Class::Asked))
         .or_else(|| findings.iter().find(|f| f.reason.row().of == Type::Ready))
         .or_else(|| findings.iter().rfind(is_true))
         .or(findings.last())
@@ -384,7 +434,8 @@ mod tests {
                 ("Accepted", "True", "Accepted"),
                 ("Acquired", "True", "Imported"),
                 ("Routed", "False", "NeverPublished"),
-                ("Ready", "False", "NeverPublished")
+                ("Ready", "False", "NeverPublished"),
+                ("Reconciling", "True", "NeverPublished"),
             ]
         );
     }
@@ -395,6 +446,34 @@ mod tests {
         assert_eq!(shown(&stalled)[1..], [("Ready", "False", "Contested"), ("Stalled", "True", "Contested")]);
         let working = conditions(&[], &[Reason::RouteFailed.into()], Some(1), at(0));
         assert_eq!(shown(&working)[1..], [("Ready", "False", "RouteFailed"), ("Reconciling", "True", "RouteFailed")]);
+    }
+
+    #[test]
+    fn what_a_person_has_to_end_is_stalled_once_the_grace_is_over() {
+        let stuck = |before: &[Condition], generation, second| {
+            conditions(before, &[Reason::NeverPublished.into()], Some(generation), at(second))
+        };
+        let state = |conditions: &[Condition]| conditions[2].type_.clone();
+        let first = stuck(&[], 1, 0);
+        assert_eq!(
+            shown(&first)[1..],
+            [("Ready", "False", "NeverPublished"), ("Reconciling", "True", "NeverPublished")]
+        );
+        assert_eq!(stalls_in(&first, at(100)), Some(Duration::from_secs(200)));
+        assert_eq!(state(&stuck(&first, 1, 299)), "Reconciling");
+        let stalled = stuck(&first, 1, 300);
+        assert_eq!((&*state(&stalled), stalls_in(&stalled, at(300))), ("Stalled", None));
+        assert_eq!(stuck(&stalled, 1, 400), stalled);
+        assert_eq!(state(&stuck(&stalled, 2, 400)), "Reconciling", "another spec has its own grace");
+        let working = conditions(&[], &[Reason::RouteFailed.into()], Some(1), at(0));
+        assert_eq!((stalls_in(&working, at(0)), &*state(&stuck(&working, 1, 400))), (None, "Reconciling"));
+    }
+
+    #[test]
+    fn what_was_asked_for_is_ready_and_says_so() {
+        let findings = [Reason::Imported.into(), Reason::Suspended.into(), Reason::RegistrationUnknown.into()];
+        let all = conditions(&[], &findings, Some(1), at(0));
+        assert_eq!(shown(&all).last(), Some(&("Ready", "True", "Suspended")));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     account::AccountApproval,
+    conditions::{Truth, Type},
     identity::Identity,
     meta::{Key, Reference},
     money::Amount,
@@ -345,6 +346,12 @@ impl PhoneNumber {
     pub fn named(&self) -> Option<&E164> {
         let bought = self.spec.purchase.as_ref().and_then(|purchase| purchase.number.as_ref());
         self.spec.import.as_ref().map(|import| &import.number).or(bought)
+    }
+
+    /// Whether its number is there, by its own condition.
+    pub fn is_acquired(&self) -> bool {
+        let mut conditions = self.status.iter().flat_map(|status| &status.conditions);
+        conditions.any(|c| c.type_ == Type::Acquired.as_str() && c.status == Truth::True.as_str())
     }
 
     /// The Agent that should answer.

@@ -22,7 +22,6 @@ use super::{
     kind = "NumberPurchase",
     derive = "PartialEq",
     shortname = "np",
-    category = "dialplane",
     doc = "The journal of buying a number for one identity. It stays as long as it names a number, so that the same identity finds that again. Written by the operator only.",
     selectable = ".spec.number",
     selectable = ".spec.holder.namespace",

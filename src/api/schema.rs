@@ -1,19 +1,21 @@
 //! From the schema that the types give to the one that users read in `kubectl explain` and the API server enforces. No I/O.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 use kube::{
     CustomResourceExt,
     core::cel::{ErrorKind, Validator},
 };
 use serde::Serialize;
+use serde_json::json;
 
 /// Takes out of the schemas of `crd` what is there because the types are Rust's.
 pub fn tidy(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     for version in &mut crd.spec.versions {
         if let Some(root) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {
             tidy_schema(root);
+            begin_unobserved(root);
         }
     }
     crd
@@ -28,6 +30,15 @@ pub fn broken_rule<K: CustomResourceExt + Serialize>(object: &K, old: Option<&K>
     let errors = Validator::new().validate(&serde_json::to_value(schema).ok()?, &json(object)?, old.as_ref()).err()?;
     let mut broken = errors.into_iter().filter(|error| error.kind == ErrorKind::ValidationFailure);
     broken.next().map(|error| error.message)
+}
+
+/// An object that nobody has looked at yet says so. Tools that wait for it take one without any status for done
+/// ([kstatus](https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md)).
+fn begin_unobserved(root: &mut JSONSchemaProps) {
+    let Some(status) = root.properties.as_mut().and_then(|properties| properties.get_mut("status")) else { return };
+    if status.properties.as_ref().is_some_and(|properties| properties.contains_key("observedGeneration")) {
+        status.default = Some(JSON(json!({"observedGeneration": -1})));
+    }
 }
 
 fn tidy_schema(schema: &mut JSONSchemaProps) {

@@ -105,7 +105,8 @@ impl Inventory {
     /// flies the listing hands the flight to the next in line.
     pub async fn listing(&self, after: Instant) -> Result<Arc<Listing>, CarrierError> {
         let fly = async |begun| {
-            let listing = self.carrier().list().await.map(|numbers| self.view().apply_listing(begun, numbers))?;
+            let listing =
+                self.carrier().list().await.map(|numbers| self.view().apply_listing(begun, Instant::now(), numbers))?;
             self.tell(&listing.changed);
             Ok(listing)
         };

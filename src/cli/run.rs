@@ -13,13 +13,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::target::Allowed;
 use crate::{
-    cluster::lease::{Lease, Past},
+    cluster::{
+        failure::said,
+        lease::{Lease, Past},
+    },
     controller::{Controller, Settings},
     telemetry::{logs, metrics::Metrics, server},
 };
 
 /// How often it is looked whether the caches are filled.
 const POLL: Duration = Duration::from_millis(20);
+
+/// How long the cluster is waited for before it is asked whether definitions are being deleted, and again.
+const LET_GO: Duration = Duration::from_secs(5);
 
 /// What `dialplane run` takes. Every flag can be given by the environment as well, as a Deployment does.
 #[derive(Debug, clap::Args)]
@@ -177,6 +183,23 @@ async fn synced(controller: &Controller, within: Duration, stop: &CancellationTo
     let filled = async {
         while !controller.is_synced() {
             tokio::time::sleep(POLL).await;
+        }
+    };
+    let letting_go = async {
+        loop {
+            tokio::time::sleep(LET_GO).await;
+            if let Err(error) = controller.let_go_of_ending().await {
+                tracing::debug!(
+                    error = said(&error),
+                    "what is left of the definitions that are going could not be let go of"
+                );
+            }
+        }
+    };
+    let filled = async {
+        tokio::select! {
+            () = filled => {}
+            () = letting_go => {}
         }
     };
     match tokio::time::timeout(within, stop.run_until_cancelled(filled)).await {

@@ -47,9 +47,13 @@ where
         self.api
     }
 
-    /// Reads one object; nothing if it is not there.
+    /// Reads one object; nothing if it is not there, or its kind is not served any more.
     pub async fn get_opt(&self, name: &str) -> kube::Result<Option<K>> {
-        self.api.get_opt(name).await?.map(Sent::whole).transpose()
+        match self.api.get(name).await {
+            Ok(sent) => sent.whole().map(Some),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Reads what identifies one object, which says whether it lives and of which version it is. Of one that does not decode as well.

@@ -5,16 +5,14 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError, atomic::AtomicU64},
 };
 
-use kube::{
-    Client,
-    runtime::events::{Recorder, Reporter},
-};
+use kube::Client;
 use tokio::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Kind, Work,
     caches::Caches,
+    events::Events,
     local_state::LocalState,
     open_accounts::{OpenAccount, OpenAccounts},
     predecessors::Predecessors,
@@ -35,9 +33,6 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 
-/// The name under which events are reported.
-const CONTROLLER: &str = "dialplane.dev/operator";
-
 /// How this operator was set up.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -57,7 +52,7 @@ pub struct Context {
     pub local: LocalState,
     pub predecessors: Predecessors,
     pub queue: Arc<Queue<Work>>,
-    pub recorder: Recorder,
+    pub events: Events,
     pub metrics: Arc<Metrics>,
     pub settings: Settings,
     /// The name of this installation, where none was set.
@@ -106,9 +101,8 @@ impl Context {
             }
         };
         let client = bounded(client);
-        let reporter = Reporter { controller: CONTROLLER.to_owned(), instance: std::env::var("POD_NAME").ok() };
         Ok(Arc::new(Self {
-            recorder: Recorder::new(client.clone(), reporter),
+            events: Events::new(client.clone()),
             client,
             caches,
             open_accounts: OpenAccounts::new(Arc::new(on_change), settings.endpoints.clone())?,

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use kube::runtime::events::{Event, EventType};
 
 use super::{Context, error::Error, kinds::Controlled};
 use crate::{
     api::conditions::{self, news},
-    cluster::failure::said,
     plan::{Note, Rest},
 };
 
@@ -26,6 +26,7 @@ impl<K: Controlled> Reconcile<'_, K> {
     pub async fn rest(&self, rest: Rest<K::Status>) -> Result<Option<Duration>, Error> {
         let (context, object) = (self.context, self.object);
         let Rest { status: Some(status), again } = rest else { return Ok(rest.again) };
+        let again = again.into_iter().chain(conditions::stalls_in(K::conditions(&status), Timestamp::now())).min();
         if object.status() == Some(&status) {
             return Ok(again);
         }
@@ -46,10 +47,9 @@ impl<K: Controlled> Reconcile<'_, K> {
         Ok(again)
     }
 
-    /// Publishes events, without making anybody wait for them: they are for people, and the object says the same. A dry run tells nobody.
+    /// Publishes events. A dry run tells nobody.
     pub fn publish(&self, notes: &[Note]) {
         for note in notes.iter().filter(|_| self.context.dry_run().is_none()) {
-            let (recorder, reference) = (self.context.recorder.clone(), self.object.object_ref(&()));
             let event = Event {
                 type_: if note.warning { EventType::Warning } else { EventType::Normal },
                 reason: note.reason.to_owned(),
@@ -57,12 +57,7 @@ impl<K: Controlled> Reconcile<'_, K> {
                 action: "Reconcile".to_owned(),
                 secondary: None,
             };
-            tokio::spawn(async move {
-                if let Err(error) = recorder.publish(&event, &reference).await {
-                    let error = said(&error);
-                    tracing::debug!(error, reason = event.reason, "an event could not be published");
-                }
-            });
+            self.context.events.publish(event, self.object.object_ref(&()));
         }
     }
 }

@@ -54,7 +54,7 @@ impl Context {
             let route = number.status.as_ref().and_then(|status| status.route.clone());
             // Whether it may be written for: only then its agent makes a route to share for it.
             let writes = (number.spec.mode, number.spec.suspend, number.metadata.deletion_timestamp.is_some());
-            (number.agent(), route, writes)
+            (number.agent(), route, writes, number.is_acquired())
         };
         let is_ours = |number: &Arc<PhoneNumber>| number.status.as_ref().is_some_and(|status| status.number.is_some());
         if let Some(new) = change.new.as_ref().filter(|new| new.spec.purchase.is_some() && is_ours(new))
@@ -69,7 +69,7 @@ impl Context {
         }
         let (old, new) = (change.old.as_ref().map(agents), change.new.as_ref().map(agents));
         if old != new {
-            for (agent, route, _) in old.into_iter().chain(new) {
+            for (agent, route, ..) in old.into_iter().chain(new) {
                 if let Some(agent) = agent {
                     self.count(Kind::Agent, agent);
                 }

@@ -98,12 +98,7 @@ impl Context {
             action: "Reconcile".to_owned(),
             secondary: None,
         };
-        let recorder = self.recorder.clone();
-        tokio::spawn(async move {
-            if let Err(error) = recorder.publish(&event, &reference).await {
-                tracing::debug!(%error, reason = REASON, "an event could not be published");
-            }
-        });
+        self.events.publish(event, reference);
     }
 }
 

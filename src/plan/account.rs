@@ -58,6 +58,8 @@ pub enum Credentials {
     Missing,
     /// The API server does not let it be read.
     Forbidden,
+    /// The API server failed to answer: why.
+    Failed(String),
     /// It cannot be used; the text says which keys it lacks.
     Incomplete(String),
     Known,
@@ -72,6 +74,8 @@ pub struct Inventory {
     pub due: Duration,
     /// Whether the last listing began after this pass did.
     pub fresh: bool,
+    /// Whether it took longer than the account is to wait between two.
+    pub slow: bool,
     /// How many numbers vanished in a listing that is disbelieved, and how many there were before.
     pub doubt: Option<(usize, usize)>,
 }
@@ -129,6 +133,12 @@ fn wanted_identity(account: &CarrierAccount) -> Option<String> {
     pinned.or_else(|| account.named_identity())
 }
 
+/// Whether a person asks for a look and has not got one yet.
+pub fn is_requested(account: &CarrierAccount) -> bool {
+    let handled = account.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_deref());
+    account.request().is_some_and(|request| Some(request) != handled)
+}
+
 /// Says that more calls were rejected than was known: once for each time that it is seen.
 pub fn notes(before: Option<&CarrierAccountStatus>, after: &CarrierAccountStatus) -> Vec<Note> {
     let rejected = |calls: Option<Calls>| calls.and_then(|calls| calls.rejected_this_month).unwrap_or_default();
@@ -171,6 +181,10 @@ impl World<'_> {
                 );
                 return self.rest(Finding::new(Reason::SecretForbidden, text), Some(policy::POLL));
             }
+            Credentials::Failed(why) => {
+                let text = format!("The Secret {secret} could not be read: {why}. It is tried again.");
+                return self.rest(Finding::new(Reason::SecretNotRead, text), Some(policy::POLL));
+            }
             Credentials::Incomplete(why) => {
                 let text = format!("The Secret {secret} cannot be used: {why}.");
                 return self.rest(Finding::new(Reason::SecretIncomplete, text), Some(policy::POLL));
@@ -193,7 +207,7 @@ impl World<'_> {
             let text = format!("The carrier says that the account is {word}.");
             return self.rest(Finding::new(Reason::AccountInactive, text), Some(policy::POLL));
         }
-        if self.inventory.due.is_zero() || self.is_requested() && !self.inventory.fresh {
+        if self.inventory.due.is_zero() || is_requested(self.account) && !self.inventory.fresh {
             return Decision::Look(Look::Inventory);
         }
         self.listed()
@@ -203,7 +217,13 @@ impl World<'_> {
         let again = Some(self.inventory.due);
         let Some((vanished, before)) = self.inventory.doubt else {
             let busy = self.calls().map(busy).unwrap_or_default();
-            let text = format!("The account is open and its numbers are listed.{busy}");
+            let slow = match self.inventory.slow {
+                true => {
+                    " Listing them takes longer than spec.scanInterval, so that changes by others are seen later than that asks for."
+                }
+                false => "",
+            };
+            let text = format!("The account is open and its numbers are listed.{slow}{busy}");
             return self.rest(Finding::new(Reason::Open, text), again);
         };
         let left = before.saturating_sub(vanished);
@@ -220,11 +240,6 @@ impl World<'_> {
     /// What was said of its calls last.
     fn calls(&self) -> Option<Calls> {
         self.calls.or_else(|| self.account.status.as_ref()?.calls)
-    }
-
-    fn is_requested(&self) -> bool {
-        let handled = self.account.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_deref());
-        self.account.request().is_some_and(|request| Some(request) != handled)
     }
 
     fn rest(&self, finding: Finding, mut again: Option<Duration>) -> Decision<CarrierAccountStatus> {

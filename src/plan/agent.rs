@@ -46,6 +46,8 @@ pub struct World<'a> {
     /// The platforms among the accounts that its draft and its versions name which take numbers of other carriers.
     pub binders: Vec<Key>,
     /// Numbers that refer to the agent, may, and are not being deleted.
+    pub referring: u32,
+    /// Those of them that are there and may be routed.
     pub assigned: u32,
     /// One of the PhoneNumbers that refer to it, to name.
     pub user: Option<String>,
@@ -143,17 +145,17 @@ impl<'a> World<'a> {
     fn end(&self) -> Decision<AgentStatus> {
         match self.definition_going {
             None => return Decision::Look(Look::Definition),
-            Some(going) if going || self.assigned == 0 => {
+            Some(going) if going || self.referring == 0 => {
                 return Decision::Act(Effect::RemoveFinalizer(IN_USE_FINALIZER));
             }
             Some(_) => {}
         }
         let text = format!(
             "{} refer to this agent, {} among them: take spec.agentRef out of them or delete them. It goes once they are gone.",
-            if self.assigned == 1 {
+            if self.referring == 1 {
                 "One PhoneNumber does".to_owned()
             } else {
-                format!("{} PhoneNumbers", self.assigned)
+                format!("{} PhoneNumbers", self.referring)
             },
             self.user.as_deref().unwrap_or("one"),
         );
@@ -431,6 +433,9 @@ impl<'a> World<'a> {
             }
             Some(version) if pending && routed >= assigned => {
                 Finding::new(Reason::RollingOut, format!("{version} does not serve on every platform yet."))
+            }
+            Some(version) if assigned == 0 && routed == 0 => {
+                Finding::new(Reason::RolledOut, format!("{version} serves, and no number is to reach it yet."))
             }
             Some(version) if routed >= assigned => {
                 Finding::new(Reason::RolledOut, format!("Every number reaches {version}."))

@@ -57,6 +57,12 @@ pub fn next(w: &World<'_>) -> Decision<()> {
     if w.is_superseded() {
         return Decision::Act(Effect::DropClaim(None));
     }
+    // All that could still say something of it goes as well, so that nobody would come back to it.
+    match w.definition_going {
+        None if deleting => return Decision::Look(Look::Definition),
+        Some(true) if deleting => return Decision::Act(Effect::DropClaim(None)),
+        _ => {}
+    }
     match w.holder {
         Liveness::Alive if w.allowed || !deleting => return rest(None),
         Liveness::Alive => {}

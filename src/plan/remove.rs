@@ -20,6 +20,7 @@ use crate::api::{
     meta::{ABANDON, ROUTE_FINALIZER},
     number::{Channel, Destination, E164, Route},
     phone_number::{Mode, OnDelete, PhoneNumberStatus},
+    seen::ErrorClass,
 };
 
 /// What there is to take back, whoever's end it is.
@@ -120,8 +121,10 @@ impl Removal<'_> {
     /// What was tried and failed is tried again, and not for ever.
     fn failing(&self) -> Option<Step> {
         let trouble = self.trouble.filter(|trouble| !trouble.wait.is_zero())?;
+        // Asking again mends no refusal of what is asked.
+        let is_final = matches!(trouble.error.class, ErrorClass::Rejected | ErrorClass::Forbidden);
         let finding = match trouble.attempts {
-            tries if tries >= policy::CLEANUP_TRIES => return Some(self.blocked(&trouble.error.text)),
+            tries if is_final || tries >= policy::CLEANUP_TRIES => return Some(self.blocked(&trouble.error.text)),
             _ => Finding::new(Reason::Clearing, &*trouble.error.text),
         };
         Some(Step::Wait(finding, Some(trouble.wait)))

@@ -56,7 +56,7 @@ fn listed() -> Desk {
         refused: None,
         credentials: Credentials::Known,
         identity: Some(Identity { account: "AC1".into(), inactive: None }),
-        inventory: Inventory { numbers, due: Duration::from_secs(60), fresh: false, doubt: None },
+        inventory: Inventory { numbers, due: Duration::from_secs(60), fresh: false, slow: false, doubt: None },
         calls: None,
         trouble: None,
         users: 0,

@@ -117,7 +117,7 @@ proptest! {
                 Event::List { stale } => {
                     let rows: Vec<u64> = (0..NUMBERS).filter(|n| truth.at(*n, now - stale)).collect();
                     rows.iter().for_each(|n| raise(&mut touched, *n, now - stale));
-                    view.apply_listing(instant(now), rows.iter().map(|n| owned(*n)).collect());
+                    view.apply_listing(instant(now), instant(now), rows.iter().map(|n| owned(*n)).collect());
                 }
                 Event::Find { number, stale } => {
                     let found = truth.at(number, now - stale).then(|| owned(number));

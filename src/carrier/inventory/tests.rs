@@ -560,7 +560,7 @@ fn what_is_seen_of_an_extra_goes_with_its_number_and_no_older_look_overrides_a_w
     let shown = |view: &View| view.extra(&number, monitor).map(|seen| (seen.on, seen.as_bound));
     view.see_extra(&number, monitor, true, at(0));
     assert_eq!(shown(&view), None, "of a number that is not there nothing is kept");
-    view.apply_listing(at(0), vec![owned()]);
+    view.apply_listing(at(0), at(0), vec![owned()]);
     view.see_extra(&number, monitor, false, at(1));
     assert_eq!(shown(&view), Some((false, false)));
     view.record_extra(&number, monitor, true, at(2));
@@ -581,8 +581,8 @@ fn what_is_seen_of_an_extra_goes_with_its_number_and_no_older_look_overrides_a_w
     view.see_extra(&number, monitor, true, at(60));
     assert_eq!(shown(&view), Some((true, false)));
 
-    view.apply_listing(at(100), vec![]);
-    view.apply_listing(at(200), vec![owned()]);
+    view.apply_listing(at(100), at(100), vec![]);
+    view.apply_listing(at(200), at(200), vec![owned()]);
     assert_eq!(shown(&view), None, "it was gone meanwhile");
     view.see_extra(&number, monitor, true, at(201));
     view.record_taken_off(&number, at(202));

@@ -32,6 +32,7 @@ pub enum Seen {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing {
     pub begun: Instant,
+    pub ended: Instant,
     /// How many numbers it held.
     pub owned: usize,
     /// The numbers that are now seen otherwise than before.
@@ -337,8 +338,8 @@ impl View {
         present || missed
     }
 
-    /// Takes in a complete listing that began at `begun`.
-    pub fn apply_listing(&mut self, begun: Instant, numbers: Vec<OwnedNumber>) -> Arc<Listing> {
+    /// Takes in a complete listing that began at `begun` and ended at `ended`.
+    pub fn apply_listing(&mut self, begun: Instant, ended: Instant, numbers: Vec<OwnedNumber>) -> Arc<Listing> {
         let owned = numbers.len();
         let mut changed = Vec::new();
         let mut shown = HashSet::with_capacity(owned);
@@ -351,7 +352,7 @@ impl View {
             }
         }
         self.miss(&shown, begun, owned_before, &mut changed);
-        let listing = Arc::new(Listing { begun, owned, changed });
+        let listing = Arc::new(Listing { begun, ended, owned, changed });
         // Flights follow one another, so the newest is the last.
         self.last = Some(listing.clone());
         listing

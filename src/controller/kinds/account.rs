@@ -50,7 +50,13 @@ impl Controlled for CarrierAccount {
         let is_open = opened.as_ref().is_some_and(|opened| opened.usable().is_some());
         let credentials = match &looked.credentials {
             Some(read) => read.clone(),
-            None if is_observed(object) && is_open && identity.is_some() && !inventory.due.is_zero() => {
+            // So it is where somebody asks for a look.
+            None if is_observed(object)
+                && is_open
+                && identity.is_some()
+                && !inventory.due.is_zero()
+                && (inventory.fresh || !plan::account::is_requested(object)) =>
+            {
                 Credentials::Known
             }
             None => Credentials::NotRead,
@@ -113,7 +119,13 @@ impl Controlled for CarrierAccount {
     async fn look(context: &Context, object: &Arc<Self>, look: Look, looked: &mut Looked) -> Result<(), Error> {
         match look {
             Look::Credentials => {
-                looked.credentials = Some(context.read_credentials(object).await?);
+                let read = context.read_credentials(object).await;
+                let is_usable = || context.open_accounts.of(object).is_some_and(|opened| opened.usable().is_some());
+                looked.credentials = Some(match read {
+                    // Of an account that works this says nothing; of another one nothing else would be said.
+                    Err(error) if !is_usable() => Credentials::Failed(error.to_string()),
+                    read => read?,
+                });
                 Ok(())
             }
             Look::Identity | Look::Inventory => {
@@ -136,11 +148,15 @@ impl Context {
             claim.spec.holder.is_some() && matches!(seen(), inventory::Seen::Present { .. })
         };
         let claimed = u32::try_from(claims.iter().filter(is_managed).count()).unwrap_or(u32::MAX).min(owned);
-        let due = listing.begun + scan_interval(account);
+        let scan = scan_interval(account);
+        let (due, fresh) =
+            ((listing.ended + scan).saturating_duration_since(Instant::now()), listing.begun >= looked.began);
         Inventory {
             numbers: Some(AccountNumbers { owned, claimed, unclaimed: owned - claimed }),
-            due: due.saturating_duration_since(Instant::now()),
-            fresh: listing.begun >= looked.began,
+            // One that was begun in this pass is recent enough for it.
+            due: if due.is_zero() && fresh { scan } else { due },
+            slow: listing.ended - listing.begun > scan,
+            fresh,
             doubt: opened.inventory.doubt().map(|doubt| (doubt.vanished, doubt.owned_before)),
         }
     }

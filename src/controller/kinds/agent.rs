@@ -34,18 +34,20 @@ impl Controlled for Agent {
             caches.versions.get(&Key::new(&*key.namespace, AgentVersion::name_of(&key.name, version)))
         });
         let wanted = wanted.map(Some).or_else(|| looked.version.clone());
-        let assigned = caches.numbers.by(Index::Agent, &key.to_string());
+        let numbers = caches.numbers.by(Index::Agent, &key.to_string());
         let mut reach: HashMap<&str, u32> = HashMap::new();
-        let users = assigned
+        let users = numbers
             .iter()
             .filter(|number| number.metadata.deletion_timestamp.is_none() && context.may_use(object, &key, number));
         let mut user = None;
-        let mut count = 0;
         let mut active: BTreeMap<Key, bool> = BTreeMap::new();
+        let (mut assigned, mut referring) = (0, 0);
         for number in users {
-            count += 1;
+            referring += 1;
             user.get_or_insert_with(|| Key::of(&**number).to_string());
-            *active.entry(number.account()).or_default() |= number.spec.mode == Mode::Manage && !number.spec.suspend;
+            let is_active = number.spec.mode == Mode::Manage && !number.spec.suspend;
+            assigned += u32::from(is_active && number.is_acquired());
+            *active.entry(number.account()).or_default() |= is_active;
             let route = number.status.as_ref().and_then(|status| status.route.as_ref());
             if let Some(route) = route.filter(|route| route.agent == key.to_string()) {
                 *reach.entry(&route.version).or_default() += 1;
@@ -78,7 +80,8 @@ impl Controlled for Agent {
                 let wanted = wanted.iter().flatten().map(|version| &*version.spec.hosted);
                 context.binders(&key.namespace, draft.chain(wanted))
             },
-            assigned: count,
+            assigned,
+            referring,
             user,
             definition_going: looked.definition_going,
         })
