@@ -105,6 +105,8 @@ async fn a_profile_is_emptied_and_an_application_switched_off_since_it_must_have
     assert_eq!(shown(&s.sandbox, &silent, Channel::Sms)["webhook_url"], Value::Null);
     let application = shown(&s.sandbox, &silent, Channel::Voice);
     assert_eq!((&application["active"], &application["voice_url"]), (&json!(false), &json!("https://a.example/v")));
+    assert_eq!(application["friendly_name"], NAME, "it is found again");
+    assert_eq!(set(&s, &silent, &both()).await, made);
 }
 
 #[tokio::test]
