@@ -42,8 +42,8 @@ trait Holder: Keyed + DeserializeOwned + Send {
     fn webhooks(&self) -> Route;
     /// The fields of a new one.
     fn made(name: &str, wanted: &Route) -> Map<String, Value>;
-    /// The fields that make one that sends to `now` send to `wanted`; `empty` stands for what is to be unset.
-    fn change(now: &Route, wanted: &Route, empty: &Value) -> Map<String, Value>;
+    /// The fields that make the one of this name that sends to `now` send to `wanted`; `empty` stands for what is to be unset.
+    fn change(name: &str, now: &Route, wanted: &Route, empty: &Value) -> Map<String, Value>;
 
     /// Its part of a shared route.
     fn part(route: &Route) -> Route {
@@ -140,16 +140,19 @@ impl Holder for Application {
     }
 
     fn made(name: &str, wanted: &Route) -> Map<String, Value> {
-        let mut fields = Self::change(&Route::new(), wanted, &Value::Null);
-        fields.insert("friendly_name".to_owned(), json!(name));
-        fields
+        Self::change(name, &Route::new(), wanted, &Value::Null)
     }
 
-    /// The method is always said, in small letters: documents differ on what it is otherwise (section 7).
-    fn change(now: &Route, wanted: &Route, empty: &Value) -> Map<String, Value> {
-        let Some(voice) = wanted.get(&Channel::Voice) else { return fields([("active", json!(false))]) };
+    /// The name and the voice URL are required of a change too: one that is switched off keeps the URL that it has. The method is
+    /// always said, in small letters: documents differ on what it is otherwise (section 7).
+    fn change(name: &str, now: &Route, wanted: &Route, empty: &Value) -> Map<String, Value> {
+        let Some(voice) = wanted.get(&Channel::Voice) else {
+            let url = now.get(&Channel::Voice).and_then(|destination| destination.url.as_ref());
+            return fields([("active", json!(false)), ("friendly_name", json!(name)), ("voice_url", json!(url))]);
+        };
         let mut fields = fields([
             ("active", json!(true)),
+            ("friendly_name", json!(name)),
             ("voice_url", json!(voice.url)),
             ("voice_method", json!(voice.method.as_str().to_ascii_lowercase())),
         ]);
@@ -195,13 +198,14 @@ impl Holder for Profile {
     /// The destinations are required (section 7). They are about sending: all of them are allowed, and what people make of it later
     /// stays.
     fn made(name: &str, wanted: &Route) -> Map<String, Value> {
-        let mut fields = Self::change(&Route::new(), wanted, &Value::Null);
+        let mut fields = Self::change(name, &Route::new(), wanted, &Value::Null);
         fields.insert("name".to_owned(), json!(name));
         fields.insert("whitelisted_destinations".to_owned(), json!(["*"]));
         fields
     }
 
-    fn change(now: &Route, wanted: &Route, empty: &Value) -> Map<String, Value> {
+    /// Nothing is required of a change.
+    fn change(_: &str, now: &Route, wanted: &Route, empty: &Value) -> Map<String, Value> {
         let mut fields = Map::new();
         let part = |route: &Route, part: fn(&Destination) -> &Option<String>| part(route.get(&Channel::Sms)?).clone();
         put(
@@ -311,12 +315,12 @@ impl Telnyx {
                 outcome => outcome.map(Some),
             };
         };
-        if now == wanted { Outcome::Did(None) } else { self.change(id, &now, &wanted).await.map(Some) }
+        if now == wanted { Outcome::Did(None) } else { self.change(id, name, &now, &wanted).await.map(Some) }
     }
 
     /// Changes a holder. How a URL is unset is not documented: the empty text is tried, and then null.
-    async fn change<H: Holder>(&self, id: &str, now: &Route, wanted: &Route) -> Outcome<H> {
-        let mut bodies = [json!(""), Value::Null].map(|empty| H::change(now, wanted, &empty)).to_vec();
+    async fn change<H: Holder>(&self, id: &str, name: &str, now: &Route, wanted: &Route) -> Outcome<H> {
+        let mut bodies = [json!(""), Value::Null].map(|empty| H::change(name, now, wanted, &empty)).to_vec();
         bodies.dedup();
         let mut written = false;
         let mut last = other_webhooks();

@@ -439,7 +439,8 @@ async fn a_url_is_unset_by_the_empty_text_or_by_null() {
         let outcome = open(&fake).await.set("a", &current, &wanted).await;
         assert_eq!(matches!(&outcome, Outcome::Did(shared) if shared.webhooks == wanted), done, "{outcome:?}");
         let body = |empty: Value| {
-            let fields = json!({ "active": true, "voice_url": "https://a.example/", "voice_method": "get", "voice_fallback_url": empty });
+            let fields = json!({ "active": true, "friendly_name": "a", "voice_url": "https://a.example/", "voice_method": "get",
+                "voice_fallback_url": empty });
             format!("{change} {fields}")
         };
         let bodies = [body(json!("")), body(Value::Null)];

@@ -13,7 +13,7 @@ use crate::{
     carrier::{
         CarrierError, ErrorClass, Messaging, NumberId, OwnedNumber,
         lenient::{Rows, Scalar},
-        written::canonical_url,
+        written,
     },
 };
 use serde::{Deserialize, Deserializer};
@@ -192,9 +192,9 @@ fn canonical_destination(channel: Channel, destination: Destination) -> Destinat
     if bound_to.as_ref().is_some_and(|bound| bound.kind == binds) {
         return Destination { bound_to, ..Destination::default() };
     }
-    let Some(url) = url.and_then(canonical_url) else { return Destination::default() };
+    let Some(url) = url.and_then(written::url) else { return Destination::default() };
     let method = if channel == Channel::Sms { Method::Post } else { method };
-    let fallback_url = fallback_url.filter(|_| channel != Channel::Status).and_then(canonical_url);
+    let fallback_url = fallback_url.filter(|_| channel != Channel::Status).and_then(written::url);
     let fallback_method = if fallback_url.is_some() { method } else { Method::default() };
     Destination { url: Some(url), method, fallback_url, fallback_method, bound_to }
 }

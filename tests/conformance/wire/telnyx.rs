@@ -118,7 +118,7 @@ const DESCRIBED: &[Described] = &[
     get("GET /v2/texml_applications", &PAGE),
     get("GET /v2/texml_applications/*", &[]),
     post("POST /v2/texml_applications", &["friendly_name", "voice_url"], APPLICATION),
-    post("PATCH /v2/texml_applications/*", &[], APPLICATION),
+    post("PATCH /v2/texml_applications/*", &["friendly_name", "voice_url"], APPLICATION),
     get("GET /v2/messaging_profiles", &PAGE),
     get("GET /v2/messaging_profiles/*", &[]),
     post("POST /v2/messaging_profiles", &["name", "whitelisted_destinations"], PROFILE),
@@ -160,6 +160,7 @@ fn a_request_that_is_not_as_it_is_described_is_noticed() {
     assert!(wrong("PUT", orders, &[], order.clone()));
     assert!(wrong("POST", orders, &[("idempotency_key".to_owned(), "1".to_owned())], order));
     assert!(wrong("POST", orders, &[], json!({"customer_reference": "dp1"})), "no number");
+    assert!(wrong("PATCH", "/v2/texml_applications/1", &[], json!({"active": false})), "no name and no URL");
     assert!(wrong("PATCH", "/v2/phone_numbers/1", &[], json!({"deletion_lock_enabled": true})));
     assert!(wrong("DELETE", "/v2/phone_numbers/1", &[], Value::Null), "nothing is ever released");
 }

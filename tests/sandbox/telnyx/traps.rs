@@ -288,6 +288,29 @@ async fn what_a_shared_route_lacks_or_gets_wrong_is_refused() {
 }
 
 #[tokio::test]
+async fn a_change_of_an_application_names_what_the_official_clients_require_unless_it_need_not() {
+    let telnyx = Telnyx::new();
+    let full = json!({ "friendly_name": "a", "voice_url": "https://e.example/v" });
+    let (_, made) = telnyx.post("texml_applications", full.clone()).await;
+    let path = format!("texml_applications/{}", made["data"]["id"].as_str().unwrap());
+    let change = |field: &str| {
+        let mut change = full.clone();
+        change["active"] = json!(false);
+        change.as_object_mut().unwrap().remove(field);
+        change
+    };
+    for field in ["friendly_name", "voice_url"] {
+        let (status, answer) = telnyx.patch(&path, change(field)).await;
+        assert_eq!((status, code(&answer)), (400, "10004"), "without {field}");
+    }
+    assert_eq!(telnyx.get(&path).await.1["data"]["active"], true, "nothing was changed");
+    assert_eq!(telnyx.patch(&path, change("")).await.1["data"]["active"], false);
+    telnyx.sandbox.switch(|s| s.telnyx.partial_applications = true);
+    let (_, answer) = telnyx.patch(&path, json!({ "active": true })).await;
+    assert_eq!((&answer["data"]["active"], &answer["data"]["friendly_name"]), (&json!(true), &json!("a")));
+}
+
+#[tokio::test]
 async fn a_key_opens_its_own_account_and_no_other() {
     let telnyx = Telnyx::new();
     telnyx.sandbox.seed_number(NUMBER).unwrap();

@@ -32,6 +32,8 @@ pub struct TelnyxSwitches {
     pub delete_in_use: bool,
     /// A TeXML application made without `voice_method` asks with GET, as one page has it, instead of POST.
     pub default_method_get: bool,
+    /// A TeXML application can be changed without naming `friendly_name` and `voice_url`, which the official clients require.
+    pub partial_applications: bool,
     /// How far the messaging profile that numbers show lags behind what was set.
     pub messaging_lag_ms: u64,
     /// The messaging service does not answer: numbers are 503, or have profile `UNAVAILABLE` where the client asked for that.
@@ -58,6 +60,7 @@ impl Default for TelnyxSwitches {
             connection_clearing: ConnectionClearing::Either,
             delete_in_use: false,
             default_method_get: false,
+            partial_applications: false,
             messaging_lag_ms: 0,
             messaging_unavailable: false,
             legacy_types: false,

@@ -97,6 +97,14 @@ impl Shared {
         }
     }
 
+    /// What every change has to name.
+    fn required_of_a_change(self, world: &Simulation) -> &'static [&'static str] {
+        match self {
+            Self::TexmlApplication if !world.switches.telnyx.partial_applications => self.required(),
+            Self::TexmlApplication | Self::MessagingProfile => &[],
+        }
+    }
+
     fn filters(self) -> &'static [&'static str] {
         match self {
             Self::TexmlApplication => &["friendly_name", "outbound_voice_profile_id"],
@@ -232,9 +240,7 @@ pub(super) fn create(
     request: &Request,
 ) -> Result<Reply, Refusal> {
     let fields = read(shared, request)?;
-    if let Some(missing) = shared.required().iter().find(|name| !fields.contains_key(**name)) {
-        return Err(Refusal::new(400, 10004, format!("{missing} is required.")).at(&format!("/{missing}")));
-    }
+    are_there(shared.required(), &fields)?;
     let id = found(world, account, shared, fields);
     let status = if shared == Shared::TexmlApplication { 201 } else { 200 };
     let shown = shared.find(world, &id).map(|object| json!({ "data": shown(object) }));
@@ -270,6 +276,13 @@ pub(super) fn fetch(world: &Simulation, account: &str, shared: Shared, id: &str)
     }
 }
 
+fn are_there(required: &[&str], fields: &Map<String, Value>) -> Result<(), Refusal> {
+    match required.iter().find(|name| !fields.contains_key(**name)) {
+        Some(missing) => Err(Refusal::new(400, 10004, format!("{missing} is required.")).at(&format!("/{missing}"))),
+        None => Ok(()),
+    }
+}
+
 /// Changes what the request names and leaves the rest.
 pub(super) fn update(
     world: &mut Simulation,
@@ -279,6 +292,7 @@ pub(super) fn update(
     request: &Request,
 ) -> Result<Reply, Refusal> {
     let fields = read(shared, request)?;
+    are_there(shared.required_of_a_change(world), &fields)?;
     let mine = |o: &&mut Object| o.shared == shared && o.id == id && o.account == account;
     let Some(object) = world.telnyx.objects.iter_mut().find(mine) else { return not_found() };
     let changed = changed(object, fields);
