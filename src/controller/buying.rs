@@ -192,10 +192,13 @@ impl Context {
         let identity = object.and_then(PhoneNumber::identity);
         let uid = object.and_then(|object| object.metadata.uid.as_deref()).unwrap_or_default();
         let who = object.map(Key::of);
-        // Whoever has written down that it is about to buy a number may take longer than it is kept for it in memory.
+        // Whoever has written down that it is about to buy a number, or has it held, may take longer than it is kept for it in memory.
         let is_written_down = |number: &E164| {
-            let journals = self.caches.journals.by(Index::Number, number.as_str());
-            journals.iter().any(|j| j.spec.holder.uid != uid && self.caches.lives(&j.spec.holder))
+            let names = |index| {
+                let journals = self.caches.journals.by(index, number.as_str());
+                journals.iter().any(|j| j.spec.holder.uid != uid && self.caches.lives(&j.spec.holder))
+            };
+            names(Index::Number) || names(Index::Hold)
         };
         let is_claimed = |number: &E164| {
             self.caches.claim_of(number).is_some_and(|claim| identity.is_none() || claim.spec.identity() != identity)

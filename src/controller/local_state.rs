@@ -124,10 +124,13 @@ impl LocalState {
         let mut entries = self.entries();
         let entry = entries.entry(uid.to_owned()).or_default();
         let attempts = entry.failure(attempt).as_ref().map_or(0, |(_, _, attempts, _)| *attempts) + 1;
-        let due = Instant::now() + policy::retry_after(&error, attempts);
-        if attempt == Attempt::Purchase && error.class == ErrorClass::Unavailable {
+        let is_gone = attempt == Attempt::Purchase && error.class == ErrorClass::Unavailable;
+        if is_gone {
             entry.refused += 1;
         }
+        // Each number that is gone is another one: it is waited after several, and not longer for each.
+        let tries = if is_gone { attempts.div_ceil(policy::CANDIDATES) } else { attempts };
+        let due = Instant::now() + policy::retry_after(&error, tries);
         *entry.failure(attempt) = Some((attempt, error, attempts, due));
     }
 

@@ -22,6 +22,9 @@ use crate::{
 const FRESH: Duration = Duration::from_secs(60);
 /// For how long a number is kept for whoever is about to buy it.
 const KEPT: Duration = Duration::from_secs(60);
+/// For how long a number that the carrier would not sell is shown to nobody, whatever its searches show: so long that whoever looks
+/// comes to another number, another place, or what somebody else held and let go of.
+const HIDDEN: Duration = Duration::from_secs(3600);
 /// While more than this part of what was shown is on its way to be bought, another search would mostly show the same again.
 const CROWD: usize = 4;
 /// After a search that showed nothing but what others are taking, how long the next one waits: the carrier's search may lag behind
@@ -44,6 +47,8 @@ struct State {
     searches: HashMap<OfferQuery, Search>,
     /// Numbers that somebody is about to buy: the uid, and since when.
     kept: HashMap<E164, (String, Instant)>,
+    /// Numbers that the carrier would not sell, or has on order, and since when.
+    hidden: HashMap<E164, Instant>,
     /// Who found that others are just taking what there is, in the order in which they came.
     waiting: VecDeque<(OfferQuery, Key)>,
     /// Who need wait no longer and was not told yet.
@@ -107,6 +112,14 @@ impl OfferCache {
         free
     }
 
+    /// The carrier would not sell this number, or has taken an order of it: its searches may show it for as long as they like. Whoever names
+    /// just this number is told what the carrier says.
+    pub fn hide(&self, number: &E164) {
+        let mut state = self.state();
+        state.hidden.insert(number.clone(), Instant::now());
+        state.searches.values_mut().for_each(|search| search.left.retain(|offer| offer.number != *number));
+    }
+
     /// The object has its number, or gave it up. `gone` if nobody else need try it.
     pub fn settled(&self, number: &E164, gone: bool) {
         let mut state = self.state();
@@ -129,6 +142,7 @@ impl OfferCache {
         let mut state = self.state();
         state.searches.retain(|_, search| search.at.elapsed() < FRESH);
         state.kept.retain(|_, (_, since)| since.elapsed() < KEPT);
+        state.hidden.retain(|_, since| since.elapsed() < HIDDEN);
         state.waiting.retain(|(_, who)| exists(who));
         state.called.retain(exists);
     }
@@ -170,12 +184,16 @@ impl State {
     fn found(
         &mut self,
         asked: &OfferQuery,
-        found: Vec<Offer>,
+        mut found: Vec<Offer>,
         uid: &str,
         is_claimed: &impl Fn(&E164) -> bool,
     ) -> Offers {
-        let free = self.free(&found, uid, is_claimed);
         let is_search = matches!(asked, OfferQuery::Search(_));
+        if is_search {
+            self.hidden.retain(|_, since| since.elapsed() < HIDDEN);
+            found.retain(|offer| !self.hidden.contains_key(&offer.number));
+        }
+        let free = self.free(&found, uid, is_claimed);
         let vain = is_search && free.is_empty() && !found.is_empty();
         if is_search {
             let search = Search { at: Instant::now(), shown: found.len(), left: found, vain };
@@ -332,6 +350,24 @@ mod tests {
         assert_eq!(known(&offer_cache), Some((0, false)));
         tokio::time::advance(FRESH).await;
         assert_eq!(known(&offer_cache), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_carrier_would_not_sell_is_shown_to_nobody_for_a_while_unless_it_is_named() {
+        let offer_cache = OfferCache::default();
+        let found = |count| {
+            let offers = offer_cache.state().found(&asked(), (0..count).map(offer).collect(), "", &|_| false);
+            (offers.found.len(), offers.crowded)
+        };
+        assert_eq!(found(2), (2, false));
+        offer_cache.hide(&offer(0).number);
+        assert_eq!(known(&offer_cache), Some((1, false)));
+        assert_eq!(found(2), (1, false));
+        assert_eq!(found(1), (0, false), "nothing is for sale, and nobody is about to take anything");
+        let named = OfferQuery::Number(offer(0).number);
+        assert_eq!(offer_cache.state().found(&named, vec![offer(0)], "", &|_| false).found.len(), 1);
+        tokio::time::advance(HIDDEN).await;
+        assert_eq!(found(1), (1, false));
     }
 
     #[tokio::test(start_paused = true)]

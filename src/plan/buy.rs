@@ -14,11 +14,7 @@ mod step;
 
 use kube::Resource as _;
 
-use self::{
-    hold::Candidate,
-    settle::Settled,
-    step::{CANDIDATES, Step},
-};
+use self::{hold::Candidate, settle::Settled, step::Step};
 use super::{
     AccountView, Decision, Liveness, Look, Rest, Seen,
     buying::{Buying, OwnEntry, Purpose},
@@ -251,7 +247,7 @@ impl<'a> Step<'a, '_> {
         let trouble = self.w.trouble.filter(|trouble| !trouble.wait.is_zero())?;
         let named = self.purchase().is_some_and(|purchase| purchase.number.is_some());
         let more = trouble.purchase && trouble.error.class == ErrorClass::Unavailable && !named;
-        if more && trouble.refused < CANDIDATES {
+        if more && !policy::were_many(trouble.refused) {
             return None;
         }
         let text = format!("{}.", trouble.error.text.trim_end_matches('.'));

@@ -92,6 +92,46 @@ async fn a_hold_that_is_refused_or_of_which_nobody_knows_costs_nothing() {
 }
 
 #[tokio::test]
+async fn a_number_that_is_shown_and_never_sold_is_left_for_another_place_by_everybody() {
+    for (kind, code) in [(Kind::Hold, 85006), (Kind::Purchase, 85001)] {
+        let scene = Scene::telnyx().await;
+        // All that its area has, and the search shows it for ever.
+        let only = fresh().replace("+1415", "+1808");
+        for i in 0..10_000 {
+            scene.sandbox.take_stock(&format!("+1808555{i:04}"));
+        }
+        scene.sandbox.add_stock(&only).unwrap();
+        scene.always(Match::kind(kind).method("POST").number(&only), Fault::Refuse { status: 422, code });
+        for i in 0..3 {
+            scene.wishes(&format!("n{i}"), json!({"search": {"country": "US", "areaCode": "808"}})).await;
+        }
+        for i in 0..3 {
+            assert_ne!(scene.owned_by(&format!("n{i}")).await, only);
+        }
+        let asked = scene.sandbox.ledger().of(kind).filter(|entry| entry.number.as_ref() == Some(&only)).count();
+        assert_eq!(asked, 1, "what one has found out the others know");
+        scene.has_bought(3).await;
+    }
+}
+
+#[tokio::test]
+async fn a_number_that_is_held_by_nobody_we_know_but_for_us_is_bought() {
+    let scene = Scene::telnyx().await;
+    let number = fresh();
+    scene.sandbox.add_stock(&number).unwrap();
+    // Whoever asks gets no answer, and the record of who that was is lost.
+    let lost = Rule::new(Match::kind(Kind::Hold).method("POST"), Fault::AnswerLost);
+    scene.sandbox.inject(lost);
+    let named = json!({"search": null, "number": number, "approval": "Manual"});
+    scene.wishes("first", named).await;
+    eventually("it is asked for", || async { (scene.holds_and_purchases().0 > 0).then_some(()) }).await;
+    scene.vanish("first").await;
+    scene.wishes("second", json!({"search": null, "number": number})).await;
+    assert_eq!(scene.owned_by("second").await, number);
+    scene.has_bought(1).await;
+}
+
+#[tokio::test]
 async fn a_hold_that_ends_during_the_purchase_ends_with_one_number() {
     let refusals = [85001, 85006, 85007, 85008].map(|code| (Fault::Refuse { status: 422, code }, 2));
     for (fault, calls) in refusals.into_iter().chain([(Fault::AnswerLost, 1), (Fault::RequestLost, 2)]) {
