@@ -35,7 +35,7 @@ mod world;
 use std::time::Duration;
 
 pub use buying::{
-    Buying, Grant, Idle, OfferQuery, Offers, OwnEntry, Purpose, Record, Seller, SendOutcome, Supply, Traces,
+    Buying, Crowd, Grant, Idle, OfferQuery, Offers, OwnEntry, Purpose, Record, Seller, SendOutcome, Supply, Traces,
 };
 pub use hosting::ServeHosted;
 pub use route::{AgentRef, HostedAt, Served};

@@ -283,7 +283,12 @@ impl<'a> Step<'a, '_> {
         }
         match choose::choose(&wish) {
             Choice::Look(asked) => Decision::Look(Look::Offers(Box::new(asked))),
-            Choice::Wait => Decision::Rest(Rest { status: None, again: Some(policy::CROWDED) }),
+            // Most wait for a moment, and nothing need be said of that.
+            Choice::Wait(crowd, _) if crowd.lasts < policy::ANSWERED => {
+                let again = crowd.again.min(policy::ANSWERED - crowd.lasts);
+                Decision::Rest(Rest { status: None, again: Some(again) })
+            }
+            Choice::Wait(crowd, finding) => self.offers_nothing(finding).again(crowd.again),
             Choice::Nothing(finding) => self.offers_nothing(finding),
             Choice::Take { offer, exact } => {
                 self.proceed(journal, settled, purchase, &Candidate::offered(offer, exact))

@@ -32,6 +32,9 @@ pub const CANDIDATES: u32 = 5;
 /// How long to wait while others take what there is, unless one is called before.
 pub const CROWDED: Duration = Duration::from_secs(1);
 
+/// How long it is waited for what others are about to take before another place is as good.
+pub const CROWDED_OUT: Duration = Duration::from_secs(60);
+
 /// For how long a number that was lost to somebody is not taken for idle, whatever the caches show.
 pub const LOST: Duration = Duration::from_secs(5);
 

@@ -37,6 +37,16 @@ impl Scene {
         .await
     }
 
+    /// The only number for sale in the area code 808.
+    fn only_in_hilo(&self) -> String {
+        for i in 0..10_000 {
+            self.sandbox.take_stock(&format!("+1808555{i:04}"));
+        }
+        let only = fresh().replace("+1415", "+1808");
+        self.sandbox.add_stock(&only).unwrap();
+        only
+    }
+
     async fn approve(&self, name: &str, number: &str) {
         self.patch::<PhoneNumber>(name, json!({"metadata": {"annotations": {APPROVE: number}}})).await;
     }
@@ -96,11 +106,7 @@ async fn a_number_that_is_shown_and_never_sold_is_left_for_another_place_by_ever
     for (kind, code) in [(Kind::Hold, 85006), (Kind::Purchase, 85001)] {
         let scene = Scene::telnyx().await;
         // All that its area has, and the search shows it for ever.
-        let only = fresh().replace("+1415", "+1808");
-        for i in 0..10_000 {
-            scene.sandbox.take_stock(&format!("+1808555{i:04}"));
-        }
-        scene.sandbox.add_stock(&only).unwrap();
+        let only = scene.only_in_hilo();
         scene.always(Match::kind(kind).method("POST").number(&only), Fault::Refuse { status: 422, code });
         for i in 0..3 {
             scene.wishes(&format!("n{i}"), json!({"search": {"country": "US", "areaCode": "808"}})).await;
@@ -112,6 +118,25 @@ async fn a_number_that_is_shown_and_never_sold_is_left_for_another_place_by_ever
         assert_eq!(asked, 1, "what one has found out the others know");
         scene.has_bought(3).await;
     }
+}
+
+#[tokio::test]
+async fn whoever_finds_only_what_others_are_about_to_buy_says_so_and_searches_seldom() {
+    let scene = Scene::telnyx().await;
+    let only = scene.only_in_hilo();
+    let there = json!({"country": "US", "areaCode": "808", "bestEffort": false});
+    scene.wishes("first", json!({"search": there, "approval": "Manual"})).await;
+    scene.offered("first", |offer| offer.number.as_str() == only).await;
+    scene.wishes("second", json!({"search": there})).await;
+    let text = scene.acquired("second", "NothingForSale").await;
+    assert!(text.contains("by others who are about to buy them"), "{text}");
+    let searches = scene.sandbox.ledger().of(Kind::Search).count();
+    // At first, and after 1, 2, 4 and 8 seconds; and one for whoever came first.
+    assert!(searches <= 6, "{searches} searches");
+    assert_eq!(scene.holds_and_purchases(), (1, 0));
+    scene.delete::<PhoneNumber>("first").await;
+    assert_eq!(scene.owned_by("second").await, only);
+    scene.has_bought(1).await;
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ use dialplane::{
     },
     carrier::{ErrorClass, Order},
     plan::{
-        AccountRef, BuyNumber, Buying, Decision, Effect, Entry, Grant, Idle, Liveness, Look, OfferQuery, Offers,
+        AccountRef, BuyNumber, Buying, Crowd, Decision, Effect, Entry, Grant, Idle, Liveness, Look, OfferQuery, Offers,
         OwnEntry, Purpose, Record, Rest, Seen, Seller, SendOutcome, Served, Supply, Traces, number,
     },
 };
@@ -77,11 +77,7 @@ fn deal() -> Deal {
         own: None,
         marked: Some(vec![]),
         orders: None,
-        offers: vec![Offers {
-            asked: OfferQuery::Search(search()),
-            crowded: false,
-            found: vec![offer(NUMBER, "1.15")],
-        }],
+        offers: vec![Offers { asked: OfferQuery::Search(search()), crowded: None, found: vec![offer(NUMBER, "1.15")] }],
         idle: Some(vec![]),
         seller: Seller {
             sells: true,
@@ -315,6 +311,26 @@ fn a_sure_refusal_goes_on_to_another_number_a_few_times() {
         (Purpose::Settle, Some(e164())),
         "it may be taken by us"
     );
+}
+
+#[test]
+fn that_others_take_all_there_is_is_said_once_it_lasts_and_looked_for_again_at_the_pace_of_the_searches() {
+    let crowded = |lasts, again| {
+        deal().with(|d| {
+            let crowd = Crowd { lasts: Duration::from_secs(lasts), again: Duration::from_secs(again) };
+            d.offers[0] = Offers { crowded: Some(crowd), found: vec![], ..d.offers[0].clone() };
+        })
+    };
+    let silent = Rest { status: None, again: Some(Duration::from_secs(3)) };
+    assert_eq!(crowded(7, 8).next(), Decision::Rest(silent));
+    for lasts in [10, 100] {
+        let told = crowded(lasts, 16);
+        assert_eq!(told.says(), "NothingForSale");
+        let Decision::Rest(rest) = told.next() else { panic!("{:?}", told.next()) };
+        assert_eq!(rest.again, Some(Duration::from_secs(16)));
+        let conditions = rest.status.unwrap().conditions;
+        assert!(conditions.iter().any(|c| c.message.contains("by others who are about to buy them")), "{conditions:?}");
+    }
 }
 
 #[test]

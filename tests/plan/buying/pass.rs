@@ -583,7 +583,7 @@ fn for_sale(s: &State, replica: usize, of: Identity, asked: OfferQuery) -> Offer
         claims[*n].is_none_or(|claim| claim.identity == of) && s.lines[*n].held.is_none_or(|held| held == of)
     };
     let numbers = (0..s.lines.len()).filter(|n| s.lines[*n].stock == Stock::ForSale).filter(free);
-    Offers { asked, crowded: false, found: numbers.map(|n| offer(n as Number)).collect() }
+    Offers { asked, crowded: None, found: numbers.map(|n| offer(n as Number)).collect() }
 }
 
 /// A pass over a claim.
