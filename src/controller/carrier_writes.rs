@@ -285,8 +285,19 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
         let (context, key) = (self.context, Key::of(self.object));
         let identity = context.caches.numbers.get(&key).and_then(|number| number.identity());
         let Some((account, identity)) = K::account(self.object).zip(identity) else { return };
+        context.local.keep_right(&account, self.uid());
+        if context.has_right(&account, &identity, self.uid()) {
+            // It was given back, and nobody has taken it.
+            return;
+        }
         context.local.wish(&account, key, self.uid(), identity);
         context.settle_rights(account);
+    }
+
+    fn give_back_grant(&mut self) {
+        let Some(account) = K::account(self.object) else { return };
+        self.context.local.give_back(&account, self.uid());
+        self.context.settle_rights(account);
     }
 
     fn accept_inventory(&mut self) {

@@ -206,8 +206,10 @@ pub enum OfferQuery {
 /// Whether the account lets this object buy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Grant {
-    /// It was not asked.
+    /// It was not asked, or what it gave was given back.
     None,
+    /// It would not once, and may be asked again.
+    Again,
     /// It was asked so long ago and has not answered.
     Asked(Duration),
     Given,
