@@ -35,7 +35,7 @@ mod world;
 use std::time::Duration;
 
 pub use buying::{
-    Buying, Grant, Idle, OfferQuery, Offers, OwnEntry, Purpose, Record, Seller, SendOutcome, Supply, Traces,
+    Buying, Crowd, Grant, Idle, OfferQuery, Offers, OwnEntry, Purpose, Record, Seller, SendOutcome, Supply, Traces,
 };
 pub use hosting::ServeHosted;
 pub use route::{AgentRef, HostedAt, Served};
@@ -164,6 +164,8 @@ pub enum Effect {
     BringIn(Key, E164),
     /// Asks the account to let this object buy a number.
     AskGrant,
+    /// Gives back the right to buy, by which nothing was sent: others may have it.
+    GiveBackGrant,
     /// Writes an entry into the journal of buying.
     WriteJournal(Box<Entry>),
     /// Has the carrier keep a number for a while, and then writes the entry that says so.
@@ -334,6 +336,7 @@ impl Effect {
             Effect::Mark(_) => "mark",
             Effect::BringIn(..) => "bring_in",
             Effect::AskGrant => "ask_grant",
+            Effect::GiveBackGrant => "give_back_grant",
             Effect::WriteJournal(_) => "write_journal",
             Effect::Hold(_) => "hold",
             Effect::LetGo(_) => "let_go",

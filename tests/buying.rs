@@ -340,13 +340,40 @@ async fn limits_hold_however_many_want_to_buy_at_once() {
 async fn a_right_whose_object_was_torn_out_is_given_back_once_it_is_sure_that_nothing_was_bought() {
     let scene = scene().await;
     scene.account(json!({"purchasing": {"maxPerDay": 1}})).await;
-    scene.misbehaves(Fault::Refuse { status: 400, code: 21615 });
+    scene.misbehaves(Fault::RequestLost);
     scene.purchase("torn", json!({})).await;
-    scene.acquired("torn", "RegulatoryRequired").await;
+    scene.acquired("torn", "PurchaseUnsettled").await;
     scene.purchase("next", json!({})).await;
-    scene.acquired("next", "SpendingLimit").await;
+    let text = scene.acquired("next", "SpendingLimit").await;
+    assert!(text.contains(&format!("held by: {}/torn.", scene.namespace)), "{text}");
     scene.vanish("torn").await;
     scene.routed_number("next").await;
+    scene.has_bought(1).await;
+}
+
+#[tokio::test]
+async fn whoever_cannot_buy_holds_no_right_to_it() {
+    let scene = scene().await;
+    scene.account(json!({"purchasing": {"maxPerDay": 1}})).await;
+    scene.sandbox.inject(Rule::new(Match::purchase(), Fault::Refuse { status: 400, code: 21615 }));
+    scene.purchase("papers", json!({})).await;
+    scene.acquired("papers", "RegulatoryRequired").await;
+    let cases = [
+        ("typo", json!({"search": {"areaCode": "999", "bestEffort": false}}), "NothingForSale"),
+        ("dear", json!({"maxMonthlyPrice": "0.50"}), "TooDear"),
+        ("asks", json!({"approval": "Manual"}), "AwaitingApproval"),
+        ("taken", json!({"search": null, "number": "+14155550000"}), "NumberUnavailable"),
+    ];
+    for (name, purchase, reason) in cases {
+        scene.purchase(name, purchase).await;
+        scene.acquired(name, reason).await;
+    }
+    scene.purchase("good", json!({})).await;
+    scene.routed_number("good").await;
+    scene.has_bought(1).await;
+    scene.purchase("late", json!({})).await;
+    let text = scene.acquired("late", "SpendingLimit").await;
+    assert!(text.starts_with("1 numbers were bought today") && !text.contains("held by"), "{text}");
     scene.has_bought(1).await;
 }
 

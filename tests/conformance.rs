@@ -239,7 +239,8 @@ suite! {
         holds needs Holds {
             a_number_is_kept_for_a_while,
             a_hold_of_ours_is_found_again,
-            a_number_held_for_another_of_us_is_unavailable,
+            a_hold_that_another_of_us_left_is_found_by_its_number,
+            a_number_held_by_another_installation_is_unavailable,
             a_number_held_by_another_account_is_unavailable,
             a_number_that_we_hold_is_bought_by_nobody_else,
             a_number_that_we_hold_is_bought,

@@ -58,6 +58,12 @@ impl Marker {
         identity(self) == identity(other)
     }
 
+    /// Whether the same installation wrote it, for whatever identity.
+    pub fn is_same_installation(&self, other: &Self) -> bool {
+        let installation = |marker: &Self| marker.0.rsplit_once(':').map(|(name, _)| name.to_owned());
+        installation(self) == installation(other)
+    }
+
     /// Whether it was written by the installation of this name.
     pub fn is_of(&self, installation: &str) -> bool {
         let rest = self.0.strip_prefix(Self::PREFIX).and_then(|rest| rest.strip_prefix(&short(installation)));
@@ -90,6 +96,8 @@ mod tests {
         assert!(markers.iter().all(|marker| marker.len() <= 40), "{markers:?}");
         assert!(markers[0].starts_with("dp1:prod:"));
         let shown = Marker::read(&markers[2]).unwrap();
+        let is_same = |a: usize, b: usize| Marker(markers[a].clone()).is_same_installation(&Marker(markers[b].clone()));
+        assert!(is_same(0, 1) && !is_same(0, 2) && !is_same(0, 3));
         assert!(shown.is_of("5d0b1c62-9a0e-4a59-bd1f-0f3fd5d0c3a5") && !shown.is_of("prod") && !shown.is_of("5d0b"));
         assert_eq!(Marker::read("Front desk"), None);
         let distinct: std::collections::BTreeSet<_> = markers.iter().collect();

@@ -9,6 +9,7 @@ use super::{Context, Kind, error::Error, kinds::Looked, open_accounts::OpenAccou
 use crate::{
     api::{
         NumberClaim, NumberPurchase, PhoneNumber,
+        account::Grant,
         claim::NumberClaimSpec,
         meta::Key,
         number::E164,
@@ -69,9 +70,6 @@ impl Context {
         let cached = self.caches.accounts.get(account);
         let carrier = opened.map(|opened| opened.inventory.carrier());
         let holds = carrier.as_ref().and_then(|carrier| carrier.holds());
-        let given = cached.as_ref().is_some_and(|account| {
-            account.open_grants().iter().any(|grant| grant.uid == uid || grant.is_for(identity))
-        });
         plan::Seller {
             sells: carrier.as_ref().is_some_and(|carrier| carrier.sales().is_some()),
             marks: carrier.as_ref().is_none_or(|carrier| carrier.marks().is_some()),
@@ -79,12 +77,23 @@ impl Context {
             lets_go: holds.and_then(Holds::letting_go).is_some(),
             unheld: self.local.unheld(uid),
             limits: cached.map(|account| account.spec.purchasing.clone()).unwrap_or_default(),
-            grant: if given { plan::Grant::Given } else { self.local.wished(account, uid) },
+            grant: match self.has_right(account, identity, uid) {
+                true => plan::Grant::Given,
+                false => self.local.wished(account, uid),
+            },
             no_money: opened.and_then(OpenAccount::no_money),
             // Without a name for this installation nothing could be told from what others bought.
             doubtful: self.installation().is_none() || opened.is_some_and(|opened| opened.inventory.doubt().is_some()),
             not_before: self.knows_the_past_from(settling).saturating_duration_since(Instant::now()),
         }
+    }
+
+    /// Whether an object has the right to buy.
+    pub(super) fn has_right(&self, account: &Key, identity: &Identity, uid: &str) -> bool {
+        let Some(cached) = self.caches.accounts.get(account) else { return false };
+        let version = cached.metadata.resource_version.as_deref().unwrap_or_default();
+        let is_its = |grant: &Grant| grant.uid == uid || grant.is_for(identity);
+        cached.open_grants().iter().any(is_its) && !self.local.is_given_back(account, version, uid, identity)
     }
 
     fn traces(
@@ -192,10 +201,13 @@ impl Context {
         let identity = object.and_then(PhoneNumber::identity);
         let uid = object.and_then(|object| object.metadata.uid.as_deref()).unwrap_or_default();
         let who = object.map(Key::of);
-        // Whoever has written down that it is about to buy a number may take longer than it is kept for it in memory.
+        // Whoever has written down that it is about to buy a number, or has it held, may take longer than it is kept for it in memory.
         let is_written_down = |number: &E164| {
-            let journals = self.caches.journals.by(Index::Number, number.as_str());
-            journals.iter().any(|j| j.spec.holder.uid != uid && self.caches.lives(&j.spec.holder))
+            let names = |index| {
+                let journals = self.caches.journals.by(index, number.as_str());
+                journals.iter().any(|j| j.spec.holder.uid != uid && self.caches.lives(&j.spec.holder))
+            };
+            names(Index::Number) || names(Index::Hold)
         };
         let is_claimed = |number: &E164| {
             self.caches.claim_of(number).is_some_and(|claim| identity.is_none() || claim.spec.identity() != identity)

@@ -157,7 +157,7 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
         if policy::goes_unheld(&error) {
             context.local.would_not_keep(self.uid(), number);
         } else {
-            context.settled(&opened, number, error.class == ErrorClass::Unavailable);
+            context.given_up(&opened, number, &error);
             context.local.failed(self.uid(), Attempt::Purchase, about(number, error));
         }
         Ok(None)
@@ -212,6 +212,7 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
                 tracing::info!(object = %Key::of(self.object), %number, attempt, "{what}");
                 context.metrics.carrier_request(carrier, Operation::Purchase, None);
                 context.local.succeeded(uid, Attempt::Purchase);
+                opened.offer_cache.hide(number);
                 context.settled(&opened, number, true);
                 opened.paid();
                 if let Some(order) = ordered {
@@ -223,7 +224,7 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
                 context.metrics.carrier_request(carrier, Operation::Purchase, Some(&error));
                 context.suspect(&account, &error);
                 if policy::is_about_number(&error) {
-                    context.settled(&opened, number, error.class == ErrorClass::Unavailable);
+                    context.given_up(&opened, number, &error);
                 }
                 if error.class == ErrorClass::Funds {
                     opened.ran_out(&error);
@@ -284,8 +285,19 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
         let (context, key) = (self.context, Key::of(self.object));
         let identity = context.caches.numbers.get(&key).and_then(|number| number.identity());
         let Some((account, identity)) = K::account(self.object).zip(identity) else { return };
+        context.local.keep_right(&account, self.uid());
+        if context.has_right(&account, &identity, self.uid()) {
+            // It was given back, and nobody has taken it.
+            return;
+        }
         context.local.wish(&account, key, self.uid(), identity);
         context.settle_rights(account);
+    }
+
+    fn give_back_grant(&mut self) {
+        let Some(account) = K::account(self.object) else { return };
+        self.context.local.give_back(&account, self.uid());
+        self.context.settle_rights(account);
     }
 
     fn accept_inventory(&mut self) {
@@ -365,6 +377,15 @@ impl Context {
     fn put_back(&self, id: &str, opened: &OpenAccount) {
         self.local.put_back(id);
         self.metrics.drift(opened.inventory.carrier().capabilities().name);
+    }
+
+    /// A number was refused.
+    fn given_up(&self, opened: &OpenAccount, number: &E164, error: &CarrierError) {
+        let gone = error.class == ErrorClass::Unavailable;
+        if gone {
+            opened.offer_cache.hide(number);
+        }
+        self.settled(opened, number, gone);
     }
 
     /// A number is bought or given up: others may look again at what is for sale.

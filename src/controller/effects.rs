@@ -80,6 +80,9 @@ pub trait CarrierWrites: ClusterWrites {
     /// Notes that somebody else has the number of the last entry, and nothing was sent for it.
     fn lose(&mut self, account: &Key, number: &E164);
     fn ask_grant(&mut self);
+
+    /// Has the account take back the right to buy, once it sees that nothing was sent by it.
+    fn give_back_grant(&mut self);
     fn accept_inventory(&mut self);
 }
 
@@ -128,6 +131,10 @@ pub async fn act<B: CarrierWrites>(backend: &mut B, effect: Effect) -> Result<()
         }
         Effect::AskGrant => {
             backend.ask_grant();
+            Ok(())
+        }
+        Effect::GiveBackGrant => {
+            backend.give_back_grant();
             Ok(())
         }
         Effect::WriteJournal(entry) => backend.write_journal(*entry).await.map(drop),

@@ -116,6 +116,19 @@ pub struct LocalState {
     wishes: Mutex<HashMap<Key, Vec<GrantRequest>>>,
     /// How many rights to buy were used under each account since it was last to count them for that.
     used: Mutex<HashMap<Key, usize>>,
+    /// The rights to buy that are given back under each account.
+    returned: Mutex<HashMap<Key, Returned>>,
+}
+
+/// Rights to buy that are given back.
+#[derive(Debug, Default)]
+struct Returned {
+    /// Uids of the objects that need none for now.
+    offered: HashSet<String>,
+    /// Those that the account takes back, by the write that replaces this version of it. As long as it stands, the right may be gone any
+    /// moment, and nothing is bought by it.
+    version: String,
+    taken: Vec<Identity>,
 }
 
 impl LocalState {
@@ -124,10 +137,13 @@ impl LocalState {
         let mut entries = self.entries();
         let entry = entries.entry(uid.to_owned()).or_default();
         let attempts = entry.failure(attempt).as_ref().map_or(0, |(_, _, attempts, _)| *attempts) + 1;
-        let due = Instant::now() + policy::retry_after(&error, attempts);
-        if attempt == Attempt::Purchase && error.class == ErrorClass::Unavailable {
+        let is_gone = attempt == Attempt::Purchase && error.class == ErrorClass::Unavailable;
+        if is_gone {
             entry.refused += 1;
         }
+        // Each number that is gone is another one: it is waited after several, and not longer for each.
+        let tries = if is_gone { attempts.div_ceil(policy::CANDIDATES) } else { attempts };
+        let due = Instant::now() + policy::retry_after(&error, tries);
         *entry.failure(attempt) = Some((attempt, error, attempts, due));
     }
 
@@ -308,7 +324,7 @@ impl LocalState {
         match &wish.refused {
             None => plan::Grant::Asked(wish.asked.elapsed()),
             Some((finding, until)) => match until.saturating_duration_since(Instant::now()) {
-                Duration::ZERO => plan::Grant::None,
+                Duration::ZERO => plan::Grant::Again,
                 left => plan::Grant::Refused(finding.clone(), left),
             },
         }
@@ -342,12 +358,12 @@ impl LocalState {
     }
 
     /// Refuses, for a while, what waits for an answer and is not among those that are about to be granted. Answers whose it was.
-    pub fn refuse_wishes(&self, account: &Key, pending: &[Grant], why: &Finding) -> Vec<Key> {
+    pub fn refuse_wishes(&self, account: &Key, pending: &[Grant], why: impl Fn(&Key) -> Finding) -> Vec<Key> {
         let mut wishes = self.wishes();
         let mut refused = Vec::new();
         for wish in wishes.get_mut(account).into_iter().flatten() {
             if wish.refused.is_none() && !wish.is_among(pending) {
-                wish.refused = Some((why.clone(), Instant::now() + REFUSED));
+                wish.refused = Some((why(&wish.object), Instant::now() + REFUSED));
                 refused.push(wish.object.clone());
             }
         }
@@ -371,6 +387,48 @@ impl LocalState {
         recalled
     }
 
+    /// The object needs no right to buy for now.
+    pub fn give_back(&self, account: &Key, uid: &str) {
+        self.returned().entry(account.clone()).or_default().offered.insert(uid.to_owned());
+    }
+
+    /// It needs one again.
+    pub fn keep_right(&self, account: &Key, uid: &str) {
+        if let Some(returned) = self.returned().get_mut(account) {
+            returned.offered.remove(uid);
+        }
+    }
+
+    /// Whether nothing may be bought by a right although this version of the account shows it: it is given back.
+    pub fn is_given_back(&self, account: &Key, version: &str, uid: &str, identity: &Identity) -> bool {
+        let returned = self.returned();
+        returned.get(account).is_some_and(|returned| {
+            returned.offered.contains(uid) || returned.version == version && returned.taken.contains(identity)
+        })
+    }
+
+    /// Takes back the right of an identity by a write that replaces this version of the account, if none of the objects that may buy by
+    /// it needs it. From then on none of them does.
+    pub fn take_back(&self, account: &Key, version: &str, identity: &Identity, objects: &[&str]) -> bool {
+        let mut returned = self.returned();
+        let Some(returned) = returned.get_mut(account) else { return false };
+        if returned.version != version {
+            (returned.version, returned.taken) = (version.to_owned(), Vec::new());
+        }
+        if returned.taken.contains(identity) {
+            return true;
+        }
+        let takes = !objects.is_empty() && objects.iter().all(|uid| returned.offered.contains(*uid));
+        if takes {
+            returned.taken.push(identity.clone());
+        }
+        takes
+    }
+
+    fn returned(&self) -> MutexGuard<'_, HashMap<Key, Returned>> {
+        self.returned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The account's limits changed: what was refused may be asked again.
     pub fn forget_wishes(&self, account: &Key) {
         self.wishes().remove(account);
@@ -389,6 +447,7 @@ impl LocalState {
     pub fn ids(&self) -> Vec<String> {
         let mut ids: Vec<String> = self.entries().keys().cloned().collect();
         ids.extend(self.wishes().values().flatten().map(|wish| wish.uid.clone()));
+        ids.extend(self.returned().values().flat_map(|returned| returned.offered.iter().cloned()));
         ids
     }
 
@@ -400,6 +459,10 @@ impl LocalState {
             is_account(account) && !wishes.is_empty()
         });
         self.used.lock().unwrap_or_else(PoisonError::into_inner).retain(|account, _| is_account(account));
+        self.returned().retain(|account, returned| {
+            returned.offered.retain(|uid| !gone.contains(uid));
+            is_account(account)
+        });
     }
 
     /// A pass failed; answers how many did so in a row before it.
@@ -465,6 +528,24 @@ mod tests {
         let many = |count| (0..count).filter(|_| memory.right_used(&account)).count();
         assert_eq!((many(MANY_USED - 1), many(1), many(MANY_USED)), (0, 1, 1));
         assert!(!memory.right_used(&account) && !memory.right_used(&Key::new("n", "b")));
+    }
+
+    #[test]
+    fn a_right_is_taken_back_once_nobody_of_its_identity_needs_it_and_stays_so_until_that_is_written() {
+        let (memory, account, identity) = (LocalState::default(), Key::new("n", "a"), Identity::new("n", "x"));
+        let take = |version, objects: &[&str]| memory.take_back(&account, version, &identity, objects);
+        let is_back = |version, uid| memory.is_given_back(&account, version, uid, &identity);
+        assert!(!take("1", &["u"]) && !is_back("1", "u"));
+        memory.give_back(&account, "u");
+        assert!(is_back("1", "u") && !is_back("1", "v"), "whoever gave it back does not buy by it");
+        assert!(!take("1", &["u", "v"]) && !take("1", &[]));
+        memory.keep_right(&account, "u");
+        assert!(!take("1", &["u"]) && !is_back("1", "u"), "it thought better of it in time");
+        memory.give_back(&account, "u");
+        assert!(take("1", &["u"]) && is_back("1", "v"));
+        memory.keep_right(&account, "u");
+        assert!(is_back("1", "u") && take("1", &["u"]), "too late");
+        assert!(!is_back("2", "u") && !take("2", &["u"]), "what the account shows since is so");
     }
 
     #[tokio::test(start_paused = true)]

@@ -15,18 +15,22 @@ use tokio::time::Instant;
 use crate::{
     api::{meta::Key, number::E164, offer::Offer},
     carrier::{CarrierError, Sales},
-    plan::{OfferQuery, Offers},
+    plan::{Crowd, OfferQuery, Offers, policy},
 };
 
 /// How long what was found is shown to others.
 const FRESH: Duration = Duration::from_secs(60);
 /// For how long a number is kept for whoever is about to buy it.
 const KEPT: Duration = Duration::from_secs(60);
+/// For how long a number that the carrier would not sell is shown to nobody, whatever its searches show: so long that whoever looks
+/// comes to another number, another place, or what somebody else held and let go of.
+const HIDDEN: Duration = Duration::from_secs(3600);
 /// While more than this part of what was shown is on its way to be bought, another search would mostly show the same again.
 const CROWD: usize = 4;
 /// After a search that showed nothing but what others are taking, how long the next one waits: the carrier's search may lag behind
-/// what was bought, and everybody who waits would ask.
+/// what was bought, and everybody who waits would ask. It is twice as long after each in a row, up to the longest.
 const SOON: Duration = Duration::from_secs(1);
+const LATER: Duration = Duration::from_secs(30);
 
 /// What is for sale under one account.
 #[derive(Debug, Default)]
@@ -44,6 +48,8 @@ struct State {
     searches: HashMap<OfferQuery, Search>,
     /// Numbers that somebody is about to buy: the uid, and since when.
     kept: HashMap<E164, (String, Instant)>,
+    /// Numbers that the carrier would not sell, or has on order, and since when.
+    hidden: HashMap<E164, Instant>,
     /// Who found that others are just taking what there is, in the order in which they came.
     waiting: VecDeque<(OfferQuery, Key)>,
     /// Who need wait no longer and was not told yet.
@@ -58,8 +64,22 @@ struct Search {
     shown: usize,
     /// Those that nobody has bought since.
     left: Vec<Offer>,
-    /// Whether not one of them was free.
-    vain: bool,
+    /// Where not one of them was free: since when that was so of every search, and of how many.
+    vain: Option<(Instant, u32)>,
+}
+
+impl Search {
+    /// How long yet until another search may show something else, if not one of these was free.
+    fn again(&self) -> Option<Duration> {
+        let (_, count) = self.vain?;
+        let pause = SOON.saturating_mul(2u32.saturating_pow(count.saturating_sub(1))).min(LATER);
+        pause.checked_sub(self.at.elapsed()).filter(|left| !left.is_zero())
+    }
+
+    /// For how long nothing free was seen.
+    fn lasts(&self) -> Duration {
+        self.vain.map_or(self.at, |(since, _)| since).elapsed()
+    }
 }
 
 impl OfferCache {
@@ -107,6 +127,14 @@ impl OfferCache {
         free
     }
 
+    /// The carrier would not sell this number, or has taken an order of it: its searches may show it for as long as they like. Whoever names
+    /// just this number is told what the carrier says.
+    pub fn hide(&self, number: &E164) {
+        let mut state = self.state();
+        state.hidden.insert(number.clone(), Instant::now());
+        state.searches.values_mut().for_each(|search| search.left.retain(|offer| offer.number != *number));
+    }
+
     /// The object has its number, or gave it up. `gone` if nobody else need try it.
     pub fn settled(&self, number: &E164, gone: bool) {
         let mut state = self.state();
@@ -117,7 +145,7 @@ impl OfferCache {
         let mut waited_for: Vec<OfferQuery> = state.waiting.iter().map(|(asked, _)| asked.clone()).collect();
         waited_for.dedup();
         for asked in waited_for {
-            if state.known(&asked, "", &|_| false).is_none_or(|offers| !offers.crowded) {
+            if state.known(&asked, "", &|_| false).is_none_or(|offers| offers.crowded.is_none()) {
                 // It is time to search again, or somebody did not take what there is: one will do for either.
                 state.call(&asked, 1);
             }
@@ -129,6 +157,7 @@ impl OfferCache {
         let mut state = self.state();
         state.searches.retain(|_, search| search.at.elapsed() < FRESH);
         state.kept.retain(|_, (_, since)| since.elapsed() < KEPT);
+        state.hidden.retain(|_, since| since.elapsed() < HIDDEN);
         state.waiting.retain(|(_, who)| exists(who));
         state.called.retain(exists);
     }
@@ -149,11 +178,12 @@ impl State {
     fn known(&mut self, asked: &OfferQuery, uid: &str, is_claimed: &impl Fn(&E164) -> bool) -> Option<Offers> {
         self.searches.retain(|_, search| search.at.elapsed() < FRESH);
         self.kept.retain(|_, (_, since)| since.elapsed() < KEPT);
-        let Search { at, shown, left, vain } = self.searches.get(asked)?;
-        let free = self.free(left, uid, is_claimed);
-        let underway = left.iter().filter(|offer| self.kept.contains_key(&offer.number)).count();
-        let crowded = free.is_empty() && (underway * CROWD > *shown || *vain && at.elapsed() < SOON);
-        let useful = *shown == 0 || !free.is_empty() || crowded;
+        let search = self.searches.get(asked)?;
+        let free = self.free(&search.left, uid, is_claimed);
+        let underway = search.left.iter().filter(|offer| self.kept.contains_key(&offer.number)).count();
+        let again = search.again().or((underway * CROWD > search.shown).then_some(policy::CROWDED));
+        let crowded = again.filter(|_| free.is_empty()).map(|again| Crowd { lasts: search.lasts(), again });
+        let useful = search.shown == 0 || !free.is_empty() || crowded.is_some();
         useful.then(|| Offers { asked: asked.clone(), found: free, crowded })
     }
 
@@ -161,7 +191,7 @@ impl State {
     fn wait(&mut self, offers: &Offers, who: Option<&Key>) {
         let Some(who) = who else { return };
         self.waiting.retain(|(_, other)| other != who);
-        if offers.crowded && offers.found.is_empty() {
+        if offers.crowded.is_some() && offers.found.is_empty() {
             self.waiting.push_back((offers.asked.clone(), who.clone()));
         }
     }
@@ -170,21 +200,29 @@ impl State {
     fn found(
         &mut self,
         asked: &OfferQuery,
-        found: Vec<Offer>,
+        mut found: Vec<Offer>,
         uid: &str,
         is_claimed: &impl Fn(&E164) -> bool,
     ) -> Offers {
-        let free = self.free(&found, uid, is_claimed);
         let is_search = matches!(asked, OfferQuery::Search(_));
-        let vain = is_search && free.is_empty() && !found.is_empty();
         if is_search {
+            self.hidden.retain(|_, since| since.elapsed() < HIDDEN);
+            found.retain(|offer| !self.hidden.contains_key(&offer.number));
+        }
+        let free = self.free(&found, uid, is_claimed);
+        let mut crowded = None;
+        if is_search {
+            let last = self.searches.get(asked).and_then(|search| search.vain);
+            let vain = free.is_empty() && !found.is_empty();
+            let vain = vain.then(|| last.map_or((Instant::now(), 1), |(since, count)| (since, count + 1)));
             let search = Search { at: Instant::now(), shown: found.len(), left: found, vain };
+            crowded = search.again().map(|again| Crowd { lasts: search.lasts(), again });
             self.searches.insert(asked.clone(), search);
             self.forget_oldest();
             // One of them is for whoever searched.
             self.call(asked, free.len().saturating_sub(1));
         }
-        Offers { asked: asked.clone(), found: free, crowded: vain }
+        Offers { asked: asked.clone(), found: free, crowded }
     }
 
     fn forget_oldest(&mut self) {
@@ -258,7 +296,10 @@ mod tests {
 
     /// How many are free by what is known, and whether one is to wait; `None` if it has to be searched.
     fn known(offer_cache: &OfferCache) -> Option<(usize, bool)> {
-        offer_cache.state().known(&asked(), "new", &|_| false).map(|offers| (offers.found.len(), offers.crowded))
+        offer_cache
+            .state()
+            .known(&asked(), "new", &|_| false)
+            .map(|offers| (offers.found.len(), offers.crowded.is_some()))
     }
 
     #[tokio::test(start_paused = true)]
@@ -335,13 +376,40 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn where_a_search_shows_only_what_others_have_it_is_not_repeated_at_once() {
+    async fn what_the_carrier_would_not_sell_is_shown_to_nobody_for_a_while_unless_it_is_named() {
         let offer_cache = OfferCache::default();
-        let offers = offer_cache.state().found(&asked(), vec![offer(0)], "", &|_| true);
-        assert!(offers.crowded && offers.found.is_empty());
+        let found = |count| {
+            let offers = offer_cache.state().found(&asked(), (0..count).map(offer).collect(), "", &|_| false);
+            (offers.found.len(), offers.crowded.is_some())
+        };
+        assert_eq!(found(2), (2, false));
+        offer_cache.hide(&offer(0).number);
+        assert_eq!(known(&offer_cache), Some((1, false)));
+        assert_eq!(found(2), (1, false));
+        assert_eq!(found(1), (0, false), "nothing is for sale, and nobody is about to take anything");
+        let named = OfferQuery::Number(offer(0).number);
+        assert_eq!(offer_cache.state().found(&named, vec![offer(0)], "", &|_| false).found.len(), 1);
+        tokio::time::advance(HIDDEN).await;
+        assert_eq!(found(1), (1, false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_a_search_shows_only_what_others_have_it_is_repeated_less_and_less_often() {
+        let offer_cache = OfferCache::default();
         let known = || offer_cache.state().known(&asked(), "new", &|_| true).map(|offers| offers.crowded);
-        assert_eq!(known(), Some(true));
-        tokio::time::advance(SOON).await;
-        assert_eq!(known(), None);
+        let (begun, mut waited) = (Instant::now(), Vec::new());
+        for _ in 0..8 {
+            let offers = offer_cache.state().found(&asked(), vec![offer(0)], "", &|_| true);
+            let crowd = offers.crowded.unwrap();
+            assert_eq!((offers.found.len(), crowd.lasts), (0, begun.elapsed()));
+            assert_eq!(known(), Some(Some(crowd)));
+            tokio::time::advance(crowd.again).await;
+            assert_eq!(known(), None, "it is searched again");
+            waited.push(crowd.again.as_secs());
+        }
+        assert_eq!(waited, [1, 2, 4, 8, 16, 30, 30, 30]);
+        offer_cache.state().found(&asked(), vec![offer(0)], "", &|_| false);
+        let offers = offer_cache.state().found(&asked(), vec![offer(0)], "", &|_| true);
+        assert_eq!(offers.crowded.unwrap(), Crowd { lasts: Duration::ZERO, again: SOON }, "it begins anew");
     }
 }

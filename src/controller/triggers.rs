@@ -354,8 +354,13 @@ impl Context {
                     .is_some_and(|number| number.metadata.uid.as_ref() == Some(&wish.uid))
                     && self.caches.allows(&new.spec.allowed_namespaces, &key.namespace, &wish.object.namespace)
             };
-            for number in self.local.recall_wishes(&key, given_back(old, new), is_somebodys) {
+            let returned = given_back(old, new);
+            for number in self.local.recall_wishes(&key, returned, is_somebodys) {
                 self.wake(Kind::PhoneNumber, number, Priority::Background);
+            }
+            if returned > 0 && !self.local.open_wishes(&key).is_empty() {
+                // Whoever gave one back and needs one again is given none by the write that takes it.
+                self.settle_rights(key);
             }
         }
     }

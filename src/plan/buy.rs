@@ -14,14 +14,10 @@ mod step;
 
 use kube::Resource as _;
 
-use self::{
-    hold::Candidate,
-    settle::Settled,
-    step::{CANDIDATES, Step},
-};
+use self::{hold::Candidate, settle::Settled, step::Step};
 use super::{
-    AccountView, Decision, Liveness, Look, Rest, Seen,
-    buying::{Buying, OwnEntry, Purpose},
+    AccountView, Decision, Effect, Liveness, Look, Rest, Seen,
+    buying::{Buying, Grant, OwnEntry, Purpose},
     choose::{self, Choice, Criteria},
     number::world::{Found, World},
     policy,
@@ -181,9 +177,39 @@ impl<'a> Step<'a, '_> {
         self.w.acquire(&Found { account: self.account.key.clone(), identity: self.identity, number: seen })
     }
 
-    /// Begins an attempt: an idle number is taken where that is wished, or one is bought if money may be spent. `settled` says of
-    /// the number that the journal names, which is not ours, whether all that was sent for it was refused.
+    /// Begins an attempt, or gives back the right to it. `settled` says of the number that the journal names, which is not ours, whether
+    /// all that was sent for it was refused.
     fn begin(&self, journal: Option<&NumberPurchase>, settled: Option<bool>) -> Decision<PhoneNumberStatus> {
+        self.give_back(journal, self.attempt(journal, settled))
+    }
+
+    /// Where nothing is bought for a while, the right to buy is given back first. What may have been bought by it keeps it.
+    fn give_back(
+        &self,
+        journal: Option<&NumberPurchase>,
+        decision: Decision<PhoneNumberStatus>,
+    ) -> Decision<PhoneNumberStatus> {
+        // What is tried again in a moment keeps its right.
+        let rests = matches!(&decision, Decision::Rest(rest) if rest.again.is_none_or(|again| again >= policy::POLL));
+        if !rests || self.b.seller.grant != Grant::Given {
+            return decision;
+        }
+        match (self.known(journal), journal.filter(|journal| journal.spec.number.is_some())) {
+            (Some(Decision::Act(_) | Decision::Rest(_)), _) => decision,
+            // The journal says first that nothing was bought by it, so that nobody need find out again.
+            (_, Some(journal)) => {
+                let keeps = self.b.record.own.is_some_and(OwnEntry::keeps_number);
+                let hold = journal.spec.hold.clone().filter(|_| keeps);
+                let spec = NumberPurchaseSpec { number: None, hold, ..journal.spec.clone() };
+                self.write(journal, spec, Purpose::Settle)
+            }
+            (Some(look), None) => look,
+            (None, None) => Decision::Act(Effect::GiveBackGrant),
+        }
+    }
+
+    /// An idle number is taken where that is wished, or one is bought if money may be spent.
+    fn attempt(&self, journal: Option<&NumberPurchase>, settled: Option<bool>) -> Decision<PhoneNumberStatus> {
         if let Some(decision) = self.hands_off() {
             return decision;
         }
@@ -223,8 +249,9 @@ impl<'a> Step<'a, '_> {
             let text = format!("CarrierAccount {}: {}.", self.account.key, error.text.trim_end_matches('.'));
             return self.stop(Reason::InsufficientFunds, text).again(*wait);
         }
-        // Nothing is searched that may not be bought.
+        // Nothing is searched that may not be bought, and nobody asks who would find nothing.
         if !self.asks_first(purchase)
+            && self.b.seller.grant != Grant::None
             && let Some(decision) = self.unless_granted()
         {
             return decision;
@@ -251,7 +278,7 @@ impl<'a> Step<'a, '_> {
         let trouble = self.w.trouble.filter(|trouble| !trouble.wait.is_zero())?;
         let named = self.purchase().is_some_and(|purchase| purchase.number.is_some());
         let more = trouble.purchase && trouble.error.class == ErrorClass::Unavailable && !named;
-        if more && trouble.refused < CANDIDATES {
+        if more && !policy::were_many(trouble.refused) {
             return None;
         }
         let text = format!("{}.", trouble.error.text.trim_end_matches('.'));
@@ -287,7 +314,12 @@ impl<'a> Step<'a, '_> {
         }
         match choose::choose(&wish) {
             Choice::Look(asked) => Decision::Look(Look::Offers(Box::new(asked))),
-            Choice::Wait => Decision::Rest(Rest { status: None, again: Some(policy::CROWDED) }),
+            // Most wait for a moment, and nothing need be said of that.
+            Choice::Wait(crowd, _) if crowd.lasts < policy::ANSWERED => {
+                let again = crowd.again.min(policy::ANSWERED - crowd.lasts);
+                Decision::Rest(Rest { status: None, again: Some(again) })
+            }
+            Choice::Wait(crowd, finding) => self.offers_nothing(finding).again(crowd.again),
             Choice::Nothing(finding) => self.offers_nothing(finding),
             Choice::Take { offer, exact } => {
                 self.proceed(journal, settled, purchase, &Candidate::offered(offer, exact))

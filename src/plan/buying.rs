@@ -167,10 +167,19 @@ pub enum SendOutcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offers {
     pub asked: OfferQuery,
-    /// Whether there was more, which others in this cluster are just about to buy: one looks again in a moment.
-    pub crowded: bool,
+    /// Where there was more, which others in this cluster are about to buy, or have: one looks again in a while.
+    pub crowded: Option<Crowd>,
     /// Without those that anybody in this cluster claims or is about to.
     pub found: Vec<Offer>,
+}
+
+/// Others in this cluster are about to buy all that there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Crowd {
+    /// For how long nothing else was seen.
+    pub lasts: Duration,
+    /// How long until it is worth looking again.
+    pub again: Duration,
 }
 
 /// A number that the account owns, that was bought for an object which is gone, and that nothing is set on. Its claim rests, or it
@@ -197,8 +206,10 @@ pub enum OfferQuery {
 /// Whether the account lets this object buy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Grant {
-    /// It was not asked.
+    /// It was not asked, or what it gave was given back.
     None,
+    /// It would not once, and may be asked again.
+    Again,
     /// It was asked so long ago and has not answered.
     Asked(Duration),
     Given,

@@ -1,7 +1,7 @@
 //! Which number to buy: what to search for, what fits, and which of those that do.
 
 use super::{
-    buying::{Idle, OfferQuery, Offers},
+    buying::{Crowd, Idle, OfferQuery, Offers},
     policy,
 };
 use crate::api::{
@@ -37,8 +37,8 @@ pub(super) enum Choice<'a> {
         /// Whether it is in the very place that was named.
         exact: bool,
     },
-    /// Others are just taking what there is: one looks again in a moment.
-    Wait,
+    /// Others are just taking what there is: one looks again in a while, and what to say if that lasts.
+    Wait(Crowd, Finding),
     /// There is none, and why.
     Nothing(Finding),
 }
@@ -49,10 +49,14 @@ pub(super) fn choose<'a>(wish: &Criteria<'a>) -> Choice<'a> {
     let steps = steps(wish.purchase);
     let mut dear: Vec<&Offer> = Vec::new();
     let mut nearest: Option<&Offer> = None;
+    let mut crowd: Option<Crowd> = None;
     for (asked, exact) in &steps {
         let Some(offers) = found(asked) else { return Choice::Look(asked.clone()) };
-        if offers.crowded && offers.found.is_empty() {
-            return Choice::Wait;
+        if let Some(here) = offers.crowded.filter(|_| offers.found.is_empty()) {
+            if here.lasts < policy::CROWDED_OUT {
+                return Choice::Wait(here, crowded(&steps));
+            }
+            crowd = crowd.filter(|other| other.again <= here.again).or(Some(here));
         }
         let fitting: Vec<&Offer> = offers.found.iter().filter(|offer| asked.fits(offer)).collect();
         nearest = nearest.or(offers.found.first());
@@ -63,6 +67,9 @@ pub(super) fn choose<'a>(wish: &Criteria<'a>) -> Choice<'a> {
             return Choice::Take { offer, exact: *exact };
         }
     }
+    if let Some(crowd) = crowd.filter(|_| dear.is_empty()) {
+        return Choice::Wait(crowd, crowded(&steps));
+    }
     // What else there is is only named.
     for asked in wish.purchase.search.iter().flat_map(beyond).map(OfferQuery::Search) {
         if nearest.is_none() {
@@ -71,6 +78,20 @@ pub(super) fn choose<'a>(wish: &Criteria<'a>) -> Choice<'a> {
         }
     }
     Choice::Nothing(wish.nothing(&steps, &dear, nearest))
+}
+
+/// That all there is has its takers.
+fn crowded(steps: &[(OfferQuery, bool)]) -> Finding {
+    let text = format!(
+        "All numbers for sale that fit are claimed in this cluster, by others who are about to buy them. Tried: {}. It is looked for again by \
+         itself; ask for less, or for another place.",
+        told(steps)
+    );
+    Finding::new(Reason::NothingForSale, text)
+}
+
+fn told(steps: &[(OfferQuery, bool)]) -> String {
+    steps.iter().map(|(asked, _)| asked.to_string()).collect::<Vec<_>>().join("; ")
 }
 
 /// What is looked for, one after the other, and whether that is in the very place that was named.
@@ -123,7 +144,7 @@ impl Criteria<'_> {
     }
 
     fn nothing(&self, steps: &[(OfferQuery, bool)], dear: &[&Offer], nearest: Option<&Offer>) -> Finding {
-        let tried = steps.iter().map(|(asked, _)| asked.to_string()).collect::<Vec<_>>().join("; ");
+        let tried = told(steps);
         if let Some(nearest) = dear.iter().min_by_key(|offer| offer.price.monthly) {
             let ceiling = self.monthly().map_or_else(|| "the ceiling".to_owned(), |most| format!("{most} a month"));
             let known = nearest.price.monthly.is_some()
@@ -309,6 +330,8 @@ fn spread(identity: &Identity, attempt: u32) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::api::offer::NumberType;
 
@@ -356,6 +379,32 @@ mod tests {
         assert_eq!(ladder(&Search { best_effort: false, ..search() }).len(), 1);
         let anywhere = Search { locality: None, region: None, area_code: None, ..search() };
         assert_eq!(ladder(&anywhere).len(), 1, "there is nothing to give up");
+    }
+
+    #[test]
+    fn what_others_are_about_to_take_is_waited_for_and_then_another_place_is_as_good() {
+        let purchase: Purchase = serde_json::from_value(serde_json::json!({ "search": search() })).unwrap();
+        let identity = Identity::new("n", "a");
+        let crowd = |seconds| Crowd { lasts: Duration::from_secs(seconds), again: Duration::from_secs(seconds / 2) };
+        let steps = steps(&purchase);
+        let offers = |n: usize, crowded, found| Offers { asked: steps[n].0.clone(), crowded, found };
+        let wish = |offers| Criteria {
+            purchase: &purchase,
+            ceiling: None,
+            offers,
+            prefer: None,
+            avoid: None,
+            spread: (&identity, 1),
+        };
+        let early = [offers(0, Some(crowd(59)), vec![])];
+        let Choice::Wait(waits, finding) = choose(&wish(&early)) else { panic!("it does not wait") };
+        assert_eq!((waits, finding.reason), (crowd(59), Reason::NothingForSale));
+        assert!(finding.message.contains("area code 415"), "{}", finding.message);
+        let late = [offers(0, Some(crowd(60)), vec![]), offers(1, None, vec![offer("+14155550001")])];
+        assert!(matches!(choose(&wish(&late[..1])), Choice::Look(asked) if asked == steps[1].0));
+        assert!(matches!(choose(&wish(&late)), Choice::Take { exact: false, .. }));
+        let everywhere: Vec<Offers> = (0..4).map(|n| offers(n, Some(crowd(80 - n as u64)), vec![])).collect();
+        assert!(matches!(choose(&wish(&everywhere)), Choice::Wait(waits, _) if waits.again == crowd(77).again));
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub enum Use {
     Open,
     /// The number is bought, and among those that the account owns.
     Bought,
-    /// It was not used and will not be.
+    /// It was not used and will not be: nobody has it any more, or it was given back.
     Unused,
 }
 
@@ -45,21 +45,43 @@ pub fn settle(current: Option<&Grants>, limits: &Purchasing, w: &Wishes<'_>) -> 
     if current.day == w.day {
         next.bought = current.bought;
     }
+    let mut unused = Vec::new();
     for grant in current.open {
         match w.uses.get(&*grant.uid).copied().unwrap_or(Use::Open) {
             Use::Open => next.open.push(grant),
             Use::Bought if grant.day == w.day => next.bought += 1,
-            Use::Bought | Use::Unused => {}
+            Use::Bought => {}
+            Use::Unused => unused.push(grant),
         }
     }
     for (uid, identity) in &w.wish {
-        let known = next.open.iter().any(|grant| grant.uid == *uid || grant.is_for(identity));
+        let is_its = |grant: &Grant| grant.uid == *uid || grant.is_for(identity);
+        // What is given back is seen to be gone before it is given again.
+        let known = next.open.iter().chain(&unused).any(is_its);
         if !known && next.open.len() < MOST_OPEN && refusal(&next, limits, w.owned).is_none() {
             let Identity { namespace, name } = identity.clone();
             next.open.push(Grant { uid: (*uid).to_owned(), namespace, identity: name, day: w.day.clone() });
         }
     }
     next
+}
+
+/// How many of those who hold rights a message names.
+const MOST_NAMED: usize = 5;
+
+/// Who holds rights by this ledger, for a reader in `namespace` where that is not the account's own: what is in other namespaces is only
+/// counted.
+pub fn holders(grants: &Grants, namespace: Option<&str>) -> String {
+    let is_told = |grant: &&Grant| namespace.is_none_or(|namespace| grant.namespace == namespace);
+    let told: Vec<String> =
+        grants.open.iter().filter(is_told).filter_map(|grant| Some(grant.of()?.to_string())).collect();
+    let mut all: Vec<String> = told.iter().take(MOST_NAMED).cloned().collect();
+    match grants.open.len() - all.len() {
+        0 => {}
+        others if all.is_empty() => all.push(format!("{others} in other namespaces")),
+        others => all.push(format!("{others} more")),
+    }
+    if all.is_empty() { String::new() } else { format!(" Rights to buy are held by: {}.", all.join(", ")) }
 }
 
 /// Why nobody else may buy by this ledger, where that is so.
@@ -120,6 +142,25 @@ mod tests {
             (0, vec!["b", "c"]),
             "yesterday's open one counts, yesterday's bought one does not"
         );
+    }
+
+    #[test]
+    fn what_is_given_back_is_anothers_and_its_own_only_once_it_is_seen_to_be_gone() {
+        let limits = limits(Some(1), None);
+        let first = settle(None, &limits, &wishes(&["a"], &[], 0, "1"));
+        let back = settle(Some(&first), &limits, &wishes(&["a"], &[("a", Use::Unused)], 0, "1"));
+        assert_eq!(open(&back), [""; 0]);
+        assert_eq!(open(&settle(Some(&back), &limits, &wishes(&["a"], &[], 0, "1"))), ["a"]);
+        let next = settle(Some(&first), &limits, &wishes(&["a", "b"], &[("a", Use::Unused)], 0, "1"));
+        assert_eq!(open(&next), ["b"]);
+    }
+
+    #[test]
+    fn whoever_reads_who_holds_rights_is_told_of_its_own_namespace_by_name() {
+        let all = settle(None, &limits(None, None), &wishes(&["a", "b", "c", "d", "e", "f"], &[], 0, "1"));
+        assert_eq!(holders(&all, None), " Rights to buy are held by: n/a, n/b, n/c, n/d, n/e, 1 more.");
+        assert_eq!(holders(&all, Some("m")), " Rights to buy are held by: 6 in other namespaces.");
+        assert_eq!(holders(&Grants::default(), None), "");
     }
 
     #[test]

@@ -26,8 +26,14 @@ pub const LOOK_FOR: Duration = Duration::from_secs(10);
 /// Within what time an account says whether somebody may buy, before its silence is worth telling.
 pub const ANSWERED: Duration = Duration::from_secs(10);
 
+/// How many numbers in a row may turn out not to be available before it is waited.
+pub const CANDIDATES: u32 = 5;
+
 /// How long to wait while others take what there is, unless one is called before.
 pub const CROWDED: Duration = Duration::from_secs(1);
+
+/// How long it is waited for what others are about to take before another place is as good.
+pub const CROWDED_OUT: Duration = Duration::from_secs(60);
 
 /// For how long a number that was lost to somebody is not taken for idle, whatever the caches show.
 pub const LOST: Duration = Duration::from_secs(5);
@@ -65,6 +71,11 @@ pub fn retry_after(error: &CarrierError, attempts: u32) -> Duration {
 /// Whether a number that the carrier would not keep can be bought without that: it is neither gone, nor is the carrier unwell.
 pub fn goes_unheld(refusal: &CarrierError) -> bool {
     !matches!(refusal.class, ErrorClass::Unavailable | ErrorClass::Throttled | ErrorClass::Transient)
+}
+
+/// Whether so many numbers were refused that it is waited before the next: several at a time are tried.
+pub(super) fn were_many(refused: u32) -> bool {
+    refused > 0 && refused.is_multiple_of(CANDIDATES)
 }
 
 /// Whether a refusal speaks of the number, and not of the moment or the account: after any other one the same number is asked for again.

@@ -37,6 +37,16 @@ impl Scene {
         .await
     }
 
+    /// The only number for sale in the area code 808.
+    fn only_in_hilo(&self) -> String {
+        for i in 0..10_000 {
+            self.sandbox.take_stock(&format!("+1808555{i:04}"));
+        }
+        let only = fresh().replace("+1415", "+1808");
+        self.sandbox.add_stock(&only).unwrap();
+        only
+    }
+
     async fn approve(&self, name: &str, number: &str) {
         self.patch::<PhoneNumber>(name, json!({"metadata": {"annotations": {APPROVE: number}}})).await;
     }
@@ -89,6 +99,61 @@ async fn a_hold_that_is_refused_or_of_which_nobody_knows_costs_nothing() {
         assert_eq!(held, (asked.0 == 2).then_some(number), "{fault:?}");
         scene.has_bought(1).await;
     }
+}
+
+#[tokio::test]
+async fn a_number_that_is_shown_and_never_sold_is_left_for_another_place_by_everybody() {
+    for (kind, code) in [(Kind::Hold, 85006), (Kind::Purchase, 85001)] {
+        let scene = Scene::telnyx().await;
+        // All that its area has, and the search shows it for ever.
+        let only = scene.only_in_hilo();
+        scene.always(Match::kind(kind).method("POST").number(&only), Fault::Refuse { status: 422, code });
+        for i in 0..3 {
+            scene.wishes(&format!("n{i}"), json!({"search": {"country": "US", "areaCode": "808"}})).await;
+        }
+        for i in 0..3 {
+            assert_ne!(scene.owned_by(&format!("n{i}")).await, only);
+        }
+        let asked = scene.sandbox.ledger().of(kind).filter(|entry| entry.number.as_ref() == Some(&only)).count();
+        assert_eq!(asked, 1, "what one has found out the others know");
+        scene.has_bought(3).await;
+    }
+}
+
+#[tokio::test]
+async fn whoever_finds_only_what_others_are_about_to_buy_says_so_and_searches_seldom() {
+    let scene = Scene::telnyx().await;
+    let only = scene.only_in_hilo();
+    let there = json!({"country": "US", "areaCode": "808", "bestEffort": false});
+    scene.wishes("first", json!({"search": there, "approval": "Manual"})).await;
+    scene.offered("first", |offer| offer.number.as_str() == only).await;
+    scene.wishes("second", json!({"search": there})).await;
+    let text = scene.acquired("second", "NothingForSale").await;
+    assert!(text.contains("by others who are about to buy them"), "{text}");
+    let searches = scene.sandbox.ledger().of(Kind::Search).count();
+    // At first, and after 1, 2, 4 and 8 seconds; and one for whoever came first.
+    assert!(searches <= 6, "{searches} searches");
+    assert_eq!(scene.holds_and_purchases(), (1, 0));
+    scene.delete::<PhoneNumber>("first").await;
+    assert_eq!(scene.owned_by("second").await, only);
+    scene.has_bought(1).await;
+}
+
+#[tokio::test]
+async fn a_number_that_is_held_by_nobody_we_know_but_for_us_is_bought() {
+    let scene = Scene::telnyx().await;
+    let number = fresh();
+    scene.sandbox.add_stock(&number).unwrap();
+    // Whoever asks gets no answer, and the record of who that was is lost.
+    let lost = Rule::new(Match::kind(Kind::Hold).method("POST"), Fault::AnswerLost);
+    scene.sandbox.inject(lost);
+    let named = json!({"search": null, "number": number, "approval": "Manual"});
+    scene.wishes("first", named).await;
+    eventually("it is asked for", || async { (scene.holds_and_purchases().0 > 0).then_some(()) }).await;
+    scene.vanish("first").await;
+    scene.wishes("second", json!({"search": null, "number": number})).await;
+    assert_eq!(scene.owned_by("second").await, number);
+    scene.has_bought(1).await;
 }
 
 #[tokio::test]

@@ -37,9 +37,23 @@ pub async fn a_hold_of_ours_is_found_again(s: &Subject) {
     }
 }
 
-pub async fn a_number_held_for_another_of_us_is_unavailable(s: &Subject) {
+/// Nobody asks for a number that another of us is known to hold: what stands all the same was left by somebody who lost the record of it.
+pub async fn a_hold_that_another_of_us_left_is_found_by_its_number(s: &Subject) {
     let wanted = wanted(s);
-    did(s.holds().hold(&wanted, &Marker::new("test", "clinics/other")).await);
+    let left = did(s.holds().hold(&wanted, &Marker::new("test", "clinics/other")).await);
+    let again = s.holds().hold(&wanted, &marker()).await;
+    if s.wire.does(Need::FoundHolds) {
+        assert_eq!(did(again), left);
+        s.buy(&Purchase { hold: Some(left), ..purchase(NUMBER) }).await;
+        s.has_bought(1).await;
+    } else {
+        assert_eq!(did_nothing(again).class, ErrorClass::Unavailable, "it is not told from anybody else's");
+    }
+}
+
+pub async fn a_number_held_by_another_installation_is_unavailable(s: &Subject) {
+    let wanted = wanted(s);
+    did(s.holds().hold(&wanted, &Marker::new("elsewhere", "clinics/main")).await);
     assert_eq!(did_nothing(s.holds().hold(&wanted, &marker()).await).class, ErrorClass::Unavailable);
 }
 

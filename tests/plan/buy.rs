@@ -20,7 +20,7 @@ use dialplane::{
     },
     carrier::{ErrorClass, Order},
     plan::{
-        AccountRef, BuyNumber, Buying, Decision, Effect, Entry, Grant, Idle, Liveness, Look, OfferQuery, Offers,
+        AccountRef, BuyNumber, Buying, Crowd, Decision, Effect, Entry, Grant, Idle, Liveness, Look, OfferQuery, Offers,
         OwnEntry, Purpose, Record, Rest, Seen, Seller, SendOutcome, Served, Supply, Traces, number,
     },
 };
@@ -28,6 +28,7 @@ use dialplane::{
 use super::scene::*;
 
 /// A PhoneNumber that buys, and what can be known about that.
+#[derive(Clone)]
 struct Deal {
     scene: Scene,
     journal: Option<NumberPurchase>,
@@ -77,11 +78,7 @@ fn deal() -> Deal {
         own: None,
         marked: Some(vec![]),
         orders: None,
-        offers: vec![Offers {
-            asked: OfferQuery::Search(search()),
-            crowded: false,
-            found: vec![offer(NUMBER, "1.15")],
-        }],
+        offers: vec![Offers { asked: OfferQuery::Search(search()), crowded: None, found: vec![offer(NUMBER, "1.15")] }],
         idle: Some(vec![]),
         seller: Seller {
             sells: true,
@@ -118,7 +115,19 @@ impl Deal {
         self
     }
 
+    /// What it comes to, once it has given back a right that it does not need.
     fn next(&self) -> Decision<dialplane::api::phone_number::PhoneNumberStatus> {
+        match self.decide(&self.seller.grant) {
+            Decision::Act(Effect::GiveBackGrant) => self.decide(&Grant::None),
+            decision => decision,
+        }
+    }
+
+    fn gives_back(&self) -> bool {
+        self.decide(&self.seller.grant) == Decision::Act(Effect::GiveBackGrant)
+    }
+
+    fn decide(&self, grant: &Grant) -> Decision<dialplane::api::phone_number::PhoneNumberStatus> {
         let identity = identity();
         let target = number::number_of(&self.scene.number, self.journal.as_ref());
         number::next(&number::World {
@@ -144,7 +153,7 @@ impl Deal {
                     claims: self.scene.claim.iter().cloned().collect(),
                     unclaimed: self.unclaimed.clone().unwrap_or_default(),
                 },
-                seller: &Seller { marks: self.unclaimed.is_none(), ..self.seller.clone() },
+                seller: &Seller { marks: self.unclaimed.is_none(), grant: grant.clone(), ..self.seller.clone() },
                 supply: Supply { offers: &self.offers, idle: self.idle.as_deref() },
             }),
             holder: self.holder,
@@ -178,6 +187,10 @@ impl Deal {
     fn says(&self) -> String {
         match self.next() {
             Decision::Rest(rest) => reason(&rest.status.expect("a status").conditions, "Acquired").unwrap().to_owned(),
+            // It says that nothing was bought, and gives its right back.
+            Decision::Act(Effect::WriteJournal(entry)) if entry.journal.spec.number.is_none() => {
+                self.clone().after(*entry).says()
+            }
             other => panic!("no rest: {other:?}"),
         }
     }
@@ -315,6 +328,73 @@ fn a_sure_refusal_goes_on_to_another_number_a_few_times() {
         (Purpose::Settle, Some(e164())),
         "it may be taken by us"
     );
+}
+
+#[test]
+fn that_others_take_all_there_is_is_said_once_it_lasts_and_looked_for_again_at_the_pace_of_the_searches() {
+    let crowded = |lasts, again| {
+        deal().with(|d| {
+            let crowd = Crowd { lasts: Duration::from_secs(lasts), again: Duration::from_secs(again) };
+            d.offers[0] = Offers { crowded: Some(crowd), found: vec![], ..d.offers[0].clone() };
+        })
+    };
+    let silent = Rest { status: None, again: Some(Duration::from_secs(3)) };
+    assert_eq!(crowded(7, 8).next(), Decision::Rest(silent));
+    for lasts in [10, 100] {
+        let told = crowded(lasts, 16);
+        assert_eq!(told.says(), "NothingForSale");
+        let Decision::Rest(rest) = told.next() else { panic!("{:?}", told.next()) };
+        assert_eq!(rest.again, Some(Duration::from_secs(16)));
+        let conditions = rest.status.unwrap().conditions;
+        assert!(conditions.iter().any(|c| c.message.contains("by others who are about to buy them")), "{conditions:?}");
+    }
+}
+
+#[test]
+fn whoever_finds_nothing_to_buy_asks_for_no_right_and_gives_back_the_one_it_has() {
+    type Bend = fn(&mut Deal);
+    let hopeless: [(&str, Bend); 6] = [
+        ("NothingForSale", |d| d.offers[0].found = vec![offer("+12125551234", "1.15")]),
+        ("TooDear", |d| purchase(d).max_monthly_price = "1.14".parse().ok()),
+        ("PriceUnknown", |d| purchase(d).max_setup_price = "9".parse().ok()),
+        ("AwaitingApproval", |d| purchase(d).approval = Approval::Manual),
+        ("NotClaimed", |d| d.scene.number.spec.suspend = true),
+        ("PurchasingPaused", |d| d.seller.limits.paused = true),
+    ];
+    for (expected, bend) in hopeless {
+        let has = deal().with(bend);
+        assert!(has.gives_back(), "{expected}");
+        assert_eq!(has.says(), expected);
+        let not = has.with(|d| d.seller.grant = Grant::None);
+        assert!(!not.gives_back());
+        assert_eq!(not.says(), expected);
+    }
+    let again = deal().with(|d| d.seller.grant = Grant::Again).with(|d| d.offers.clear());
+    assert_eq!(again.next(), Decision::Act(Effect::AskGrant), "nothing is searched by whoever found something before");
+}
+
+#[test]
+fn a_right_is_given_back_once_the_journal_says_that_nothing_was_bought_by_it_and_not_for_a_moment() {
+    let refused = |class, wait| {
+        let error = trouble(class, 1, wait).error;
+        deal().entered().claimed().tried(SendOutcome::DidNothing(error)).with(|d| {
+            d.scene.trouble = Some(dialplane::plan::Trouble { purchase: true, ..trouble(class, 1, wait) });
+        })
+    };
+    for class in [ErrorClass::Rejected, ErrorClass::Regulatory, ErrorClass::Funds, ErrorClass::Forbidden] {
+        let entry = refused(class, 600).entry();
+        assert_eq!(
+            (entry.purpose, &entry.journal.spec.number, entry.journal.spec.attempt),
+            (Purpose::Settle, &None, 1)
+        );
+        let told = refused(class, 600).after(entry);
+        assert!(told.gives_back(), "{class:?}");
+    }
+    assert_eq!(refused(ErrorClass::Throttled, 5).says(), "PurchaseFailed");
+    // What may have been bought is no reason to give anything back.
+    let unknown = deal().entered().claimed().tried(SendOutcome::Unknown).entered();
+    let waits = unknown.with(|d| (d.seen, d.missing, d.orders) = (false, true, Some(vec![])));
+    assert_eq!(waits.says(), "PurchaseUnsettled");
 }
 
 #[test]

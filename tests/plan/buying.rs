@@ -54,6 +54,7 @@ const CALM: Buying = Buying {
     finalized: false,
     bare: false,
     stranger: false,
+    limit: None,
     mutant: None,
 };
 
@@ -140,6 +141,11 @@ fn scenarios() -> Vec<(&'static str, Buying)> {
     }
     let finalized = Buying { finalized: true, budget: Budget { lost: 1, deletions: 1, ..calm }, ..CALM };
     all.push(("applied with our finalizer and deleted", finalized));
+    let budget = Budget { lost: 1, crashes: 1, taken: 1, turns: 2, ..calm };
+    all.extend(CARRIERS.map(|carrier| {
+        let limited = Buying { carrier, objects: &[0, 1], replicas: 1, limit: Some(1), budget, ..CALM };
+        ("two that may buy one number between them", limited)
+    }));
     let budget = Budget { lost: 1, deletions: 1, creations: 1, ..calm };
     let ordered = Buying { carrier: Carrier::Orders, replicas: 1, budget, ..CALM };
     all.push(("ordered, deleted and made again", ordered));
@@ -221,6 +227,9 @@ fn small_scenarios() -> Vec<(&'static str, Buying)> {
         "an idle number that is wanted back",
         Buying { objects: &[0, 1], replicas: 1, pool: true, budget, ..CALM },
     ));
+    let turned = Budget { turns: 1, taken: 1, ..calm };
+    let limited = Buying { objects: &[0, 1], replicas: 1, limit: Some(1), budget: turned, ..CALM };
+    all.push(("two that may buy one number between them", limited));
     let moved = Buying { budget: Budget { moves: 1, ..calm }, ..CALM };
     all.push(("applied to another cluster", moved.clone()));
     for carrier in UNMARKED {

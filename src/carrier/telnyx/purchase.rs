@@ -220,7 +220,7 @@ impl Telnyx {
         }
     }
 
-    /// Reserves the number, or finds that it is reserved for us already.
+    /// Reserves the number, or finds that it is reserved for this account already, by us.
     pub(super) async fn reserve(&self, number: &E164, marker: &Marker) -> Outcome<Hold> {
         let body = json!({
             "phone_numbers": [{ "phone_number": number.as_str() }],
@@ -248,24 +248,41 @@ impl Telnyx {
         Outcome::Did(Hold { number: number.clone(), until: line.expired_at.clone(), id: reservation.id })
     }
 
-    /// The reservation of this number that bears our marker and has not ended, if there is one. Those that have ended are listed too.
+    /// The reservation of this number by which it can be ordered, if there is one: this installation made it, for whichever identity, and
+    /// it has not ended. An order names no reservation, and the record of one may have been lost. Those that have ended are listed too.
     /// By which clock they end does not matter much: an order is refused for a number that is kept for somebody else.
     async fn reserved(&self, number: &E164, marker: &Marker) -> Result<Option<Hold>, CarrierError> {
-        let reference: String = url::form_urlencoded::byte_serialize(marker.as_str().as_bytes()).collect();
-        let filter = format!("filter%5Bcustomer_reference%5D={reference}");
-        let reservations: Vec<Placed> = self.pages(RESERVATIONS, &filter).await?;
-        let now = jiff::Timestamp::now();
-        let hold = |reservation: &Placed| {
-            let line = reservation.line(number).filter(|_| reservation.marker().as_ref() == Some(marker))?;
-            let ends: Option<jiff::Timestamp> = line.expired_at.as_deref().and_then(|text| text.parse().ok());
-            let stands = reservation.standing(line) != Standing::Failed && ends.is_none_or(|ends| ends > now);
-            stands.then(|| {
-                (ends, Hold { number: number.clone(), id: reservation.id.clone(), until: line.expired_at.clone() })
-            })
-        };
-        let last = reservations.iter().filter_map(hold).max_by_key(|(ends, hold)| (*ends, hold.id.clone()));
-        Ok(last.map(|(_, hold)| hold))
+        // How a number is to be written in that filter is not documented: what it does not show, the other may.
+        for (filter, value) in
+            [("phone_numbers.phone_number", number.as_str()), ("customer_reference", marker.as_str())]
+        {
+            let value: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
+            let found = match self.pages::<Placed>(RESERVATIONS, &format!("filter%5B{filter}%5D={value}")).await {
+                Ok(reservations) => standing_hold(&reservations, number, marker),
+                Err(error) if error.class == ErrorClass::Rejected => None,
+                Err(error) => return Err(error),
+            };
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
     }
+}
+
+/// Of several reservations of a number the one that ends last.
+fn standing_hold(reservations: &[Placed], number: &E164, marker: &Marker) -> Option<Hold> {
+    let now = jiff::Timestamp::now();
+    let hold = |reservation: &Placed| {
+        let line = reservation.line(number)?;
+        reservation.marker().filter(|shown| shown.is_same_installation(marker))?;
+        let ends: Option<jiff::Timestamp> = line.expired_at.as_deref().and_then(|text| text.parse().ok());
+        let stands = reservation.standing(line) != Standing::Failed && ends.is_none_or(|ends| ends > now);
+        let held = || Hold { number: number.clone(), id: reservation.id.clone(), until: line.expired_at.clone() };
+        stands.then(|| (ends, held()))
+    };
+    let last = reservations.iter().filter_map(hold).max_by_key(|(ends, hold)| (*ends, hold.id.clone()));
+    last.map(|(_, hold)| hold)
 }
 
 /// What an order says: one number, so that there is one outcome, and everything that it begins with.

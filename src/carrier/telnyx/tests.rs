@@ -411,6 +411,43 @@ async fn a_hold_is_what_the_reservation_says_of_this_number() {
 }
 
 #[tokio::test]
+async fn a_number_that_is_reserved_already_is_ours_if_a_reservation_of_this_installation_has_it_by_whichever_filter() {
+    let path = "/v2/number_reservations";
+    let by = |filter: &str| format!("GET {path}?filter[{filter}&page[number]=1&page[size]=250");
+    let (by_number, by_name) =
+        (by("phone_numbers.phone_number]=%2B14155550001"), by("customer_reference]=dp1%3Aprod%3A1"));
+    let reservation = |id: &str, reference: &str, number: &str, until: &str| {
+        let line = json!({ "phone_number": number, "status": "success", "expired_at": until });
+        json!({ "id": id, "status": "success", "customer_reference": reference, "phone_numbers": [line] })
+    };
+    let (soon, later, past) = ("2999-01-01T00:00:00Z", "2999-01-02T00:00:00Z", "2026-01-01T00:00:00Z");
+    let none = || (200, page(&[]));
+    let all = page(&[
+        reservation("hand", "by hand", NUMBER, later),
+        reservation("old", "dp1:prod:2", NUMBER, past),
+        reservation("other", "dp1:prod:2", "+14155550002", later),
+        reservation("elsewhere", "dp1:stage:1", NUMBER, later),
+        reservation("left", "dp1:prod:2", NUMBER, soon),
+    ]);
+    let own = page(&[reservation("own", "dp1:prod:1", NUMBER, soon)]);
+    for (first, second, expected) in [
+        ((200, all.clone()), none(), Some("left")),
+        (none(), (200, own.clone()), Some("own")),
+        ((400, error("10015")), (200, own.clone()), Some("own")),
+        ((200, page(&[reservation("hand", "by hand", NUMBER, later)])), none(), None),
+    ] {
+        let fake = Fake::default();
+        fake.on(&format!("POST {path}"), 422, error("85006"));
+        fake.on(&by_number, first.0, first.1).on(&by_name, second.0, second.1);
+        match (open(&fake).await.hold(&number(), &marker()).await, expected) {
+            (Outcome::Did(hold), Some(id)) => assert_eq!((hold.number, &*hold.id), (number(), id)),
+            (Outcome::DidNothing(error), None) => assert_eq!(error.class, ErrorClass::Unavailable),
+            (outcome, _) => panic!("{expected:?}: {outcome:?}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_url_is_unset_by_the_empty_text_or_by_null() {
     let change = format!("PATCH /v2/texml_applications/{APP}");
     let url = |url: &str, fallback: Option<&str>| Destination {

@@ -12,6 +12,7 @@ use crate::{
         CarrierAccount, NumberClaim, NumberPurchase,
         account::{AccountNumbers, CarrierAccountStatus, Grant},
         claim::Holder,
+        conditions::Finding,
         meta::{ABANDON, Key},
         number::E164,
         purchase::{Identity, Marker},
@@ -102,7 +103,12 @@ impl Controlled for CarrierAccount {
         let Some(grants) = status.as_ref().and_then(|status| status.grants.as_ref()) else { return };
         let owned = u32::try_from(opened.inventory.count_owned()).unwrap_or(u32::MAX);
         if let Some(why) = plan::grant::refusal(grants, &object.spec.purchasing, owned) {
-            for number in context.local.refuse_wishes(&key, &grants.open, &why) {
+            let told = |object: &Key| {
+                let reader = Some(&*object.namespace).filter(|namespace| **namespace != *key.namespace);
+                let who = plan::grant::holders(grants, reader);
+                Finding::new(why.reason, format!("{}{who}", why.message))
+            };
+            for number in context.local.refuse_wishes(&key, &grants.open, told) {
                 context.wake(Kind::PhoneNumber, number, Priority::Background);
             }
         }
@@ -129,6 +135,11 @@ impl Controlled for CarrierAccount {
                 Ok(())
             }
             Look::Identity | Look::Inventory => {
+                let is_first = context.open_accounts.of(object).is_some_and(|s| s.inventory.last_listing().is_none());
+                if look == Look::Inventory && is_first && context.dry_run().is_none() {
+                    // Whoever led before may have taken a right back that our copy still shows.
+                    context.read_again::<Self>(&Key::of(&**object), object.metadata.uid.as_deref()).await?;
+                }
                 context.ask_account(object, look, looked.began).await;
                 Ok(())
             }
@@ -184,13 +195,23 @@ impl Context {
             self.caches.allows(&account.spec.allowed_namespaces, &key.namespace, &identity.namespace)
                 && numbers.iter().any(|number| number.account() == *key)
         };
+        // Nothing was sent by what is given back, or the journal would name a number.
+        let version = account.metadata.resource_version.as_deref().unwrap_or_default();
+        let is_given_back = |identity: &Identity| {
+            let numbers = self.caches.numbers.by(Index::Identity, &identity.to_string());
+            let its = numbers.iter().filter(|number| number.account() == *key);
+            let uids: Vec<&str> = its.filter_map(|number| number.metadata.uid.as_deref()).collect();
+            !at.is_empty() && self.local.take_back(key, version, identity, &uids)
+        };
         let used = |grant: &Grant| {
             let Some(identity) = grant.of().or_else(|| of_object(&grant.uid)) else { return Use::Unused };
             let is_wished = is_wished(&identity);
             let unused = if is_wished { Use::Open } else { Use::Unused };
             let journal = self.caches.journal_of(&at, &identity);
             let sent = journal.as_deref().and_then(|journal| Some((journal, journal.spec.number.as_ref()?)));
-            let Some((journal, number)) = sent else { return unused };
+            let Some((journal, number)) = sent else {
+                return if is_wished && is_given_back(&identity) { Use::Unused } else { unused };
+            };
             match self.caches.claim_of(number).filter(|_| is_owned(number)) {
                 Some(claim) if claim.spec.is_for(&identity) => Use::Bought,
                 Some(_) => unused,

@@ -18,7 +18,7 @@ impl<'a> Step<'a, '_> {
     /// No journal: either nothing was ever bought, or what tells of it was lost (rules 2 and 9).
     pub(super) fn find_or_begin(&self) -> Decision<PhoneNumberStatus> {
         if let Some(decision) = self.hands_off() {
-            return decision;
+            return self.give_back(None, decision);
         }
         let marked = match self.marked() {
             Ok(marked) => marked,

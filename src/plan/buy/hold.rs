@@ -140,7 +140,7 @@ impl<'a> Step<'a, '_> {
     pub(super) fn unless_granted(&self) -> Option<Decision<PhoneNumberStatus>> {
         Some(match &self.b.seller.grant {
             Grant::Given => return None,
-            Grant::None => Decision::Act(Effect::AskGrant),
+            Grant::None | Grant::Again => Decision::Act(Effect::AskGrant),
             // Most are answered in a moment, and nothing need be said of that.
             Grant::Asked(waited) if *waited < policy::ANSWERED => {
                 Decision::Rest(Rest { status: None, again: Some(policy::ANSWERED - *waited) })

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::step::{CANDIDATES, Step};
+use super::step::Step;
 use crate::{
     api::{
         NumberClaim, NumberPurchase,
@@ -35,7 +35,7 @@ impl Step<'_, '_> {
             return Some(decision);
         }
         let waits = |trouble: &Trouble| trouble.purchase && !trouble.wait.is_zero();
-        if self.w.trouble.is_some_and(|trouble| waits(trouble) && trouble.refused >= CANDIDATES) {
+        if self.w.trouble.is_some_and(|trouble| waits(trouble) && policy::were_many(trouble.refused)) {
             return None;
         }
         let Some(idle) = self.b.supply.idle else { return Some(Decision::Look(Look::Idle)) };

@@ -10,7 +10,7 @@ use crate::{
         phone_number::{Acquisition, PhoneNumberStatus},
     },
     plan::{
-        BuyNumber, Decision, Effect, Liveness, Look, OwnEntry, Seen,
+        BuyNumber, Decision, Effect, Liveness, Look, OwnEntry, Seen, policy,
         route::{self, Wanted},
     },
 };
@@ -18,12 +18,12 @@ use crate::{
 impl<'a> Step<'a, '_> {
     /// The entry is ours and nothing was sent by it yet: the finalizer, the claim, the last checks, the purchase (rules 4 and 6).
     pub(super) fn send(&self, journal: &NumberPurchase, number: &E164, own: &OwnEntry) -> Decision<PhoneNumberStatus> {
-        if let Some(decision) = self.hands_off().or_else(|| self.unroutable()) {
-            return decision;
-        }
         if !own.may_send {
             // Nothing was sent by it, so what is known of the number still holds; only the right to send is gone.
             return self.begin(Some(journal), Some(own.clean));
+        }
+        if let Some(decision) = self.hands_off().or_else(|| self.unroutable()) {
+            return decision.again(policy::LOOK_FOR);
         }
         if let Some(decision) = self.w.finalizer() {
             return decision;

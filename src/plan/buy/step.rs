@@ -16,9 +16,6 @@ use crate::{
     },
 };
 
-/// How many numbers in a row may turn out not to be available before it is waited.
-pub(super) const CANDIDATES: u32 = 5;
-
 pub(super) struct Step<'a, 'b> {
     pub(super) w: &'b World<'a>,
     pub(super) b: &'b Buying<'a>,

@@ -100,7 +100,10 @@ const DESCRIBED: &[Described] = &[
         ],
     ),
     post("POST /v2/number_reservations", &["phone_numbers"], &["customer_reference"]),
-    get("GET /v2/number_reservations", &["filter[customer_reference]", PAGE[0], PAGE[1]]),
+    get(
+        "GET /v2/number_reservations",
+        &["filter[phone_numbers.phone_number]", "filter[customer_reference]", PAGE[0], PAGE[1]],
+    ),
     post("POST /v2/number_reservations/*/actions/extend", &[], &[]),
     post(
         "POST /v2/number_orders",

@@ -10,7 +10,9 @@ use stateright::{Model, Property};
 use super::{
     mutants::Mutant,
     pass,
-    state::{Budget, Claim, Cluster, Identity, Journal, Line, Object, OwnEntry, Replica, Stamp, State, Stock, Uid},
+    state::{
+        Budget, Claim, Cluster, Identity, Journal, Line, Object, OwnEntry, Replica, Rights, Stamp, State, Stock, Uid,
+    },
     walk,
 };
 
@@ -69,6 +71,8 @@ pub struct Buying {
     pub bare: bool,
     /// Whether the account has a number from the beginning that was bought by hand.
     pub stranger: bool,
+    /// How many numbers the account lets everybody buy in all, where it says so. Only for one replica.
+    pub limit: Option<u8>,
     pub mutant: Option<Mutant>,
 }
 
@@ -96,6 +100,8 @@ pub enum Event {
         replica: u8,
         number: u8,
     },
+    /// A replica works on the account: it settles who may buy, and then writes that.
+    AccountPass,
     /// The caches of a replica catch up.
     SeeObject {
         replica: u8,
@@ -207,7 +213,12 @@ impl Model for Buying {
         };
         let objects = self.objects.iter().enumerate().map(object).collect();
         let identities = self.identities();
-        let mut cluster = Cluster { objects, journals: vec![None; identities], claims: vec![None; self.numbers] };
+        let mut cluster = Cluster {
+            objects,
+            journals: vec![None; identities],
+            claims: vec![None; self.numbers],
+            rights: Rights::default(),
+        };
         let mut lines = vec![Line::default(); self.numbers];
         if self.pool {
             let gone = cluster.objects[0].take().map_or(0, |object| object.uid);
@@ -299,6 +310,9 @@ impl Model for Buying {
                 events.push(Event::Another { slot });
             }
         }
+        if self.limit.is_some() {
+            events.push(Event::AccountPass);
+        }
         if s.budget.moves > 0 {
             events.push(Event::Move);
         }
@@ -345,6 +359,7 @@ impl Buying {
         match event {
             Event::Pass { replica, slot, fate } => pass::over_object(self, s, replica.into(), slot.into(), fate)?,
             Event::ClaimPass { replica, number } => pass::over_claim(self, s, replica.into(), number.into())?,
+            Event::AccountPass => pass::over_account(self, s),
             Event::SeeObject { replica, slot } => {
                 s.replicas[usize::from(replica)].cache.objects[usize::from(slot)] =
                     s.cluster.objects[usize::from(slot)];
@@ -471,6 +486,10 @@ impl Buying {
                 s.broken = Some("promise 1: two numbers are bought for one identity");
             }
         }
+        let bought = s.lines.iter().filter(|line| matches!(line.stock, Stock::Ours(_) | Stock::Ordered(_))).count();
+        if self.limit.is_some_and(|limit| bought > usize::from(limit)) {
+            s.broken = Some("more is bought than the account allows");
+        }
         let holds =
             |claim: &Claim, object: &Object| claim.holder == Some(object.uid) && claim.identity != object.identity;
         let foreign = |claim: &Claim| s.cluster.objects.iter().flatten().any(|object| holds(claim, object));
@@ -550,7 +569,7 @@ pub fn new(uid: Uid, identity: Identity) -> Object {
 impl Replica {
     fn new(cache: Cluster, gap: bool) -> Self {
         let identities = cache.journals.len();
-        Self { cache, own: vec![None; identities], listed: vec![None; identities], known: 0, wrote: 0, orphans: 0, gap }
+        Self { cache, own: vec![None; identities], listed: vec![None; identities], gap, ..Self::default() }
     }
 }
 

@@ -77,11 +77,15 @@ pub enum Mutant {
     LetGoUnderWay,
     /// A hold is let go of although the entry that says so was not written.
     LetGoUnwritten,
+    /// A right to buy is given back whatever was sent by it.
+    GivenBackUnsettled,
+    /// A right is bought by that the account is just taking back.
+    BoughtByWhatIsTaken,
 }
 
 impl Mutant {
     /// Every one.
-    pub const ALL: [Mutant; 36] = [
+    pub const ALL: [Mutant; 38] = [
         Mutant::NoIntent,
         Mutant::NoCompareAndSet,
         Mutant::TokenNotCompared,
@@ -118,6 +122,8 @@ impl Mutant {
         Mutant::JournalTellsAll,
         Mutant::LetGoUnderWay,
         Mutant::LetGoUnwritten,
+        Mutant::GivenBackUnsettled,
+        Mutant::BoughtByWhatIsTaken,
     ];
 
     /// Whether a scenario is of the kind that it needs.
@@ -137,7 +143,8 @@ impl Mutant {
             Mutant::ApprovalCarriedOver => scenario.keeps == Keeps::HoldAndAsk,
             Mutant::LetGoUnderWay => scenario.lets_go(),
             Mutant::LetGoUnwritten => scenario.lets_go() && scenario.budget.turns > 0,
-            _ => !scenario.pool,
+            Mutant::GivenBackUnsettled | Mutant::BoughtByWhatIsTaken => scenario.limit.is_some(),
+            _ => !scenario.pool && scenario.limit.is_none(),
         }
     }
 }

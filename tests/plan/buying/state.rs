@@ -58,6 +58,16 @@ pub struct Cluster {
     /// One for each identity.
     pub journals: Vec<Option<Journal>>,
     pub claims: Vec<Option<Claim>>,
+    pub rights: Rights,
+}
+
+/// The rights to buy, in the status of the account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Rights {
+    /// The identities that have one.
+    pub open: u8,
+    /// How many were used.
+    pub bought: u8,
 }
 
 /// What a replica knows of the entry that it wrote last for one object.
@@ -116,6 +126,13 @@ pub struct Replica {
     pub orphans: u8,
     /// Whether it cannot know what was bought before it began.
     pub gap: bool,
+    /// The identities that wait for a right to buy.
+    pub wishes: u8,
+    /// Those that gave theirs back.
+    pub returned: u8,
+    /// Those from which it is taken by the write of the account that is under way, and what that writes.
+    pub taken: u8,
+    pub ledger: Option<Rights>,
 }
 
 /// What has become of a number at the carrier.

@@ -61,6 +61,7 @@ fn any(model: &Buying, state: &State, rng: &mut Rng) -> Event {
         Event::Settle { .. }
         | Event::Orphan { .. }
         | Event::ClaimPass { .. }
+        | Event::AccountPass
         | Event::Show { .. }
         | Event::Arrive { .. } => 2,
         _ => 1,
@@ -117,7 +118,10 @@ pub fn rests(model: &Buying, mut state: State) -> Option<&'static str> {
     if objects.iter().any(|object| object.deleting) {
         return Some("promise 8: a deletion does not end");
     }
-    (0..model.identities() as u8).find_map(|identity| is_served(&state, identity))
+    let bought = state.lines.iter().filter(|line| matches!(line.stock, Stock::Ours(_))).count();
+    let is_spent = model.limit.is_some_and(|limit| bought >= usize::from(limit));
+    let unserved = (0..model.identities() as u8).find_map(|identity| is_served(&state, identity));
+    unserved.filter(|_| !is_spent)
 }
 
 /// Whether just one object of an identity has the number that was bought for it, or there was none to buy.
@@ -160,6 +164,7 @@ fn round(state: &State) -> Vec<Event> {
     events.extend((0..state.cluster.journals.len() as u8).map(|identity| Event::SeeJournal { replica: 0, identity }));
     events.extend(numbers.clone().map(|number| Event::SeeClaim { replica: 0, number }));
     events.extend(slots.map(|slot| Event::Pass { replica: 0, slot, fate: Fate::Answered }));
+    events.extend([Event::AccountPass; 2]);
     events.extend(numbers.clone().map(|number| Event::Orphan { replica: 0, number }));
     events.extend(numbers.map(|number| Event::ClaimPass { replica: 0, number }));
     events

@@ -259,7 +259,18 @@ impl CarrierWrites for Work<'_> {
         }
     }
 
-    fn ask_grant(&mut self) {}
+    fn ask_grant(&mut self) {
+        let (mask, replica) = (1 << self.of.identity, &mut self.s.replicas[self.replica]);
+        replica.returned &= !mask;
+        let has = self.m.limit.is_none() || self.s.cluster.rights.open & mask != 0 && replica.taken & mask == 0;
+        if !has {
+            replica.wishes |= mask;
+        }
+    }
+
+    fn give_back_grant(&mut self) {
+        self.s.replicas[self.replica].returned |= 1 << self.of.identity;
+    }
 
     fn accept_inventory(&mut self) {}
 

@@ -860,6 +860,8 @@ impl CarrierWrites for Work<'_> {
 
     fn ask_grant(&mut self) {}
 
+    fn give_back_grant(&mut self) {}
+
     fn accept_inventory(&mut self) {}
 
     unused! {
