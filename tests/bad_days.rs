@@ -478,6 +478,8 @@ async fn no_secret_shows_in_any_object_event_or_log() {
     let previous = claim["spec"]["previous"].take();
     assert!(previous.to_string().contains("0ld-k3y"), "it stands there, for Restore, and nowhere else");
     said.push(claim);
+    let audited = |line: &String| line.contains("dialplane::audit") && line.contains(&number);
+    assert!(operator::log().iter().any(audited), "each write at the carrier has its line");
     said.extend(operator::log().into_iter().map(Value::String));
 
     for secret in ["0ld-passw0rd", "0ld-k3y", "dr1ft-k3y", &token, &scene.sandbox.credentials().auth_token] {

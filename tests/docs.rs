@@ -64,6 +64,17 @@ fn document_of(file: &str) -> &'static str {
 }
 
 #[test]
+fn every_event_stands_in_the_table() {
+    let named: Vec<&str> = dialplane::api::conditions::EVENTS.iter().map(|(name, _)| *name).collect();
+    for file in rust_files("src/plan").into_iter().chain(rust_files("src/controller")) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for told in text.split("reason: \"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+            assert!(named.contains(&told), "{}: {told}", file.display());
+        }
+    }
+}
+
+#[test]
 fn every_section_rule_and_promise_that_the_code_cites_is_there() {
     let design = read(DOCUMENTS[0]);
     let rules: BTreeSet<u32> =

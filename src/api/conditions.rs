@@ -156,7 +156,7 @@ reasons! {
     AccountNotReady: Acquired Unknown, Waiting, Silent, "The CarrierAccount cannot be used now; its own conditions say why. What the number was last known to be still stands.";
     NotClaimed: Acquired False, Asked, Silent, "The object is suspended and has not claimed its number. Set spec.suspend to false to go on.";
 
-    Purchased: Acquired True, Good, Silent, "The number was bought and this object holds its claim.";
+    Purchased: Acquired True, Good, Normal, "The number was bought and this object holds its claim.";
     NothingForSale: Acquired False, Waiting, Warning, "No number for sale fits spec.purchase.search. It is looked for again every few minutes. Ask for less, or for another place.";
     TooDear: Acquired False, Blocked, Warning, "What fits costs more than spec.purchase or the CarrierAccount allows. Raise the limit, or look for something else.";
     PriceUnknown: Acquired False, Blocked, Warning, "There is a limit and the carrier does not say what the number costs: nothing is bought by guess. Take the limit away, or look for something else.";
@@ -219,7 +219,7 @@ reasons! {
     EndpointNotAllowed: Ready False, Stalled, Warning, "spec.endpoint is not one that the operator was started to allow: nothing is read or sent for the account, and its numbers keep their last routes. Take spec.endpoint away to use the carrier itself, or have whoever runs the operator allow it (--allow-endpoint, in the chart carriers.allowedEndpoints).";
     CarrierUnreachable: Ready False, Working, Warning, "The carrier does not answer, or not as it should. It is tried again.";
 
-    Published: Published True, Good, Normal, "The wanted version serves.";
+    Published: Published True, Good, Silent, "The wanted version serves.";
     Unpublished: Published False, Asked, Normal, "No version was ever published. Set spec.version to publish the draft.";
     VersionGone: Published False, Stalled, Warning, "That version was published before and its AgentVersion is gone. A name is used once: apply that AgentVersion again, have the draft be what it was, or publish under a new name. The last version goes on serving.";
     VersionChanged: Published False, Stalled, Warning, "The AgentVersion is not the one that was published under this name. Publish under a new name. The last version goes on serving.";
@@ -250,6 +250,28 @@ reasons! {
 
     InUse: Ready False, Waiting, Warning, "The object is being deleted and others still need it. It goes once they are gone.";
 }
+
+/// The events that tell of something that was done, and are no reason of a condition: name, and what happened.
+pub const EVENTS: &[(&str, &str)] = &[
+    ("Published", "The Agent serves a version that it did not serve before."),
+    ("RolledBack", "The Agent serves a version again that it served before."),
+    (
+        "RouteReplaced",
+        "A route that was at the carrier before the import, and is not ours, was replaced. NumberClaim's previous keeps it.",
+    ),
+    ("DriftCorrected", "Somebody else had changed something at the carrier or the platform, and it was put back."),
+    (
+        "Moving",
+        "The number is taken off one of a platform's agents and put on another, or on the same one with other credentials.",
+    ),
+    ("BroughtIn", "The number was brought in from the organization's own carrier account."),
+    ("LeftAsItIs", "The object goes, and something at the carrier stays as it is: the message says what and why."),
+    ("CallsRejected", "The platform has rejected more calls than it had before, since too many came at once."),
+    (
+        "Unreadable",
+        "The object does not decode and is left out: the operator and its CRDs may be of different versions.",
+    ),
+];
 
 impl Reason {
     /// What the table says of this reason.

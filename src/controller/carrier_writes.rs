@@ -12,21 +12,33 @@ use super::{
     reconcile::Reconcile,
 };
 use crate::{
-    api::{meta::Key, number::E164, purchase::Hold},
-    carrier::{CarrierError, ErrorClass, Holds, Order, Outcome, Purchase},
+    api::{
+        meta::Key,
+        number::{Channel, Destination, E164, Route},
+        purchase::Hold,
+    },
+    carrier::{CarrierError, ErrorClass, Holds, Order, Outcome, Purchase, inventory},
     plan::{
         BindingChange, BuyNumber, HoldNumber, Mark, Note, Purpose, SendOutcome, ServeHosted, SetBinding, SetRoute,
-        SetSharedRoute, policy,
+        SetSharedRoute, hosting::Serve, policy,
     },
     telemetry::metrics::Operation,
 };
+
+/// The target of the lines that tell of every change at a carrier.
+const AUDIT: &str = "dialplane::audit";
 
 impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
     /// The one place where a number's route is written at the carrier.
     async fn set_route(&mut self, write: SetRoute) -> Result<(), Error> {
         let Some(opened) = self.opened(&write.account)? else { return Ok(()) };
+        let before = match opened.inventory.shown(&write.number) {
+            inventory::Seen::Present { number, .. } => number.route.clone(),
+            inventory::Seen::Absent { .. } | inventory::Seen::Unseen => Route::new(),
+        };
+        let what = format!("{}: {}", write.number, described(&before, &write.route));
         let outcome = opened.inventory.set_route(&write.number, &write.id, &write.route).await;
-        if self.changed(self.uid(), &opened, &write.account, Operation::SetRoute, outcome) {
+        if self.changed(self.uid(), &opened, &write.account, (Operation::SetRoute, &what, outcome)) {
             if write.put_back {
                 self.context.put_back(self.uid(), &opened);
             }
@@ -46,10 +58,11 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
         let carrier = opened.inventory.carrier();
         let Some(shared) = carrier.shared_routes() else { return Ok(()) };
         let SetSharedRoute { name, current, webhooks, .. } = &write;
+        let what = format!("{name}: {}", described(&current.webhooks, webhooks));
         let times = [carrier.capabilities().listing_lag, context.sharing_settles_in(&opened)];
         let outcome = opened.sharing.set(shared, name, current, webhooks, times).await;
         let id = share_id(self.object, &write.account);
-        let changed = self.changed(&id, &opened, &write.account, Operation::SetSharedRoute, outcome);
+        let changed = self.changed(&id, &opened, &write.account, (Operation::SetSharedRoute, &what, outcome));
         if changed && write.put_back {
             context.put_back(&id, &opened);
             let text = format!(
@@ -72,7 +85,7 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
             Ok(turn) => turn,
             Err(error) => {
                 let outcome = Outcome::<()>::DidNothing(error);
-                self.changed(self.uid(), &opened, &write.platform, Operation::Unbind, outcome);
+                self.changed(self.uid(), &opened, &write.platform, (Operation::Unbind, write.number.as_str(), outcome));
                 return Ok(());
             }
         };
@@ -96,9 +109,13 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
             return Ok(());
         }
         let Some(opened) = self.opened(&write.account)? else { return Ok(()) };
+        let what = match &write.serve {
+            Serve::Draft { note, .. } => format!("{}: its draft, as {note}", write.agent),
+            Serve::Version(version) => format!("{}: its version {version}", write.agent),
+        };
         let (operation, outcome) = opened.hosted.serve(&*opened.inventory.carrier(), &write).await;
         let id = share_id(self.object, &write.account);
-        if self.changed(&id, &opened, &write.account, operation, outcome) && write.put_back {
+        if self.changed(&id, &opened, &write.account, (operation, &what, outcome)) && write.put_back {
             context.put_back(&id, &opened);
             let text = format!(
                 "Put back which version of the agent {} serves at CarrierAccount {}.",
@@ -112,7 +129,7 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
     async fn mark(&mut self, mark: Mark) -> Result<(), Error> {
         let Some(opened) = self.opened(&mark.account)? else { return Ok(()) };
         let outcome = opened.inventory.mark(&mark.number, &mark.id, &mark.marker).await;
-        if self.changed(self.uid(), &opened, &mark.account, Operation::Mark, outcome) {
+        if self.changed(self.uid(), &opened, &mark.account, (Operation::Mark, mark.number.as_str(), outcome)) {
             self.context.put_back(self.uid(), &opened);
         }
         Ok(())
@@ -121,7 +138,7 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
     async fn bring_in(&mut self, account: Key, number: E164) -> Result<(), Error> {
         let Some(opened) = self.opened(&account)? else { return Ok(()) };
         let outcome = opened.inventory.bring_in(&number).await;
-        if self.changed(self.uid(), &opened, &account, Operation::BringIn, outcome) {
+        if self.changed(self.uid(), &opened, &account, (Operation::BringIn, number.as_str(), outcome)) {
             let text = format!("{number} was brought in from the organization's own carrier account.");
             self.publish(&[Note { warning: false, reason: "BroughtIn", text }]);
         }
@@ -206,10 +223,9 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
         let outcome = opened.inventory.purchase(&purchase, settling).await;
         let number = &purchase.number;
         context.metrics.carrier_write(carrier, &outcome);
+        self.audit(&account, Operation::Purchase, &format!("{number}, attempt {attempt}"), &outcome);
         match outcome {
             Outcome::Did(ordered) => {
-                let what = if ordered.is_some() { "ordered" } else { "bought" };
-                tracing::info!(object = %Key::of(self.object), %number, attempt, "{what}");
                 context.metrics.carrier_request(carrier, Operation::Purchase, None);
                 context.local.succeeded(uid, Attempt::Purchase);
                 opened.offer_cache.hide(number);
@@ -220,7 +236,6 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
                 }
             }
             Outcome::DidNothing(error) => {
-                tracing::warn!(object = %Key::of(self.object), %number, attempt, %error, "was not bought");
                 context.metrics.carrier_request(carrier, Operation::Purchase, Some(&error));
                 context.suspect(&account, &error);
                 if policy::is_about_number(&error) {
@@ -233,7 +248,6 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
                 context.local.failed(uid, Attempt::Purchase, about(number, error));
             }
             Outcome::Unknown(error) => {
-                tracing::warn!(object = %Key::of(self.object), %number, attempt, %error, "may have been bought; it is looked for");
                 context.metrics.carrier_request(carrier, Operation::Purchase, Some(&error));
             }
         }
@@ -248,13 +262,13 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
         let Some(orders) = carrier.orders() else { return Ok(()) };
         context.local.tried(uid, SendOutcome::Unknown);
         let outcome = orders.cancel(&order).await;
+        self.audit(&account, Operation::Cancel, order.number.as_str(), &outcome);
         context.metrics.carrier_write(carrier.capabilities().name, &outcome);
         let error = match outcome {
             Outcome::Did(()) => None,
             Outcome::DidNothing(error) | Outcome::Unknown(error) => Some(error),
         };
         context.metrics.carrier_request(carrier.capabilities().name, Operation::Cancel, error.as_ref());
-        tracing::info!(object = %Key::of(self.object), number = %order.number, ?error, "an order was to be cancelled");
         match error {
             None => context.local.succeeded(uid, Attempt::Purchase),
             Some(error) => {
@@ -322,7 +336,13 @@ impl<K: Controlled> Reconcile<'_, K> {
             BindingChange::Switch { .. } => Attempt::ExtraWrite,
             _ => Attempt::Write,
         };
-        let did = self.tried(self.uid(), attempt, opened, &write.platform, (operation, outcome));
+        let what = match &write.change {
+            BindingChange::Bind { agent, .. } | BindingChange::Move { agent, .. } => {
+                format!("{} to {agent}", write.number)
+            }
+            _ => write.number.to_string(),
+        };
+        let did = self.tried(self.uid(), attempt, opened, &write.platform, (operation, &what, outcome));
         if did {
             if write.put_back {
                 self.context.put_back(self.uid(), opened);
@@ -332,16 +352,23 @@ impl<K: Controlled> Reconcile<'_, K> {
         did
     }
 
+    /// One line for each change at a carrier, refused or not, for whoever has to find out afterwards who did what.
+    fn audit<T>(&self, account: &Key, operation: Operation, what: &str, outcome: &Outcome<T>) {
+        let (kind, object, operation) = (K::KIND.as_str(), Key::of(self.object), operation.as_str());
+        let error = match outcome {
+            Outcome::Did(_) => {
+                tracing::info!(target: AUDIT, kind, %object, %account, operation, what, outcome = "done", "a change at a carrier");
+                return;
+            }
+            Outcome::DidNothing(error) | Outcome::Unknown(error) => error,
+        };
+        let outcome = if matches!(outcome, Outcome::Unknown(_)) { "unknown" } else { "refused" };
+        tracing::warn!(target: AUDIT, kind, %object, %account, operation, what, outcome, %error, "a change at a carrier");
+    }
+
     /// Notes what came of a change at the carrier, to be remembered as `id`; whether it was made.
-    fn changed<T>(
-        &self,
-        id: &str,
-        opened: &OpenAccount,
-        account: &Key,
-        operation: Operation,
-        outcome: Outcome<T>,
-    ) -> bool {
-        self.tried(id, Attempt::Write, opened, account, (operation, outcome))
+    fn changed<T>(&self, id: &str, opened: &OpenAccount, account: &Key, change: (Operation, &str, Outcome<T>)) -> bool {
+        self.tried(id, Attempt::Write, opened, account, change)
     }
 
     /// The same of any kind of attempt.
@@ -351,10 +378,11 @@ impl<K: Controlled> Reconcile<'_, K> {
         attempt: Attempt,
         opened: &OpenAccount,
         account: &Key,
-        (operation, outcome): (Operation, Outcome<T>),
+        (operation, what, outcome): (Operation, &str, Outcome<T>),
     ) -> bool {
         let (context, carrier) = (self.context, opened.inventory.carrier().capabilities().name);
         context.metrics.carrier_write(carrier, &outcome);
+        self.audit(account, operation, what, &outcome);
         match outcome {
             Outcome::Did(_) => {
                 context.metrics.carrier_request(carrier, operation, None);
@@ -363,8 +391,6 @@ impl<K: Controlled> Reconcile<'_, K> {
             }
             Outcome::DidNothing(error) | Outcome::Unknown(error) => {
                 context.metrics.carrier_request(carrier, operation, Some(&error));
-                let operation = operation.as_str();
-                tracing::warn!(object = %Key::of(self.object), operation, %error, "the carrier could not be written to");
                 context.suspect(account, &error);
                 context.local.failed(id, attempt, error);
                 false
@@ -393,6 +419,20 @@ impl Context {
         opened.offer_cache.settled(number, gone);
         self.wake_called(opened);
     }
+}
+
+/// What a change of a route is, by the hosts of its URLs and fingerprints of what they are whole.
+fn described(before: &Route, after: &Route) -> String {
+    let shown = |destination: Option<&Destination>| match destination.filter(|destination| !destination.is_empty()) {
+        Some(destination) => {
+            format!("{} ({})", destination.shown(), destination.digest().get(..15).unwrap_or_default())
+        }
+        None => "nothing".to_owned(),
+    };
+    let change = |(channel, to): (&Channel, &Destination)| {
+        format!("{channel} from {} to {}", shown(before.get(channel)), shown(Some(to)))
+    };
+    after.iter().map(change).collect::<Vec<_>>().join(", ")
 }
 
 /// The same error, which says what number it is about.

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 use super::{
-    Decision, Effect, Look, Rest,
+    Decision, Effect, Look, Note, Rest,
     hosting::{self, Hosted},
     past::{self, Past, Taken},
     policy,
@@ -99,6 +99,20 @@ struct Shared {
 enum Step {
     Look(Look),
     Act(Effect),
+}
+
+/// Says that another version serves than before.
+pub fn notes(before: Option<&AgentStatus>, after: &AgentStatus) -> Vec<Note> {
+    let Some(serves) = &after.published_version else { return Vec::new() };
+    let (reason, text) = match before.and_then(|before| before.published_version.as_ref().map(|was| (before, was))) {
+        Some((_, was)) if was == serves => return Vec::new(),
+        Some((before, was)) if before.versions.iter().any(|version| version.name == *serves) => {
+            ("RolledBack", format!("{serves} serves again, instead of {was}."))
+        }
+        Some((_, was)) => ("Published", format!("{serves} serves, instead of {was}.")),
+        None => ("Published", format!("{serves} serves.")),
+    };
+    vec![Note { warning: false, reason, text }]
 }
 
 /// Decides what to do next for an Agent.

@@ -224,6 +224,27 @@ fn an_older_name_rolls_back_and_freezes_nothing() {
 }
 
 #[test]
+fn each_change_of_what_serves_is_told() {
+    let mut stage = new();
+    let mut told = Vec::new();
+    for version in ["v1", "v2", "v1", "v1"] {
+        let before = stage.agent.status.clone();
+        stage.agent.spec.draft = Some(draft(if version == "v1" { "one.example.com" } else { "two.example.com" }));
+        stage.publish(version);
+        let notes = agent::notes(before.as_ref(), stage.agent.status.as_ref().unwrap());
+        told.extend(notes.into_iter().map(|note| format!("{}: {}", note.reason, note.text)));
+    }
+    assert_eq!(
+        told,
+        [
+            "Published: v1 serves.",
+            "Published: v2 serves, instead of v1.",
+            "RolledBack: v1 serves again, instead of v2."
+        ]
+    );
+}
+
+#[test]
 fn removing_the_version_line_leaves_the_last_version_serving() {
     let mut stage = published().with(|s| s.agent.spec.version = None);
     assert!(stage.settle().is_empty());

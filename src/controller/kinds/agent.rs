@@ -21,7 +21,7 @@ use crate::{
         error::Error,
         serving::{Published, serves_all},
     },
-    plan::{self, AccountRef, Decision, Look, Served, agent::Frozen, shared::Share},
+    plan::{self, AccountRef, Decision, Look, Note, Served, agent::Frozen, shared::Share},
     telemetry::metrics::Operation,
 };
 
@@ -85,6 +85,10 @@ impl Controlled for Agent {
             user,
             definition_going: looked.definition_going,
         })
+    }
+
+    fn notes(before: Option<&AgentStatus>, after: &AgentStatus) -> Vec<Note> {
+        plan::agent::notes(before, after)
     }
 
     fn changed(context: &Context, change: &Change<Self>) {
