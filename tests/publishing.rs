@@ -57,6 +57,18 @@ async fn the_draft_serves_nobody_until_it_is_published_and_a_version_can_be_roll
 }
 
 #[tokio::test]
+async fn a_webhook_reaches_the_carrier_as_it_was_written() {
+    let (scene, number) = Scene::routed().await;
+    let url = "https://Engine.example.com:443/a+b/v?name='x'&t=%2b";
+    scene.agent_with("engine.example.com", Some("v2"), json!({"draft": {"webhooks": {"voice": {"url": url}}}})).await;
+    scene.calls_reach(&number, url).await;
+    // A carrier that spells it otherwise has not changed it.
+    scene.sandbox.edit(&number, &[("voice_url", "https://engine.example.com/a+b/v?name=%27x%27&t=%2B")]).unwrap();
+    scene.scans(2).await;
+    assert_eq!(scene.writes_to(&number), 2);
+}
+
+#[tokio::test]
 async fn publishing_is_two_object_writes_for_a_number_and_putting_drift_back_none() {
     if !support::is_own_cluster() {
         return;

@@ -20,6 +20,7 @@ use crate::support;
 
 const E164: &str = "write + and 7 to 15 digits without spaces, as in +14155551234";
 const URL: &str = "a webhook is an absolute URL with http or https and a host, as in https://";
+const ESCAPED: &str = "write these escaped, as in %C3%BC, and a host in its xn-- form";
 const PLACEHOLDER: &str = "unknown placeholder: only {agent}, {version}, {namespace} and {number} are filled in";
 const SECRET: &str = "credentialsRef.name is the name of a Secret: lower-case letters, digits, dashes and dots";
 const ENDPOINT: &str = "endpoint is an absolute URL with http or https and a host";
@@ -494,6 +495,13 @@ fn wrong_urls() -> Vec<(&'static str, &'static str)> {
         ("https://engine.example.com/{{agent}}", PLACEHOLDER),
         ("https://engine.example.com/{ver{agent}sion}", PLACEHOLDER),
         ("https://{number}.example.com/", "move it into the path or the query"),
+        ("https://engine.example.com/\u{fc}", ESCAPED),
+        ("https://m\u{fc}nchen.example/voice", ESCAPED),
+        ("https://engine.example.com/<voice>", ESCAPED),
+        ("https://engine.example.com/a\\b", ESCAPED),
+        ("https://engine.example.com/v?a|b", ESCAPED),
+        ("https://engine.example.com/v?", "leave the ? out"),
+        ("https://engine.example.com/v?#x", "leave the ? out"),
     ]
 }
 
@@ -525,6 +533,7 @@ async fn a_webhook_that_is_wrong_is_refused_with_what_to_do() {
         "http://user:secret@engine.example.com:8443/{namespace}/{agent}/{version}/voice?to={number}#x",
         "https://{agent}.example.com/",
         "https://[2001:db8::1]:8443/voice",
+        "https://Engine.example.com:443/a+b/%2b;p=1/../v?name='x'&list[]=1&y=(z)~*!$",
     ];
     let accepted = accepted.map(|url| draft(json!({"voice": { "url": url, "fallbackUrl": url }})));
     server.accepts("Agent", &accepted).await;

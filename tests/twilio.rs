@@ -103,6 +103,25 @@ async fn what_wins_over_a_url_is_a_part_of_the_route_and_is_set_and_cleared_with
 }
 
 #[tokio::test]
+async fn a_url_arrives_as_it_was_written_and_another_spelling_of_it_is_no_drift() {
+    let s = subject();
+    let id = s.own(NUMBER);
+    for url in ["https://a.example/a+b", "https://a.example/v?", "https://A.example:443?name='x'&t=%2b"] {
+        let leg = Destination { fallback_url: Some(url.to_owned()), ..destination(url) };
+        let wanted: Route = [(Channel::Voice, leg), (Channel::Status, destination(url))].into();
+        let answered = did(s.carrier.set_route(&id, &s.carrier.canonical(wanted)).await);
+        for field in ["voice_url", "voice_fallback_url", "status_callback"] {
+            assert_eq!(s.sandbox.field(NUMBER, field).as_deref(), Some(url), "{field}");
+        }
+        assert_eq!(answered.route[&Channel::Voice].url.as_deref(), Some(url));
+    }
+    let before = s.found(NUMBER).await.route;
+    s.sandbox.edit(NUMBER, &[("voice_url", "https://a.example/?name=%27x%27&t=%2B")]).unwrap();
+    let after = s.found(NUMBER).await.route;
+    assert_eq!((&after, after[&Channel::Voice].digest()), (&before, before[&Channel::Voice].digest()));
+}
+
+#[tokio::test]
 async fn who_receives_the_messages_is_seen_with_the_accounts_own_credentials_only() {
     let [parent, child] = family();
     let key = |digit: &str| {

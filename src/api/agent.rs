@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     config::Config,
     meta::{AllowedNamespaces, Key, Reference},
-    number::{Channel, Destination, E164, Method, Route},
+    number::{Channel, Destination, E164, Method, Route, is_same_url},
 };
 
 /// A voice or messaging agent: a draft that is edited freely, and the published version that serves.
@@ -177,6 +177,16 @@ pub struct Webhooks {
         // Its plus is filled in escaped, which is no host.
         "rule": "!self.matches('^https?://[^/?#]*[{]number[}]')",
         "message": "{number} cannot stand in the host: move it into the path or the query",
+    },
+    {
+        // Official libraries drop it before they check a signature.
+        "rule": "!self.matches('[?](#|$)')",
+        "message": "a URL has nothing behind its ?: leave the ? out",
+    },
+    {
+        // Carriers may write these in their own way, and then sign another URL than was meant.
+        "rule": "self.matches('^[!#-;=?-\\\\[\\\\]_a-{}~]*$')",
+        "message": "a URL has no blanks, letters beyond ASCII, or any of \" < > \\ ^ ` |: write these escaped, as in %C3%BC, and a host in its xn-- form",
     },
 ]))]
 pub struct UrlTemplate(#[schemars(length(max = 1024))] pub String);
@@ -448,7 +458,8 @@ impl Webhooks {
         });
         let url = |destination: &Destination| destination.url.clone().filter(|_| destination.bound_to.is_none());
         let leads = |(channel, destination): (&Channel, &Destination)| {
-            url(destination).is_some() && seen.get(channel).and_then(url) == url(destination)
+            url(destination).is_some()
+                && is_same_url(seen.get(channel).and_then(url).as_deref(), url(destination).as_deref())
         };
         !route.is_empty() && shown(route).iter().any(leads)
     }

@@ -1,6 +1,12 @@
 //! Telephone numbers and the routes they can have, as every carrier sees them. No I/O.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt, str::FromStr};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    fmt,
+    hash::{Hash, Hasher},
+    str::FromStr,
+};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -147,8 +153,9 @@ impl Method {
 
 /// Where one channel of a number goes.
 // The default destination goes nowhere. Adapters hand out destinations in canonical form, so that two destinations are the same exactly when they
-// are equal: a method without its URL is the default one, and unset, null and empty are all `None`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+// are equal: a method without its URL is the default one, and unset, null and empty are all `None`. URLs stay as they were written, which is
+// how they are sent and signed; only where they are compared does one spelling stand for all.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Destination {
     /// Absolute URL that the carrier requests.
@@ -204,7 +211,8 @@ impl Destination {
 
     /// A fingerprint that tells one destination from another and reveals nothing of its URLs.
     pub fn digest(&self) -> String {
-        digest_of(self)
+        let spelled = |url: &Option<String>| url.as_deref().map(spelling);
+        digest_of(&Self { url: spelled(&self.url), fallback_url: spelled(&self.fallback_url), ..self.clone() })
     }
 
     /// Where the destination goes, without anything that may be a secret: the host of its URL, or the name of what it is bound to.
@@ -218,6 +226,59 @@ impl Destination {
             None => "nothing".to_owned(),
         }
     }
+}
+
+impl PartialEq for Destination {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { url, method, fallback_url, fallback_method, bound_to } = self;
+        (method, fallback_method, bound_to) == (&other.method, &other.fallback_method, &other.bound_to)
+            && is_same_url(url.as_deref(), other.url.as_deref())
+            && is_same_url(fallback_url.as_deref(), other.fallback_url.as_deref())
+    }
+}
+
+impl Eq for Destination {}
+
+impl Hash for Destination {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { url, method, fallback_url, fallback_method, bound_to } = self;
+        let spelled = |url: &Option<String>| url.as_deref().map(spelling);
+        (spelled(url), method, spelled(fallback_url), fallback_method, bound_to).hash(state);
+    }
+}
+
+/// Whether two texts are one URL, however it is spelled.
+pub fn is_same_url(one: Option<&str>, other: Option<&str>) -> bool {
+    one == other || one.zip(other).is_some_and(|(one, other)| spelling(one) == spelling(other))
+}
+
+/// One spelling for a URL, to compare it by: lower-case host, no default port, a slash for an empty path, upper-case escapes. A carrier may
+/// show a URL so that was sent otherwise. What is no URL has its own spelling.
+fn spelling(text: &str) -> String {
+    let Ok(mut url) = url::Url::parse(text) else { return text.to_owned() };
+    if url.cannot_be_a_base() {
+        return text.to_owned();
+    }
+    let path = upper_case_escapes(url.path());
+    url.set_path(&path);
+    let query = url.query().map(upper_case_escapes);
+    url.set_query(query.as_deref());
+    url.into()
+}
+
+/// `%2b` and `%2B` are one and the same ([RFC 3986](https://www.rfc-editor.org/rfc/rfc3986#section-6.2.2.1)).
+fn upper_case_escapes(text: &str) -> String {
+    let mut left = 0;
+    let upper = |c: char| {
+        if c == '%' {
+            left = 2;
+            return c;
+        }
+        let escaped = left > 0;
+        left = if escaped { left - 1 } else { 0 };
+        if escaped && c.is_ascii_hexdigit() { c.to_ascii_uppercase() } else { c }
+    };
+    text.chars().map(upper).collect()
 }
 
 /// The whole route of a number, as seen at its carrier or as wanted there. A channel that is absent is not spoken of:
@@ -238,6 +299,28 @@ pub fn digest_of(value: &impl Serialize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_spellings_of_one_url_are_the_same_destination_and_keep_what_was_written() {
+        let to = |url: &str| Destination { url: Some(url.into()), ..Destination::default() };
+        for (one, other) in [
+            ("https://A.example", "https://a.example/"),
+            ("https://a.example:443/v", "https://a.example/v"),
+            ("https://a.example/v?t=%2b", "https://a.example/v?t=%2B"),
+            ("https://a.example/v?name='x'", "https://a.example/v?name=%27x%27"),
+        ] {
+            assert_eq!((to(one), to(one).digest()), (to(other), to(other).digest()));
+            assert_eq!(to(one).url.as_deref(), Some(one));
+        }
+        for (one, other) in [
+            ("https://a.example/a+b", "https://a.example/a%2Bb"),
+            ("https://a.example/v?", "https://a.example/v"),
+            ("https://a.example/V", "https://a.example/v"),
+            ("no url", "No url"),
+        ] {
+            assert_ne!((to(one), to(one).digest()), (to(other), to(other).digest()));
+        }
+    }
 
     #[test]
     fn a_number_is_a_plus_and_seven_to_fifteen_digits() {

@@ -36,36 +36,12 @@ pub(super) fn currency(text: &str) -> Option<String> {
     is_code.then(|| text.to_ascii_uppercase())
 }
 
-/// One spelling for a URL: lower-case host, no default port, a slash for an empty path, upper-case escapes, and `%2B`
-/// for a plus in the path, which servers that take it for a space understand too. What is no URL stays as it is: the carrier
-/// says what is wrong with it.
-pub(super) fn canonical_url(text: String) -> Option<String> {
-    let text = text.trim();
-    if text.is_empty() {
-        return None;
+/// A URL as it was written; what is blank is none. What is no URL stays too: the carrier says what is wrong with it.
+pub(super) fn url(text: String) -> Option<String> {
+    let trimmed = text.trim();
+    match trimmed.len() {
+        0 => None,
+        len if len == text.len() => Some(text),
+        _ => Some(trimmed.to_owned()),
     }
-    let Ok(mut url) = Url::parse(text) else { return Some(text.to_owned()) };
-    if url.cannot_be_a_base() {
-        return Some(text.to_owned());
-    }
-    let path = upper_case_escapes(url.path()).replace('+', "%2B");
-    url.set_path(&path);
-    let query = url.query().map(upper_case_escapes);
-    url.set_query(query.as_deref().filter(|query| !query.is_empty()));
-    Some(url.into())
-}
-
-/// `%2b` and `%2B` are one and the same ([RFC 3986](https://www.rfc-editor.org/rfc/rfc3986#section-6.2.2.1)).
-fn upper_case_escapes(text: &str) -> String {
-    let mut left = 0;
-    let upper = |c: char| {
-        if c == '%' {
-            left = 2;
-            return c;
-        }
-        let escaped = left > 0;
-        left = if escaped { left - 1 } else { 0 };
-        if escaped && c.is_ascii_hexdigit() { c.to_ascii_uppercase() } else { c }
-    };
-    text.chars().map(upper).collect()
 }

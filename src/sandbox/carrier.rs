@@ -24,6 +24,7 @@
 //! The same can be done from outside through [`admin`]. Does I/O.
 
 pub mod admin;
+mod asked;
 pub mod call;
 pub mod config;
 mod dialect;
@@ -87,7 +88,7 @@ pub(crate) struct Shared {
     hosts: Mutex<BTreeMap<String, String>>,
     url: String,
     addr: SocketAddr,
-    client: reqwest::Client,
+    client: call::Client,
     webhook_timeout_ms: u64,
 }
 
@@ -119,7 +120,7 @@ impl Sandbox {
             hosts: Mutex::new(config.hosts.clone()),
             url: format!("http://{addr}"),
             addr,
-            client: client().map_err(io::Error::other)?,
+            client: call::client(),
             webhook_timeout_ms: config.webhook_timeout_ms,
             config,
         });
@@ -180,16 +181,4 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/nixflex/{webhook}", post(serve::platform))
         .fallback(serve::carrier)
         .with_state(shared)
-}
-
-/// The client that asks webhooks, over plain HTTP only. It is built without the process-wide cryptography provider, which
-/// is not ours to choose.
-fn client() -> Result<reqwest::Client, String> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|e| e.to_string())?
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth();
-    reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().build().map_err(|e| e.to_string())
 }

@@ -11,7 +11,7 @@ use super::client::Client;
 use crate::openapi;
 
 /// The client's version, as `docs/carriers/twilio.md` quotes it.
-const SDK: &str = "twilio==9.13.0";
+pub const SDK: &str = "twilio==9.13.0";
 
 fn recording() -> SandboxConfig {
     let switches = Switches { record_bodies: true, ..Switches::default() };

@@ -110,6 +110,25 @@ async fn a_profile_is_emptied_and_an_application_switched_off_since_it_must_have
 }
 
 #[tokio::test]
+async fn a_url_arrives_as_it_was_written() {
+    let s = subject();
+    let mut now = SharedRoute::default();
+    for url in ["https://a.example/a+b", "https://a.example/v?", "https://A.example:443?name='x'&t=%2b"] {
+        let leg = Destination { fallback_url: Some(url.to_owned()), ..destination(url) };
+        let wanted: Route =
+            [(Channel::Voice, leg.clone()), (Channel::Sms, leg), (Channel::Status, destination(url))].into();
+        now = set(&s, &now, &wanted).await;
+        let (application, profile) = (shown(&s.sandbox, &now, Channel::Voice), shown(&s.sandbox, &now, Channel::Sms));
+        for shown in [&application["voice_url"], &application["voice_fallback_url"], &application["status_callback"]] {
+            assert_eq!(shown, url);
+        }
+        assert_eq!((&profile["webhook_url"], &profile["webhook_failover_url"]), (&json!(url), &json!(url)));
+    }
+    let silent = set(&s, &now, &Route::new()).await;
+    assert_eq!(shown(&s.sandbox, &silent, Channel::Voice)["voice_url"], "https://A.example:443?name='x'&t=%2b");
+}
+
+#[tokio::test]
 async fn of_several_of_one_name_the_oldest_is_meant_on_whichever_page_it_stands() {
     let s = subject();
     let oldest = [("friendly_name", NAME), ("voice_url", "https://1.example/")];

@@ -13,7 +13,7 @@ use crate::{
     carrier::{
         CarrierError, ErrorClass, Messaging, NumberId, OwnedNumber,
         lenient::{Rows, Scalar},
-        written::canonical_url,
+        written,
     },
 };
 use serde::{Deserialize, Deserializer};
@@ -192,9 +192,9 @@ fn canonical_destination(channel: Channel, destination: Destination) -> Destinat
     if bound_to.as_ref().is_some_and(|bound| bound.kind == binds) {
         return Destination { bound_to, ..Destination::default() };
     }
-    let Some(url) = url.and_then(canonical_url) else { return Destination::default() };
+    let Some(url) = url.and_then(written::url) else { return Destination::default() };
     let method = if channel == Channel::Sms { Method::Post } else { method };
-    let fallback_url = fallback_url.filter(|_| channel != Channel::Status).and_then(canonical_url);
+    let fallback_url = fallback_url.filter(|_| channel != Channel::Status).and_then(written::url);
     let fallback_method = if fallback_url.is_some() { method } else { Method::default() };
     Destination { url: Some(url), method, fallback_url, fallback_method, bound_to }
 }
@@ -346,7 +346,7 @@ mod tests {
         .into();
         let shown = canonical(wanted.clone());
         let voice = &shown[&Channel::Voice];
-        assert_eq!((voice.url.as_deref(), voice.fallback_method), (Some("https://a.example/"), Method::Get));
+        assert_eq!((voice.url.as_deref(), voice.fallback_method), (Some("https://A.example:443"), Method::Get));
         assert_eq!((shown[&Channel::Sms].method, shown[&Channel::Sms].fallback_url.as_deref()), (Method::Post, None));
         assert_eq!((shown[&Channel::Status].method, &shown[&Channel::Status].fallback_url), (Method::Get, &None));
         assert_eq!(canonical(shown.clone()), shown);

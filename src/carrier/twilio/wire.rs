@@ -20,7 +20,7 @@ use crate::{
         phone_number::NumberConfig,
         purchase::Marker,
     },
-    carrier::{NumberId, OwnedNumber, lenient, lenient::Scalar, written::canonical_url},
+    carrier::{NumberId, OwnedNumber, lenient, lenient::Scalar, written},
 };
 
 /// As many capabilities of a number as are looked at.
@@ -322,10 +322,10 @@ fn canonical_destination(channel: Channel, destination: Destination) -> Destinat
         Channel::Status => &[],
     };
     let bound_to = bound_to.filter(|bound| binds.contains(&&*bound.kind) && !bound.id.is_empty());
-    let url = url.and_then(canonical_url);
+    let url = url.and_then(written::url);
     // Twilio refuses a fallback without a primary, and has none at all for status callbacks.
     let has_fallback = url.is_some() && channel != Channel::Status;
-    let fallback_url = fallback_url.filter(|_| has_fallback).and_then(canonical_url);
+    let fallback_url = fallback_url.filter(|_| has_fallback).and_then(written::url);
     Destination {
         method: if url.is_some() { method } else { Method::default() },
         fallback_method: if fallback_url.is_some() { fallback_method } else { Method::default() },

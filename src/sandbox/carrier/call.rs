@@ -1,13 +1,21 @@
 //! Calls and text messages that reach a number: who is asked what to do with them, by a real and signed request. Does I/O.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
+use axum::body::Bytes;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::{
+    client::legacy::{self, connect::HttpConnector},
+    rt::TokioExecutor,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use url::{Url, form_urlencoded};
+use url::form_urlencoded;
 
 use super::{
     Shared,
+    asked::Asked,
     config::Dialect,
     nixflex,
     route::{Place, Route, Seal, webhooks},
@@ -57,6 +65,13 @@ impl Placed {
     pub fn answer(&self) -> Option<&Attempt> {
         self.attempts.last().filter(|_| self.outcome == Outcome::Answered)
     }
+}
+
+/// Asks webhooks, over plain HTTP only, by URLs as they were written.
+pub(super) type Client = legacy::Client<HttpConnector, Full<Bytes>>;
+
+pub(super) fn client() -> Client {
+    legacy::Client::builder(TokioExecutor::new()).build_http()
 }
 
 type Params = Vec<(String, String)>;
@@ -197,17 +212,6 @@ fn text_params(sid: &str, account: &str, from: &str, to: &str, body: &str, servi
     params
 }
 
-/// Where a request for a public URL really goes, and the public host to name there.
-fn destination(hosts: &BTreeMap<String, String>, public: &Url) -> Option<Url> {
-    let host = public.host_str()?;
-    let named = public.port().map(|port| format!("{host}:{port}"));
-    let base = named.and_then(|named| hosts.get(&named)).or_else(|| hosts.get(host))?;
-    let mut real = Url::parse(base).ok()?;
-    real.set_path(public.path());
-    real.set_query(public.query());
-    Some(real)
-}
-
 /// The headers that prove who asks. A GET carries what it tells in its URL, which is then what Twilio signs.
 fn sealed(seal: &Seal, url: &str, get: bool, told: &Told, body: &str) -> Vec<(&'static str, String)> {
     match seal {
@@ -223,75 +227,53 @@ fn sealed(seal: &Seal, url: &str, get: bool, told: &Told, body: &str) -> Vec<(&'
     }
 }
 
-/// Asks one webhook. `Host` and `X-Forwarded-Proto` are those of the public URL, so that a server elsewhere can check the
+/// Asks one webhook, and signs what is sent. `Host` and `X-Forwarded-Proto` are those of the public URL, so that a server elsewhere can check the
 /// signature.
 async fn send(shared: &Shared, hook: &Hook, seal: &Seal, told: &Told) -> Attempt {
     let mut attempt =
         Attempt { url: hook.url.clone(), method: hook.method.clone(), status: None, body: String::new(), error: None };
-    let Ok(mut public) = Url::parse(&hook.url) else {
+    let get = hook.method == "GET";
+    let Some(asked) = Asked::of(&hook.url, if get { told.params() } else { &[] }) else {
         attempt.error = Some("the URL is malformed".to_owned());
         return attempt;
     };
-    let get = hook.method == "GET";
-    if get {
-        public.query_pairs_mut().extend_pairs(told.params());
-        attempt.url = public.to_string();
-    }
-    let mapped = destination(&shared.hosts(), &public).or_else(|| nixflex::at_home(&shared.url, &public));
+    attempt.url = asked.url();
     // The demo URLs of a new number, say, are Twilio's real ones: a simulator does not bother them.
-    if mapped.is_none() && public.scheme() != "http" {
+    let at_home = || nixflex::at_home(&shared.url, &attempt.url)?.parse().ok();
+    let Some(target) = asked.target(&shared.hosts()).or_else(at_home) else {
         attempt.error = Some("an https host is only asked where an entry of `hosts` says where it is".to_owned());
         return attempt;
-    }
-    let host = public.host_str().map(|host| match public.port() {
-        Some(port) => format!("{host}:{port}"),
-        None => host.to_owned(),
-    });
+    };
     let (body, kind) = told.body();
     let body = if get { String::new() } else { body };
-    let real = mapped.unwrap_or_else(|| public.clone());
-    let mut request = if get { shared.client.get(real) } else { shared.client.post(real) };
+    let mut request = http::Request::builder()
+        .method(if get { "GET" } else { "POST" })
+        .uri(target)
+        .header("user-agent", if matches!(seal, Seal::Twilio(_)) { "TwilioProxy/1.1" } else { "telnyx-webhooks" })
+        .header("content-type", kind)
+        .header("x-forwarded-proto", &asked.scheme)
+        .header("host", &asked.host);
+    if let Some(credentials) = &asked.credentials {
+        request = request.header("authorization", format!("Basic {}", STANDARD.encode(credentials)));
+    }
     for (name, value) in sealed(seal, &attempt.url, get, told, &body) {
         request = request.header(name, value);
     }
-    let request = request
-        .body(body)
-        .header("user-agent", if matches!(seal, Seal::Twilio(_)) { "TwilioProxy/1.1" } else { "telnyx-webhooks" })
-        .header("content-type", kind)
-        .header("x-forwarded-proto", public.scheme())
-        .header("host", host.unwrap_or_default())
-        .timeout(Duration::from_millis(shared.webhook_timeout_ms));
-    match request.send().await {
-        Err(error) => attempt.error = Some(reason(&error)),
-        Ok(response) => {
-            attempt.status = Some(response.status().as_u16());
-            attempt.body = response.text().await.unwrap_or_default();
-        }
+    let answer = async {
+        let request = request.body(Full::from(body)).map_err(|_| "the request cannot be written")?;
+        let response = shared.client.request(request).await.map_err(|error| reason(&error))?;
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        Ok((status, String::from_utf8_lossy(&body).into_owned()))
+    };
+    let deadline = Duration::from_millis(shared.webhook_timeout_ms);
+    match tokio::time::timeout(deadline, answer).await.unwrap_or(Err("it did not answer in time")) {
+        Err(error) => attempt.error = Some(error.to_owned()),
+        Ok((status, body)) => (attempt.status, attempt.body) = (Some(status), body),
     }
     attempt
 }
 
-fn reason(error: &reqwest::Error) -> String {
-    let reason = match () {
-        () if error.is_timeout() => "it did not answer in time",
-        () if error.is_connect() => "it could not be reached",
-        () => "it did not answer",
-    };
-    reason.to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mapped_host_keeps_path_and_query() {
-        let hosts = BTreeMap::from([("engine.example.com".to_owned(), "http://127.0.0.1:8080".to_owned())]);
-        let real = |url: &str| destination(&hosts, &Url::parse(url).unwrap()).map(|url| url.to_string());
-        assert_eq!(
-            real("https://engine.example.com/a/v1/voice?x=1").as_deref(),
-            Some("http://127.0.0.1:8080/a/v1/voice?x=1")
-        );
-        assert_eq!(real("https://other.example.com/"), None);
-    }
+fn reason(error: &legacy::Error) -> &'static str {
+    if error.is_connect() { "it could not be reached" } else { "it did not answer" }
 }
