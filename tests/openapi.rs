@@ -83,6 +83,11 @@ pub fn check_request(
     let place = |part: &str| format!("{method} {template} {part}");
     doc.check_pairs(&place("path"), &of("path"), &variables(&template, path).unwrap_or_default())?;
     doc.check_pairs(&place("query"), &of("query"), query)?;
+    // Nothing is there yet to be cleared.
+    let makes = method == "POST" && !template.trim_end_matches(".json").ends_with('}');
+    if let Some((name, _)) = form.iter().find(|(name, value)| makes && name.ends_with("Sid") && value.is_empty()) {
+        return Err(format!("{}: {name} is empty", place("form")));
+    }
     let schema = &operation["requestBody"]["content"]["application/x-www-form-urlencoded"]["schema"];
     let required = |name: &str| schema["required"].as_array().is_some_and(|names| names.iter().any(|n| n == name));
     let properties = schema["properties"].as_object().cloned().unwrap_or_default();
@@ -318,6 +323,7 @@ fn what_does_not_conform_is_told() {
     assert!(!request("GET", &pair("pageSize", "10"), &[]), "not described");
     assert!(!request("POST", &[], &pair("VoiceMethod", "post")), "no such method");
     assert!(!request("POST", &[], &pair("TrunkSid", "TK1")), "no sid");
+    assert!(!request("POST", &[], &pair("TrunkSid", "")), "an empty sid");
     assert!(!request("DELETE", &[], &[]), "no such operation");
     assert!(check_request(doc, "GET", &path.replace(&account, "AC1"), &[], &[]).is_err(), "no account sid");
     assert!(doc_of("/2010-04-01/Calls.json").is_none());

@@ -122,6 +122,17 @@ async fn a_url_arrives_as_it_was_written_and_another_spelling_of_it_is_no_drift(
 }
 
 #[tokio::test]
+async fn an_account_whose_pages_count_one_more_is_listed() {
+    let s = subject();
+    s.switch(|switches| switches.exclusive_end = true);
+    assert_eq!(s.carrier.list().await, Ok(vec![]));
+    s.own(NUMBER);
+    s.own(OTHER);
+    assert_eq!(s.carrier.list().await.unwrap().len(), 2);
+    assert_eq!(s.found(NUMBER).await.number, number(NUMBER));
+}
+
+#[tokio::test]
 async fn who_receives_the_messages_is_seen_with_the_accounts_own_credentials_only() {
     let [parent, child] = family();
     let key = |digit: &str| {

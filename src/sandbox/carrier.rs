@@ -61,7 +61,7 @@ pub use self::{
     call::{Attempt, Placed},
     config::{
         AccountSeed, BestEffort, ConnectionClearing, Dialect, ErrorCodes, ExpiredHold, FlowyteSwitches, KeyScope,
-        KeySeed, ListPages, NixflexSwitches, NumberSeed, OrderEnd, SameAgent, SandboxConfig, SecondHold,
+        KeySeed, ListPages, NixflexSwitches, NumberSeed, OrderEnd, OrderFilters, SameAgent, SandboxConfig, SecondHold,
         StaleCredentials, Switches, TelnyxSwitches, UnsetAnswer,
     },
     faults::{Fault, Match, Rule},

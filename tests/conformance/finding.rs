@@ -85,6 +85,8 @@ pub async fn a_page_of_something_on_the_way_is_no_absence(s: &Subject) {
 pub async fn a_torn_page_is_no_absence(s: &Subject) {
     own_lookalikes(s);
     s.own(LONDON);
+    // Half of what is found is more than a carrier may count otherwise.
+    ["+442079460013", "+442079460014"].iter().for_each(|number| drop(s.own(number)));
     s.switch(|switches| switches.substring_filter = true);
     for fault in [Fault::TornPage, Fault::EmptyPage] {
         s.sandbox.inject(Rule::new(Match::list(), fault).always());

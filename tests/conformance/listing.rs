@@ -42,8 +42,8 @@ pub async fn every_number_is_listed_once_over_many_pages(s: &Subject) {
 }
 
 pub async fn a_torn_page_is_an_error_and_no_part(s: &Subject) {
-    s.own(NUMBER);
-    s.own(OTHER);
+    // A carrier may count one more than there are.
+    (0..4).for_each(|line| drop(s.own(&format!("+1415555010{line}"))));
     fails(s, Rule::new(Match::list(), Fault::TornPage).always(), ErrorClass::Transient).await;
 }
 

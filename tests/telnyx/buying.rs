@@ -3,13 +3,18 @@
 use dialplane::{
     api::{offer::Feature, phone_number::Regulatory},
     carrier::{Bought, Purchase, inventory::Inventory},
-    sandbox::carrier::{OrderEnd, Rule},
+    sandbox::carrier::{OrderEnd, OrderFilters, Rule},
 };
+use std::time::Duration;
+
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::*;
-use crate::conformance::subject::{purchase, search};
+use crate::{
+    conformance::subject::{purchase, search},
+    support::eventually,
+};
 
 const OTHER: &str = crate::conformance::subject::OTHER;
 
@@ -59,6 +64,30 @@ async fn an_order_is_cancelled_where_documents_are_missing_at_the_deadline() {
     assert_eq!(s.orders().standing().await.unwrap().len(), 1);
     s.sandbox.finish_order(NUMBER, OrderEnd::Cancelled).unwrap();
     assert_eq!((s.orders().standing().await, s.carrier.find(&number(NUMBER)).await), (Ok(vec![]), Ok(None)));
+}
+
+#[tokio::test]
+async fn an_order_of_long_ago_is_looked_at_while_it_is_pending() {
+    let s = subject();
+    s.stock(&[NUMBER, OTHER]);
+    did(s.sales().purchase(&purchase(OTHER)).await);
+    eventually("the order is done", async || s.carrier.find(&number(OTHER)).await.unwrap().map(drop)).await;
+    s.switch(|switches| switches.telnyx.order_end = OrderEnd::Never);
+    did(s.sales().purchase(&purchase(NUMBER)).await);
+    let standing = async || {
+        let orders = s.orders().standing().await.unwrap();
+        orders.into_iter().map(|order| order.number.to_string()).collect::<std::collections::BTreeSet<_>>()
+    };
+    let (one, both) = ([NUMBER.to_owned()].into(), [NUMBER.to_owned(), OTHER.to_owned()].into());
+    assert_eq!(standing().await, both, "once each, though two lists show it");
+    assert_eq!(s.orders().standing().await.unwrap().len(), 2);
+    s.sandbox.age_orders(Duration::from_secs(8 * 24 * 60 * 60));
+    assert_eq!(standing().await, one);
+    for filters in [OrderFilters::Ignored, OrderFilters::Refused] {
+        s.switch(|switches| switches.telnyx.order_filters = filters);
+        assert_eq!(standing().await, both, "{filters:?}: all are read");
+    }
+    s.has_bought(2).await;
 }
 
 #[tokio::test]

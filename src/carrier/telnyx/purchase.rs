@@ -3,12 +3,15 @@
 //! An order is taken now and ends later, and nothing makes it safe to send twice (sections 4 and 5): whoever calls
 //! [`buy`](Telnyx::buy) has looked first. An order does not take a reservation's id; it is the number that is kept for us.
 
+use std::{collections::HashSet, time::Duration};
+
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{
     Telnyx, errors,
     listing::{self, Keyed},
+    numbers::is_about_the_value,
     wire::{self, Bindings, Data},
 };
 use crate::{
@@ -19,6 +22,7 @@ use crate::{
     carrier::{
         Bought, CarrierError, ErrorClass, Order, Outcome, Purchase,
         http::{Body, Call},
+        lenient,
     },
 };
 
@@ -26,6 +30,10 @@ const ORDERS: &str = "/v2/number_orders";
 const SUB_ORDERS: &str = "/v2/sub_number_orders";
 const CANCEL: &str = "/v2/sub_number_orders/{}/cancel";
 const RESERVATIONS: &str = "/v2/number_reservations";
+
+/// For how long an order is looked at after it was made, if it is not pending: far longer than it may take until its number is listed
+/// with its reference, and a week for a cluster that is restored from a backup.
+const RECENT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// The words for an order, or a number in one, that came to nothing. All others stand: pending, success, those of the future.
 const FAILED: [&str; 5] = ["failure", "failed", "cancelled", "canceled", "deleted"];
@@ -56,10 +64,11 @@ struct Part {
     status: Option<String>,
 }
 
-impl Keyed for Part {
-    fn key(&self) -> &str {
-        &self.id
-    }
+/// The parts of an order. Their list has no pages, and says of the first 20 of them, or of all: ours have one.
+#[derive(Debug, Deserialize)]
+struct Parts {
+    #[serde(deserialize_with = "lenient::rows")]
+    data: Vec<Part>,
 }
 
 /// A number in an order or in a reservation.
@@ -178,9 +187,30 @@ impl Telnyx {
         Outcome::Did(Bought::Ordered(placed.of(number.clone(), line)))
     }
 
-    /// Every order of this software's that stands. They cannot be asked for by the beginning of their reference, so all are read.
+    /// The orders that may matter still: all that are pending, and whatever became of those of the last days. Those that are pending come
+    /// first: one that ends meanwhile was seen. A filter that is ignored shows more, and one that is refused leaves all to be read.
+    async fn placed(&self) -> Result<Vec<Placed>, CarrierError> {
+        let since = jiff::Timestamp::now().as_second().saturating_sub(RECENT.as_secs() as i64);
+        let since = jiff::Timestamp::from_second(since).unwrap_or(jiff::Timestamp::MIN);
+        let mut placed: Vec<Placed> = Vec::new();
+        for filter in ["filter%5Bstatus%5D=pending".to_owned(), format!("filter%5Bcreated_at%5D%5Bgt%5D={since}")] {
+            match self.pages::<Placed>(ORDERS, &filter).await {
+                Ok(more) => {
+                    let newer: HashSet<&str> = more.iter().map(|order| &*order.id).collect();
+                    placed.retain(|order| !newer.contains(&*order.id));
+                    placed.extend(more);
+                }
+                Err(error) if is_about_the_value(&error) => return self.pages(ORDERS, "").await,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(placed)
+    }
+
+    /// Every order of this software's that stands, among those that may matter. They cannot be asked for by the beginning of their
+    /// reference.
     pub(super) async fn standing_orders(&self) -> Result<Vec<Order>, CarrierError> {
-        let placed: Vec<Placed> = self.pages(ORDERS, "").await?;
+        let placed = self.placed().await?;
         let mut orders = Vec::new();
         for order in &placed {
             if order.marker().is_none() {
@@ -200,8 +230,9 @@ impl Telnyx {
     /// Cancels what is pending of an order. An order itself cannot be cancelled, only its parts (section 4); ours have one.
     pub(super) async fn cancel_order(&self, order: &Order) -> Outcome<()> {
         let id: String = url::form_urlencoded::byte_serialize(order.id.as_bytes()).collect();
-        let parts: Vec<Part> = match self.pages(SUB_ORDERS, &format!("filter%5Border_request_id%5D={id}")).await {
-            Ok(parts) => parts,
+        let filter = format!("filter%5Border_request_id%5D={id}");
+        let parts = match self.http.read::<Parts>(self.call(SUB_ORDERS, &[], &filter)).await {
+            Ok(Parts { data }) => data,
             Err(error) => return Outcome::DidNothing(error),
         };
         let is_pending = |part: &&Part| part.status.as_deref().is_some_and(|word| word.eq_ignore_ascii_case("pending"));
@@ -289,7 +320,7 @@ fn standing_hold(reservations: &[Placed], number: &E164, marker: &Marker) -> Opt
 fn body(purchase: &Purchase) -> Result<serde_json::Value, CarrierError> {
     let Bindings { connection, profile } = Bindings::of(&purchase.route)?;
     let mut line = json!({ "phone_number": purchase.number.as_str() });
-    if let Some(group) = &purchase.regulatory.requirement_group_id {
+    if let Some(group) = purchase.regulatory.requirement_group_id.as_deref().filter(|id| !id.is_empty()) {
         line["requirement_group_id"] = json!(group);
     }
     let mut body = json!({ "phone_numbers": [line], "customer_reference": purchase.marker.as_str() });

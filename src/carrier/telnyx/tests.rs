@@ -368,13 +368,16 @@ async fn every_order_of_ours_that_stands_is_listed() {
         json!({ "id": "8", "customer_reference": null, "status": "pending", "phone_numbers": null }),
     ];
     let path = "GET /v2/number_orders?page[number]=1&page[size]=250";
-    let fake = Fake::default();
-    fake.on(path, 200, page(&orders));
-    let ids: Vec<String> = open(&fake).await.standing().await.unwrap().into_iter().map(|order| order.id).collect();
-    assert_eq!(ids, ["1", "2", "3"]);
+    let pending = "GET /v2/number_orders?filter[status]=pending&page[number]=1&page[size]=250";
+    for code in ["10015", "10027"] {
+        let fake = Fake::default();
+        fake.on(pending, 422, error(code)).on(path, 200, page(&orders));
+        let ids: Vec<String> = open(&fake).await.standing().await.unwrap().into_iter().map(|order| order.id).collect();
+        assert_eq!(ids, ["1", "2", "3"], "all are read where a filter is refused");
+    }
     let fake = Fake::default();
     let nameless = with(order("1", "dp1:prod:1", "pending"), "phone_numbers", json!([{ "id": "l" }]));
-    fake.on(path, 200, page(&[nameless]));
+    fake.on(pending, 400, error("10015")).on(path, 200, page(&[nameless]));
     assert!(open(&fake).await.standing().await.is_err(), "an order of something is not no order");
 }
 

@@ -346,7 +346,7 @@ mod tests {
         .into();
         let shown = canonical(wanted.clone());
         let voice = &shown[&Channel::Voice];
-        assert_eq!((voice.url.as_deref(), voice.fallback_method), (Some("https://a.example/"), Method::Get));
+        assert_eq!((voice.url.as_deref(), voice.fallback_method), (Some("https://A.example:443"), Method::Get));
         assert_eq!((shown[&Channel::Sms].method, shown[&Channel::Sms].fallback_url.as_deref()), (Method::Post, None));
         assert_eq!((shown[&Channel::Status].method, &shown[&Channel::Status].fallback_url), (Method::Get, &None));
         assert_eq!(canonical(shown.clone()), shown);

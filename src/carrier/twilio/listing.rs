@@ -47,6 +47,10 @@ pub(super) struct Reading<R> {
     query: Option<String>,
     /// What told the pages apart that were asked for.
     asked: HashSet<String>,
+    /// How many rows a page held that said one more; it is asked for once more.
+    doubted: Option<usize>,
+    /// A page said one more than it holds whenever it was asked: that is how it is counted there.
+    says_one_more: bool,
     /// As they came: to put them into one list while more are to come would hold them twice.
     rows: Vec<Vec<R>>,
 }
@@ -54,7 +58,8 @@ pub(super) struct Reading<R> {
 impl<R: Keyed> Reading<R> {
     /// Begins with the page that `first` asks for.
     pub fn new(first: &str) -> Self {
-        Self { query: Some(first.to_owned()), asked: HashSet::from([token(first)]), rows: Vec::new() }
+        let asked = HashSet::from([token(first)]);
+        Self { query: Some(first.to_owned()), asked, doubted: None, says_one_more: false, rows: Vec::new() }
     }
 
     /// The query of the page to ask for now; none when all have come.
@@ -66,7 +71,14 @@ impl<R: Keyed> Reading<R> {
     pub fn take<P: Page<WireNumber = R>>(&mut self, page: P) -> Result<(), CarrierError> {
         let place = page.place();
         // The first page was counted when the reading began, each other one when its link was taken.
-        check(&place, self.asked.len() - 1)?;
+        if check(&place, self.asked.len() - 1)? && !self.says_one_more {
+            match self.doubted.replace(place.rows) {
+                None => return Ok(()),
+                Some(before) if before == place.rows => self.says_one_more = true,
+                Some(_) => return Err(torn("a page held another number of rows each time")),
+            }
+        }
+        self.doubted = None;
         self.query = place.next.filter(|next| !next.is_empty()).map(next_query).transpose()?;
         if let Some(next) = &self.query
             && !self.asked.insert(token(next))
@@ -96,7 +108,9 @@ pub(super) fn torn(why: &str) -> CarrierError {
     )
 }
 
-fn check(place: &Place<'_>, index: usize) -> Result<(), CarrierError> {
+/// Whether a page says that it holds one row more than it does. That may be a row that is missing, or the way its `end` is counted; any
+/// other number is torn.
+fn check(place: &Place<'_>, index: usize) -> Result<bool, CarrierError> {
     let rows = place.rows as i64;
     let more = place.next.is_some_and(|next| !next.is_empty());
     if rows == 0 && more {
@@ -108,14 +122,12 @@ fn check(place: &Place<'_>, index: usize) -> Result<(), CarrierError> {
     if place.page_size.is_some_and(|size| rows > size) {
         return Err(torn("a page held more rows than fit on it"));
     }
-    // Twilio shows an empty list as 0 to 0, as it does one row.
-    let whole = |(start, end): (i64, i64)| match rows {
-        0 => end <= start,
-        _ => end - start + 1 == rows,
-    };
-    match place.span {
-        Some(span) if !whole(span) => Err(torn("a page held another number of rows than it said")),
-        _ => Ok(()),
+    let Some((start, end)) = place.span else { return Ok(false) };
+    // An empty list is shown as 0 to 0, as one row is.
+    match end.saturating_sub(start).saturating_add(1).saturating_sub(rows) {
+        0 | -1 => Ok(false),
+        1 => Ok(rows > 0),
+        _ => Err(torn("a page held another number of rows than it said")),
     }
 }
 

@@ -112,8 +112,8 @@ impl Twilio {
         }
     }
 
-    /// Buys the number. Every webhook field is sent, the empty ones too: a number that is bought without them answers calls and
-    /// messages with Twilio's demonstration (section 1.2).
+    /// Buys the number. Every webhook is sent, the empty ones too: a number that is bought without them answers calls and messages
+    /// with Twilio's demonstration (section 1.2). A SID that is not there is not sent: a new number has none to clear.
     pub(super) async fn buy(&self, purchase: &Purchase) -> Outcome<Bought> {
         let form = form(purchase);
         let fields: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -166,6 +166,7 @@ fn form(purchase: &Purchase) -> Vec<(&'static str, String)> {
     fields.extend(wire::form(&wire::canonical(Route::from(all))));
     let papers = [("AddressSid", &purchase.regulatory.address_sid), ("BundleSid", &purchase.regulatory.bundle_sid)];
     fields.extend(papers.into_iter().filter_map(|(name, sid)| Some((name, sid.clone()?))));
+    fields.retain(|(name, value)| !(name.ends_with("Sid") && value.is_empty()));
     fields
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     flowyte::{BestEffort, ErrorCodes, ExpiredHold, FlowyteSwitches, ListPages, SecondHold},
     nixflex::{NixflexSwitches, SameAgent, StaleCredentials},
-    telnyx::{ConnectionClearing, OrderEnd, TelnyxSwitches},
+    telnyx::{ConnectionClearing, OrderEnd, OrderFilters, TelnyxSwitches},
 };
 use super::text::hex32;
 
@@ -180,6 +180,10 @@ pub struct Switches {
     pub offset_pages: bool,
     /// How an unset field is answered.
     pub unset: UnsetAnswer,
+    /// A purchase may name a SID that is empty, as an update may.
+    pub empty_sids: bool,
+    /// The `end` of a page is the index behind its last row.
+    pub exclusive_end: bool,
     /// A number bought without webhooks starts with the carrier's demo ones.
     pub demo_urls: bool,
     /// A trunk is silently not applied while a voice application is set and not cleared in the same request.
@@ -217,6 +221,8 @@ impl Default for Switches {
             refuse_owned_purchase: false,
             offset_pages: false,
             unset: UnsetAnswer::default(),
+            empty_sids: false,
+            exclusive_end: false,
             demo_urls: true,
             trunk_waits_for_application: false,
             foreign_account_unauthorized: false,

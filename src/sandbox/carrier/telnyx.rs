@@ -20,7 +20,7 @@ mod webhooks;
 pub(super) use self::{
     numbers::{is_field, shown},
     objects::{edit as edit_object, found as found_object, shown_by_id as shown_object},
-    orders::{finish as finish_order, settle},
+    orders::{age as age_orders, finish as finish_order, settle},
     state::State,
     webhooks::{public_key, route, sign as sign_webhook, text_body, voice_params},
 };

@@ -72,10 +72,12 @@ async fn a_purchase_names_the_number_the_marker_and_every_webhook() {
     let papers =
         Regulatory { address_sid: Some("AD1".into()), bundle_sid: Some("BU1".into()), ..Regulatory::default() };
     twilio.purchase(&Purchase { regulatory: papers, ..purchase(Route::new()) }).await;
+    let none = Regulatory { address_sid: Some(String::new()), ..Regulatory::default() };
+    twilio.purchase(&Purchase { regulatory: none, ..purchase(Route::new()) }).await;
 
     let begin = format!("PhoneNumber=%2B14155550001&FriendlyName={}", marker().as_str().replace(':', "%3A"));
-    let rest = "VoiceFallbackUrl=&VoiceFallbackMethod=POST&VoiceApplicationSid=&TrunkSid=&SmsUrl=&SmsMethod=POST\
-                &SmsFallbackUrl=&SmsFallbackMethod=POST&SmsApplicationSid=&StatusCallback=&StatusCallbackMethod=POST";
+    let rest = "VoiceFallbackUrl=&VoiceFallbackMethod=POST&SmsUrl=&SmsMethod=POST\
+                &SmsFallbackUrl=&SmsFallbackMethod=POST&StatusCallback=&StatusCallbackMethod=POST";
     let bodies: Vec<String> =
         fake.seen().iter().map(|what| what.strip_prefix(&buy()).unwrap().trim_start().to_owned()).collect();
     assert_eq!(
@@ -83,6 +85,7 @@ async fn a_purchase_names_the_number_the_marker_and_every_webhook() {
         [
             format!("{begin}&VoiceUrl=https%3A%2F%2Fa.example.com%2Fv&VoiceMethod=GET&{rest}"),
             format!("{begin}&VoiceUrl=&VoiceMethod=POST&{rest}&AddressSid=AD1&BundleSid=BU1"),
+            format!("{begin}&VoiceUrl=&VoiceMethod=POST&{rest}"),
         ]
     );
 }

@@ -20,6 +20,8 @@ pub struct TelnyxSwitches {
     pub max_holds: Option<usize>,
     /// For how long a search makes its results orderable; `None` for ever.
     pub search_ms: Option<u64>,
+    /// What becomes of the filters of a list of orders.
+    pub order_filters: OrderFilters,
     /// A number is listed with status `purchase-pending` while its order is pending.
     pub pending_listed: bool,
     /// A number given back stays listed with status `deleted`.
@@ -54,6 +56,7 @@ impl Default for TelnyxSwitches {
             max_extends: 1,
             max_holds: None,
             search_ms: None,
+            order_filters: OrderFilters::Kept,
             pending_listed: false,
             deleted_listed: false,
             order_owned: false,
@@ -94,6 +97,18 @@ impl OrderEnd {
             Self::Never => "pending",
         }
     }
+}
+
+/// How the filters of a list of orders are taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OrderFilters {
+    #[default]
+    Kept,
+    /// Every order is shown.
+    Ignored,
+    /// 10015.
+    Refused,
 }
 
 /// Which values of `connection_id` unassign it. One that does not is refused (`""`) or changes nothing (`null`).

@@ -89,6 +89,11 @@ impl Sandbox {
         self.shared.finish_order(number, end)
     }
 
+    /// Makes every order on Telnyx older.
+    pub fn age_orders(&self, by: std::time::Duration) {
+        telnyx::age_orders(&mut self.shared.state().world, by);
+    }
+
     /// The public key, in base64, that a Telnyx account's webhooks can be checked with.
     ///
     /// # Errors

@@ -48,6 +48,7 @@ pub(super) fn numbers<'a>(body: &'a Map<String, Value>, fields: &[&str]) -> Resu
 }
 
 /// The filters of a query: `filter[name]`, `filter[name][operator]`, and lists as `[]`, `[0]` or with commas.
+#[derive(Default)]
 pub(super) struct Filters<'a>(Vec<(String, &'a str)>);
 
 impl<'a> Filters<'a> {
@@ -68,6 +69,10 @@ impl<'a> Filters<'a> {
             }
         }
         Ok(Self(found))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// A filter's value; an empty one counts as absent.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     super::{
-        config::OrderEnd,
+        config::{OrderEnd, OrderFilters},
         ledger::Kind,
         stock::Offer,
         wire::{Effect, Reply, Request},
@@ -301,6 +301,13 @@ pub(in super::super) fn finish(world: &mut Simulation, number: &str, ending: Ord
     }
 }
 
+/// Makes every order older.
+pub(in super::super) fn age(world: &mut Simulation, by: std::time::Duration) {
+    for order in &mut world.telnyx.orders {
+        order.created = order.created.checked_sub(by).unwrap_or(Timestamp::MIN);
+    }
+}
+
 fn find(world: &Simulation, account: &str, id: impl Fn(&Order) -> bool) -> Result<usize, Refusal> {
     let found = world.telnyx.orders.iter().position(|order| order.account == account && id(order));
     found.map_or_else(not_found, Ok)
@@ -308,7 +315,14 @@ fn find(world: &Simulation, account: &str, id: impl Fn(&Order) -> bool) -> Resul
 
 /// One page of an account's orders, the newest first.
 pub(super) fn list(world: &Simulation, account: &str, request: &Request) -> Result<Reply, Refusal> {
-    let filters = Filters::of(request, &FILTERS, &paging::PARAMETERS)?;
+    let how = world.switches.telnyx.order_filters;
+    let mut filters = Filters::of(request, &FILTERS, &paging::PARAMETERS)?;
+    match how {
+        OrderFilters::Kept => {}
+        OrderFilters::Ignored => filters = Filters::default(),
+        OrderFilters::Refused if filters.is_empty() => {}
+        OrderFilters::Refused => return bad("filter", "There is no such filter."),
+    }
     let fits = |o: &&Order| {
         o.account == account
             && filters.get("status").is_none_or(|wanted| wanted == status(world, o))
@@ -347,9 +361,9 @@ fn did(world: &Simulation, shown: Value, at: usize) -> Reply {
     Reply::did(200, Some(json!({ "data": shown })), Effect { number: Some(number), ..Effect::default() })
 }
 
-/// One page of the parts of an account's orders; here every order has one.
+/// The parts of an account's orders, of which every order has one here. The list has no parameters for its pages: the first is all there is.
 pub(super) fn list_subs(world: &Simulation, account: &str, request: &Request) -> Result<Reply, Refusal> {
-    let filters = Filters::of(request, &SUB_FILTERS, &paging::PARAMETERS)?;
+    let filters = Filters::of(request, &SUB_FILTERS, &[])?;
     let fits = |o: &&Order| {
         o.account == account
             && filters.get("status").is_none_or(|wanted| wanted == status(world, o))

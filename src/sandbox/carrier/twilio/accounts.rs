@@ -40,7 +40,7 @@ pub(super) fn list(world: &Simulation, caller: &str, request: &Request) -> Resul
     let named = |a: &&Account| request.query("FriendlyName").is_none_or(|name| a.name == name);
     let status = |a: &&Account| request.query("Status").is_none_or(|status| a.status == status);
     let rows = world.accounts.values().filter(mine).filter(named).filter(status).map(shown).collect();
-    paging::flat(rows, "accounts", &["FriendlyName", "Status"], request)
+    paging::flat(rows, "accounts", &["FriendlyName", "Status"], request, &world.switches)
 }
 
 /// Opens a subaccount.

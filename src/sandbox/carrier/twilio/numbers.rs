@@ -102,7 +102,7 @@ pub(super) fn list(world: &Simulation, account: &str, kind: Option<&str>, reques
         by_place(world, &ask, &numbers, fits, answer)?
     };
     let page = Page { rows: page.rows.into_iter().map(|row| under(kind, row)).collect(), ..page };
-    Ok(paging::envelope(&ask, page, "incoming_phone_numbers", &FILTERS, request))
+    Ok(paging::envelope(&ask, page, "incoming_phone_numbers", &FILTERS, request, &world.switches))
 }
 
 /// A number as the listing of its type shows it: without the type, which only the newer answers have.

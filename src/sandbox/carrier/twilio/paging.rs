@@ -8,6 +8,7 @@ use url::form_urlencoded;
 
 use super::{
     super::{
+        config::Switches,
         faults::Fault,
         wire::{Reply, Request},
     },
@@ -87,8 +88,16 @@ fn link(ask: &Ask, filters: &[&str], request: &Request, page: usize, token: Opti
 }
 
 /// The envelope of API version 2010-04-01, whose links are relative to the host.
-pub(super) fn envelope(ask: &Ask, page: Page, key: &str, filters: &[&str], request: &Request) -> Reply {
+pub(super) fn envelope(
+    ask: &Ask,
+    page: Page,
+    key: &str,
+    filters: &[&str],
+    request: &Request,
+    switches: &Switches,
+) -> Reply {
     let Page { rows, next, previous } = page;
+    let last = usize::from(!switches.exclusive_end);
     let start = ask.page * ask.size;
     let to = |page: usize, token: Option<&str>| link(ask, filters, request, page, token);
     let body = json!({
@@ -96,7 +105,7 @@ pub(super) fn envelope(ask: &Ask, page: Page, key: &str, filters: &[&str], reque
         "page": ask.page,
         "page_size": ask.size,
         "start": start,
-        "end": start + rows.len().saturating_sub(1),
+        "end": start + rows.len().saturating_sub(last),
         "uri": to(ask.page, ask.token.as_deref()),
         "first_page_uri": to(0, None),
         "next_page_uri": next.map(|token| to(ask.page + 1, Some(&token))),
@@ -125,10 +134,16 @@ pub(super) fn meta(rows: Vec<Value>, key: &str, request: &Request) -> Result<Rep
 }
 
 /// A listing of API version 2010-04-01 that is cut by offset.
-pub(super) fn flat(rows: Vec<Value>, key: &str, filters: &[&str], request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn flat(
+    rows: Vec<Value>,
+    key: &str,
+    filters: &[&str],
+    request: &Request,
+    switches: &Switches,
+) -> Result<Reply, Refusal> {
     let ask = ask(request)?;
     let page = by_offset(&ask, rows)?;
-    Ok(envelope(&ask, page, key, filters, request))
+    Ok(envelope(&ask, page, key, filters, request, switches))
 }
 
 /// What is left of a page's rows when it is torn.

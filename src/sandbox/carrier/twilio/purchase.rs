@@ -43,6 +43,7 @@ fn buy(world: &mut Simulation, account: &str, kind: Option<&str>, request: &Requ
         return refuse(400, 21458, "The number is of another type");
     }
     papers_are_there(&offer, request)?;
+    sids_are_whole(world, request)?;
     let settings = settings::merged(world, account, &Default::default(), request)?;
     pay(world, account, &offer)?;
     Ok(bought(world, account, &offer, settings, request))
@@ -97,6 +98,15 @@ fn papers_are_there(offer: &Offer, request: &Request) -> Result<(), Refusal> {
         return refuse(400, 21649, "Bundle required and not provided");
     }
     Ok(())
+}
+
+/// By the official document a SID has 34 characters, if it is there at all.
+fn sids_are_whole(world: &Simulation, request: &Request) -> Result<(), Refusal> {
+    let is_empty = |(name, value): &&(String, String)| name.ends_with("Sid") && value.is_empty();
+    match request.form.iter().find(is_empty).filter(|_| !world.switches.empty_sids) {
+        Some((name, _)) => refuse(400, 20001, format!("Invalid sid: {name} is empty")),
+        None => Ok(()),
+    }
 }
 
 /// Takes the price from the balance, which a subaccount shares with its parent.
