@@ -195,7 +195,7 @@ impl<'a> World<'a> {
         let holds = self.own_claim().is_some();
         let acquired = if holds { self.acquired(&found.account) } else { Reason::Observed.into() };
         let messaging = match &found.number.messaging {
-            _ if lacks_text(&found.number) => Reason::CannotText.into(),
+            _ if lacks_text(found.number) => Reason::CannotText.into(),
             Messaging::Group { id } => Finding::new(
                 Reason::MessagingServiceWins,
                 format!(
