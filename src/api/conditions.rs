@@ -199,6 +199,7 @@ reasons! {
     CleanupBlocked: Routed Unknown, Stalled, Warning, "The object is being deleted and its route cannot be taken back. The annotation dialplane.dev/abandon: \"true\" lets it go as it is.";
 
     RegistrationUnknown: MessagingReady Unknown, Good, Silent, "Whether text messages may be sent depends on registrations that the carrier does not prove.";
+    CannotText: MessagingReady False, Good, Warning, "The number has an SMS webhook and cannot receive text messages: it lacks the feature SMS. Use a number that has it, or take the SMS webhook out of the agent.";
     MessagingServiceWins: MessagingReady False, Good, Warning, "The number is in a Messaging Service whose own webhook receives its messages: the number's SMS webhook is dead. Take the number out of the service, or let the service defer to the sender's webhook.";
 
     Open: Ready True, Good, Normal, "The credentials open the account and its numbers have been listed.";

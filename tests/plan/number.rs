@@ -540,6 +540,22 @@ fn a_messaging_service_is_said_and_does_not_stand_in_the_way_of_ready() {
     assert_eq!(reason(&unseen.conditions, "MessagingReady"), Some("RegistrationUnknown"));
 }
 
+#[test]
+fn an_sms_webhook_on_a_number_that_cannot_text_is_said_and_names_the_feature() {
+    let said = |features: &[&str]| {
+        let features = features.iter().map(|feature| (*feature).to_owned()).collect();
+        let scene = routed().with(|s| s.owned.features = features);
+        let status = scene.rest().status.unwrap();
+        assert_eq!(scene.says(), "Routed", "it does not stand in the way");
+        status.conditions.into_iter().find(|condition| condition.type_ == "MessagingReady").unwrap()
+    };
+    let silent = said(&["Fax", "Voice"]);
+    assert_eq!((silent.status.as_str(), silent.reason.as_str()), ("False", "CannotText"));
+    assert!(silent.message.contains("lacks the feature SMS"), "{}", silent.message);
+    assert_eq!(said(&["SMS", "Voice"]).reason, "RegistrationUnknown");
+    assert_eq!(said(&[]).reason, "RegistrationUnknown", "what it can do is not shown");
+}
+
 // Requests.
 
 #[test]

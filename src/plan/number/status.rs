@@ -8,10 +8,10 @@ use crate::{
         NumberClaim,
         conditions::{Finding, Reason, conditions},
         meta::{HAND_OVER, Key, NUMBER, ROUTE_FINALIZER},
-        number::E164,
-        offer::Price,
+        number::{Channel, E164},
+        offer::{Feature, Price},
         phone_number::{PhoneNumberStatus, RouteStatus},
-        seen::Messaging,
+        seen::{Messaging, OwnedNumber},
     },
     plan::{AccountRef, AccountView, Decision, Effect, Look, Requested as _, Rest, choose, route::Wanted},
 };
@@ -19,6 +19,13 @@ use crate::{
 /// What may help where a number is not there.
 const BRING_IN: &str =
     " If it is at a carrier account of the organization's own, spec.import.bringIn: true has it brought in.";
+
+/// Whether text messages are to go somewhere that never come: the number shows what it can do, and that is not there.
+fn lacks_text(number: &OwnedNumber) -> bool {
+    let is_wanted = number.route.get(&Channel::Sms).is_some_and(|destination| !destination.is_empty());
+    let has = |feature: &String| feature == Feature::Sms.as_str();
+    is_wanted && !number.features.is_empty() && !number.features.iter().any(has)
+}
 
 impl<'a> World<'a> {
     pub(in crate::plan) fn look(&self, account: &AccountView, number: &E164) -> Decision<PhoneNumberStatus> {
@@ -188,6 +195,7 @@ impl<'a> World<'a> {
         let holds = self.own_claim().is_some();
         let acquired = if holds { self.acquired(&found.account) } else { Reason::Observed.into() };
         let messaging = match &found.number.messaging {
+            _ if lacks_text(found.number) => Reason::CannotText.into(),
             Messaging::Group { id } => Finding::new(
                 Reason::MessagingServiceWins,
                 format!(
