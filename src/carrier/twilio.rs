@@ -9,13 +9,19 @@ mod memberships;
 mod messaging;
 mod prices;
 mod purchase;
+mod round;
 mod search;
 mod wire;
 
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    ops::Deref,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use secrecy::SecretString;
@@ -26,7 +32,9 @@ use url::Url;
 use self::{
     errors::Words,
     listing::{Page, Reading},
+    memberships::Memberships,
     prices::Prices,
+    round::Round,
     wire::{Account, NumberPage, WireNumber},
 };
 use super::{
@@ -101,6 +109,13 @@ pub enum ConfigError {
 
 /// One Twilio account.
 pub struct Twilio {
+    inner: Arc<Api>,
+    /// The reading of Messaging Services that began last.
+    round: Mutex<Option<Round>>,
+}
+
+/// What answers for an account.
+pub struct Api {
     http: Http<Words>,
     account: String,
     api: Url,
@@ -111,7 +126,17 @@ pub struct Twilio {
     /// Whether the account has no parent, where that could be seen. It does not change, so it is asked once.
     parentless: OnceCell<bool>,
     prices: Prices,
+    /// Who receives the messages of which number, as far as it was read.
+    memberships: Mutex<Memberships>,
     capabilities: Capabilities,
+}
+
+impl Deref for Twilio {
+    type Target = Api;
+
+    fn deref(&self) -> &Api {
+        &self.inner
+    }
 }
 
 impl fmt::Debug for Twilio {
@@ -143,7 +168,7 @@ impl Twilio {
             write_lifetime: transport.deadline() + WRITE_MARGIN,
             listing_lag: LISTING_LAG,
         };
-        Ok(Self {
+        let api = Api {
             http: Http::new(transport, limiter, auth, Words),
             account,
             api: host("api", region.as_ref(), endpoint.as_ref())?,
@@ -152,10 +177,46 @@ impl Twilio {
             auth_token,
             parentless: OnceCell::new(),
             prices: Prices::default(),
+            memberships: Mutex::default(),
             capabilities,
-        })
+        };
+        Ok(Self { inner: Arc::new(api), round: Mutex::default() })
     }
 
+    /// The account's numbers that Twilio's own filter lets through, all pages of them.
+    async fn rows(&self, query: &str) -> Result<Vec<WireNumber>, CarrierError> {
+        let mut budget = Budget::new(errors::NAME);
+        let rows = self.pages::<NumberPage>(&self.api, NUMBERS, &[&self.account], query, &mut budget).await?;
+        match rows.iter().all(|row| row.account_sid == self.account) {
+            true => Ok(rows),
+            false => Err(listing::torn("it held a number of another account")),
+        }
+    }
+
+    /// Changes these fields of a number and no others (section 1.3).
+    async fn update(&self, id: &NumberId, fields: &[(&str, &str)]) -> Outcome<OwnedNumber> {
+        let call = Call {
+            base: &self.api,
+            path: NUMBER,
+            args: &[&self.account, &id.0],
+            query: "",
+            headers: &[],
+            before: None,
+        };
+        let row = match self.http.write::<WireNumber>("POST", call, Body::Form(fields)).await {
+            Outcome::Did(row) => row,
+            Outcome::DidNothing(error) => return Outcome::DidNothing(error),
+            Outcome::Unknown(error) => return Outcome::Unknown(error),
+        };
+        let ours = row.sid == id.0 && row.account_sid == self.account;
+        match row.owned(&Memberships::default()).filter(|_| ours) {
+            Some(number) => Outcome::Did(number),
+            None => Outcome::Unknown(listing::torn("it showed another number than was asked for")),
+        }
+    }
+}
+
+impl Api {
     async fn account(&self) -> Result<Account, CarrierError> {
         let call =
             Call { base: &self.api, path: ACCOUNT, args: &[&self.account], query: "", headers: &[], before: None };
@@ -189,38 +250,6 @@ impl Twilio {
             reading.take(page)?;
         }
         reading.finish()
-    }
-
-    /// The account's numbers that Twilio's own filter lets through, all pages of them.
-    async fn rows(&self, query: &str) -> Result<Vec<WireNumber>, CarrierError> {
-        let mut budget = Budget::new(errors::NAME);
-        let rows = self.pages::<NumberPage>(&self.api, NUMBERS, &[&self.account], query, &mut budget).await?;
-        match rows.iter().all(|row| row.account_sid == self.account) {
-            true => Ok(rows),
-            false => Err(listing::torn("it held a number of another account")),
-        }
-    }
-
-    /// Changes these fields of a number and no others (section 1.3).
-    async fn update(&self, id: &NumberId, fields: &[(&str, &str)]) -> Outcome<OwnedNumber> {
-        let call = Call {
-            base: &self.api,
-            path: NUMBER,
-            args: &[&self.account, &id.0],
-            query: "",
-            headers: &[],
-            before: None,
-        };
-        let row = match self.http.write::<WireNumber>("POST", call, Body::Form(fields)).await {
-            Outcome::Did(row) => row,
-            Outcome::DidNothing(error) => return Outcome::DidNothing(error),
-            Outcome::Unknown(error) => return Outcome::Unknown(error),
-        };
-        let ours = row.sid == id.0 && row.account_sid == self.account;
-        match row.owned(&memberships::Memberships::default()).filter(|_| ours) {
-            Some(number) => Outcome::Did(number),
-            None => Outcome::Unknown(listing::torn("it showed another number than was asked for")),
-        }
     }
 }
 
@@ -260,9 +289,11 @@ impl Carrier for Twilio {
         }
     }
 
+    /// Who receives the numbers' messages is read beside it, and shown as far as it is known by now.
     async fn list(&self) -> Result<Vec<OwnedNumber>, CarrierError> {
         let rows = self.rows(listing::FIRST_PAGE).await?;
-        let memberships = self.memberships().await;
+        self.read_messaging();
+        let memberships = self.memberships();
         Ok(rows.into_iter().filter_map(|row| row.owned(&memberships)).collect())
     }
 
@@ -273,7 +304,7 @@ impl Carrier for Twilio {
         let query = format!("PhoneNumber=%2B{}&{}", number.digits(), listing::FIRST_PAGE);
         let mut same = self.rows(&query).await?.into_iter().filter(|row| row.phone_number == number.as_str());
         match (same.next(), same.next()) {
-            (found, None) => Ok(found.and_then(|row| row.owned(&memberships::Memberships::default()))),
+            (found, None) => Ok(found.and_then(|row| row.owned(&Memberships::default()))),
             (_, Some(_)) => Err(listing::torn("it held one number twice")),
         }
     }

@@ -1,13 +1,19 @@
 //! Who really receives a Twilio number's text messages. Does I/O.
 //!
 //! A number that is a member of a Messaging Service sends its messages to the service's webhook, unless the service
-//! says otherwise, and does not show it (section 5). So the services are asked, once per listing.
+//! says otherwise, and does not show it (section 5). So the services are asked, each for its members. There may be hundreds, and the
+//! numbers wait for none of them: they are read beside the listings, rarely, and one after another with pauses between.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::{Arc, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use super::{
-    Twilio, errors, listing,
+    Api, Twilio, errors, listing,
     memberships::Memberships,
+    round::Round,
     wire::{MemberPage, ServicePage},
 };
 use crate::carrier::{CarrierError, budget::Budget};
@@ -15,29 +21,59 @@ use crate::carrier::{CarrierError, budget::Budget};
 const SERVICES: &str = "/v1/Services";
 const MEMBERS: &str = "/v1/Services/{}/PhoneNumbers";
 
+/// The services are read no more often than this.
+const AGAIN: Duration = Duration::from_secs(10 * 60);
+/// How long is waited between two services: the rate of the account is the numbers'.
+const PAUSE: Duration = Duration::from_millis(500);
+
 impl Twilio {
-    /// What can be read of the account's Messaging Services. It never fails the listing that it belongs to: credentials
-    /// that may read numbers need not reach the messaging API, and what was not read is `Unseen`.
+    /// Begins to read the Messaging Services, unless that is under way or was done not long ago.
+    pub(super) fn read_messaging(&self) {
+        let mut round = self.round.lock().unwrap_or_else(PoisonError::into_inner);
+        if round.as_ref().is_none_or(|round| round.is_due_again(AGAIN)) {
+            let api: Arc<Api> = self.inner.clone();
+            *round = Some(Round::begin(async move { api.read_memberships().await }));
+        }
+    }
+
+    /// Returns once the reading that began last has ended.
+    #[cfg(test)]
+    pub(super) async fn messaging_read(&self) {
+        let is_read = || self.round.lock().unwrap().as_ref().is_none_or(Round::has_ended);
+        while !is_read() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+impl Api {
+    /// What is known by now.
+    pub(super) fn memberships(&self) -> MutexGuard<'_, Memberships> {
+        self.memberships.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads what can be read of the account's Messaging Services. It never fails a listing: credentials that may read numbers
+    /// need not reach the messaging API, and what was not read is `Unseen`.
     ///
     /// That API acts on the account that the credentials *belong to*, whatever account is meant (section 3). An Auth
     /// Token belongs to the account itself. An API key may be the parent's, so what it shows is only believed where the
     /// rows name our account. An empty list names none: it is believed only if the account has no parent, whose key it
     /// could be. The price is that some keys of subaccounts without services see `Unseen`; the other way, a number
     /// whose messages go elsewhere would be called ready.
-    pub(super) async fn memberships(&self) -> Memberships {
-        let mut known = Memberships::default();
-        known.complete = match self.read_memberships(&mut known.groups).await {
+    async fn read_memberships(&self) {
+        let mut read = Memberships::default();
+        read.complete = match self.read_services(&mut read.groups).await {
             Ok(complete) => complete,
             Err(error) => {
                 tracing::debug!(class = ?error.class, code = ?error.code, "the Messaging Services could not be read");
                 false
             }
         };
-        known
+        *self.memberships() = read;
     }
 
-    /// Fills in what is found, so that it stays known if a later service cannot be read.
-    async fn read_memberships(&self, groups: &mut HashMap<String, String>) -> Result<bool, CarrierError> {
+    /// Fills in what is found, so that it is known before all is read, and stays known if a later service cannot be read.
+    async fn read_services(&self, groups: &mut HashMap<String, String>) -> Result<bool, CarrierError> {
         // One for all services: each has its members, and there may be many.
         let mut budget = Budget::new(errors::NAME);
         let first = listing::FIRST_PAGE;
@@ -48,10 +84,17 @@ impl Twilio {
         if services.iter().any(|service| service.account_sid != self.account) {
             return Ok(false);
         }
-        for service in services.iter().filter(|service| !service.use_inbound_webhook_on_number) {
+        let asked = services.iter().filter(|service| !service.use_inbound_webhook_on_number);
+        for (at, service) in asked.enumerate() {
+            if at > 0 {
+                tokio::time::sleep(PAUSE).await;
+            }
             let members =
                 self.pages::<MemberPage>(&self.messaging, MEMBERS, &[&service.sid], first, &mut budget).await?;
-            groups.extend(members.into_iter().map(|member| (member.sid, service.sid.clone())));
+            let found = members.into_iter().map(|member| (member.sid, service.sid.clone()));
+            let found: Vec<(String, String)> = found.collect();
+            self.memberships().groups.extend(found.iter().cloned());
+            groups.extend(found);
         }
         Ok(true)
     }

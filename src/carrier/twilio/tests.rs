@@ -82,7 +82,7 @@ async fn a_listing_follows_every_page_and_reads_each_number() {
     fake.on(numbers(FIRST), 200, page(0, &[row(1), row(2)], Some(&next)));
     fake.on(numbers("PageSize=1000&Page=1&PageToken=PAx%2B1"), 200, page(1, &[short_code, row(4)], None));
     fake.on(SERVICES, 200, services(&[]));
-    let listed = open(&fake, token()).await.list().await.unwrap();
+    let listed = listed(&open(&fake, token()).await).await;
     let names: Vec<&str> = listed.iter().map(|owned| owned.number.as_str()).collect();
     assert_eq!(names, ["+14155550001", "+14155550002", "+14155550004"]);
     let first = &listed[0];
@@ -129,6 +129,13 @@ async fn an_end_that_counts_one_more_is_asked_about_once_and_then_believed() {
     let other = Fake::default();
     other.on(numbers(FIRST), 200, &torn).on(numbers(FIRST), 200, said(0, &[row(1)], None, 1));
     assert_eq!(open(&other, token()).await.list().await.unwrap_err().class, ErrorClass::Transient);
+}
+
+/// A listing that comes after the Messaging Services were read.
+async fn listed(twilio: &Twilio) -> Vec<OwnedNumber> {
+    twilio.list().await.unwrap();
+    twilio.messaging_read().await;
+    twilio.list().await.unwrap()
 }
 
 #[tokio::test]
@@ -184,10 +191,27 @@ async fn membership_in_a_messaging_service_is_seen() {
     fake.on(numbers(FIRST), 200, page(0, &[row(1), row(2), row(3)], None));
     fake.on(SERVICES, 200, services(&[service(MG, false), service(own, true)]));
     fake.on(format!("GET /v1/Services/{MG}/PhoneNumbers?PageSize=1000"), 200, members(&[PN]));
-    let found: Vec<_> =
-        open(&fake, key()).await.list().await.unwrap().into_iter().map(|owned| owned.messaging).collect();
+    let found: Vec<_> = listed(&open(&fake, key()).await).await.into_iter().map(|owned| owned.messaging).collect();
     assert_eq!(found, [Messaging::Group { id: MG.into() }, Messaging::Number, Messaging::Number]);
     assert!(!fake.seen().iter().any(|what| what.contains(own)), "a service that yields to its numbers is not read");
+}
+
+#[tokio::test]
+async fn numbers_wait_for_no_messaging_service_and_these_are_read_once_in_a_while() {
+    let fake = Fake::default();
+    fake.on(numbers(FIRST), 200, page(0, &[row(1), row(2)], None));
+    fake.on(SERVICES, 200, services(&[service(MG, false)]));
+    fake.on(format!("GET /v1/Services/{MG}/PhoneNumbers?PageSize=1000"), 200, members(&[PN]));
+    let twilio = open(&fake, key()).await;
+    let messaging = async || twilio.list().await.unwrap().into_iter().map(|owned| owned.messaging).collect::<Vec<_>>();
+    assert_eq!(messaging().await, [Messaging::Unseen, Messaging::Unseen], "it is not known yet");
+    twilio.messaging_read().await;
+    for _ in 0..5 {
+        assert_eq!(messaging().await, [Messaging::Group { id: MG.into() }, Messaging::Number]);
+    }
+    twilio.messaging_read().await;
+    let asked = |path: &str| fake.seen().iter().filter(|what| what.contains(path)).count();
+    assert_eq!((asked("IncomingPhoneNumbers"), asked("/v1/Services")), (6, 2));
 }
 
 #[tokio::test]
@@ -208,7 +232,7 @@ async fn what_the_messaging_api_does_not_show_is_unseen_and_fails_nothing() {
     ] {
         let fake = Fake::default();
         fake.on(numbers(FIRST), 200, page(0, &[row(1)], None)).on(SERVICES, status, body);
-        assert_eq!(open(&fake, key()).await.list().await.unwrap()[0].messaging, Messaging::Unseen);
+        assert_eq!(listed(&open(&fake, key()).await).await[0].messaging, Messaging::Unseen);
     }
 }
 
@@ -222,7 +246,7 @@ async fn no_services_mean_something_only_if_the_credentials_are_surely_the_accou
         let fake = Fake::default();
         fake.on(numbers(FIRST), 200, page(0, &[row(1)], None)).on(SERVICES, 200, services(&[]));
         fake.on(&account, 200, json!({"sid": AC, "status": "active", "owner_account_sid": owner}));
-        assert_eq!(open(&fake, credentials).await.list().await.unwrap()[0].messaging, expected);
+        assert_eq!(listed(&open(&fake, credentials).await).await[0].messaging, expected);
     }
 }
 
