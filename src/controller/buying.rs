@@ -76,6 +76,7 @@ impl Context {
             holds: holds.is_some(),
             lets_go: holds.and_then(Holds::letting_go).is_some(),
             unheld: self.local.unheld(uid),
+            asked: self.local.asked_to_keep(uid),
             limits: cached.map(|account| account.spec.purchasing.clone()).unwrap_or_default(),
             grant: match self.has_right(account, identity, uid) {
                 true => plan::Grant::Given,

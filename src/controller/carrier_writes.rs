@@ -159,6 +159,8 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
             return Ok(None);
         };
         let name = carrier.capabilities().name;
+        // Whatever becomes of it, the same number is asked for again: else it would be kept for nobody.
+        context.local.ask_to_keep(self.uid(), Some(number));
         let outcome = holds.hold(number, marker).await;
         context.metrics.carrier_write(name, &outcome);
         let error = match outcome {
@@ -174,7 +176,10 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
         if policy::goes_unheld(&error) {
             context.local.would_not_keep(self.uid(), number);
         } else {
-            context.given_up(&opened, number, &error);
+            if policy::is_about_number(&error) {
+                context.local.ask_to_keep(self.uid(), None);
+                context.given_up(&opened, number, &error);
+            }
             context.local.failed(self.uid(), Attempt::Purchase, about(number, error));
         }
         Ok(None)
@@ -232,6 +237,7 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
                 context.settled(&opened, number, true);
                 opened.paid();
                 if let Some(order) = ordered {
+                    opened.ordered(number);
                     context.local.tried(uid, SendOutcome::Ordered(order));
                 }
             }

@@ -44,6 +44,8 @@ struct Entered {
     purpose: Purpose,
     clean: bool,
     outcome: Option<SendOutcome>,
+    /// When that was noted.
+    known: Instant,
     lives: bool,
     /// When we began to write it, and when that had ended.
     begun: Instant,
@@ -94,6 +96,8 @@ struct Entry {
     refused: u32,
     /// The number that the carrier would not keep, though it is for sale.
     unheld: Option<E164>,
+    /// The number that the carrier was asked last to keep.
+    asked_to_keep: Option<E164>,
 }
 
 impl Entry {
@@ -180,7 +184,8 @@ impl LocalState {
     /// Somebody changed the object: what failed before is tried again at once.
     pub fn edited(&self, uid: &str) {
         if let Some(entry) = self.entries().get_mut(uid) {
-            (entry.trouble, entry.extras_trouble, entry.refused, entry.unheld) = (None, None, 0, None);
+            (entry.trouble, entry.extras_trouble, entry.refused) = (None, None, 0);
+            (entry.unheld, entry.asked_to_keep) = (None, None);
         }
     }
 
@@ -247,7 +252,10 @@ impl LocalState {
         let mut entries = self.entries();
         let entry = entries.entry(uid.to_owned()).or_default();
         let (token, ended) = (token.to_owned(), Instant::now());
-        entry.entered = Some(Entered { token, purpose, clean, outcome: None, lives: false, begun, ended });
+        entry.entered =
+            Some(Entered { token, purpose, clean, outcome: None, known: ended, lives: false, begun, ended });
+        // From now on the journal tells.
+        entry.asked_to_keep = None;
     }
 
     /// Notes that this process has written the object itself, against all others, and that it is not being deleted.
@@ -262,6 +270,16 @@ impl LocalState {
         self.entries().entry(uid.to_owned()).or_default().unheld = Some(number.clone());
     }
 
+    /// Notes which number the carrier is asked to keep for this object: that comes before it is written down. `None` once it is gone.
+    pub fn ask_to_keep(&self, uid: &str, number: Option<&E164>) {
+        self.entries().entry(uid.to_owned()).or_default().asked_to_keep = number.cloned();
+    }
+
+    /// The number that it was asked last to keep, where nothing was written down since.
+    pub fn asked_to_keep(&self, uid: &str) -> Option<E164> {
+        self.entries().get(uid)?.asked_to_keep.clone()
+    }
+
     /// The number that it would not keep, if there is one.
     pub fn unheld(&self, uid: &str) -> Option<E164> {
         self.entries().get(uid)?.unheld.clone()
@@ -271,7 +289,7 @@ impl LocalState {
     pub fn tried(&self, uid: &str, outcome: SendOutcome) {
         let mut entries = self.entries();
         let Some(entered) = entries.get_mut(uid).and_then(|entry| entry.entered.as_mut()) else { return };
-        entered.outcome = Some(outcome);
+        (entered.outcome, entered.known) = (Some(outcome), Instant::now());
     }
 
     /// Until when the number of the entry with this token may be sent for, or taken, if it may still; from now on it counts as sent.
@@ -283,7 +301,7 @@ impl LocalState {
         if !sends || entered.outcome.is_some() || Instant::now() >= before {
             return None;
         }
-        entered.outcome = Some(SendOutcome::Unknown);
+        (entered.outcome, entered.known) = (Some(SendOutcome::Unknown), Instant::now());
         Some(before)
     }
 
@@ -295,6 +313,7 @@ impl LocalState {
             purpose: entered.purpose,
             clean: entered.clean,
             outcome: entered.outcome.clone(),
+            known_for: entered.known.elapsed(),
             lives: entered.lives,
             may_send: entered.begun.elapsed() < SENDING,
             settled_in: (entered.ended + settling).saturating_duration_since(Instant::now()),

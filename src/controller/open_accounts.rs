@@ -24,7 +24,7 @@ use crate::{
         CarrierError, Identity, OpenError,
         endpoint::Endpoints,
         http::{DEFAULT_DEADLINE, Limiter, Limits, Transport},
-        inventory::Inventory,
+        inventory::{Inventory, Seen},
         open,
     },
     plan::policy,
@@ -58,6 +58,8 @@ pub struct OpenAccount {
 const FEW: usize = 4;
 /// How many numbers a page holds at most, at any carrier.
 const PAGE: usize = 1000;
+/// For how long an order is waited for along with others.
+const ON_ORDER: Duration = Duration::from_secs(60);
 
 /// Somebody who asks for one number, as long as that lasts.
 pub struct Asking<'a> {
@@ -68,8 +70,8 @@ impl Asking<'_> {
     /// Whether so many ask that a listing is cheaper.
     pub fn are_many(&self) -> bool {
         let pages = self.opened.inventory.last_listing().map_or(1, |listing| listing.owned / PAGE + 1);
-        // No more than a few dozen objects are worked on at once, however many wait.
-        self.opened.asking.load(Ordering::Relaxed) > FEW + pages.min(2 * FEW)
+        // No more than a few dozen objects are worked on at once, however many wait. Those whose numbers are on order come one after the other.
+        self.opened.asking.load(Ordering::Relaxed) > FEW + pages.min(2 * FEW) || self.opened.count_ordered() > pages
     }
 }
 
@@ -91,6 +93,8 @@ struct State {
     calls: Option<Calls>,
     /// What was said when its money did not suffice, how often in a row, and until when nobody else need try.
     no_money: Option<(CarrierError, u32, Instant)>,
+    /// The numbers that were ordered a while ago at most.
+    ordered: Vec<(E164, Instant)>,
 }
 
 impl fmt::Debug for OpenAccount {
@@ -162,6 +166,19 @@ impl OpenAccount {
     /// Notes that a number could be paid.
     pub fn paid(&self) {
         self.state().no_money = None;
+    }
+
+    /// Notes that the carrier has taken an order.
+    pub fn ordered(&self, number: &E164) {
+        self.state().ordered.push((number.clone(), Instant::now()));
+    }
+
+    /// How many of the numbers that were ordered a while ago at most are not seen yet.
+    fn count_ordered(&self) -> usize {
+        let is_seen = |number: &E164| matches!(self.inventory.seen(number), Seen::Present { .. });
+        let mut state = self.state();
+        state.ordered.retain(|(number, at)| at.elapsed() < ON_ORDER && !is_seen(number));
+        state.ordered.len()
     }
 
     /// What was said when the account's money did not suffice, and how long that stands yet.

@@ -301,7 +301,7 @@ impl<'a> Step<'a, '_> {
         }
         let keeps = self.b.record.own.is_some_and(OwnEntry::keeps_number);
         let wish = Criteria {
-            prefer: self.shown().map(|offer| &offer.number).or(last.filter(|_| keeps)),
+            prefer: self.shown().map(|offer| &offer.number).or(last.filter(|_| keeps)).or(self.b.seller.asked.as_ref()),
             avoid: last.filter(|_| purchase.search.is_some() && !keeps),
             ..self.wish(purchase, attempt)
         };

@@ -76,6 +76,8 @@ pub struct Seller {
     pub lets_go: bool,
     /// The number that it offered to this process and would not keep: it can be had without that.
     pub unheld: Option<E164>,
+    /// The number that it was asked last to keep for this object, if it is not gone: it may be kept, or can be had.
+    pub asked: Option<E164>,
     pub limits: Purchasing,
     pub grant: Grant,
     /// What the carrier said when the account's money did not suffice, for this object or another, and how long that stands yet.
@@ -117,6 +119,8 @@ pub struct OwnEntry {
     pub clean: bool,
     /// What became of it; `None` until it is sent.
     pub outcome: Option<SendOutcome>,
+    /// How long that has been known.
+    pub known_for: Duration,
     /// Whether this process has written the object itself since, and it was not being deleted.
     pub lives: bool,
     /// Whether the entry is so young that no other process can believe that it may send (rule 6).

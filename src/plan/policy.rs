@@ -20,6 +20,9 @@ pub const CLEANUP_TRIES: u32 = 5;
 /// How long to wait before the next look at something that nobody announces: a holder, a Secret.
 pub const POLL: Duration = Duration::from_secs(30);
 
+/// How long an order is given before the first look for its number: one look serves all that were taken meanwhile.
+pub const ORDERED: Duration = Duration::from_secs(1);
+
 /// How long to wait before the next look for something that was sent and may yet be shown.
 pub const LOOK_FOR: Duration = Duration::from_secs(10);
 

@@ -121,6 +121,24 @@ async fn a_number_that_is_shown_and_never_sold_is_left_for_another_place_by_ever
 }
 
 #[tokio::test]
+async fn whatever_is_held_without_an_answer_is_bought_in_the_end() {
+    let scene = Scene::telnyx().await;
+    let lost = Rule::new(Match::kind(Kind::Hold).method("POST"), Fault::AnswerLost).times(6);
+    scene.sandbox.inject(lost);
+    for i in 0..6 {
+        scene.wishes(&format!("n{i}"), json!({})).await;
+    }
+    let mut owned = std::collections::BTreeSet::new();
+    for i in 0..6 {
+        owned.insert(scene.owned_by(&format!("n{i}")).await);
+    }
+    let ledger = scene.sandbox.ledger();
+    let held = ledger.of(Kind::Hold).filter_map(|entry| entry.number.clone());
+    assert_eq!(held.collect::<std::collections::BTreeSet<_>>(), owned, "nothing is held that is not bought");
+    scene.has_bought(6).await;
+}
+
+#[tokio::test]
 async fn whoever_finds_only_what_others_are_about_to_buy_says_so_and_searches_seldom() {
     let scene = Scene::telnyx().await;
     let only = scene.only_in_hilo();

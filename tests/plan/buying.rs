@@ -17,7 +17,7 @@ use std::{env, time::Instant};
 
 use stateright::{Checker, Model};
 
-use model::{Buying, Carrier, Keeps};
+use model::{Buying, Carrier, Event, Fate, Keeps};
 use mutants::Mutant;
 use state::Budget;
 
@@ -142,9 +142,16 @@ fn scenarios() -> Vec<(&'static str, Buying)> {
     let finalized = Buying { finalized: true, budget: Budget { lost: 1, deletions: 1, ..calm }, ..CALM };
     all.push(("applied with our finalizer and deleted", finalized));
     let budget = Budget { lost: 1, crashes: 1, taken: 1, turns: 2, ..calm };
-    all.extend(CARRIERS.map(|carrier| {
-        let limited = Buying { carrier, objects: &[0, 1], replicas: 1, limit: Some(1), budget, ..CALM };
-        ("two that may buy one number between them", limited)
+    let turned = Budget { turns: 4, taken: 1, ..calm };
+    all.extend(CARRIERS.into_iter().flat_map(|carrier| {
+        let limited = Buying { carrier, objects: &[0, 1], numbers: 3, replicas: 1, limit: Some(1), budget, ..CALM };
+        [
+            (
+                "two that may buy one number between them and change their minds",
+                Buying { budget: turned, ..limited.clone() },
+            ),
+            ("two that may buy one number between them", limited),
+        ]
     }));
     let budget = Budget { lost: 1, deletions: 1, creations: 1, ..calm };
     let ordered = Buying { carrier: Carrier::Orders, replicas: 1, budget, ..CALM };
@@ -280,6 +287,25 @@ fn no_random_schedule_buys_twice_or_loses_a_number_and_each_comes_to_rest() {
             panic!("{name}, {:?}, schedule {seed}: {why}\n{}", model.carrier, trace(&events));
         }
     }
+}
+
+#[test]
+fn nothing_is_bought_by_a_right_that_is_just_taken_back() {
+    let limited = Buying { objects: &[0, 1], numbers: 3, replicas: 1, limit: Some(1), ..CALM };
+    let budget = Budget { turns: 2, taken: 1, attempts: 1, ..Budget::NOTHING };
+    let pass = |slot| vec![Event::Pass { replica: 0, slot, fate: Fate::Answered }; 8];
+    let wants = |number| vec![Event::Turn { slot: 0, number }, Event::SeeObject { replica: 0, slot: 0 }];
+    let events = [
+        // The first asks, is given the right, and gives it back, since what it wants by then is gone.
+        vec![Event::Pass { replica: 0, slot: 0, fate: Fate::Answered }, Event::AccountPass, Event::AccountPass],
+        [vec![Event::Take { number: 0 }], wants(0), pass(0)].concat(),
+        // The account takes it away for the second, and that is not written yet when the first wants something else.
+        [pass(1), vec![Event::AccountPass], wants(1), pass(0), vec![Event::AccountPass], pass(1)].concat(),
+    ]
+    .concat();
+    let replayed = |mutant| walk::replayed(&Buying { budget, mutant, ..limited.clone() }, &events);
+    assert_eq!(replayed(None), None);
+    assert_eq!(replayed(Some(Mutant::BoughtByWhatIsTaken)), Some("more is bought than the account allows"));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::{
         seen::Order,
     },
     plan::{
-        Decision, Effect, Look,
+        Decision, Effect, Look, Rest,
         buying::{OwnEntry, Purpose, SendOutcome},
         policy,
     },
@@ -20,6 +20,10 @@ use crate::{
 impl<'a> Step<'a, '_> {
     /// The carrier took the order when this process sent it: the number is looked for.
     pub(super) fn ordered(&self, number: &E164, own: &OwnEntry, order: &Order) -> Settled<'a> {
+        if own.known_for < policy::ORDERED && self.w.number.metadata.deletion_timestamp.is_none() {
+            let again = Some(policy::ORDERED - own.known_for);
+            return Settled::Not(Box::new(Decision::Rest(Rest { status: None, again })));
+        }
         if !self.w.seen.is_fresh() && self.may_look() {
             let look = Look::Number { account: self.account.key.clone(), number: number.clone() };
             return Settled::Not(Box::new(Decision::Look(look)));

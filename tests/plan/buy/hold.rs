@@ -87,6 +87,19 @@ fn later(past_its_end: i64) -> impl Fn(&mut Deal) {
 }
 
 #[test]
+fn a_number_that_may_be_kept_by_now_is_asked_for_again_whatever_else_there_is() {
+    let others = ["+14155550001", "+14155550002", "+14155550003", "+14155550004"];
+    for asked in others {
+        let again = holding().with(|d| {
+            d.offers[0].found.extend(others.map(|number| offer(number, "1.15")));
+            d.offers[0].found.iter_mut().for_each(|offer| offer.can_hold = true);
+            d.seller.asked = asked.parse().ok();
+        });
+        assert_eq!(keeps(&again).number.as_str(), asked);
+    }
+}
+
+#[test]
 fn a_number_is_kept_before_the_entry_that_buys_it_and_the_hold_goes_with_the_purchase() {
     let HoldNumber { number, entry, .. } = keeps(&holding());
     assert_eq!((number, entry.purpose, entry.journal.spec.number), (e164(), Purpose::Send, Some(e164())));

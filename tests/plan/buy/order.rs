@@ -5,7 +5,7 @@ use std::time::Duration;
 use dialplane::{
     api::purchase::Marker,
     carrier::{ErrorClass, Order},
-    plan::{Decision, Effect, Look, Purpose, SendOutcome},
+    plan::{Decision, Effect, Look, Purpose, Rest, SendOutcome},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -44,6 +44,22 @@ fn deleted(deal: Deal) -> Deal {
 
 fn is_cancelled(deal: &Deal) -> bool {
     matches!(deal.next(), Decision::Act(Effect::CancelOrder(_, it)) if *it == order())
+}
+
+#[test]
+fn an_order_is_given_a_moment_before_its_number_is_looked_for_so_that_one_look_serves_several() {
+    let ordered = |age| {
+        deal()
+            .entered()
+            .claimed()
+            .tried(SendOutcome::Ordered(order()))
+            .with(|d| d.own.as_mut().unwrap().known_for = Duration::from_millis(age))
+    };
+    let waits = Rest { status: None, again: Some(Duration::from_millis(700)) };
+    assert_eq!(ordered(300).next(), Decision::Rest(waits));
+    assert!(matches!(ordered(1000).next(), Decision::Look(Look::Number { .. })));
+    let seen = ordered(300).with(|d| d.seen = true).next();
+    assert!(matches!(seen, Decision::Rest(rest) if rest.status.as_ref().unwrap().number.is_some()));
 }
 
 #[test]
