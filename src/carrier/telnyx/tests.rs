@@ -437,7 +437,7 @@ async fn a_number_that_is_reserved_already_is_ours_if_a_reservation_of_this_inst
         ((200, page(&[reservation("hand", "by hand", NUMBER, later)])), none(), None),
     ] {
         let fake = Fake::default();
-        fake.on(&format!("POST {path}"), 422, error("85006"));
+        fake.on(format!("POST {path}"), 422, error("85006"));
         fake.on(&by_number, first.0, first.1).on(&by_name, second.0, second.1);
         match (open(&fake).await.hold(&number(), &marker()).await, expected) {
             (Outcome::Did(hold), Some(id)) => assert_eq!((hold.number, &*hold.id), (number(), id)),
