@@ -135,6 +135,14 @@ impl OfferCache {
         state.searches.values_mut().for_each(|search| search.left.retain(|offer| offer.number != *number));
     }
 
+    /// The object is gone: nothing is kept for it.
+    pub fn release(&self, uid: &str) {
+        let kept = self.state().kept.iter().find(|(_, (by, _))| by == uid).map(|(number, _)| number.clone());
+        if let Some(number) = kept {
+            self.settled(&number, false);
+        }
+    }
+
     /// The object has its number, or gave it up. `gone` if nobody else need try it.
     pub fn settled(&self, number: &E164, gone: bool) {
         let mut state = self.state();
@@ -345,6 +353,9 @@ mod tests {
         assert_eq!(offer_cache.called(), [who(1)]);
         let left = offer_cache.state().known(&asked(), "new", &|_| false).unwrap();
         assert_eq!(left.found.len(), 1);
+        offer_cache.release("3");
+        assert_eq!(offer_cache.state().known(&asked(), "new", &|_| false).unwrap().found.len(), 2);
+        assert!(offer_cache.keep(&offer(3).number, "3"));
         offer_cache.state().wait(&crowded, Some(&who(2)));
         offer_cache.state().wait(&left, Some(&who(2)));
         offer_cache.settled(&offer(2).number, true);

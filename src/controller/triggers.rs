@@ -79,7 +79,14 @@ impl Context {
         if let Change { old: Some(gone), new: None } = change {
             self.count(Kind::CarrierAccount, gone.account());
             let bought = gone.status.as_ref().and_then(|status| status.number.as_ref());
-            for number in gone.named().into_iter().chain(bought) {
+            // What was only held for it, or kept, is offered to others from now on.
+            if let Some(opened) = self.open_accounts.get(&gone.account()) {
+                opened.offer_cache.release(gone.metadata.uid.as_deref().unwrap_or_default());
+                self.wake_called(&opened);
+            }
+            let journal = self.caches.journal_for(gone);
+            let held = journal.as_ref().and_then(|journal| journal.spec.hold.as_ref()).map(|hold| &hold.number);
+            for number in gone.named().into_iter().chain(bought).chain(held) {
                 self.wake_claimants(number);
             }
             self.wake_of_identity(gone);

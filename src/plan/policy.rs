@@ -21,7 +21,7 @@ pub const CLEANUP_TRIES: u32 = 5;
 pub const POLL: Duration = Duration::from_secs(30);
 
 /// How long an order is given before the first look for its number: one look serves all that were taken meanwhile.
-pub const ORDERED: Duration = Duration::from_secs(1);
+pub const ORDERED: Duration = Duration::from_millis(300);
 
 /// How long to wait before the next look for something that was sent and may yet be shown.
 pub const LOOK_FOR: Duration = Duration::from_secs(10);

@@ -55,10 +55,10 @@ fn an_order_is_given_a_moment_before_its_number_is_looked_for_so_that_one_look_s
             .tried(SendOutcome::Ordered(order()))
             .with(|d| d.own.as_mut().unwrap().known_for = Duration::from_millis(age))
     };
-    let waits = Rest { status: None, again: Some(Duration::from_millis(700)) };
-    assert_eq!(ordered(300).next(), Decision::Rest(waits));
-    assert!(matches!(ordered(1000).next(), Decision::Look(Look::Number { .. })));
-    let seen = ordered(300).with(|d| d.seen = true).next();
+    let waits = Rest { status: None, again: Some(Duration::from_millis(200)) };
+    assert_eq!(ordered(100).next(), Decision::Rest(waits));
+    assert!(matches!(ordered(300).next(), Decision::Look(Look::Number { .. })));
+    let seen = ordered(100).with(|d| d.seen = true).next();
     assert!(matches!(seen, Decision::Rest(rest) if rest.status.as_ref().unwrap().number.is_some()));
 }
 
