@@ -135,7 +135,7 @@ async fn a_request_reads_the_secret_again() {
 #[tokio::test]
 async fn a_listing_that_takes_longer_than_the_scan_interval_is_said_and_numbers_go_on() {
     let scene = Scene::bare().await;
-    scene.sandbox.switch(|switches| switches.latency_ms = 700);
+    scene.sandbox.switch(|switches| switches.latency_ms = 1300);
     let number = scene.owned();
     scene.open(json!({"scanInterval": "1s"})).await;
     scene.agent("engine.example.com", Some("v1")).await;

@@ -543,6 +543,18 @@ async fn an_order_for_an_identity_is_told_whatever_installation_placed_it_and_ma
 }
 
 #[test]
+fn a_number_that_was_just_listed_is_not_absent_by_looks_that_lag() {
+    let epoch = Instant::from_std(std::time::Instant::now());
+    let at = |second: u64| epoch + Duration::from_secs(second);
+    let mut view = View::new(LAG, LIFETIME);
+    view.record_write(owned(1), at(0), at(1));
+    view.apply_listing(at(25), at(25), vec![owned(1)]);
+    view.apply_listing(at(32), at(32), vec![]);
+    view.apply_lookup(&number(1), at(33), None);
+    assert!(!matches!(view.seen(&number(1)), Seen::Absent { .. }));
+}
+
+#[test]
 fn what_is_seen_of_an_extra_goes_with_its_number_and_no_older_look_overrides_a_write() {
     let (monitor, epoch) = (Extra::Monitor, Instant::from_std(std::time::Instant::now()));
     let at = |second: u64| epoch + Duration::from_secs(second);

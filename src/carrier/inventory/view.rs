@@ -137,7 +137,8 @@ impl Track {
 
     /// After when a listing must have begun to prove anything by lacking the number.
     fn lag_over(&self, lag: Duration) -> Option<Instant> {
-        let touched = self.sight.as_ref().map(|sight| sight.ended).max(self.in_flight_until);
+        // What a listing shows soon after a write does not replace what was written, and was there all the same.
+        let touched = self.sight.as_ref().map(|sight| sight.ended).max(self.in_flight_until).max(self.listed);
         touched.map(|touched| touched + lag).max(self.unsettled_until)
     }
 
