@@ -185,8 +185,9 @@ fn calls_that_were_too_many_are_told_once_for_each_time_that_there_are_more() {
 fn each_way_in_which_an_account_is_not_to_be_had_has_its_reason_and_is_looked_at_again() {
     let fails = |class| move |d: &mut Desk| d.trouble = Some(trouble(class, 1, 30));
     type Change = Box<dyn Fn(&mut Desk)>;
-    let table: [(&str, Change); 9] = [
+    let table: [(&str, Change); 10] = [
         ("SecretNotFound", Box::new(|d| d.credentials = Credentials::Missing)),
+        ("SecretNotRead", Box::new(|d| d.credentials = Credentials::Failed("the API server: no answer".into()))),
         (
             "SecretIncomplete",
             Box::new(|d| d.credentials = Credentials::Incomplete("it lacks the key authToken".into())),

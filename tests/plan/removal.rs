@@ -115,6 +115,17 @@ fn the_agent_and_its_version_are_not_needed_for_the_end() {
 }
 
 #[test]
+fn a_refusal_that_asking_again_cannot_mend_names_the_way_out_at_once() {
+    for class in [ErrorClass::Rejected, ErrorClass::Forbidden] {
+        let mut scene = deleted().with(|s| s.definition_going = Some(false));
+        scene.trouble = Some(trouble(class, 1, 9));
+        assert_eq!(scene.says(), "CleanupBlocked");
+        assert!(scene.message().contains("dialplane.dev/abandon: \"true\""), "{}", scene.message());
+        assert!(scene.rest().again.is_some(), "and goes on trying");
+    }
+}
+
+#[test]
 fn trouble_is_tried_a_few_times_and_then_blocks_but_goes_on_trying() {
     let failing = |tries, wait| {
         let mut scene = deleted().with(|s| s.definition_going = Some(false));
