@@ -341,20 +341,16 @@ pub fn conditions(
         .map(|f| said(f.reason.row().of, f.reason.row().truth, f))
         .collect();
     if let Some(summary) = summary(findings) {
+        let also = |of| Some(said(of, Truth::True, summary));
         let (truth, also) = match summary.reason.row().class {
             Class::Good | Class::Asked => (Truth::True, None),
-            Class::Working => (Truth::False, Some(Type::Reconciling)),
+            Class::Working => (Truth::False, also(Type::Reconciling)),
             Class::Waiting => (Truth::False, None),
-            Class::Blocked => (Truth::False, Some(Type::Reconciling)),
-            Class::Stalled => (Truth::False, Some(Type::Stalled)),
+            Class::Blocked => (Truth::False, also(Type::Reconciling).map(|also| blocked(before, also, now))),
+            Class::Stalled => (Truth::False, also(Type::Stalled)),
         };
         all.push(said(Type::Ready, truth, summary));
-        let also = also.map(|of| said(of, Truth::True, summary));
-        all.extend(
-            also.map(
-                |also| if summary.reason.row().class == Class::Blocked { blocked(before, also, now) } else { also },
-            ),
-        );
+        all.extend(also);
     }
     let summaries = [Type::Ready, Type::Reconciling, Type::Stalled].map(Type::as_str);
     let is_untouched =

@@ -211,8 +211,13 @@ impl Destination {
 
     /// A fingerprint that tells one destination from another and reveals nothing of its URLs.
     pub fn digest(&self) -> String {
+        digest_of(&self.spelled())
+    }
+
+    /// The same with the one spelling of its URLs.
+    fn spelled(&self) -> Self {
         let spelled = |url: &Option<String>| url.as_deref().map(spelling);
-        digest_of(&Self { url: spelled(&self.url), fallback_url: spelled(&self.fallback_url), ..self.clone() })
+        Self { url: spelled(&self.url), fallback_url: spelled(&self.fallback_url), ..self.clone() }
     }
 
     /// Where the destination goes, without anything that may be a secret: the host of its URL, or the name of what it is bound to.
@@ -241,9 +246,8 @@ impl Eq for Destination {}
 
 impl Hash for Destination {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Self { url, method, fallback_url, fallback_method, bound_to } = self;
-        let spelled = |url: &Option<String>| url.as_deref().map(spelling);
-        (spelled(url), method, spelled(fallback_url), fallback_method, bound_to).hash(state);
+        let Self { url, method, fallback_url, fallback_method, bound_to } = self.spelled();
+        (url, method, fallback_url, fallback_method, bound_to).hash(state);
     }
 }
 

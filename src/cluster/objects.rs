@@ -49,22 +49,15 @@ where
 
     /// Reads one object; nothing if it is not there, or its kind is not served any more.
     pub async fn get_opt(&self, name: &str) -> kube::Result<Option<K>> {
-        match self.api.get(name).await {
-            Ok(sent) => sent.whole().map(Some),
-            Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
-            Err(error) => Err(error),
-        }
+        found(self.api.get(name).await)?.map(Sent::whole).transpose()
     }
 
     /// Reads what identifies one object, which says whether it lives and of which version it is. Of one that does not decode as well.
     pub async fn get_metadata_opt(&self, name: &str) -> kube::Result<Option<PartialObjectMeta<K>>> {
         let request = Request::new(self.api.resource_url()).get_metadata(name, &GetParams::default());
         let request = request.map_err(kube::Error::BuildRequest)?;
-        match self.api.clone().into_client().request::<Identified>(request).await {
-            Ok(Identified(metadata)) => Ok(Some(PartialObjectMeta { types: None, metadata, _phantom: PhantomData })),
-            Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
-            Err(error) => Err(error),
-        }
+        let answer = found(self.api.clone().into_client().request::<Identified>(request).await)?;
+        Ok(answer.map(|Identified(metadata)| PartialObjectMeta { types: None, metadata, _phantom: PhantomData }))
     }
 
     /// Lists all of them, in pages.
@@ -113,6 +106,15 @@ where
     /// The same of its status alone.
     pub async fn replace_status(&self, name: &str, parameters: &PostParams, object: &K) -> kube::Result<K> {
         self.api.replace_status(name, parameters, &Sent::Whole(object.clone())).await?.whole()
+    }
+}
+
+/// What was read. Neither an object that is not there nor one whose kind is not served is an error.
+fn found<T>(answer: kube::Result<T>) -> kube::Result<Option<T>> {
+    match answer {
+        Ok(found) => Ok(Some(found)),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
