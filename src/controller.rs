@@ -167,6 +167,7 @@ impl Controller {
         let lanes = queue.lanes();
         let sum = |of: fn(&Length) -> usize| lanes.iter().map(|(_, length)| of(length)).sum();
         metrics.queued(sum(|length| length.waiting), sum(|length| length.running));
+        metrics.cache_reads(caches.reads());
         let mut counts: HashMap<NumberState, usize> = NumberState::ALL.iter().map(|state| (*state, 0)).collect();
         for number in caches.numbers.all() {
             *counts.entry(state_of(&number)).or_default() += 1;

@@ -3,6 +3,7 @@
 //! `DIALPLANE_FIGURES=1000 cargo test --release --test all figures -- --nocapture` gives the figures at full size, and measures the time
 //! beside a bare loop of the same writes, to which nothing is held.
 
+mod growth;
 mod moving;
 
 use std::{

@@ -11,7 +11,11 @@
 //! known, so that what depends on it is not taken for left behind.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::hash::Hash;
+use std::sync::{
+    Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+    atomic::{AtomicU64, Ordering},
+};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
@@ -39,6 +43,13 @@ pub enum Index {
     Reuse,
     /// The AgentVersion that an object is seen to reach, as its key is written: `namespace/name`.
     Version,
+}
+
+impl Index {
+    /// Whether so many objects stand under one value that they are counted by group as they change.
+    fn is_counted(self) -> bool {
+        matches!(self, Index::Account | Index::Agent | Index::Version)
+    }
 }
 
 /// Calls its second argument once for every value under which an object is to be found.
@@ -82,8 +93,10 @@ impl<K> Default for News<K> {
 }
 
 /// What we know of one kind. Shared between tasks; no lock is held between two calls.
-pub struct Cache<K> {
+pub struct Cache<K: Kept> {
     contents: RwLock<Contents<K>>,
+    /// How many objects were handed out.
+    reads: AtomicU64,
 }
 
 impl<K: Kept + Clone> Cache<K> {
@@ -95,30 +108,60 @@ impl<K: Kept + Clone> Cache<K> {
                 objects: HashMap::new(),
                 left_out: HashMap::new(),
                 index: HashMap::new(),
+                groups: HashMap::new(),
                 relist: None,
                 delivered: 0,
                 unseen: BTreeMap::new(),
                 removed: HashMap::new(),
                 synced: false,
             }),
+            reads: AtomicU64::new(0),
         }
     }
 
     /// The object of that key, if there is one.
     pub fn get(&self, key: &Key) -> Option<Arc<K>> {
-        self.read().objects.get(key).cloned()
+        let object = self.read().objects.get(key).cloned();
+        self.handed_out(usize::from(object.is_some()));
+        object
     }
 
     /// All objects, in no particular order.
     pub fn all(&self) -> Vec<Arc<K>> {
-        self.read().objects.values().cloned().collect()
+        let all: Vec<_> = self.read().objects.values().cloned().collect();
+        self.handed_out(all.len());
+        all
     }
 
     /// The objects that stand under `value` in `index`, ordered by key.
     pub fn by(&self, index: Index, value: &str) -> Vec<Arc<K>> {
         let contents = self.read();
-        let keys = contents.index.get(&index).and_then(|values| values.get(value));
-        keys.into_iter().flatten().filter_map(|key| contents.objects.get(key).cloned()).collect()
+        let found: Vec<_> = contents.keys(index, value).filter_map(|key| contents.objects.get(key).cloned()).collect();
+        self.handed_out(found.len());
+        found
+    }
+
+    /// The first of the objects under `value` in `index` of which `is_so` says yes.
+    pub fn first_by(&self, index: Index, value: &str, is_so: impl Fn(&K) -> bool) -> Option<Arc<K>> {
+        let contents = self.read();
+        let mut objects = contents.keys(index, value).filter_map(|key| contents.objects.get(key));
+        objects.find(|object| is_so(object)).cloned()
+    }
+
+    /// How many objects of each group stand under `value` in `index`, which is one that is counted.
+    pub fn groups(&self, index: Index, value: &str) -> Vec<(K::Group, usize)> {
+        let contents = self.read();
+        let groups = contents.groups.get(&index).and_then(|values| values.get(value));
+        groups.into_iter().flatten().map(|(group, count)| (group.clone(), *count)).collect()
+    }
+
+    /// How many objects were handed out so far: what the passes cost, as far as it grows with the fleet.
+    pub fn reads(&self) -> u64 {
+        self.reads.load(Ordering::Relaxed)
+    }
+
+    fn handed_out(&self, count: usize) {
+        self.reads.fetch_add(count as u64, Ordering::Relaxed);
     }
 
     /// How many objects stand under `value` in `index`.
@@ -205,12 +248,14 @@ impl<K: Kept + Clone> Cache<K> {
     }
 }
 
-struct Contents<K> {
+struct Contents<K: Kept> {
     indexer: Indexer<K>,
     objects: HashMap<Arc<Key>, Arc<K>>,
     /// The objects that do not decode. None of them is in `objects`.
     left_out: HashMap<Key, LeftOut<K>>,
     index: HashMap<Index, HashMap<String, BTreeSet<Arc<Key>>>>,
+    /// How many objects of each group stand under each value of the indexes that are counted.
+    groups: HashMap<Index, HashMap<String, HashMap<K::Group, usize>>>,
     relist: Option<Relist<K>>,
     /// The highest resourceVersion that the watch has delivered.
     delivered: u64,
@@ -259,6 +304,10 @@ impl<K: Kept> Relist<K> {
 }
 
 impl<K: Kept + Clone> Contents<K> {
+    fn keys(&self, index: Index, value: &str) -> impl Iterator<Item = &Arc<Key>> {
+        self.index.get(&index).and_then(|values| values.get(value)).into_iter().flatten()
+    }
+
     fn listed(&mut self, object: Sent<K>) {
         // The watcher opens every list with `Init`; without it there is nothing to compare with.
         let relist = self.relist.get_or_insert_default();
@@ -441,9 +490,14 @@ impl<K: Kept + Clone> Contents<K> {
         if let Some(old) = &old {
             self.unindex(&key, old);
         }
-        let index = &mut self.index;
+        let (index, groups) = (&mut self.index, &mut self.groups);
+        let mut group = None;
         (self.indexer)(&object, &mut |name, value| {
-            index.entry(name).or_default().entry(value).or_default().insert(key.clone());
+            let is_new = index.entry(name).or_default().entry(value.clone()).or_default().insert(key.clone());
+            if is_new && name.is_counted() {
+                let group = group.get_or_insert_with(|| object.group()).clone();
+                *groups.entry(name).or_default().entry(value).or_default().entry(group).or_default() += 1;
+            }
         });
         changes.push(Change { old, new: Some(object) });
     }
@@ -455,15 +509,33 @@ impl<K: Kept + Clone> Contents<K> {
     }
 
     fn unindex(&mut self, key: &Key, old: &K) {
-        let index = &mut self.index;
+        let (index, groups) = (&mut self.index, &mut self.groups);
         (self.indexer)(old, &mut |name, value| {
             let Some(values) = index.get_mut(&name) else { return };
             let Some(keys) = values.get_mut(&value) else { return };
-            keys.remove(key);
+            let was_there = keys.remove(key);
             if keys.is_empty() {
                 values.remove(&value);
             }
+            if was_there && name.is_counted() {
+                uncount(groups.get_mut(&name), &value, &old.group());
+            }
         });
+    }
+}
+
+/// Takes one object of `group` from those that are counted under `value`.
+fn uncount<G: Eq + Hash>(values: Option<&mut HashMap<String, HashMap<G, usize>>>, value: &str, group: &G) {
+    let Some(values) = values else { return };
+    let Some(groups) = values.get_mut(value) else { return };
+    if let Some(count) = groups.get_mut(group) {
+        *count -= 1;
+        if *count == 0 {
+            groups.remove(group);
+        }
+    }
+    if groups.is_empty() {
+        values.remove(value);
     }
 }
 

@@ -6,7 +6,13 @@ use kube::ResourceExt;
 
 use super::*;
 
-impl Kept for ConfigMap {}
+impl Kept for ConfigMap {
+    type Group = Option<String>;
+
+    fn group(&self) -> Option<String> {
+        self.data.as_ref()?.get("group").cloned()
+    }
+}
 
 /// Stands under the account that `data.account` names.
 fn index(object: &ConfigMap, put: &mut dyn FnMut(Index, String)) {
@@ -386,4 +392,44 @@ fn an_object_made_again_that_does_not_decode_is_not_the_one_before() {
     let mut late = unreadable("a", 3, "spec");
     late.meta_mut().uid = Some("another".into());
     assert_eq!(told(cache.take(Event::Apply(late))), (vec![], 0, 0), "and late news do not bring it back");
+}
+
+fn in_group(group: &str, mut object: ConfigMap) -> ConfigMap {
+    object.data.get_or_insert_default().insert("group".to_owned(), group.to_owned());
+    object
+}
+
+/// The groups of an account, in order: `north 2`.
+fn groups(cache: &Cache<ConfigMap>, account: &str) -> Vec<String> {
+    let named = |(group, count): (Option<String>, usize)| format!("{} {count}", group.unwrap_or_default());
+    let mut groups: Vec<String> = cache.groups(Index::Account, account).into_iter().map(named).collect();
+    groups.sort();
+    groups
+}
+
+#[test]
+fn objects_are_counted_by_group_as_they_come_change_move_and_go() {
+    let grouped = |name, version, account, group| in_group(group, under(account, object(name, version)));
+    let cache = listed([grouped("a", 1, "twilio", "north"), grouped("b", 2, "twilio", "north")]);
+    assert_eq!(groups(&cache, "twilio"), ["north 2"]);
+    cache.wrote(grouped("b", 3, "twilio", "south"));
+    assert_eq!(groups(&cache, "twilio"), ["north 1", "south 1"]);
+    cache.apply(Event::Apply(grouped("b", 4, "telnyx", "south")));
+    assert_eq!((groups(&cache, "twilio"), groups(&cache, "telnyx")), (vec!["north 1".into()], vec!["south 1".into()]));
+    list(&cache, [grouped("b", 4, "telnyx", "south")]);
+    assert!(groups(&cache, "twilio").is_empty());
+    cache.gone(&key("b"), "b-1");
+    assert!(groups(&cache, "telnyx").is_empty() && cache.read().groups[&Index::Account].is_empty());
+}
+
+#[test]
+fn an_object_that_stands_twice_under_a_value_is_counted_once() {
+    let cache = Cache::new(|object, put| {
+        index(object, put);
+        index(object, put);
+    });
+    cache.apply(Event::Apply(under("twilio", object("a", 1))));
+    assert_eq!(groups(&cache, "twilio"), [" 1"]);
+    cache.apply(Event::Delete(under("twilio", object("a", 2))));
+    assert!(groups(&cache, "twilio").is_empty());
 }

@@ -6,7 +6,7 @@
 //! `managedFields` have been nested deeper than any decoder goes. (kube's own `DeserializeGuard` reads every object into a tree
 //! first, so that a deep one still takes its list with it.)
 
-use std::{borrow::Cow, fmt, marker::PhantomData};
+use std::{borrow::Cow, fmt, hash::Hash, marker::PhantomData};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
@@ -30,6 +30,11 @@ const PATH: usize = 5;
 
 /// What of an object is kept in memory.
 pub trait Kept: Resource<DynamicType = ()> + Serialize {
+    /// What those have in common who are counted together, where there are too many to look at each.
+    type Group: Clone + Eq + Hash + Send + Sync;
+
+    fn group(&self) -> Self::Group;
+
     /// Drops what nobody here reads. What is written back as a whole must keep everything that others wrote.
     fn strip(&mut self) {
         let meta = self.meta_mut();

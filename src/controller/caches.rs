@@ -135,6 +135,14 @@ impl Caches {
         each_kind!(are_synced).into_iter().all(|is_synced| is_synced)
     }
 
+    /// How many objects were handed out so far.
+    pub fn reads(&self) -> u64 {
+        macro_rules! reads_of {
+            ($($kind:ident)*) => { [$(api::$kind::cache(self).reads(),)* self.namespaces.reads()] };
+        }
+        each_kind!(reads_of).into_iter().sum()
+    }
+
     /// The installation that everything on record was bought by; `None` where nothing is, or several have bought.
     pub fn installation_on_record(&self) -> Option<String> {
         let (claims, journals) = (self.claims.all(), self.journals.all());

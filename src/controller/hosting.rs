@@ -456,7 +456,7 @@ impl Context {
             for number in self.caches.numbers.by(Index::Agent, &key.to_string()) {
                 self.wake(Kind::PhoneNumber, Key::of(&*number), Priority::Background);
             }
-            self.count(Kind::Agent, key);
+            self.soon(Kind::Agent, key);
         }
     }
 }

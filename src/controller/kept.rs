@@ -10,7 +10,9 @@ use k8s_openapi::{
 };
 
 use crate::{
-    api::{Agent, AgentVersion, CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber},
+    api::{
+        Agent, AgentVersion, CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber, meta::Key, phone_number::Mode,
+    },
     cluster::sent::Kept,
 };
 
@@ -32,18 +34,53 @@ fn strip_users(meta: &mut ObjectMeta) {
 }
 
 impl Kept for CarrierAccount {
+    type Group = ();
+
+    fn group(&self) {}
+
     fn strip(&mut self) {
         strip_users(&mut self.metadata);
     }
 }
 
+/// What PhoneNumbers have in common that their agents, versions and accounts count together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct NumberGroup {
+    pub namespace: String,
+    pub account: Key,
+    pub is_going: bool,
+    /// Whether it may be written for.
+    pub is_active: bool,
+    pub is_acquired: bool,
+    /// The agent and the version that it is seen to reach.
+    pub reaches: Option<(String, String)>,
+}
+
 impl Kept for PhoneNumber {
+    type Group = NumberGroup;
+
+    fn group(&self) -> NumberGroup {
+        let route = self.status.as_ref().and_then(|status| status.route.as_ref());
+        NumberGroup {
+            namespace: self.metadata.namespace.clone().unwrap_or_default(),
+            account: self.account(),
+            is_going: self.metadata.deletion_timestamp.is_some(),
+            is_active: self.spec.mode == Mode::Manage && !self.spec.suspend,
+            is_acquired: self.is_acquired(),
+            reaches: route.map(|route| (route.agent.clone(), route.version.clone())),
+        }
+    }
+
     fn strip(&mut self) {
         strip_users(&mut self.metadata);
     }
 }
 
 impl Kept for Agent {
+    type Group = ();
+
+    fn group(&self) {}
+
     fn strip(&mut self) {
         strip_users(&mut self.metadata);
         self.spec.draft.iter_mut().for_each(|draft| draft.config.forget());
@@ -51,6 +88,10 @@ impl Kept for Agent {
 }
 
 impl Kept for AgentVersion {
+    type Group = ();
+
+    fn group(&self) {}
+
     fn strip(&mut self) {
         strip_users(&mut self.metadata);
         self.spec.config.forget();
@@ -58,10 +99,26 @@ impl Kept for AgentVersion {
 }
 
 // These are written back as a whole, with whatever others put on them.
-impl Kept for NumberClaim {}
-impl Kept for NumberPurchase {}
+impl Kept for NumberClaim {
+    /// The namespace of whoever holds it.
+    type Group = Option<String>;
+
+    fn group(&self) -> Option<String> {
+        self.spec.holder.as_ref().map(|holder| holder.namespace.clone())
+    }
+}
+
+impl Kept for NumberPurchase {
+    type Group = ();
+
+    fn group(&self) {}
+}
 
 impl Kept for Namespace {
+    type Group = ();
+
+    fn group(&self) {}
+
     /// Its labels decide what its objects may refer to, and its uid may name the cluster.
     fn strip(&mut self) {
         let ObjectMeta { name, uid, resource_version, labels, .. } = std::mem::take(&mut self.metadata);
@@ -73,5 +130,13 @@ impl Kept for Namespace {
 }
 
 // Read once and not kept.
-impl Kept for Secret {}
-impl Kept for CustomResourceDefinition {}
+impl Kept for Secret {
+    type Group = ();
+
+    fn group(&self) {}
+}
+impl Kept for CustomResourceDefinition {
+    type Group = ();
+
+    fn group(&self) {}
+}

@@ -187,12 +187,15 @@ impl Context {
         AccountRef::Found(AccountView { key, open, opening, abandoned, binds, brings_in })
     }
 
-    /// Whether a number may use the agent of this key, by the agent's word and by its account's. Who may not needs nothing of it, and
-    /// causes nothing.
-    pub(super) fn may_use(&self, agent: &Agent, key: &Key, number: &PhoneNumber) -> bool {
-        let namespace = number.metadata.namespace.as_deref().unwrap_or_default();
+    /// Whether numbers of this namespace under this account may use the agent of this key, by the agent's word and by the account's. Who
+    /// may not needs nothing of it, and causes nothing.
+    pub(super) fn may_use(&self, agent: &Agent, key: &Key, namespace: &str, account: &Key) -> bool {
         self.caches.allows(&agent.spec.allowed_namespaces, &key.namespace, namespace)
-            && matches!(self.account_ref(number.account(), namespace), AccountRef::Found(_))
+            && matches!(self.account_ref(account.clone(), namespace), AccountRef::Found(_))
+    }
+
+    pub(super) fn number_may_use(&self, agent: &Agent, key: &Key, number: &PhoneNumber) -> bool {
+        self.may_use(agent, key, number.metadata.namespace.as_deref().unwrap_or_default(), &number.account())
     }
 
     fn seen(&self, account: &Key, number: &E164, looked: &Looked) -> Seen {

@@ -32,8 +32,10 @@ use crate::{
 /// How long an account waits for others who wish to buy as well: one write answers them all.
 const TOGETHER: Duration = Duration::from_millis(50);
 
-/// How long the count of an agent's or account's numbers may lag behind: many change at once, and one write says it all.
+/// How long the count of an agent's or account's numbers may lag behind: many change at once, and one write says it all. It is a second
+/// for each thousand of them, a hundredth of the time that ten writes a second take to change them, and no more than the longest.
 const COUNT_LAG: Duration = Duration::from_secs(1);
+const LONGEST_COUNT_LAG: Duration = Duration::from_secs(10);
 
 impl Context {
     pub fn number_changed(&self, change: &Change<PhoneNumber>) {
@@ -204,7 +206,7 @@ impl Context {
                 let account = number.account().to_string();
                 if shared.iter().any(|entry| entry.account == account) {
                     // The route that it shares with others is set first: then it is woken for that, and has one thing to say and not two.
-                    self.count(Kind::PhoneNumber, Key::of(&*number));
+                    self.soon(Kind::PhoneNumber, Key::of(&*number));
                 } else {
                     self.wake(Kind::PhoneNumber, Key::of(&*number), Priority::Background);
                 }
@@ -230,7 +232,7 @@ impl Context {
     fn look_anew(&self, account: &Key, numbers: &[Arc<PhoneNumber>]) {
         let agent_of = |number: &Arc<PhoneNumber>| {
             let key = number.agent()?;
-            let agent = self.caches.agents.get(&key).filter(|agent| self.may_use(agent, &key, number))?;
+            let agent = self.caches.agents.get(&key).filter(|agent| self.number_may_use(agent, &key, number))?;
             Some((key, agent))
         };
         let agents: BTreeMap<Key, Arc<Agent>> = numbers.iter().filter_map(agent_of).collect();
@@ -247,7 +249,7 @@ impl Context {
                 self.local.requested(&id);
             }
             if !looked.is_empty() {
-                self.count(Kind::Agent, key);
+                self.soon(Kind::Agent, key);
             }
         }
     }
@@ -382,7 +384,7 @@ impl Context {
         // What an Agent may use of a platform hangs on them too.
         for agent in self.caches.agents.all() {
             if agent.metadata.namespace.as_ref() == Some(&name) {
-                self.count(Kind::Agent, Key::of(&*agent));
+                self.soon(Kind::Agent, Key::of(&*agent));
             }
         }
         for number in self.caches.numbers.all() {
@@ -404,6 +406,19 @@ impl Context {
 
     /// Has something that counts numbers count again, soon.
     pub fn count(&self, kind: Kind, key: Key) {
+        let index = match kind {
+            Kind::Agent => Index::Agent,
+            Kind::AgentVersion => Index::Version,
+            _ => Index::Account,
+        };
+        let numbers = self.caches.numbers.count_by(index, &key.to_string());
+        let thousands = u32::try_from(numbers / 1000).unwrap_or(u32::MAX);
+        let lag = COUNT_LAG.saturating_mul(thousands).clamp(COUNT_LAG, LONGEST_COUNT_LAG);
+        self.queue.add_after(Work { kind, key }, lag);
+    }
+
+    /// Has an object looked at soon, once for all that happens to it until then.
+    pub fn soon(&self, kind: Kind, key: Key) {
         self.queue.add_after(Work { kind, key }, COUNT_LAG);
     }
 

@@ -9,9 +9,8 @@ use tokio::time::Instant;
 use super::{Controlled, Looked, with_status};
 use crate::{
     api::{
-        CarrierAccount, NumberClaim, NumberPurchase,
+        CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber,
         account::{AccountNumbers, CarrierAccountStatus, Grant},
-        claim::Holder,
         conditions::Finding,
         meta::{ABANDON, Key},
         number::E164,
@@ -242,19 +241,29 @@ impl Context {
     /// How many objects need the account, and one of them. A reference that the account does not allow needs nothing.
     fn users(&self, account: &CarrierAccount, key: &Key) -> (usize, Option<String>) {
         let may = |namespace: &str| self.caches.allows(&account.spec.allowed_namespaces, &key.namespace, namespace);
-        let mut numbers = self.caches.numbers.by(Index::Account, &key.to_string());
-        numbers.retain(|number| may(number.metadata.namespace.as_deref().unwrap_or_default()));
-        // A claim that rests needs nothing of the account.
-        let mut claims = self.caches.claims.by(Index::Account, &key.to_string());
-        // A platform is needed to take numbers off it, whosever they are, unless they are let go as they are.
-        let needs = |holder: &Holder| match account.spec.binds_numbers() {
+        let name = key.to_string();
+        let number_needs = |number: &PhoneNumber| may(number.metadata.namespace.as_deref().unwrap_or_default());
+        // A claim that rests needs nothing of the account. A platform is needed to take numbers off it, whosever they are, unless they
+        // are let go as they are.
+        let held_in_needs = |namespace: &str| match account.spec.binds_numbers() {
             true => !account.is_annotated(ABANDON),
-            false => may(&holder.namespace),
+            false => may(namespace),
         };
-        claims.retain(|claim| claim.spec.holder.as_ref().is_some_and(needs));
-        let number = numbers.first().map(|number| format!("PhoneNumber {}", Key::of(&**number)));
-        let claim = || claims.first().map(|claim| format!("NumberClaim {}", Key::of(&**claim)));
-        (numbers.len().max(claims.len()), number.or_else(claim))
+        let claim_needs =
+            |claim: &NumberClaim| claim.spec.holder.as_ref().is_some_and(|holder| held_in_needs(&holder.namespace));
+        let numbers = self.caches.numbers.groups(Index::Account, &name).into_iter();
+        let numbers: usize = numbers.filter(|(group, _)| may(&group.namespace)).map(|(_, count)| count).sum();
+        let claims = self.caches.claims.groups(Index::Account, &name).into_iter();
+        let held = claims.filter_map(|(namespace, count)| namespace.filter(|of| held_in_needs(of)).map(|_| count));
+        let users = numbers.max(held.sum());
+        // One is named where the account waits for it.
+        if account.metadata.deletion_timestamp.is_none() {
+            return (users, None);
+        }
+        let number = self.caches.numbers.first_by(Index::Account, &name, number_needs);
+        let claim = || self.caches.claims.first_by(Index::Account, &name, claim_needs);
+        let number = number.map(|number| format!("PhoneNumber {}", Key::of(&*number)));
+        (users, number.or_else(|| Some(format!("NumberClaim {}", Key::of(&*claim()?)))))
     }
 
     /// Reads the Secret and opens the account with it. What was opened with an earlier Secret stays open until a new one opens.
@@ -348,7 +357,7 @@ impl Context {
             self.wake(Kind::PhoneNumber, Key::of(&*number), Priority::Background);
             // The routes that numbers share are their agents'.
             if let Some(agent) = number.agent() {
-                self.count(Kind::Agent, agent);
+                self.soon(Kind::Agent, agent);
             }
         }
         for claim in self.caches.claims.by(Index::Account, &account.to_string()) {

@@ -14,11 +14,12 @@ use tokio::time::Instant;
 
 use super::{Controlled, Looked, scan_interval, with_status};
 use crate::{
-    api::{Agent, AgentVersion, agent::AgentStatus, meta::Key, phone_number::Mode, purchase::Marker},
+    api::{Agent, AgentVersion, PhoneNumber, agent::AgentStatus, meta::Key, purchase::Marker},
     cluster::cache::{Change, Index},
     controller::{
         Context,
         error::Error,
+        kept::NumberGroup,
         serving::{Published, serves_all},
     },
     plan::{self, AccountRef, Decision, Look, Note, Served, agent::Frozen, shared::Share},
@@ -34,25 +35,29 @@ impl Controlled for Agent {
             caches.versions.get(&Key::new(&*key.namespace, AgentVersion::name_of(&key.name, version)))
         });
         let wanted = wanted.map(Some).or_else(|| looked.version.clone());
-        let numbers = caches.numbers.by(Index::Agent, &key.to_string());
-        let mut reach: HashMap<&str, u32> = HashMap::new();
-        let users = numbers
-            .iter()
-            .filter(|number| number.metadata.deletion_timestamp.is_none() && context.may_use(object, &key, number));
-        let mut user = None;
+        let mut reach: HashMap<String, u32> = HashMap::new();
         let mut active: BTreeMap<Key, bool> = BTreeMap::new();
         let (mut assigned, mut referring) = (0, 0);
-        for number in users {
-            referring += 1;
-            user.get_or_insert_with(|| Key::of(&**number).to_string());
-            let is_active = number.spec.mode == Mode::Manage && !number.spec.suspend;
-            assigned += u32::from(is_active && number.is_acquired());
-            *active.entry(number.account()).or_default() |= is_active;
-            let route = number.status.as_ref().and_then(|status| status.route.as_ref());
-            if let Some(route) = route.filter(|route| route.agent == key.to_string()) {
-                *reach.entry(&route.version).or_default() += 1;
+        for (group, count) in caches.numbers.groups(Index::Agent, &key.to_string()) {
+            let NumberGroup { namespace, account, is_going, is_active, is_acquired, reaches } = group;
+            if is_going || !context.may_use(object, &key, &namespace, &account) {
+                continue;
+            }
+            let count = u32::try_from(count).unwrap_or(u32::MAX);
+            referring += count;
+            assigned += if is_active && is_acquired { count } else { 0 };
+            *active.entry(account).or_default() |= is_active;
+            if let Some((_, version)) = reaches.filter(|(agent, _)| *agent == key.to_string()) {
+                *reach.entry(version).or_default() += count;
             }
         }
+        let is_user = |number: &PhoneNumber| {
+            number.metadata.deletion_timestamp.is_none() && context.number_may_use(object, &key, number)
+        };
+        // It is named where the agent waits for it.
+        let user = object.metadata.deletion_timestamp.as_ref();
+        let user = user.and_then(|_| caches.numbers.first_by(Index::Agent, &key.to_string(), is_user));
+        let user = user.map(|number| Key::of(&*number).to_string());
         let versions = caches.versions.by(Index::Agent, &key.to_string());
         let published = context.published(object, &key);
         plan::agent::next(&plan::agent::World {

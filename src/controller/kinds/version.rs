@@ -7,9 +7,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{Controlled, Looked, with_status};
 use crate::{
-    api::{AgentVersion, PhoneNumber, agent::AgentVersionStatus, meta::Key},
+    api::{AgentVersion, agent::AgentVersionStatus, meta::Key},
     cluster::cache::{Change, Index},
-    controller::Context,
+    controller::{Context, kept::NumberGroup},
     plan::{self, Decision},
 };
 
@@ -21,12 +21,12 @@ impl Controlled for AgentVersion {
         let agent_key = Key::new(&*key.namespace, &*object.spec.agent);
         let agent = context.caches.agents.get(&agent_key);
         // Where there is no agent any more, what it let others do is over.
-        let needs = |number: &&Arc<PhoneNumber>| match &agent {
-            Some(agent) => context.may_use(agent, &agent_key, number),
-            None => number.metadata.namespace.as_deref() == Some(&*key.namespace),
+        let needs = |(group, _): &(NumberGroup, usize)| match &agent {
+            Some(agent) => context.may_use(agent, &agent_key, &group.namespace, &group.account),
+            None => group.namespace == key.namespace,
         };
-        let numbers = context.caches.numbers.by(Index::Version, &key.to_string());
-        let numbers = numbers.iter().filter(needs).count();
+        let groups = context.caches.numbers.groups(Index::Version, &key.to_string());
+        let numbers: usize = groups.into_iter().filter(needs).map(|(_, count)| count).sum();
         plan::version::next(&plan::version::World {
             now: Timestamp::now(),
             version: object,

@@ -1,0 +1,92 @@
+//! What a number costs the operator as the fleet grows: processor time, memory, and how many objects its passes read.
+//!
+//! `DIALPLANE_GROWTH=1000,10000,40000 cargo test --release --test all figures::growth -- --nocapture` prints one line for each size: processor
+//! time and memory are those of a process of its own, to which nothing is held. How many objects it read is held to, at sizes that fit.
+
+use dialplane::sandbox::control_plane::kubeconfig;
+
+use super::*;
+use crate::support::process;
+
+/// What an operator used while it imported.
+#[derive(Debug)]
+struct Used {
+    /// Objects that passes took from the caches, for each number.
+    reads: f64,
+    /// Processor time for each number.
+    cpu: Duration,
+    /// Memory that it has more than before it knew of any number, for each.
+    bytes: u64,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_number_of_a_large_fleet_costs_no_more_than_one_of_a_small() {
+    let _alone = HEAVY.lock().await;
+    let sizes = std::env::var("DIALPLANE_GROWTH").unwrap_or_else(|_| "100,800".to_owned());
+    let mut all = Vec::new();
+    for size in sizes.split(',').map(|size| size.trim().parse().unwrap()) {
+        let used = import(size).await;
+        println!(
+            "{size} numbers: for each {:.1} objects read, {:.2} ms of processor time, {:.1} kB",
+            used.reads,
+            used.cpu.as_secs_f64() * 1e3,
+            used.bytes as f64 / 1e3
+        );
+        all.push(used);
+    }
+    for pair in all.windows(2) {
+        assert!(pair[1].reads <= 1.2 * pair[0].reads, "{pair:?}");
+    }
+}
+
+/// Has so many numbers imported by an operator that finds them there.
+async fn import(count: usize) -> Used {
+    let stage = Stage::owning(count).await;
+    let operator = stage.operator().await;
+    stage.prepare().await;
+    operator.stop().await;
+    let dir = tempfile::tempdir().unwrap();
+    let access = dir.path().join("kubeconfig");
+    let config = kubeconfig::for_service_account(stage.plane.kubeconfig(), NAMESPACE, OPERATOR).await.unwrap();
+    kubeconfig::write(&config, &access).unwrap();
+    let flags = ["--leader-elect=false", "--allow-endpoint", stage.sandbox.url()];
+    let operator = process::Operator::start_logging("warn", &access, dir.path(), "growth", &flags);
+    operator.ready().await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let (cpu, bytes) = (cpu(operator.pid()), resident(operator.pid()));
+    let reads = reads(&operator).await;
+
+    stage.create_numbers("n", 0).await;
+    stage.routed_to("v1").await;
+    stage.counted("v1").await;
+    let used = Used {
+        reads: (self::reads(&operator).await - reads) as f64 / count as f64,
+        cpu: (self::cpu(operator.pid()) - cpu) / u32::try_from(count).unwrap(),
+        bytes: (resident(operator.pid()) - bytes) / count as u64,
+    };
+    let ledger = stage.sandbox.ledger();
+    assert_eq!((ledger.writes(), ledger.purchases(), ledger.releases()), (count, 0, 0));
+    used
+}
+
+/// How many objects its passes have taken from the caches.
+async fn reads(operator: &process::Operator) -> u64 {
+    let (_, page) = operator.get("/metrics").await.unwrap();
+    let value = page.lines().find_map(|line| line.strip_prefix("dialplane_cache_reads_total "));
+    value.map_or(0, |value| value.parse().unwrap())
+}
+
+/// Processor time of a process so far. See proc(5): the clock ticks a hundred times a second.
+fn cpu(pid: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    let ticks = |field: usize| fields[field].parse::<u64>().unwrap();
+    Duration::from_millis(10 * (ticks(11) + ticks(12)))
+}
+
+/// Resident memory of a process, in bytes.
+fn resident(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+    1024 * kilobytes.unwrap().trim().parse::<u64>().unwrap()
+}
