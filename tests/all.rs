@@ -9,6 +9,7 @@ mod cli;
 mod conformance;
 mod consent;
 mod control_plane;
+mod credentials;
 mod demo;
 mod docs;
 mod drift;

@@ -1,6 +1,6 @@
 //! CarrierAccount: an account at a carrier, with its credentials. No I/O.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -79,7 +79,8 @@ pub struct CarrierAccountSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nixflex: Option<NixflexAccount>,
     /// A Secret of this namespace. For Twilio: the key `authToken`, or `apiKeySid` and `apiKeySecret`. For the others: the key `apiKey`, which
-    /// for Nixflex is the key's id and its secret with a colon between them.
+    /// for Nixflex is the key's id and its secret with a colon between them. The same keys with `Next` at their end hold credentials that are to
+    /// take over, as `authTokenNext`: they are used once the carrier refuses the others.
     pub credentials_ref: LocalReference,
     /// One other base URL for all of the carrier's hosts: a proxy, or the sandbox. Only one that the operator was started to allow
     /// (`dialplane run --allow-endpoint`, in the chart `carriers.allowedEndpoints`); none by default.
@@ -289,6 +290,9 @@ pub struct CarrierAccountStatus {
     /// SID, at Flowyte the organization, at Nixflex the id of the API key. Telnyx has no such id: there it is this object's namespace and name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
+    /// Which credentials the account is open with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<CredentialsStatus>,
     /// What the account has left, where the carrier says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balance: Option<Balance>,
@@ -311,6 +315,28 @@ pub struct CarrierAccountStatus {
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
+}
+
+/// The credentials that an account is open with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CredentialsStatus {
+    /// `metadata.resourceVersion` of the Secret when it was read.
+    #[schemars(length(max = 64))]
+    pub resource_version: String,
+    /// Which of the credentials in it: those of the plain keys, or those whose keys end in `Next`.
+    pub key: CredentialsKey,
+    /// When the carrier was first seen to take them.
+    pub working_since: Time,
+}
+
+/// Which of the credentials that a Secret holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum CredentialsKey {
+    /// Those of the plain keys.
+    Current,
+    /// Those whose keys end in `Next`.
+    Next,
 }
 
 /// Money at a carrier.

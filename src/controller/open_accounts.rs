@@ -27,10 +27,10 @@ use crate::{
         inventory::{Inventory, Seen},
         open,
     },
-    plan::policy,
+    plan::{account::InUse, policy},
 };
 
-use super::{hosted_agents::HostedAgents, moves::Moves, offer_cache::OfferCache, sharing::Sharing};
+use super::{hosted_agents::HostedAgents, moves::Moves, offer_cache::OfferCache, secret::Found, sharing::Sharing};
 
 /// Told which numbers are seen otherwise than before.
 pub type OnChange = Arc<dyn Fn(&[E164]) + Send + Sync>;
@@ -43,6 +43,8 @@ pub struct OpenAccount {
     address: String,
     /// Fingerprint of that and the credentials.
     opened_with: String,
+    /// The same of the other credentials that the Secret holds.
+    others: Vec<String>,
     pub inventory: Arc<Inventory>,
     pub offer_cache: Arc<OfferCache>,
     pub sharing: Arc<Sharing>,
@@ -81,8 +83,15 @@ impl Drop for Asking<'_> {
     }
 }
 
+/// How often the Secret of an account that works is read: a change of it is seen no later.
+const SECRET_INTERVAL: Duration = Duration::from_secs(60);
+/// For how long credentials that the carrier refused are not tried again where there are others.
+const REFUSED: Duration = Duration::from_secs(300);
+
 #[derive(Debug, Default)]
 struct State {
+    /// Which credentials are in use, and when their Secret was read.
+    read: Option<(InUse, Instant)>,
     /// Whose account it is, and when that was asked.
     identity: Option<(Identity, Instant)>,
     /// The carrier's id of the account, while it may be used.
@@ -189,6 +198,13 @@ impl OpenAccount {
         (!left.is_zero()).then(|| (error.clone(), left))
     }
 
+    /// The credentials in use, if their Secret was read a moment ago; what is not read for long may have changed.
+    pub fn in_use(&self) -> Option<(InUse, Duration)> {
+        let state = self.state();
+        let (in_use, at) = state.read.as_ref()?;
+        Some((in_use.clone(), SECRET_INTERVAL.saturating_sub(at.elapsed())))
+    }
+
     /// The credentials were refused: whose account they open has to be asked again.
     pub fn doubt_identity(&self) {
         self.state().identity = None;
@@ -210,6 +226,8 @@ pub struct OpenAccounts {
     open: RwLock<HashMap<Key, Arc<OpenAccount>>>,
     /// One limiter for each carrier account and credentials, however many CarrierAccounts name it.
     limiters: Mutex<HashMap<String, Weak<Limiter>>>,
+    /// Fingerprints of credentials that the carrier refused, and when.
+    refused: Mutex<HashMap<String, Instant>>,
     transport: Transport,
     endpoints: Endpoints,
     on_change: OnChange,
@@ -218,7 +236,8 @@ pub struct OpenAccounts {
 impl OpenAccounts {
     pub fn new(on_change: OnChange, endpoints: Endpoints) -> anyhow::Result<Self> {
         let transport = Transport::new(DEFAULT_DEADLINE)?;
-        Ok(Self { open: RwLock::default(), limiters: Mutex::default(), transport, endpoints, on_change })
+        let (open, limiters, refused) = (RwLock::default(), Mutex::default(), Mutex::default());
+        Ok(Self { open, limiters, refused, transport, endpoints, on_change })
     }
 
     /// The account that was opened for a CarrierAccount, if any was.
@@ -242,27 +261,35 @@ impl OpenAccounts {
         self.open.write().unwrap_or_else(PoisonError::into_inner).remove(account).is_some()
     }
 
-    /// Opens the account with what its Secret holds, unless it is open with just that. `owned` are the numbers that it is
-    /// remembered to own. Answers whether anything is new.
+    /// Opens the account with what its Secret holds, unless it is open with just that: with the first credentials that the carrier did not
+    /// refuse a while ago; and those that are in use stay, as long as it takes them. `owned` are the numbers that it is remembered to own.
+    /// Answers whether anything is new.
     pub fn open(
         &self,
         account: &CarrierAccount,
-        secret: &BTreeMap<String, ByteString>,
+        secret: &Found,
         owned: impl IntoIterator<Item = E164>,
     ) -> Result<bool, OpenError> {
         let key = Key::of(account);
         let uid = account.metadata.uid.clone().unwrap_or_default();
-        let opened_with = fingerprint(&account.spec, secret);
+        let all = secret.credentials().map(|credentials| (fingerprint(&account.spec, &credentials), credentials));
+        let taken = self.get(&key).filter(|s| s.uid == uid).map(|opened| opened.opened_with.clone());
+        let chosen = self.choose(all.each_ref().map(|(fingerprint, held)| (&**fingerprint, !held.is_empty())), taken);
+        let in_use = InUse { version: secret.version.clone(), next: chosen == 1 };
+        let [first, second] = all;
+        let ((opened_with, secret), other) = if chosen == 0 { (first, second) } else { (second, first) };
+        let others = Some(other).filter(|(_, held)| !held.is_empty()).map(|(fingerprint, _)| fingerprint);
         let limits = Limits {
             concurrency: account.spec.limits.concurrency,
             requests_per_second: account.spec.limits.requests_per_second,
         };
         if let Some(opened) = self.get(&key).filter(|s| s.uid == uid && s.opened_with == opened_with) {
             opened.limiter.set_limits(limits);
+            opened.state().read = Some((in_use, Instant::now()));
             return Ok(false);
         }
         let limiter = self.limiter(&opened_with, limits);
-        let carrier = open(account, secret, &self.endpoints, self.transport.clone(), limiter.clone())?;
+        let carrier = open(account, &secret, &self.endpoints, self.transport.clone(), limiter.clone())?;
         let address = account.spec.address();
         let (inventory, offer_cache, sharing, hosted, moves) =
             match self.get(&key).filter(|opened| opened.uid == uid && opened.address == address) {
@@ -279,11 +306,13 @@ impl OpenAccounts {
                 }
             };
         inventory.expect(owned);
-        let (asking, state) = (AtomicUsize::new(0), Mutex::default());
+        let state = Mutex::new(State { read: Some((in_use, Instant::now())), ..State::default() });
+        let asking = AtomicUsize::new(0);
         let opened = OpenAccount {
             uid,
             address,
             opened_with,
+            others: others.into_iter().collect(),
             inventory,
             offer_cache,
             sharing,
@@ -295,6 +324,29 @@ impl OpenAccounts {
         };
         self.open.write().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::new(opened));
         Ok(true)
+    }
+
+    /// Which of the credentials that a Secret holds are to be used: fingerprint of each, and whether there are any.
+    fn choose(&self, all: [(&str, bool); 2], taken: Option<String>) -> usize {
+        let refused = self.refused();
+        let can = |(fingerprint, is_there): &(&str, bool)| *is_there && !refused.contains_key(*fingerprint);
+        let is_taken = |(fingerprint, is_there): &(&str, bool)| *is_there && taken.as_deref() == Some(*fingerprint);
+        let stays = all.iter().position(|of| is_taken(of) && can(of));
+        // Where all were refused, those that were tried last are tried again.
+        stays.or_else(|| all.iter().position(can)).or_else(|| all.iter().position(is_taken)).unwrap_or(0)
+    }
+
+    /// The carrier refused the credentials of this account; whether its Secret holds others that it did not refuse.
+    pub fn refuse(&self, opened: &OpenAccount) -> bool {
+        let mut refused = self.refused();
+        refused.insert(opened.opened_with.clone(), Instant::now());
+        opened.others.iter().any(|other| !refused.contains_key(other))
+    }
+
+    fn refused(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.retain(|_, at| at.elapsed() < REFUSED);
+        refused
     }
 
     fn limiter(&self, opened_with: &str, limits: Limits) -> Arc<Limiter> {

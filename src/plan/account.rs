@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 use super::{
@@ -12,7 +13,7 @@ use super::{
 };
 use crate::api::{
     CarrierAccount,
-    account::{AccountNumbers, Balance, Calls, CarrierAccountStatus},
+    account::{AccountNumbers, Balance, Calls, CarrierAccountStatus, CredentialsKey, CredentialsStatus},
     conditions::{Finding, Reason, conditions},
     meta::{ABANDON, CONFIRM_INVENTORY, IN_USE_FINALIZER},
     seen::{ErrorClass, Identity},
@@ -26,6 +27,8 @@ pub struct World<'a> {
     /// Where `spec.endpoint` leads, if the operator was not started to allow that.
     pub refused: Option<RefusedEndpoint>,
     pub credentials: Credentials,
+    /// Those that the account is open with, and how long until their Secret is read again.
+    pub in_use: Option<(InUse, Duration)>,
     /// Whose account these credentials open, where the carrier said.
     pub identity: Option<&'a Identity>,
     pub inventory: Inventory,
@@ -63,6 +66,15 @@ pub enum Credentials {
     /// It cannot be used; the text says which keys it lacks.
     Incomplete(String),
     Known,
+}
+
+/// The credentials that an account is open with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InUse {
+    /// `resourceVersion` of the Secret that holds them.
+    pub version: String,
+    /// Whether they are those that were to take over.
+    pub next: bool,
 }
 
 /// What is known of the account's numbers.
@@ -192,7 +204,7 @@ impl World<'_> {
             Credentials::Known => {}
         }
         if let Some(trouble) = self.trouble.filter(|trouble| !trouble.wait.is_zero()) {
-            return self.rest(policy::account_trouble(&trouble.error), Some(trouble.wait));
+            return self.rest(policy::account_trouble(&trouble.error), self.again(trouble.wait));
         }
         let Some(identity) = self.identity else { return Decision::Look(Look::Identity) };
         if let Some(wanted) = wanted_identity(self.account).filter(|wanted| identity.account != *wanted) {
@@ -214,7 +226,7 @@ impl World<'_> {
     }
 
     fn listed(&self) -> Decision<CarrierAccountStatus> {
-        let again = Some(self.inventory.due);
+        let again = self.again(self.inventory.due);
         let Some((vanished, before)) = self.inventory.doubt else {
             let busy = self.calls().map(busy).unwrap_or_default();
             let slow = match self.inventory.slow {
@@ -237,6 +249,11 @@ impl World<'_> {
         self.rest(Finding::new(Reason::InventoryDoubtful, text), again)
     }
 
+    /// When to look again where something is `due`: earlier if the Secret is to be read before that, since it may be another by then.
+    fn again(&self, due: Duration) -> Option<Duration> {
+        self.in_use.iter().map(|(_, reread)| *reread).chain([due]).min()
+    }
+
     /// What was said of its calls last.
     fn calls(&self) -> Option<Calls> {
         self.calls.or_else(|| self.account.status.as_ref()?.calls)
@@ -250,6 +267,9 @@ impl World<'_> {
             if wanted_identity(self.account).is_none() {
                 again = Some(Duration::ZERO);
             }
+        }
+        if let (Reason::Open, Some((in_use, _))) = (finding.reason, &self.in_use) {
+            status.credentials = Some(in_use.told(status.credentials.take(), self.now));
         }
         // Nobody passes a bought number on before it is counted.
         let settles = !self.wishes.wish.is_empty() || !self.account.open_grants().is_empty();
@@ -267,6 +287,19 @@ impl World<'_> {
                 self.account.request().map(str::to_owned).or(status.last_handled_reconcile_at);
         }
         Decision::Rest(Rest { status: Some(status), again })
+    }
+}
+
+impl InUse {
+    /// What the status says of them, which says `before` so far. They work since then, or since now.
+    fn told(&self, before: Option<CredentialsStatus>, now: Timestamp) -> CredentialsStatus {
+        let key = if self.next { CredentialsKey::Next } else { CredentialsKey::Current };
+        let is_same = |before: &CredentialsStatus| before.resource_version == self.version && before.key == key;
+        before.filter(is_same).unwrap_or_else(|| CredentialsStatus {
+            resource_version: self.version.clone(),
+            key,
+            working_since: Time(now),
+        })
     }
 }
 

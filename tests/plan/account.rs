@@ -5,13 +5,16 @@ use std::time::Duration;
 use dialplane::{
     api::{
         CarrierAccount,
-        account::{AccountNumbers, Calls, CarrierAccountSpec, CarrierAccountStatus, TelnyxAccount, TwilioAccount},
+        account::{
+            AccountNumbers, Calls, CarrierAccountSpec, CarrierAccountStatus, CredentialsKey, CredentialsStatus,
+            TelnyxAccount, TwilioAccount,
+        },
         meta::{CONFIRM_INVENTORY, IN_USE_FINALIZER, LocalReference, RECONCILE_REQUESTED},
     },
     carrier::{ErrorClass, Identity},
     plan::{
         Decision, Effect, Look, Rest, Trouble,
-        account::{self, Credentials, Inventory, RefusedEndpoint},
+        account::{self, Credentials, InUse, Inventory, RefusedEndpoint},
     },
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -22,6 +25,7 @@ struct Desk {
     account: CarrierAccount,
     refused: Option<RefusedEndpoint>,
     credentials: Credentials,
+    in_use: Option<(InUse, Duration)>,
     identity: Option<Identity>,
     inventory: Inventory,
     calls: Option<Calls>,
@@ -55,6 +59,7 @@ fn listed() -> Desk {
         account,
         refused: None,
         credentials: Credentials::Known,
+        in_use: Some((InUse { version: "7".to_owned(), next: false }, Duration::from_secs(30))),
         identity: Some(Identity { account: "AC1".into(), inactive: None }),
         inventory: Inventory { numbers, due: Duration::from_secs(60), fresh: false, slow: false, doubt: None },
         calls: None,
@@ -85,6 +90,7 @@ impl Desk {
             account: &self.account,
             refused: self.refused.clone(),
             credentials: self.credentials.clone(),
+            in_use: self.in_use.clone(),
             identity: self.identity.as_ref(),
             inventory: self.inventory.clone(),
             balance: None,
@@ -136,7 +142,7 @@ fn an_account_is_held_then_its_secret_its_identity_and_its_numbers_are_looked_at
     desk.identity = listed().identity;
     assert_eq!(desk.next(), Decision::Look(Look::Inventory));
     desk.inventory = listed().inventory;
-    assert_eq!((desk.says().as_str(), desk.again()), ("Open", Some(Duration::from_secs(60))));
+    assert_eq!((desk.says().as_str(), desk.again()), ("Open", Some(Duration::from_secs(30))));
     assert_eq!(desk.status().identity.as_deref(), Some("AC1"), "and it is pinned");
 }
 
@@ -216,6 +222,29 @@ fn the_identity_that_was_seen_first_holds_and_not_what_the_spec_says() {
     let desk = listed().with(pinned).with(changed);
     assert_eq!(desk.says(), "CredentialsChangedAccount");
     assert_eq!(desk.status().identity.as_deref(), Some("AC1"));
+}
+
+#[test]
+fn the_credentials_that_work_are_said_and_their_secret_is_read_again_before_anything_else_is_due() {
+    let mut desk = listed();
+    let first = desk.status().credentials.unwrap();
+    assert_eq!(
+        (&*first.resource_version, first.key, first.working_since.clone()),
+        ("7", CredentialsKey::Current, Time(now()))
+    );
+    assert_eq!(desk.again(), Some(Duration::from_secs(30)));
+
+    // They work since they first did, also while others are refused.
+    let since = Time("2026-01-01T00:00:00Z".parse().unwrap());
+    let first = CredentialsStatus { working_since: since, ..first };
+    desk.account.status = Some(CarrierAccountStatus { credentials: Some(first.clone()), ..Default::default() });
+    assert_eq!(desk.status().credentials, Some(first.clone()));
+    desk.in_use = Some((InUse { version: "8".to_owned(), next: false }, Duration::from_secs(30)));
+    let desk = Desk { trouble: Some(trouble(ErrorClass::Unauthorized, 9, 600)), ..desk };
+    assert_eq!((desk.says().as_str(), desk.again()), ("Unauthorized", Some(Duration::from_secs(30))));
+    assert_eq!(desk.status().credentials, Some(first));
+    let desk = Desk { trouble: None, ..desk };
+    assert_eq!(desk.status().credentials.unwrap().working_since, Time(now()));
 }
 
 #[test]

@@ -26,7 +26,7 @@ use crate::{
         error::Error,
         local_state::Attempt,
         open_accounts::OpenAccount,
-        secret::{self, Read},
+        secret::{self, Found, Read},
     },
     plan::{
         self, Decision, Look, Note, Requested as _,
@@ -46,8 +46,9 @@ impl Controlled for CarrierAccount {
         let trouble = context.trouble_of(&**object);
         let inventory = opened.as_ref().map(|s| context.inventory(object, s, looked)).unwrap_or_default();
         let (users, user) = context.users(object, &key);
-        // The Secret is read again with every listing, as long as the account cannot be used, and where the spec was edited.
+        // The Secret is read again now and then, with every listing, as long as the account cannot be used, and where the spec was edited.
         let is_open = opened.as_ref().is_some_and(|opened| opened.usable().is_some());
+        let in_use = opened.as_ref().and_then(|opened| opened.in_use());
         let credentials = match &looked.credentials {
             Some(read) => read.clone(),
             // So it is where somebody asks for a look.
@@ -55,6 +56,7 @@ impl Controlled for CarrierAccount {
                 && is_open
                 && identity.is_some()
                 && !inventory.due.is_zero()
+                && in_use.as_ref().is_some_and(|(_, due)| !due.is_zero())
                 && (inventory.fresh || !plan::account::is_requested(object)) =>
             {
                 Credentials::Known
@@ -68,6 +70,7 @@ impl Controlled for CarrierAccount {
             account: object,
             refused: context.refused_endpoint(object),
             credentials,
+            in_use,
             identity: identity.as_ref(),
             inventory,
             balance: opened.as_ref().and_then(|opened| opened.balance()),
@@ -139,7 +142,9 @@ impl Controlled for CarrierAccount {
                     // Whoever led before may have taken a right back that our copy still shows.
                     context.read_again::<Self>(&Key::of(&**object), object.metadata.uid.as_deref()).await?;
                 }
-                context.ask_account(object, look, looked.began).await;
+                if context.ask_account(object, look, looked.began).await {
+                    looked.credentials = None;
+                }
                 Ok(())
             }
             other => context.look(&**object, other, looked).await,
@@ -272,7 +277,7 @@ impl Context {
         let name = &account.spec.credentials_ref.name;
         let of = Key::new(&*key.namespace, &**name);
         let read = match self.dry_run().and_then(|copy| copy.secret(&of)) {
-            Some(applied) => Read::Found(applied),
+            Some(data) => Read::Found(Found { data, version: String::new() }),
             None => secret::read(&self.client, &of.namespace, name).await?,
         };
         let secret = match read {
@@ -296,10 +301,11 @@ impl Context {
         }
     }
 
-    /// Asks the carrier whose account it is, or for all its numbers.
-    async fn ask_account(&self, account: &CarrierAccount, look: Look, began: Instant) {
+    /// Asks the carrier whose account it is, or for all its numbers. Answers whether it refused the credentials, and the Secret holds others
+    /// to open the account with.
+    async fn ask_account(&self, account: &CarrierAccount, look: Look, began: Instant) -> bool {
         let uid = account.metadata.uid.as_deref().unwrap_or_default();
-        let Some(opened) = self.open_accounts.get(&Key::of(account)) else { return };
+        let Some(opened) = self.open_accounts.get(&Key::of(account)) else { return false };
         let (operation, asked) = match look {
             Look::Identity => {
                 let identity = opened.inventory.carrier().identify().await;
@@ -334,9 +340,14 @@ impl Context {
                 if matches!(error.class, ErrorClass::Unauthorized | ErrorClass::Forbidden) {
                     opened.doubt_identity();
                 }
+                if error.class == ErrorClass::Unauthorized && self.open_accounts.refuse(&opened) {
+                    tracing::warn!(account = %Key::of(account), %error, "the credentials were refused: those that are to take over are tried");
+                    return true;
+                }
                 self.local.failed(uid, Attempt::Look, error);
             }
         }
+        false
     }
 
     /// The account has more money than before: what was refused for the lack of it is tried again.
