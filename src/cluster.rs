@@ -10,3 +10,18 @@ pub mod objects;
 pub mod queue;
 pub mod sent;
 pub mod watch;
+
+use kube::api::{PatchParams, PostParams};
+
+/// Who says what we write, in the `managedFields` of every object.
+pub const FIELD_MANAGER: &str = "dialplane";
+
+/// How every object of ours is made or replaced.
+pub fn write_params() -> PostParams {
+    PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() }
+}
+
+/// How every patch of ours is sent.
+pub fn patch_params() -> PatchParams {
+    PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() }
+}

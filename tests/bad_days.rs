@@ -479,8 +479,15 @@ async fn no_secret_shows_in_any_object_event_or_log() {
     let previous = claim["spec"]["previous"].take();
     assert!(previous.to_string().contains("0ld-k3y"), "it stands there, for Restore, and nowhere else");
     said.push(claim);
-    let audited = |line: &String| line.contains("dialplane::audit") && line.contains(&number);
-    assert!(operator::log().iter().any(audited), "each write at the carrier has its line");
+    let object = format!("{}/main", scene.namespace);
+    for (what, words) in [("a change at a carrier", "operation="), ("a claim has another holder", "before=\"nobody\"")]
+    {
+        let is_it = |line: &String| {
+            let all = ["dialplane::audit", what, words, &number, "pass", &object];
+            all.iter().all(|part| line.contains(part))
+        };
+        assert!(operator::log().iter().any(is_it), "each has its line, in the pass over its object: {what}");
+    }
     said.extend(operator::log().into_iter().map(Value::String));
 
     for secret in ["0ld-passw0rd", "0ld-k3y", "dr1ft-k3y", &token, &scene.sandbox.credentials().auth_token] {

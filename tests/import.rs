@@ -5,6 +5,7 @@ use dialplane::{
     sandbox::carrier::{Kind, ServiceSeed, UnsetAnswer},
 };
 use futures::future::join_all;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::api::PostParams;
 use serde_json::json;
 
@@ -40,6 +41,10 @@ async fn an_imported_number_reaches_the_published_version_in_one_carrier_write()
     assert_eq!(scene.writes_to(&number), 1);
     assert!(main.metadata.finalizers.unwrap().contains(&ROUTE_FINALIZER.to_owned()));
     let claim = scene.claim(&number).await.unwrap();
+    let of_status = |entry: &&ManagedFieldsEntry| entry.subresource.as_deref() == Some("status");
+    let managed = main.metadata.managed_fields.unwrap();
+    let managers = managed.iter().filter(of_status).chain(claim.metadata.managed_fields.iter().flatten());
+    assert_eq!(managers.map(|entry| entry.manager.as_deref().unwrap()).collect::<Vec<_>>(), ["dialplane"; 2]);
     assert_eq!(claim.spec.holder.unwrap().name, "main");
     assert_eq!(claim.spec.previous[&Channel::Voice].url.as_deref(), Some("https://old.example.com/voice"));
 

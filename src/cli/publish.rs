@@ -2,17 +2,17 @@
 //! writes two of its fields.
 
 use anyhow::{Context as _, bail, ensure};
-use kube::{
-    Api, Client, ResourceExt as _,
-    api::{Patch, PatchParams},
-};
+use kube::{Api, Client, ResourceExt as _, api::Patch};
 use serde_json::json;
 
 use super::target::block_on;
-use crate::api::{
-    Agent, AgentVersion,
-    agent::{Draft, Versions},
-    meta::Key,
+use crate::{
+    api::{
+        Agent, AgentVersion,
+        agent::{Draft, Versions},
+        meta::Key,
+    },
+    cluster,
 };
 
 /// What the user needs to be allowed.
@@ -105,7 +105,7 @@ impl Subject {
         let spec = json!({"version": version, "versionDigest": digest});
         let patch = json!({"metadata": {"resourceVersion": self.agent.resource_version()}, "spec": spec});
         let agents: Api<Agent> = Api::namespaced(self.client.clone(), &key.namespace);
-        match agents.patch(&key.name, &PatchParams::default(), &Patch::Merge(&patch)).await {
+        match agents.patch(&key.name, &cluster::patch_params(), &Patch::Merge(&patch)).await {
             Ok(_) => {}
             Err(kube::Error::Api(status)) if status.code == 409 => {
                 bail!(

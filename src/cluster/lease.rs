@@ -13,14 +13,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease as Record, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
-use kube::api::{ObjectMeta, PostParams};
+use kube::api::ObjectMeta;
 use kube::{Api, Client};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::failure::said;
+use super::{failure::said, write_params};
 
 /// How long a Lease lasts unless it is renewed: how long nobody acts after the leader has died.
 pub const DURATION: Duration = Duration::from_secs(15);
@@ -141,12 +141,12 @@ impl Lease {
         let written = match record {
             None => {
                 let metadata = ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
-                self.api.create(&PostParams::default(), &Record { metadata, spec: Some(spec) }).await
+                self.api.create(&write_params(), &Record { metadata, spec: Some(spec) }).await
             }
             // With the resourceVersion that was read, so that of two who take it only one succeeds.
             Some(record) => {
                 let record = Record { spec: Some(spec), ..record };
-                self.api.replace(&self.name, &PostParams::default(), &record).await
+                self.api.replace(&self.name, &write_params(), &record).await
             }
         };
         match written {
@@ -163,7 +163,7 @@ impl Lease {
         if spec.holder_identity.as_deref() == Some(&*self.identity) {
             spec.holder_identity = None;
             spec.renew_time = Some(MicroTime(Timestamp::now()));
-            self.api.replace(&self.name, &PostParams::default(), &record).await?;
+            self.api.replace(&self.name, &write_params(), &record).await?;
         }
         Ok(())
     }

@@ -4,12 +4,16 @@ use std::{fmt::Debug, marker::PhantomData};
 
 use kube::{
     Api, Client, Resource,
-    api::{DeleteParams, GetParams, ListParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, GetParams, ListParams, Patch},
     core::{NamespaceResourceScope, PartialObjectMeta, Request},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::sent::{Identified, Kept, Sent, decode};
+use super::{
+    patch_params,
+    sent::{Identified, Kept, Sent, decode},
+    write_params,
+};
 
 /// How many objects a page of a list has at most. How many it has is seen to by [`bounded`](super::bounded).
 pub const PAGE: u32 = 500;
@@ -74,13 +78,8 @@ where
     }
 
     /// Changes a part of one object.
-    pub async fn patch<P: Serialize + Debug>(
-        &self,
-        name: &str,
-        parameters: &PatchParams,
-        patch: &Patch<P>,
-    ) -> kube::Result<K> {
-        self.api.patch(name, parameters, patch).await?.whole()
+    pub async fn patch<P: Serialize + Debug>(&self, name: &str, patch: &Patch<P>) -> kube::Result<K> {
+        self.api.patch(name, &patch_params(), patch).await?.whole()
     }
 
     /// Deletes one object; answers it where it stays for its finalizers.
@@ -94,18 +93,18 @@ where
     }
 
     /// Makes one object; answers it as it is then.
-    pub async fn create(&self, parameters: &PostParams, object: &K) -> kube::Result<K> {
-        self.api.create(parameters, &Sent::Whole(object.clone())).await?.whole()
+    pub async fn create(&self, object: &K) -> kube::Result<K> {
+        self.api.create(&write_params(), &Sent::Whole(object.clone())).await?.whole()
     }
 
     /// Writes one object over the version of it that it names.
-    pub async fn replace(&self, name: &str, parameters: &PostParams, object: &K) -> kube::Result<K> {
-        self.api.replace(name, parameters, &Sent::Whole(object.clone())).await?.whole()
+    pub async fn replace(&self, name: &str, object: &K) -> kube::Result<K> {
+        self.api.replace(name, &write_params(), &Sent::Whole(object.clone())).await?.whole()
     }
 
     /// The same of its status alone.
-    pub async fn replace_status(&self, name: &str, parameters: &PostParams, object: &K) -> kube::Result<K> {
-        self.api.replace_status(name, parameters, &Sent::Whole(object.clone())).await?.whole()
+    pub async fn replace_status(&self, name: &str, object: &K) -> kube::Result<K> {
+        self.api.replace_status(name, &write_params(), &Sent::Whole(object.clone())).await?.whole()
     }
 }
 

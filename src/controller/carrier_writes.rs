@@ -25,8 +25,8 @@ use crate::{
     telemetry::metrics::Operation,
 };
 
-/// The target of the lines that tell of every change at a carrier.
-const AUDIT: &str = "dialplane::audit";
+/// The target of the lines that tell of every change at a carrier, and of every claim that comes to another.
+pub(super) const AUDIT: &str = "dialplane::audit";
 
 impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
     /// The one place where a number's route is written at the carrier.

@@ -5,6 +5,7 @@ use tokio::time::Instant;
 
 use super::{
     Context,
+    carrier_writes::AUDIT,
     effects::ClusterWrites,
     error::{Error, code},
     kinds::{Controlled, note_id},
@@ -15,6 +16,7 @@ use crate::{
     api::{
         AgentVersion, NumberClaim, NumberPurchase,
         agent::AgentVersionSpec,
+        claim::Holder,
         meta::{IN_USE_FINALIZER, Key},
         number::E164,
     },
@@ -26,6 +28,7 @@ impl<K: Controlled> ClusterWrites for Reconcile<'_, K> {
 
     async fn write_claim(&mut self, claim: NumberClaim) -> Result<(), Error> {
         let context = self.context;
+        let before = context.caches.claim_of(&claim.spec.number).and_then(|claim| claim.spec.holder.clone());
         let written = match claim.metadata.resource_version {
             Some(_) => context.replace(&claim).await,
             None => match context.create(&claim).await {
@@ -38,6 +41,13 @@ impl<K: Controlled> ClusterWrites for Reconcile<'_, K> {
         };
         context.wrote(&claim, written).await?;
         context.local.claimed(self.uid());
+        if before != claim.spec.holder && context.dry_run().is_none() {
+            let name = |holder: Option<&Holder>| {
+                holder.map_or_else(|| "nobody".to_owned(), |holder| format!("{}/{}", holder.namespace, holder.name))
+            };
+            let (before, after) = (name(before.as_ref()), name(claim.spec.holder.as_ref()));
+            tracing::info!(target: AUDIT, number = %claim.spec.number, before, after, "a claim has another holder");
+        }
         Ok(())
     }
 

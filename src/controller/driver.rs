@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::{
     Context, Kind, Work,
@@ -41,7 +42,9 @@ pub async fn work(context: Arc<Context>, work: Work) -> Option<Duration> {
             }
         };
     }
-    let result = each_kind!(pass_of_its_kind);
+    // Whatever is logged meanwhile, by an adapter too, says for which object.
+    let span = tracing::info_span!("pass", kind = work.kind.as_str(), object = %work.key);
+    let result = async { each_kind!(pass_of_its_kind) }.instrument(span).await;
     let ended = match &result {
         Ok(Ended::Acted) => Pass::Acted,
         Ok(Ended::Rested(_)) => Pass::Rested,

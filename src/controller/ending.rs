@@ -3,7 +3,7 @@
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api, Client, ResourceExt,
-    api::{ListParams, Patch, PatchParams},
+    api::{ListParams, Patch},
 };
 use serde_json::json;
 
@@ -44,7 +44,7 @@ async fn let_go_of<K: Controlled + Clone>(client: &Client) -> kube::Result<()> {
         let (name, namespace) = (object.name_any(), object.namespace().unwrap_or_default());
         tracing::info!(kind = K::KIND.as_str(), namespace, name, "is let go of: its definition is being deleted");
         let patch = json!({"metadata": {"finalizers": left, "resourceVersion": object.resource_version()}});
-        K::api(client.clone(), &namespace).patch(&name, &PatchParams::default(), &Patch::Merge(&patch)).await?;
+        K::api(client.clone(), &namespace).patch(&name, &Patch::Merge(&patch)).await?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, atomic::Ordering};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
     ResourceExt,
-    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
+    api::{DeleteParams, Patch, Preconditions},
 };
 use serde_json::json;
 
@@ -60,19 +60,19 @@ impl Context {
     /// Makes one object; answers it as it is then.
     pub(super) async fn create<K: Controlled>(&self, object: &K) -> kube::Result<K> {
         let api = self.api_of(object);
-        self.write(object, api.create(&PostParams::default(), object)).await
+        self.write(object, api.create(object)).await
     }
 
     /// Writes one object over the version of it that it names.
     pub(super) async fn replace<K: Controlled>(&self, object: &K) -> kube::Result<K> {
         let api = self.api_of(object);
-        self.write(object, api.replace(&object.name_any(), &PostParams::default(), object)).await
+        self.write(object, api.replace(&object.name_any(), object)).await
     }
 
     /// The same of its status alone.
     pub(super) async fn replace_status<K: Controlled>(&self, object: &K) -> kube::Result<K> {
         let api = self.api_of(object);
-        self.write(object, api.replace_status(&object.name_any(), &PostParams::default(), object)).await
+        self.write(object, api.replace_status(&object.name_any(), object)).await
     }
 
     /// A merge patch of finalizers or annotations that names the version it was decided on: the API server refuses it where the object has
@@ -83,7 +83,7 @@ impl Context {
         wanted.annotations_mut().extend(patch.annotations.clone().unwrap_or_default());
         let patch = json!({"metadata": ObjectMeta { resource_version: object.resource_version(), ..patch }});
         let (api, name, patch) = (self.api_of(object), object.name_any(), Patch::Merge(&patch));
-        let written = self.write(&wanted, api.patch(&name, &PatchParams::default(), &patch)).await;
+        let written = self.write(&wanted, api.patch(&name, &patch)).await;
         self.wrote(object, written).await
     }
 
