@@ -85,7 +85,7 @@ pub struct CarrierAccountSpec {
     /// (`dialplane run --allow-endpoint`, in the chart `carriers.allowedEndpoints`); none by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048))]
-    #[x_kube(validation = Rule::new(r"self.matches('^https?://(\\[[0-9a-fA-F:.]+\\]|[^]/?#@:\\s[]+)(:[0-9]+)?(/[^?#\\s]*)?$')").message("endpoint is an absolute URL with http or https and a host, without credentials and query, as in http://sandbox:8080"))]
+    #[x_kube(validation = Rule::new(r"self.matches('^https?://(\\[[0-9a-fA-F:.]+\\]|[^\\]/?#@:\\s\\[]+)(:[0-9]+)?(/[^?#\\s]*)?$')").message("endpoint is an absolute URL with http or https and a host, without credentials and query, as in http://sandbox:8080"))]
     pub endpoint: Option<String>,
     /// Platforms that may be given these credentials, so that an agent hosted there can answer numbers of this account. None by default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -289,6 +289,10 @@ pub struct CarrierAccountStatus {
     /// SID, at Flowyte the organization, at Nixflex the id of the API key. Telnyx has no such id: there it is this object's namespace and name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
+    /// The installation of Dialplane that looks after the account: the name that stands in the markers of what it buys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub installation: Option<String>,
     /// What the account has left, where the carrier says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balance: Option<Balance>,

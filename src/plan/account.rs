@@ -23,6 +23,8 @@ use crate::api::{
 pub struct World<'a> {
     pub now: Timestamp,
     pub account: &'a CarrierAccount,
+    /// The name of our installation.
+    pub installation: Option<&'a str>,
     /// Where `spec.endpoint` leads, if the operator was not started to allow that.
     pub refused: Option<RefusedEndpoint>,
     pub credentials: Credentials,
@@ -256,6 +258,7 @@ impl World<'_> {
         if finding.reason == Reason::Open && settles {
             status.grants = Some(grant::settle(status.grants.as_ref(), &self.account.spec.purchasing, &self.wishes));
         }
+        status.installation = self.installation.map(str::to_owned).or(status.installation);
         status.balance = self.balance.clone().or(status.balance);
         status.calls = self.calls();
         status.numbers = self.inventory.numbers.or(status.numbers);

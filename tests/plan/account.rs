@@ -20,6 +20,7 @@ use super::scene::{now, reason, trouble};
 
 struct Desk {
     account: CarrierAccount,
+    installation: Option<&'static str>,
     refused: Option<RefusedEndpoint>,
     credentials: Credentials,
     identity: Option<Identity>,
@@ -53,6 +54,7 @@ fn listed() -> Desk {
     let numbers = Some(AccountNumbers { owned: 9, claimed: 3, unclaimed: 6 });
     Desk {
         account,
+        installation: Some("prod"),
         refused: None,
         credentials: Credentials::Known,
         identity: Some(Identity { account: "AC1".into(), inactive: None }),
@@ -83,6 +85,7 @@ impl Desk {
         account::World {
             now: now(),
             account: &self.account,
+            installation: self.installation,
             refused: self.refused.clone(),
             credentials: self.credentials.clone(),
             identity: self.identity.as_ref(),
@@ -118,6 +121,17 @@ impl Desk {
     fn annotate(&mut self, name: &str, value: &str) {
         self.account.metadata.annotations.get_or_insert_default().insert(name.into(), value.into());
     }
+}
+
+#[test]
+fn the_status_names_the_installation_that_looks_after_the_account() {
+    assert_eq!(listed().status().installation.as_deref(), Some("prod"));
+    let renamed = listed().with(|desk| {
+        desk.account.status = Some(CarrierAccountStatus { installation: Some("old".into()), ..Default::default() });
+    });
+    assert_eq!(renamed.status().installation.as_deref(), Some("prod"));
+    let closed = listed().with(|desk| desk.credentials = Credentials::Missing);
+    assert_eq!(closed.status().installation.as_deref(), Some("prod"), "also of one that cannot be opened");
 }
 
 #[test]

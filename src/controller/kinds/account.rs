@@ -67,6 +67,7 @@ impl Controlled for CarrierAccount {
         let world = plan::account::World {
             now: Timestamp::now(),
             account: object,
+            installation: context.installation(),
             refused: context.refused_endpoint(object),
             credentials,
             identity: identity.as_ref(),
