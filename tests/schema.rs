@@ -843,7 +843,7 @@ async fn numbers_are_found_by_their_agent_and_by_what_they_are() {
 #[tokio::test]
 async fn a_list_shows_what_people_look_for() {
     let server = Server::new().await;
-    server.create(&with(good("PhoneNumber"), &spec(json!({"agentRef": {"name": "ringback-dental"}})))).await;
+    server.create(&with(good("PhoneNumber"), &spec(json!({"agentRef": {"name": "night"}})))).await;
     let status = json!({
         "number": "+14155551234",
         "route": {"agent": "agents/ringback-dental", "version": "v3", "digests": {"voice": "sha256:a"}},
@@ -870,10 +870,11 @@ async fn a_list_shows_what_people_look_for() {
         [
             ("Name", "front-desk"),
             ("Number", "+14155551234"),
-            ("Agent", "ringback-dental"),
+            ("Agent", "agents/ringback-dental"),
             ("Version", "v3"),
             ("Ready", "True"),
             ("Reason", "Routed"),
+            ("Wanted", "night"),
             ("Account", "twilio-prod"),
             ("Offer", "+14155550000"),
             ("Held until", "2026-11-22T00:30:00Z"),

@@ -302,7 +302,7 @@ pub struct CarrierAccountStatus {
     /// What was spent today and what may yet be: the ledger behind `spec.purchasing`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grants: Option<Grants>,
-    /// How many numbers there are, as of the last complete listing.
+    /// How many numbers there are: as of the last complete listing, and what was bought or claimed since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub numbers: Option<AccountNumbers>,
     /// The generation of the spec that this status speaks of.
@@ -392,8 +392,8 @@ impl Grant {
 pub struct AccountNumbers {
     /// Numbers that the account owns.
     pub owned: u32,
-    /// Of these, numbers that a NumberClaim of this cluster holds.
+    /// Of these, numbers that a PhoneNumber of this cluster manages, also under another CarrierAccount that opens the same account.
     pub claimed: u32,
-    /// Of these, numbers that cost money and that nothing in this cluster manages.
+    /// The others: they cost money, and nothing in this cluster manages them.
     pub unclaimed: u32,
 }

@@ -241,7 +241,7 @@ reasons! {
     SharedRouteFailed: RolledOut False, Working, Silent, "The route that the agent's numbers share at an account could not be set yet; it is tried again. The last one stays.";
     SharedRouteRefused: RolledOut False, Stalled, Warning, "The route that the agent's numbers share at an account cannot be set as the version wants it. Correct the webhooks and publish another version. The last route stays.";
     SharedRouteContested: RolledOut False, Stalled, Warning, "Somebody changes the route that the agent's numbers share at an account again and again. It is left alone for now: find out who, then set the annotation dialplane.dev/reconcile-requested-at on one of them.";
-    TakenOffline: RolledOut False, Good, Normal, "The agent is off the air: its numbers go nowhere.";
+    TakenOffline: RolledOut False, Asked, Normal, "The agent is off the air: its numbers go nowhere.";
     NothingToRollOut: RolledOut Unknown, Good, Silent, "Nothing was published yet.";
 
     Valid: Valid True, Good, Silent, "The version can serve.";

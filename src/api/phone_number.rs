@@ -44,8 +44,8 @@ use super::{
     printcolumn(
         name = "Agent",
         type_ = "string",
-        json_path = ".spec.agentRef.name",
-        description = "The agent that should answer"
+        json_path = ".status.route.agent",
+        description = "The agent that the carrier reaches"
     ),
     printcolumn(
         name = "Version",
@@ -64,6 +64,13 @@ use super::{
         type_ = "string",
         json_path = ".status.conditions[?(@.type=='Ready')].reason",
         description = "Why, or why not"
+    ),
+    printcolumn(
+        name = "Wanted",
+        type_ = "string",
+        json_path = ".spec.agentRef.name",
+        priority = 1,
+        description = "The agent that should answer"
     ),
     printcolumn(
         name = "Account",

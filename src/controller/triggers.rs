@@ -22,6 +22,7 @@ use crate::{
         phone_number::RouteStatus,
         purchase::Identity,
     },
+    carrier::inventory::Seen,
     cluster::{
         cache::{Change, Index},
         queue::Priority,
@@ -152,6 +153,7 @@ impl Context {
     pub fn claim_changed(&self, change: &Change<NumberClaim>) {
         let Some(claim) = change.new.as_ref().or(change.old.as_ref()) else { return };
         self.count(Kind::CarrierAccount, claim.spec.account.key());
+        self.count_at_owners(&claim.spec.number);
         let holder = |claim: &Arc<NumberClaim>| claim.spec.holder.clone();
         let moved =
             change.old.is_some() && change.old.as_ref().and_then(holder) != change.new.as_ref().and_then(holder);
@@ -163,6 +165,15 @@ impl Context {
             self.wake_journals_of(claim.spec.identity().as_ref());
         }
         self.wake_claimants(&claim.spec.number);
+    }
+
+    /// Has the accounts that have this number count again which of theirs are managed. Several may open one account at the carrier.
+    fn count_at_owners(&self, number: &E164) {
+        for (account, opened) in self.open_accounts.all() {
+            if matches!(opened.inventory.seen(number), Seen::Present { .. }) {
+                self.count(Kind::CarrierAccount, account);
+            }
+        }
     }
 
     /// A journal that names no number goes once nothing needs it.

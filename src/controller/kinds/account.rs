@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::{Controlled, Looked, with_status};
 use crate::{
     api::{
-        CarrierAccount, NumberClaim, NumberPurchase,
+        CarrierAccount, NumberPurchase,
         account::{AccountNumbers, CarrierAccountStatus, Grant},
         claim::Holder,
         conditions::Finding,
@@ -17,7 +17,7 @@ use crate::{
         number::E164,
         purchase::{Identity, Marker},
     },
-    carrier::{ErrorClass, inventory},
+    carrier::{ErrorClass, OwnedNumber, inventory},
     cluster::{
         cache::{Change, Index},
         queue::Priority,
@@ -152,14 +152,13 @@ impl Controlled for CarrierAccount {
 impl Context {
     fn inventory(&self, account: &CarrierAccount, opened: &OpenAccount, looked: &Looked) -> Inventory {
         let Some(listing) = opened.inventory.last_listing() else { return Inventory::default() };
-        let owned = u32::try_from(listing.owned).unwrap_or(u32::MAX);
-        let claims = self.caches.claims.by(Index::Account, &Key::of(account).to_string());
-        // A claim that rests manages nothing, and one of a purchase that is under way has no number yet.
-        let is_managed = |claim: &&Arc<NumberClaim>| {
-            let seen = || opened.inventory.seen(&claim.spec.number);
-            claim.spec.holder.is_some() && matches!(seen(), inventory::Seen::Present { .. })
+        let numbers = opened.inventory.owned();
+        // Whichever CarrierAccount the claim names: several may open one account at the carrier. One that rests manages nothing.
+        let is_managed = |number: &&Arc<OwnedNumber>| {
+            self.caches.claim_of(&number.number).is_some_and(|claim| claim.spec.holder.is_some())
         };
-        let claimed = u32::try_from(claims.iter().filter(is_managed).count()).unwrap_or(u32::MAX).min(owned);
+        let count = |numbers: usize| u32::try_from(numbers).unwrap_or(u32::MAX);
+        let (owned, claimed) = (count(numbers.len()), count(numbers.iter().filter(is_managed).count()));
         let scan = scan_interval(account);
         let (due, fresh) =
             ((listing.ended + scan).saturating_duration_since(Instant::now()), listing.begun >= looked.began);
