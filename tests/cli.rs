@@ -194,7 +194,7 @@ async fn plan_names_the_number_that_is_bought_then_and_nothing_once_it_is() {
     let after = looker.plan(&[manifest]).await;
     after.ended(0, &["/main: nothing to do: ", " 0 to buy, "]);
     let edited = looker.plan(&[purchase("main", "0.10")]).await;
-    edited.ended(0, &["nothing to do"]);
+    edited.ended(0, &["nothing to do", "at most 0.10 a month (it cost 1.15 when it was bought)", "(PurchaseInert)"]);
     let mut misspelt = purchase("main", "2.00");
     misspelt["spec"]["purchase"]["maxMonthlyPrize"] = "1.00".into();
     looker.plan(&[misspelt]).await.ended(1, &["there is no field spec.purchase.maxMonthlyPrize"]);

@@ -78,7 +78,7 @@ pub struct CarrierAccountSpec {
     /// `nixflex: {}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nixflex: Option<NixflexAccount>,
-    /// A Secret of this namespace. For Twilio: the key `authToken`, or `apiKeySid` and `apiKeySecret`. For the others: the key `apiKey`, which
+    /// A Secret of this namespace. For Twilio: the key `authToken`, which is that of just this account (a parent's opens no subaccount), or `apiKeySid` and `apiKeySecret`. For the others: the key `apiKey`, which
     /// for Nixflex is the key's id and its secret with a colon between them.
     pub credentials_ref: LocalReference,
     /// One other base URL for all of the carrier's hosts: a proxy, or the sandbox. Only one that the operator was started to allow
@@ -129,7 +129,10 @@ pub struct TwilioAccount {
     /// Twilio edge location, as in `dublin`. Goes with `region`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
-    #[x_kube(validation = Rule::new("self.matches('^[a-z0-9-]+$')").message("edge is a Twilio edge location in lower-case letters, digits and dashes, as in dublin"))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[a-z0-9-]+$')").message("edge is a Twilio edge location in lower-case letters, digits and dashes, as in dublin"),
+        validation = Rule::new("self != 'roaming'").message("roaming is an edge of Twilio's Voice SDKs and no host of its API: name a location, as in dublin for region ie1 or sydney for au1")
+    )]
     pub edge: Option<String>,
 }
 

@@ -130,7 +130,9 @@ pub struct PhoneNumberSpec {
     /// Whether the carrier is written to. `Manage`, the default: the route there is made as wanted. `Observe`: it is only looked at.
     #[serde(default)]
     pub mode: Mode,
-    /// What is done when somebody else changes the route at the carrier. `Enforce`, the default: it is put back. `Report`: it is said.
+    /// What is done when somebody else changes the route at the carrier. `Enforce`, the default: it is put back. `Report`: it is said. It is seen
+    /// by the next listing (`scanInterval` of the CarrierAccount) or look; what is changed within 30 seconds after a write of ours only by one that
+    /// begins after these, since carriers may show what was before for a while.
     #[serde(default)]
     pub drift: DriftPolicy,
     /// What becomes of the route when this object is deleted. `Clear`, the default: it is emptied. `Restore`: what was

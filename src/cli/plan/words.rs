@@ -234,6 +234,9 @@ fn rests(foreseen: &Foreseen, status: &PhoneNumberStatus) -> String {
     let Some(ready) = ready(status) else { return "nothing to do".to_owned() };
     let message = &ready.message;
     if ready.status == Truth::True.as_str() {
+        let inert = status.conditions.iter().find(|c| c.reason == Reason::PurchaseInert.row().name);
+        let inert = inert.map(|inert| format!(" {} ({})", inert.message, inert.reason)).unwrap_or_default();
+        let message = format!("{message}{inert}");
         return match acquires(foreseen) {
             Some(acquires) => format!("{acquires} and then there is nothing to do: {message}"),
             None => format!("nothing to do: {message}"),
