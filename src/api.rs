@@ -25,7 +25,7 @@ pub use agent::{Agent, AgentVersion};
 pub use claim::NumberClaim;
 pub use phone_number::PhoneNumber;
 pub use purchase::NumberPurchase;
-pub use schema::broken_rule;
+pub use schema::{broken_rule, misfit, spec_schema};
 
 /// Calls a macro with the name of every kind, in the order in which a person would read them: the one list of them.
 macro_rules! each_kind {

@@ -1,8 +1,11 @@
 //! One number has one manager: whoever holds its claim, through races, hands that meddle, and objects made again.
 
+use std::sync::atomic::Ordering;
+
 use dialplane::{
     api::{
         CarrierAccount, NumberClaim, PhoneNumber,
+        account::AccountNumbers,
         meta::ROUTE_FINALIZER,
         number::{Channel, Route},
     },
@@ -264,4 +267,42 @@ async fn a_number_whose_manager_was_torn_out_goes_to_whoever_waits_without_an_ou
     scene.request("second").await;
     assert_eq!(scene.voice_url(&number), "https://engine.example.com/dental/v1/voice");
     assert_eq!(scene.writes_to(&number), 1, "it was never cleared");
+}
+
+#[tokio::test]
+async fn what_is_managed_is_counted_at_once_and_under_every_account_that_opens_the_same_one() {
+    let ours = Scene::new().await;
+    let number = ours.owned();
+    ours.agent("engine.example.com", Some("v1")).await;
+    let theirs = ours.elsewhere().await;
+    // Nothing but a look that something asks for shows what there is.
+    let rarely = || json!({"scanInterval": "24h"});
+    theirs.open(rarely()).await;
+    ours.scans(1).await;
+    ours.account(rarely()).await;
+    let counted = async |scene: &Scene, owned: u32, claimed: u32| {
+        let wanted = Some(AccountNumbers { owned, claimed, unclaimed: owned - claimed });
+        eventually(&format!("{wanted:?} in {}", scene.namespace), || async {
+            let account = scene.get::<CarrierAccount>(ACCOUNT).await?;
+            (account.status?.numbers == wanted).then_some(())
+        })
+        .await;
+    };
+    counted(&theirs, 1, 0).await;
+    ours.phone_number("main", &number, json!({})).await;
+    ours.routed_number("main").await;
+    counted(&ours, 1, 1).await;
+    counted(&theirs, 1, 1).await;
+
+    ours.purchase("bought", json!({})).await;
+    ours.routed_number("bought").await;
+    counted(&ours, 2, 2).await;
+    ours.delete::<PhoneNumber>("main").await;
+    ours.gone::<PhoneNumber>("main").await;
+    counted(&ours, 2, 1).await;
+    let status = serde_json::to_string(&theirs.get::<CarrierAccount>(ACCOUNT).await.unwrap().status).unwrap();
+    assert!(!status.contains(&ours.namespace), "a tenant is not told whose they are: {status}");
+    // It is one account at the carrier.
+    ours.has_bought(1).await;
+    theirs.bought.store(1, Ordering::Relaxed);
 }

@@ -91,7 +91,7 @@ impl Looker {
         };
         let before = writes();
         let mut command = Command::new(env!("CARGO_BIN_EXE_dialplane"));
-        command.args(args).env("KUBECONFIG", self.dir.path().join("kubeconfig")).env("DIALPLANE_INSTALLATION", "test");
+        command.args(args).env("KUBECONFIG", self.dir.path().join("kubeconfig")).env_remove("DIALPLANE_INSTALLATION");
         if !endpoint.is_empty() {
             command.env("DIALPLANE_ALLOW_ENDPOINT", endpoint);
         }
@@ -184,7 +184,7 @@ async fn plan_names_the_number_that_is_bought_then_and_nothing_once_it_is() {
     let manifest = purchase("main", "2.00");
     let planned = looker.plan(std::slice::from_ref(&manifest)).await;
     let because = "for 1.15 USD a month because it fits US Local, area code 415, with Voice and SMS";
-    planned.ended(2, &["/main: would buy +1415", because, "voice to engine.example.com", "One number would be bought"]);
+    planned.ended(2, &["/main: would buy +1415", because, "voice to engine.example.com", " 1 to buy ("]);
     assert!(scene.get::<PhoneNumber>("main").await.is_none());
     scene.has_bought(0).await;
 
@@ -192,9 +192,9 @@ async fn plan_names_the_number_that_is_bought_then_and_nothing_once_it_is() {
     let number = scene.routed_number("main").await;
     assert!(planned.out.contains(&number), "bought {number}, and planned: {}", planned.out);
     let after = looker.plan(&[manifest]).await;
-    after.ended(0, &["/main: nothing to do: ", "No money would be spent"]);
+    after.ended(0, &["/main: nothing to do: ", " 0 to buy, "]);
     let edited = looker.plan(&[purchase("main", "0.10")]).await;
-    edited.ended(0, &["nothing to do"]);
+    edited.ended(0, &["nothing to do", "at most 0.10 a month (it cost 1.15 when it was bought)", "(PurchaseInert)"]);
     let mut misspelt = purchase("main", "2.00");
     misspelt["spec"]["purchase"]["maxMonthlyPrize"] = "1.00".into();
     looker.plan(&[misspelt]).await.ended(1, &["there is no field spec.purchase.maxMonthlyPrize"]);
@@ -218,7 +218,7 @@ async fn plan_opens_an_account_by_the_secret_that_comes_with_it() {
     manifest["spec"]["accountRef"]["name"] = "fresh".into();
     let token = scene.sandbox.credentials().auth_token;
     let planned = looker.plan(&[manifest.clone(), account.clone(), secret(&token)]).await;
-    planned.ended(0, &[&format!("/main: imports {number}"), "No money would be spent"]);
+    planned.ended(0, &[&format!("/main: imports {number}"), " 0 to buy, "]);
     let planned = looker.plan(&[manifest.clone(), account.clone(), secret("paste-it-here")]).await;
     planned.ended(1, &["Unauthorized"]);
     looker.plan(&[manifest, account]).await.ended(1, &["There is no Secret fresh"]);
@@ -242,12 +242,9 @@ async fn plan_takes_an_idle_number_from_the_pool_without_spending_anything() {
         manifest
     };
     let one = looker.plan(&[reuse("main")]).await;
-    one.ended(0, &[&format!("/main: would take {number} from the pool and would"), "No money would be spent"]);
+    one.ended(0, &[&format!("/main: would take {number} from the pool and would"), " 0 to buy, "]);
     let two = looker.plan(&[reuse("main"), reuse("second")]).await;
-    two.ended(
-        2,
-        &[&format!("would take {number} from the pool"), "/second: would buy +1415", "One number would be bought"],
-    );
+    two.ended(2, &[&format!("would take {number} from the pool"), "/second: would buy +1415", " 1 to buy ("]);
     assert!(scene.claim(&number).await.unwrap().spec.holder.is_none());
 
     scene.apply::<PhoneNumber>(reuse("main")).await;
@@ -277,7 +274,7 @@ async fn plan_holds_nothing_and_says_what_would_be_held_and_bought() {
     }
     let said = looker.plan(&[asked, bought]).await;
     said.ended(2, &["/asked: would have +1415", "kept, and ask a person whether to buy it for 1.15 USD a month"]);
-    said.ended(2, &["/bought: would buy +1415", "for 1.15 USD a month", "One number would be bought"]);
+    said.ended(2, &["/bought: would buy +1415", "for 1.15 USD a month", " 1 to buy ("]);
     looker.has_only_looked().await;
 }
 
@@ -287,7 +284,7 @@ async fn plan_counts_what_a_whole_file_would_spend_against_the_limits() {
     looker.scene.account(json!({"purchasing": {"maxPerDay": 2}})).await;
     let names = ["a", "b", "c"];
     let said = looker.plan(&names.map(|name| purchase(name, "2.00"))).await;
-    said.ended(2, &["/c: is refused: Acquired=False (SpendingLimit): 2 numbers", "2 numbers would be bought"]);
+    said.ended(2, &["/c: is refused: Acquired=False (SpendingLimit): 2 numbers", " 2 to buy (2.30 USD a month), "]);
     let bought: Vec<&str> = said.out.lines().filter_map(|line| line.split("would buy ").nth(1)).collect();
     assert!(bought.len() == 2 && bought[0][..12] != bought[1][..12], "one number for two:\n{}", said.out);
     looker.has_only_looked().await;
@@ -313,7 +310,7 @@ async fn plan_says_what_would_be_refused_and_why() {
     scene.account(json!({"credentialsRef": {"name": "gone"}})).await;
     let blind = looker.plan(&[purchase("main", "2.00")]).await;
     blind.ended(1, &["nobody knows: CarrierAccount", "SecretNotFound", "could not be found out"]);
-    looker.run(&["plan", "-f", "/dev/null"], "").await.ended(1, &["there is no PhoneNumber in /dev/null"]);
+    looker.run(&["plan", "-f", "/dev/null"], "").await.ended(1, &["there is no object of Dialplane's in /dev/null"]);
     looker.run(&["plan"], "").await.ended(1, &["--filename"]);
     looker.has_only_looked().await;
 }
@@ -338,6 +335,97 @@ async fn plan_takes_the_agents_and_accounts_of_the_same_file_for_applied() {
         "spec": scene.account_spec(json!({"purchasing": {"paused": true}}))});
     looker.plan(&[purchase("other", "2.00"), paused]).await.ended(0, &["(PurchasingPaused)"]);
     assert!(scene.get::<Agent>("night").await.is_none());
+    looker.has_only_looked().await;
+}
+
+#[tokio::test]
+async fn plan_tells_our_numbers_by_the_installation_that_works_in_the_cluster() {
+    let looker = Looker::new().await;
+    let scene = &looker.scene;
+    scene.purchase("main", json!({})).await;
+    let number = scene.routed_number("main").await;
+    scene.delete::<PhoneNumber>("main").await;
+    scene.gone::<PhoneNumber>("main").await;
+    let again = [purchase("main", "2.00")];
+    looker.plan(&again).await.ended(
+        0,
+        &["The installation is test, as the CarrierAccounts of this cluster say.", &format!("/main: adopts {number}")],
+    );
+    let manifest = serde_yaml_ng::to_string(&again[0]).unwrap();
+    let other = looker.run(&["plan", "-f", "-", "--installation=other"], &manifest).await;
+    other.ended(0, &["(MarkedByAnother)"]);
+    assert!(!other.err.contains("The installation is"), "{}", other.err);
+    looker.run(&["adopt", "--account", ACCOUNT], "").await.ended(0, &[&number, "The installation is test"]);
+    scene.has_bought(1).await;
+    looker.has_only_looked().await;
+}
+
+#[tokio::test]
+async fn plan_says_which_numbers_an_agent_would_move_and_from_which_version_to_which() {
+    for scene in [Scene::new().await, Scene::telnyx().await] {
+        let looker = Looker::of(scene).await;
+        let scene = &looker.scene;
+        let number = scene.owned();
+        scene.phone_number("main", &number, json!({})).await;
+        scene.reason::<PhoneNumber>("main", "Ready", "Routed").await;
+        let agent = |spec: Value| {
+            let mut manifest = json!({"apiVersion": "dialplane.dev/v1alpha1", "kind": "Agent", "metadata": {"name": AGENT}, "spec": spec});
+            manifest["spec"]["draft"] = json!({"webhooks": {"voice": {"url": "https://next.example.com/{version}"}}});
+            manifest
+        };
+        let named = format!("{}/main ({number})", scene.namespace);
+        let same = looker.plan(&[agent(json!({"version": "v1"}))]).await;
+        same.ended(
+            0,
+            &["v1 serves. (Published)", "Plan: 0 to import, 0 to buy, 0 to route, 0 to clear. Nothing was written."],
+        );
+        assert!(!same.out.contains("would go"), "{}", same.out);
+        let next = looker.plan(&[agent(json!({"version": "v2"}))]).await;
+        next.ended(
+            0,
+            &[
+                &format!("one number would go from v1 to v2: {named}"),
+                "Plan: 0 to import, 0 to buy, 1 to route, 0 to clear.",
+            ],
+        );
+        let offline = looker.plan(&[agent(json!({"version": "v1", "offline": true}))]).await;
+        offline.ended(
+            0,
+            &[
+                &format!("one number would go from v1 to nothing: {named}"),
+                "Plan: 0 to import, 0 to buy, 0 to route, 1 to clear.",
+            ],
+        );
+        looker.has_only_looked().await;
+        scene.has_bought(0).await;
+    }
+}
+
+#[tokio::test]
+async fn plan_reads_directories_and_refuses_what_the_api_server_would() {
+    let looker = Looker::new().await;
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("deep")).unwrap();
+    let write = |name: &str, manifest: &Value| {
+        std::fs::write(dir.path().join(name), serde_yaml_ng::to_string(manifest).unwrap()).unwrap();
+    };
+    write("a.yaml", &purchase("first", "2.00"));
+    write("deep/b.yml", &phone_number("second", json!({"import": {"number": looker.scene.owned()}})));
+    let path = dir.path().to_str().unwrap();
+    let flat = looker.run(&["plan", "-f", path], "").await;
+    flat.ended(2, &["Plan: 0 to import, 1 to buy (1.15 USD a month), 1 to route, 0 to clear."]);
+    let deep = looker.run(&["plan", "-R", "-f", path], "").await;
+    deep.ended(2, &["/second: imports", "Plan: 1 to import, 1 to buy (1.15 USD a month), 2 to route, 0 to clear."]);
+    let (deeper, third) = (format!("{path}/deep"), serde_yaml_ng::to_string(&purchase("third", "2.00")).unwrap());
+    let both = looker.run(&["plan", "-f", &deeper, "-f", "-"], &third).await;
+    both.ended(2, &["/second: imports", "/third: would buy"]);
+
+    let mut wrong = purchase("main", "2.00");
+    wrong["spec"]["purchase"]["search"]["country"] = "USA".into();
+    looker.plan(&[wrong]).await.ended(1, &["PhoneNumber main is not valid: country is a two-letter country code"]);
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "elsewhere"}});
+    let said = looker.run(&["plan", "-n", "clinics", "-f", "-"], &serde_yaml_ng::to_string(&secret).unwrap()).await;
+    said.ended(1, &["Secret s names the namespace elsewhere and --namespace is clinics"]);
     looker.has_only_looked().await;
 }
 
@@ -421,8 +509,14 @@ async fn what_numbers_are_to_share_is_taken_for_made() {
         .await
         .ended(0, &["imports", "would set the route: voice to sharedRoute dp1:test:"]);
     let bought = looker.plan(&[imported, purchase("main", "2.00")]).await;
-    bought
-        .ended(2, &["would buy +1415", "it would send voice to sharedRoute dp1:test:", "One number would be bought."]);
+    bought.ended(
+        2,
+        &[
+            "would buy +1415",
+            "it would send voice to sharedRoute dp1:test:",
+            " 1 to buy (1.15 USD a month and 1.00 USD once), ",
+        ],
+    );
     looker.scene.phone_number("main", &owned, json!({})).await;
     looker.scene.reason::<PhoneNumber>("main", "Ready", "Routed").await;
     looker.plan(&[purchase("other", "2.00")]).await.ended(2, &["it would send voice to connectionId"]);

@@ -149,6 +149,7 @@ async fn a_carrier_account_that_is_wrong_is_refused_with_what_to_do() {
         (twilio(json!({"region": "IE1", "edge": "dublin"})), "lower-case letters and digits, as in ie1"),
         (twilio(json!({"region": "ie1", "edge": "dublin.twilio.com"})), "digits and dashes, as in dublin"),
         (twilio(json!({"region": "", "edge": ""})), "as in ie1"),
+        (twilio(json!({"region": "ie1", "edge": "roaming"})), "an edge of Twilio's Voice SDKs and no host of its API"),
         (spec(json!({ "twilio": null })), "name exactly one carrier"),
         (spec(json!({ "telnyx": {} })), "name exactly one carrier"),
         (spec(json!({ "credentialsRef": null })), "spec.credentialsRef: Required value"),
@@ -322,6 +323,8 @@ async fn a_purchase_that_is_wrong_is_refused_with_what_to_do() {
         (search(json!({"country": "USA"})), country),
         (search(json!({"country": "us"})), country),
         (search(json!({"country": ""})), country),
+        (search(json!({"country": "UK"})), "write for example GB for the United Kingdom"),
+        (search(json!({"country": "XX"})), "country is no country's code (ISO 3166-1)"),
         (search(json!({"type": "Vanity"})), r#"supported values: "Local", "Mobile", "TollFree", "National""#),
         (search(json!({"areaCode": 415})), "must be of type string"),
         (search(json!({"areaCode": "41x"})), area),
@@ -843,7 +846,7 @@ async fn numbers_are_found_by_their_agent_and_by_what_they_are() {
 #[tokio::test]
 async fn a_list_shows_what_people_look_for() {
     let server = Server::new().await;
-    server.create(&with(good("PhoneNumber"), &spec(json!({"agentRef": {"name": "ringback-dental"}})))).await;
+    server.create(&with(good("PhoneNumber"), &spec(json!({"agentRef": {"name": "night"}})))).await;
     let status = json!({
         "number": "+14155551234",
         "route": {"agent": "agents/ringback-dental", "version": "v3", "digests": {"voice": "sha256:a"}},
@@ -870,10 +873,11 @@ async fn a_list_shows_what_people_look_for() {
         [
             ("Name", "front-desk"),
             ("Number", "+14155551234"),
-            ("Agent", "ringback-dental"),
+            ("Agent", "agents/ringback-dental"),
             ("Version", "v3"),
             ("Ready", "True"),
             ("Reason", "Routed"),
+            ("Wanted", "night"),
             ("Account", "twilio-prod"),
             ("Offer", "+14155550000"),
             ("Held until", "2026-11-22T00:30:00Z"),
@@ -913,7 +917,7 @@ async fn fields_are_explained() {
     assert_eq!(
         number["spec"]["properties"]["drift"],
         json!({
-            "description": "What is done when somebody else changes the route at the carrier. `Enforce`, the default: it is put back. `Report`: it is said.",
+            "description": "What is done when somebody else changes the route at the carrier. `Enforce`, the default: it is put back. `Report`: it is said. It is seen by the next listing (`scanInterval` of the CarrierAccount) or look; what is changed within 30 seconds after a write of ours only by one that begins after these, since carriers may show what was before for a while.",
             "type": "string",
             "default": "Enforce",
             "enum": ["Enforce", "Report"],

@@ -78,15 +78,16 @@ pub struct CarrierAccountSpec {
     /// `nixflex: {}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nixflex: Option<NixflexAccount>,
-    /// A Secret of this namespace. For Twilio: the key `authToken`, or `apiKeySid` and `apiKeySecret`. For the others: the key `apiKey`, which
-    /// for Nixflex is the key's id and its secret with a colon between them. The same keys with `Next` at their end hold credentials that are to
-    /// take over, as `authTokenNext`: they are used once the carrier refuses the others.
+    /// A Secret of this namespace. For Twilio: the key `authToken`, which is that of just this account (a parent's opens no subaccount), or
+    /// `apiKeySid` and `apiKeySecret`. For the others: the key `apiKey`, which for Nixflex is the key's id and its secret with a colon between
+    /// them. The same keys with `Next` at their end hold credentials that are to take over, as `authTokenNext`: they are used once the carrier
+    /// refuses the others.
     pub credentials_ref: LocalReference,
     /// One other base URL for all of the carrier's hosts: a proxy, or the sandbox. Only one that the operator was started to allow
     /// (`dialplane run --allow-endpoint`, in the chart `carriers.allowedEndpoints`); none by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048))]
-    #[x_kube(validation = Rule::new(r"self.matches('^https?://(\\[[0-9a-fA-F:.]+\\]|[^]/?#@:\\s[]+)(:[0-9]+)?(/[^?#\\s]*)?$')").message("endpoint is an absolute URL with http or https and a host, without credentials and query, as in http://sandbox:8080"))]
+    #[x_kube(validation = Rule::new(r"self.matches('^https?://(\\[[0-9a-fA-F:.]+\\]|[^\\]/?#@:\\s\\[]+)(:[0-9]+)?(/[^?#\\s]*)?$')").message("endpoint is an absolute URL with http or https and a host, without credentials and query, as in http://sandbox:8080"))]
     pub endpoint: Option<String>,
     /// Platforms that may be given these credentials, so that an agent hosted there can answer numbers of this account. None by default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -130,7 +131,10 @@ pub struct TwilioAccount {
     /// Twilio edge location, as in `dublin`. Goes with `region`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
-    #[x_kube(validation = Rule::new("self.matches('^[a-z0-9-]+$')").message("edge is a Twilio edge location in lower-case letters, digits and dashes, as in dublin"))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[a-z0-9-]+$')").message("edge is a Twilio edge location in lower-case letters, digits and dashes, as in dublin"),
+        validation = Rule::new("self != 'roaming'").message("roaming is an edge of Twilio's Voice SDKs and no host of its API: name a location, as in dublin for region ie1 or sydney for au1")
+    )]
     pub edge: Option<String>,
 }
 
@@ -293,6 +297,10 @@ pub struct CarrierAccountStatus {
     /// Which credentials the account is open with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<CredentialsStatus>,
+    /// The installation of Dialplane that looks after the account: the name that stands in the markers of what it buys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub installation: Option<String>,
     /// What the account has left, where the carrier says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balance: Option<Balance>,
@@ -302,7 +310,7 @@ pub struct CarrierAccountStatus {
     /// What was spent today and what may yet be: the ledger behind `spec.purchasing`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grants: Option<Grants>,
-    /// How many numbers there are, as of the last complete listing.
+    /// How many numbers there are: as of the last complete listing, and what was bought or claimed since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub numbers: Option<AccountNumbers>,
     /// The generation of the spec that this status speaks of.
@@ -414,8 +422,8 @@ impl Grant {
 pub struct AccountNumbers {
     /// Numbers that the account owns.
     pub owned: u32,
-    /// Of these, numbers that a NumberClaim of this cluster holds.
+    /// Of these, numbers that a PhoneNumber of this cluster manages, also under another CarrierAccount that opens the same account.
     pub claimed: u32,
-    /// Of these, numbers that cost money and that nothing in this cluster manages.
+    /// The others: they cost money, and nothing in this cluster manages them.
     pub unclaimed: u32,
 }

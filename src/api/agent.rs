@@ -165,7 +165,7 @@ pub struct Webhooks {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("x-kubernetes-validations" = [
     {
-        "rule": "self.matches('^https?://([^/?#@\\\\s]*@)?(\\\\[[0-9a-fA-F:.]+\\\\]|[^]/?#@:\\\\s[]+)(:[0-9]+)?([/?#]\\\\S*)?$')",
+        "rule": "self.matches('^https?://([^/?#@\\\\s]*@)?(\\\\[[0-9a-fA-F:.]+\\\\]|[^\\\\]/?#@:\\\\s\\\\[]+)(:[0-9]+)?([/?#]\\\\S*)?$')",
         "message": "a webhook is an absolute URL with http or https and a host, as in https://engine.example.com/{agent}/{version}/voice",
     },
     {

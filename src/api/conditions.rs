@@ -138,7 +138,7 @@ macro_rules! reasons {
 
 reasons! {
     Accepted: Accepted True, Good, Silent, "The references of this object are there and allow it.";
-    PurchaseInert: Accepted True, Good, Warning, "spec.purchase was changed after a number was bought, and asks for another one: that is without effect. Make another PhoneNumber for another number.";
+    PurchaseInert: Accepted True, Good, Warning, "spec.purchase was changed after a number was bought, and asks for what that one is not, in digits, country, type, features or price: that is without effect. Make another PhoneNumber for another number.";
     AccountNotFound: Accepted False, Blocked, Warning, "There is no CarrierAccount of that name. Apply it, or correct spec.accountRef in a new object.";
     NotACarrier: Accepted False, Stalled, Warning, "The CarrierAccount is a platform that has no numbers of its own. Name the account of the carrier that has the number in spec.accountRef of a new object; the Agent says where it is hosted.";
     AccountNotAllowed: Accepted False, Blocked, Warning, "There is no CarrierAccount of that name that allows this namespace. Its owner can, in spec.allowedNamespaces. Nothing is written at the carrier meanwhile; the last route stays.";
@@ -151,7 +151,7 @@ reasons! {
     ClaimRefused: Acquired False, Stalled, Warning, "The claim of this number may not pass to this object: it is claimed under another carrier account, or it was bought for another namespace. Whoever has it can hand it over with the annotation dialplane.dev/hand-over-to.";
     AwaitingHandover: Acquired False, Working, Silent, "The PhoneNumber that has the number is being deleted. This one takes the number over, with its route, once that one is gone.";
     HandedOver: Acquired False, Waiting, Normal, "The number was handed over to the PhoneNumber that the annotation dialplane.dev/hand-over-to names. Delete this object.";
-    NumberLost: Acquired False, Stalled, Warning, "The account owned the number and no longer does. It is not bought again. Find out at the carrier what became of it.";
+    NumberLost: Acquired False, Stalled, Warning, "The account owned the number and no longer does: it was given back, ported away, moved or taken. It is not bought again. Ask the carrier what became of it; it goes on by itself once the account has it again. Delete the object to give it up.";
     NotSeen: Acquired Unknown, Working, Silent, "The number could not be looked up at the carrier yet.";
     AccountNotReady: Acquired Unknown, Waiting, Silent, "The CarrierAccount cannot be used now; its own conditions say why. What the number was last known to be still stands.";
     NotClaimed: Acquired False, Asked, Silent, "The object is suspended and has not claimed its number. Set spec.suspend to false to go on.";
@@ -241,7 +241,7 @@ reasons! {
     SharedRouteFailed: RolledOut False, Working, Silent, "The route that the agent's numbers share at an account could not be set yet; it is tried again. The last one stays.";
     SharedRouteRefused: RolledOut False, Stalled, Warning, "The route that the agent's numbers share at an account cannot be set as the version wants it. Correct the webhooks and publish another version. The last route stays.";
     SharedRouteContested: RolledOut False, Stalled, Warning, "Somebody changes the route that the agent's numbers share at an account again and again. It is left alone for now: find out who, then set the annotation dialplane.dev/reconcile-requested-at on one of them.";
-    TakenOffline: RolledOut False, Good, Normal, "The agent is off the air: its numbers go nowhere.";
+    TakenOffline: RolledOut False, Asked, Normal, "The agent is off the air: its numbers go nowhere.";
     NothingToRollOut: RolledOut Unknown, Good, Silent, "Nothing was published yet.";
 
     Valid: Valid True, Good, Silent, "The version can serve.";

@@ -13,9 +13,12 @@ use super::{money::Amount, number::E164};
     validation = Rule::new("!has(self.areaCode) || self.country in ['US', 'CA'] || self.type != 'TollFree'").message("areaCode goes with a place, and TollFree numbers outside of the US and Canada have none: leave one of the two out"),
 )]
 pub struct Search {
-    /// Two-letter country code ([ISO 3166-1](https://www.iso.org/iso-3166-country-codes.html)), as in `US`.
+    /// Two-letter country code ([ISO 3166-1](https://www.iso.org/iso-3166-country-codes.html)), as in `US`. The United Kingdom's is `GB`.
     #[schemars(length(max = 16))]
-    #[x_kube(validation = Rule::new("self.matches('^[A-Z]{2}$')").message("country is a two-letter country code in capitals, as in US"))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[A-Z]{2}$')").message("country is a two-letter country code in capitals, as in US"),
+        validation = Rule::new("!self.matches('^[A-Z]{2}$') || self.matches('^(A[DEFGILMOQRSTUWXZ]|B[ABDEFGHIJLMNOQRSTVWYZ]|C[ACDFGHIKLMNORUVWXYZ]|D[EJKMOZ]|E[CEGHRST]|F[IJKMOR]|G[ABDEFGHILMNPQRSTUWY]|H[KMNRTU]|I[DELMNOQRST]|J[EMOP]|K[EGHIMNPRWYZ]|L[ABCIKRSTUVY]|M[ACDEFGHKLMNOPQRSTUVWXYZ]|N[ACEFGILOPRUZ]|OM|P[AEFGHKLMNRSTWY]|QA|R[EOSUW]|S[ABCDEGHIJKLMNORSTVXYZ]|T[CDFGHJKLMNORTVWZ]|U[AGMSYZ]|V[ACEGINU]|W[FS]|XK|Y[ET]|Z[AMW])$')").message("country is no country's code (ISO 3166-1): write for example GB for the United Kingdom, DE for Germany, JP for Japan")
+    )]
     pub country: String,
     /// The type of the number. `Local` unless said otherwise.
     #[serde(default, rename = "type")]

@@ -44,8 +44,8 @@ use super::{
     printcolumn(
         name = "Agent",
         type_ = "string",
-        json_path = ".spec.agentRef.name",
-        description = "The agent that should answer"
+        json_path = ".status.route.agent",
+        description = "The agent that the carrier reaches"
     ),
     printcolumn(
         name = "Version",
@@ -64,6 +64,13 @@ use super::{
         type_ = "string",
         json_path = ".status.conditions[?(@.type=='Ready')].reason",
         description = "Why, or why not"
+    ),
+    printcolumn(
+        name = "Wanted",
+        type_ = "string",
+        json_path = ".spec.agentRef.name",
+        priority = 1,
+        description = "The agent that should answer"
     ),
     printcolumn(
         name = "Account",
@@ -123,7 +130,9 @@ pub struct PhoneNumberSpec {
     /// Whether the carrier is written to. `Manage`, the default: the route there is made as wanted. `Observe`: it is only looked at.
     #[serde(default)]
     pub mode: Mode,
-    /// What is done when somebody else changes the route at the carrier. `Enforce`, the default: it is put back. `Report`: it is said.
+    /// What is done when somebody else changes the route at the carrier. `Enforce`, the default: it is put back. `Report`: it is said. It is seen
+    /// by the next listing (`scanInterval` of the CarrierAccount) or look; what is changed within 30 seconds after a write of ours only by one that
+    /// begins after these, since carriers may show what was before for a while.
     #[serde(default)]
     pub drift: DriftPolicy,
     /// What becomes of the route when this object is deleted. `Clear`, the default: it is emptied. `Restore`: what was

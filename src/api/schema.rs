@@ -7,8 +7,7 @@ use kube::{
     CustomResourceExt,
     core::cel::{ErrorKind, Validator},
 };
-use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Takes out of the schemas of `crd` what is there because the types are Rust's.
 pub fn tidy(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
@@ -21,13 +20,56 @@ pub fn tidy(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     crd
 }
 
+/// What of this manifest is not as the definition's schema has it, in which the API server looks before it asks any rule. The value itself is
+/// not repeated: it may be a secret.
+pub fn misfit<K: CustomResourceExt>(manifest: &Value) -> Option<String> {
+    let mut schema = serde_json::to_value(spec_schema::<K>()?).ok()?;
+    spell_out(&mut schema);
+    let validator = jsonschema::validator_for(&schema).ok()?;
+    let mut manifest = manifest.get("spec").cloned().unwrap_or_default();
+    prune(&mut manifest);
+    let error = validator.iter_errors(&manifest).next()?;
+    let path = error.instance_path().as_str().replace('/', ".");
+    Some(format!("spec{path}: {}", error.masked()))
+}
+
+/// The schema of a kind's spec.
+pub fn spec_schema<K: CustomResourceExt>() -> Option<JSONSchemaProps> {
+    let version = K::crd().spec.versions.into_iter().next()?;
+    version.schema?.open_api_v3_schema?.properties?.remove("spec")
+}
+
+/// Says in JSON Schema's own words what Kubernetes has words of its own for.
+fn spell_out(schema: &mut Value) {
+    match schema {
+        Value::Object(fields) => {
+            if fields.get("x-kubernetes-list-type").is_some_and(|kind| kind == "set") {
+                fields.insert("uniqueItems".to_owned(), true.into());
+            }
+            fields.values_mut().for_each(spell_out);
+        }
+        Value::Array(schemas) => schemas.iter_mut().for_each(spell_out),
+        _ => {}
+    }
+}
+
+/// What is null is left out, as the API server does.
+fn prune(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, value| !value.is_null());
+            fields.values_mut().for_each(prune);
+        }
+        Value::Array(items) => items.iter_mut().for_each(prune),
+        _ => {}
+    }
+}
+
 /// Why the API server would refuse this object in the place of `old`, or a new one: the first of the definition's rules that it breaks.
-/// What a rule cannot be asked for here is left to the API server.
-pub fn broken_rule<K: CustomResourceExt + Serialize>(object: &K, old: Option<&K>) -> Option<String> {
+pub fn broken_rule<K: CustomResourceExt>(object: &Value, old: Option<&Value>) -> Option<String> {
     let schema = K::crd().spec.versions.into_iter().next()?.schema?.open_api_v3_schema?;
-    let json = |value: &K| serde_json::to_value(value).ok();
-    let old = old.and_then(json);
-    let errors = Validator::new().validate(&serde_json::to_value(schema).ok()?, &json(object)?, old.as_ref()).err()?;
+    let errors = Validator::new().validate(&serde_json::to_value(schema).ok()?, object, old).err()?;
+    // What a rule cannot be asked for here is left to the API server.
     let mut broken = errors.into_iter().filter(|error| error.kind == ErrorKind::ValidationFailure);
     broken.next().map(|error| error.message)
 }

@@ -65,7 +65,7 @@ struct Answers {
 /// Looks and prints. Finding none is no error; an account that cannot be looked at is one, after the others are shown.
 pub fn run(args: Args) -> anyhow::Result<()> {
     block_on(async {
-        let (dry_run, namespace) = args.target.dry_run().await?;
+        let (dry_run, namespace) = args.target.dry_run_as_installed().await?;
         let every = dry_run.accounts();
         let accounts = match &args.account {
             Some(account) => vec![account.key(&namespace)],

@@ -1,30 +1,27 @@
-//! `dialplane digest`: the digests of drafts and versions in a file, as the operator will see them. It does I/O: the file, and
+//! `dialplane digest`: the digests of drafts and versions in files, as the operator will see them. It does I/O: the files, and
 //! standard output.
 
-use std::path::PathBuf;
-
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use kube::ResourceExt as _;
 use serde_json::{Number, Value};
 
-use super::plan::manifest::{self, Manifest};
+use super::plan::manifest::{self, Files, Manifest};
 
 /// What `dialplane digest` takes.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Each line is a digest and whose it is, in the order of the file. No cluster is needed.")]
+#[command(after_help = "Each line is a digest and whose it is, in the order of the files. No cluster is needed.")]
 pub struct Args {
-    /// The file with the manifests; `-` reads standard input
-    #[arg(long, short, value_name = "FILE")]
-    pub filename: PathBuf,
+    #[command(flatten)]
+    pub files: Files,
 }
 
 /// Prints a line for each Agent that has a draft, and for each AgentVersion.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let mut lines = Vec::new();
-    for object in manifest::objects(&args.filename)? {
-        lines.extend(line(object).with_context(|| format!("cannot read {}", args.filename.display()))?);
+    for object in args.files.objects()? {
+        lines.extend(line(object)?);
     }
-    ensure!(!lines.is_empty(), "there is no Agent with a draft and no AgentVersion in {}", args.filename.display());
+    ensure!(!lines.is_empty(), "there is no Agent with a draft and no AgentVersion in {}", args.files);
     lines.iter().for_each(|line| println!("{line}"));
     Ok(())
 }
@@ -94,12 +91,15 @@ mod tests {
 
     #[test]
     fn a_line_names_the_digest_of_a_draft_and_what_has_none_has_no_line() {
-        let manifest = |kind: &str, spec: Value| json!({"apiVersion": "dialplane.dev/v1alpha1", "kind": kind, "metadata": {"name": "a"}, "spec": spec});
+        let manifest = |kind: &str, spec: Value| {
+            let name = if kind == "Agent" { "a" } else { "a.v1" };
+            json!({"apiVersion": "dialplane.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec})
+        };
         let config = json!({"speed": 1.0});
         let of_agent = line(manifest("Agent", json!({"draft": {"config": config}}))).unwrap().unwrap();
         let of_version = manifest("AgentVersion", json!({"agent": "a", "version": "v1", "config": {"speed": 1}}));
         let of_version = line(of_version).unwrap().unwrap();
-        assert_eq!(of_agent.replace("Agent/a", "AgentVersion/a"), of_version);
+        assert_eq!(of_agent.replace("Agent/a", "AgentVersion/a.v1"), of_version);
         assert!(of_agent.starts_with("sha256:") && of_agent.ends_with("  Agent/a"), "{of_agent}");
         assert_eq!(line(manifest("Agent", json!({"versions": "Applied"}))).unwrap(), None);
         assert!(line(manifest("Agent", json!({"draft": {"webhoks": {}}}))).is_err());

@@ -1,28 +1,33 @@
 //! `dialplane plan`: what applying PhoneNumbers would do and cost, by the operator's own decisions. It does I/O: it reads the
-//! cluster and the carriers, and prints. `manifest` reads the file, `words` says what was decided.
+//! cluster and the carriers, and prints. `manifest` reads the files, `words` says what was decided, `moves` which numbers would reach
+//! something else, and `total` what it comes to.
 
 pub(super) mod manifest;
+mod moves;
+mod total;
 mod words;
 
-use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::ExitCode,
+};
 
 use anyhow::{bail, ensure};
 
-use self::manifest::Manifest;
-use super::target::{ONLY_LOOKS, Target, block_on};
-use crate::{
-    api::meta::Key,
-    controller::{DryRun, End, Foreseen},
-    plan::Effect,
+use self::{
+    manifest::{Files, Manifest},
+    moves::Course,
+    total::Total,
 };
+use super::target::{ONLY_LOOKS, Target, block_on};
+use crate::{api::meta::Key, controller::DryRun};
 
 /// What `dialplane plan` takes.
 #[derive(Debug, clap::Args)]
-#[command(after_help = format!("{EXIT_CODES} {ONLY_LOOKS}"))]
+#[command(after_help = format!("{WHAT} {EXIT_CODES} {ONLY_LOOKS}"))]
 pub struct Args {
-    /// A file of manifests, or - for standard input; what is neither Dialplane's nor a Secret is skipped
-    #[arg(long, short, value_name = "FILE")]
-    pub filename: PathBuf,
+    #[command(flatten)]
+    pub files: Files,
 
     /// Namespace of the manifests that name none; that of the kubeconfig's context when not given
     #[arg(long, short)]
@@ -32,60 +37,84 @@ pub struct Args {
     pub target: Target,
 }
 
+const WHAT: &str = "What is neither Dialplane's nor a Secret is skipped. Of an Agent it is also said which numbers would be moved, those that \
+                    are in no file among them.";
 const EXIT_CODES: &str = "Exit code: 0 if no money would be spent, 2 if some would, 1 if that could not be found out.";
 
 /// Exit code where money would be spent.
 const MONEY: u8 = 2;
 
-/// Foresees each PhoneNumber of the file, in its order, as if those before it had been applied already, and the agents and accounts
-/// of the whole file.
+/// Foresees each PhoneNumber of the files, in their order, as if those before it had been applied already, and the agents and accounts
+/// of all the files; and the numbers of the cluster that would be moved by it.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let objects = manifest::objects(&args.filename)?;
+    let objects = args.files.objects()?;
     block_on(async {
-        let (dry_run, default) = args.target.dry_run().await?;
-        let (mut keys, mut agents) = (Vec::new(), Vec::new());
+        let (dry_run, default) = args.target.dry_run_as_installed().await?;
+        let (mut keys, mut agents, mut ours) = (Vec::new(), Vec::new(), false);
         for object in objects {
-            match manifest::read(object, args.namespace.as_deref(), &default)? {
+            let manifest = manifest::read(object, args.namespace.as_deref(), &default)?;
+            ours |= !matches!(manifest, Manifest::Secret(..) | Manifest::Other(_));
+            match manifest {
                 Manifest::Account(account) => drop(dry_run.apply(account)?),
                 Manifest::Version(version) => drop(dry_run.apply(version)?),
-                Manifest::Agent(agent) => agents.push(dry_run.apply(agent)?),
+                Manifest::Agent(agent) => {
+                    let served = dry_run.serves(&Key::of(&agent));
+                    agents.push((dry_run.apply(agent)?, served));
+                }
                 Manifest::Number(number) => keys.push(dry_run.apply(*number)?),
                 Manifest::Secret(key, data) => dry_run.apply_secret(key, data),
                 Manifest::Other(other) => println!("{other}: skipped, it is none of Dialplane's"),
             }
         }
-        ensure!(!keys.is_empty(), "there is no PhoneNumber in {}", args.filename.display());
-        let closed = open(&dry_run, &keys, &agents).await?;
-        for agent in &agents {
-            println!("Agent {agent}: {}", words::of_agent(&dry_run.publish(agent).await?));
+        ensure!(ours, "there is no object of Dialplane's in {}", args.files);
+        let platforms = agents.iter().flat_map(|(agent, _)| dry_run.platforms_of(agent));
+        let mut closed = open(&dry_run, dry_run.accounts_of(&keys).into_iter().chain(platforms)).await?;
+        let mut statuses = Vec::new();
+        // Numbers that are in no file, and reach something else than before.
+        let mut others = BTreeSet::new();
+        for (agent, served) in &agents {
+            statuses.push(dry_run.publish(agent).await?);
+            if dry_run.serves(agent) != *served {
+                others.extend(dry_run.answered_by(agent).into_iter().filter(|key| !keys.contains(key)));
+            }
         }
-        let (mut bought, mut unseen) = (0, 0);
-        for key in &keys {
+        let others: Vec<Key> = others.into_iter().collect();
+        closed.extend(open(&dry_run, dry_run.accounts_of(&others).into_iter()).await?);
+
+        let (mut total, mut courses, mut lines) = (Total::default(), Vec::new(), Vec::new());
+        for key in keys.iter().chain(&others) {
             let foreseen = dry_run.foresee(key).await?;
-            let why = closed.get(&foreseen.number.account());
-            println!("{key}: {}", words::of(&foreseen, why.map(String::as_str)));
-            bought += u32::from(spends(&foreseen));
-            unseen += u32::from(words::is_unseen(&foreseen));
+            let course = Course::of(&dry_run, key, &foreseen);
+            total.add(&foreseen, &course);
+            // Of what is in no file only that is told which would not simply follow its Agent.
+            if keys.contains(key) || !course.is_new() && !words::is_done(&foreseen) {
+                let why = closed.get(&foreseen.number.account()).map(String::as_str);
+                lines.push(format!("{key}: {}", words::of(&foreseen, why)));
+            }
+            courses.push(course);
         }
-        match bought {
-            0 => println!("No money would be spent. Nothing was written."),
-            1 => println!("One number would be bought. Nothing was written."),
-            several => println!("{several} numbers would be bought. Nothing was written."),
+        for ((agent, _), status) in agents.iter().zip(&statuses) {
+            println!("Agent {agent}: {}", words::of_agent(status));
+            moves::told(agent, &courses).iter().for_each(|line| println!("  {line}"));
         }
-        if unseen > 0 {
-            bail!("what would become of {unseen} of {} could not be found out: the lines above say why", keys.len());
+        lines.iter().for_each(|line| println!("{line}"));
+        println!("{total} Nothing was written.");
+        if total.unseen > 0 {
+            let of = keys.len() + others.len();
+            bail!(
+                "what would become of {} of {of} numbers could not be found out: the lines above say why",
+                total.unseen
+            );
         }
-        Ok(if bought > 0 { ExitCode::from(MONEY) } else { ExitCode::SUCCESS })
+        Ok(if total.buy > 0 { ExitCode::from(MONEY) } else { ExitCode::SUCCESS })
     })
 }
 
 /// Opens every account that is there and is needed; answers what keeps the others from being used.
-async fn open(dry_run: &DryRun, keys: &[Key], agents: &[Key]) -> anyhow::Result<BTreeMap<Key, String>> {
+async fn open(dry_run: &DryRun, needed: impl Iterator<Item = Key>) -> anyhow::Result<BTreeMap<Key, String>> {
     let there = dry_run.accounts();
     let mut closed = BTreeMap::new();
-    let mut needed = dry_run.accounts_of(keys);
-    needed.extend(agents.iter().flat_map(|agent| dry_run.platforms_of(agent)));
-    for account in needed {
+    for account in needed.collect::<BTreeSet<_>>() {
         if there.contains(&account)
             && let Err(error) = dry_run.open(&account).await
         {
@@ -93,8 +122,4 @@ async fn open(dry_run: &DryRun, keys: &[Key], agents: &[Key]) -> anyhow::Result<
         }
     }
     Ok(closed)
-}
-
-fn spends(foreseen: &Foreseen) -> bool {
-    matches!(foreseen.end, End::Effect(Effect::Purchase(_)))
 }

@@ -3,8 +3,9 @@
 
 use anyhow::bail;
 use clap::{ArgAction, ValueEnum, value_parser};
+use kube::core::cel::validate_cel_schema;
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::target::{AccountName, ONLY_LOOKS, Target, block_on, or_dash, table};
 use crate::{
@@ -192,8 +193,11 @@ fn named<T: DeserializeOwned>(text: &str) -> Result<T, String> {
 }
 
 fn country(text: &str) -> Result<String, String> {
-    let is_code = text.len() == 2 && text.bytes().all(|b| b.is_ascii_alphabetic());
-    is_code.then(|| text.to_ascii_uppercase()).ok_or("write a two-letter country code, as in US".to_owned())
+    let country = text.to_ascii_uppercase();
+    match validate_cel_schema::<Search>(&json!({"country": country}), None) {
+        Ok(()) => Ok(country),
+        Err(broken) => Err(broken.first().map(|broken| broken.message.clone()).unwrap_or_default()),
+    }
 }
 
 fn digits(text: &str) -> Result<String, String> {

@@ -2,7 +2,11 @@
 
 use anyhow::Context as _;
 
-use crate::{api::meta::Key, carrier::endpoint::Endpoints, controller::DryRun};
+use crate::{
+    api::meta::Key,
+    carrier::endpoint::Endpoints,
+    controller::{DryRun, Installation},
+};
 
 /// What the commands that only look need and do, at the end of their help.
 pub const ONLY_LOOKS: &str = "It only looks. Its user needs the verb list for every kind of dialplane.dev and for namespaces, \
@@ -11,9 +15,10 @@ pub const ONLY_LOOKS: &str = "It only looks. Its user needs the verb list for ev
 /// Which cluster is looked at.
 #[derive(Debug, clap::Args)]
 pub struct Target {
-    /// Name of the operator's installation, where its Helm value `installation` is set: it tells our numbers from others
-    #[arg(long, env = "DIALPLANE_INSTALLATION", default_value = "")]
-    pub installation: String,
+    /// Name of the operator's installation, the Helm value `installation`, which tells our numbers from others'. Not given, it is found in the
+    /// cluster: what the CarrierAccounts say in their status, or else the name by which all on record was bought
+    #[arg(long, env = "DIALPLANE_INSTALLATION")]
+    pub installation: Option<String>,
 
     #[command(flatten)]
     pub allowed: Allowed,
@@ -72,6 +77,21 @@ impl Target {
         let dry_run = dry_run.await.context("cannot see the cluster")?;
         for left_out in dry_run.left_out() {
             eprintln!("warning: {left_out}");
+        }
+        Ok((dry_run, namespace))
+    }
+
+    /// The same for a command that tells our numbers from others': says by which name it does.
+    pub async fn dry_run_as_installed(&self) -> anyhow::Result<(DryRun, String)> {
+        let (dry_run, namespace) = self.dry_run().await?;
+        let (name, how) = dry_run.installation()?;
+        let how = match how {
+            Installation::Given => None,
+            Installation::AtWork => Some("as the CarrierAccounts of this cluster say"),
+            Installation::OnRecord => Some("by which all on record in this cluster was bought"),
+        };
+        if let Some(how) = how {
+            eprintln!("The installation is {name}, {how}.");
         }
         Ok((dry_run, namespace))
     }

@@ -1,6 +1,6 @@
 //! What is known of the cluster: a cache of each kind, and what can be looked up in them. No I/O.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Client;
@@ -143,18 +143,22 @@ impl Caches {
         each_kind!(reads_of).into_iter().sum()
     }
 
-    /// The installation that everything on record was bought by; `None` where nothing is, or several have bought.
-    pub fn installation_on_record(&self) -> Option<String> {
+    /// The installations by which what is on record was bought.
+    pub fn installations_on_record(&self) -> BTreeSet<String> {
         let (claims, journals) = (self.claims.all(), self.journals.all());
         let of_claims = claims.iter().filter_map(|claim| Some(&claim.spec.purchase.as_ref()?.installation));
-        let mut names: Vec<&String> = of_claims.filter(|name| !name.is_empty()).collect();
-        if names.is_empty() {
-            names = journals.iter().map(|journal| &journal.spec.installation).filter(|name| !name.is_empty()).collect();
+        let named = |name: &&String| !name.is_empty();
+        let names: BTreeSet<String> = of_claims.filter(named).cloned().collect();
+        match names.is_empty() {
+            true => journals.iter().map(|journal| &journal.spec.installation).filter(named).cloned().collect(),
+            false => names,
         }
-        names.sort();
-        names.dedup();
-        let one = names.len() == 1;
-        names.pop().filter(|_| one).cloned()
+    }
+
+    /// The installations that say of a CarrierAccount that they look after it.
+    pub fn installations_at_work(&self) -> BTreeSet<String> {
+        let accounts = self.accounts.all();
+        accounts.iter().filter_map(|account| account.status.as_ref()?.installation.clone()).collect()
     }
 
     /// Every object that does not decode, of whatever kind.

@@ -129,9 +129,17 @@ impl Context {
         if self.derived.get().is_none() {
             let oldest = self.caches.namespaces.get(&Key::new("", "kube-system")).filter(|_| self.caches.synced())?;
             let id = oldest.metadata.uid.clone()?;
-            self.derived.get_or_init(|| self.caches.installation_on_record().unwrap_or(id));
+            let mut on_record = self.caches.installations_on_record();
+            // Of several none is surely ours.
+            let only = if on_record.len() == 1 { on_record.pop_first() } else { None };
+            self.derived.get_or_init(|| only.unwrap_or(id));
         }
         self.derived.get().map(String::as_str)
+    }
+
+    /// Has this be the name of the installation where none was set up.
+    pub fn installed_as(&self, installation: String) {
+        self.derived.get_or_init(|| installation);
     }
 
     /// Notes that this process works from now on, until `token` is cancelled.

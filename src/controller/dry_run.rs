@@ -74,6 +74,12 @@ pub enum DryRunError {
     /// The API server refused or did not answer a look.
     #[error(transparent)]
     Look(#[from] Error),
+    /// By which name our numbers are told from others' cannot be told.
+    #[error(
+        "{0}, and by its name our numbers are told from others': say which one it is with --installation. It is the operator's own, the Helm \
+         value installation; where that is not set, give --installation=\"\""
+    )]
+    Installation(String),
     /// What this process needs to speak to carriers could not be had.
     #[error("{0}")]
     Setup(String),
@@ -82,8 +88,20 @@ pub enum DryRunError {
 /// The cluster as it was a moment ago, and the carriers as far as they are asked.
 pub struct DryRun {
     context: Arc<Context>,
+    installation: Result<Installation, String>,
     /// The PhoneNumbers that were taken for applied.
     applied: Mutex<BTreeSet<Key>>,
+}
+
+/// How it is known which installation of Dialplane it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Installation {
+    /// It was said.
+    Given,
+    /// CarrierAccounts say who looks after them.
+    AtWork,
+    /// All that is on record was bought by it.
+    OnRecord,
 }
 
 /// What would become of one PhoneNumber.
@@ -125,9 +143,11 @@ pub struct Unmanaged {
 }
 
 impl DryRun {
-    /// Lists every kind once. The accounts may be reached at `endpoints` beside their carriers' own hosts.
-    pub async fn new(client: Client, installation: String, endpoints: Endpoints) -> Result<Self, DryRunError> {
-        let settings = Settings { installation, settling: None, endpoints };
+    /// Lists every kind once. The accounts may be reached at `endpoints` beside their carriers' own hosts. An installation that is not
+    /// given is looked for in the cluster.
+    pub async fn new(client: Client, given: Option<String>, endpoints: Endpoints) -> Result<Self, DryRunError> {
+        let is_given = given.is_some();
+        let settings = Settings { installation: given.unwrap_or_default(), settling: None, endpoints };
         let context = Context::new(client, Arc::new(Metrics::new()), settings, 1)
             .map_err(|error| DryRunError::Setup(format!("{error:#}")))?;
         let (client, caches) = (&context.client, &context.caches);
@@ -137,10 +157,17 @@ impl DryRun {
             };
         }
         each_kind!(list_each)?;
+        let installation = if is_given { Ok(Installation::Given) } else { found(&context) };
         // The operator that will do it is taken to know its past: what it must wait for after a start passes.
         context.begin(Past::default(), CancellationToken::new());
         context.begin_dry_run();
-        Ok(Self { context, applied: Mutex::default() })
+        Ok(Self { context, installation, applied: Mutex::default() })
+    }
+
+    /// The name of the installation, and how it is known. An error where the cluster names none, or several.
+    pub fn installation(&self) -> Result<(&str, Installation), DryRunError> {
+        let how = self.installation.clone().map_err(DryRunError::Installation)?;
+        Ok((self.context.installation().unwrap_or_default(), how))
     }
 
     /// The objects of the cluster that do not decode and are left out of everything, and why.
@@ -237,7 +264,8 @@ impl DryRun {
                 object
             }
         };
-        if let Some(why) = api::broken_rule(&object, there.as_deref()) {
+        let json = |object: &K| serde_json::to_value(object).unwrap_or_default();
+        if let Some(why) = api::broken_rule::<K>(&json(&object), there.as_deref().map(json).as_ref()) {
             return Err(DryRunError::Refused { kind: K::KIND.as_str(), key, why });
         }
         let object = self.context.made_up(object);
@@ -376,11 +404,46 @@ impl DryRun {
         self.context.caches.numbers.get(key)
     }
 
+    /// The version that an Agent of our copy has its numbers reach: none where nothing is published, or it is off the air.
+    pub fn serves(&self, agent: &Key) -> Option<String> {
+        let agent = self.context.caches.agents.get(agent).filter(|agent| !agent.spec.offline)?;
+        agent.status.as_ref()?.published_version.clone()
+    }
+
+    /// The PhoneNumbers of our copy that an Agent is to answer and that have their number.
+    pub fn answered_by(&self, agent: &Key) -> Vec<Key> {
+        let mut numbers = self.context.caches.numbers.by(Index::Agent, &agent.to_string());
+        numbers.retain(|number| number.is_acquired());
+        let mut keys: Vec<Key> = numbers.iter().map(|number| Key::of(&**number)).collect();
+        keys.sort();
+        keys
+    }
+
     /// The CarrierAccounts that these PhoneNumbers of our copy name, and those that host their agents, each once.
     pub fn accounts_of(&self, numbers: &[Key]) -> BTreeSet<Key> {
         let numbers: Vec<_> = numbers.iter().filter_map(|key| self.context.caches.numbers.get(key)).collect();
         let hosts = numbers.iter().filter_map(|number| number.agent()).flat_map(|agent| self.platforms_of(&agent));
         numbers.iter().map(|number| number.account()).chain(hosts).collect()
+    }
+}
+
+/// Has the context be of the installation that works in the cluster, where there is one, or else that has bought all that is on record.
+fn found(context: &Context) -> Result<Installation, String> {
+    let (at_work, on_record) = (context.caches.installations_at_work(), context.caches.installations_on_record());
+    let (names, how) = match at_work.is_empty() {
+        true => (on_record, Installation::OnRecord),
+        false => (at_work, Installation::AtWork),
+    };
+    let names: Vec<String> = names.into_iter().collect();
+    match &names[..] {
+        [] => Err("nothing in this cluster names an installation of Dialplane".to_owned()),
+        [one] => {
+            context.installed_as(one.clone());
+            Ok(how)
+        }
+        several => {
+            Err(format!("several installations of Dialplane are named in this cluster ({})", several.join(", ")))
+        }
     }
 }
 

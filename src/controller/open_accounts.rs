@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::{
     api::{
         CarrierAccount,
-        account::{Balance, Calls, CarrierAccountSpec},
+        account::{AccountNumbers, Balance, Calls, CarrierAccountSpec},
         meta::Key,
         number::{E164, digest_of},
     },
@@ -30,7 +30,10 @@ use crate::{
     plan::{account::InUse, policy},
 };
 
-use super::{hosted_agents::HostedAgents, moves::Moves, offer_cache::OfferCache, secret::Found, sharing::Sharing};
+use super::{
+    hosted_agents::HostedAgents, moves::Moves, offer_cache::OfferCache, secret::Found, sharing::Sharing,
+    triggers::count_lag,
+};
 
 /// Told which numbers are seen otherwise than before.
 pub type OnChange = Arc<dyn Fn(&[E164]) + Send + Sync>;
@@ -96,6 +99,8 @@ struct State {
     identity: Option<(Identity, Instant)>,
     /// The carrier's id of the account, while it may be used.
     usable: Option<String>,
+    /// How many numbers it has, and when they were counted.
+    counted: Option<(AccountNumbers, Instant)>,
     /// What it had left when that was last asked.
     balance: Option<Balance>,
     /// How many calls it answers at once, when that was last asked.
@@ -136,6 +141,24 @@ impl OpenAccount {
 
     pub fn set_identity(&self, identity: Identity, asked: Instant) {
         self.state().identity = Some((identity, asked));
+    }
+
+    /// How many numbers it has, by `count`, which looks at each: not more often than the account waits before it counts, but once more after
+    /// a listing that ended at `listed`. Answers also when what was counted before is to be counted again.
+    pub fn count_anew(
+        &self,
+        listed: Instant,
+        count: impl FnOnce() -> AccountNumbers,
+    ) -> (AccountNumbers, Option<Duration>) {
+        if let Some((numbers, at)) = self.state().counted {
+            let left = count_lag(numbers.owned as usize).saturating_sub(at.elapsed());
+            if !left.is_zero() && at > listed {
+                return (numbers, Some(left));
+            }
+        }
+        let numbers = count();
+        self.state().counted = Some((numbers, Instant::now()));
+        (numbers, None)
     }
 
     /// What the account has left, as far as the carrier said.

@@ -22,6 +22,7 @@ use crate::{
         phone_number::RouteStatus,
         purchase::Identity,
     },
+    carrier::inventory::Seen,
     cluster::{
         cache::{Change, Index},
         queue::Priority,
@@ -154,6 +155,7 @@ impl Context {
     pub fn claim_changed(&self, change: &Change<NumberClaim>) {
         let Some(claim) = change.new.as_ref().or(change.old.as_ref()) else { return };
         self.count(Kind::CarrierAccount, claim.spec.account.key());
+        self.count_at_owners(&claim.spec.number);
         let holder = |claim: &Arc<NumberClaim>| claim.spec.holder.clone();
         let moved =
             change.old.is_some() && change.old.as_ref().and_then(holder) != change.new.as_ref().and_then(holder);
@@ -165,6 +167,15 @@ impl Context {
             self.wake_journals_of(claim.spec.identity().as_ref());
         }
         self.wake_claimants(&claim.spec.number);
+    }
+
+    /// Has the accounts that have this number count again which of theirs are managed. Several may open one account at the carrier.
+    fn count_at_owners(&self, number: &E164) {
+        for (account, opened) in self.open_accounts.all() {
+            if matches!(opened.inventory.seen(number), Seen::Present { .. }) {
+                self.count(Kind::CarrierAccount, account);
+            }
+        }
     }
 
     /// A journal that names no number goes once nothing needs it.
@@ -411,9 +422,7 @@ impl Context {
             Kind::AgentVersion => Index::Version,
             _ => Index::Account,
         };
-        let numbers = self.caches.numbers.count_by(index, &key.to_string());
-        let thousands = u32::try_from(numbers / 1000).unwrap_or(u32::MAX);
-        let lag = COUNT_LAG.saturating_mul(thousands).clamp(COUNT_LAG, LONGEST_COUNT_LAG);
+        let lag = count_lag(self.caches.numbers.count_by(index, &key.to_string()));
         self.queue.add_after(Work { kind, key }, lag);
     }
 
@@ -444,6 +453,12 @@ impl Context {
             (None, None) => {}
         }
     }
+}
+
+/// How long the count of so many numbers may lag behind.
+pub(super) fn count_lag(numbers: usize) -> Duration {
+    let thousands = u32::try_from(numbers / 1000).unwrap_or(u32::MAX);
+    COUNT_LAG.saturating_mul(thousands).clamp(COUNT_LAG, LONGEST_COUNT_LAG)
 }
 
 /// How many rights to buy were given back unused between two looks at an account.

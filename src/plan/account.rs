@@ -24,6 +24,8 @@ use crate::api::{
 pub struct World<'a> {
     pub now: Timestamp,
     pub account: &'a CarrierAccount,
+    /// The name of our installation.
+    pub installation: Option<&'a str>,
     /// Where `spec.endpoint` leads, if the operator was not started to allow that.
     pub refused: Option<RefusedEndpoint>,
     pub credentials: Credentials,
@@ -82,6 +84,8 @@ pub struct InUse {
 pub struct Inventory {
     /// Of the last complete listing.
     pub numbers: Option<AccountNumbers>,
+    /// How long until they are counted again, if they may be others by now.
+    pub recount: Option<Duration>,
     /// How long until the next listing is due; zero when it is.
     pub due: Duration,
     /// Whether the last listing began after this pass did.
@@ -249,9 +253,11 @@ impl World<'_> {
         self.rest(Finding::new(Reason::InventoryDoubtful, text), again)
     }
 
-    /// When to look again where something is `due`: earlier if the Secret is to be read before that, since it may be another by then.
+    /// When to look again where something is `due`: earlier if the Secret is to be read before that, or numbers are to be counted, since they
+    /// may be others by then.
     fn again(&self, due: Duration) -> Option<Duration> {
-        self.in_use.iter().map(|(_, reread)| *reread).chain([due]).min()
+        let reread = self.in_use.iter().map(|(_, reread)| *reread);
+        reread.chain(self.inventory.recount).chain([due]).min()
     }
 
     /// What was said of its calls last.
@@ -276,6 +282,7 @@ impl World<'_> {
         if finding.reason == Reason::Open && settles {
             status.grants = Some(grant::settle(status.grants.as_ref(), &self.account.spec.purchasing, &self.wishes));
         }
+        status.installation = self.installation.map(str::to_owned).or(status.installation);
         status.balance = self.balance.clone().or(status.balance);
         status.calls = self.calls();
         status.numbers = self.inventory.numbers.or(status.numbers);

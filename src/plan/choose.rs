@@ -5,12 +5,14 @@ use super::{
     policy,
 };
 use crate::api::{
+    claim::ClaimedPurchase,
     conditions::{Finding, Reason},
     money::Amount,
     number::E164,
     offer::{Feature, Offer, Offered, Price, Search, keypad},
     phone_number::Purchase,
     purchase::Identity,
+    seen::OwnedNumber,
 };
 
 /// What somebody wishes to buy.
@@ -319,6 +321,45 @@ pub fn could_be(purchase: &Purchase, number: &E164) -> bool {
     purchase.number.as_ref().is_none_or(|named| named == number) && purchase.search.as_ref().is_none_or(by_search)
 }
 
+/// What `purchase` asks for that a number which was bought is not, in words. What is not known of it is taken for met, and so is a place
+/// that could give way. What it cost once is spent.
+pub fn unmet(purchase: &Purchase, seen: &OwnedNumber, bought: Option<&ClaimedPurchase>) -> Vec<String> {
+    let mut unmet = Vec::new();
+    if !could_be(purchase, &seen.number) {
+        unmet.push(purchase.number.as_ref().map_or_else(|| "other digits".to_owned(), E164::to_string));
+    }
+    if let Some(search) = &purchase.search {
+        let offered = bought.and_then(|bought| bought.offered.as_ref());
+        if let Some(offered) = offered {
+            let named = |name: &Option<String>| name.clone().unwrap_or_else(|| "nowhere that is named".to_owned());
+            let place = |wanted: &Option<String>| wanted.clone().filter(|_| !search.best_effort);
+            for (wanted, is) in [
+                (Some(search.country.clone()), offered.country.clone()),
+                (Some(search.kind.as_str().to_owned()), offered.kind.as_str().to_owned()),
+                (place(&search.locality), named(&offered.locality)),
+                (place(&search.region), named(&offered.region)),
+            ] {
+                let other = wanted.filter(|wanted| !wanted.eq_ignore_ascii_case(&is));
+                unmet.extend(other.map(|wanted| format!("{wanted} (it is {is})")));
+            }
+        }
+        // No listing shows whether emergency calls can be made.
+        let is_known =
+            |feature: Feature| offered.is_some() || feature != Feature::Emergency && !seen.features.is_empty();
+        let has = |feature: Feature| {
+            offered.is_some_and(|offered| offered.features.contains(&feature))
+                || seen.features.iter().any(|seen| seen == feature.as_str())
+        };
+        let lacking = search.features.iter().filter(|feature| is_known(**feature) && !has(**feature));
+        unmet.extend(lacking.map(|feature| feature.as_str().to_owned()));
+    }
+    let price = bought.and_then(|bought| bought.price.monthly).zip(purchase.max_monthly_price);
+    if let Some((is, most)) = price.filter(|(is, most)| is > most) {
+        unmet.push(format!("at most {most} a month (it cost {is} when it was bought)"));
+    }
+    unmet
+}
+
 /// A number that is the same for the same wish and hardly ever for two (FNV-1a).
 fn spread(identity: &Identity, attempt: u32) -> usize {
     let Identity { namespace, name } = identity;
@@ -333,7 +374,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::api::offer::NumberType;
+    use crate::api::{offer::NumberType, seen::NumberId};
 
     fn search() -> Search {
         Search {
@@ -417,6 +458,56 @@ mod tests {
         assert_eq!(just_there.len(), 5);
         assert!(just_there.iter().all(|step| !step.best_effort), "one search serves who tries it and who looks beyond");
         assert_eq!(just_there[0].contains.as_deref(), Some("DENT"));
+    }
+
+    #[test]
+    fn what_a_bought_number_is_not_is_said_and_what_nobody_knows_is_not() {
+        let number = OwnedNumber {
+            id: NumberId("PN1".into()),
+            number: "+14155553368".parse().unwrap(),
+            route: Default::default(),
+            features: vec!["Voice".into(), "SMS".into()],
+            messaging: Default::default(),
+            marker: None,
+            config: Default::default(),
+        };
+        let bought = ClaimedPurchase {
+            namespace: "clinics".into(),
+            identity: "desk".into(),
+            installation: "prod".into(),
+            attempt: 1,
+            price: Price { monthly: "1.15".parse().ok(), setup: None, currency: Some("USD".into()) },
+            offered: Some(offer("+14155553368").offered()),
+        };
+        let unknown = ClaimedPurchase { price: Price::default(), offered: None, ..bought.clone() };
+        let asks = |edit: serde_json::Value, bought: &ClaimedPurchase| {
+            let mut purchase = serde_json::json!({"search": search(), "maxMonthlyPrice": "2.00"});
+            for (name, value) in edit.as_object().unwrap() {
+                match name.as_str() {
+                    "maxMonthlyPrice" => purchase[name] = value.clone(),
+                    _ => purchase["search"][name] = value.clone(),
+                }
+            }
+            unmet(&serde_json::from_value(purchase).unwrap(), &number, Some(bought)).join("; ")
+        };
+        for (edit, says, of_unknown) in [
+            (serde_json::json!({}), "", ""),
+            (serde_json::json!({"country": "CA"}), "CA (it is US)", ""),
+            (serde_json::json!({"type": "TollFree"}), "TollFree (it is Local)", ""),
+            (serde_json::json!({"features": ["Voice", "MMS"]}), "", "MMS"),
+            (serde_json::json!({"features": ["Fax", "Emergency"]}), "Fax; Emergency", "Fax"),
+            (
+                serde_json::json!({"maxMonthlyPrice": "1.00"}),
+                "at most 1.00 a month (it cost 1.15 when it was bought)",
+                "",
+            ),
+            (serde_json::json!({"startsWith": "510"}), "other digits", "other digits"),
+            (serde_json::json!({"locality": "Oakland"}), "", ""),
+            (serde_json::json!({"locality": "Oakland", "bestEffort": false}), "Oakland (it is san francisco)", ""),
+        ] {
+            assert_eq!(asks(edit.clone(), &bought), says, "{edit}");
+            assert_eq!(asks(edit.clone(), &unknown), of_unknown, "{edit} of one that nobody knows more of");
+        }
     }
 
     #[test]

@@ -245,7 +245,8 @@ fn unsettled(w: &World<'_>) -> Option<Decision<PhoneNumberStatus>> {
         return None;
     }
     // It was seen to be ours, or is another object's by now: there is nothing to find out.
-    let was_ours = w.number.status.as_ref().is_some_and(|status| status.number.as_ref() == Some(number));
+    let was_ours = w.number.status.as_ref().is_some_and(|status| status.number.as_ref() == Some(number))
+        || w.own_claim().is_some_and(|claim| !claim.spec.carrier_number_id.is_empty());
     let is_anothers = w.claim.is_some_and(|claim| claim.spec.holder.is_some() && !claim.spec.is_held_by(w.uid()));
     if was_ours || is_anothers {
         return None;
@@ -258,7 +259,11 @@ fn unsettled(w: &World<'_>) -> Option<Decision<PhoneNumberStatus>> {
         AccountRef::Found(account) if account.abandoned => return None,
         AccountRef::Found(account) if account.open.is_none() => {
             if account.opening {
-                return Some(w.stop(vec![Reason::PurchaseUnsettled.into()]).again(policy::POLL));
+                let text = format!(
+                    "Whether {number} was bought is found out once CarrierAccount {} is open, which it is about to be.",
+                    account.key
+                );
+                return Some(w.stop(vec![Finding::new(Reason::PurchaseUnsettled, text)]).again(policy::POLL));
             }
             format!("CarrierAccount {} cannot be used; its own conditions say why", account.key)
         }

@@ -139,7 +139,7 @@ async fn plan_says_which_agent_of_a_platform_would_answer_and_what_that_takes() 
             &format!("the agent {agent} at CarrierAccount {namespace}/nixflex serves it as it is there"),
             &format!("imports {number} and would have the agent {agent} of CarrierAccount {namespace}/nixflex answer {number}"),
             &format!("which stays at CarrierAccount {namespace}/{ACCOUNT}: the platform is lent that account's credentials"),
-            "No money would be spent",
+            " 0 to buy, ",
         ],
     );
     looker.has_only_looked().await;
@@ -167,7 +167,7 @@ async fn plan_says_that_an_agent_would_be_published_on_its_platform() {
                 scene.namespace
             ),
             "would buy +1415",
-            "One number would be bought",
+            " 1 to buy (",
         ],
     );
     assert_eq!(scene.sandbox.published_version(&agent), None);
@@ -194,7 +194,7 @@ async fn plan_says_that_a_number_would_be_brought_in_and_not_bought() {
         &[
             &format!("would have {number} brought in to CarrierAccount {namespace}/flowyte"),
             "which is no purchase",
-            "No money would be spent",
+            " 0 to buy, ",
         ],
     );
     looker.has_only_looked().await;
@@ -220,7 +220,7 @@ async fn plan_says_what_would_be_kept_instead_and_lets_go_of_nothing() {
     let asked: PhoneNumber = scene.reason("main", "Acquired", "AwaitingApproval").await;
     let number = asked.status.unwrap().offer.unwrap().number;
     let said = looker.plan(&[wish("212")]).await;
-    said.ended(0, &["would have +1212", "kept, and ask a person whether to buy it", "No money would be spent"]);
+    said.ended(0, &["would have +1212", "kept, and ask a person whether to buy it", " 0 to buy, "]);
     assert_eq!(scene.sandbox.keeper(number.as_str()), Some(opened.account_sid));
     looker.has_only_looked().await;
 }

@@ -23,6 +23,7 @@ use super::scene::{now, reason, trouble};
 
 struct Desk {
     account: CarrierAccount,
+    installation: Option<&'static str>,
     refused: Option<RefusedEndpoint>,
     credentials: Credentials,
     in_use: Option<(InUse, Duration)>,
@@ -57,11 +58,19 @@ fn listed() -> Desk {
     let numbers = Some(AccountNumbers { owned: 9, claimed: 3, unclaimed: 6 });
     Desk {
         account,
+        installation: Some("prod"),
         refused: None,
         credentials: Credentials::Known,
         in_use: Some((InUse { version: "7".to_owned(), next: false }, Duration::from_secs(30))),
         identity: Some(Identity { account: "AC1".into(), inactive: None }),
-        inventory: Inventory { numbers, due: Duration::from_secs(60), fresh: false, slow: false, doubt: None },
+        inventory: Inventory {
+            numbers,
+            due: Duration::from_secs(60),
+            fresh: false,
+            slow: false,
+            doubt: None,
+            recount: None,
+        },
         calls: None,
         trouble: None,
         users: 0,
@@ -88,6 +97,7 @@ impl Desk {
         account::World {
             now: now(),
             account: &self.account,
+            installation: self.installation,
             refused: self.refused.clone(),
             credentials: self.credentials.clone(),
             in_use: self.in_use.clone(),
@@ -124,6 +134,17 @@ impl Desk {
     fn annotate(&mut self, name: &str, value: &str) {
         self.account.metadata.annotations.get_or_insert_default().insert(name.into(), value.into());
     }
+}
+
+#[test]
+fn the_status_names_the_installation_that_looks_after_the_account() {
+    assert_eq!(listed().status().installation.as_deref(), Some("prod"));
+    let renamed = listed().with(|desk| {
+        desk.account.status = Some(CarrierAccountStatus { installation: Some("old".into()), ..Default::default() });
+    });
+    assert_eq!(renamed.status().installation.as_deref(), Some("prod"));
+    let closed = listed().with(|desk| desk.credentials = Credentials::Missing);
+    assert_eq!(closed.status().installation.as_deref(), Some("prod"), "also of one that cannot be opened");
 }
 
 #[test]
@@ -233,6 +254,9 @@ fn the_credentials_that_work_are_said_and_their_secret_is_read_again_before_anyt
         ("7", CredentialsKey::Current, Time(now()))
     );
     assert_eq!(desk.again(), Some(Duration::from_secs(30)));
+    desk.inventory.recount = Some(Duration::from_secs(2));
+    assert_eq!(desk.again(), Some(Duration::from_secs(2)), "what may be another count by now is counted");
+    desk.inventory.recount = None;
 
     // They work since they first did, also while others are refused.
     let since = Time("2026-01-01T00:00:00Z".parse().unwrap());

@@ -352,6 +352,7 @@ fn a_rollout_is_counted_and_an_offline_agent_has_none() {
     assert_eq!(stage.says("RolledOut"), "RollingOut");
     stage.versions[0].1 = 0;
     assert_eq!(stage.says("RolledOut"), "TakenOffline");
+    assert_eq!(stage.says("Ready"), "TakenOffline", "it is as wanted, and says that it is off the air");
     assert_eq!(stage.serving(), Some("v1"));
 }
 

@@ -185,6 +185,12 @@ impl Deal {
     }
 
     #[track_caller]
+    fn message(&self) -> String {
+        let Decision::Rest(rest) = self.next() else { panic!("it does not rest") };
+        let conditions = rest.status.expect("a status").conditions;
+        conditions.into_iter().find(|c| c.type_ == "Ready").expect("Ready").message
+    }
+
     fn says(&self) -> String {
         match self.next() {
             Decision::Rest(rest) => reason(&rest.status.expect("a status").conditions, "Acquired").unwrap().to_owned(),
@@ -476,8 +482,13 @@ fn with_manual_approval_just_the_number_that_was_shown_is_bought() {
     let Decision::Rest(rest) = asked.next() else { panic!() };
     assert_eq!(asked.says(), "AwaitingApproval");
     asked.scene.number.status = rest.status;
-    let mut other = asked.with(approve("+14155559999"));
+    let mut other = asked.clone().with(approve("+14155559999"));
     assert_eq!(other.says(), "AwaitingApproval");
+    assert!(other.message().contains("It is \"+14155559999\" now, which is not that number"), "{}", other.message());
+    for wrong in [NUMBER[1..].to_owned(), "yes".to_owned(), "9".repeat(100_000)] {
+        let said = asked.clone().with(approve(&wrong)).message();
+        assert!(said.contains("which is not that number, written to the letter") && said.len() < 1000, "{said}");
+    }
     other.offers[0].found[0].price.monthly = "1.50".parse().ok();
     let mut dearer = other.with(approve(NUMBER));
     assert_eq!(dearer.says(), "AwaitingApproval", "the price is not the one that was shown");

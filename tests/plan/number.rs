@@ -139,7 +139,14 @@ fn absent_is_lost_only_for_what_was_there_before() {
     assert_eq!(routed().with(gone).says(), "NumberLost");
     assert_eq!(routed().with(gone).with(|s| s.claim = None).says(), "NumberLost");
     let mut lost = routed().with(gone);
+    assert!(lost.message().contains("Ask the carrier what became of it"), "{}", lost.message());
     lost.settle();
+    let status = lost.number.status.as_ref().unwrap();
+    assert_eq!(
+        (reason(&status.conditions, "Routed"), &status.route),
+        (Some("RouteUnseen"), &None),
+        "nothing is routed"
+    );
     assert_eq!(lost.number.status.as_ref().unwrap().number, Some(e164()), "what was known stays");
     assert!(lost.settle().is_empty());
 }

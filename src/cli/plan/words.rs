@@ -7,6 +7,7 @@ use crate::{
         agent::{AgentStatus, SharedRouteStatus},
         conditions::{Reason, Truth, Type},
         number::{Channel, HOSTED_AGENT, Route},
+        offer::Price,
         phone_number::PhoneNumberStatus,
     },
     controller::{End, Foreseen},
@@ -75,6 +76,21 @@ fn would_host(entry: &SharedRouteStatus, published: Option<&str>) -> Option<Stri
     })
 }
 
+/// Whether there is nothing left to do for it.
+pub fn is_done(foreseen: &Foreseen) -> bool {
+    match &foreseen.end {
+        End::Effect(_) => false,
+        End::Rest(None) => true,
+        End::Rest(Some(status)) => ready(status).is_none_or(|ready| ready.status == Truth::True.as_str()),
+    }
+}
+
+/// Whether a person is asked whether to buy.
+pub fn awaits_approval(foreseen: &Foreseen) -> bool {
+    let End::Rest(Some(status)) = &foreseen.end else { return false };
+    ready(status).is_some_and(|ready| ready.reason == Reason::AwaitingApproval.row().name)
+}
+
 /// Whether what would become of it could not be found out.
 pub fn is_unseen(foreseen: &Foreseen) -> bool {
     let End::Rest(Some(status)) = &foreseen.end else { return false };
@@ -91,12 +107,7 @@ pub fn is_unseen(foreseen: &Foreseen) -> bool {
 }
 
 fn would_buy(foreseen: &Foreseen, buy: &BuyNumber) -> String {
-    let price = foreseen.effects.iter().rev().find_map(|effect| match effect {
-        Effect::WriteJournal(entry) => Some(choose::shown(&entry.journal.spec.price)),
-        Effect::Hold(hold) => Some(choose::shown(&hold.entry.journal.spec.price)),
-        _ => None,
-    });
-    let price = price.unwrap_or_else(|| choose::shown(&Default::default()));
+    let price = choose::shown(&price(foreseen));
     let because = why(foreseen, buy).map(|why| format!(" because {why}")).unwrap_or_default();
     let route = if buy.route.is_empty() { String::new() } else { format!("; it would send {}", shown(&buy.route)) };
     let bought = format!("{} for {price}{because}{route}", buy.number);
@@ -108,6 +119,16 @@ fn would_buy(foreseen: &Foreseen, buy: &BuyNumber) -> String {
             identity.name, identity.name
         ),
     }
+}
+
+/// What a number that would be bought costs, as it is offered now.
+pub fn price(foreseen: &Foreseen) -> Price {
+    let journalled = foreseen.effects.iter().rev().find_map(|effect| match effect {
+        Effect::WriteJournal(entry) => Some(entry.journal.spec.price.clone()),
+        Effect::Hold(hold) => Some(hold.entry.journal.spec.price.clone()),
+        _ => None,
+    });
+    journalled.unwrap_or_default()
 }
 
 /// Why just this number: what it fits, and what nothing fitted before.
@@ -169,16 +190,39 @@ fn shown(route: &Route) -> String {
     destinations.join(", ")
 }
 
-/// How the number would come to be this object's, if it is not yet.
+/// How a number would come to be an object's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acquired {
+    Imported,
+    /// It was bought for this identity before.
+    Adopted,
+    FromPool,
+}
+
+/// How the number would come to be this object's, if it is not yet. One that would be bought is not there yet.
+pub fn acquired(foreseen: &Foreseen) -> Option<Acquired> {
+    let claim = foreseen
+        .taken
+        .as_ref()
+        .filter(|_| !matches!(foreseen.end, End::Effect(Effect::Purchase(_) | Effect::Hold(_))))?;
+    Some(match claim.identity() {
+        _ if foreseen.effects.iter().any(|effect| matches!(effect, Effect::TakeNumber(_))) => Acquired::FromPool,
+        Some(_) => Acquired::Adopted,
+        None => Acquired::Imported,
+    })
+}
+
+/// The same in words.
 fn acquires(foreseen: &Foreseen) -> Option<String> {
     let claim = foreseen.taken.as_ref()?;
-    let number = &claim.number;
-    if foreseen.effects.iter().any(|effect| matches!(effect, Effect::TakeNumber(_))) {
-        return Some(format!("would take {number} from the pool"));
-    }
-    Some(match claim.identity() {
-        Some(identity) => format!("adopts {number}, which was bought for {identity},"),
-        None => format!("imports {number}"),
+    let (number, identity) = (&claim.number, claim.identity());
+    Some(match acquired(foreseen)? {
+        Acquired::Imported => format!("imports {number}"),
+        Acquired::Adopted => {
+            let identity = identity.map(|identity| identity.to_string()).unwrap_or_default();
+            format!("adopts {number}, which was bought for {identity},")
+        }
+        Acquired::FromPool => format!("would take {number} from the pool"),
     })
 }
 
@@ -190,6 +234,9 @@ fn rests(foreseen: &Foreseen, status: &PhoneNumberStatus) -> String {
     let Some(ready) = ready(status) else { return "nothing to do".to_owned() };
     let message = &ready.message;
     if ready.status == Truth::True.as_str() {
+        let inert = status.conditions.iter().find(|c| c.reason == Reason::PurchaseInert.row().name);
+        let inert = inert.map(|inert| format!(" {} ({})", inert.message, inert.reason)).unwrap_or_default();
+        let message = format!("{message}{inert}");
         return match acquires(foreseen) {
             Some(acquires) => format!("{acquires} and then there is nothing to do: {message}"),
             None => format!("nothing to do: {message}"),

@@ -16,7 +16,7 @@ use crate::{
         number::E164,
         purchase::{Identity, Marker},
     },
-    carrier::{ErrorClass, inventory},
+    carrier::{ErrorClass, OwnedNumber, inventory},
     cluster::{
         cache::{Change, Index},
         queue::Priority,
@@ -68,6 +68,7 @@ impl Controlled for CarrierAccount {
         let world = plan::account::World {
             now: Timestamp::now(),
             account: object,
+            installation: context.installation(),
             refused: context.refused_endpoint(object),
             credentials,
             in_use,
@@ -155,25 +156,30 @@ impl Controlled for CarrierAccount {
 impl Context {
     fn inventory(&self, account: &CarrierAccount, opened: &OpenAccount, looked: &Looked) -> Inventory {
         let Some(listing) = opened.inventory.last_listing() else { return Inventory::default() };
-        let owned = u32::try_from(listing.owned).unwrap_or(u32::MAX);
-        let claims = self.caches.claims.by(Index::Account, &Key::of(account).to_string());
-        // A claim that rests manages nothing, and one of a purchase that is under way has no number yet.
-        let is_managed = |claim: &&Arc<NumberClaim>| {
-            let seen = || opened.inventory.seen(&claim.spec.number);
-            claim.spec.holder.is_some() && matches!(seen(), inventory::Seen::Present { .. })
-        };
-        let claimed = u32::try_from(claims.iter().filter(is_managed).count()).unwrap_or(u32::MAX).min(owned);
+        let (numbers, recount) = opened.count_anew(listing.ended, || self.count_numbers(opened));
         let scan = scan_interval(account);
         let (due, fresh) =
             ((listing.ended + scan).saturating_duration_since(Instant::now()), listing.begun >= looked.began);
         Inventory {
-            numbers: Some(AccountNumbers { owned, claimed, unclaimed: owned - claimed }),
+            numbers: Some(numbers),
+            recount,
             // One that was begun in this pass is recent enough for it.
             due: if due.is_zero() && fresh { scan } else { due },
             slow: listing.ended - listing.begun > scan,
             fresh,
             doubt: opened.inventory.doubt().map(|doubt| (doubt.vanished, doubt.owned_before)),
         }
+    }
+
+    fn count_numbers(&self, opened: &OpenAccount) -> AccountNumbers {
+        let numbers = opened.inventory.owned();
+        // Whichever CarrierAccount the claim names: several may open one account at the carrier. One that rests manages nothing.
+        let is_managed = |number: &&Arc<OwnedNumber>| {
+            self.caches.claim_of(&number.number).is_some_and(|claim| claim.spec.holder.is_some())
+        };
+        let count = |numbers: usize| u32::try_from(numbers).unwrap_or(u32::MAX);
+        let (owned, claimed) = (count(numbers.len()), count(numbers.iter().filter(is_managed).count()));
+        AccountNumbers { owned, claimed, unclaimed: owned - claimed }
     }
 
     /// What has become of each right to buy that is open, by uid. What it bought stands in the journal of its identity, whichever object

@@ -29,6 +29,9 @@ use crate::{
     },
 };
 
+/// How much of an annotation is repeated.
+const MOST_REPEATED: usize = 64;
+
 /// The number that is to be bought next.
 pub(super) struct Candidate<'a> {
     number: &'a E164,
@@ -220,6 +223,14 @@ impl<'a> Step<'a, '_> {
         self.is_named(candidate) && (self.is_restricted() || self.shown().is_some_and(dearer))
     }
 
+    /// That the annotation is there and names something else, where that is so.
+    fn misnamed(&self, candidate: &Candidate<'_>) -> String {
+        let other = self.w.number.annotation(APPROVE).filter(|named| *named != candidate.number.as_str());
+        let Some(other) = other else { return String::new() };
+        let other: String = other.chars().take(MOST_REPEATED).collect();
+        format!(" It is {other:?} now, which is not that number, written to the letter: nothing is bought by it.")
+    }
+
     fn ask(&self, candidate: &Candidate<'_>) -> Decision<PhoneNumberStatus> {
         let Candidate { number, price, exact, hold, .. } = candidate;
         let until = hold.and_then(|hold| hold.until.clone());
@@ -237,6 +248,7 @@ impl<'a> Step<'a, '_> {
                 self.account.key
             ),
         };
+        let text = format!("{text}{}", self.misnamed(candidate));
         let mut status = self.w.said(vec![Reason::Accepted.into(), Finding::new(Reason::AwaitingApproval, text)]);
         let shown = || OfferStatus {
             number: (*number).clone(),

@@ -6,7 +6,7 @@ use super::world::{Found, World};
 use crate::{
     api::{
         NumberClaim,
-        conditions::{Finding, Reason, conditions},
+        conditions::{Finding, Reason, Type, conditions},
         meta::{HAND_OVER, Key, NUMBER, ROUTE_FINALIZER},
         number::{Channel, E164},
         offer::{Feature, Price},
@@ -84,21 +84,33 @@ impl<'a> World<'a> {
     pub(in crate::plan) fn absent(&self, account: &Key, number: &E164) -> Decision<PhoneNumberStatus> {
         let can_come = matches!(&self.account, AccountRef::Found(account) if account.brings_in);
         let can_come = can_come && self.number.spec.import.is_some();
-        let finding = if self.was_there() {
-            Finding::new(
-                Reason::NumberLost,
-                format!("CarrierAccount {account} owned {number} and no longer does. It is not bought again."),
-            )
-        } else {
-            Finding::new(
-                Reason::NotInAccount,
-                format!(
-                    "CarrierAccount {account} does not own {number}: check the number and the account. It is looked for again at every scan.{}",
-                    if can_come { BRING_IN } else { "" }
-                ),
-            )
+        if self.was_there() {
+            let text = format!(
+                "CarrierAccount {account} owned {number} and no longer does: somebody gave it back, ported it away or moved it to another account, \
+                 or the carrier took it. It is not bought again. Ask the carrier what became of it; once the account has it again, this \
+                 goes on by itself. To give it up, delete this object; for another number make one with another name or purchase.identity."
+            );
+            return self.not_ours(Finding::new(Reason::NumberLost, text));
+        }
+        let text = format!(
+            "CarrierAccount {account} does not own {number}: check the number and the account. It is looked for again at every scan.{}",
+            if can_come { BRING_IN } else { "" }
+        );
+        self.stop(vec![Reason::Accepted.into(), Finding::new(Reason::NotInAccount, text)])
+    }
+
+    /// The number was this object's and is not now, by `finding`: nothing is said of a route that nobody looks at.
+    fn not_ours(&self, finding: Finding) -> Decision<PhoneNumberStatus> {
+        let mut findings = vec![Reason::Accepted.into(), finding];
+        let is_routed = |status: &PhoneNumberStatus| {
+            status.route.is_some() || status.conditions.iter().any(|c| c.type_ == Type::Routed.as_str())
         };
-        self.stop(vec![Reason::Accepted.into(), finding])
+        if self.status().is_some_and(is_routed) {
+            let text = "The number is not this object's now: where it leads is not known.";
+            findings.push(Finding::new(Reason::RouteUnseen, text));
+        }
+        let again = self.trouble.map(|trouble| trouble.wait).filter(|wait| !wait.is_zero());
+        Decision::Rest(Rest { status: Some(PhoneNumberStatus { route: None, ..self.said(findings) }), again })
     }
 
     /// Whether the account had the number once, by what is remembered of it.
@@ -141,7 +153,10 @@ impl<'a> World<'a> {
 
     /// The number is in the account, and its claim is not this object's.
     pub(in crate::plan) fn unclaimed(&self, finding: Finding) -> Decision<PhoneNumberStatus> {
-        self.stop(vec![Reason::Accepted.into(), finding])
+        match self.own_claim() {
+            Some(_) => self.stop(vec![Reason::Accepted.into(), finding]),
+            None => self.not_ours(finding),
+        }
     }
 
     pub(in crate::plan) fn not_claimed(&self) -> Decision<PhoneNumberStatus> {
@@ -173,14 +188,18 @@ impl<'a> World<'a> {
     }
 
     /// That the object is as it should be, and whether it asks for another number than it has: that is never bought.
-    fn accepted(&self, number: &E164) -> Finding {
-        let fits = self.number.spec.purchase.as_ref().is_none_or(|purchase| choose::could_be(purchase, number));
-        if fits {
+    fn accepted(&self, seen: &OwnedNumber) -> Finding {
+        let bought = self.own_claim().and_then(|claim| claim.spec.purchase.as_ref());
+        let purchase = self.number.spec.purchase.as_ref();
+        let unmet = purchase.map(|purchase| choose::unmet(purchase, seen, bought)).unwrap_or_default();
+        if unmet.is_empty() {
             return Reason::Accepted.into();
         }
         let text = format!(
-            "spec.purchase asks for another number than {number}, which was bought for this object: that is without effect. Make another \
-             PhoneNumber for another number."
+            "spec.purchase asks for what {}, which was bought for this object, is not: {}. That is without effect: nothing else is bought. Make \
+             another PhoneNumber for another number, or write back what this one was bought by.",
+            seen.number,
+            unmet.join(", ")
         );
         Finding::new(Reason::PurchaseInert, text)
     }
@@ -206,7 +225,7 @@ impl<'a> World<'a> {
             Messaging::Number | Messaging::Unseen => Reason::RegistrationUnknown.into(),
         };
         let again = self.trouble.map(|trouble| trouble.wait).filter(|wait| !wait.is_zero());
-        let mut status = self.said(vec![self.accepted(&found.number.number), acquired, routed, messaging]);
+        let mut status = self.said(vec![self.accepted(found.number), acquired, routed, messaging]);
         status.number = Some(found.number.number.clone());
         status.carrier_number_id = Some(found.number.id.0.clone());
         status.acquisition = self.own_claim().map(|claim| claim.spec.acquisition);
