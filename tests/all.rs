@@ -12,6 +12,7 @@ mod control_plane;
 mod demo;
 mod docs;
 mod drift;
+mod egress;
 mod endpoints;
 mod figures;
 mod flowyte;

@@ -4,6 +4,7 @@
 //! repeated, and what became of a write without a good answer, is decided here once for all carriers.
 
 mod call;
+mod egress;
 mod limiter;
 mod transport;
 
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 
 pub use self::{
     call::{Auth, Body, Call},
+    egress::{Egress, EgressError},
     limiter::{DEFAULT_CONCURRENCY, DEFAULT_REQUESTS_PER_SECOND, Limiter, Limits, Permit, Verdict},
     transport::{DEFAULT_DEADLINE, Transport, TransportError},
 };

@@ -42,7 +42,7 @@ use crate::{
         phone_number::PhoneNumberStatus,
         purchase::{Identity, Marker},
     },
-    carrier::{OwnedNumber, endpoint::Endpoints},
+    carrier::OwnedNumber,
     cluster::{
         cache::{Cache, Index},
         failure::said,
@@ -125,9 +125,8 @@ pub struct Unmanaged {
 }
 
 impl DryRun {
-    /// Lists every kind once. The accounts may be reached at `endpoints` beside their carriers' own hosts.
-    pub async fn new(client: Client, installation: String, endpoints: Endpoints) -> Result<Self, DryRunError> {
-        let settings = Settings { installation, settling: None, endpoints };
+    /// Lists every kind once.
+    pub async fn new(client: Client, settings: Settings) -> Result<Self, DryRunError> {
         let context = Context::new(client, Arc::new(Metrics::new()), settings, 1)
             .map_err(|error| DryRunError::Setup(format!("{error:#}")))?;
         let (client, caches) = (&context.client, &context.caches);
