@@ -87,7 +87,7 @@ impl Api {
     async fn read_region(&self, number: &E164) -> Result<Option<String>, CarrierError> {
         let args = [number.as_str()];
         let call = Call { base: &self.routes, path: NUMBER, args: &args, query: "", headers: &[], before: None };
-        let Route { account_sid, phone_number, voice_region } = self.http.read(call).await?;
+        let Route { account_sid, phone_number, voice_region } = self.http.glance(call).await?;
         let is_ours = account_sid.written() == Some(&*self.account) && phone_number.written() == Some(number.as_str());
         Ok(voice_region.written().filter(|_| is_ours).and_then(wire::region))
     }
