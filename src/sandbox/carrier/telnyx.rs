@@ -20,7 +20,9 @@ mod webhooks;
 
 pub(super) use self::{
     numbers::{is_field, shown},
-    objects::{edit as edit_object, found as found_object, shown_by_id as shown_object},
+    objects::{
+        are_fields as are_object_fields, edit as edit_object, found as found_object, shown_by_id as shown_object,
+    },
     orders::{age as age_orders, finish as finish_order, settle},
     state::State,
     webhooks::{public_key, route, sign as sign_webhook, text_body, voice_params},

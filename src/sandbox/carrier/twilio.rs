@@ -14,7 +14,7 @@ mod search;
 mod settings;
 
 pub(super) use self::{
-    messaging::{found as found_service, join as join_service},
+    messaging::{found as found_service, is_service_field, join as join_service},
     numbers::shown,
     regions::{HOME as HOME_REGION, of as region_of},
     settings::is_field,
