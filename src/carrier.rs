@@ -4,6 +4,7 @@
 //! by [`ErrorClass`]; nothing outside an adapter asks which carrier it is. There is no call that releases a number. That an adapter does
 //! all that is asked of it here is shown by one suite for all of them, `tests/conformance`.
 
+mod beside;
 mod budget;
 mod calling;
 mod codes;
@@ -30,7 +31,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::Instant;
 
 pub use crate::api::seen::{
-    CarrierError, ErrorClass, HostedAgent, HostedVersion, Identity, Messaging, NumberId, Order, OwnedNumber,
+    Calling, CarrierError, ErrorClass, HostedAgent, HostedVersion, Identity, Messaging, NumberId, Order, OwnedNumber,
     SharedRoute,
 };
 pub use open::{OpenError, open};

@@ -13,6 +13,7 @@ mod credentials;
 mod demo;
 mod docs;
 mod drift;
+mod egress;
 mod endpoints;
 mod figures;
 mod flowyte;

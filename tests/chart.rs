@@ -9,9 +9,13 @@ use serde_json::{Value, json};
 use crate::support::{chart, cli};
 
 /// Everything that can be switched on.
-const EVERYTHING: [&str; 14] = [
+const EVERYTHING: [&str; 18] = [
     "replicas=2",
     "carriers.allowedEndpoints={http://sandbox:4010,https://proxy.example.com/twilio}",
+    "proxy.httpsProxy=http://proxy.example.com:3128",
+    "proxy.httpProxy=http://proxy.example.com:3128",
+    "proxy.noProxy=.svc\\,10.0.0.0/8",
+    "carrierCA.configMapName=company-ca",
     "installation=prod-eu",
     "settlingTime=15m",
     "log.format=text",
@@ -75,6 +79,7 @@ fn what_is_switched_on_comes_and_what_is_switched_off_goes() {
         "--settling-time=15m",
         "--allow-endpoint=http://sandbox:4010",
         "--allow-endpoint=https://proxy.example.com/twilio",
+        "--carrier-ca-file=/etc/dialplane/carrier-ca/ca.crt",
     ];
     assert_eq!(container["args"], json!(arguments));
     assert_eq!(deployment["spec"]["template"]["metadata"]["labels"]["team"], "telephony");
@@ -84,6 +89,52 @@ fn what_is_switched_on_comes_and_what_is_switched_off_goes() {
     let off = off.map(|value| format!("{value}=false"));
     let objects = chart::render(&off.each_ref().map(String::as_str));
     assert_eq!(kinds(&objects), BTreeSet::from(["ClusterRole", "ClusterRoleBinding", "Deployment"]));
+}
+
+/// The pod's only container, the variables that it has of proxies, and the pod's volumes.
+fn way_out(values: &[&str]) -> (Value, Vec<Value>, Value) {
+    let objects = chart::render(values);
+    let pod = &named(&objects, "Deployment", "dialplane")["spec"]["template"]["spec"];
+    let container = pod["containers"][0].clone();
+    let variables = container["env"].as_array().unwrap().iter();
+    let proxies = variables.filter(|variable| variable["name"].as_str().unwrap().ends_with("PROXY")).cloned().collect();
+    (container, proxies, pod["volumes"].clone())
+}
+
+#[test]
+fn a_proxy_and_an_authority_are_the_pods_where_they_are_named() {
+    let (container, proxies, volumes) = way_out(&[]);
+    assert_eq!((proxies.len(), &volumes, &container["volumeMounts"]), (0, &Value::Null, &Value::Null));
+    assert!(!container["args"].to_string().contains("carrier-ca"));
+
+    let (container, proxies, volumes) = way_out(&EVERYTHING);
+    let variable = |name: &str, value: &str| json!({"name": name, "value": value});
+    let proxy = "http://proxy.example.com:3128";
+    let expected =
+        [variable("HTTPS_PROXY", proxy), variable("HTTP_PROXY", proxy), variable("NO_PROXY", ".svc,10.0.0.0/8")];
+    assert_eq!(proxies, expected);
+    assert_eq!(volumes, json!([{"name": "carrier-ca", "configMap": {"name": "company-ca"}}]));
+    let mount = json!([{"name": "carrier-ca", "mountPath": "/etc/dialplane/carrier-ca", "readOnly": true}]);
+    assert_eq!(container["volumeMounts"], mount);
+
+    let (container, proxies, volumes) =
+        way_out(&["proxy.secretName=proxy", "carrierCA.secretName=company-ca", "carrierCA.key=bundle.pem"]);
+    let secret = json!({"secretKeyRef": {"name": "proxy", "key": "httpsProxy"}});
+    assert_eq!(proxies, [json!({"name": "HTTPS_PROXY", "valueFrom": secret})]);
+    assert_eq!(volumes, json!([{"name": "carrier-ca", "secret": {"secretName": "company-ca"}}]));
+    assert!(container["args"].to_string().contains("--carrier-ca-file=/etc/dialplane/carrier-ca/bundle.pem"));
+}
+
+#[test]
+fn a_proxy_or_an_authority_that_is_named_twice_is_refused() {
+    for (values, named) in [
+        (["proxy.httpsProxy=http://proxy", "proxy.secretName=proxy"], "proxy"),
+        (["carrierCA.secretName=a", "carrierCA.configMapName=b"], "carrierCA"),
+    ] {
+        let output = chart::template(&["--set", values[0], "--set", values[1]]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(named), "{values:?}: {said}");
+    }
 }
 
 #[test]
@@ -167,6 +218,14 @@ fn a_value_that_does_nothing_is_refused() {
         ("carriers.endpoints={http://a}", "endpoints"),
         ("carriers.allowedEndpoints={sandbox:4010}", "allowedEndpoints"),
         ("carriers.allowedEndpoints={http://user:secret@sandbox}", "allowedEndpoints"),
+        ("proxy.httpsProxy=proxy:3128", "httpsProxy"),
+        ("proxy.httpsProxy=socks5://proxy:1080", "httpsProxy"),
+        ("proxy.httpsProxy=http://user:secret@proxy:3128", "httpsProxy"),
+        ("proxy.noProxy=a b", "noProxy"),
+        ("proxy.allProxy=http://proxy", "allProxy"),
+        ("carrierCA.key=", "key"),
+        ("carrierCA.key=../ca.crt/x", "key"),
+        ("carrierCA.file=/ca.crt", "file"),
         ("secrets.namespaces={A_b}", "namespaces"),
         ("policies.approve=true", "approve"),
         ("policies.memory=maybe", "memory"),

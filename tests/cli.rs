@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use tokio::{io::AsyncWriteExt as _, process::Command};
 
 use crate::support::{
-    audit, chart, cluster, control_plane, eventually, is_own_cluster,
+    audit, chart, cluster, control_plane, egress, eventually, is_own_cluster,
     scene::{ACCOUNT, AGENT, Scene},
 };
 
@@ -85,6 +85,11 @@ impl Looker {
 
     /// The same where this endpoint is allowed, or none.
     async fn run_allowing(&self, endpoint: &str, args: &[&str], input: &str) -> Said {
+        self.run_in(&[("DIALPLANE_ALLOW_ENDPOINT", endpoint)], args, input).await
+    }
+
+    /// The same in this environment, where what is empty is not set.
+    async fn run_in(&self, variables: &[(&str, &str)], args: &[&str], input: &str) -> Said {
         let writes = || {
             let ledger = self.scene.sandbox.ledger();
             ledger.entries().iter().filter(|entry| !entry.kind.is_read()).count()
@@ -92,9 +97,7 @@ impl Looker {
         let before = writes();
         let mut command = Command::new(env!("CARGO_BIN_EXE_dialplane"));
         command.args(args).env("KUBECONFIG", self.dir.path().join("kubeconfig")).env_remove("DIALPLANE_INSTALLATION");
-        if !endpoint.is_empty() {
-            command.env("DIALPLANE_ALLOW_ENDPOINT", endpoint);
-        }
+        command.envs(variables.iter().filter(|(_, value)| !value.is_empty()).copied());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         // It need not read what it is given.
         child.stdin.take().unwrap().write_all(input.as_bytes()).await.ok();
@@ -578,4 +581,29 @@ async fn plan_says_that_a_purchase_under_another_name_would_buy_another_number_a
     looker.plan(&[renamed(json!("old"))]).await.ended(0, &["/new: is refused: Acquired=False (IdentityInUse)"]);
     looker.has_only_looked().await;
     scene.has_bought(1).await;
+}
+
+#[tokio::test]
+async fn the_carrier_is_reached_by_the_proxy_and_the_cluster_without() {
+    let looker = Looker::new().await;
+    let way = egress::Egress::to(&looker.scene.sandbox).await;
+    let (proxy, endpoint) = (format!("http://{}", way.proxy), format!("https://{}", egress::HOST));
+    let authority = looker.dir.path().join("ca.pem");
+    std::fs::write(&authority, &way.authority).unwrap();
+    let variables = [
+        ("DIALPLANE_ALLOW_ENDPOINT", &*endpoint),
+        ("HTTPS_PROXY", &*proxy),
+        ("DIALPLANE_CARRIER_CA_FILE", authority.to_str().unwrap()),
+    ];
+    looker.scene.account(json!({"endpoint": endpoint})).await;
+    let search = ["search", "--account", ACCOUNT, "--country", "US", "--area-code", "415"];
+    looker.run_in(&variables, &search, "").await.ended(0, &["+1415"]);
+    looker
+        .run_in(&variables[..2], &search, "")
+        .await
+        .ended(1, &["its certificate is not trusted", "--carrier-ca-file"]);
+    let heads = way.heads();
+    let connect = format!("connect {}:443 ", egress::HOST);
+    assert!(!heads.is_empty() && heads.iter().all(|head| head.starts_with(&connect)), "{heads:?}");
+    looker.has_only_looked().await;
 }

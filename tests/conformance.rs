@@ -25,6 +25,7 @@ mod purchases;
 mod reads;
 mod routes;
 mod secrets;
+mod shadows;
 mod sharing;
 pub mod subject;
 pub mod wire;
@@ -58,6 +59,8 @@ pub enum Need {
     RoutedPurchases,
     /// Holds that are found again by whoever has made them.
     FoundHolds,
+    /// Something that takes the calls of a number before its route, and that a listing does not show.
+    Shadows,
     /// A word for an account that cannot serve, which is another one than for a key that may not.
     Inactivity,
 }
@@ -150,6 +153,13 @@ suite! {
             a_route_leaves_the_marker_alone,
             a_route_that_names_nothing_is_not_sent,
             a_route_of_a_number_that_is_gone_is_refused,
+        }
+        shadows needs Shadows {
+            calls_that_go_elsewhere_are_seen_and_left_alone,
+            calls_that_go_by_the_route_are_seen_to,
+            what_may_not_be_read_is_unseen_and_no_error,
+            what_is_not_there_to_be_read_is_unseen_and_no_error,
+            it_is_read_rarely,
         }
         reads needs Nothing {
             a_read_survives_a_carrier_that_is_unwell,
@@ -341,6 +351,7 @@ impl Need {
             | Need::Webhooks
             | Need::RoutedPurchases
             | Need::FoundHolds
+            | Need::Shadows
             | Need::Inactivity => true,
             Need::SharedRoutes => by.shared_routes().is_some(),
             Need::Sales => by.sales().is_some(),

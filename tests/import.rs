@@ -189,6 +189,21 @@ async fn a_messaging_service_whose_own_webhook_wins_is_said_and_does_not_stand_i
 }
 
 #[tokio::test]
+async fn a_number_whose_calls_another_region_takes_is_not_ready_until_they_come_and_is_not_written_to() {
+    let scene = Scene::new().await;
+    let number = scene.owned();
+    scene.agent("engine.example.com", Some("v1")).await;
+    scene.sandbox.edit(&number, &[("voice_region", "ie1")]).unwrap();
+    scene.phone_number("main", &number, json!({})).await;
+
+    let said = scene.message::<PhoneNumber>("main", "Ready", "CallsElsewhere").await;
+    assert!(said.contains("in the region ie1") && said.contains("is set in us1"), "{said}");
+    assert_eq!(scene.voice_url(&number), "https://engine.example.com/dental/v1/voice");
+    let (region, writes) = (scene.sandbox.field(&number, "voice_region"), scene.writes_to(&number));
+    assert_eq!((region.as_deref(), writes), (Some("ie1"), 1), "it is the owner's to change");
+}
+
+#[tokio::test]
 async fn manifests_can_be_applied_in_any_order() {
     let scene = Scene::bare().await;
     let number = scene.owned();

@@ -29,8 +29,8 @@ enum Side {
 
 type Checked = Result<(), String>;
 
-static DOCS: LazyLock<[Doc; 3]> = LazyLock::new(|| {
-    ["twilio_api_v2010", "twilio_messaging_v1", "twilio_pricing_v1"].map(|name| {
+static DOCS: LazyLock<[Doc; 4]> = LazyLock::new(|| {
+    ["twilio_api_v2010", "twilio_messaging_v1", "twilio_pricing_v1", "twilio_routes_v2"].map(|name| {
         let path = format!("{}/tests/specs/{name}.json", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
         Doc { json: serde_json::from_str(&text).unwrap(), validators: Mutex::default() }

@@ -1,5 +1,6 @@
 //! The simulated carrier, seen from outside: over HTTP, as a client of the real one would.
 
+mod admin;
 mod client;
 mod command;
 mod faults;

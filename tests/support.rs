@@ -7,6 +7,7 @@ pub mod carriers;
 pub mod chart;
 pub mod cli;
 pub mod crds;
+pub mod egress;
 pub mod gate;
 pub mod operator;
 pub mod process;

@@ -178,6 +178,7 @@ reasons! {
     PurchaseUnsettled: Acquired Unknown, Working, Warning, "A purchase was sent, or may have been, and nobody knows what came of it. It is looked for; nothing else is bought meanwhile.";
 
     Routed: Routed True, Good, Silent, "The carrier sends this number to the agent's published version.";
+    CallsElsewhere: Routed False, Blocked, Warning, "The carrier has the route and does not take calls by it: another of its regions answers the number, or the number forwards its calls. That is only read. The message says what to change at the carrier.";
     Pooled: Routed True, Good, Silent, "No agent is assigned: the number rests, and nothing of ours is set at the carrier.";
     NeverPublished: Routed False, Blocked, Warning, "The agent has no published version. Set spec.version of the Agent. The number keeps the route it had.";
     AgentNotFound: Routed False, Blocked, Warning, "There is no Agent of that name. Apply it, or correct spec.agentRef. The number keeps the route it had.";

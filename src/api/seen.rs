@@ -23,6 +23,8 @@ pub struct OwnedNumber {
     pub features: Vec<String>,
     /// Who really receives the text messages sent to this number.
     pub messaging: Messaging,
+    /// Who really gets the calls to this number.
+    pub calling: Calling,
     /// What is written on it to know it again, if that is a marker of this software: ours or another installation's.
     pub marker: Option<Marker>,
     /// What a platform keeps for this one number.
@@ -39,6 +41,20 @@ pub enum Messaging {
     Number,
     /// A group that the number is a member of, whose own webhook wins over the number's (a Twilio Messaging Service).
     Group { id: String },
+}
+
+/// Who gets the calls to a number, as far as it can be seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Calling {
+    /// It was not looked up yet, or the credentials do not reach that part of the carrier's API.
+    #[default]
+    Unseen,
+    /// The number's own route.
+    Number,
+    /// What another region keeps for the number (Twilio): its route is set in `ours`, and the one in `answers` counts.
+    Region { answers: String, ours: String },
+    /// Another number, to which they are forwarded before they come to the route (Telnyx).
+    Forwarded,
 }
 
 /// Webhooks that many numbers are bound to: a Telnyx application and messaging profile.

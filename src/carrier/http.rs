@@ -4,6 +4,7 @@
 //! repeated, and what became of a write without a good answer, is decided here once for all carriers.
 
 mod call;
+mod egress;
 mod limiter;
 mod transport;
 
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 
 pub use self::{
     call::{Auth, Body, Call},
+    egress::{Egress, EgressError},
     limiter::{DEFAULT_CONCURRENCY, DEFAULT_REQUESTS_PER_SECOND, Limiter, Limits, Permit, Verdict},
     transport::{DEFAULT_DEADLINE, Transport, TransportError},
 };
@@ -121,6 +123,15 @@ impl<D: Dialect> Http<D> {
         }
     }
 
+    /// Reads something that nothing waits for, from a host of the carrier's that a firewall may shut while it lets through what counts. It is
+    /// asked for once, and to get no answer is not held against the carrier.
+    pub async fn glance<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, CarrierError> {
+        match self.exchange("GET", &call, None, false).await {
+            Sent::Answer(value, _) => Ok(value),
+            Sent::Nothing { error, .. } | Sent::Refused { error, .. } | Sent::Unclear(error) => Err(error),
+        }
+    }
+
     /// Changes something. It is sent once: whoever repeats a write must look first.
     pub async fn write<T: DeserializeOwned>(&self, method: &'static str, call: Call<'_>, body: Body<'_>) -> Outcome<T> {
         match self.send(method, &call, Some(&body)).await {
@@ -149,6 +160,17 @@ impl<D: Dialect> Http<D> {
         call: &Call<'_>,
         body: Option<&Body<'_>>,
     ) -> Sent<T> {
+        self.exchange(method, call, body, true).await
+    }
+
+    /// One request and what came of it; whether a failure `counts` when it is judged how well the carrier is.
+    async fn exchange<T: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        call: &Call<'_>,
+        body: Option<&Body<'_>>,
+        counts: bool,
+    ) -> Sent<T> {
         let admitted = match self.dialect.writes_apart().filter(|_| body.is_some()) {
             Some(apart) => self.limiter.admit_write(apart).await,
             None => self.limiter.admit().await,
@@ -170,7 +192,7 @@ impl<D: Dialect> Http<D> {
             Err(broken) => self.broken(call, broken),
         };
         // A request that could not even be built says nothing about the carrier.
-        if let Some(verdict) = sent.verdict() {
+        if let Some(verdict) = sent.verdict().filter(|verdict| counts || !matches!(verdict, Verdict::Failed(_))) {
             permit.end(verdict);
         }
         sent

@@ -37,7 +37,7 @@ const BINDS: &str = "answer numbers of other carriers";
 /// What only some platforms have.
 const EXTRAS: &str = "have this setting of one number: take it out of config";
 
-/// Told, after each listing, which numbers are seen otherwise than before: their route or messaging, or that they are
+/// Told, after each listing, which numbers are seen otherwise than before: their route, who gets their messages or calls, or that they are
 /// there at all.
 pub type OnChange = Box<dyn Fn(&[E164]) + Send + Sync>;
 

@@ -4,6 +4,7 @@
 //! one is used. What it marks as unknown may be either way here.
 
 mod errors;
+mod forwarding;
 mod listing;
 mod numbers;
 mod purchase;
@@ -14,7 +15,13 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    ops::Deref,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use secrecy::SecretString;
@@ -30,6 +37,7 @@ use self::{
 use super::{
     Bought, Capabilities, Carrier, CarrierError, Holds, Identity, Lent, Marks, NumberId, Order, Orders, Outcome,
     OwnedNumber, Purchase, Sales, SharedRoute, SharedRoutes,
+    beside::Beside,
     budget::Budget,
     http::{Auth, Body, Call, Http, Limiter, Transport},
     lenient::Scalar,
@@ -74,11 +82,28 @@ pub enum ConfigError {
 
 /// One Telnyx account.
 pub struct Telnyx {
+    inner: Arc<Api>,
+    /// The reading of the numbers' voice settings.
+    forwarding_round: Beside,
+}
+
+/// What answers for an account.
+pub struct Api {
     http: Http<Words>,
     api_key: SecretString,
     identity: String,
     base: Url,
+    /// The numbers whose calls are always forwarded, by their ids; nothing until it was read whole.
+    forwarded: Mutex<Option<HashSet<String>>>,
     capabilities: Capabilities,
+}
+
+impl Deref for Telnyx {
+    type Target = Api;
+
+    fn deref(&self) -> &Api {
+        &self.inner
+    }
 }
 
 impl fmt::Debug for Telnyx {
@@ -110,9 +135,12 @@ impl Telnyx {
             listing_lag: LISTING_LAG,
         };
         let http = Http::new(transport, limiter, Auth::Bearer(api_key.clone()), Words);
-        Ok(Self { http, api_key, identity, base, capabilities })
+        let api = Api { http, api_key, identity, base, forwarded: Mutex::default(), capabilities };
+        Ok(Self { inner: Arc::new(api), forwarding_round: Beside::default() })
     }
+}
 
+impl Api {
     fn call<'a>(&'a self, path: &'static str, args: &'a [&'a str], query: &'a str) -> Call<'a> {
         Call { base: &self.base, path, args, query, headers: &[], before: None }
     }
@@ -165,9 +193,13 @@ impl Carrier for Telnyx {
         Ok(Identity { account: self.identity.clone(), inactive })
     }
 
+    /// Which numbers forward their calls is read beside it, and shown as far as it is known by now.
     async fn list(&self) -> Result<Vec<OwnedNumber>, CarrierError> {
         let rows = self.rows("").await?;
-        rows.into_iter().filter_map(|row| row.owned().transpose()).collect()
+        let owned = rows.into_iter().filter_map(|row| row.owned().transpose());
+        let mut numbers = owned.collect::<Result<Vec<_>, _>>()?;
+        self.tell_forwarded(&mut numbers);
+        Ok(numbers)
     }
 
     /// The filter takes digits only: with the `+` the answer is an empty list, as if the number were gone (section 6.1). It matches

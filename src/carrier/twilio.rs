@@ -4,12 +4,13 @@
 //! one is used.
 
 mod errors;
+mod inbound;
 mod listing;
 mod memberships;
 mod messaging;
 mod prices;
 mod purchase;
-mod round;
+mod regions;
 mod search;
 mod wire;
 
@@ -34,12 +35,13 @@ use self::{
     listing::{Page, Reading},
     memberships::Memberships,
     prices::Prices,
-    round::Round,
+    regions::Regions,
     wire::{Account, NumberPage, WireNumber},
 };
 use super::{
     Bought, Capabilities, Carrier, CarrierError, ErrorClass, Identity, Lent, Marks, NumberId, Outcome, OwnedNumber,
     Purchase, Sales,
+    beside::Beside,
     budget::Budget,
     http::{Auth, Body, Call, Http, Limiter, Transport},
     written,
@@ -110,8 +112,10 @@ pub enum ConfigError {
 /// One Twilio account.
 pub struct Twilio {
     inner: Arc<Api>,
-    /// The reading of Messaging Services that began last.
-    round: Mutex<Option<Round>>,
+    /// The reading of Messaging Services.
+    messaging_round: Beside,
+    /// The reading of the numbers' regions.
+    region_round: Beside,
 }
 
 /// What answers for an account.
@@ -121,6 +125,9 @@ pub struct Api {
     api: Url,
     messaging: Url,
     pricing: Url,
+    routes: Url,
+    /// The region whose webhooks are read and set.
+    region: String,
     /// The Auth Token, where that is what opens the account: then the credentials can belong to no other account, and can be lent.
     auth_token: Option<SecretString>,
     /// Whether the account has no parent, where that could be seen. It does not change, so it is asked once.
@@ -128,6 +135,8 @@ pub struct Api {
     prices: Prices,
     /// Who receives the messages of which number, as far as it was read.
     memberships: Mutex<Memberships>,
+    /// Which region answers the calls to which number, as far as it was read.
+    regions: Mutex<Regions>,
     capabilities: Capabilities,
 }
 
@@ -174,13 +183,17 @@ impl Twilio {
             api: host("api", region.as_ref(), endpoint.as_ref())?,
             messaging: host("messaging", region.as_ref(), endpoint.as_ref())?,
             pricing: host("pricing", region.as_ref(), endpoint.as_ref())?,
+            // There is one for all regions (section 9).
+            routes: host("routes", None, endpoint.as_ref())?,
+            region: region.map_or_else(|| regions::DEFAULT.to_owned(), |region| region.region),
             auth_token,
             parentless: OnceCell::new(),
             prices: Prices::default(),
             memberships: Mutex::default(),
+            regions: Mutex::default(),
             capabilities,
         };
-        Ok(Self { inner: Arc::new(api), round: Mutex::default() })
+        Ok(Self { inner: Arc::new(api), messaging_round: Beside::default(), region_round: Beside::default() })
     }
 
     /// The account's numbers that Twilio's own filter lets through, all pages of them.
@@ -289,12 +302,20 @@ impl Carrier for Twilio {
         }
     }
 
-    /// Who receives the numbers' messages is read beside it, and shown as far as it is known by now.
+    /// Who receives the numbers' messages and calls is read beside it, and shown as far as it is known by now.
     async fn list(&self) -> Result<Vec<OwnedNumber>, CarrierError> {
         let rows = self.rows(listing::FIRST_PAGE).await?;
         self.read_messaging();
-        let memberships = self.memberships();
-        Ok(rows.into_iter().filter_map(|row| row.owned(&memberships)).collect())
+        let mut numbers: Vec<OwnedNumber> = {
+            let memberships = self.memberships();
+            rows.into_iter().filter_map(|row| row.owned(&memberships)).collect()
+        };
+        {
+            let regions = self.regions();
+            numbers.iter_mut().for_each(|number| number.calling = regions.of(&number.id.0, &self.region));
+        }
+        self.read_regions(&numbers);
+        Ok(numbers)
     }
 
     /// The filter matches parts of numbers too (section 1.1), so every row of every page is compared. Who receives the

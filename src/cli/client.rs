@@ -11,8 +11,11 @@ pub(super) async fn client() -> anyhow::Result<(Client, String)> {
         Config::infer().await.context("no cluster: set KUBECONFIG, or run in a pod that has a ServiceAccount token")?;
     // kube repeats any request up to 15 times by itself; what is to be tried again is decided here.
     config.default_retry = false;
-    if config.cluster_url.host() == Some("127.0.0.1") {
-        // A proxy of the environment cannot reach our loopback.
+    // kube would take the environment's proxy for its own: that one is for the way to the carriers, and a cluster is reached without.
+    let of_environment =
+        ["HTTPS_PROXY", "https_proxy"].map(|name| std::env::var(name).ok().filter(|url| !url.is_empty()));
+    let of_environment = of_environment.into_iter().flatten().next().and_then(|url| url.parse().ok());
+    if config.proxy_url == of_environment {
         config.proxy_url = None;
     }
     let namespace = config.default_namespace.clone();

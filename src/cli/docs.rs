@@ -4,6 +4,8 @@ mod api;
 mod commands;
 mod metrics;
 mod reasons;
+#[cfg(feature = "sandbox")]
+mod sandbox;
 
 use std::path::PathBuf;
 
@@ -29,6 +31,8 @@ pub fn files() -> Vec<(String, String)> {
         ("commands.md", commands::page()),
         ("metrics.md", metrics::page()),
         ("reasons.md", reasons::page()),
+        #[cfg(feature = "sandbox")]
+        ("sandbox.md", sandbox::page()),
     ];
     pages.map(|(name, page)| (name.to_owned(), page)).into()
 }

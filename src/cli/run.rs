@@ -11,7 +11,7 @@ use clap::ArgAction;
 use tokio::{net::TcpListener, runtime::Handle};
 use tokio_util::sync::CancellationToken;
 
-use super::target::Allowed;
+use super::target::Reach;
 use crate::{
     cluster::{
         failure::said,
@@ -70,7 +70,7 @@ pub struct Args {
     pub settling_time: Option<Duration>,
 
     #[command(flatten)]
-    pub allowed: Allowed,
+    pub reach: Reach,
 
     /// Name of this process in the Lease; a part that is different each time is added
     #[arg(long, env = "POD_NAME", default_value = "dialplane")]
@@ -90,13 +90,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 }
 
 async fn operate(args: Args, renewals: Handle) -> anyhow::Result<()> {
-    let endpoints = args.allowed.endpoints()?;
+    let settings = Settings { settling: args.settling_time, ..args.reach.settings(args.installation)? };
     // Asked to end; and, later, that nothing is left to be done.
     let (stop, done) = (stop_on_signals()?, CancellationToken::new());
     let (client, namespace) = super::client::client().await?;
     let metrics = Arc::new(Metrics::new());
     metrics.leading(false);
-    let settings = Settings { installation: args.installation, settling: args.settling_time, endpoints };
     let controller = Arc::new(Controller::new(client.clone(), metrics.clone(), settings)?);
     let listener = TcpListener::bind(args.health_address)
         .await

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr};
 
 use anyhow::Context as _;
 
-use crate::sandbox::carrier::{AccountSeed, Credentials, Dialect, NumberSeed, Sandbox, SandboxConfig};
+use crate::sandbox::carrier::{AccountSeed, AgentSeed, Credentials, Dialect, NumberSeed, Sandbox, SandboxConfig};
 
 /// What `dialplane sandbox` takes.
 #[derive(Debug, clap::Args)]
@@ -61,9 +61,17 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let Args { listen, numbers, account_sid, auth_token, api_key, flowyte_key, nixflex_key, seed, webhook_hosts } =
         args;
     let owned = |number: &String| NumberSeed { number: number.clone(), ..NumberSeed::default() };
+    let account = |carrier, sid, auth_token| AccountSeed { carrier, sid, auth_token, ..AccountSeed::default() };
+    let (key_id, key_secret) = nixflex_key.map(|Key(id, secret)| (id, secret)).unzip();
     let config = SandboxConfig {
         listen,
-        accounts: vec![AccountSeed { sid: account_sid, auth_token, ..AccountSeed::default() }],
+        accounts: vec![
+            account(Dialect::Twilio, account_sid, auth_token),
+            account(Dialect::Telnyx, None, api_key),
+            account(Dialect::Flowyte, None, flowyte_key),
+            account(Dialect::Nixflex, key_id, key_secret),
+        ],
+        agents: vec![AgentSeed { name: "Front desk".to_owned(), published: true, ..AgentSeed::default() }],
         numbers: numbers.iter().map(owned).collect(),
         seed,
         hosts: BTreeMap::from_iter(webhook_hosts),
@@ -71,17 +79,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     };
     let sandbox = Sandbox::start(config)
         .with_context(|| format!("cannot serve on {listen}: check the flags, or choose another --listen"))?;
-    let telnyx = AccountSeed { carrier: Dialect::Telnyx, auth_token: api_key, ..AccountSeed::default() };
-    let api_key = sandbox.add_account(telnyx).context("cannot open the Telnyx account")?.auth_token;
-    let flowyte = AccountSeed { carrier: Dialect::Flowyte, auth_token: flowyte_key, ..AccountSeed::default() };
-    let flowyte = sandbox.add_account(flowyte).context("cannot open the Flowyte account")?;
-    let agent = sandbox.add_agent(&flowyte.account_sid, "Front desk", serde_json::json!({}))?;
-    sandbox.publish_agent(&agent, None)?;
-    let (sid, auth_token) = nixflex_key.map(|Key(id, secret)| (id, secret)).unzip();
-    let nixflex = AccountSeed { carrier: Dialect::Nixflex, sid, auth_token, ..AccountSeed::default() };
-    let nixflex = sandbox.add_account(nixflex).context("cannot open the Nixflex account")?;
-    println!("{}", greeting(sandbox.url(), &sandbox.credentials(), &api_key, &nixflex, numbers.first()));
-    println!("{}", flowyte_greeting(sandbox.url(), &flowyte.auth_token, &agent));
+    let opened = |carrier| sandbox.credentials_at(carrier).context("an account that was opened is not there");
+    let (telnyx, flowyte) = (opened(Dialect::Telnyx)?, opened(Dialect::Flowyte)?);
+    let (twilio, nixflex) = (sandbox.credentials(), opened(Dialect::Nixflex)?);
+    println!("{}", greeting(sandbox.url(), &twilio, &telnyx.auth_token, &nixflex, numbers.first()));
+    println!("{}", flowyte_greeting(sandbox.url(), &flowyte.auth_token, &sandbox.agents().concat()));
     println!("Ctrl-C ends it, and with it everything that it knows.");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -134,7 +136,8 @@ Let a cluster that reaches this address use them, with the operator started with
   YAML
 Place a call, and read what the carrier was asked so far:
   curl -H 'Content-Type: application/json' -d '{{\"from\": \"+14155550199\", \"to\": \"{number}\"}}' {url}/admin/call
-  curl {url}/admin/ledger/summary"
+  curl {url}/admin/ledger/summary
+What else can be done to it from outside is in docs/sandbox.md."
     )
 }
 

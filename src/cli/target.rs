@@ -1,11 +1,13 @@
-//! What the commands that only look share: which cluster and account, and how tables are printed. It does I/O: the cluster.
+//! What the commands that only look share: which cluster and account, and how tables are printed. It does I/O: the cluster, the environment, one file.
+
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 
 use crate::{
     api::meta::Key,
-    carrier::endpoint::Endpoints,
-    controller::{DryRun, Installation},
+    carrier::{endpoint::Endpoints, http::Egress},
+    controller::{DryRun, Installation, Settings},
 };
 
 /// What the commands that only look need and do, at the end of their help.
@@ -21,23 +23,35 @@ pub struct Target {
     pub installation: Option<String>,
 
     #[command(flatten)]
-    pub allowed: Allowed,
+    pub reach: Reach,
 }
 
-/// Where accounts may be reached beside their carriers' own hosts.
+/// Where accounts may be reached, and how.
 #[derive(Debug, clap::Args)]
-pub struct Allowed {
+pub struct Reach {
     /// A URL that a CarrierAccount may have as spec.endpoint: a proxy, or the sandbox; none unless it is named. Can be repeated, and
     /// several separated by commas
     // Read later: clap would repeat in its error what may hold a password.
     #[arg(long = "allow-endpoint", value_name = "URL", env = "DIALPLANE_ALLOW_ENDPOINT", value_delimiter = ',')]
     pub endpoints: Vec<String>,
+
+    /// Certificate authorities in PEM that are trusted of carriers and platforms beside the system's, as behind a proxy with
+    /// certificates of its own. Proxies are taken from HTTPS_PROXY, HTTP_PROXY and NO_PROXY
+    #[arg(long, value_name = "FILE", env = "DIALPLANE_CARRIER_CA_FILE")]
+    pub carrier_ca_file: Option<PathBuf>,
 }
 
-impl Allowed {
-    /// What was given, read.
-    pub fn endpoints(&self) -> anyhow::Result<Endpoints> {
-        Endpoints::new(&self.endpoints).context("--allow-endpoint")
+impl Reach {
+    /// What was given and what the environment says, read: an operator of this name.
+    pub fn settings(&self, installation: String) -> anyhow::Result<Settings> {
+        let endpoints = Endpoints::new(&self.endpoints).context("--allow-endpoint")?;
+        let mut egress = Egress::of_environment(|name| std::env::var(name).ok())?;
+        if let Some(file) = self.carrier_ca_file.as_deref().filter(|file| !file.as_os_str().is_empty()) {
+            let flag = || format!("--carrier-ca-file {}", file.display());
+            let pem = std::fs::read(file).with_context(flag)?;
+            egress = egress.trusting(&pem).with_context(flag)?;
+        }
+        Ok(Settings { installation, settling: None, endpoints, egress })
     }
 }
 
@@ -71,9 +85,9 @@ impl AccountName {
 impl Target {
     /// Looks at the cluster of KUBECONFIG; answers the namespace of its context as well.
     pub async fn dry_run(&self) -> anyhow::Result<(DryRun, String)> {
-        let endpoints = self.allowed.endpoints()?;
+        let settings = self.reach.settings(String::new())?;
         let (client, namespace) = super::client::client().await?;
-        let dry_run = DryRun::new(client, self.installation.clone(), endpoints);
+        let dry_run = DryRun::new(client, self.installation.clone(), settings);
         let dry_run = dry_run.await.context("cannot see the cluster")?;
         for left_out in dry_run.left_out() {
             eprintln!("warning: {left_out}");

@@ -23,6 +23,7 @@ use crate::{
     carrier::{
         CarrierError,
         endpoint::{Endpoints, host_of},
+        http::Egress,
     },
     cluster::{
         bounded::bounded,
@@ -42,6 +43,8 @@ pub struct Settings {
     pub settling: Option<Duration>,
     /// Where an account may be reached beside the carriers' own hosts.
     pub endpoints: Endpoints,
+    /// How the carriers are reached.
+    pub egress: Egress,
 }
 
 /// What every pass works with.
@@ -105,7 +108,7 @@ impl Context {
             events: Events::new(client.clone()),
             client,
             caches,
-            open_accounts: OpenAccounts::new(Arc::new(on_change), settings.endpoints.clone())?,
+            open_accounts: OpenAccounts::new(Arc::new(on_change), settings.endpoints.clone(), &settings.egress)?,
             local: LocalState::default(),
             predecessors: Predecessors::default(),
             queue,

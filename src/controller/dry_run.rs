@@ -42,7 +42,7 @@ use crate::{
         phone_number::PhoneNumberStatus,
         purchase::{Identity, Marker},
     },
-    carrier::{OwnedNumber, endpoint::Endpoints},
+    carrier::OwnedNumber,
     cluster::{
         cache::{Cache, Index},
         failure::said,
@@ -143,11 +143,10 @@ pub struct Unmanaged {
 }
 
 impl DryRun {
-    /// Lists every kind once. The accounts may be reached at `endpoints` beside their carriers' own hosts. An installation that is not
-    /// given is looked for in the cluster.
-    pub async fn new(client: Client, given: Option<String>, endpoints: Endpoints) -> Result<Self, DryRunError> {
+    /// Lists every kind once. An installation that is not given is looked for in the cluster.
+    pub async fn new(client: Client, given: Option<String>, settings: Settings) -> Result<Self, DryRunError> {
         let is_given = given.is_some();
-        let settings = Settings { installation: given.unwrap_or_default(), settling: None, endpoints };
+        let settings = Settings { installation: given.unwrap_or_default(), ..settings };
         let context = Context::new(client, Arc::new(Metrics::new()), settings, 1)
             .map_err(|error| DryRunError::Setup(format!("{error:#}")))?;
         let (client, caches) = (&context.client, &context.caches);

@@ -23,7 +23,7 @@ use crate::{
     carrier::{
         CarrierError, Identity, OpenError,
         endpoint::Endpoints,
-        http::{DEFAULT_DEADLINE, Limiter, Limits, Transport},
+        http::{DEFAULT_DEADLINE, Egress, Limiter, Limits, Transport},
         inventory::{Inventory, Seen},
         open,
     },
@@ -257,8 +257,8 @@ pub struct OpenAccounts {
 }
 
 impl OpenAccounts {
-    pub fn new(on_change: OnChange, endpoints: Endpoints) -> anyhow::Result<Self> {
-        let transport = Transport::new(DEFAULT_DEADLINE)?;
+    pub fn new(on_change: OnChange, endpoints: Endpoints, egress: &Egress) -> anyhow::Result<Self> {
+        let transport = Transport::by(egress, DEFAULT_DEADLINE)?;
         let (open, limiters, refused) = (RwLock::default(), Mutex::default(), Mutex::default());
         Ok(Self { open, limiters, refused, transport, endpoints, on_change })
     }

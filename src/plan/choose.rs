@@ -468,6 +468,7 @@ mod tests {
             route: Default::default(),
             features: vec!["Voice".into(), "SMS".into()],
             messaging: Default::default(),
+            calling: Default::default(),
             marker: None,
             config: Default::default(),
         };

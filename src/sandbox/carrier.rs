@@ -25,6 +25,7 @@
 
 pub mod admin;
 mod asked;
+mod begin;
 pub mod call;
 pub mod config;
 mod dialect;
@@ -60,9 +61,9 @@ use tokio::sync::oneshot;
 pub use self::{
     call::{Attempt, Placed},
     config::{
-        AccountSeed, BestEffort, ConnectionClearing, Dialect, ErrorCodes, ExpiredHold, FlowyteSwitches, KeyScope,
-        KeySeed, ListPages, NixflexSwitches, NumberSeed, OrderEnd, OrderFilters, SameAgent, SandboxConfig, SecondHold,
-        StaleCredentials, Switches, TelnyxSwitches, UnsetAnswer,
+        AccountSeed, AgentSeed, BestEffort, ConnectionClearing, Dialect, ErrorCodes, ExpiredHold, FlowyteSwitches,
+        KeyScope, KeySeed, ListPages, NixflexSwitches, NumberSeed, OrderEnd, OrderFilters, SameAgent, SandboxConfig,
+        SecondHold, StaleCredentials, Switches, TelnyxSwitches, UnsetAnswer,
     },
     faults::{Fault, Match, Rule},
     handle::{Credentials, SandboxError, ServiceSeed},
@@ -111,7 +112,7 @@ impl Sandbox {
     /// # Errors
     /// If the address cannot be listened on, or the configuration contradicts itself.
     pub fn start(config: SandboxConfig) -> io::Result<Self> {
-        let world = world::Simulation::new(&config).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
+        let world = begin::world(&config).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
         let listener = std::net::TcpListener::bind(config.listen)?;
         listener.set_nonblocking(true)?;
         let addr = listener.local_addr()?;

@@ -15,8 +15,8 @@ use dialplane::{
         purchase::{Hold, Marker},
     },
     carrier::{
-        Bought, Capabilities, Carrier, CarrierError, ErrorClass, Holds, HostedAgent, HostedVersion, Identity, Intake,
-        LettingGo, Marks, NumberId, Order, Orders, Outcome, OwnedNumber, Platform, Publishing, Purchase, Sales,
+        Bought, Calling, Capabilities, Carrier, CarrierError, ErrorClass, Holds, HostedAgent, HostedVersion, Identity,
+        Intake, LettingGo, Marks, NumberId, Order, Orders, Outcome, OwnedNumber, Platform, Publishing, Purchase, Sales,
         SharedRoute, SharedRoutes,
     },
 };
@@ -64,6 +64,8 @@ pub enum Breakage {
     HidesInactivity,
     /// Channels that are not named are cleared.
     BlanksOtherChannels,
+    /// Whatever takes the calls, they are said to go by the route.
+    HidesShadows,
     /// A route is written another way each time.
     Flaps,
     /// A shared route is made again each time.
@@ -150,6 +152,14 @@ const BREAKAGES: &[(Breakage, Need, &[&str])] = &[
     (IdentifiesEverybody, Need::Nothing, &["credentials::wrong_credentials_are_refused"]),
     (HidesInactivity, Need::Inactivity, &["credentials::an_account_that_cannot_serve_says_so"]),
     (BlanksOtherChannels, Need::Channels, &["routes::a_channel_that_is_not_named_is_left_alone"]),
+    (
+        HidesShadows,
+        Need::Shadows,
+        &[
+            "shadows::calls_that_go_elsewhere_are_seen_and_left_alone",
+            "shadows::what_may_not_be_read_is_unseen_and_no_error",
+        ],
+    ),
     (Flaps, Need::Nothing, &["routes::canonical_is_idempotent_and_what_is_shown_is_canonical"]),
     (MakesSharedRoutesAgain, Need::SharedRoutes, &["sharing::a_shared_route_that_is_as_it_should_be_is_left_alone"]),
     (BelievesFailedSearches, Need::Sales, &["offers::a_search_that_fails_is_not_taken_for_none"]),
@@ -318,6 +328,10 @@ impl Carrier for Broken {
         match (self.carrier.list().await, self.how) {
             (Err(_), ListsPart) => Ok(vec![]),
             (Err(_), InsistsOnReading) => self.carrier.list().await,
+            (Ok(mut listed), HidesShadows) => {
+                listed.iter_mut().for_each(|owned| owned.calling = Calling::Number);
+                Ok(listed)
+            }
             (listed, _) => self.read(listed),
         }
     }

@@ -1,7 +1,7 @@
 //! One number, by strict equality, however loosely the carrier's own filter matches.
 
 use dialplane::{
-    carrier::{ErrorClass, Messaging, OwnedNumber},
+    carrier::{Calling, ErrorClass, Messaging, OwnedNumber},
     sandbox::carrier::{Fault, Match, Rule},
 };
 
@@ -54,8 +54,8 @@ pub async fn what_is_found_is_what_is_listed(s: &Subject) {
     s.write_marker(NUMBER, marker().as_str());
     let [listed] = s.carrier.list().await.unwrap().try_into().unwrap();
     let found = s.found(NUMBER).await;
-    // Who receives the messages may take more requests than a look at one number is worth.
-    let seen = |owned: OwnedNumber| OwnedNumber { messaging: Messaging::Unseen, ..owned };
+    // Who receives the messages and calls may take more requests than a look at one number is worth.
+    let seen = |owned: OwnedNumber| OwnedNumber { messaging: Messaging::Unseen, calling: Calling::Unseen, ..owned };
     assert_eq!(listed.marker, s.wire.marker_field.map(|_| marker()));
     assert_eq!(seen(found), seen(listed));
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use dialplane::{
     api::number::{Channel, Destination},
     carrier::{
-        Carrier, ErrorClass,
+        Calling, Carrier, ErrorClass,
         http::{Limiter, Transport},
     },
     sandbox::carrier::{AccountSeed, Fault, Kind, Ledger, Sandbox, Switches},
@@ -28,6 +28,22 @@ pub enum Key {
 
 /// Opens the adapter for an account by its id.
 type Open = fn(&Sandbox, &str, Key, Transport, Arc<Limiter>) -> Arc<dyn Carrier>;
+
+/// What can take a number's calls before its route.
+pub struct Shadow {
+    /// A person sets it.
+    pub cast: fn(&Sandbox, number: &str),
+    /// How it is seen then.
+    pub seen: fn() -> Calling,
+    /// What every path begins with that shows it.
+    pub path: &'static str,
+}
+
+impl Shadow {
+    pub fn seen(&self) -> Calling {
+        (self.seen)()
+    }
+}
 
 /// A refusal in the carrier's own words: what it means, its HTTP status and its code.
 type Refusal = (ErrorClass, u16, &'static str);
@@ -52,6 +68,8 @@ pub struct Wire {
     pub destination: fn(&Sandbox, Channel, name: &str) -> Destination,
     /// The field of a number that says where a channel goes.
     pub field: fn(Channel) -> &'static str,
+    /// What can take calls before the route, and no listing shows; for [`Need::Shadows`].
+    pub shadow: Option<Shadow>,
     /// The field that bears the marker, where there is one.
     pub marker_field: Option<&'static str>,
     /// How many numbers a page of the listing holds at most.

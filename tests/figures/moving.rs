@@ -59,11 +59,13 @@ async fn a_number_is_moved_by_one_delete_and_one_import_and_few_are_without_an_a
 }
 
 /// What was asked about a number from its first end on the platform to its last beginning. What the platform does at the carrier for that is no
-/// request of ours.
+/// request of ours, and who gets the number's calls is looked at beside all of it.
 fn while_off(entries: &[Entry], number: &str) -> Vec<Kind> {
     let about: Vec<Kind> = entries
         .iter()
-        .filter(|entry| entry.number.as_deref() == Some(number) && entry.kind != Kind::PlatformWrite)
+        .filter(|entry| {
+            entry.number.as_deref() == Some(number) && ![Kind::PlatformWrite, Kind::Look].contains(&entry.kind)
+        })
         .map(|entry| entry.kind)
         .collect();
     let from = about.iter().position(|kind| *kind == Kind::Detach).unwrap();

@@ -5,10 +5,10 @@ use dialplane::{
         claim::{Digests, Holder},
         conditions::Reason,
         meta::{Key, ROUTE_FINALIZER},
-        number::{BoundTo, Channel, Destination, Method},
+        number::{BoundTo, Channel, Destination, Method, Route},
         phone_number::{DriftPolicy, Mode, OnDelete},
     },
-    carrier::{ErrorClass, Messaging},
+    carrier::{Calling, ErrorClass, Messaging},
     plan::{AccountRef, AgentRef, Decision, Effect, InFlight, Liveness, Look, Rest, Served},
 };
 
@@ -535,6 +535,31 @@ fn what_shadows_a_route_is_cleared_with_it_and_said() {
     scene.settle();
     assert!(scene.owned.route[&Channel::Voice].bound_to.is_none());
     assert!(routed().with(shadow).write().put_back);
+}
+
+#[test]
+fn a_route_that_calls_do_not_come_by_is_not_called_routed_and_nothing_is_written() {
+    let region = |answers: &str| Calling::Region { answers: answers.into(), ours: "us1".into() };
+    for (calling, told) in [(region("ie1"), "in the region ie1"), (Calling::Forwarded, "forwards all calls")] {
+        let scene = routed().with(|s| s.owned.calling = calling.clone());
+        let status = scene.rest().status.unwrap();
+        assert_eq!(reason(&status.conditions, "Routed"), Some("CallsElsewhere"));
+        assert_eq!(scene.says(), "CallsElsewhere", "it is not ready");
+        assert!(scene.message().contains(told), "{}", scene.message());
+        assert!(status.route.is_some(), "the carrier has it all the same");
+        let settled = |change: &dyn Fn(&mut Scene)| {
+            let mut scene = new().with(|s| s.owned.calling = calling.clone()).with(change);
+            scene.settle();
+            scene.says()
+        };
+        let texts: Route = version_route("v1").into_iter().filter(|(channel, _)| *channel == Channel::Sms).collect();
+        let texts = serves(Served::Version { name: "v1".into(), route: texts });
+        assert_eq!(settled(&|s| s.agent = Some(texts.clone())), "Routed", "it takes no calls");
+        assert_eq!(settled(&|s| s.agent = None), "Pooled", "there is no route to lose");
+    }
+    for calling in [Calling::Number, Calling::Unseen] {
+        assert_eq!(routed().with(|s| s.owned.calling = calling).says(), "Routed");
+    }
 }
 
 #[test]

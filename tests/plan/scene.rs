@@ -10,7 +10,7 @@ use dialplane::{
         number::{Channel, Destination, E164, Route},
         phone_number::{Import, NumberConfig, PhoneNumberSpec, PhoneNumberStatus},
     },
-    carrier::{CarrierError, ErrorClass, Messaging, NumberId, OwnedNumber},
+    carrier::{Calling, CarrierError, ErrorClass, Messaging, NumberId, OwnedNumber},
     plan::{
         AccountRef, AccountView, AgentRef, Decision, Effect, InFlight, Liveness, Look, Note, Rest, Rival, Seen, Served,
         SetRoute, Trouble, claim, number,
@@ -145,6 +145,7 @@ pub fn owned(id: &str, number: E164, route: Route) -> OwnedNumber {
         route,
         features: Vec::new(),
         messaging: Messaging::Unseen,
+        calling: Calling::Unseen,
         marker: None,
         config: NumberConfig::default(),
     }

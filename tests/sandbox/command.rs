@@ -44,6 +44,11 @@ async fn the_command_says_where_the_carrier_is_and_serves_until_it_is_told_to_en
     let answer = http().get(format!("{url}/nixflex/v1/phone-numbers")).bearer_auth(KEY).send().await.unwrap();
     assert_eq!(answer.text().await.unwrap(), r#"{"count":0,"phone_numbers":[]}"#);
 
+    let reset = http().post(format!("{url}/admin/reset")).send().await.unwrap();
+    assert_eq!(reset.status().as_u16(), 200);
+    let answer = http().get(format!("{url}/v2/phone_numbers")).bearer_auth("KEY1").send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 200, "a reset loses no account");
+
     Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }

@@ -8,7 +8,7 @@ from twilio.rest import Client
 
 url, account, token = sys.argv[1:]
 client = Client(account, token)
-client.api.base_url = client.messaging.base_url = client.pricing.base_url = url
+client.api.base_url = client.messaging.base_url = client.pricing.base_url = client.routes.base_url = url
 
 
 def refusal(call, *args, **kwargs):
@@ -67,6 +67,14 @@ assert second.phone_number.startswith("+1212")
 assert refusal(client.incoming_phone_numbers.create, phone_number="+19995550100") == (400, 21422)
 assert client.incoming_phone_numbers(second.sid).delete()
 assert len(client.incoming_phone_numbers.list()) == 8
+
+# The region that takes a number's calls.
+route = client.routes.v2.phone_numbers("+14155550100")
+assert (route.fetch().voice_region, route.fetch().account_sid) == ("us1", account)
+assert route.update(voice_region="ie1").voice_region == "ie1" and route.fetch().voice_region == "ie1"
+assert route.update(voice_region="us1", friendly_name="home").friendly_name == "home"
+assert refusal(route.update, voice_region="moon")[0] == 400
+assert refusal(client.routes.v2.phone_numbers("+14155559999").fetch) == (404, 20404)
 
 # Messaging services and the account.
 [service] = client.messaging.v1.services.list(page_size=1)

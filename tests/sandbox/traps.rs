@@ -382,3 +382,87 @@ async fn two_sandboxes_of_one_seed_are_alike_and_strangers() {
     one.sandbox.reset();
     assert_eq!((one.sandbox.numbers().len(), one.sandbox.summary().requests), (0, 0));
 }
+
+#[tokio::test]
+async fn a_closed_account_stays_closed() {
+    let client = Client::new();
+    let (_, child) = client.post("/2010-04-01/Accounts.json", &[("FriendlyName", "child")]).await;
+    let path = format!("/2010-04-01/Accounts/{}.json", child["sid"].as_str().unwrap());
+    for status in ["suspended", "active", "closed", "closed"] {
+        assert_eq!(client.post(&path, &[("Status", status)]).await.1["status"], status);
+    }
+    for status in ["active", "suspended"] {
+        let (answered, body) = client.post(&path, &[("Status", status), ("FriendlyName", "again")]).await;
+        assert_eq!((answered, code(&body)), (400, 20001), "{status}");
+    }
+    let (_, shown) = client.get(&path).await;
+    assert_eq!(
+        (&shown["status"], &shown["friendly_name"]),
+        (&json!("closed"), &json!("child")),
+        "nothing of it was done"
+    );
+}
+
+#[tokio::test]
+async fn every_setting_of_a_messaging_service_is_kept_or_refused() {
+    let client = Client::new();
+    let (_, made) = client.post("/v1/Services", &[("FriendlyName", "Texts")]).await;
+    let path = format!("/v1/Services/{}", made["sid"].as_str().unwrap());
+    let settings: [(&str, &str, &str, Value); 16] = [
+        ("FriendlyName", "friendly_name", "Other", json!("Other")),
+        ("InboundRequestUrl", "inbound_request_url", "https://a.example/", json!("https://a.example/")),
+        ("InboundMethod", "inbound_method", "get", json!("GET")),
+        ("FallbackUrl", "fallback_url", "https://b.example/", json!("https://b.example/")),
+        ("FallbackMethod", "fallback_method", "GET", json!("GET")),
+        ("StatusCallback", "status_callback", "https://c.example/", json!("https://c.example/")),
+        ("StickySender", "sticky_sender", "false", json!(false)),
+        ("MmsConverter", "mms_converter", "False", json!(false)),
+        ("SmartEncoding", "smart_encoding", "false", json!(false)),
+        ("ScanMessageContent", "scan_message_content", "disable", json!("disable")),
+        ("FallbackToLongCode", "fallback_to_long_code", "false", json!(false)),
+        ("AreaCodeGeomatch", "area_code_geomatch", "false", json!(false)),
+        ("ValidityPeriod", "validity_period", "600", json!(600)),
+        ("SynchronousValidation", "synchronous_validation", "true", json!(true)),
+        ("Usecase", "usecase", "marketing", json!("marketing")),
+        ("UseInboundWebhookOnNumber", "use_inbound_webhook_on_number", "true", json!(true)),
+    ];
+    for (param, field, given, shown) in &settings {
+        assert_ne!(&made[field], shown, "{field} is something else at first");
+        assert_eq!(&client.post(&path, &[(param, given)]).await.1[field], shown, "{param}");
+    }
+    let (_, all) = client.get(&path).await;
+    assert!(settings.iter().all(|(_, field, _, shown)| &all[field] == shown), "each is left by the others: {all}");
+    let spec = include_str!("../specs/twilio_messaging_v1.json");
+    let spec: Value = serde_json::from_str(spec).unwrap();
+    let form =
+        &spec["paths"]["/v1/Services/{Sid}"]["post"]["requestBody"]["content"]["application/x-www-form-urlencoded"];
+    let known: Vec<&String> = form["schema"]["properties"].as_object().unwrap().keys().collect();
+    assert!(known.iter().all(|name| settings.iter().any(|(param, ..)| param == name)), "all that there is: {known:?}");
+    for (param, wrong) in [
+        ("InboundRequestUrl", "nonsense"),
+        ("InboundMethod", "PUT"),
+        ("StickySender", "perhaps"),
+        ("ScanMessageContent", "all"),
+        ("ValidityPeriod", "36001"),
+        ("UseInboundWebhookOnNumber", "1"),
+    ] {
+        let (status, body) = client.post(&path, &[(param, wrong), ("FriendlyName", "Half")]).await;
+        assert_eq!((status, code(&body)), (400, 20001), "{param}");
+        assert_eq!(client.post("/v1/Services", &[("FriendlyName", "x"), (param, wrong)]).await.0, 400, "{param}");
+    }
+    assert_eq!(client.get(&path).await.1, all, "what is refused changes nothing");
+    assert_eq!(client.get("/v1/Services").await.1["services"].as_array().unwrap().len(), 1, "and makes nothing");
+}
+
+#[tokio::test]
+async fn a_pattern_may_have_many_wildcards_at_its_ends() {
+    let client = Client::new();
+    let search = client.path("AvailablePhoneNumbers/US/Local.json");
+    for (pattern, begins) in [("415*******", true), ("%2B1415*******", true), ("******4155", false)] {
+        let (status, body) = client.get(&format!("{search}?Contains={pattern}")).await;
+        assert_eq!(status, 200, "{pattern}: {body}");
+        let found = body["available_phone_numbers"].as_array().unwrap();
+        let fits = |row: &Value| row["phone_number"].as_str().unwrap().starts_with("+1415");
+        assert!(!begins || (!found.is_empty() && found.iter().all(fits)), "{pattern}");
+    }
+}

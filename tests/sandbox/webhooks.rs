@@ -207,6 +207,39 @@ async fn a_trunk_wins_over_an_application_and_that_over_the_numbers_url() {
 }
 
 #[tokio::test]
+async fn a_number_whose_calls_another_region_takes_reaches_nothing_that_is_set_here() {
+    let client = Client::new();
+    let (url, inbox) = agent().await;
+    client.sandbox.seed_number(NUMBER).unwrap();
+    client.sandbox.edit(NUMBER, &[("voice_url", &url), ("sms_url", &url)]).unwrap();
+    let route = "/v2/PhoneNumbers/%2B14155550100";
+    let (status, shown) = client.get(route).await;
+    assert_eq!(
+        (status, &shown["voice_region"], &shown["account_sid"]),
+        (200, &json!("us1"), &json!(client.credentials.account_sid))
+    );
+    assert_eq!(client.post(route, &[("VoiceRegion", "ie1"), ("FriendlyName", "home")]).await.1["voice_region"], "ie1");
+    assert_eq!(client.sandbox.call(CALLER, NUMBER).await.outcome, Outcome::OtherRegion);
+    assert!(taken(&inbox).is_empty());
+    assert_eq!(
+        client.sandbox.text(CALLER, NUMBER, "hello").await.outcome,
+        Outcome::Answered,
+        "texts have a region of their own"
+    );
+    assert_eq!(client.get(route).await.1["friendly_name"], "home");
+    client.sandbox.edit(NUMBER, &[("voice_region", "")]).unwrap();
+    assert_eq!(client.sandbox.call(CALLER, NUMBER).await.outcome, Outcome::Answered);
+    for (path, form, expected) in [
+        (route, ("VoiceRegion", "moon"), (400, 20001)),
+        ("/v2/PhoneNumbers/+14155550199", ("VoiceRegion", "ie1"), (404, 20404)),
+        ("/v2/Services", ("FriendlyName", "Verify"), (404, 20404)),
+    ] {
+        let (status, body) = client.post(path, &[form]).await;
+        assert_eq!((status, body["code"].as_i64()), (expected.0, Some(expected.1)), "in Twilio's words: {path}");
+    }
+}
+
+#[tokio::test]
 async fn a_messaging_service_swallows_texts_unless_it_lets_the_number_answer() {
     let client = Client::new();
     let (url, inbox) = agent().await;

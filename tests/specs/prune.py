@@ -30,6 +30,7 @@ PATHS = {
         "/v1/Services/{ServiceSid}/PhoneNumbers",
         "/v1/Services/{ServiceSid}/PhoneNumbers/{Sid}",
     ],
+    "twilio_routes_v2": ["/v2/PhoneNumbers/{PhoneNumber}"],
     "twilio_pricing_v1": ["/v1/PhoneNumbers/Countries", "/v1/PhoneNumbers/Countries/{IsoCountry}"],
 }
 DROPPED = {"description", "summary", "headers", "tags", "security", "servers", "operationId"}

@@ -75,7 +75,12 @@ pub fn run(client: Client) -> CancellationToken {
 /// of a real carrier.
 fn settings() -> Settings {
     let endpoints = Endpoints::new(carriers::urls()).unwrap();
-    Settings { installation: "test".to_owned(), settling: Some(Duration::from_secs(3)), endpoints }
+    Settings {
+        installation: "test".to_owned(),
+        settling: Some(Duration::from_secs(3)),
+        endpoints,
+        ..Settings::default()
+    }
 }
 
 async fn work(client: Client, token: CancellationToken) {

@@ -10,7 +10,7 @@ use crate::{
         number::{Channel, Destination, E164, HOSTED_AGENT, Route},
         phone_number::NumberConfig,
     },
-    carrier::{CarrierError, ErrorClass, HostedVersion, Messaging, NumberId, OwnedNumber, lenient::Scalar},
+    carrier::{Calling, CarrierError, ErrorClass, HostedVersion, Messaging, NumberId, OwnedNumber, lenient::Scalar},
 };
 
 /// The envelope of one thing.
@@ -84,6 +84,7 @@ impl WireNumber {
             features: Vec::new(),
             // Whether anybody receives them cannot be seen (section 4).
             messaging: Messaging::Unseen,
+            calling: Calling::Unseen,
             marker: None,
             config: NumberConfig::default(),
         })

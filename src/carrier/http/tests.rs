@@ -279,3 +279,22 @@ fn a_secret_is_never_shown() {
 fn http_of(auth: Auth) -> impl std::fmt::Debug {
     (auth, Limiter::new(Limits::default()))
 }
+
+#[tokio::test]
+async fn a_glance_is_asked_for_once_and_a_host_that_is_shut_is_not_held_against_the_carrier() {
+    let http = http();
+    let ((base, _), (shut, asked)) = (carrier(vec![good]).await, carrier(vec![fails]).await);
+    let nobody: Url = format!("http://{}", std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap())
+        .parse()
+        .unwrap();
+    for host in [&shut, &nobody] {
+        for _ in 0..8 {
+            let call = Call { base: host, path: "/aside", args: &[], query: "", headers: &[], before: None };
+            assert_eq!(http.glance::<Value>(call).await.unwrap_err().class, ErrorClass::Transient);
+        }
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 8, "once each");
+    assert!(read(&http, &base).await.is_ok(), "the carrier is not left alone for it");
+    let call = Call { base: &base, path: "/aside", args: &[], query: "", headers: &[], before: None };
+    assert_eq!(http.glance::<Value>(call).await.unwrap()["fine"], true);
+}

@@ -1,9 +1,9 @@
 //! One request and its answer over the wire. Does I/O.
 //!
-//! It follows no redirects (they could carry credentials elsewhere), uses no proxy that the environment names, and
-//! never repeats a request. An error says whether anything can have been sent, and nothing of what.
+//! It follows no redirects (they could carry credentials elsewhere), goes through a proxy only where whoever runs the operator
+//! [says so](Egress), and never repeats a request. An error says whether anything can have been sent, and nothing of what.
 
-use std::{error::Error as _, sync::Arc, time::Duration};
+use std::{error::Error as _, fmt, sync::Arc, time::Duration};
 
 use reqwest::{Client, header::HeaderMap};
 use secrecy::ExposeSecret as _;
@@ -11,7 +11,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{Instrument as _, field::Empty};
 use url::Url;
 
-use super::call::{Auth, Body, Call};
+use super::{
+    call::{Auth, Body, Call},
+    egress::Egress,
+};
 
 /// How long a request may take in all, where nobody says otherwise.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(15);
@@ -32,12 +35,19 @@ const SMALL: usize = 128 << 10;
 const LARGE_AT_ONCE: usize = 3;
 
 /// The pool of connections to carriers. Cheap to clone; one serves every account.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Transport {
     client: Client,
     deadline: Duration,
     /// Room for large answers.
     large: Arc<Semaphore>,
+}
+
+impl fmt::Debug for Transport {
+    /// The client would show the password of a proxy.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport").field("deadline", &self.deadline).finish_non_exhaustive()
+    }
 }
 
 /// The connections could not be set up, for instance because the system has no certificate authorities.
@@ -69,15 +79,25 @@ pub(super) enum Broken {
 }
 
 impl Transport {
-    /// A pool whose requests take at most `deadline` each, from sending to the last byte of the answer.
+    /// A pool whose requests take at most `deadline` each, from sending to the last byte of the answer, straight to the carriers.
     pub fn new(deadline: Duration) -> Result<Self, TransportError> {
+        Self::by(&Egress::default(), deadline)
+    }
+
+    /// The same by another way out. Through a proxy an `https` URL is a tunnel: the proxy sees the carrier's host and no more. To connect is
+    /// to reach the carrier through it, so that what did not come that far was surely not sent.
+    pub fn by(egress: &Egress, deadline: Duration) -> Result<Self, TransportError> {
         // Somebody else may have installed one already: any will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder()
+        let (proxies, authorities) = egress.parts().map_err(TransportError)?;
+        // The environment is asked by whoever made `egress`, and by nobody else.
+        let straight = Client::builder().no_proxy().tls_certs_merge(authorities.iter().cloned());
+        let client = proxies
+            .into_iter()
+            .fold(straight, reqwest::ClientBuilder::proxy)
             .user_agent(concat!("dialplane/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
-            .no_proxy()
             .timeout(deadline)
             .connect_timeout(CONNECT.min(deadline / 2))
             .pool_idle_timeout(IDLE)
@@ -194,15 +214,27 @@ fn why_not_connected(error: &reqwest::Error) -> &'static str {
             }
         }
         let text = inner.to_string();
+        if text.contains("tunnel error") {
+            return why_no_tunnel(&text);
+        }
         if text.contains("dns error") {
             return "its name could not be resolved; check the endpoint and the cluster's DNS";
         }
         if text.contains("certificate") {
-            return "its certificate is not trusted";
+            return "its certificate is not trusted; where a proxy has certificates of its own, name its authority by --carrier-ca-file";
         }
         cause = inner.source();
     }
     if error.is_timeout() { "it took too long to connect" } else { "no connection came about" }
+}
+
+/// The same of a proxy that should have connected.
+fn why_no_tunnel(text: &str) -> &'static str {
+    match text {
+        _ if text.contains("authorization") => "the proxy asks for a user and password; check those in HTTPS_PROXY",
+        _ if text.contains("underlying connection") => "the proxy could not be reached; check HTTPS_PROXY",
+        _ => "the proxy did not connect; check that it lets this host through, or name the host in NO_PROXY",
+    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::{
         number::{E164, Route},
         phone_number::NumberConfig,
     },
-    carrier::{Messaging, NumberId, OwnedNumber},
+    carrier::{Calling, Messaging, NumberId, OwnedNumber},
 };
 
 const LAG: u64 = 30;
@@ -88,6 +88,7 @@ fn owned(number: u64) -> OwnedNumber {
         route: Route::new(),
         features,
         messaging,
+        calling: Calling::Number,
         marker: None,
         config: NumberConfig::default(),
     }

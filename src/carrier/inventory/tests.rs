@@ -11,7 +11,7 @@ use crate::{
         number::{Channel, Destination},
         phone_number::NumberConfig,
     },
-    carrier::{Capabilities, ErrorClass, Identity, Messaging, Orders},
+    carrier::{Calling, Capabilities, ErrorClass, Identity, Messaging, Orders},
 };
 
 const LAG: Duration = Duration::from_secs(30);
@@ -116,6 +116,7 @@ fn owned(n: usize) -> OwnedNumber {
         route: Route::new(),
         features: vec!["Voice".into()],
         messaging: Messaging::Number,
+        calling: Calling::Number,
         marker: None,
     }
 }
@@ -269,18 +270,22 @@ async fn each_listing_tells_what_changed_and_nothing_else() {
     let listing = world.list().await.unwrap();
     assert_eq!(listing.owned, 4);
     assert_eq!(world.told(), [number(1), number(2), number(3), number(9)]);
+    world.edit(2, |owned| owned.calling = Calling::Forwarded);
+    advance(LAG * 2).await;
+    world.list().await.unwrap();
+    assert_eq!(world.told(), [number(2)]);
     advance(LAG * 2).await;
     world.list().await.unwrap();
     assert_eq!(world.told(), []);
 }
 
 #[tokio::test(start_paused = true)]
-async fn not_to_see_who_gets_the_messages_does_not_unsee_it() {
+async fn not_to_see_who_gets_the_messages_or_calls_does_not_unsee_it() {
     let world = Setup::seen(1).await;
-    world.edit(0, |owned| owned.messaging = Messaging::Unseen);
+    world.edit(0, |owned| (owned.messaging, owned.calling) = (Messaging::Unseen, Calling::Unseen));
     world.list().await.unwrap();
     let Seen::Present { number, .. } = world.look(0).await.unwrap() else { panic!() };
-    assert_eq!(number.messaging, Messaging::Number);
+    assert_eq!((&number.messaging, &number.calling), (&Messaging::Number, &Calling::Number));
     assert_eq!(world.told(), []);
 }
 
@@ -565,6 +570,7 @@ fn what_is_seen_of_an_extra_goes_with_its_number_and_no_older_look_overrides_a_w
         route: Route::new(),
         features: Vec::new(),
         messaging: Messaging::Number,
+        calling: Calling::Number,
         marker: None,
         config: NumberConfig::default(),
     };

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::{
     api::{number::E164, phone_number::Extra, purchase::Marker},
-    carrier::{Messaging, OwnedNumber},
+    carrier::{Calling, Messaging, OwnedNumber},
 };
 
 /// What is known of a number. `begun` is when the look that says so began.
@@ -504,7 +504,7 @@ impl View {
     }
 }
 
-/// Notes that a number is there. Returns it, and whether that, its route or who gets its messages is new. What is the
+/// Notes that a number is there. Returns it, and whether that, its route or who gets its messages and calls is new. What is the
 /// same stays where it is in memory.
 fn see(
     track: &mut Track,
@@ -521,9 +521,13 @@ fn see(
     }
     let (number, same) = match &track.sight {
         Some(sight) => {
-            // Not to see who gets the messages does not unsee who did.
-            if number.messaging == Messaging::Unseen && number.id == sight.number.id {
+            // Not to see who gets the messages or the calls does not unsee who did.
+            let same = number.id == sight.number.id;
+            if same && number.messaging == Messaging::Unseen {
                 number.messaging = sight.number.messaging.clone();
+            }
+            if same && number.calling == Calling::Unseen {
+                number.calling = sight.number.calling.clone();
             }
             if number == *sight.number { (sight.number.clone(), true) } else { (Arc::new(number), false) }
         }

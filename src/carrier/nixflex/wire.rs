@@ -11,7 +11,7 @@ use crate::{
         number::{Channel, Destination, E164, HOSTED_AGENT, Route},
         phone_number::{Extra, NumberConfig},
     },
-    carrier::{Messaging, NumberId, OwnedNumber, lenient::Scalar, written},
+    carrier::{Calling, Messaging, NumberId, OwnedNumber, lenient::Scalar, written},
 };
 
 /// A number, as the list shows it, and as far as answers to writes do. Nobody looks at what it says of the number's carrier: whose it is,
@@ -119,6 +119,7 @@ pub(super) fn owned(number: E164, agent: Option<String>, config: NumberConfig) -
         route: [(Channel::Voice, Destination::bound(HOSTED_AGENT, agent))].into(),
         features: Vec::new(),
         messaging: Messaging::Unseen,
+        calling: Calling::Unseen,
         // There is no field that could bear one (section 2.2).
         marker: None,
         config,

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::*;
-use crate::carrier::ErrorClass;
+use crate::carrier::{Calling, ErrorClass};
 use crate::{
     api::{
         number::{Destination, Method},
@@ -98,6 +98,70 @@ async fn a_listing_is_asked_for_with_the_key_and_read_whole_or_not_at_all() {
         fake.on(list(""), 200, answer);
         assert_eq!(open(&fake).await.list().await.expect_err(name).class, ErrorClass::Transient, "{name}");
     }
+}
+
+/// One row of the voice settings.
+fn voice(id: &str, forwarding: Value) -> Value {
+    json!({ "id": id, "record_type": "voice_settings", "call_forwarding": forwarding })
+}
+
+const VOICE: &str = "GET /v2/phone_numbers/voice?page[number]=1&page[size]=250";
+
+/// Who gets the calls of a number, by a listing that comes after the voice settings were read.
+async fn calling(telnyx: &Telnyx) -> Calling {
+    telnyx.list().await.unwrap();
+    telnyx.forwarding_round.ended().await;
+    telnyx.list().await.unwrap().remove(0).calling
+}
+
+#[tokio::test]
+async fn calls_that_are_forwarded_are_seen_by_the_list_of_voice_settings() {
+    let to = "+14155559999";
+    for (name, forwarding, expected) in [
+        ("none", Value::Null, Calling::Number),
+        ("no target", json!({ "call_forwarding_enabled": true, "forwards_to": "" }), Calling::Number),
+        ("no type", json!({ "call_forwarding_enabled": true, "forwards_to": to }), Calling::Number),
+        (
+            "always",
+            json!({ "call_forwarding_enabled": true, "forwards_to": to, "forwarding_type": "always" }),
+            Calling::Forwarded,
+        ),
+        ("by default", json!({ "forwards_to": to, "forwarding_type": "always" }), Calling::Forwarded),
+        (
+            "switched off",
+            json!({ "call_forwarding_enabled": false, "forwards_to": to, "forwarding_type": "always" }),
+            Calling::Number,
+        ),
+        ("what fails", json!({ "forwards_to": to, "forwarding_type": "on-failure" }), Calling::Number),
+    ] {
+        let fake = Fake::default();
+        fake.on(list(""), 200, page(&[row()])).on(VOICE, 200, page(&[voice(ID, forwarding)]));
+        let telnyx = open(&fake).await;
+        assert_eq!(telnyx.list().await.unwrap()[0].calling, Calling::Unseen, "{name}: no number waits for it");
+        for _ in 0..3 {
+            assert_eq!(calling(&telnyx).await, expected, "{name}");
+        }
+        assert_eq!(fake.seen().iter().filter(|what| what.contains("/voice")).count(), 1, "{name}: once in a while");
+    }
+}
+
+#[tokio::test]
+async fn voice_settings_that_cannot_be_read_are_unseen_and_not_read_where_nothing_may_be_forwarded() {
+    for (status, answer) in [
+        (403, error("10010")),
+        (404, error("10005")),
+        (401, error("10009")),
+        (200, json!({})),
+        (200, page(&[json!({})])),
+    ] {
+        let fake = Fake::default();
+        fake.on(list(""), 200, page(&[row()])).on(VOICE, status, &answer);
+        assert_eq!(calling(&open(&fake).await).await, Calling::Unseen, "{status} {answer}");
+    }
+    let fake = Fake::default();
+    fake.on(list(""), 200, page(&[with(row(), "call_forwarding_enabled", json!(false))]));
+    assert_eq!(calling(&open(&fake).await).await, Calling::Number);
+    assert!(!fake.seen().iter().any(|what| what.contains("/voice")), "its row says so");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use crate::{
         purchase::Marker,
     },
     carrier::{
-        CarrierError, ErrorClass, Messaging, NumberId, OwnedNumber,
+        Calling, CarrierError, ErrorClass, Messaging, NumberId, OwnedNumber,
         lenient::{Rows, Scalar},
         written,
     },
@@ -49,6 +49,9 @@ pub(super) struct WireNumber {
     pub messaging_profile_id: Option<String>,
     #[serde(default, deserialize_with = "text")]
     pub customer_reference: Option<String>,
+    /// Whether calls may be forwarded; they are where a target is set too (section 6.4).
+    #[serde(default)]
+    call_forwarding_enabled: Scalar,
     #[serde(default, deserialize_with = "tags")]
     pub tags: Vec<String>,
     #[serde(default, deserialize_with = "features")]
@@ -103,6 +106,10 @@ impl WireNumber {
             route: route.into(),
             features,
             messaging: Messaging::Number,
+            calling: match self.call_forwarding_enabled {
+                Scalar::Truth(false) => Calling::Number,
+                _ => Calling::Unseen,
+            },
             marker,
             config: NumberConfig::default(),
         }))

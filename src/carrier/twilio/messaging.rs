@@ -13,7 +13,6 @@ use std::{
 use super::{
     Api, Twilio, errors, listing,
     memberships::Memberships,
-    round::Round,
     wire::{MemberPage, ServicePage},
 };
 use crate::carrier::{CarrierError, budget::Budget};
@@ -29,20 +28,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 impl Twilio {
     /// Begins to read the Messaging Services, unless that is under way or was done not long ago.
     pub(super) fn read_messaging(&self) {
-        let mut round = self.round.lock().unwrap_or_else(PoisonError::into_inner);
-        if round.as_ref().is_none_or(|round| round.is_due_again(AGAIN)) {
-            let api: Arc<Api> = self.inner.clone();
-            *round = Some(Round::begin(async move { api.read_memberships().await }));
-        }
-    }
-
-    /// Returns once the reading that began last has ended.
-    #[cfg(test)]
-    pub(super) async fn messaging_read(&self) {
-        let is_read = || self.round.lock().unwrap().as_ref().is_none_or(Round::has_ended);
-        while !is_read() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let api: Arc<Api> = self.inner.clone();
+        self.messaging_round.begin(AGAIN, || async move { api.read_memberships().await });
     }
 }
 

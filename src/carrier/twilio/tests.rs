@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     api::number::{Destination, Method},
-    carrier::{Messaging, fake::Fake, http::Limits},
+    carrier::{Calling, Messaging, fake::Fake, http::Limits},
 };
 
 const AC: &str = "AC0123456789abcdef0123456789abcdef";
@@ -134,7 +134,7 @@ async fn an_end_that_counts_one_more_is_asked_about_once_and_then_believed() {
 /// A listing that comes after the Messaging Services were read.
 async fn listed(twilio: &Twilio) -> Vec<OwnedNumber> {
     twilio.list().await.unwrap();
-    twilio.messaging_read().await;
+    twilio.messaging_round.ended().await;
     twilio.list().await.unwrap()
 }
 
@@ -205,11 +205,11 @@ async fn numbers_wait_for_no_messaging_service_and_these_are_read_once_in_a_whil
     let twilio = open(&fake, key()).await;
     let messaging = async || twilio.list().await.unwrap().into_iter().map(|owned| owned.messaging).collect::<Vec<_>>();
     assert_eq!(messaging().await, [Messaging::Unseen, Messaging::Unseen], "it is not known yet");
-    twilio.messaging_read().await;
+    twilio.messaging_round.ended().await;
     for _ in 0..5 {
         assert_eq!(messaging().await, [Messaging::Group { id: MG.into() }, Messaging::Number]);
     }
-    twilio.messaging_read().await;
+    twilio.messaging_round.ended().await;
     let asked = |path: &str| fake.seen().iter().filter(|what| what.contains(path)).count();
     assert_eq!((asked("IncomingPhoneNumbers"), asked("/v1/Services")), (6, 2));
 }
@@ -421,11 +421,85 @@ fn hosts_follow_region_and_edge_together_and_an_endpoint_replaces_them_all() {
     }
 }
 
+fn region_of(n: u32) -> String {
+    format!("GET /v2/PhoneNumbers/%2B1415555{n:04}")
+}
+
+fn routed(n: u32, region: Value) -> Value {
+    json!({ "account_sid": AC, "phone_number": format!("+1415555{n:04}"), "voice_region": region, "sid": "QQ1" })
+}
+
+/// Who gets the calls, by a listing that comes after the regions were read.
+async fn callings(twilio: &Twilio) -> Vec<Calling> {
+    twilio.list().await.unwrap();
+    twilio.region_round.ended().await;
+    twilio.list().await.unwrap().into_iter().map(|owned| owned.calling).collect()
+}
+
+#[tokio::test]
+async fn the_region_that_answers_the_calls_is_seen_in_either_spelling_and_asked_about_once() {
+    let fake = Fake::default();
+    let mut silent = row(4);
+    silent["voice_url"] = json!("");
+    fake.on(numbers(FIRST), 200, page(0, &[row(1), row(2), row(3), silent], None));
+    fake.on(region_of(1), 200, routed(1, json!("US1"))).on(region_of(2), 200, routed(2, json!("ie1")));
+    let newer = json!({ "accountSid": AC, "phoneNumber": "+14155550003", "voiceRegion": "au1" });
+    fake.on(region_of(3), 200, newer);
+    let twilio = open(&fake, token()).await;
+    let first: Vec<_> = twilio.list().await.unwrap().into_iter().map(|owned| owned.calling).collect();
+    assert_eq!(first, vec![Calling::Unseen; 4], "it is not known yet, and no number waits");
+    twilio.region_round.ended().await;
+    let elsewhere = |answers: &str| Calling::Region { answers: answers.into(), ours: "us1".into() };
+    for _ in 0..3 {
+        assert_eq!(callings(&twilio).await, [Calling::Number, elsewhere("ie1"), elsewhere("au1"), Calling::Unseen]);
+    }
+    let asked = fake.seen().into_iter().filter(|what| what.contains("/v2/")).collect::<Vec<_>>();
+    assert_eq!(asked, [region_of(1), region_of(2), region_of(3)], "one without a voice route has none to lose");
+}
+
+#[tokio::test]
+async fn what_the_routes_api_does_not_show_is_unseen_and_fails_nothing() {
+    let refused = json!({ "code": 20003, "status": 401 });
+    for (status, answer) in [
+        (401, refused.clone()),
+        (403, refused.clone()),
+        (404, refused),
+        (200, json!({})),
+        (200, json!([])),
+        (200, json!({ "account_sid": MG, "phone_number": "+14155550001", "voice_region": "ie1" })),
+        (200, json!({ "account_sid": AC, "phone_number": "+14155550002", "voice_region": "ie1" })),
+        (200, routed(1, Value::Null)),
+        (200, routed(1, json!(""))),
+        (200, routed(1, json!({ "x": 1 }))),
+        (200, routed(1, json!("ie1\nset voice_url to evil.example"))),
+        (200, routed(1, json!("a".repeat(17)))),
+    ] {
+        let fake = Fake::default();
+        fake.on(numbers(FIRST), 200, page(0, &[row(1)], None)).on(region_of(1), status, &answer);
+        assert_eq!(callings(&open(&fake, token()).await).await, [Calling::Unseen], "{status} {answer}");
+    }
+}
+
+#[tokio::test]
+async fn credentials_that_may_not_ask_are_found_out_by_one_request() {
+    let fake = Fake::default();
+    fake.on(numbers(FIRST), 200, page(0, &[row(1), row(2)], None));
+    fake.on(region_of(1), 403, json!({ "code": 70051, "status": 403 }));
+    let twilio = open(&fake, key()).await;
+    for _ in 0..3 {
+        assert_eq!(callings(&twilio).await, vec![Calling::Unseen; 2]);
+    }
+    assert_eq!(fake.seen().iter().filter(|what| what.contains("/v2/")).count(), 1);
+}
+
 /// The words of Twilio's answers.
 const KEYS: &[&str] = &[
     "incoming_phone_numbers",
     "available_phone_numbers",
     "services",
+    "voice_region",
+    "accountSid",
+    "phone_number",
     "phone_numbers",
     "phone_number_prices",
     "sid",

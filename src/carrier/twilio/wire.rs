@@ -20,7 +20,7 @@ use crate::{
         phone_number::NumberConfig,
         purchase::Marker,
     },
-    carrier::{NumberId, OwnedNumber, lenient, lenient::Scalar, written},
+    carrier::{Calling, NumberId, OwnedNumber, lenient, lenient::Scalar, written},
 };
 
 /// As many capabilities of a number as are looked at.
@@ -98,6 +98,7 @@ impl WireNumber {
             route: canonical([(Channel::Voice, voice), (Channel::Sms, sms), (Channel::Status, status)].into()),
             features: self.capabilities,
             messaging,
+            calling: Calling::Unseen,
             config: NumberConfig::default(),
             marker: self.friendly_name.as_deref().and_then(Marker::read),
         })
@@ -116,6 +117,12 @@ fn method(text: Option<String>) -> Method {
         Some(text) if text.trim().eq_ignore_ascii_case("GET") => Method::Get,
         _ => Method::Post,
     }
+}
+
+/// The name of a region, if it can be one.
+pub(super) fn region(text: &str) -> Option<String> {
+    let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    (plain && (1..=16).contains(&text.len())).then(|| text.to_ascii_lowercase())
 }
 
 /// What is shown of capabilities, in whatever case.

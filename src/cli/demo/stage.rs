@@ -136,7 +136,7 @@ impl Operator {
     async fn start(kubeconfig: &Kubeconfig, sandbox: &Sandbox) -> Result<Self> {
         let client = kubeconfig::client(kubeconfig).await?;
         let endpoints = Endpoints::new(["", "/flowyte", "/nixflex"].map(|path| format!("{}{path}", sandbox.url())))?;
-        let settings = Settings { installation: "demo".to_owned(), settling: None, endpoints };
+        let settings = Settings { installation: "demo".to_owned(), endpoints, ..Settings::default() };
         let controller = Controller::new(client, Arc::new(Metrics::default()), settings)?;
         let token = CancellationToken::new();
         let child = token.clone();

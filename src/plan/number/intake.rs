@@ -10,7 +10,7 @@ use crate::{
         conditions::{Finding, Reason},
         number::{E164, Route},
         phone_number::{Mode, NumberConfig, PhoneNumberStatus},
-        seen::{Messaging, NumberId, OwnedNumber},
+        seen::{Calling, Messaging, NumberId, OwnedNumber},
     },
     plan::{AccountView, Decision, Effect, Look, Seen, policy},
 };
@@ -90,6 +90,7 @@ fn expected(number: &E164) -> OwnedNumber {
         route: Route::new(),
         features: Vec::new(),
         messaging: Messaging::Unseen,
+        calling: Calling::Unseen,
         marker: None,
         config: NumberConfig::default(),
     }

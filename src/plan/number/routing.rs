@@ -12,7 +12,8 @@ use crate::{
         conditions::{Finding, Reason},
         meta::RECONCILE_REQUESTED,
         number::{Channel, Destination, Route},
-        phone_number::{DriftPolicy, Mode, PhoneNumberStatus},
+        phone_number::{DriftPolicy, Mode, PhoneNumberStatus, RouteStatus},
+        seen::Calling,
     },
     plan::{
         Decision, Effect, Note, SetRoute, policy,
@@ -49,13 +50,7 @@ fn route(w: &World<'_>, found: &Found<'_>, claim: Option<&NumberClaimSpec>) -> D
             return w.rest(found, Finding::new(Reason::Differs, text), w.route_status().cloned());
         }
         Wanted::Nothing(finding) => (finding, None),
-        Wanted::Reach { status, .. } => (
-            Finding::new(
-                Reason::Routed,
-                format!("The carrier sends this number to {} {}.", status.agent, status.version),
-            ),
-            Some(status),
-        ),
+        Wanted::Reach { status, .. } => (reached(&status, &target, &found.number.calling), Some(status)),
     };
     if changes.is_empty() {
         return w.rest(found, finding, route);
@@ -81,6 +76,26 @@ fn route(w: &World<'_>, found: &Found<'_>, claim: Option<&NumberClaimSpec>) -> D
         route: changes,
         notes,
     })))
+}
+
+/// What is said of a route that is set: whether callers come to it is another thing.
+fn reached(status: &RouteStatus, target: &Route, calling: &Calling) -> Finding {
+    let agent = format!("{} {}", status.agent, status.version);
+    let takes_calls = target.get(&Channel::Voice).is_some_and(|destination| !destination.is_empty());
+    let elsewhere = match calling {
+        Calling::Region { answers, ours } if takes_calls => format!(
+            "The carrier answers calls to this number by what is set for it in the region {answers}, and the route to {agent} is set in {ours}: \
+             callers do not reach it. Route the number to {ours} at the carrier, or manage it by a CarrierAccount of the region {answers}."
+        ),
+        Calling::Forwarded if takes_calls => format!(
+            "The carrier forwards all calls to this number before they come to the route to {agent}: callers do not reach it. Take the \
+             call forwarding off the number at the carrier."
+        ),
+        Calling::Region { .. } | Calling::Forwarded | Calling::Number | Calling::Unseen => {
+            return Finding::new(Reason::Routed, format!("The carrier sends this number to {agent}."));
+        }
+    };
+    Finding::new(Reason::CallsElsewhere, elsewhere)
 }
 
 /// A number that only looks on waits for nothing: no route is set for it alone.

@@ -3,34 +3,7 @@
 //! There is no authentication: it is for one machine. Accounts of all carriers are named by their sids; a Telnyx account,
 //! which has no name of its own, by the UUID that stands in `accountSid`; a Nixflex key by its id. In what follows an account that is not given is the first one.
 //!
-//! | request | body | does |
-//! |---|---|---|
-//! | `GET /admin/accounts` | | the accounts with their Auth Tokens or API keys, for pasting into a Secret |
-//! | `POST /admin/accounts` | [`AccountSeed`] | opens an account or subaccount; answers its credentials |
-//! | `POST /admin/accounts/{sid}/rotate` | | replaces its Auth Token; answers the new one |
-//! | `POST /admin/accounts/{sid}/status/{status}` | | `active`, `suspended` or `closed` |
-//! | `POST /admin/accounts/{sid}/importable/{number}` | | a Flowyte account has this number at its carrier, to import |
-//! | `GET /admin/numbers` | | every owned number, as the carrier's API shows it |
-//! | `POST /admin/numbers` | [`NumberSeed`] | an account has had this number all along |
-//! | `POST /admin/numbers/{number}/edit` | `{"voice_url": "…"}` | a person edits it in the console; empty clears |
-//! | `DELETE /admin/numbers/{number}` | | the number is gone; the ledger counts no release |
-//! | `POST /admin/stock/{number}` | | offers a number for sale |
-//! | `DELETE /admin/stock/{number}` | | somebody else buys it |
-//! | `POST /admin/applications` | `{"voice_url": "…"}` | makes an application of the first account |
-//! | `POST /admin/accounts/{sid}/applications` | `{"voice_url": "…"}` | makes one of any account; TeXML on Telnyx |
-//! | `POST /admin/accounts/{sid}/messaging_profiles` | `{"webhook_url": "…"}` | makes a Telnyx messaging profile |
-//! | `GET /admin/shared_routes/{id}` | | a TeXML application or messaging profile, as Telnyx's API shows it |
-//! | `POST /admin/shared_routes/{id}/edit` | `{"voice_url": "…"}` | a person edits it in the portal; empty clears |
-//! | `POST /admin/orders/{number}/{end}` | | a pending Telnyx order ends: an [`OrderEnd`] |
-//! | `POST /admin/services` | [`ServiceSeed`] | makes a messaging service with members |
-//! | `GET`, `POST`, `DELETE /admin/faults` | [`Rule`] | the rules in force, one more, none |
-//! | `GET`, `POST /admin/switches` | [`Switches`] | how it behaves where nobody knows; POST replaces them all |
-//! | `POST /admin/hosts` | `{"engine.example.com": "http://127.0.0.1:8080"}` | where webhooks for a public host really go |
-//! | `POST /admin/call` | `{"from": "…", "to": "…"}` | places a call; answers what became of it |
-//! | `POST /admin/text` | `{"from": "…", "to": "…", "body": "…"}` | sends a text message |
-//! | `GET`, `DELETE /admin/ledger` | | everything that was asked; forgets it |
-//! | `GET /admin/ledger/summary` | | the same in figures |
-//! | `POST /admin/reset` | | back to how it was started |
+//! [`ENDPOINTS`] says what there is, and the router is made of it; `docs/sandbox.md` is written from it.
 
 use std::{
     collections::BTreeMap,
@@ -42,7 +15,7 @@ use axum::{
     extract::{Path, State},
     http::StatusCode,
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -67,31 +40,86 @@ impl IntoResponse for SandboxError {
     }
 }
 
-pub(super) fn router() -> Router<Arc<Shared>> {
-    Router::new()
-        .route("/accounts", get(accounts).post(add_account))
-        .route("/accounts/{sid}/rotate", post(rotate))
-        .route("/accounts/{sid}/status/{status}", post(status))
-        .route("/accounts/{sid}/applications", post(account_application))
-        .route("/accounts/{sid}/messaging_profiles", post(messaging_profile))
-        .route("/accounts/{sid}/importable/{number}", post(importable))
-        .route("/shared_routes/{id}", get(shared_route))
-        .route("/shared_routes/{id}/edit", post(edit_shared_route))
-        .route("/orders/{number}/{end}", post(finish_order))
-        .route("/numbers", get(numbers).post(seed))
-        .route("/numbers/{number}", axum::routing::delete(lose))
-        .route("/numbers/{number}/edit", post(edit))
-        .route("/stock/{number}", post(offer).delete(take))
-        .route("/applications", post(application))
-        .route("/services", post(service))
-        .route("/faults", get(faults).post(inject).delete(clear_faults))
-        .route("/switches", get(switches).post(set_switches))
-        .route("/hosts", post(hosts))
-        .route("/call", post(call))
-        .route("/text", post(text))
-        .route("/ledger", get(ledger).delete(forget))
-        .route("/ledger/summary", get(summary))
-        .route("/reset", post(reset))
+/// What the documentation says before the table, in Markdown.
+pub const ABOUT: &str = "\
+`dialplane sandbox` serves the simulated carriers on this machine, over HTTP and from one memory: Twilio's hosts and Telnyx's (`/v2/…`) at its
+address, Flowyte's below `/flowyte` and Nixflex's below `/nixflex`. It prints the credentials of an account of each. What they are is made of
+`--seed` alone, unless a flag gives them; how many numbers there are changes none. Its flags are in [commands.md](commands.md). An operator that
+is to use it is started with `--allow-endpoint` and its address.
+
+What people, other buyers and bad days do to a carrier is done below `/admin`, as JSON. **There is no authentication**: its only protection is
+the address that it listens on, which is this machine alone by default.
+
+An account is named by its `sid`: Twilio's Account SID, the id of a Nixflex key, and a UUID for Telnyx and Flowyte, as `GET /admin/accounts`
+shows it. What cannot be done is answered with 400 and an `error`.
+";
+
+/// One thing that can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// In small letters.
+    pub method: &'static str,
+    /// Below `/admin`, with its parameters in braces.
+    pub path: &'static str,
+    /// What is sent, in Markdown; empty for nothing.
+    pub body: &'static str,
+    pub does: &'static str,
+}
+
+/// The endpoints as a table, and as the router that has just these.
+macro_rules! endpoints {
+    ($($method:ident $path:literal => $handler:ident, $body:literal, $does:literal;)*) => {
+        /// Everything that can be asked, in the order of the documentation.
+        pub const ENDPOINTS: &[Endpoint] = &[$(Endpoint {
+            method: stringify!($method),
+            path: $path,
+            body: $body,
+            does: $does,
+        },)*];
+
+        pub(super) fn router() -> Router<Arc<Shared>> {
+            Router::new()$(.route($path, $method($handler)))*.fallback(nothing)
+        }
+    };
+}
+
+endpoints! {
+    get "/accounts" => accounts, "", "the accounts with their Auth Tokens or API keys, for pasting into a Secret";
+    post "/accounts" => add_account, "`{\"carrier\": \"telnyx\"}`: any of `carrier`, `sid`, `authToken`, `friendlyName`, `parent`, `balanceCents`, `keys`, `importable`", "opens an account, or a Twilio subaccount of `parent`; answers its credentials";
+    post "/accounts/{sid}/rotate" => rotate, "", "replaces its Auth Token or API key; answers the new one";
+    post "/accounts/{sid}/status/{status}" => status, "", "`active`, `suspended` or `closed`, whatever it was";
+    post "/accounts/{sid}/applications" => account_application, "`{\"voice_url\": \"…\"}`", "makes an application of any account; TeXML on Telnyx; answers its `sid`";
+    post "/accounts/{sid}/messaging_profiles" => messaging_profile, "`{\"webhook_url\": \"…\"}`", "makes a Telnyx messaging profile; answers its `sid`";
+    post "/accounts/{sid}/importable/{number}" => importable, "", "a Flowyte account has this number at its carrier, to import";
+    get "/shared_routes/{id}" => shared_route, "", "a TeXML application or messaging profile, as Telnyx's API shows it";
+    post "/shared_routes/{id}/edit" => edit_shared_route, "`{\"voice_url\": \"…\"}`", "a person edits it in the portal; empty clears";
+    post "/orders/{number}/{end}" => finish_order, "", "a pending Telnyx order ends: `success`, `failure`, `cancelled`, or `never` by itself";
+    get "/numbers" => numbers, "", "every owned number, as its carrier's API shows it";
+    post "/numbers" => seed, "`{\"number\": \"+14155550100\"}`, also `account` and `settings`", "an account has had this number all along; answers its `sid`";
+    delete "/numbers/{number}" => lose, "", "the number is gone; the ledger counts no release";
+    post "/numbers/{number}/edit" => edit, "`{\"voice_url\": \"…\"}`", "a person edits it in the console: fields as answers name them, beside these `voice_region` (Twilio), `forwards_to` and `forwarding_type` (Telnyx); empty clears";
+    post "/stock/{number}" => offer, "", "offers a number for sale";
+    delete "/stock/{number}" => take, "", "somebody else buys it";
+    post "/applications" => application, "`{\"voice_url\": \"…\"}`", "makes an application of the first account; answers its `sid`";
+    post "/services" => service, "`{\"numbers\": [\"+14155550100\"], \"settings\": {\"inbound_request_url\": \"…\"}}`, also `account` and `useInboundWebhookOnNumber`", "makes a Twilio Messaging Service with members; answers its `sid`";
+    get "/faults" => faults, "", "the rules in force";
+    post "/faults" => inject, "`{\"match\": {\"kind\": \"purchase\"}, \"fault\": \"answerLost\"}`", "requests that match meet a fault from now on";
+    delete "/faults" => clear_faults, "", "no rule is in force any more";
+    get "/switches" => switches, "", "how it behaves where nobody knows how the carriers do";
+    post "/switches" => set_switches, "as `GET` answers it; what is not named is as by default", "replaces them all";
+    post "/hosts" => hosts, "`{\"engine.example.com\": \"http://127.0.0.1:8080\"}`", "where webhooks for a public host really go";
+    post "/call" => call, "`{\"from\": \"…\", \"to\": \"…\"}`; `from` may be left out", "places a call; answers what became of it";
+    post "/text" => text, "`{\"from\": \"…\", \"to\": \"…\", \"body\": \"…\"}`", "sends a text message; answers what became of it";
+    get "/ledger" => ledger, "", "everything that was asked";
+    delete "/ledger" => forget, "", "forgets it";
+    get "/ledger/summary" => summary, "", "the same in figures";
+    post "/reset" => reset, "", "back to how it was started: accounts, agents, numbers, switches, hosts, rules and ledger";
+}
+
+/// Not to be taken for a carrier's answer.
+async fn nothing() -> Response {
+    let error = "there is no such request; docs/sandbox.md says which there are";
+    (StatusCode::NOT_FOUND, Json(json!({ "error": error }))).into_response()
 }
 
 async fn accounts(State(shared): Handle) -> Json<Value> {

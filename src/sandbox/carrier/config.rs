@@ -22,6 +22,8 @@ pub struct SandboxConfig {
     pub listen: SocketAddr,
     /// Accounts and subaccounts, parents first. Empty for one account with generated credentials.
     pub accounts: Vec<AccountSeed>,
+    /// Agents that Flowyte hosts from the beginning.
+    pub agents: Vec<AgentSeed>,
     /// Numbers that are owned from the beginning.
     pub numbers: Vec<NumberSeed>,
     /// Decides every generated sid, token and number for sale.
@@ -41,6 +43,7 @@ impl Default for SandboxConfig {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             accounts: Vec::new(),
+            agents: Vec::new(),
             numbers: Vec::new(),
             seed: 1,
             stock_per_area: 100,
@@ -57,10 +60,18 @@ impl SandboxConfig {
         if accounts.is_empty() {
             accounts.push(AccountSeed::default());
         }
-        // The first account's names depend on the seed alone, so that a printed command line goes on working.
-        let carrier = accounts[0].carrier;
-        accounts[0].sid.get_or_insert_with(|| carrier.account_id(&hex32(&format!("{}/first account", self.seed))));
+        // What opens them depends on the seed and their place alone, so that a printed command line goes on working whatever else is begun with.
+        for (at, AccountSeed { carrier, sid, auth_token, .. }) in accounts.iter_mut().enumerate() {
+            let made = |what: &str| hex32(&format!("{}/{what} {at}", self.seed));
+            sid.get_or_insert_with(|| carrier.account_id(&made("account")));
+            auth_token.get_or_insert_with(|| carrier.token(&made("token")));
+        }
         accounts
+    }
+
+    /// The first account of a carrier.
+    pub(super) fn first_account(&self, carrier: Dialect) -> Option<String> {
+        self.accounts().into_iter().find(|account| account.carrier == carrier)?.sid
     }
 
     pub(super) fn default_account(&self) -> String {
@@ -166,6 +177,17 @@ pub struct NumberSeed {
     /// What is set on it, by the names in the carrier's answers: `voice_url`, `friendly_name`; `connection_id`, `tags`.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
+}
+
+/// An agent to begin with.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct AgentSeed {
+    /// The sid of its account; the first Flowyte account if not given.
+    pub account: Option<String>,
+    pub name: String,
+    /// Whether callers reach its draft, as it begins.
+    pub published: bool,
 }
 
 /// Behaviour that the carrier does not document, or has been reported both ways.

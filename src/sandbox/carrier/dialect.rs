@@ -14,9 +14,12 @@ use super::{
 };
 
 impl Dialect {
-    /// The API that a path belongs to.
+    /// The API that a path belongs to. Telnyx and the newer of Twilio's hosts have a version 2: Twilio begins names with a capital letter,
+    /// as in `/v2/PhoneNumbers`, and Telnyx writes them small, as in `/v2/phone_numbers`.
     pub(super) fn of(path: &str) -> Self {
+        let is_twilios = |name: &str| name.starts_with(|first: char| first.is_ascii_uppercase());
         match path {
+            _ if path.strip_prefix("/v2/").is_some_and(is_twilios) => Self::Twilio,
             _ if path.starts_with("/v2/") => Self::Telnyx,
             _ if path.starts_with("/flowyte/") => Self::Flowyte,
             _ if path.starts_with("/nixflex/") => Self::Nixflex,

@@ -41,7 +41,7 @@ use self::problem::{PROBLEM, bad, not_found, refuse, refused_at};
 use super::{
     ledger::Kind,
     text::uuid,
-    wire::{Effect, Reply, Request},
+    wire::{Effect, Reply, Request, decoded},
     world::Simulation,
 };
 
@@ -137,7 +137,7 @@ pub(super) fn number_of(world: &Simulation, request: &Request) -> Option<String>
         Resource::Reserve | Resource::Purchase | Resource::Import => {
             request.json.as_ref()?["e164"].as_str().map(str::to_owned)
         }
-        Resource::Available(number) => Some(body::decoded(number, world.switches.flowyte.raw_plus)),
+        Resource::Available(number) => Some(decoded(number, world.switches.flowyte.raw_plus)),
         Resource::Reservation(id) => {
             world.flowyte.reservations.iter().find(|held| held.id == id).map(|held| held.number.clone())
         }

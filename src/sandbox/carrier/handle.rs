@@ -4,13 +4,13 @@ mod flowyte;
 mod nixflex;
 mod telnyx;
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::PoisonError};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Sandbox, Shared,
+    Sandbox, Shared, begin,
     call::{Placed, place},
     config::{AccountSeed, Dialect, KeySeed, NumberSeed, Switches},
     faults::Rule,
@@ -55,6 +55,23 @@ pub struct ServiceSeed {
     pub use_inbound_webhook_on_number: bool,
     /// Its members, in E.164 form.
     pub numbers: Vec<String>,
+}
+
+/// Refuses a slip of the pen, which must not look like a setting without effect.
+fn are_known(
+    settings: &BTreeMap<String, String>,
+    what: &str,
+    is_field: impl Fn(&str) -> bool,
+) -> Result<(), SandboxError> {
+    match settings.keys().find(|field| !is_field(field)) {
+        Some(field) => fail(format!("{what} has no field {field:?}; write it as answers do: friendly_name")),
+        None => Ok(()),
+    }
+}
+
+/// Whether a TwiML application has this setting, which a number has too.
+fn is_route_field(field: &str) -> bool {
+    ["voice_", "sms_", "status_callback"].iter().any(|begin| field.starts_with(begin)) && twilio::is_field(field)
 }
 
 /// A number as its carrier's API shows it.
@@ -180,15 +197,17 @@ impl Shared {
             if world.dialect_of(account) == Dialect::Telnyx {
                 return telnyx::found_application(world, account, settings);
             }
+            are_known(&settings, "an application", |field| field == "friendly_name" || is_route_field(field))?;
             let sid = format!("AP{}", world.hex("application"));
             let application = super::world::Application { account: account.to_owned(), settings };
             world.applications.insert(sid.clone(), application);
-            sid
-        })
+            Ok(sid)
+        })?
     }
 
     pub(super) fn add_service(&self, seed: ServiceSeed) -> Result<String, SandboxError> {
         let ServiceSeed { account, mut settings, use_inbound_webhook_on_number, numbers } = seed;
+        are_known(&settings, "a service", twilio::is_service_field)?;
         let sid = self.with_account(account.as_deref(), |world, account| {
             settings.entry("friendly_name".to_owned()).or_insert_with(|| "Sandbox".to_owned());
             let sid = twilio::found_service(world, account, settings);
@@ -213,7 +232,8 @@ impl Shared {
     }
 
     pub(super) fn reset(&self) -> Result<(), SandboxError> {
-        let world = Simulation::new(&self.config).map_err(SandboxError)?;
+        let world = begin::world(&self.config).map_err(SandboxError)?;
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&self.config.hosts);
         let mut state = self.state();
         // What is in flight stays counted, and the ledger's numbering goes on, so that a late answer harms no new entry.
         state.world = world;
@@ -234,6 +254,12 @@ impl Sandbox {
         // The first account is made at the start and nothing removes accounts.
         let auth_token = self.shared.credentials(Some(&sid)).map(|c| c.auth_token).unwrap_or_default();
         Credentials { account_sid: sid, auth_token }
+    }
+
+    /// The credentials of the first account of a carrier that it was started with.
+    pub fn credentials_at(&self, carrier: Dialect) -> Option<Credentials> {
+        let sid = self.shared.config.first_account(carrier)?;
+        self.shared.credentials(Some(&sid)).ok()
     }
 
     /// The credentials of any account.
@@ -392,7 +418,7 @@ impl Sandbox {
 
     /// Sends webhooks for a public host to a server nearby; see [`SandboxConfig::hosts`](super::SandboxConfig::hosts).
     pub fn map_host(&self, host: &str, base: &str) {
-        let mut hosts = self.shared.hosts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut hosts = self.shared.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         hosts.insert(host.to_owned(), base.to_owned());
     }
 
@@ -426,7 +452,7 @@ impl Sandbox {
         self.shared.state().ledger.reset();
     }
 
-    /// Back to how it was started: numbers, accounts, switches, rules and ledger.
+    /// Back to how it was started: accounts, agents, numbers, switches, hosts, rules and ledger.
     pub fn reset(&self) {
         // The configuration made a world before; it makes the same one again.
         let _ = self.shared.reset();

@@ -6,6 +6,7 @@ use super::{
     config::Dialect,
     flowyte, telnyx,
     traffic::{Hook, Hosted, Outcome, Traffic},
+    twilio,
     world::{Number, Simulation},
 };
 
@@ -47,7 +48,7 @@ impl std::fmt::Debug for Route {
     }
 }
 
-/// The webhooks for traffic to a number. On Twilio, for calls a trunk wins over an application, and that over the number's own
+/// The webhooks for traffic to a number. On Twilio, calls may be taken in another region; for the others a trunk wins over an application, and that over the number's own
 /// URLs; for texts a Messaging Service wins over the number unless it says otherwise.
 pub(super) fn webhooks(world: &Simulation, traffic: Traffic, to: &str) -> Place {
     let Some(number) = world.by_number(to) else { return Place::Nowhere(Outcome::NoSuchNumber) };
@@ -56,6 +57,10 @@ pub(super) fn webhooks(world: &Simulation, traffic: Traffic, to: &str) -> Place 
     };
     if account.dialect == Dialect::Telnyx {
         return telnyx::route(world, traffic, account, number);
+    }
+    let region = twilio::region_of(number);
+    if account.dialect == Dialect::Twilio && traffic == Traffic::Call && region != twilio::HOME_REGION {
+        return Place::Nowhere(Outcome::OtherRegion);
     }
     if let (Traffic::Call, Some(trunk)) = (traffic, number.get("trunk_sid")) {
         return Place::Trunk(trunk.to_owned());

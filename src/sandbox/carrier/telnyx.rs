@@ -15,11 +15,14 @@ mod paging;
 mod reservations;
 mod search;
 mod state;
+mod voice;
 mod webhooks;
 
 pub(super) use self::{
     numbers::{is_field, shown},
-    objects::{edit as edit_object, found as found_object, shown_by_id as shown_object},
+    objects::{
+        are_fields as are_object_fields, edit as edit_object, found as found_object, shown_by_id as shown_object,
+    },
     orders::{age as age_orders, finish as finish_order, settle},
     state::State,
     webhooks::{public_key, route, sign as sign_webhook, text_body, voice_params},
@@ -165,6 +168,9 @@ enum Resource<'a> {
     Numbers,
     Number(&'a str),
     Messaging(&'a str),
+    /// The voice settings of every number.
+    Voices,
+    Voice(&'a str),
     /// Applications or messaging profiles.
     Objects(SharedRoute),
     Object(SharedRoute, &'a str),
@@ -186,7 +192,9 @@ fn resource(path: &str) -> Option<Resource<'_>> {
         ["sub_number_orders", id] => Resource::SubOrder(id),
         ["sub_number_orders", id, "cancel"] => Resource::CancelSubOrder(id),
         ["phone_numbers"] => Resource::Numbers,
+        ["phone_numbers", "voice"] => Resource::Voices,
         ["phone_numbers", id] => Resource::Number(id),
+        ["phone_numbers", id, "voice"] => Resource::Voice(id),
         ["phone_numbers", id, "messaging"] => Resource::Messaging(id),
         ["texml_applications"] => Resource::Objects(SharedRoute::TexmlApplication),
         ["texml_applications", id] => Resource::Object(SharedRoute::TexmlApplication, id),
@@ -207,12 +215,13 @@ pub(super) fn classify(request: &Request) -> Kind {
         None => Kind::Unknown,
         Some(Resource::Search) => Kind::Search,
         Some(Resource::Numbers) => Kind::List,
-        Some(Resource::Number(_) | Resource::Messaging(_)) if read => Kind::Read,
+        Some(Resource::Number(_) | Resource::Messaging(_) | Resource::Voice(_)) if read => Kind::Read,
         Some(Resource::Number(_)) if request.method == "DELETE" => Kind::Release,
         Some(Resource::Number(_)) if request.json.as_ref().is_some_and(|body| body.get("connection_id").is_some()) => {
             Kind::RouteWrite
         }
         Some(Resource::Messaging(_)) if sets("messaging_profile_id") => Kind::RouteWrite,
+        Some(Resource::Voice(_)) => Kind::RouteWrite,
         Some(Resource::Number(_) | Resource::Messaging(_)) => Kind::SettingsWrite,
         Some(_) if read => Kind::Look,
         Some(Resource::Orders) => Kind::Purchase,
@@ -241,7 +250,9 @@ pub(super) fn number_of(world: &Simulation, request: &Request) -> Option<String>
             let found = world.telnyx.reservations.iter().find(|r| r.id == id)?;
             found.lines.first().map(|line| line.number.clone())
         }
-        Resource::Number(id) | Resource::Messaging(id) => world.by_sid(id).map(|n| n.number.clone()),
+        Resource::Number(id) | Resource::Messaging(id) | Resource::Voice(id) => {
+            world.by_sid(id).map(|n| n.number.clone())
+        }
         _ => None,
     }
 }
@@ -273,6 +284,9 @@ fn dispatch(world: &mut Simulation, request: &Request) -> Result<Reply, Refusal>
         (Resource::Number(id), "DELETE") => numbers::release(world, account, id),
         (Resource::Messaging(id), "GET") => numbers::fetch_messaging(world, account, id),
         (Resource::Messaging(id), "PATCH") => numbers::update_messaging(world, account, id, request),
+        (Resource::Voices, "GET") => voice::list(world, account, request),
+        (Resource::Voice(id), "GET") => voice::fetch(world, account, id),
+        (Resource::Voice(id), "PATCH") => voice::update(world, account, id, request),
         (Resource::Objects(shared), "GET") => objects::list(world, account, shared, request),
         (Resource::Objects(shared), "POST") => objects::create(world, account, shared, request),
         (Resource::Object(shared, id), "GET") => objects::fetch(world, account, shared, id),
@@ -331,6 +345,8 @@ mod tests {
             ("/v2/number_reservations/1/actions/extend", Some(Resource::Extend("1"))),
             ("/v2/sub_number_orders/1/cancel", Some(Resource::CancelSubOrder("1"))),
             ("/v2/phone_numbers/1/messaging", Some(Resource::Messaging("1"))),
+            ("/v2/phone_numbers/voice", Some(Resource::Voices)),
+            ("/v2/phone_numbers/1/voice", Some(Resource::Voice("1"))),
             ("/v2/messaging_profiles/1", Some(Resource::Object(SharedRoute::MessagingProfile, "1"))),
             ("/v2/messaging_profiles/1/phone_numbers", Some(Resource::Members("1"))),
             ("/v2/phone_numbers/", Some(Resource::Number(""))),

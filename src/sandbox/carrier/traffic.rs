@@ -12,6 +12,10 @@ pub enum Outcome {
     Failed,
     /// The call went to a SIP trunk; no webhook is asked.
     Trunk,
+    /// Another of the carrier's regions took the call, where nothing is set for the number.
+    OtherRegion,
+    /// The number forwards its calls before they come to its route; no webhook is asked.
+    Forwarded,
     /// Nothing is set: the caller hears that the number is not in service.
     Nothing,
     /// The platform that the number was given to has as many calls as it takes: the caller hears that it is busy.

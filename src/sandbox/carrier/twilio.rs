@@ -9,12 +9,14 @@ mod messaging;
 mod numbers;
 mod paging;
 mod purchase;
+mod regions;
 mod search;
 mod settings;
 
 pub(super) use self::{
-    messaging::{found as found_service, join as join_service},
+    messaging::{found as found_service, is_service_field, join as join_service},
     numbers::shown,
+    regions::{HOME as HOME_REGION, of as region_of},
     settings::is_field,
 };
 
@@ -22,7 +24,7 @@ use serde_json::json;
 
 use super::{
     ledger::Kind,
-    wire::{Reply, Request},
+    wire::{Reply, Request, decoded},
     world::{Simulation, is_sid},
 };
 
@@ -71,6 +73,8 @@ enum Resource {
     Member(String, String),
     PricedCountries,
     PricedCountry(String),
+    /// Which region takes the calls to this number.
+    Region(String),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +102,7 @@ fn resource(path: &str) -> Option<Resource> {
         }
         ["v1", "PhoneNumbers", "Countries"] => Resource::PricedCountries,
         ["v1", "PhoneNumbers", "Countries", country] => Resource::PricedCountry((*country).to_owned()),
+        ["v2", "PhoneNumbers", number] => Resource::Region(decoded(number, true)),
         _ => return None,
     };
     Some(resource)
@@ -137,6 +142,7 @@ pub(super) fn classify(request: &Request) -> Kind {
             _ => Kind::SettingsWrite,
         },
         Some(Resource::Under(_, Below::Search(..) | Below::Country(_) | Below::Countries)) => Kind::Search,
+        Some(Resource::Region(_)) if !read => Kind::RouteWrite,
         Some(Resource::Services | Resource::Service(_) | Resource::Members(_) | Resource::Member(..)) if !read => {
             Kind::MessagingWrite
         }
@@ -161,6 +167,7 @@ pub(super) fn number_of(world: &Simulation, request: &Request) -> Option<String>
             return request.form("PhoneNumber").map(str::to_owned);
         }
         Resource::Members(_) => request.form("PhoneNumberSid")?.to_owned(),
+        Resource::Region(number) => return Some(number),
         _ => return None,
     };
     world.by_sid(&sid).map(|number| number.number.clone())
@@ -196,6 +203,7 @@ fn dispatch(world: &mut Simulation, request: &Request) -> Result<Reply, Refusal>
         (Resource::Service(sid), _) => messaging::one(world, &caller.account, &sid, request),
         (Resource::Members(sid), _) => messaging::members(world, &caller.account, &sid, request),
         (Resource::Member(service, number), _) => messaging::member(world, &caller.account, &service, &number, request),
+        (Resource::Region(number), _) => regions::one(world, &caller.account, &number, request),
         (Resource::PricedCountries, _) if read => search::priced_countries(request),
         (Resource::PricedCountry(country), _) if read => search::priced_country(&country, request),
         _ => refuse(405, 20004, "Method not allowed"),
@@ -258,6 +266,8 @@ mod tests {
             ("/2010-04-01/Accounts/AC1/IncomingPhoneNumbers", None),
             ("/v1/Services/MG1/PhoneNumbers", Some(Resource::Members("MG1".into()))),
             ("/v1/PhoneNumbers/Countries/US", Some(Resource::PricedCountry("US".into()))),
+            ("/v2/PhoneNumbers/%2B14155550100", Some(Resource::Region("+14155550100".into()))),
+            ("/v2/PhoneNumbers/+14155550100", Some(Resource::Region("+14155550100".into()))),
             ("/v2/Services", None),
         ] {
             assert_eq!(resource(path), expected, "{path}");

@@ -53,6 +53,15 @@ pub(super) fn pairs(encoded: &[u8]) -> Vec<(String, String)> {
     form_urlencoded::parse(encoded).into_owned().collect()
 }
 
+/// A part of a path, decoded. A raw `+` is a space, unless somebody says otherwise.
+pub(super) fn decoded(part: &str, raw_plus: bool) -> String {
+    let part = if raw_plus { part.replace('+', "%2B") } else { part.to_owned() };
+    form_urlencoded::parse(format!("part={part}").as_bytes())
+        .next()
+        .map(|(_, value)| value.into_owned())
+        .unwrap_or_default()
+}
+
 /// User and password of an `Authorization: Basic` header.
 pub(super) fn basic(header: &str) -> Option<(String, String)> {
     let decoded = STANDARD.decode(header.strip_prefix("Basic ")?.trim()).ok()?;
@@ -118,6 +127,13 @@ mod tests {
     fn a_raw_plus_is_a_space() {
         assert_eq!(pairs(b"PhoneNumber=+1415"), [("PhoneNumber".to_owned(), " 1415".to_owned())]);
         assert_eq!(pairs(b"PhoneNumber=%2B1415"), [("PhoneNumber".to_owned(), "+1415".to_owned())]);
+    }
+
+    #[test]
+    fn a_raw_plus_in_a_path_is_a_space_or_not() {
+        assert_eq!(decoded("%2B14155550100", false), "+14155550100");
+        assert_eq!(decoded("+14155550100", false), " 14155550100");
+        assert_eq!(decoded("+14155550100", true), "+14155550100");
     }
 
     #[test]

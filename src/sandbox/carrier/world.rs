@@ -107,7 +107,7 @@ pub(super) struct Simulation {
 }
 
 impl Simulation {
-    /// The world as the configuration describes it, the same one every time.
+    /// The accounts that the configuration describes, and what is for sale; the same every time.
     pub fn new(config: &SandboxConfig) -> Result<Self, String> {
         let mut world = Self {
             switches: config.switches.clone(),
@@ -128,11 +128,6 @@ impl Simulation {
         };
         for account in config.accounts() {
             world.add_account(account)?;
-        }
-        let default = config.default_account();
-        for number in &config.numbers {
-            let account = number.account.clone().unwrap_or_else(|| default.clone());
-            world.seed_number(&account, &number.number, number.settings.clone())?;
         }
         Ok(world)
     }

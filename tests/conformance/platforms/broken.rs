@@ -140,6 +140,7 @@ impl Broken {
             route: super::bench::route(Some(agent)),
             features: vec![],
             messaging: Default::default(),
+            calling: Default::default(),
             marker: None,
             config: NumberConfig::default(),
         }

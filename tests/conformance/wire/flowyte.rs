@@ -35,6 +35,7 @@ pub static WIRE: Wire = Wire {
         Destination::bound(HOSTED_AGENT, Some(agent))
     },
     field,
+    shadow: None,
     marker_field: None,
     page: 100,
     refusals: &[

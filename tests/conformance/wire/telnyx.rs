@@ -5,6 +5,7 @@ use std::sync::Arc;
 use dialplane::{
     api::number::{Channel, Destination},
     carrier::{
+        Calling,
         ErrorClass::{Forbidden, Funds, NotFound, Regulatory, Rejected, Throttled, Unauthorized, Unavailable, Unknown},
         http::{Limiter, Transport},
         telnyx::{Config, Telnyx},
@@ -14,7 +15,7 @@ use dialplane::{
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::{super::Need, Refusal, Wire};
+use super::{super::Need, Refusal, Shadow, Wire};
 
 /// Telnyx does not say which account it is, so we do.
 pub const IDENTITY: &str = "telephony/telnyx";
@@ -29,6 +30,7 @@ pub static WIRE: Wire = Wire {
         Need::Channels,
         Need::RoutedPurchases,
         Need::FoundHolds,
+        Need::Shadows,
         Need::Inactivity,
     ],
     account: || AccountSeed { carrier: Dialect::Telnyx, ..AccountSeed::default() },
@@ -40,6 +42,13 @@ pub static WIRE: Wire = Wire {
     says_what_is_not_sold: false,
     destination,
     field,
+    shadow: Some(Shadow {
+        cast: |sandbox, number| {
+            sandbox.edit(number, &[("forwards_to", "+14155559999"), ("forwarding_type", "always")]).unwrap();
+        },
+        seen: || Calling::Forwarded,
+        path: "/v2/phone_numbers/voice",
+    }),
     marker_field: Some("customer_reference"),
     page: 250,
     refusals: REFUSALS,
@@ -118,6 +127,7 @@ const DESCRIBED: &[Described] = &[
     get("GET /v2/sub_number_orders", &["filter[order_request_id]"]),
     post("PATCH /v2/sub_number_orders/*/cancel", &[], &[]),
     get("GET /v2/phone_numbers", &["filter[phone_number]", "handle_messaging_profile_error", PAGE[0], PAGE[1]]),
+    get("GET /v2/phone_numbers/voice", &PAGE),
     get("GET /v2/phone_numbers/*", &["handle_messaging_profile_error"]),
     post("PATCH /v2/phone_numbers/*", &[], &["connection_id", "tags", "customer_reference"]),
     post("PATCH /v2/phone_numbers/*/messaging", &["messaging_profile_id"], &[]),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use dialplane::{
     api::number::{Channel, Destination},
     carrier::{
+        Calling,
         ErrorClass::{Forbidden, Funds, NotFound, Regulatory, Rejected, Throttled, Unauthorized, Unavailable, Unknown},
         http::{Limiter, Transport},
         twilio::{Config, Credentials, Twilio},
@@ -13,11 +14,19 @@ use dialplane::{
 };
 use secrecy::SecretString;
 
-use super::{super::Need, Key, Refusal, Wire};
+use super::{super::Need, Key, Refusal, Shadow, Wire};
 use crate::openapi::check_ledger;
 
 pub static WIRE: Wire = Wire {
-    has: &[Need::Sales, Need::Marks, Need::Channels, Need::Webhooks, Need::RoutedPurchases, Need::Inactivity],
+    has: &[
+        Need::Sales,
+        Need::Marks,
+        Need::Channels,
+        Need::Webhooks,
+        Need::RoutedPurchases,
+        Need::Shadows,
+        Need::Inactivity,
+    ],
     account: AccountSeed::default,
     prepare: |_, _| {},
     key_prefix: "",
@@ -30,6 +39,11 @@ pub static WIRE: Wire = Wire {
         ..Destination::default()
     },
     field,
+    shadow: Some(Shadow {
+        cast: |sandbox, number| sandbox.edit(number, &[("voice_region", "ie1")]).unwrap(),
+        seen: || Calling::Region { answers: "ie1".into(), ours: "us1".into() },
+        path: "/v2/PhoneNumbers/",
+    }),
     marker_field: Some("friendly_name"),
     page: 1000,
     refusals: REFUSALS,

@@ -118,6 +118,14 @@ assert checked(client.phone_numbers.messaging.retrieve(bought.id)).data.messagin
 [member] = client.messaging_profiles.list_phone_numbers(profile.data.id)
 assert checked(member).phone_number == number
 
+# Call forwarding, which a person sets.
+assert checked(client.phone_numbers.voice.retrieve(bought.id)).data.call_forwarding.forwards_to == ""
+away = {"call_forwarding_enabled": True, "forwards_to": "+14155559999", "forwarding_type": "always"}
+assert checked(client.phone_numbers.voice.update(bought.id, call_forwarding=away)).data.call_forwarding.forwarding_type == "always"
+assert [v.id for v in listed(client.phone_numbers.voice.list()) if v.call_forwarding.forwards_to] == [bought.id]
+assert admin("call", {"to": number})["outcome"] == "forwarded"
+checked(client.phone_numbers.voice.update(bought.id, call_forwarding={"forwards_to": ""}))
+
 # A text, whose webhook the client itself checks.
 got = []
 

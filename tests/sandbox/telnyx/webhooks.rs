@@ -46,6 +46,40 @@ async fn a_call_reaches_the_application_that_the_number_names() {
 }
 
 #[tokio::test]
+async fn a_call_that_is_forwarded_does_not_reach_the_application() {
+    let telnyx = Telnyx::new();
+    let (url, inbox) = agent().await;
+    telnyx.sandbox.seed_number(NUMBER).unwrap();
+    let app = telnyx.sandbox.add_application(&telnyx.account.account_sid, &[("voice_url", &url)]).unwrap();
+    telnyx.patch(&telnyx.number_path(NUMBER), json!({ "connection_id": app })).await;
+    let voice = format!("{}/voice", telnyx.number_path(NUMBER));
+    let outcome = async |forwarding: Value| {
+        let (status, body) = telnyx.patch(&voice, json!({ "call_forwarding": forwarding })).await;
+        assert_eq!((status, &telnyx.get(&voice).await.1), (200, &body));
+        telnyx.sandbox.call(CALLER, NUMBER).await.outcome
+    };
+    assert_eq!(outcome(json!({ "forwards_to": "+14155559999" })).await, Outcome::Answered, "it has no type");
+    assert_eq!(outcome(json!({ "forwarding_type": "on-failure" })).await, Outcome::Answered);
+    taken(&inbox);
+    assert_eq!(outcome(json!({ "forwarding_type": "always" })).await, Outcome::Forwarded);
+    assert!(taken(&inbox).is_empty());
+    let (_, listed) = telnyx.get("phone_numbers/voice?page[size]=1").await;
+    let shown = json!({ "call_forwarding_enabled": true, "forwards_to": "+14155559999", "forwarding_type": "always" });
+    assert_eq!((&listed["data"][0]["call_forwarding"], &listed["meta"]["total_results"]), (&shown, &json!(1)));
+    assert_eq!(outcome(json!({ "call_forwarding_enabled": false })).await, Outcome::Answered);
+    assert_eq!(telnyx.get(&telnyx.number_path(NUMBER)).await.1["data"]["call_forwarding_enabled"], false);
+    for refused in [json!({ "forwarding_type": "never" }), json!({ "forwards_to": "4155559999" }), json!({ "to": "x" })]
+    {
+        assert_eq!(telnyx.patch(&voice, json!({ "call_forwarding": refused })).await.0, 400);
+    }
+    assert_eq!(
+        telnyx.patch(&voice, json!({ "translated_number": "+14155559999" })).await.0,
+        400,
+        "it is not kept here"
+    );
+}
+
+#[tokio::test]
 async fn the_fallback_is_asked_by_the_same_method_when_the_webhook_fails() {
     let telnyx = Telnyx::new();
     let (url, inbox) = agent().await;

@@ -1,7 +1,6 @@
 //! What a request says: the fields of its JSON body, the parameters of its query, the numbers in its path. No I/O.
 
 use serde_json::{Map, Value};
-use url::form_urlencoded;
 
 use super::{super::wire::Request, Refusal, bad};
 
@@ -48,26 +47,5 @@ pub(super) fn parameters(request: &Request, names: &[&str]) -> Result<(), Refusa
     match request.query.iter().find(|(name, _)| !names.contains(&name.as_str())) {
         Some((name, _)) => bad(name, format!("{name} is not a parameter of this request.")),
         None => Ok(()),
-    }
-}
-
-/// A part of a path, decoded. A raw `+` is a space, unless somebody says otherwise.
-pub(super) fn decoded(part: &str, raw_plus: bool) -> String {
-    let part = if raw_plus { part.replace('+', "%2B") } else { part.to_owned() };
-    form_urlencoded::parse(format!("part={part}").as_bytes())
-        .next()
-        .map(|(_, value)| value.into_owned())
-        .unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::decoded;
-
-    #[test]
-    fn a_raw_plus_in_a_path_is_a_space_or_not() {
-        assert_eq!(decoded("%2B14155550100", false), "+14155550100");
-        assert_eq!(decoded("+14155550100", false), " 14155550100");
-        assert_eq!(decoded("+14155550100", true), "+14155550100");
     }
 }

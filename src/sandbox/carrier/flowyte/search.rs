@@ -6,7 +6,7 @@ use super::{
     super::{
         config::BestEffort,
         stock::{NumberType, Offer, national, price},
-        wire::{Effect, Reply, Request},
+        wire::{Effect, Reply, Request, decoded},
         world::Simulation,
     },
     Refusal, bad, body, dollars, enveloped, refuse,
@@ -158,7 +158,7 @@ pub(super) fn search(world: &Simulation, account: &str, request: &Request) -> Re
 
 /// Looks once more at one number, as it stands in a path.
 pub(super) fn look(world: &Simulation, account: &str, part: &str) -> Result<Reply, Refusal> {
-    let number = body::decoded(part, world.switches.flowyte.raw_plus);
+    let number = decoded(part, world.switches.flowyte.raw_plus);
     let number = body::e164(&number)?;
     let Some(offer) = for_sale(world, account, number) else {
         return refuse(

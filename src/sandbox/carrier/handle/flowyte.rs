@@ -124,6 +124,11 @@ impl Sandbox {
         known(flowyte::set_compiles(&mut self.shared.state().world, agent, compiles), "agent", agent)
     }
 
+    /// The ids of every agent, the oldest first.
+    pub fn agents(&self) -> Vec<String> {
+        self.shared.state().world.flowyte.agents.iter().map(|agent| agent.id.clone()).collect()
+    }
+
     /// An agent with its draft, as Flowyte's API shows it.
     pub fn agent(&self, agent: &str) -> Option<Value> {
         flowyte::shown_agent(&self.shared.state().world, agent)

@@ -25,8 +25,25 @@ fn typed(settings: BTreeMap<String, String>) -> Map<String, Value> {
 }
 
 /// A TeXML application of an account.
-pub(super) fn found_application(world: &mut Simulation, account: &str, settings: BTreeMap<String, String>) -> String {
-    telnyx::found_object(world, account, SharedRoute::TexmlApplication, typed(settings))
+pub(super) fn found_application(
+    world: &mut Simulation,
+    account: &str,
+    settings: BTreeMap<String, String>,
+) -> Result<String, SandboxError> {
+    found(world, account, SharedRoute::TexmlApplication, settings)
+}
+
+fn found(
+    world: &mut Simulation,
+    account: &str,
+    shared: SharedRoute,
+    settings: BTreeMap<String, String>,
+) -> Result<String, SandboxError> {
+    let fields = typed(settings);
+    match telnyx::are_object_fields(shared, &fields) {
+        true => Ok(telnyx::found_object(world, account, shared, fields)),
+        false => fail("an application or a messaging profile has no such field; write it as answers do: voice_url"),
+    }
 }
 
 impl Shared {
@@ -36,8 +53,8 @@ impl Shared {
         settings: BTreeMap<String, String>,
     ) -> Result<String, SandboxError> {
         self.with_account(Some(account), |world, account| {
-            telnyx::found_object(world, account, SharedRoute::MessagingProfile, typed(settings))
-        })
+            found(world, account, SharedRoute::MessagingProfile, settings)
+        })?
     }
 
     pub(in super::super) fn edit_shared_route(

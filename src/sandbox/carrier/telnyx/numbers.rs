@@ -21,7 +21,7 @@ use super::{
 };
 
 /// What can be set on a number, here or by a person in the portal.
-const FIELDS: [&str; 11] = [
+const FIELDS: [&str; 14] = [
     "connection_id",
     "messaging_profile_id",
     "messaging_product",
@@ -33,6 +33,9 @@ const FIELDS: [&str; 11] = [
     "external_pin",
     "deletion_lock_enabled",
     "status",
+    "call_forwarding_enabled",
+    "forwards_to",
+    "forwarding_type",
 ];
 
 /// What a request can set; `hd_voice_enabled` is a flag of its own.
@@ -72,6 +75,11 @@ const FILTERS: [&str; 16] = [
 /// Whether a number has a field of this name that a person could edit.
 pub(in super::super) fn is_field(field: &str) -> bool {
     field == "hd_voice_enabled" || FIELDS.contains(&field)
+}
+
+/// Whether calls may be forwarded, which they may by default.
+pub(super) fn may_forward(number: &Number) -> bool {
+    number.get("call_forwarding_enabled") != Some("false")
 }
 
 /// A number's tags; they are kept as the JSON of their list, and a text that is none is one tag.
@@ -134,7 +142,7 @@ fn row(world: &Simulation, number: &Number, profiles: &Profiles<'_>) -> Value {
         "emergency_enabled": false,
         "emergency_address_id": text("emergency_address_id"),
         "emergency_status": "disabled",
-        "call_forwarding_enabled": true,
+        "call_forwarding_enabled": may_forward(number),
         "call_recording_enabled": false,
         "caller_id_name_enabled": false,
         "cnam_listing_enabled": false,
@@ -229,7 +237,7 @@ pub(super) fn list(world: &Simulation, account: &str, request: &Request) -> Resu
 }
 
 /// The number with this id, if the account has it.
-fn owned<'a>(world: &'a Simulation, account: &str, id: &str) -> Result<&'a Number, Refusal> {
+pub(super) fn owned<'a>(world: &'a Simulation, account: &str, id: &str) -> Result<&'a Number, Refusal> {
     world.by_sid(id).filter(|n| n.account == account).map_or_else(not_found, Ok)
 }
 
@@ -251,7 +259,7 @@ pub(super) fn pending(number: &Number) -> bool {
 }
 
 /// A number that can be changed: not while its order is pending.
-fn changeable<'a>(world: &'a Simulation, account: &str, id: &str) -> Result<&'a Number, Refusal> {
+pub(super) fn changeable<'a>(world: &'a Simulation, account: &str, id: &str) -> Result<&'a Number, Refusal> {
     match owned(world, account, id)? {
         number if pending(number) => Err(Refusal::new(422, 10036, "The number is still being processed.")),
         number => Ok(number),
@@ -259,7 +267,7 @@ fn changeable<'a>(world: &'a Simulation, account: &str, id: &str) -> Result<&'a 
 }
 
 /// What becomes of a field: `None` clears it.
-type Change = (String, Option<String>);
+pub(super) type Change = (String, Option<String>);
 
 /// Changes what the request names and leaves the rest. Tags are replaced as a whole.
 pub(super) fn update(world: &mut Simulation, account: &str, id: &str, request: &Request) -> Result<Reply, Refusal> {
@@ -304,7 +312,12 @@ fn connection(world: &Simulation, account: &str, value: &Value) -> Result<Option
     }
 }
 
-fn changed(world: &mut Simulation, id: &str, changes: Vec<Change>, show: fn(&Simulation, &Number) -> Value) -> Reply {
+pub(super) fn changed(
+    world: &mut Simulation,
+    id: &str,
+    changes: Vec<Change>,
+    show: fn(&Simulation, &Number) -> Value,
+) -> Reply {
     let changed = world.change(id, |number| {
         for (field, value) in changes {
             match value {

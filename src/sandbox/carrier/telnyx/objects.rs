@@ -329,11 +329,15 @@ pub(in super::super) fn shown_by_id(world: &Simulation, id: &str) -> Option<Valu
     world.telnyx.objects.iter().find(|object| object.id == id).map(shown)
 }
 
+/// Whether all of these can be set on one.
+pub(in super::super) fn are_fields(shared: Shared, fields: &Map<String, Value>) -> bool {
+    fields.keys().all(|name| shared.fields().iter().any(|(field, _)| field == name))
+}
+
 /// A person changes one in the portal. Says whether there is one, and such fields.
 pub(in super::super) fn edit(world: &mut Simulation, id: &str, fields: Map<String, Value>) -> bool {
     let Some(object) = world.telnyx.objects.iter_mut().find(|object| object.id == id) else { return false };
-    let known = |name: &String| object.shared.fields().iter().any(|(field, _)| field == name);
-    if !fields.keys().all(known) {
+    if !are_fields(object.shared, &fields) {
         return false;
     }
     changed(object, fields);

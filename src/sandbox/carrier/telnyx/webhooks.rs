@@ -17,7 +17,7 @@ use super::{
     iso,
     numbers::pending,
     state::Shared,
-    uuid,
+    uuid, voice,
 };
 
 /// The secret half of the key that signs an account's webhooks.
@@ -47,6 +47,9 @@ pub fn verify(public_key: &str, timestamp: &str, body: &[u8], signature: &str) -
 
 /// The webhooks for traffic to a number: those of the application or profile that it names, if that is switched on.
 pub(in super::super) fn route(world: &Simulation, traffic: Traffic, account: &Account, number: &Number) -> Place {
+    if traffic == Traffic::Call && voice::is_forwarded(number) {
+        return Place::Nowhere(Outcome::Forwarded);
+    }
     let (shared, names, switch) = match traffic {
         Traffic::Call => (Shared::TexmlApplication, ["voice_url", "voice_fallback_url"], "active"),
         Traffic::Text => (Shared::MessagingProfile, ["webhook_url", "webhook_failover_url"], "enabled"),

@@ -78,13 +78,17 @@ pub(super) fn fetch(world: &mut Simulation, caller: &Caller, sid: &str, request:
 /// Renames, suspends, activates or closes an account.
 pub(super) fn update(world: &mut Simulation, caller: &Caller, sid: &str, request: &Request) -> Result<Reply, Refusal> {
     let Some(account) = visible(world, caller, sid) else { return not_found(request) };
-    if let Some(name) = request.form("FriendlyName") {
-        account.name = name.to_owned();
-    }
     match request.form("Status") {
+        // It is over, and its numbers go with it.
+        Some("active" | "suspended") if account.status == "closed" => {
+            return refuse(400, 20001, "Invalid Status: a closed account stays closed");
+        }
         Some(status @ ("active" | "suspended" | "closed")) => account.status = status.to_owned(),
         Some(_) => return refuse(400, 20001, "Invalid Status"),
         None => {}
+    }
+    if let Some(name) = request.form("FriendlyName") {
+        account.name = name.to_owned();
     }
     Ok(Reply::did(200, Some(shown(account)), Effect::default()))
 }

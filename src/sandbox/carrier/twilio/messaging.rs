@@ -14,45 +14,95 @@ use super::{
     Refusal, iso, not_found, paging, refuse,
 };
 
-/// The settings of a service that are texts, by parameter and by field.
-const TEXTS: [(&str, &str); 6] = [
-    ("FriendlyName", "friendly_name"),
-    ("InboundRequestUrl", "inbound_request_url"),
-    ("InboundMethod", "inbound_method"),
-    ("FallbackUrl", "fallback_url"),
-    ("FallbackMethod", "fallback_method"),
-    ("StatusCallback", "status_callback"),
+/// What a setting of a service is.
+#[derive(Clone, Copy, Debug)]
+enum Is {
+    /// A text, empty for none.
+    Text,
+    Url,
+    Method,
+    /// A flag, and what it is unless said otherwise.
+    Flag(bool),
+    /// Seconds between these, and how many unless said otherwise.
+    Seconds(u32, u32),
+    OneOf(&'static [&'static str]),
+}
+
+/// Every setting of a service beside its name and whether it lets numbers answer, by parameter and by field.
+const SETTINGS: [(&str, &str, Is); 14] = [
+    ("InboundRequestUrl", "inbound_request_url", Is::Url),
+    ("InboundMethod", "inbound_method", Is::Method),
+    ("FallbackUrl", "fallback_url", Is::Url),
+    ("FallbackMethod", "fallback_method", Is::Method),
+    ("StatusCallback", "status_callback", Is::Url),
+    ("FriendlyName", "friendly_name", Is::Text),
+    ("StickySender", "sticky_sender", Is::Flag(true)),
+    ("MmsConverter", "mms_converter", Is::Flag(true)),
+    ("SmartEncoding", "smart_encoding", Is::Flag(true)),
+    ("ScanMessageContent", "scan_message_content", Is::OneOf(&["inherit", "enable", "disable"])),
+    ("FallbackToLongCode", "fallback_to_long_code", Is::Flag(true)),
+    ("AreaCodeGeomatch", "area_code_geomatch", Is::Flag(true)),
+    ("ValidityPeriod", "validity_period", Is::Seconds(36_000, 36_000)),
+    ("SynchronousValidation", "synchronous_validation", Is::Flag(false)),
 ];
+const USECASE: (&str, &str) = ("Usecase", "usecase");
+
+/// Whether a service has a setting of this name.
+pub(in super::super) fn is_service_field(field: &str) -> bool {
+    field == USECASE.1 || SETTINGS.iter().any(|(_, known, _)| *known == field)
+}
+
+/// A setting as answers show it.
+fn setting_shown(service: &Service, field: &str, is: Is) -> Value {
+    let set = service.settings.get(field);
+    match is {
+        Is::Text | Is::Url => set.map_or(Value::Null, |text| Value::from(text.as_str())),
+        Is::Method => Value::from(set.map_or("POST", String::as_str)),
+        Is::Flag(default) => Value::from(set.map_or(default, |flag| flag == "true")),
+        Is::Seconds(default, _) => Value::from(set.and_then(|text| text.parse().ok()).unwrap_or(default)),
+        Is::OneOf(values) => Value::from(set.map_or(values[0], String::as_str)),
+    }
+}
+
+/// A value as it is kept, nothing where it clears.
+fn kept(param: &str, given: &str, is: Is) -> Result<Option<String>, Refusal> {
+    let small = given.to_ascii_lowercase();
+    let fits = match is {
+        _ if given.is_empty() => return Ok(None),
+        Is::Text => true,
+        Is::Url => url::Url::parse(given).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()),
+        Is::Method => matches!(small.as_str(), "get" | "post"),
+        Is::Flag(_) => matches!(small.as_str(), "true" | "false"),
+        Is::Seconds(_, most) => given.parse::<u32>().is_ok_and(|seconds| (1..=most).contains(&seconds)),
+        Is::OneOf(values) => values.contains(&given),
+    };
+    if !fits {
+        return refuse(400, 20001, format!("{param} is not valid"));
+    }
+    Ok(Some(match is {
+        Is::Method => given.to_ascii_uppercase(),
+        Is::Flag(_) => small,
+        _ => given.to_owned(),
+    }))
+}
 
 fn shown(service: &Service, base: &str) -> Value {
     let url = format!("{base}/v1/Services/{}", service.sid);
-    let text = |field: &str| service.settings.get(field).map_or(Value::Null, |v| Value::from(v.as_str()));
-    let method = |field: &str| service.settings.get(field).map_or("POST", String::as_str);
-    json!({
+    let mut shown = json!({
         "account_sid": service.account,
         "sid": service.sid,
         "date_created": iso(service.created),
         "date_updated": iso(service.created),
-        "friendly_name": text("friendly_name"),
-        "inbound_request_url": text("inbound_request_url"),
-        "inbound_method": method("inbound_method"),
-        "fallback_url": text("fallback_url"),
-        "fallback_method": method("fallback_method"),
-        "status_callback": text("status_callback"),
-        "sticky_sender": true,
-        "smart_encoding": true,
-        "mms_converter": true,
-        "fallback_to_long_code": true,
-        "scan_message_content": "inherit",
-        "area_code_geomatch": true,
-        "validity_period": 36_000,
-        "synchronous_validation": false,
-        "usecase": "undeclared",
+        "usecase": service.settings.get(USECASE.1).map_or("undeclared", String::as_str),
         "us_app_to_person_registered": false,
         "use_inbound_webhook_on_number": service.use_number_webhook,
         "links": { "phone_numbers": format!("{url}/PhoneNumbers") },
         "url": url,
-    })
+    });
+    for (_, field, is) in SETTINGS {
+        shown[field] = setting_shown(service, field, is);
+    }
+    shown
 }
 
 fn member_shown(service: &Service, number: &Number, added: Timestamp, base: &str) -> Value {
@@ -79,17 +129,26 @@ pub(super) fn list(world: &Simulation, account: &str, request: &Request) -> Resu
     paging::meta(mine.map(|service| shown(service, &request.base)).collect(), "services", request)
 }
 
-fn apply(service: &mut Service, request: &Request) {
-    for (param, field) in TEXTS {
-        match request.form(param) {
-            Some("") => service.settings.remove(field),
-            Some(value) => service.settings.insert(field.to_owned(), value.to_owned()),
-            None => None,
+/// What a request makes of the settings; nothing is changed if anything is refused.
+fn apply(service: &mut Service, request: &Request) -> Result<(), Refusal> {
+    let mut changes = Vec::new();
+    for (param, field, is) in SETTINGS.into_iter().chain([(USECASE.0, USECASE.1, Is::Text)]) {
+        if let Some(given) = request.form(param) {
+            changes.push((field, kept(param, given, is)?));
+        }
+    }
+    let param = "UseInboundWebhookOnNumber";
+    let defers = request.form(param).map(|given| kept(param, given, Is::Flag(false))).transpose()?;
+    for (field, value) in changes {
+        match value {
+            Some(value) => service.settings.insert(field.to_owned(), value),
+            None => service.settings.remove(field),
         };
     }
-    if let Some(flag) = request.form("UseInboundWebhookOnNumber") {
-        service.use_number_webhook = flag.eq_ignore_ascii_case("true");
+    if let Some(defers) = defers {
+        service.use_number_webhook = defers.as_deref() == Some("true");
     }
+    Ok(())
 }
 
 /// A new service, without members.
@@ -112,7 +171,10 @@ pub(super) fn create(world: &mut Simulation, account: &str, request: &Request) -
     }
     found(world, account, BTreeMap::new());
     let Some(service) = world.services.last_mut() else { return not_found(request) };
-    apply(service, request);
+    if let Err(refusal) = apply(service, request) {
+        world.services.pop();
+        return Err(refusal);
+    }
     Ok(Reply::did(201, Some(shown(service, &request.base)), Effect::default()))
 }
 
@@ -134,7 +196,7 @@ pub(super) fn one(world: &mut Simulation, account: &str, sid: &str, request: &Re
     match request.method.as_str() {
         "GET" => Ok(Reply::ok(shown(service, &request.base))),
         "POST" => {
-            apply(service, request);
+            apply(service, request)?;
             Ok(Reply::did(200, Some(shown(service, &request.base)), Effect::default()))
         }
         "DELETE" => {

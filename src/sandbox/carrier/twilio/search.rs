@@ -163,13 +163,16 @@ struct Pattern {
 }
 
 impl Pattern {
-    /// 2 to 16 characters, at least two of them not meta; metas stand apart from each other and not between the others.
+    /// 2 to 16 characters, at least two of them not meta. Wildcards stand before or behind the others and not between them, also several, as in
+    /// `415*******`; an anchor stands beside none.
     fn parse(text: &str) -> Option<Self> {
         let meta = |b: u8| matches!(b, b'*' | b'%' | b'+' | b'$');
         let bytes = text.as_bytes();
         let plain = bytes.iter().filter(|b| b.is_ascii_alphanumeric()).count();
         let known = bytes.iter().all(|b| b.is_ascii_alphanumeric() || meta(*b));
-        let adjacent = bytes.windows(2).any(|pair| meta(pair[0]) && meta(pair[1]));
+        let anchor = |b: u8| matches!(b, b'+' | b'$');
+        let adjacent =
+            bytes.windows(2).any(|pair| meta(pair[0]) && meta(pair[1]) && (anchor(pair[0]) || anchor(pair[1])));
         let inner = text.trim_matches(|c| matches!(c, '*' | '%' | '+' | '$'));
         let between = inner.bytes().any(meta);
         let anchors = text.rfind('+').is_none_or(|at| at == 0) && text.find('$').is_none_or(|at| at + 1 == text.len());
@@ -238,10 +241,13 @@ mod tests {
 
     #[test]
     fn patterns_are_refused_that_the_carrier_refuses() {
-        for good in ["41", "415*", "*DENT", "+1415", "0100$", "%55", "+1415%", "*415*"] {
+        for good in ["41", "415*", "*DENT", "+1415", "0100$", "%55", "+1415%", "*415*", "415*******", "**DENT", "415%%"]
+        {
             assert!(Pattern::parse(good).is_some(), "{good}");
         }
-        for bad in ["4", "4*", "4*5", "415**", "4%15", "41 5", "12345678901234567", "415+", "$415", ""] {
+        for bad in
+            ["4", "4*", "4*5", "+*415", "415*$", "++415", "4%15", "41 5", "12345678901234567", "415+", "$415", ""]
+        {
             assert!(Pattern::parse(bad).is_none(), "{bad}");
         }
     }
@@ -250,6 +256,7 @@ mod tests {
     fn patterns_match_anywhere_unless_anchored() {
         let fits = |pattern| Pattern::parse(pattern).unwrap().fits("14155553368");
         assert!(fits("DENT") && fits("3368$") && fits("+1415") && fits("555*") && fits("55%"));
+        assert!(fits("415*******") && fits("+1415*******") && fits("*******3368") && !fits("415********"));
         assert!(!fits("+415") && !fits("336$") && !fits("999") && !fits("3368*"));
     }
 

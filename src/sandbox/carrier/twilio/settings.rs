@@ -11,7 +11,7 @@ use super::{
         wire::Request,
         world::{Number, Simulation, is_sid},
     },
-    Refusal, refuse,
+    Refusal, refuse, regions,
 };
 
 /// What values a setting takes.
@@ -87,7 +87,7 @@ pub(super) fn is_route_write(request: &Request) -> bool {
 
 /// Whether a number has a field of this name that a person could edit.
 pub(in super::super) fn is_field(field: &str) -> bool {
-    SETTINGS.iter().any(|s| s.field == field)
+    field == regions::REGION || SETTINGS.iter().any(|s| s.field == field)
 }
 
 /// A field's value in an answer.
