@@ -1,4 +1,21 @@
-//! What the cluster, the carrier and the replicas hold, as small as it can be told: one value is one state of the model.
+//! What the cluster, the carrier and the replicas hold, as small as it can be told: one value is one state of the model. Only what belongs
+//! to the routes of numbers is kept [whole](Whole): no list of all states goes over it.
+
+use std::{
+    collections::BTreeMap,
+    hash::{Hash, Hasher},
+    ops::Deref,
+    sync::Arc,
+};
+
+use dialplane::{
+    api::{
+        claim::NumberClaimSpec,
+        number::{E164, Route},
+        phone_number::{Mode, PhoneNumberSpec, PhoneNumberStatus},
+    },
+    carrier::ErrorClass,
+};
 
 pub type Uid = u8;
 /// What a number is bought for.
@@ -8,7 +25,37 @@ pub type Number = u8;
 /// Tells two writes apart, and which came first. Only the order counts: see [`State::normal`].
 pub type Stamp = u16;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// A part of the state that is kept as the API has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Whole<T>(Arc<T>);
+
+impl<T: Clone> Whole<T> {
+    pub fn new(of: T) -> Self {
+        Self(Arc::new(of))
+    }
+
+    pub fn edit(&mut self) -> &mut T {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
+impl<T> Deref for Whole<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: PartialEq> Eq for Whole<T> {}
+
+impl<T: std::fmt::Debug> Hash for Whole<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        format!("{:?}", self.0).hash(state);
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Object {
     pub uid: Uid,
     pub identity: Identity,
@@ -28,6 +75,28 @@ pub struct Object {
     pub another: Option<u8>,
     /// The only number that is wanted, once a person has changed what is.
     pub wish: Option<Number>,
+    /// Where it imports its number and does not buy one.
+    pub settings: Option<Whole<Settings>>,
+}
+
+/// What a person says of a number and its route, and what the operator answers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    pub spec: PhoneNumberSpec,
+    pub generation: i64,
+    pub annotations: BTreeMap<String, String>,
+    pub status: Option<PhoneNumberStatus>,
+}
+
+impl Settings {
+    pub fn number(&self) -> Option<&E164> {
+        self.spec.import.as_ref().map(|import| &import.number)
+    }
+
+    /// Whether the operator may write to the carrier for it.
+    pub fn is_managed(&self) -> bool {
+        self.spec.mode == Mode::Manage && !self.spec.suspend
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -41,7 +110,7 @@ pub struct Journal {
     pub token: Stamp,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Claim {
     pub identity: Identity,
     pub holder: Option<Uid>,
@@ -49,6 +118,10 @@ pub struct Claim {
     /// Whether it says that the number was seen to be ours.
     pub confirmed: bool,
     pub version: Stamp,
+    /// Whether a person deletes it.
+    pub deleting: bool,
+    /// All of it, where its number was imported.
+    pub spec: Option<Whole<NumberClaimSpec>>,
 }
 
 /// What stands in etcd.
@@ -133,6 +206,69 @@ pub struct Replica {
     /// Those from which it is taken by the write of the account that is under way, and what that writes.
     pub taken: u8,
     pub ledger: Option<Rights>,
+    pub routing: Memory,
+}
+
+/// What a replica sees and remembers of the routes of numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Memory {
+    pub agents: Vec<Agent>,
+    /// What it last saw of the route of each number that it knows.
+    pub seen: Vec<Route>,
+    /// The last failure at the carrier, how many there were in a row, and until when it waits.
+    pub trouble: BTreeMap<Subject, (ErrorClass, u32, u64)>,
+    /// How often it has put a route back.
+    pub put_backs: BTreeMap<Subject, u32>,
+    /// Until when requests of its own, and those of others before it, may arrive.
+    pub unknown: BTreeMap<Number, u64>,
+    pub predecessor: u64,
+}
+
+/// What a replica works on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Subject {
+    Object(Uid),
+    Claim(Number),
+}
+
+/// The first agent answers calls and messages, and in every third version calls alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Agent {
+    /// How many versions were ever published: `v1` to this.
+    pub published: u8,
+    /// The one that serves; 0 for none.
+    pub serves: u8,
+    pub offline: bool,
+    pub refused: bool,
+}
+
+/// What there is beside, where numbers are routed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Routing {
+    /// In ticks: a tick is a second of the plan.
+    pub clock: u64,
+    /// The replica that acts; where there is none, all do.
+    pub leader: Option<u8>,
+    pub agents: Vec<Agent>,
+    /// The places of the objects whose namespace the account refuses.
+    pub refused: u8,
+    /// Whether the account cannot be used.
+    pub closed: bool,
+    /// Where each number leads.
+    pub routes: Vec<Route>,
+    pub wire: Vec<Sent>,
+    /// How many destinations were set by others.
+    pub foreign: u16,
+    /// The numbers at which something of ours was left on purpose, or forgotten by force: from then on it is anybody's.
+    pub left_behind: u8,
+}
+
+/// A route that was sent and has not arrived.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Sent {
+    pub number: Number,
+    pub route: Route,
+    pub until: u64,
 }
 
 /// What has become of a number at the carrier.
@@ -198,6 +334,16 @@ pub struct Budget {
 }
 
 impl Budget {
+    /// As often as a walk comes to it what a person does, and what becomes of requests and processes.
+    pub const WITHOUT_END: Self = Self {
+        crashes: u8::MAX,
+        lost: u8::MAX,
+        deletions: u8::MAX,
+        creations: u8::MAX,
+        stripped: u8::MAX,
+        ..Self::NOTHING
+    };
+
     /// Nothing does.
     pub const NOTHING: Self = Self {
         crashes: 0,
@@ -230,6 +376,7 @@ pub struct State {
     pub approved: Vec<u8>,
     /// How many numbers may have been bought for each identity: one, and one more for each time that a person had another bought beside it.
     pub allowed: Vec<u8>,
+    pub routing: Routing,
     /// Why a promise is broken, if one is.
     pub broken: Option<&'static str>,
 }
