@@ -281,39 +281,60 @@ impl Scenario {
     /// The same where they are routed.
     pub fn of_routing(&self, s: &State, events: &mut Vec<Event>) {
         const FATES: [Fate; 5] = [Fate::Answered, Fate::Refused, Fate::Lost, Fate::AnswerLost, Fate::Late];
+        let fates = if s.budget.lost > 0 { &FATES[..] } else { &FATES[..1] };
         let (slots, numbers) = (0..s.cluster.objects.len() as u8, 0..s.lines.len() as u8);
         for replica in 0..s.replicas.len() as u8 {
             for slot in slots.clone() {
-                events.extend(FATES.map(|fate| Event::Pass { replica, slot, fate }));
-                events.extend([Event::Run { replica, slot }, Event::SeeObject { replica, slot }]);
+                events.extend(fates.iter().map(|fate| Event::Pass { replica, slot, fate: *fate }));
+                events.push(Event::SeeObject { replica, slot });
             }
             for number in numbers.clone() {
-                events.extend(FATES.map(|fate| Event::ClaimPass { replica, number, fate }));
+                events.extend(fates.iter().map(|fate| Event::ClaimPass { replica, number, fate: *fate }));
                 events.push(Event::SeeClaim { replica, number });
             }
-            let others = [Event::SeeAgents { replica }, Event::List { replica }, Event::Crash { replica }];
-            events.extend(others);
-            if s.routing.leader.is_some_and(|leader| leader != replica) {
-                events.push(Event::Lead { replica });
-            }
+            events.extend([Event::SeeAgents { replica }, Event::List { replica }]);
+            events.extend((s.budget.crashes > 0).then_some(Event::Crash { replica }));
+            let follows = s.routing.leader.is_some_and(|leader| leader != replica);
+            events.extend(follows.then_some(Event::Lead { replica }));
         }
         events.extend((0..s.routing.wire.len() as u8).map(|at| Event::Arrive { at }));
-        events.extend([Event::Tick, Event::Account]);
+        events.push(Event::Tick);
+        for slot in slots.clone() {
+            events.extend([Event::Create { slot }, Event::Delete { slot }, Event::Strip { slot }]);
+        }
+        if s.budget.edits == 0 {
+            return;
+        }
+        events.push(Event::Account);
         for agent in 0..s.routing.agents.len() as u8 {
             let all = [Change::Publish, Change::RollBack, Change::Offline, Change::Refuse];
             events.extend(all.map(|to| Event::Change { agent, to }));
         }
         for number in numbers {
-            for empty in [false, true] {
-                events.extend((0..3).map(|channel| Event::Foreign { number, channel, empty }));
+            for yes in [false, true] {
+                events.extend((0..3).map(|channel| Event::Foreign { number, channel, empty: yes }));
+                events.push(Event::DeleteClaim { number, force: yes });
             }
-            events.extend([false, true].map(|force| Event::DeleteClaim { number, force }));
         }
         for slot in slots {
-            events.extend([Event::Create { slot }, Event::Delete { slot }, Event::Strip { slot }]);
             let simple = [Edit::Suspend, Edit::Observe, Edit::Report, Edit::Refuse, Edit::Abandon, Edit::Request];
             let edits = simple.into_iter().chain((0..3).flat_map(|which| [Edit::OnDelete(which), Edit::Assign(which)]));
             events.extend(edits.map(|to| Event::Edit { slot, to }));
         }
+    }
+
+    /// What else can happen in a walk: a replica works for a while, undisturbed.
+    pub fn of_walks(&self, s: &State, events: &mut Vec<Event>) {
+        let slots = 0..s.cluster.objects.len() as u8;
+        let runs = |replica| slots.clone().map(move |slot| Event::Run { replica, slot });
+        events.extend((0..s.replicas.len() as u8).filter(|_| self.routes()).flat_map(runs));
+    }
+}
+
+impl Event {
+    /// Whether somebody changes what is wanted, or what leads where.
+    pub fn is_edit(self) -> bool {
+        use Event::{Account, Change, DeleteClaim, Edit, Foreign};
+        matches!(self, Account | Change { .. } | DeleteClaim { .. } | Edit { .. } | Foreign { .. })
     }
 }

@@ -71,10 +71,13 @@ fn search(wish: Option<Number>) -> Search {
     }
 }
 
+pub fn account_namespace(m: &Scenario, identity: Identity) -> &'static str {
+    if m.is_elsewhere(identity) { NAMES[2] } else { "n" }
+}
+
 /// The CarrierAccount of an object.
 pub fn account_ref(m: &Scenario, identity: Identity) -> Reference {
-    let namespace = if m.is_elsewhere(identity) { NAMES[2] } else { "n" };
-    Reference { name: "a".into(), namespace: Some(namespace.into()) }
+    Reference { name: "a".into(), namespace: Some(account_namespace(m, identity).into()) }
 }
 
 /// The namespace of an object that imports its number.

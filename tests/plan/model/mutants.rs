@@ -83,11 +83,13 @@ pub enum Mutant {
     BoughtByWhatIsTaken,
     /// The accounts of a claim and of whoever wants it are not compared.
     TakenAcrossAccounts,
+    /// A route is sent whatever became of its claim since it was decided on.
+    ClaimNotReadAgain,
 }
 
 impl Mutant {
     /// Every one that random walks come upon.
-    pub const ALL: [Mutant; 38] = [
+    pub const ALL: [Mutant; 39] = [
         Mutant::NoIntent,
         Mutant::NoCompareAndSet,
         Mutant::TokenNotCompared,
@@ -126,12 +128,14 @@ impl Mutant {
         Mutant::LetGoUnwritten,
         Mutant::GivenBackUnsettled,
         Mutant::TakenAcrossAccounts,
+        Mutant::ClaimNotReadAgain,
     ];
 
     /// Whether a scenario is of the kind that it needs.
     pub fn is_about(self, scenario: &Scenario) -> bool {
         match self {
             Mutant::TakenAcrossAccounts => scenario.imports == Some(Tenancy::OtherAccount),
+            Mutant::ClaimNotReadAgain => scenario.leads,
             _ if scenario.routes() => false,
             Mutant::TakenFromItsHolder | Mutant::TakenWithoutJournal | Mutant::TakenClaimNotRead => scenario.pool,
             Mutant::IdentityWithoutNamespace => scenario.tenants,

@@ -87,8 +87,8 @@ fn claim_for(m: &Scenario, s: &State, replica: usize, of: &Object, number: Numbe
             held = Claim { holder: Some(of.uid), identity: of.identity, attempt, ..held };
         }
         Some(Mutant::TakenAcrossAccounts) if m.is_elsewhere(of.identity) => {
-            let account = &mut held.spec.as_mut()?.edit().account;
-            m.account_id(of.identity).clone_into(&mut account.identity);
+            let account = m.account_id(of.identity).to_owned();
+            held.spec.as_mut()?.account.identity = account;
         }
         _ => {}
     }
@@ -315,10 +315,8 @@ fn rested(
     let status = rest.status?;
     if m.routes() {
         let write = |object: &mut Object| {
-            if let Some(settings) =
-                object.settings.as_mut().filter(|settings| settings.status.as_ref() != Some(&status))
-            {
-                settings.edit().status = Some(status);
+            if let Some(settings) = object.settings.as_mut().filter(|it| it.status.as_ref() != Some(&status)) {
+                settings.status = Some(status);
             }
         };
         return s.write_object(replica, slot, write);

@@ -9,12 +9,12 @@ use dialplane::{
         phone_number::{DriftPolicy, Import, Mode, OnDelete},
     },
     carrier::ErrorClass,
-    plan::{AccountRef, AccountView, AgentRef, InFlight, Served, Trouble},
+    plan::{AccountRef, AgentRef, InFlight, Served, Trouble},
 };
 
 use super::{
     events::{Change, Edit, Event, Fate},
-    kinds::{account_ref, e164},
+    kinds::{account_namespace, account_ref, e164},
     pass,
     scenario::Scenario,
     state::{Agent, Identity, Memory, Number, Object, Routing, Sent, Settings, State, Subject, Uid, Whole},
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::plan::scene::{self, destination, shown, trouble};
 
-/// How long a route may be on its way, in ticks.
+/// How long a route may be on its way, in ticks: a tick is a second of the plan.
 pub const LIFETIME: u64 = 3;
 
 /// Where a version of an agent has a number lead: calls and messages, and in every third version calls alone.
@@ -80,11 +80,12 @@ fn edit(settings: &mut Settings, to: Edit) {
 
 impl Scenario {
     /// An object as a person applies it. The first two want the first number, the third that or the other, by how many came before it.
-    pub fn new(&self, uid: Uid, identity: Identity) -> Object {
+    pub fn applied(&self, uid: Uid, identity: Identity) -> Object {
         let settings = || {
             let mut spec = scene::phone_number("n", "pn").spec;
             spec.account_ref = account_ref(self, identity);
-            spec.import = Some(Import { number: e164(u8::from(identity == 2 && uid % 2 == 0)), bring_in: false });
+            spec.import =
+                Some(Import { number: e164(u8::from(identity == 2 && uid.is_multiple_of(2))), bring_in: false });
             spec.agent_ref = agent_ref(u8::from(identity == 1) + 1);
             Whole::new(Settings { spec, generation: 1, annotations: Default::default(), status: None })
         };
@@ -92,20 +93,25 @@ impl Scenario {
     }
 
     /// What there is at the beginning: a number that somebody routed by hand, one that leads nowhere, and two agents of which one serves.
-    pub fn routed(&self) -> Routing {
+    pub fn routed(&self) -> Whole<Routing> {
         if !self.routes() {
-            return Routing::default();
+            return Whole::default();
         }
         let by_hand = [(Channel::Voice, destination("https://f0.example.net/"))];
-        Routing {
+        let mut routes = vec![shown(by_hand.into()), shown(Route::new())];
+        routes.truncate(self.numbers);
+        Whole::new(Routing {
             leader: self.leads.then_some(0),
             agents: vec![Agent { published: 1, serves: 1, ..Agent::default() }, Agent::default()],
-            routes: vec![shown(by_hand.into()), shown(Route::new())],
+            routes,
             ..Routing::default()
-        }
+        })
     }
 
     pub fn reroute(&self, s: &mut State, event: Event) -> Option<()> {
+        if event.is_edit() {
+            s.budget.edits = s.budget.edits.checked_sub(1)?;
+        }
         match event {
             Event::Run { replica, slot } => {
                 s.see_all(replica.into());
@@ -119,7 +125,7 @@ impl Scenario {
             Event::List { replica } => s.list(replica.into()),
             Event::Lead { replica } => {
                 s.routing.leader = Some(replica);
-                s.replicas[usize::from(replica)].routing.predecessor = s.routing.clock + LIFETIME;
+                s.replicas[usize::from(replica)].routing.predecessor = LIFETIME;
             }
             Event::Tick => s.tick(),
             Event::Foreign { number, channel, empty } => {
@@ -139,15 +145,15 @@ impl Scenario {
 
     /// What the account of an object is seen as. One that is of another account says that it owns every number.
     pub fn account(&self, s: &State, slot: Option<usize>, identity: Identity) -> AccountRef {
-        let reference = account_ref(self, identity);
-        let key = Key::new(&reference.namespace.unwrap_or_default(), &reference.name);
+        let namespace = account_namespace(self, identity);
         if slot.is_some_and(|slot| s.routing.refused & (1 << slot) != 0) {
-            return AccountRef::Refused(key);
+            return AccountRef::Refused(Key::new(namespace, "a"));
         }
-        let AccountRef::Found(view) = scene::account(&key.namespace, &key.name, self.account_id(identity)) else {
-            unreachable!("an account of a scene is there");
-        };
-        AccountRef::Found(AccountView { open: view.open.filter(|_| !s.routing.closed), ..view })
+        let mut account = scene::account(namespace, "a", self.account_id(identity));
+        if let AccountRef::Found(view) = &mut account {
+            view.open.take_if(|_| s.routing.closed);
+        }
+        account
     }
 
     pub fn account_id(&self, identity: Identity) -> &'static str {
@@ -162,7 +168,7 @@ impl State {
 
     /// A person changes an object.
     fn set(&mut self, slot: u8, to: Edit) -> Option<()> {
-        let settings = self.cluster.objects[usize::from(slot)].as_mut()?.settings.as_mut()?.edit();
+        let settings = self.cluster.objects[usize::from(slot)].as_mut()?.settings.as_mut()?;
         let before = settings.spec.clone();
         edit(settings, to);
         settings.generation += i64::from(settings.spec != before);
@@ -197,10 +203,14 @@ impl State {
     }
 
     fn tick(&mut self) {
-        self.routing.clock += 1;
+        for replica in &mut self.replicas {
+            let Memory { trouble, unknown, predecessor, .. } = &mut *replica.routing;
+            let waits = trouble.values_mut().map(|(.., left)| left).chain(unknown.values_mut()).chain([predecessor]);
+            waits.for_each(|left| *left = left.saturating_sub(1));
+        }
         // A route of which nobody decided when it arrives is lost at the end of its life.
-        let clock = self.routing.clock;
-        self.routing.wire.retain(|sent| sent.until > clock);
+        self.routing.wire.iter_mut().for_each(|sent| sent.left -= 1);
+        self.routing.wire.retain(|sent| sent.left > 0);
     }
 
     pub fn arrive(&mut self, at: usize) {
@@ -214,36 +224,32 @@ impl State {
             self.arrive(0);
         }
         self.routing.closed = false;
-        self.routing.clock += LIFETIME + 1;
+        (0..=LIFETIME).for_each(|_| self.tick());
         self.replicas.iter_mut().for_each(|replica| replica.routing.put_backs.clear());
     }
 
-    fn left(&self, until: u64) -> Duration {
-        Duration::from_secs(until.saturating_sub(self.routing.clock))
-    }
-
     pub fn in_flight(&self, replica: usize, number: Option<Number>) -> InFlight {
-        let Memory { unknown, predecessor, .. } = &self.replicas[replica].routing;
+        let Memory { unknown, predecessor, .. } = &*self.replicas[replica].routing;
         let unknown = number.and_then(|number| unknown.get(&number)).copied().unwrap_or_default();
-        InFlight { unknown: self.left(unknown), predecessor: self.left(*predecessor) }
+        InFlight { unknown: Duration::from_secs(unknown), predecessor: Duration::from_secs(*predecessor) }
     }
 
     pub fn trouble(&self, replica: usize, of: Subject) -> Option<Trouble> {
-        let (class, attempts, due) = self.replicas[replica].routing.trouble.get(&of)?;
-        Some(Trouble { wait: self.left(*due), ..trouble(*class, *attempts, 0) })
+        let (class, attempts, left) = self.replicas[replica].routing.trouble.get(&of)?;
+        Some(trouble(*class, *attempts, *left))
     }
 
     pub fn fail(&mut self, replica: usize, of: Subject, class: ErrorClass) {
-        let (due, troubles) = (self.routing.clock + 1, &mut self.replicas[replica].routing.trouble);
+        let troubles = &mut self.replicas[replica].routing.trouble;
         let attempts = troubles.get(&of).map_or(0, |(_, attempts, _)| *attempts) + 1;
-        troubles.insert(of, (class, attempts, due));
+        troubles.insert(of, (class, attempts, 1));
     }
 
     /// What a replica sees of the agent that an object names.
     pub fn agent(&self, replica: usize, object: &Object) -> Option<AgentRef> {
         let which = agent_of(object.settings.as_ref()?)?;
         let agent = self.replicas[replica].routing.agents[which];
-        let key = Key::new("n", &format!("a{which}"));
+        let key = Key::new("n", format!("a{which}"));
         if agent.refused {
             return Some(AgentRef::Refused(key));
         }
@@ -256,10 +262,10 @@ impl State {
 
     /// A route is sent to the carrier.
     pub fn send(&mut self, replica: usize, of: Subject, number: Number, route: Route, fate: Fate) {
-        let (n, until) = (usize::from(number), self.routing.clock + LIFETIME);
+        let n = usize::from(number);
         match fate {
             Fate::Answered | Fate::AnswerLost => self.routing.routes[n].extend(route),
-            Fate::Late => self.routing.wire.push(Sent { number, route, until }),
+            Fate::Late => self.routing.wire.push(Sent { number, route, left: LIFETIME }),
             Fate::Lost | Fate::Refused | Fate::Taken => {}
         }
         match fate {
@@ -270,7 +276,7 @@ impl State {
             }
             Fate::Refused => self.fail(replica, of, ErrorClass::Rejected),
             Fate::Lost | Fate::AnswerLost | Fate::Late | Fate::Taken => {
-                self.replicas[replica].routing.unknown.insert(number, until);
+                self.replicas[replica].routing.unknown.insert(number, LIFETIME);
                 self.replicas[replica].known &= !(1 << n);
                 self.fail(replica, of, ErrorClass::Transient);
             }

@@ -284,7 +284,7 @@ pub fn small() -> Vec<(&'static str, Scenario)> {
     let replicas =
         |carrier| if carrier == Carrier::Orders { attempts().saturating_sub(1).clamp(1, 2).into() } else { 2 };
     let again = Budget { deletions: 1, creations: 1, ..calm };
-    let mut all = Vec::new();
+    let mut all = small_routing();
     for carrier in CARRIERS {
         let replicas = replicas(carrier);
         all.extend(
@@ -326,6 +326,31 @@ pub fn small() -> Vec<(&'static str, Scenario)> {
         ]);
     }
     all
+}
+
+/// The same of numbers that are routed.
+fn small_routing() -> Vec<(&'static str, Scenario)> {
+    let of = |objects, replicas, budget| Scenario {
+        carrier: Carrier::Unmarked,
+        objects,
+        replicas,
+        numbers: 1,
+        budget,
+        imports: Some(Tenancy::Same),
+        leads: true,
+        ..CALM
+    };
+    let lost = Budget { lost: 1, ..Budget::NOTHING };
+    let deleted = Budget { deletions: 1, ..Budget::NOTHING };
+    // A request that comes late after another replica has taken over waits for a larger run.
+    let handed = Budget { lost: attempts().saturating_sub(1), ..Budget::NOTHING };
+    vec![
+        ("routed and edited, and a request is lost", of(&[0], 1, Budget { edits: 1, ..lost })),
+        ("routed and edited, and a crash", of(&[0], 1, Budget { edits: 1, crashes: 1, ..Budget::NOTHING })),
+        ("routed and deleted, and a request is lost", of(&[0], 1, Budget { lost: 1, ..deleted })),
+        ("routed by one replica and another", of(&[0], 2, handed)),
+        ("two objects of one number", of(&[0, 1], 1, deleted)),
+    ]
 }
 
 /// A few objects that want the same number, which the account has already: whoever holds its claim routes it.

@@ -68,10 +68,10 @@ impl State {
 
     /// A replica looked at a number that is ours.
     pub fn see_number(&mut self, replica: usize, number: Number) {
-        let (n, replica) = (usize::from(number), &mut self.replicas[replica]);
+        let replica = &mut self.replicas[replica];
         replica.known |= 1 << number;
-        if let (Some(seen), Some(route)) = (replica.routing.seen.get_mut(n), self.routing.routes.get(n)) {
-            seen.clone_from(route);
+        if let Some(route) = self.routing.routes.get(usize::from(number)) {
+            replica.routing.seen[usize::from(number)].clone_from(route);
         }
     }
 

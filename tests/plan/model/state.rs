@@ -1,11 +1,12 @@
-//! What the cluster, the carrier and the replicas hold, as small as it can be told: one value is one state of the model. Only what belongs
-//! to the routes of numbers is kept [whole](Whole): no list of all states goes over it.
+//! What the cluster, the carrier and the replicas hold, as small as it can be told: one value is one state of the model. What belongs to
+//! the routes of numbers is kept [whole](Whole), mostly as the API has it, and times are counted from now.
 
 use std::{
     collections::BTreeMap,
-    hash::{Hash, Hasher},
-    ops::Deref,
-    sync::Arc,
+    fmt::Debug,
+    hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher, Hash, Hasher},
+    ops::{Deref, DerefMut},
+    sync::{Arc, OnceLock},
 };
 
 use dialplane::{
@@ -25,17 +26,19 @@ pub type Number = u8;
 /// Tells two writes apart, and which came first. Only the order counts: see [`State::normal`].
 pub type Stamp = u16;
 
-/// A part of the state that is kept as the API has it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Whole<T>(Arc<T>);
+/// A part of the state that many states share, and what it is known by once that is asked for.
+#[derive(Clone, Debug)]
+pub struct Whole<T>(Arc<(T, OnceLock<u64>)>);
 
-impl<T: Clone> Whole<T> {
+impl<T> Whole<T> {
     pub fn new(of: T) -> Self {
-        Self(Arc::new(of))
+        Self(Arc::new((of, OnceLock::new())))
     }
+}
 
-    pub fn edit(&mut self) -> &mut T {
-        Arc::make_mut(&mut self.0)
+impl<T: Default> Default for Whole<T> {
+    fn default() -> Self {
+        Self::new(T::default())
     }
 }
 
@@ -43,15 +46,30 @@ impl<T> Deref for Whole<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        &self.0
+        &self.0.0
+    }
+}
+
+impl<T: Clone> DerefMut for Whole<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        let (of, known_by) = Arc::make_mut(&mut self.0);
+        known_by.take();
+        of
+    }
+}
+
+impl<T: PartialEq> PartialEq for Whole<T> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || **self == **other
     }
 }
 
 impl<T: PartialEq> Eq for Whole<T> {}
 
-impl<T: std::fmt::Debug> Hash for Whole<T> {
+impl<T: Debug> Hash for Whole<T> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        format!("{:?}", self.0).hash(state);
+        let known_by = || BuildHasherDefault::<DefaultHasher>::default().hash_one(format!("{:?}", **self));
+        self.0.1.get_or_init(known_by).hash(state);
     }
 }
 
@@ -206,20 +224,20 @@ pub struct Replica {
     /// Those from which it is taken by the write of the account that is under way, and what that writes.
     pub taken: u8,
     pub ledger: Option<Rights>,
-    pub routing: Memory,
+    pub routing: Whole<Memory>,
 }
 
 /// What a replica sees and remembers of the routes of numbers.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Memory {
     pub agents: Vec<Agent>,
     /// What it last saw of the route of each number that it knows.
     pub seen: Vec<Route>,
-    /// The last failure at the carrier, how many there were in a row, and until when it waits.
+    /// The last failure at the carrier, how many there were in a row, and for how many ticks it waits yet.
     pub trouble: BTreeMap<Subject, (ErrorClass, u32, u64)>,
     /// How often it has put a route back.
     pub put_backs: BTreeMap<Subject, u32>,
-    /// Until when requests of its own, and those of others before it, may arrive.
+    /// For how many ticks yet routes that it sent itself, and those of others before it, may arrive.
     pub unknown: BTreeMap<Number, u64>,
     pub predecessor: u64,
 }
@@ -243,10 +261,8 @@ pub struct Agent {
 }
 
 /// What there is beside, where numbers are routed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Routing {
-    /// In ticks: a tick is a second of the plan.
-    pub clock: u64,
     /// The replica that acts; where there is none, all do.
     pub leader: Option<u8>,
     pub agents: Vec<Agent>,
@@ -264,11 +280,12 @@ pub struct Routing {
 }
 
 /// A route that was sent and has not arrived.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Sent {
     pub number: Number,
     pub route: Route,
-    pub until: u64,
+    /// For how many ticks yet it may.
+    pub left: u64,
 }
 
 /// What has become of a number at the carrier.
@@ -329,6 +346,8 @@ pub struct Budget {
     pub anothers: u8,
     /// How often a person changes what is wanted.
     pub turns: u8,
+    /// How often people change anything about agents, accounts and routes.
+    pub edits: u8,
     /// How many attempts are looked at.
     pub attempts: u8,
 }
@@ -341,6 +360,7 @@ impl Budget {
         deletions: u8::MAX,
         creations: u8::MAX,
         stripped: u8::MAX,
+        edits: u8::MAX,
         ..Self::NOTHING
     };
 
@@ -357,6 +377,7 @@ impl Budget {
         moves: 0,
         anothers: 0,
         turns: 0,
+        edits: 0,
         attempts: 0,
     };
 }
@@ -376,7 +397,7 @@ pub struct State {
     pub approved: Vec<u8>,
     /// How many numbers may have been bought for each identity: one, and one more for each time that a person had another bought beside it.
     pub allowed: Vec<u8>,
-    pub routing: Routing,
+    pub routing: Whole<Routing>,
     /// Why a promise is broken, if one is.
     pub broken: Option<&'static str>,
 }

@@ -9,6 +9,7 @@ use super::{
     scenario::{Carrier, Scenario, Tenancy},
     state::{
         Claim, Cluster, Identity, Journal, Line, Memory, Object, OwnEntry, Replica, Rights, Stamp, State, Stock, Uid,
+        Whole,
     },
 };
 
@@ -19,7 +20,7 @@ impl Scenario {
     /// The state in which everything begins.
     pub fn begin(&self) -> State {
         let object = |(at, identity): (usize, &Identity)| {
-            Some(Object { finalizer: self.finalized, ..self.new(at as u8 + 1, *identity) })
+            Some(Object { finalizer: self.finalized, ..self.applied(at as u8 + 1, *identity) })
         };
         let objects = self.objects.iter().enumerate().map(object).collect();
         let identities = self.identities();
@@ -254,13 +255,14 @@ impl State {
     }
 
     fn crash(&mut self, replica: usize) {
-        let settled = self.routing.clock + LIFETIME;
         let replica = &mut self.replicas[replica];
-        let Memory { agents, seen, .. } = std::mem::take(&mut replica.routing);
-        let predecessor = if seen.is_empty() { 0 } else { settled };
         // A list that it starts on may be as old as its caches were.
-        *replica = Replica::new(std::mem::take(&mut replica.cache), replica.gap);
-        replica.routing = Memory { agents, seen, predecessor, ..Memory::default() };
+        let begun = Replica::new(std::mem::take(&mut replica.cache), replica.gap);
+        let ended = std::mem::replace(replica, begun);
+        if !ended.routing.seen.is_empty() {
+            let Memory { agents, seen, .. } = (*ended.routing).clone();
+            replica.routing = Whole::new(Memory { agents, seen, predecessor: LIFETIME, ..Memory::default() });
+        }
     }
 
     fn finish(&mut self, number: u8, well: bool) -> Option<()> {
@@ -293,7 +295,7 @@ impl State {
                 object.is_none().then_some(())?;
                 budget.creations = budget.creations.checked_sub(1)?;
                 self.uids += 1;
-                *object = Some(m.new(self.uids, m.objects[usize::from(slot)]));
+                *object = Some(m.applied(self.uids, m.objects[usize::from(slot)]));
             }
             Event::Strip { slot } => {
                 let object = &mut self.cluster.objects[usize::from(slot)];

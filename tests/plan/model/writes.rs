@@ -162,7 +162,7 @@ impl ClusterWrites for Work<'_> {
         let n = index(number);
         if for_good {
             self.s.replicas[self.replica].wrote &= !(1 << n);
-        } else if self.m.mutant == Some(Mutant::ClaimSkipped) {
+        } else if matches!(self.m.mutant, Some(Mutant::ClaimSkipped | Mutant::ClaimNotReadAgain)) {
             return Ok(());
         }
         // Where it has changed it was read again, which is all that comes of it.
@@ -179,6 +179,9 @@ impl CarrierWrites for Work<'_> {
         let number = index(&write.number);
         let claimed = self.s.cluster.claims[usize::from(number)].as_ref().map(|_| ());
         self.judge(claimed.ok_or("promise 3: a request leaves without a claim"))?;
+        if self.fate != Fate::Answered {
+            self.lose_answer()?;
+        }
         if write.put_back {
             *self.s.replicas[self.replica].routing.put_backs.entry(self.subject).or_default() += 1;
         }
