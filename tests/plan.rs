@@ -4,7 +4,6 @@ mod account;
 mod agent;
 mod binding;
 mod buy;
-mod buying;
 mod claim;
 mod hosting;
 mod intake;

@@ -44,8 +44,8 @@ async fn every_command_of_the_readme_works() {
                 assert!(gate.lines().any(|line| line.starts_with("cargo test 2>&1")), "the gate runs `cargo test`");
             }
             // Far too long for here, where the same tests run with less to do.
-            [states, schedules, "cargo", "test", "--release", "--test", "all", "plan::buying", ..] => {
-                let model = fs::read_to_string(Path::new(ROOT).join("tests/plan/buying.rs")).unwrap();
+            [states, schedules, "cargo", "test", "--release", "--test", "all", "plan::model", ..] => {
+                let model = fs::read_to_string(Path::new(ROOT).join("tests/plan/model.rs")).unwrap();
                 for setting in [states, schedules] {
                     let (name, figure) = setting.split_once('=').unwrap();
                     assert!(model.contains(&format!("env::var(\"{name}\")")), "{name} sets nothing");

@@ -1,6 +1,6 @@
 //! Ways to break the protocol, one at a time. A model that none of them breaks proves nothing.
 
-use super::model::{Buying, Carrier, Keeps};
+use super::scenario::{Carrier, Keeps, Scenario, Tenancy};
 
 /// One thing that is done wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,11 +81,15 @@ pub enum Mutant {
     GivenBackUnsettled,
     /// A right is bought by that the account is just taking back.
     BoughtByWhatIsTaken,
+    /// The accounts of a claim and of whoever wants it are not compared.
+    TakenAcrossAccounts,
+    /// A route is sent whatever became of its claim since it was decided on.
+    ClaimNotReadAgain,
 }
 
 impl Mutant {
     /// Every one that random walks come upon.
-    pub const ALL: [Mutant; 37] = [
+    pub const ALL: [Mutant; 39] = [
         Mutant::NoIntent,
         Mutant::NoCompareAndSet,
         Mutant::TokenNotCompared,
@@ -123,11 +127,16 @@ impl Mutant {
         Mutant::LetGoUnderWay,
         Mutant::LetGoUnwritten,
         Mutant::GivenBackUnsettled,
+        Mutant::TakenAcrossAccounts,
+        Mutant::ClaimNotReadAgain,
     ];
 
     /// Whether a scenario is of the kind that it needs.
-    pub fn is_about(self, scenario: &Buying) -> bool {
+    pub fn is_about(self, scenario: &Scenario) -> bool {
         match self {
+            Mutant::TakenAcrossAccounts => scenario.imports == Some(Tenancy::OtherAccount),
+            Mutant::ClaimNotReadAgain => scenario.leads,
+            _ if scenario.routes() => false,
             Mutant::TakenFromItsHolder | Mutant::TakenWithoutJournal | Mutant::TakenClaimNotRead => scenario.pool,
             Mutant::IdentityWithoutNamespace => scenario.tenants,
             Mutant::OtherInstallationForgotten => scenario.budget.moves > 0,

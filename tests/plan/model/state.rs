@@ -1,4 +1,22 @@
-//! What the cluster, the carrier and the replicas hold, as small as it can be told: one value is one state of the model.
+//! What the cluster, the carrier and the replicas hold, as small as it can be told: one value is one state of the model. What belongs to
+//! the routes of numbers is kept [whole](Whole), mostly as the API has it, and times are counted from now.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Debug,
+    hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher, Hash, Hasher},
+    ops::{Deref, DerefMut},
+    sync::{Arc, OnceLock},
+};
+
+use dialplane::{
+    api::{
+        claim::NumberClaimSpec,
+        number::{E164, Route},
+        phone_number::{Mode, PhoneNumberSpec, PhoneNumberStatus},
+    },
+    carrier::ErrorClass,
+};
 
 pub type Uid = u8;
 /// What a number is bought for.
@@ -8,7 +26,54 @@ pub type Number = u8;
 /// Tells two writes apart, and which came first. Only the order counts: see [`State::normal`].
 pub type Stamp = u16;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// A part of the state that many states share, and what it is known by once that is asked for.
+#[derive(Clone, Debug)]
+pub struct Whole<T>(Arc<(T, OnceLock<u64>)>);
+
+impl<T> Whole<T> {
+    pub fn new(of: T) -> Self {
+        Self(Arc::new((of, OnceLock::new())))
+    }
+}
+
+impl<T: Default> Default for Whole<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
+impl<T> Deref for Whole<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0.0
+    }
+}
+
+impl<T: Clone> DerefMut for Whole<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        let (of, known_by) = Arc::make_mut(&mut self.0);
+        known_by.take();
+        of
+    }
+}
+
+impl<T: PartialEq> PartialEq for Whole<T> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || **self == **other
+    }
+}
+
+impl<T: PartialEq> Eq for Whole<T> {}
+
+impl<T: Debug> Hash for Whole<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let known_by = || BuildHasherDefault::<DefaultHasher>::default().hash_one(format!("{:?}", **self));
+        self.0.1.get_or_init(known_by).hash(state);
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Object {
     pub uid: Uid,
     pub identity: Identity,
@@ -28,6 +93,28 @@ pub struct Object {
     pub another: Option<u8>,
     /// The only number that is wanted, once a person has changed what is.
     pub wish: Option<Number>,
+    /// Where it imports its number and does not buy one.
+    pub settings: Option<Whole<Settings>>,
+}
+
+/// What a person says of a number and its route, and what the operator answers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    pub spec: PhoneNumberSpec,
+    pub generation: i64,
+    pub annotations: BTreeMap<String, String>,
+    pub status: Option<PhoneNumberStatus>,
+}
+
+impl Settings {
+    pub fn number(&self) -> Option<&E164> {
+        self.spec.import.as_ref().map(|import| &import.number)
+    }
+
+    /// Whether the operator may write to the carrier for it.
+    pub fn is_managed(&self) -> bool {
+        self.spec.mode == Mode::Manage && !self.spec.suspend
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -41,7 +128,7 @@ pub struct Journal {
     pub token: Stamp,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Claim {
     pub identity: Identity,
     pub holder: Option<Uid>,
@@ -49,6 +136,10 @@ pub struct Claim {
     /// Whether it says that the number was seen to be ours.
     pub confirmed: bool,
     pub version: Stamp,
+    /// Whether a person deletes it.
+    pub deleting: bool,
+    /// All of it, where its number was imported.
+    pub spec: Option<Whole<NumberClaimSpec>>,
 }
 
 /// What stands in etcd.
@@ -133,6 +224,68 @@ pub struct Replica {
     /// Those from which it is taken by the write of the account that is under way, and what that writes.
     pub taken: u8,
     pub ledger: Option<Rights>,
+    pub routing: Whole<Memory>,
+}
+
+/// What a replica sees and remembers of the routes of numbers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Memory {
+    pub agents: Vec<Agent>,
+    /// What it last saw of the route of each number that it knows.
+    pub seen: Vec<Route>,
+    /// The last failure at the carrier, how many there were in a row, and for how many ticks it waits yet.
+    pub trouble: BTreeMap<Subject, (ErrorClass, u32, u64)>,
+    /// How often it has put a route back.
+    pub put_backs: BTreeMap<Subject, u32>,
+    /// For how many ticks yet routes that it sent itself, and those of others before it, may arrive.
+    pub unknown: BTreeMap<Number, u64>,
+    pub predecessor: u64,
+}
+
+/// What a replica works on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Subject {
+    Object(Uid),
+    Claim(Number),
+}
+
+/// The first agent answers calls and messages, and in every third version calls alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Agent {
+    /// How many versions were ever published: `v1` to this.
+    pub published: u8,
+    /// The one that serves; 0 for none.
+    pub serves: u8,
+    pub offline: bool,
+    pub refused: bool,
+}
+
+/// What there is beside, where numbers are routed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Routing {
+    /// The replica that acts; where there is none, all do.
+    pub leader: Option<u8>,
+    pub agents: Vec<Agent>,
+    /// The places of the objects whose namespace the account refuses.
+    pub refused: u8,
+    /// Whether the account cannot be used.
+    pub closed: bool,
+    /// Where each number leads.
+    pub routes: Vec<Route>,
+    pub wire: Vec<Sent>,
+    /// How many destinations were set by others.
+    pub foreign: u16,
+    /// The numbers at which something of ours was left on purpose, or forgotten by force: from then on it is anybody's.
+    pub left_behind: u8,
+}
+
+/// A route that was sent and has not arrived.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sent {
+    pub number: Number,
+    pub route: Route,
+    /// For how many ticks yet it may.
+    pub left: u64,
 }
 
 /// What has become of a number at the carrier.
@@ -193,11 +346,24 @@ pub struct Budget {
     pub anothers: u8,
     /// How often a person changes what is wanted.
     pub turns: u8,
+    /// How often people change anything about agents, accounts and routes.
+    pub edits: u8,
     /// How many attempts are looked at.
     pub attempts: u8,
 }
 
 impl Budget {
+    /// As often as a walk comes to it what a person does, and what becomes of requests and processes.
+    pub const WITHOUT_END: Self = Self {
+        crashes: u8::MAX,
+        lost: u8::MAX,
+        deletions: u8::MAX,
+        creations: u8::MAX,
+        stripped: u8::MAX,
+        edits: u8::MAX,
+        ..Self::NOTHING
+    };
+
     /// Nothing does.
     pub const NOTHING: Self = Self {
         crashes: 0,
@@ -211,6 +377,7 @@ impl Budget {
         moves: 0,
         anothers: 0,
         turns: 0,
+        edits: 0,
         attempts: 0,
     };
 }
@@ -230,6 +397,7 @@ pub struct State {
     pub approved: Vec<u8>,
     /// How many numbers may have been bought for each identity: one, and one more for each time that a person had another bought beside it.
     pub allowed: Vec<u8>,
+    pub routing: Whole<Routing>,
     /// Why a promise is broken, if one is.
     pub broken: Option<&'static str>,
 }

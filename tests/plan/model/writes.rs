@@ -2,7 +2,10 @@
 //! code (`controller::act`).
 
 use dialplane::{
-    api::{NumberClaim, agent::AgentVersionSpec, claim::NumberClaimSpec, meta::Key, number::E164, purchase::Hold},
+    api::{
+        NumberClaim, agent::AgentVersionSpec, claim::NumberClaimSpec, meta::Key, number::E164, phone_number::OnDelete,
+        purchase::Hold,
+    },
     carrier::Order,
     controller::{CarrierWrites, ClusterWrites, act},
     plan::{
@@ -12,22 +15,26 @@ use dialplane::{
 use futures::FutureExt as _;
 
 use super::{
-    model::{Buying, Fate, Keeps},
+    events::Fate,
+    kinds::{NAMES, index, named, uid},
     mutants::Mutant,
-    pass::{NAMES, index, named, uid},
-    state::{Claim, Identity, Journal, Line, Number, Object, OwnEntry, Replica, Request, State, Stock},
+    scenario::{Keeps, Scenario},
+    state::{Claim, Identity, Journal, Line, Number, Object, OwnEntry, Replica, Request, State, Stock, Subject, Whole},
 };
 use crate::plan::scene::unused;
 
 /// A replica at work on an object, or on a claim.
 pub struct Work<'a> {
-    pub m: &'a Buying,
+    pub m: &'a Scenario,
     pub s: &'a mut State,
     pub replica: usize,
     /// The place of the object, or the number of the claim.
     pub at: usize,
+    pub subject: Subject,
     pub of: Object,
     pub fate: Fate,
+    /// Whether it says that nothing of ours is left at the carrier.
+    pub closes: bool,
 }
 
 /// Why an effect ends early: because something was found out, or, where there is nothing, to no avail.
@@ -44,12 +51,21 @@ impl Work<'_> {
         if self.fate == Fate::Taken && !matches!(effect, Effect::Hold(_)) {
             return None;
         }
+        self.closes = matches!(effect, Effect::CloseClaim(..));
         let done = act(&mut self, effect).now_or_never().expect("nothing here is waited for");
         done.map_or_else(|ended| ended, Some)
     }
 
     fn own(&mut self) -> Result<&mut OwnEntry, Ended> {
         or_nothing(self.s.replicas[self.replica].own[usize::from(self.of.identity)].as_mut())
+    }
+
+    /// Ends it where a promise is broken.
+    fn judge(&mut self, kept: Result<(), &'static str>) -> Result<(), Ended> {
+        kept.map_err(|why| {
+            self.s.broken = Some(why);
+            Some(())
+        })
     }
 
     /// An answer gets lost, of which there are so many.
@@ -63,6 +79,13 @@ impl ClusterWrites for Work<'_> {
     type Error = Ended;
 
     async fn write_claim(&mut self, claim: NumberClaim) -> Result<(), Ended> {
+        let number = index(&claim.spec.number);
+        if self.m.routes() && self.s.is_current(self.replica, number) {
+            if let (Subject::Object(_), true) = (self.subject, self.closes) {
+                self.s.note_what_is_left(self.at, &self.of, number);
+            }
+            self.judge(self.s.may_replace(self.replica, number, &claim.spec, self.closes))?;
+        }
         self.s.write_claim(self.m, self.replica, &claim.spec);
         Ok(())
     }
@@ -70,11 +93,13 @@ impl ClusterWrites for Work<'_> {
     async fn take_claim(&mut self, claim: NumberClaim) -> Result<bool, Ended> {
         let n = usize::from(index(&claim.spec.number));
         self.s.write_claim(self.m, self.replica, &claim.spec);
-        Ok(self.s.replicas[self.replica].cache.claims[n].is_some_and(|claim| claim.holder == Some(self.of.uid)))
+        Ok(self.s.replicas[self.replica].cache.claims[n]
+            .as_ref()
+            .is_some_and(|claim| claim.holder == Some(self.of.uid)))
     }
 
     async fn write_journal(&mut self, entry: Entry) -> Result<bool, Ended> {
-        let (m, s, of, replica) = (self.m, &mut *self.s, self.of, self.replica);
+        let (m, s, of, replica) = (self.m, &mut *self.s, &self.of, self.replica);
         let spec = &entry.journal.spec;
         let token = s.stamp();
         let identity = usize::from(of.identity);
@@ -109,7 +134,7 @@ impl ClusterWrites for Work<'_> {
     }
 
     async fn set_finalizer(&mut self, _: &'static str, on: bool) -> Result<(), Ended> {
-        let wins = on && self.s.cluster.objects[self.at] == Some(self.of);
+        let wins = on && self.s.cluster.objects[self.at].as_ref() == Some(&self.of);
         or_nothing(self.s.write_object(self.replica, self.at, |object| object.finalizer = on))?;
         let uid = self.of.uid;
         if let Ok(own) = self.own()
@@ -122,11 +147,14 @@ impl ClusterWrites for Work<'_> {
 
     /// Only a claim is ever deleted here.
     async fn delete(&mut self) -> Result<(), Ended> {
-        let cached = self.s.replicas[self.replica].cache.claims[self.at];
-        if self.s.cluster.claims[self.at] == cached {
-            self.s.cluster.claims[self.at] = None;
+        let n = self.at;
+        if self.s.replicas[self.replica].cache.claims[n] == self.s.cluster.claims[n] {
+            let gone = self.s.cluster.claims[n].take().and_then(|claim| claim.spec);
+            if gone.is_some_and(|spec| spec.on_delete == OnDelete::Leave) {
+                self.s.routing.left_behind |= 1 << n;
+            }
         }
-        self.s.see_claim(self.replica, self.at);
+        self.s.see_claim(self.replica, n);
         Ok(())
     }
 
@@ -134,7 +162,7 @@ impl ClusterWrites for Work<'_> {
         let n = index(number);
         if for_good {
             self.s.replicas[self.replica].wrote &= !(1 << n);
-        } else if self.m.mutant == Some(Mutant::ClaimSkipped) {
+        } else if matches!(self.m.mutant, Some(Mutant::ClaimSkipped | Mutant::ClaimNotReadAgain)) {
             return Ok(());
         }
         // Where it has changed it was read again, which is all that comes of it.
@@ -147,9 +175,23 @@ impl ClusterWrites for Work<'_> {
 }
 
 impl CarrierWrites for Work<'_> {
+    async fn set_route(&mut self, write: SetRoute) -> Result<(), Ended> {
+        let number = index(&write.number);
+        let claimed = self.s.cluster.claims[usize::from(number)].as_ref().map(|_| ());
+        self.judge(claimed.ok_or("promise 3: a request leaves without a claim"))?;
+        if self.fate != Fate::Answered {
+            self.lose_answer()?;
+        }
+        if write.put_back {
+            *self.s.replicas[self.replica].routing.put_backs.entry(self.subject).or_default() += 1;
+        }
+        self.s.send(self.replica, self.subject, number, write.route, self.fate);
+        Ok(())
+    }
+
     async fn mark(&mut self, mark: Mark) -> Result<(), Ended> {
-        let (of, moved, n) = (self.of, self.s.moved, usize::from(index(&mark.number)));
-        let held = self.s.cluster.claims[n].is_some_and(|claim| claim.holder == Some(of.uid));
+        let (of, moved, n) = (&self.of, self.s.moved, usize::from(index(&mark.number)));
+        let held = self.s.cluster.claims[n].as_ref().is_some_and(|claim| claim.holder == Some(of.uid));
         let line = &mut self.s.lines[n];
         match line.stock {
             // Its order says for ever whose it was.
@@ -193,8 +235,9 @@ impl CarrierWrites for Work<'_> {
     }
 
     async fn purchase(&mut self, buy: BuyNumber) -> Result<(), Ended> {
-        let (m, of, replica, number) = (self.m, self.of, self.replica, index(&buy.number));
-        let identity = usize::from(of.identity);
+        let (m, replica, number) = (self.m, self.replica, index(&buy.number));
+        let (uid, of) = (self.of.uid, self.of.identity);
+        let identity = usize::from(of);
         let token = or_nothing(self.s.replicas[replica].cache.journals[identity])?.token;
         match self.own() {
             Ok(own) if own.token == token => own.refused = Some(false),
@@ -208,14 +251,14 @@ impl CarrierWrites for Work<'_> {
             self.lose_answer()?;
             let s = &mut *self.s;
             if m.mutant != Some(Mutant::RetriedByHttp) {
-                s.wire.push(Request { moved: s.moved, uid: of.uid, identity: of.identity, number, token });
+                s.wire.push(Request { moved: s.moved, uid, identity: of, number, token });
                 return Ok(());
             }
             // It arrives, its answer is lost, and it is sent once more.
-            m.sell(s, of.identity, number, (token, s.moved));
+            m.sell(s, of, number, (token, s.moved));
         }
         let s = &mut *self.s;
-        let did = m.sell(s, of.identity, number, (token, s.moved));
+        let did = m.sell(s, of, number, (token, s.moved));
         if did && s.marked(number).is_some() {
             s.replicas[replica].known |= 1 << number;
         }
@@ -274,21 +317,21 @@ impl CarrierWrites for Work<'_> {
 
     fn accept_inventory(&mut self) {}
 
-    unused! { bring_in(Key, E164); set_route(SetRoute); set_shared_route(SetSharedRoute); set_binding(SetBinding); serve_hosted(ServeHosted); }
+    unused! { bring_in(Key, E164); set_shared_route(SetSharedRoute); set_binding(SetBinding); serve_hosted(ServeHosted); }
 }
 
 impl State {
     /// A write to an object, by compare-and-set on what the replica's cache shows.
     pub fn write_object(&mut self, replica: usize, slot: usize, change: impl FnOnce(&mut Object)) -> Option<()> {
-        let cached = self.replicas[replica].cache.objects[slot];
-        let mut changed = cached?;
+        let cached = &self.replicas[replica].cache.objects[slot];
+        let mut changed = cached.clone()?;
         change(&mut changed);
-        (Some(changed) != cached).then_some(())?;
-        if self.cluster.objects[slot] == cached {
+        (Some(&changed) != cached.as_ref()).then_some(())?;
+        if self.cluster.objects[slot] == *cached {
             let gone = changed.deleting && !changed.finalizer;
             self.cluster.objects[slot] = (!gone).then_some(changed);
         }
-        self.replicas[replica].cache.objects[slot] = self.cluster.objects[slot];
+        self.replicas[replica].cache.objects[slot] = self.cluster.objects[slot].clone();
         Some(())
     }
 
@@ -315,25 +358,32 @@ impl State {
         same
     }
 
-    fn write_claim(&mut self, m: &Buying, replica: usize, spec: &NumberClaimSpec) -> bool {
-        let n = usize::from(index(&spec.number));
-        let stamp = self.stamp();
-        let same = self.cluster.claims[n].map(|claim| claim.version)
-            == self.replicas[replica].cache.claims[n].map(|claim| claim.version);
+    /// Whether a replica sees the claim of a number in the version that it has.
+    fn is_current(&self, replica: usize, number: Number) -> bool {
+        let version = |claims: &[Option<Claim>]| claims[usize::from(number)].as_ref().map(|claim| claim.version);
+        version(&self.cluster.claims) == version(&self.replicas[replica].cache.claims)
+    }
+
+    fn write_claim(&mut self, m: &Scenario, replica: usize, spec: &NumberClaimSpec) {
+        let number = index(&spec.number);
+        let (n, same) = (usize::from(number), self.is_current(replica, number));
         if same || m.mutant == Some(Mutant::NoCompareAndSet) {
-            let of = spec.identity().unwrap();
+            let version = self.stamp();
+            let identity = |of| (0..NAMES.len() as u8).find(|identity| named(m, *identity) == of).unwrap();
             self.cluster.claims[n] = Some(Claim {
-                identity: (0..NAMES.len() as u8).find(|identity| named(m, *identity) == of).unwrap(),
+                identity: spec.identity().map_or(0, identity),
                 holder: spec.holder.as_ref().map(uid),
                 attempt: spec.purchase.as_ref().map_or(0, |purchase| purchase.attempt as u8),
                 confirmed: !spec.carrier_number_id.is_empty(),
-                version: stamp,
+                version,
+                deleting: self.cluster.claims[n].as_ref().is_some_and(|claim| claim.deleting),
+                spec: m.routes().then(|| Whole::new(spec.clone())),
             });
         }
         self.see_claim(replica, n);
-        if same {
+        // Before a route is sent the claim is always read again.
+        if same && !m.routes() {
             self.replicas[replica].wrote |= 1 << n;
         }
-        same
     }
 }
