@@ -30,7 +30,7 @@ const OUTCOMES: [&str; 57] = [
     "phonenumber.dialplane.dev/london serverside-applied",
     "twilio-prod",
     "Published   3         3        True    RolledOut",
-    "bookings     +14155550102    ringback-dental   v1        True    Routed",
+    "bookings     +14155550102    telephony/ringback-dental   v1        True    Routed",
     "https://engine.example.com/ringback-dental/v1/voice",
     "“Ringback Dental, hello! How can we help?”",
     "without the carrier's signature: 403",
@@ -141,7 +141,7 @@ async fn the_demo_comes_true_on_a_cluster_of_its_own() {
     for of_it in [
         format!("calls {number} (san-francisco)"),
         format!("{number} goes nowhere and stays ours"),
-        format!("san-francisco   {number}   ringback-dental   v1"),
+        format!("san-francisco   {number}   telephony/ringback-dental   v1"),
         format!("{number}   bought once, for telephony/san-francisco"),
     ] {
         assert!(story.contains(&of_it), "{of_it} is missing:\n{story}");

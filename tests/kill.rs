@@ -381,6 +381,7 @@ async fn definitions_that_are_deleted_go_and_what_they_defined_leaves_numbers_as
         let (scene, client) = (&site.scene, site.scene.client.clone());
         let flags = ["--leader-elect=false", "--settling-time=1s"];
         let mut operator = Some(site.start_direct("first", &flags));
+        scene.reason::<Agent>(AGENT, "Published", "Published").await;
         scene.purchase("a", json!({})).await;
         let number = scene.routed_number("a").await;
         scene.has_bought(1).await;

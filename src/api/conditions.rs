@@ -26,6 +26,19 @@ pub enum Class {
     Stalled,
 }
 
+impl Class {
+    /// What tools that wait make of an object which has such a reason for its `Ready`, by the rules of kstatus: at first, and once the grace
+    /// is over.
+    pub fn verdicts(self) -> [&'static str; 2] {
+        match self {
+            Class::Good | Class::Asked => ["Current"; 2],
+            Class::Working | Class::Waiting => ["InProgress"; 2],
+            Class::Blocked => ["InProgress", "Failed"],
+            Class::Stalled => ["Failed"; 2],
+        }
+    }
+}
+
 /// What a condition says: yes, no, or that it is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Truth {

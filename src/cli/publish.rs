@@ -18,6 +18,9 @@ use crate::{
 /// What the user needs to be allowed.
 pub(super) const NEEDS: &str = "Its user needs the verbs get and patch for agents, and get for agentversions.";
 
+/// How often it is begun anew where the operator writes the Agent's status meanwhile.
+const TRIES: usize = 5;
+
 /// What `dialplane publish` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = NEEDS)]
@@ -37,9 +40,8 @@ pub struct Args {
 /// Publishes, and says what to write into the manifest.
 pub fn run(args: Args) -> anyhow::Result<()> {
     block_on(async {
-        let subject = Subject::read(&args.agent, args.namespace).await?;
-        let (name, digest) = subject.to_publish(args.version).await?;
-        subject.serve(&name, &digest).await
+        Subject::serve(&args.agent, args.namespace, async |subject| subject.to_publish(args.version.clone()).await)
+            .await
     })
 }
 
@@ -51,7 +53,23 @@ pub(super) struct Subject {
 }
 
 impl Subject {
-    pub(super) async fn read(name: &str, namespace: Option<String>) -> anyhow::Result<Self> {
+    /// Has an Agent serve the version of this name and digest that `choose` makes of it, unless somebody else edits it meanwhile.
+    pub(super) async fn serve(
+        name: &str,
+        namespace: Option<String>,
+        choose: impl AsyncFn(&Self) -> anyhow::Result<(String, String)>,
+    ) -> anyhow::Result<()> {
+        for _ in 0..TRIES {
+            let subject = Self::read(name, namespace.clone()).await?;
+            let (version, digest) = choose(&subject).await?;
+            if subject.write(&version, &digest).await? {
+                return Ok(());
+            }
+        }
+        bail!("Agent {name} changes all the time and nothing was done: try again")
+    }
+
+    async fn read(name: &str, namespace: Option<String>) -> anyhow::Result<Self> {
         let (client, default) = super::client::client().await?;
         let key = Key::new(namespace.unwrap_or(default), name);
         let found = Api::<Agent>::namespaced(client.clone(), &key.namespace).get_opt(name).await;
@@ -99,8 +117,9 @@ impl Subject {
         Ok((name, digest))
     }
 
-    /// Writes which version serves, and its digest, unless somebody else changed the Agent since it was read.
-    pub(super) async fn serve(&self, version: &str, digest: &str) -> anyhow::Result<()> {
+    /// Writes which version serves, and its digest, unless somebody else edited the Agent since it was read; whether that could be done. It
+    /// cannot where only its status or metadata changed meanwhile: the operator writes those.
+    async fn write(&self, version: &str, digest: &str) -> anyhow::Result<bool> {
         let key = &self.key;
         let spec = json!({"version": version, "versionDigest": digest});
         let patch = json!({"metadata": {"resourceVersion": self.agent.resource_version()}, "spec": spec});
@@ -108,6 +127,14 @@ impl Subject {
         match agents.patch(&key.name, &cluster::patch_params(), &Patch::Merge(&patch)).await {
             Ok(_) => {}
             Err(kube::Error::Api(status)) if status.code == 409 => {
+                let now = agents.get_opt(&key.name).await.with_context(|| format!("cannot read Agent {key}"))?;
+                let is_edited = |now: Agent| {
+                    (now.metadata.uid, now.metadata.generation)
+                        != (self.agent.metadata.uid.clone(), self.agent.metadata.generation)
+                };
+                if now.is_some_and(|now| !is_edited(now)) {
+                    return Ok(false);
+                }
                 bail!(
                     "Agent {key} was changed by somebody else just now and nothing was done: look at it and try again"
                 )
@@ -119,7 +146,7 @@ impl Subject {
         eprintln!(
             "Where its manifest is kept elsewhere, write these two lines there as well, or the next apply takes them back."
         );
-        Ok(())
+        Ok(true)
     }
 }
 

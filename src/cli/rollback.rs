@@ -27,17 +27,21 @@ pub struct Args {
 /// Rolls back. A name that was never published is refused: by itself it would publish the draft.
 pub fn run(args: Args) -> anyhow::Result<()> {
     block_on(async {
-        let subject = Subject::read(&args.agent, args.namespace).await?;
-        let digest = published(&subject.agent, &args.version).with_context(|| format!("Agent {}", subject.key()))?;
-        let name = AgentVersion::name_of(&subject.key().to_string(), &args.version);
-        match subject.digest_of(&args.version).await? {
-            None => bail!("AgentVersion {name} is gone: apply it again as it was, or publish under a new name"),
-            Some(there) => {
-                ensure!(there == digest, "AgentVersion {name} is {there}, and {digest} was published under that name");
-            }
-        }
-        subject.serve(&args.version, &digest).await
+        Subject::serve(&args.agent, args.namespace, async |subject| chosen(subject, &args.version).await).await
     })
+}
+
+/// The version to go back to, as it was published.
+async fn chosen(subject: &Subject, version: &str) -> anyhow::Result<(String, String)> {
+    let digest = published(&subject.agent, version).with_context(|| format!("Agent {}", subject.key()))?;
+    let name = AgentVersion::name_of(&subject.key().to_string(), version);
+    match subject.digest_of(version).await? {
+        None => bail!("AgentVersion {name} is gone: apply it again as it was, or publish under a new name"),
+        Some(there) => {
+            ensure!(there == digest, "AgentVersion {name} is {there}, and {digest} was published under that name");
+        }
+    }
+    Ok((version.to_owned(), digest))
 }
 
 /// The digest that was published under this name.

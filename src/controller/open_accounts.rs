@@ -30,10 +30,7 @@ use crate::{
     plan::{account::InUse, policy},
 };
 
-use super::{
-    hosted_agents::HostedAgents, moves::Moves, offer_cache::OfferCache, secret::Found, sharing::Sharing,
-    triggers::count_lag,
-};
+use super::{hosted_agents::HostedAgents, moves::Moves, offer_cache::OfferCache, secret::Found, sharing::Sharing};
 
 /// Told which numbers are seen otherwise than before.
 pub type OnChange = Arc<dyn Fn(&[E164]) + Send + Sync>;
@@ -151,7 +148,7 @@ impl OpenAccount {
         count: impl FnOnce() -> AccountNumbers,
     ) -> (AccountNumbers, Option<Duration>) {
         if let Some((numbers, at)) = self.state().counted {
-            let left = count_lag(numbers.owned as usize).saturating_sub(at.elapsed());
+            let left = policy::count_lag(numbers.owned as usize).saturating_sub(at.elapsed());
             if !left.is_zero() && at > listed {
                 return (numbers, Some(left));
             }

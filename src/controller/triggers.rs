@@ -27,16 +27,11 @@ use crate::{
         cache::{Change, Index},
         queue::Priority,
     },
-    plan::Requested,
+    plan::{Requested, policy},
 };
 
 /// How long an account waits for others who wish to buy as well: one write answers them all.
 const TOGETHER: Duration = Duration::from_millis(50);
-
-/// How long the count of an agent's or account's numbers may lag behind: many change at once, and one write says it all. It is a second
-/// for each thousand of them, a hundredth of the time that ten writes a second take to change them, and no more than the longest.
-const COUNT_LAG: Duration = Duration::from_secs(1);
-const LONGEST_COUNT_LAG: Duration = Duration::from_secs(10);
 
 impl Context {
     pub fn number_changed(&self, change: &Change<PhoneNumber>) {
@@ -422,13 +417,13 @@ impl Context {
             Kind::AgentVersion => Index::Version,
             _ => Index::Account,
         };
-        let lag = count_lag(self.caches.numbers.count_by(index, &key.to_string()));
+        let lag = policy::count_lag(self.caches.numbers.count_by(index, &key.to_string()));
         self.queue.add_after(Work { kind, key }, lag);
     }
 
     /// Has an object looked at soon, once for all that happens to it until then.
     pub fn soon(&self, kind: Kind, key: Key) {
-        self.queue.add_after(Work { kind, key }, COUNT_LAG);
+        self.queue.add_after(Work { kind, key }, policy::COUNT_LAG);
     }
 
     /// A person may have mended what failed.
@@ -453,12 +448,6 @@ impl Context {
             (None, None) => {}
         }
     }
-}
-
-/// How long the count of so many numbers may lag behind.
-pub(super) fn count_lag(numbers: usize) -> Duration {
-    let thousands = u32::try_from(numbers / 1000).unwrap_or(u32::MAX);
-    COUNT_LAG.saturating_mul(thousands).clamp(COUNT_LAG, LONGEST_COUNT_LAG)
 }
 
 /// How many rights to buy were given back unused between two looks at an account.

@@ -20,6 +20,10 @@ pub const CLEANUP_TRIES: u32 = 5;
 /// How long to wait before the next look at something that nobody announces: a holder, a Secret.
 pub const POLL: Duration = Duration::from_secs(30);
 
+/// How long the count of an agent's or account's numbers may lag behind, at least and at most: many change at once, and one write says it all.
+pub const COUNT_LAG: Duration = Duration::from_secs(1);
+const LONGEST_COUNT_LAG: Duration = Duration::from_secs(10);
+
 /// How long an order is given before the first look for its number: one look serves all that were taken meanwhile.
 pub const ORDERED: Duration = Duration::from_millis(300);
 
@@ -151,6 +155,13 @@ pub(super) fn account_trouble(error: &CarrierError) -> Finding {
         _ => Reason::CarrierUnreachable,
     };
     Finding::new(reason, &*error.text)
+}
+
+/// How long the count of so many numbers may lag behind: a second for each thousand, a hundredth of the time that ten writes a second take to
+/// change them.
+pub fn count_lag(numbers: usize) -> Duration {
+    let thousands = u32::try_from(numbers / 1000).unwrap_or(u32::MAX);
+    COUNT_LAG.saturating_mul(thousands).clamp(COUNT_LAG, LONGEST_COUNT_LAG)
 }
 
 #[cfg(test)]

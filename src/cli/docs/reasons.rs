@@ -12,11 +12,12 @@ pub fn page() -> String {
             of.as_str().to_owned(),
             truth.as_str().to_owned(),
             effect(*class).to_owned(),
+            verdict(*class),
             shown(*event).to_owned(),
             (*meaning).to_owned(),
         ]
     });
-    let reasons = table(["Reason", "Condition", "Status", "Effect on Ready", "Event", "Meaning"], rows);
+    let reasons = table(["Reason", "Condition", "Status", "Effect on Ready", "kstatus", "Event", "Meaning"], rows);
     let events =
         table(["Event", "Meaning"], EVENTS.iter().map(|(name, what)| [format!("`{name}`"), (*what).to_owned()]));
     format!(
@@ -39,6 +40,13 @@ fn effect(class: Class) -> &'static str {
         Class::Waiting => "`False`",
         Class::Blocked => "`False`, with `Reconciling`, and after 5 minutes with `Stalled`",
         Class::Stalled => "`False`, with `Stalled`",
+    }
+}
+
+fn verdict(class: Class) -> String {
+    match class.verdicts() {
+        [first, last] if first == last => format!("`{first}`"),
+        [first, last] => format!("`{first}`, then `{last}`"),
     }
 }
 
