@@ -36,35 +36,35 @@ pub struct Cli {
 /// What can be asked for.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// See it work on this machine: a cluster, a simulated carrier, the operator, and a story told with them
+    /// Run a demo on this machine: a cluster, simulated carriers, the operator and a walk-through
     #[cfg(feature = "sandbox")]
     Demo(demo::Args),
-    /// Run the operator: it follows the cluster at once, and works while it leads
+    /// Run the operator: it watches the cluster at once, and reconciles while it is the leader
     Run(run::Args),
-    /// Serve a simulated carrier, to try things without an account or money
+    /// Serve simulated carriers, to try things without an account or money
     #[cfg(feature = "sandbox")]
     Sandbox(sandbox::Args),
-    /// Look for numbers for sale, as a PhoneNumber with this search would; nothing is bought or written
+    /// Search numbers for sale, as a PhoneNumber with this search would; nothing is bought or written
     Search(search::Args),
-    /// Say what applying PhoneNumbers would do and cost, by the operator's own decisions; nothing is bought or written
+    /// Show what applying PhoneNumbers would do and cost, with the operator's own logic; nothing is bought or written
     Plan(plan::Args),
-    /// List the numbers that cost money and that no PhoneNumber manages, or print manifests that import them
+    /// List owned numbers that no PhoneNumber manages, or print manifests that import them
     Adopt(adopt::Args),
-    /// Say what is right and wrong with the accounts: credentials, permissions, platforms; nothing is written
+    /// Check the accounts: credentials, permissions, platforms; nothing is written
     Doctor(doctor::Args),
-    /// Publish an Agent's draft: name the version and the digest that it must have, in one step
+    /// Publish an Agent's draft: set the version name and the draft's digest, in one step
     Publish(publish::Args),
-    /// Have an Agent serve a version that it published before
+    /// Roll an Agent back to a version that it published before
     Rollback(rollback::Args),
     /// Print the digest of every draft and AgentVersion in a file, for spec.versionDigest
     Digest(digest::Args),
     /// Print the custom resource definitions as YAML, ready for kubectl apply
     Crds(crds::Args),
-    /// Write the reference pages that are made from the code
+    /// Write the reference pages that are generated from the code
     Docs(docs::Args),
-    /// Print a script that completes these commands in a shell, as in `source <(dialplane completions bash)`
+    /// Print a shell completion script, as in `source <(dialplane completions bash)`
     Completions {
-        /// The shell that it is for
+        /// The shell
         shell: Shell,
     },
 }

@@ -46,7 +46,7 @@ impl Scene {
     /// The right Secret comes, and everything goes on by itself.
     async fn let_in(&self, number: &str) {
         self.secret(self.token()).await;
-        self.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+        self.reason::<CarrierAccount>(ACCOUNT, "Ready", "Connected").await;
         self.reason::<PhoneNumber>("main", "Ready", "Routed").await;
         assert_eq!(self.writes_to(number), 1);
     }
@@ -69,7 +69,7 @@ async fn wrong_credentials_are_said_and_the_right_ones_found_by_themselves() {
 #[tokio::test]
 async fn a_secret_that_comes_late_is_waited_for() {
     let (scene, number, message) = Scene::locked_out(None, "SecretNotFound").await;
-    assert!(message.contains("There is no Secret twilio"), "{message}");
+    assert!(message.contains("The Secret twilio does not exist"), "{message}");
     assert_eq!(scene.asked(), 0);
     scene.let_in(&number).await;
 }
@@ -111,11 +111,11 @@ async fn rotated_credentials_stop_nothing_that_works_and_are_taken_up_by_themsel
     // What was wanted and seen before stands; what is wanted anew waits and says so.
     scene.reason::<PhoneNumber>("main", "Ready", "Routed").await;
     scene.agent("engine.example.com", Some("v2")).await;
-    scene.reason::<PhoneNumber>("main", "Routed", "RouteUnseen").await;
+    scene.reason::<PhoneNumber>("main", "Routed", "RouteUnknown").await;
     assert_eq!((&*scene.voice_url(&number), scene.writes_to(&number)), (V1, 1));
 
     scene.secret(scene.token()).await;
-    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Connected").await;
     scene.reason::<PhoneNumber>("main", "Ready", "Routed").await;
     assert_eq!((&*scene.voice_url(&number), scene.writes_to(&number)), (V2, 2));
     let refused = scene.sandbox.ledger().entries().iter().filter(|entry| entry.status == Some(401)).count();
@@ -126,7 +126,7 @@ async fn rotated_credentials_stop_nothing_that_works_and_are_taken_up_by_themsel
 async fn a_request_reads_the_secret_again() {
     let (scene, _) = Scene::routed().await;
     scene.account(json!({"scanInterval": "24h"})).await;
-    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Connected").await;
     scene.secret(json!({"authToken": "wrong"})).await;
     scene.patch::<CarrierAccount>(ACCOUNT, json!({"metadata": {"annotations": {RECONCILE_REQUESTED: "now"}}})).await;
     scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Unauthorized").await;
@@ -143,7 +143,7 @@ async fn a_listing_that_takes_longer_than_the_scan_interval_is_said_and_numbers_
     scene.purchase("bought", json!({})).await;
     scene.reason::<PhoneNumber>("main", "Ready", "Routed").await;
     scene.routed_number("bought").await;
-    let said = scene.message::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+    let said = scene.message::<CarrierAccount>(ACCOUNT, "Ready", "Connected").await;
     assert!(said.contains("longer than spec.scanInterval"), "{said}");
     scene.has_bought(1).await;
 }
@@ -162,7 +162,7 @@ async fn a_suspended_account_is_said_and_goes_on_when_it_is_active_again() {
         scene.reason::<PhoneNumber>("main", "Ready", "Routed").await;
 
         scene.sandbox.set_status(&account, "active").unwrap();
-        scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+        scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Connected").await;
         scene.agent("engine.example.com", Some("v2")).await;
         scene.calls_reach(&number, V2).await;
     }))
@@ -195,7 +195,7 @@ async fn a_listing_that_is_no_listing_proves_nothing_and_is_had_again() {
         assert!(asked <= 20, "{fault:?}: asked {asked} times");
 
         scene.sandbox.clear_faults();
-        scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+        scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Connected").await;
         scene.reason::<PhoneNumber>("main", "Ready", "Routed").await;
         assert_eq!((&*scene.voice_url(&number), scene.writes_to(&number)), (V1, 0), "{fault:?}");
     }))
@@ -216,7 +216,7 @@ async fn an_account_that_hangs_delays_only_itself() {
 
     hanging.reason::<CarrierAccount>(ACCOUNT, "Ready", "CarrierUnreachable").await;
     hanging.sandbox.clear_faults();
-    hanging.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+    hanging.reason::<CarrierAccount>(ACCOUNT, "Ready", "Connected").await;
     hanging.calls_reach(&number, V2).await;
 }
 
@@ -282,7 +282,7 @@ async fn a_route_that_is_applied_after_the_end_is_taken_back_all_the_same() {
     })
     .await;
     scene.delete::<PhoneNumber>("main").await;
-    let message = scene.message::<PhoneNumber>("main", "Routed", "RouteUnsettled").await;
+    let message = scene.message::<PhoneNumber>("main", "Routed", "RouteOutcomeUnknown").await;
     assert!(message.contains("may still be applied"), "{message}");
     scene.gone::<PhoneNumber>("main").await;
     assert_eq!(scene.voice_url(&number), "");
@@ -321,7 +321,7 @@ async fn many_numbers_that_vanish_at_once_are_not_believed_until_a_person_confir
     for number in &numbers[1..] {
         scene.sandbox.lose_number(number).unwrap();
     }
-    let message = scene.message::<CarrierAccount>(ACCOUNT, "Ready", "InventoryDoubtful").await;
+    let message = scene.message::<CarrierAccount>(ACCOUNT, "Ready", "NumbersMissing").await;
     assert!(message.starts_with("4 of 5 numbers vanished") && message.contains(CONFIRM_INVENTORY), "{message}");
     scene.scans(2).await;
     for i in 0..5 {
@@ -330,13 +330,13 @@ async fn many_numbers_that_vanish_at_once_are_not_believed_until_a_person_confir
 
     let annotations = |left: &str| json!({"metadata": {"annotations": {CONFIRM_INVENTORY: left}}});
     scene.patch::<CarrierAccount>(ACCOUNT, annotations("3")).await;
-    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "InventoryDoubtful").await;
+    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "NumbersMissing").await;
     scene.patch::<CarrierAccount>(ACCOUNT, annotations("1")).await;
     for i in 1..5 {
         scene.reason::<PhoneNumber>(&format!("n{i}"), "Ready", "NumberLost").await;
     }
     scene.reason::<PhoneNumber>("n0", "Ready", "Routed").await;
-    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Connected").await;
 }
 
 #[tokio::test]
@@ -362,7 +362,7 @@ async fn an_operator_that_starts_to_an_almost_empty_account_believes_it_no_more_
     scene.agent("engine.example.com", Some("v2")).await;
     operator::run(client);
 
-    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "InventoryDoubtful").await;
+    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "NumbersMissing").await;
     scene.calls_reach(&numbers[0], V2).await;
     scene.reason::<PhoneNumber>("late", "Ready", "Routed").await;
     scene.scans(2).await;
@@ -457,7 +457,7 @@ async fn no_secret_shows_in_any_object_event_or_log() {
     scene.sandbox.edit(&number, &[("voice_url", drifted)]).unwrap();
     scene.phone_number("main", &number, json!({"mode": "Observe"})).await;
     scene.request("main").await;
-    scene.reason::<PhoneNumber>("main", "Ready", "Differs").await;
+    scene.reason::<PhoneNumber>("main", "Ready", "RouteDiffers").await;
     scene.phone_number("main", &number, json!({})).await;
     scene.calls_reach(&number, V1).await;
     scene.always(Match::route_write(), Fault::Refuse { status: 400, code: 21402 });

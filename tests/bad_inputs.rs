@@ -31,7 +31,7 @@ fn nested(depth: usize) -> String {
 fn object<K: Kept + DeserializeOwned>(input: &str, text: &str) -> Row {
     let becomes = match decode::<K>(text) {
         Sent::Whole(_) => "read like any other".to_owned(),
-        Sent::Unreadable(unreadable) => format!("left out alone: “{}”", unreadable.why),
+        Sent::Unreadable(unreadable) => format!("ignored, with a warning: “{}”", unreadable.why),
     };
     [format!("{} {input}", K::kind(&())), "list, watch, live read, answer of a write".to_owned(), becomes]
 }
@@ -199,9 +199,9 @@ fn page(rows: &[Row]) -> String {
     let lines: String = rows.iter().map(|cells| format!("| {} |\n", cells.join(" | "))).collect();
     format!(
         "<!-- Made by the test `the_table_of_bad_inputs_says_what_comes_of_them`. Do not edit. -->\n\n# Bad inputs tried, survived\n\n\
-         One object that cannot be read is left out alone: the log names it, an event `Unreadable` on it says where it fails, and \
-         `dialplane_unreadable_objects` counts it. What it holds stays its own: its claim is not taken and its route not cleared. An \
-         answer of a carrier that cannot be read, or that is more than one may be, is an error and proves nothing.\n\n\
+         An object that cannot be decoded is ignored, and all others are processed: the log names it, an event `Unreadable` on it gives the \
+         cause, and `dialplane_unreadable_objects` counts it. It keeps its claim and its route. A carrier's response that cannot be \
+         decoded, or is too large, is an error, and nothing is concluded from it.\n\n\
          | Input | Tried with | What happens |\n| --- | --- | --- |\n{lines}"
     )
 }

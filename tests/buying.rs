@@ -138,7 +138,7 @@ async fn a_purchase_that_never_arrived_is_made_again_once_that_is_sure() {
     let scene = scene().await;
     scene.misbehaves(Fault::RequestLost);
     scene.purchase("main", json!({})).await;
-    scene.acquired("main", "PurchaseUnsettled").await;
+    scene.acquired("main", "PurchaseOutcomeUnknown").await;
     scene.routed_number("main").await;
     scene.has_bought(1).await;
 }
@@ -252,12 +252,12 @@ async fn another_search_after_a_number_was_bought_is_told_and_buys_nothing() {
     scene.purchase("main", json!({})).await;
     let number = scene.routed_number("main").await;
     scene.purchase("main", json!({"search": {"areaCode": "212", "bestEffort": false}})).await;
-    let text = scene.message::<PhoneNumber>("main", "Accepted", "PurchaseInert").await;
+    let text = scene.message::<PhoneNumber>("main", "Accepted", "PurchaseChangeIgnored").await;
     assert!(text.contains(&number) && text.contains("other digits"), "{text}");
     let changed = json!({"search": {"country": "CA", "type": "TollFree"}, "maxMonthlyPrice": "0.10"});
     scene.purchase("main", changed).await;
     let told = async || {
-        let text = scene.message::<PhoneNumber>("main", "Accepted", "PurchaseInert").await;
+        let text = scene.message::<PhoneNumber>("main", "Accepted", "PurchaseChangeIgnored").await;
         ["CA (it is US)", "TollFree (it is Local)", "at most 0.10 a month"]
             .iter()
             .all(|part| text.contains(part))
@@ -333,7 +333,7 @@ async fn limits_hold_however_many_want_to_buy_at_once() {
         for number in scene.api::<PhoneNumber>().list(&Default::default()).await.unwrap() {
             let conditions = number.status.map(|status| status.conditions).unwrap_or_default();
             ready += conditions.iter().filter(|c| c.type_ == "Ready" && c.status == "True").count();
-            limited += conditions.iter().filter(|c| c.type_ == "Ready" && c.reason == "SpendingLimit").count();
+            limited += conditions.iter().filter(|c| c.type_ == "Ready" && c.reason == "PurchaseLimitReached").count();
         }
         ((ready, limited) == (4, 8)).then_some(())
     })
@@ -352,9 +352,9 @@ async fn a_right_whose_object_was_torn_out_is_given_back_once_it_is_sure_that_no
     scene.account(json!({"purchasing": {"maxPerDay": 1}})).await;
     scene.misbehaves(Fault::RequestLost);
     scene.purchase("torn", json!({})).await;
-    scene.acquired("torn", "PurchaseUnsettled").await;
+    scene.acquired("torn", "PurchaseOutcomeUnknown").await;
     scene.purchase("next", json!({})).await;
-    let text = scene.acquired("next", "SpendingLimit").await;
+    let text = scene.acquired("next", "PurchaseLimitReached").await;
     assert!(text.contains(&format!("held by: {}/torn.", scene.namespace)), "{text}");
     scene.vanish("torn").await;
     scene.routed_number("next").await;
@@ -369,8 +369,8 @@ async fn whoever_cannot_buy_holds_no_right_to_it() {
     scene.purchase("papers", json!({})).await;
     scene.acquired("papers", "RegulatoryRequired").await;
     let cases = [
-        ("typo", json!({"search": {"areaCode": "999", "bestEffort": false}}), "NothingForSale"),
-        ("dear", json!({"maxMonthlyPrice": "0.50"}), "TooDear"),
+        ("typo", json!({"search": {"areaCode": "999", "bestEffort": false}}), "NoMatchingNumber"),
+        ("dear", json!({"maxMonthlyPrice": "0.50"}), "PriceTooHigh"),
         ("asks", json!({"approval": "Manual"}), "AwaitingApproval"),
         ("taken", json!({"search": null, "number": "+14155550000"}), "NumberUnavailable"),
     ];
@@ -382,8 +382,8 @@ async fn whoever_cannot_buy_holds_no_right_to_it() {
     scene.routed_number("good").await;
     scene.has_bought(1).await;
     scene.purchase("late", json!({})).await;
-    let text = scene.acquired("late", "SpendingLimit").await;
-    assert!(text.starts_with("1 numbers were bought today") && !text.contains("held by"), "{text}");
+    let text = scene.acquired("late", "PurchaseLimitReached").await;
+    assert!(text.starts_with("1 numbers were or may be bought today") && !text.contains("held by"), "{text}");
     scene.has_bought(1).await;
 }
 
@@ -393,17 +393,17 @@ async fn what_was_bought_for_an_object_that_was_torn_out_counts_against_the_limi
     scene.account(json!({"purchasing": {"maxPerDay": 1}})).await;
     scene.misbehaves(Fault::AppliedLate { ms: 1500 });
     scene.purchase("torn", json!({})).await;
-    scene.acquired("torn", "PurchaseUnsettled").await;
+    scene.acquired("torn", "PurchaseOutcomeUnknown").await;
     scene.vanish("torn").await;
     scene.purchase("next", json!({})).await;
-    scene.acquired("next", "SpendingLimit").await;
+    scene.acquired("next", "PurchaseLimitReached").await;
     eventually("the account counts it", || async {
         let grants = scene.get::<CarrierAccount>(ACCOUNT).await?.status?.grants?;
         (grants.open.is_empty() && grants.bought == 1).then_some(())
     })
     .await;
     scene.scans(2).await;
-    scene.acquired("next", "SpendingLimit").await;
+    scene.acquired("next", "PurchaseLimitReached").await;
     assert_eq!(scene.sandbox.ledger().purchases(), 1);
     scene.bought.store(1, std::sync::atomic::Ordering::Relaxed);
 }
@@ -434,14 +434,14 @@ async fn whatever_cannot_be_bought_ends_in_its_condition_and_says_what_to_do() {
     let cases = [
         ("country", search(json!({"country": "AQ", "areaCode": null})), "PurchaseRefused", "AQ"),
         ("type", search(json!({"country": "DE", "type": "TollFree", "areaCode": null})), "PurchaseRefused", "TollFree"),
-        ("feature", search(json!({"features": ["Fax"]})), "NothingForSale", "Fax"),
+        ("feature", search(json!({"features": ["Fax"]})), "NoMatchingNumber", "Fax"),
         (
             "area",
             search(json!({"areaCode": "999", "bestEffort": false})),
-            "NothingForSale",
-            "nearest that there is: +1",
+            "NoMatchingNumber",
+            "closest one available: +1",
         ),
-        ("dear", json!({"maxMonthlyPrice": "0.50"}), "TooDear", "1.15 USD"),
+        ("dear", json!({"maxMonthlyPrice": "0.50"}), "PriceTooHigh", "1.15 USD"),
         (
             "papers",
             search(json!({"country": "DE", "areaCode": null, "features": ["Voice"]})),
@@ -473,8 +473,8 @@ async fn whatever_the_carrier_refuses_ends_in_its_condition_and_is_not_asked_aga
         (Kind::Purchase, refuse(403, 20005), "PurchaseForbidden", "not active"),
         (Kind::Purchase, refuse(401, 20003), "PurchaseForbidden", "credentials"),
         (Kind::Search, refuse(400, 21451), "PurchaseRefused", "area code"),
-        (Kind::Search, Fault::Html { status: 200 }, "PurchaseFailed", "understood"),
-        (Kind::Purchase, Fault::Html { status: 502 }, "PurchaseUnsettled", "not known"),
+        (Kind::Search, Fault::Html { status: 200 }, "PurchaseFailed", "decoded"),
+        (Kind::Purchase, Fault::Html { status: 502 }, "PurchaseOutcomeUnknown", "unknown"),
     ];
     futures::future::join_all(cases.into_iter().map(|(kind, fault, reason, text)| async move {
         let scene = scene().await;
@@ -561,7 +561,7 @@ async fn an_object_that_is_deleted_after_a_purchase_that_never_arrived_leaves_no
     let scene = scene().await;
     scene.misbehaves(Fault::RequestLost);
     scene.purchase("main", json!({})).await;
-    scene.acquired("main", "PurchaseUnsettled").await;
+    scene.acquired("main", "PurchaseOutcomeUnknown").await;
     scene.delete::<PhoneNumber>("main").await;
     scene.gone::<PhoneNumber>("main").await;
     let number = scene.sandbox.ledger().of(Kind::Purchase).next().unwrap().number.clone().unwrap();

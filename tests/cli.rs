@@ -170,12 +170,12 @@ async fn search_shows_what_is_for_sale_with_its_price() {
     assert_eq!((&found[0]["exact"], &found[0]["price"]["monthly"]), (&json!(false), &json!("1.15")));
 
     let nothing = looker.search(&["--area-code", "999", "--exact"]).await;
-    nothing.ended(1, &["error: no number for sale fits. Tried: US Local, area code 999. Ask for less"]);
+    nothing.ended(1, &["error: no number for sale matches. Tried: US Local, area code 999. Relax the search"]);
     assert_eq!(nothing.out, "");
     let nothing = looker.search(&["--area-code", "999", "--exact", "-o", "json"]).await;
     assert_eq!(nothing.ended(1, &["Tried"]).out, "[]\n");
     let unknown = looker.run(&["search", "--account", "nobody", "--country", "US"], "").await;
-    unknown.ended(1, &[&format!("there is no CarrierAccount {}/nobody", looker.scene.namespace)]);
+    unknown.ended(1, &[&format!("CarrierAccount {}/nobody does not exist", looker.scene.namespace)]);
     looker.search(&["--type", "Satellite"]).await.ended(1, &["Satellite", "TollFree"]);
     looker.has_only_looked().await;
 }
@@ -186,7 +186,7 @@ async fn plan_names_the_number_that_is_bought_then_and_nothing_once_it_is() {
     let scene = &looker.scene;
     let manifest = purchase("main", "2.00");
     let planned = looker.plan(std::slice::from_ref(&manifest)).await;
-    let because = "for 1.15 USD a month because it fits US Local, area code 415, with Voice and SMS";
+    let because = "for 1.15 USD a month because it matches US Local, area code 415, with Voice and SMS";
     planned.ended(2, &["/main: would buy +1415", because, "voice to engine.example.com", " 1 to buy ("]);
     assert!(scene.get::<PhoneNumber>("main").await.is_none());
     scene.has_bought(0).await;
@@ -197,10 +197,13 @@ async fn plan_names_the_number_that_is_bought_then_and_nothing_once_it_is() {
     let after = looker.plan(&[manifest]).await;
     after.ended(0, &["/main: nothing to do: ", " 0 to buy, "]);
     let edited = looker.plan(&[purchase("main", "0.10")]).await;
-    edited.ended(0, &["nothing to do", "at most 0.10 a month (it cost 1.15 when it was bought)", "(PurchaseInert)"]);
+    edited.ended(
+        0,
+        &["nothing to do", "at most 0.10 a month (it cost 1.15 when it was bought)", "(PurchaseChangeIgnored)"],
+    );
     let mut misspelt = purchase("main", "2.00");
     misspelt["spec"]["purchase"]["maxMonthlyPrize"] = "1.00".into();
-    looker.plan(&[misspelt]).await.ended(1, &["there is no field spec.purchase.maxMonthlyPrize"]);
+    looker.plan(&[misspelt]).await.ended(1, &["unknown field spec.purchase.maxMonthlyPrize"]);
     let other = looker.plan(&[phone_number("main", json!({"import": {"number": "+14155550000"}}))]).await;
     other.ended(1, &["would be refused by the API server: purchase can only become import"]);
     scene.has_bought(1).await;
@@ -224,7 +227,7 @@ async fn plan_opens_an_account_by_the_secret_that_comes_with_it() {
     planned.ended(0, &[&format!("/main: imports {number}"), " 0 to buy, "]);
     let planned = looker.plan(&[manifest.clone(), account.clone(), secret("paste-it-here")]).await;
     planned.ended(1, &["Unauthorized"]);
-    looker.plan(&[manifest, account]).await.ended(1, &["There is no Secret fresh"]);
+    looker.plan(&[manifest, account]).await.ended(1, &["The Secret fresh does not exist"]);
     looker.has_only_looked().await;
 }
 
@@ -245,9 +248,9 @@ async fn plan_takes_an_idle_number_from_the_pool_without_spending_anything() {
         manifest
     };
     let one = looker.plan(&[reuse("main")]).await;
-    one.ended(0, &[&format!("/main: would take {number} from the pool and would"), " 0 to buy, "]);
+    one.ended(0, &[&format!("/main: would reuse {number} from the pool and would"), " 0 to buy, "]);
     let two = looker.plan(&[reuse("main"), reuse("second")]).await;
-    two.ended(2, &[&format!("would take {number} from the pool"), "/second: would buy +1415", " 1 to buy ("]);
+    two.ended(2, &[&format!("would reuse {number} from the pool"), "/second: would buy +1415", " 1 to buy ("]);
     assert!(scene.claim(&number).await.unwrap().spec.holder.is_none());
 
     scene.apply::<PhoneNumber>(reuse("main")).await;
@@ -268,7 +271,7 @@ async fn plan_holds_nothing_and_says_what_would_be_held_and_bought() {
     let spec = json!({"telnyx": {}, "credentialsRef": named, "endpoint": scene.sandbox.url()});
     let account = json!({"apiVersion": version, "kind": "CarrierAccount", "metadata": named, "spec": spec});
     scene.apply::<CarrierAccount>(account).await;
-    scene.reason::<CarrierAccount>("telnyx", "Ready", "Open").await;
+    scene.reason::<CarrierAccount>("telnyx", "Ready", "Connected").await;
 
     let (mut asked, mut bought) = (purchase("asked", "2.00"), purchase("bought", "2.00"));
     asked["spec"]["purchase"]["approval"] = "Manual".into();
@@ -276,7 +279,7 @@ async fn plan_holds_nothing_and_says_what_would_be_held_and_bought() {
         manifest["spec"]["accountRef"] = named.clone();
     }
     let said = looker.plan(&[asked, bought]).await;
-    said.ended(2, &["/asked: would have +1415", "kept, and ask a person whether to buy it for 1.15 USD a month"]);
+    said.ended(2, &["/asked: would hold +1415", ", and ask for approval to buy it for 1.15 USD a month"]);
     said.ended(2, &["/bought: would buy +1415", "for 1.15 USD a month", " 1 to buy ("]);
     looker.has_only_looked().await;
 }
@@ -287,7 +290,10 @@ async fn plan_counts_what_a_whole_file_would_spend_against_the_limits() {
     looker.scene.account(json!({"purchasing": {"maxPerDay": 2}})).await;
     let names = ["a", "b", "c"];
     let said = looker.plan(&names.map(|name| purchase(name, "2.00"))).await;
-    said.ended(2, &["/c: is refused: Acquired=False (SpendingLimit): 2 numbers", " 2 to buy (2.30 USD a month), "]);
+    said.ended(
+        2,
+        &["/c: is refused: Acquired=False (PurchaseLimitReached): 2 numbers", " 2 to buy (2.30 USD a month), "],
+    );
     let bought: Vec<&str> = said.out.lines().filter_map(|line| line.split("would buy ").nth(1)).collect();
     assert!(bought.len() == 2 && bought[0][..12] != bought[1][..12], "one number for two:\n{}", said.out);
     looker.has_only_looked().await;
@@ -298,13 +304,13 @@ async fn plan_says_what_would_be_refused_and_why() {
     let looker = Looker::new().await;
     let scene = &looker.scene;
     let dear = looker.plan(&[purchase("main", "0.50")]).await;
-    dear.ended(0, &["/main: is refused: Acquired=False (TooDear): ", "1.15 USD"]);
+    dear.ended(0, &["/main: is refused: Acquired=False (PriceTooHigh): ", "1.15 USD"]);
     let mut stranger = purchase("main", "2.00");
     stranger["spec"]["accountRef"]["name"] = "nobody".into();
     looker.plan(&[stranger]).await.ended(0, &["is refused: Accepted=False (AccountNotFound): "]);
     let manual = json!({"search": {"country": "US", "areaCode": "415"}, "approval": "Manual"});
     let manual = looker.plan(&[phone_number("main", json!({"purchase": manual}))]).await;
-    manual.ended(0, &["waits for a person", "dialplane.dev/approve"]);
+    manual.ended(0, &["waits for approval", "dialplane.dev/approve"]);
 
     scene.account(json!({"purchasing": {"paused": true}})).await;
     let paused = looker.plan(&[purchase("main", "2.00")]).await;
@@ -312,8 +318,8 @@ async fn plan_says_what_would_be_refused_and_why() {
 
     scene.account(json!({"credentialsRef": {"name": "gone"}})).await;
     let blind = looker.plan(&[purchase("main", "2.00")]).await;
-    blind.ended(1, &["nobody knows: CarrierAccount", "SecretNotFound", "could not be found out"]);
-    looker.run(&["plan", "-f", "/dev/null"], "").await.ended(1, &["there is no object of Dialplane's in /dev/null"]);
+    blind.ended(1, &["unknown: CarrierAccount", "SecretNotFound", "is unknown: the lines above say why"]);
+    looker.run(&["plan", "-f", "/dev/null"], "").await.ended(1, &["no object of Dialplane in /dev/null"]);
     looker.run(&["plan"], "").await.ended(1, &["--filename"]);
     looker.has_only_looked().await;
 }
@@ -333,7 +339,7 @@ async fn plan_takes_the_agents_and_accounts_of_the_same_file_for_applied() {
     said.ended(0, &["/night: v7 serves. (Published)", "would set the route: voice to new.example.com"]);
     let mut misspelt = agent.clone();
     misspelt["spec"]["drft"] = json!({});
-    looker.plan(&[misspelt, number]).await.ended(1, &["Agent night is not valid: there is no field spec.drft"]);
+    looker.plan(&[misspelt, number]).await.ended(1, &["Agent night is not valid: unknown field spec.drft"]);
     let paused = json!({"apiVersion": "dialplane.dev/v1alpha1", "kind": "CarrierAccount", "metadata": {"name": ACCOUNT},
         "spec": scene.account_spec(json!({"purchasing": {"paused": true}}))});
     looker.plan(&[purchase("other", "2.00"), paused]).await.ended(0, &["(PurchasingPaused)"]);
@@ -352,11 +358,11 @@ async fn plan_tells_our_numbers_by_the_installation_that_works_in_the_cluster() 
     let again = [purchase("main", "2.00")];
     looker.plan(&again).await.ended(
         0,
-        &["The installation is test, as the CarrierAccounts of this cluster say.", &format!("/main: adopts {number}")],
+        &["The installation is test, from the CarrierAccounts of this cluster.", &format!("/main: adopts {number}")],
     );
     let manifest = serde_yaml_ng::to_string(&again[0]).unwrap();
     let other = looker.run(&["plan", "-f", "-", "--installation=other"], &manifest).await;
-    other.ended(0, &["(MarkedByAnother)"]);
+    other.ended(0, &["(MarkerConflict)"]);
     assert!(!other.err.contains("The installation is"), "{}", other.err);
     looker.run(&["adopt", "--account", ACCOUNT], "").await.ended(0, &[&number, "The installation is test"]);
     scene.has_bought(1).await;
@@ -428,7 +434,7 @@ async fn plan_reads_directories_and_refuses_what_the_api_server_would() {
     looker.plan(&[wrong]).await.ended(1, &["PhoneNumber main is not valid: country is a two-letter country code"]);
     let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "elsewhere"}});
     let said = looker.run(&["plan", "-n", "clinics", "-f", "-"], &serde_yaml_ng::to_string(&secret).unwrap()).await;
-    said.ended(1, &["Secret s names the namespace elsewhere and --namespace is clinics"]);
+    said.ended(1, &["Secret s has the namespace elsewhere and --namespace is clinics"]);
     looker.has_only_looked().await;
 }
 
@@ -465,7 +471,7 @@ async fn adopt_lists_what_nothing_manages_and_its_manifests_import_it() {
     let none = looker.run(&["adopt"], "").await;
     assert!(!none.out.contains(&scene.namespace), "{}", none.out);
     let none = looker.run(&["adopt", "--account", ACCOUNT], "").await;
-    assert_eq!(none.ended(0, &["there is none to adopt"]).out, "");
+    assert_eq!(none.ended(0, &["nothing to adopt"]).out, "");
 
     let (ours, managed) = (scene.owned(), scene.owned());
     scene.phone_number("managed", &managed, json!({})).await;
@@ -495,9 +501,9 @@ async fn adopt_lists_what_nothing_manages_and_its_manifests_import_it() {
         let number = manifest["spec"]["import"]["number"].as_str().unwrap().to_owned();
         assert_eq!(name, format!("number-{}", &number[1..]));
         scene.apply::<PhoneNumber>(manifest).await;
-        scene.reason::<PhoneNumber>(&name, "Ready", "Pooled").await;
+        scene.reason::<PhoneNumber>(&name, "Ready", "Unassigned").await;
     }
-    looker.run(&["adopt", "--account", ACCOUNT], "").await.ended(0, &["there is none to adopt"]);
+    looker.run(&["adopt", "--account", ACCOUNT], "").await.ended(0, &["nothing to adopt"]);
     scene.has_bought(1).await;
     looker.has_only_looked().await;
 }
@@ -547,7 +553,7 @@ async fn a_command_asks_nothing_of_an_endpoint_that_it_was_not_told_to_allow() {
             (&["plan", "-f", "-"], &*manifest),
         ] {
             let said = looker.run_allowing(allowed, args, input).await;
-            let why = "cannot be used now: EndpointNotAllowed: spec.endpoint leads to 127.0.0.1";
+            let why = "is not ready: EndpointNotAllowed: The operator does not allow spec.endpoint with 127.0.0.1";
             said.ended(1, &[why, "--allow-endpoint"]);
         }
     }
@@ -555,7 +561,7 @@ async fn a_command_asks_nothing_of_an_endpoint_that_it_was_not_told_to_allow() {
     looker.run_allowing(stranger.url(), &["adopt", "--account", "away"], "").await.ended(1, &["Unauthorized"]);
     assert!(!stranger.ledger().entries().is_empty(), "it is asked where that is allowed");
     let bad = looker.run(&["adopt", "--allow-endpoint", "http://user:hunter2@sandbox"], "").await;
-    bad.ended(1, &["error: --allow-endpoint: endpoint 1 of those to be allowed is none: write an absolute URL"]);
+    bad.ended(1, &["error: --allow-endpoint: allowed endpoint 1 is not valid: write an absolute URL"]);
     assert!(!bad.err.contains("hunter2"), "{}", bad.err);
     looker.has_only_looked().await;
 }

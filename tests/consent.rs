@@ -53,7 +53,7 @@ async fn an_account_revoked_by_a_label_stops_all_writes_and_the_last_route_stays
 
     tenant.label(json!({"tenant": null})).await;
     let message = tenant.message::<PhoneNumber>("main", "Accepted", "AccountNotAllowed").await;
-    assert!(message.contains("the last route stays"), "{message}");
+    assert!(message.contains("the number keeps its route"), "{message}");
     scene.agent_with("new.example.com", Some("v2"), json!({"allowedNamespaces": {"from": "All"}})).await;
     scene.sandbox.edit(&number, &[("sms_url", "https://sms.example.com/")]).unwrap();
     tenant.request("main").await;
@@ -103,8 +103,8 @@ async fn a_number_of_a_namespace_that_lost_its_leave_can_still_be_deleted() {
     tenant.gone::<PhoneNumber>("main").await;
     scene.unclaimed(&number).await;
     assert_eq!((&*scene.voice_url(&number), scene.writes_to(&number)), (V1, 1));
-    let said = tenant.event("main", "LeftAsItIs").await;
-    assert!(said.contains("any more that allows this namespace"), "{said}");
+    let said = tenant.event("main", "NotCleanedUp").await;
+    assert!(said.contains("allows this namespace any more"), "{said}");
     assert!(scene.get::<CarrierAccount>(ACCOUNT).await.is_some());
 }
 

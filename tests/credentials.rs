@@ -54,7 +54,7 @@ async fn a_token_that_is_to_take_over_does_so_when_the_carrier_refuses_the_other
     request(&scene).await;
     let second = in_use(&scene, CredentialsKey::Next).await;
     assert!(second.working_since >= first.working_since, "{first:?} {second:?}");
-    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Connected").await;
     scene.reason::<PhoneNumber>("main", "Ready", "Routed").await;
 
     // The rotation is over: what was to take over stands where the other stood, and nobody notices.
@@ -78,7 +78,7 @@ async fn of_two_tokens_that_are_both_refused_neither_is_tried_without_end() {
     assert!(asked() <= before + 2, "{} requests in five seconds", asked() - before);
     scene.secret(scene.token()).await;
     request(&scene).await;
-    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Connected").await;
     scene.request("main").await;
     scene.reason::<PhoneNumber>("main", "Ready", "Routed").await;
     assert_eq!(scene.writes_to(&number), 1);
@@ -95,6 +95,6 @@ async fn a_secret_that_changes_is_read_within_a_minute_though_the_next_listing_i
     scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Unauthorized").await;
     assert_eq!(scene.sandbox.ledger().of(Kind::List).count(), lists, "it was not listed for that");
     scene.secret(scene.token()).await;
-    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Connected").await;
     in_use(&scene, CredentialsKey::Current).await;
 }

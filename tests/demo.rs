@@ -44,8 +44,8 @@ const OUTCOMES: [&str; 57] = [
     "ClaimedByAnother",
     "front-desk-copy: PhoneNumber",
     "voice_url=\"\" sms_url=\"\" status_callback=\"\"",
-    "+442079460958 goes nowhere and is still ours",
-    "a number in 415, for at most 2.00 a month, after a yes",
+    "+442079460958 has no route and is still owned",
+    "a number in 415, for at most 2.00 a month, after approval",
     "can be bought for 1.15 USD a month",
     "dialplane.dev/approve='+1415",
     "friendly_name=\"dp1:demo:",
@@ -54,22 +54,22 @@ const OUTCOMES: [&str; 57] = [
     "the connection is closed before the answer",
     "after-hours     +1415",
     "one purchase was sent and never answered",
-    "its claim rests",
-    "the same number, and no consent was asked for",
+    "its claim is unheld",
+    "the same number, without approval",
     "carrieraccount.dialplane.dev/telnyx-prod serverside-applied",
-    "and is kept for you until",
+    "and is held until",
     "(helpline) → POST https://engine.example.com/ringback-dental/v1/voice",
     "held, then bought",
     "in Flowyte's dashboard: +14155550151",
     "agent.dialplane.dev/flowyte-desk serverside-applied",
     "(flowyte-desk) → an agent at Flowyte, version 1",
     "“Flowyte desk, hello!”   published as “dialplane demo:",
-    "nobody hears that yet",
+    "no caller hears that yet",
     "“Flowyte desk, hello!”",
     "(flowyte-desk) → an agent at Flowyte, version 2",
     "“Flowyte desk, good morning!”   published as “dialplane demo:",
     "flowyte-desk   +14155550151   flowyte-desk   v2        True    Routed",
-    "v2 was published at Flowyte by one request",
+    "v2 was published at Flowyte with one request",
     "carrieraccount.dialplane.dev/twilio-for-nixflex serverside-applied",
     "calls +14155550141 (nixflex-desk) → POST https://api.nixflex.com/twilio-voice",
     "answers, as AgentVersion nixflex-desk.v1 names it",
@@ -82,7 +82,7 @@ const OUTCOMES: [&str; 57] = [
     "at Nixflex: no +14155550141; at Twilio: +14155550141 voice_url=\"\" sms_url=\"\" status_callback=\"\"",
     "both are still owned",
     "purchases 4   releases 0",
-    "four purchases were sent in all, for four numbers; nothing was given back",
+    "four purchases were sent in all, for four numbers; none was released",
 ];
 
 /// Runs `dialplane demo`, beside the other tests of this run.
@@ -118,7 +118,7 @@ async fn interrupted(kubeconfig: PathBuf) -> (String, ExitStatus) {
 pub fn told(output: &Output) -> String {
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{out}\n{err}");
-    assert!(out.contains("Everything came true."), "{out}");
+    assert!(out.contains("Every step succeeded."), "{out}");
     out.into_owned()
 }
 
@@ -140,7 +140,7 @@ async fn the_demo_comes_true_on_a_cluster_of_its_own() {
     let (number, _) = offered.split_once(' ').unwrap();
     for of_it in [
         format!("calls {number} (san-francisco)"),
-        format!("{number} goes nowhere and stays ours"),
+        format!("{number} has no route and is still owned"),
         format!("san-francisco   {number}   telephony/ringback-dental   v1"),
         format!("{number}   bought once, for telephony/san-francisco"),
     ] {

@@ -127,7 +127,7 @@ async fn with_mode_observe_nothing_is_written_and_nothing_claimed() {
     divert(&scene.sandbox, &number);
     scene.agent("engine.example.com", Some("v1")).await;
     scene.phone_number("main", &number, json!({"mode": "Observe"})).await;
-    let message = scene.message::<PhoneNumber>("main", "Routed", "Differs").await;
+    let message = scene.message::<PhoneNumber>("main", "Routed", "RouteDiffers").await;
     assert!(message.contains("voice goes to elsewhere.example.com, wanted engine.example.com"), "{message}");
     scene.reason::<PhoneNumber>("main", "Acquired", "Observed").await;
     scene.request("main").await;
@@ -148,7 +148,7 @@ async fn observing_a_managed_number_stops_all_writes_and_managing_it_again_goes_
     scene.reason::<PhoneNumber>("main", "Ready", "Routed").await;
     divert(&scene.sandbox, &number);
     scene.request("main").await;
-    scene.reason::<PhoneNumber>("main", "Ready", "Differs").await;
+    scene.reason::<PhoneNumber>("main", "Ready", "RouteDiffers").await;
     assert_eq!((&*scene.voice_url(&number), scene.writes_to(&number)), (ELSEWHERE, 1));
     scene.phone_number("main", &number, json!({})).await;
     scene.calls_reach(&number, V1).await;
@@ -192,9 +192,9 @@ async fn a_fight_is_given_up_after_three_rounds_until_somebody_asks() {
         assert_eq!(scene.writes_to(&number), round);
     }
     divert(&scene.sandbox, &number);
-    let message = scene.message::<PhoneNumber>("main", "Routed", "Contested").await;
+    let message = scene.message::<PhoneNumber>("main", "Routed", "RouteConflict").await;
     assert!(message.contains("voice goes to elsewhere.example.com, wanted engine.example.com"), "{message}");
-    scene.reason::<PhoneNumber>("main", "Stalled", "Contested").await;
+    scene.reason::<PhoneNumber>("main", "Stalled", "RouteConflict").await;
     scene.scans(2).await;
     assert_eq!((&*scene.voice_url(&number), scene.writes_to(&number)), (ELSEWHERE, 3));
 
@@ -227,7 +227,7 @@ async fn a_number_that_leaves_its_agent_is_cleared_of_what_is_ours_and_rests() {
     scene.sandbox.edit(&number, &[("sms_url", "https://sms.example.com/")]).unwrap();
     scene.phone_number("main", &number, json!({"agentRef": null})).await;
     scene.calls_reach(&number, "").await;
-    scene.reason::<PhoneNumber>("main", "Ready", "Pooled").await;
+    scene.reason::<PhoneNumber>("main", "Ready", "Unassigned").await;
     let is_alone = || async {
         let agent = scene.get::<dialplane::api::Agent>(AGENT).await?;
         (agent.status?.numbers?.assigned == 0).then_some(())

@@ -98,7 +98,7 @@ async fn a_certificate_of_an_authority_that_was_not_named_is_not_trusted() {
 #[tokio::test]
 async fn a_proxy_that_does_not_connect_is_told_from_a_carrier_that_does_not_answer_and_nothing_was_sent() {
     for (status, why) in [
-        ("407 Proxy Authentication Required", "check those in HTTPS_PROXY"),
+        ("407 Proxy Authentication Required", "check them in HTTPS_PROXY"),
         ("403 Forbidden", "lets this host through"),
         ("502 Bad Gateway", "lets this host through"),
         ("302 Found\r\nlocation: https://evil.example/", "lets this host through"),
@@ -150,10 +150,10 @@ fn a_file_that_is_none_and_a_proxy_that_is_none_end_a_command_at_its_start() {
     for (command, name, value, why) in [
         ("run", "DIALPLANE_CARRIER_CA_FILE", &*none, "No such file"),
         ("doctor", "DIALPLANE_CARRIER_CA_FILE", &*none, "No such file"),
-        ("run", "DIALPLANE_CARRIER_CA_FILE", &*text, "it holds no certificate"),
-        ("doctor", "DIALPLANE_CARRIER_CA_FILE", &*bad, "something that is no certificate"),
-        ("run", "HTTPS_PROXY", "socks5://user:hunter2@proxy:1080", "HTTPS_PROXY in the environment is no proxy"),
-        ("doctor", "http_proxy", "ftp://user:hunter2@proxy", "HTTP_PROXY in the environment is no proxy"),
+        ("run", "DIALPLANE_CARRIER_CA_FILE", &*text, "it contains no certificate"),
+        ("doctor", "DIALPLANE_CARRIER_CA_FILE", &*bad, "an invalid certificate"),
+        ("run", "HTTPS_PROXY", "socks5://user:hunter2@proxy:1080", "HTTPS_PROXY in the environment is not a proxy URL"),
+        ("doctor", "http_proxy", "ftp://user:hunter2@proxy", "HTTP_PROXY in the environment is not a proxy URL"),
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_dialplane")).arg(command).env(name, value).output().unwrap();
         let said = [output.stdout, output.stderr].concat();

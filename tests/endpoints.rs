@@ -86,7 +86,7 @@ async fn an_account_that_is_led_elsewhere_is_closed_for_its_numbers_and_opens_wh
     scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "EndpointNotAllowed").await;
     let asked = scene.sandbox.ledger().entries().len();
     scene.agent("engine.example.com", Some("v2")).await;
-    scene.reason::<PhoneNumber>("main", "Routed", "RouteUnseen").await;
+    scene.reason::<PhoneNumber>("main", "Routed", "RouteUnknown").await;
     let late = scene.owned();
     scene.phone_number("late", &late, json!({})).await;
     scene.reason::<PhoneNumber>("late", "Acquired", "AccountNotReady").await;
@@ -95,11 +95,11 @@ async fn an_account_that_is_led_elsewhere_is_closed_for_its_numbers_and_opens_wh
     assert_eq!(
         scene.voice_url(&number),
         format!("https://engine.example.com/{AGENT}/v1/voice"),
-        "the last route stays"
+        "the number keeps its route"
     );
 
     scene.account(json!({})).await;
-    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Connected").await;
     for number in [&number, &late] {
         scene.calls_reach(number, &format!("https://engine.example.com/{AGENT}/v2/voice")).await;
     }
@@ -110,5 +110,5 @@ async fn an_account_that_is_led_elsewhere_is_closed_for_its_numbers_and_opens_wh
         (account.status?.observed_generation == account.metadata.generation).then_some(())
     };
     eventually("the account is looked at again", open).await;
-    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Connected").await;
 }

@@ -49,7 +49,7 @@ impl Organization {
     async fn opens(&self) {
         self.credentials(&self.sandbox.credentials().auth_token).await;
         self.open_with(json!({})).await;
-        self.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+        self.reason::<CarrierAccount>(ACCOUNT, "Ready", "Connected").await;
     }
 
     /// The same with neither Secret nor account.
@@ -211,7 +211,7 @@ async fn an_organization_with_neither_number_nor_agent_says_what_is_missing() {
     let said = org.message::<CarrierAccount>(ACCOUNT, "Ready", "Forbidden").await;
     assert!(said.contains("neither a number nor an agent"), "{said}");
     org.sandbox.add_agent(&org.id, "reception", json!({})).unwrap();
-    let account: CarrierAccount = org.reason(ACCOUNT, "Ready", "Open").await;
+    let account: CarrierAccount = org.reason(ACCOUNT, "Ready", "Connected").await;
     assert_eq!(account.status.unwrap().identity, Some(org.id.clone()));
 }
 
@@ -223,7 +223,7 @@ async fn a_key_of_another_organization_stops_everything() {
     let other = org.sandbox.add_account(seed).unwrap();
     org.sandbox.add_agent(&other.account_sid, "stranger", json!({})).unwrap();
     org.credentials(&other.auth_token).await;
-    let said = org.message::<CarrierAccount>(ACCOUNT, "Ready", "CredentialsChangedAccount").await;
+    let said = org.message::<CarrierAccount>(ACCOUNT, "Ready", "WrongAccount").await;
     assert!(said.contains(&org.id) && said.contains(&other.account_sid), "{said}");
     org.greets("two");
     org.publishes("v2").await;
@@ -236,7 +236,7 @@ async fn a_key_of_another_organization_stops_everything() {
 
     org.delete::<PhoneNumber>("bought").await;
     org.credentials(&org.sandbox.credentials_of(&org.id).unwrap().auth_token).await;
-    org.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+    org.reason::<CarrierAccount>(ACCOUNT, "Ready", "Connected").await;
     org.rolled_out("v2").await;
     org.is_with(&number, Some(&org.agent)).await;
     org.is_answered(&number).await;
@@ -253,7 +253,7 @@ async fn a_scope_that_a_key_lacks_is_named() {
     assert!(said.contains("the scope numbers:read"), "{said}");
 
     org.credentials(&mint(&["numbers:read", "agents:read"])).await;
-    org.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+    org.reason::<CarrierAccount>(ACCOUNT, "Ready", "Connected").await;
     org.publishes("v1").await;
     org.phone_number("n0", &number, json!({})).await;
     let said = org.message::<Agent>(AGENT, "RolledOut", "SharedRouteFailed").await;

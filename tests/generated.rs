@@ -50,6 +50,37 @@ fn the_definitions_survive_yaml() {
     }
 }
 
+/// What stands under "Words" in CONTRIBUTING.md in the last column: the words that no text for users has.
+fn words_to_avoid() -> Vec<String> {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("CONTRIBUTING.md")).unwrap();
+    let (_, words) = page.split_once("\n## Words\n").expect("CONTRIBUTING.md has the words");
+    let rows = words.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let last = rows.filter_map(|row| row.trim_matches(['|', ' ']).rsplit(" | ").next());
+    last.flat_map(|cell| cell.split(", ").map(str::to_lowercase)).collect()
+}
+
+/// Whether `text` has this word, or these words, and not only as a part of longer ones.
+fn says(text: &str, words: &str) -> bool {
+    text.match_indices(words).any(|(at, _)| {
+        let part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '-');
+        !part(text[..at].chars().next_back()) && !part(text[at + words.len()..].chars().next())
+    })
+}
+
+#[test]
+fn texts_for_users_are_in_the_words_of_the_field() {
+    let avoid = words_to_avoid();
+    assert!(avoid.len() > 20 && avoid.iter().all(|words| words.len() > 3), "{avoid:?}");
+    assert!(says("the last one is let go of", "let go of") && !says("his interests", "rests"));
+    let pages = docs::files().into_iter().filter(|(name, _)| name != "sandbox.md");
+    let mut bad = vec![];
+    for (name, text) in pages.chain(crds::files().unwrap()) {
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+        bad.extend(avoid.iter().filter(|words| says(&text, words)).map(|words| format!("{name}: {words}")));
+    }
+    assert!(bad.is_empty(), "CONTRIBUTING.md says what to write instead: {bad:#?}");
+}
+
 fn dialplane(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_dialplane")).args(args).output().unwrap()
 }

@@ -21,7 +21,7 @@ async fn a_number_that_another_installation_bought_is_not_touched() {
     scene.sandbox.edit(&number, &[("friendly_name", "dp1:another:0123456789abcdef")]).unwrap();
     scene.agent("engine.example.com", Some("v1")).await;
     scene.phone_number("main", &number, json!({})).await;
-    scene.message::<PhoneNumber>("main", "Acquired", "MarkedByAnother").await;
+    scene.message::<PhoneNumber>("main", "Acquired", "MarkerConflict").await;
     scene.scans(1).await;
     assert_eq!((scene.writes_to(&number), scene.claim(&number).await), (0, None));
 }
@@ -181,9 +181,9 @@ async fn a_messaging_service_whose_own_webhook_wins_is_said_and_does_not_stand_i
     scene.phone_number("deferred", &deferred, json!({})).await;
 
     scene.reason::<PhoneNumber>("main", "Ready", "Routed").await;
-    let message = scene.message::<PhoneNumber>("main", "MessagingReady", "MessagingServiceWins").await;
-    assert!(message.contains("Take the number out of the service"), "{message}");
-    scene.event("main", "MessagingServiceWins").await;
+    let message = scene.message::<PhoneNumber>("main", "MessagingReady", "MessagingServiceOverrides").await;
+    assert!(message.contains("Remove the number from the service"), "{message}");
+    scene.event("main", "MessagingServiceOverrides").await;
     scene.reason::<PhoneNumber>("deferred", "Ready", "Routed").await;
     scene.reason::<PhoneNumber>("deferred", "MessagingReady", "RegistrationUnknown").await;
 }
@@ -196,7 +196,7 @@ async fn a_number_whose_calls_another_region_takes_is_not_ready_until_they_come_
     scene.sandbox.edit(&number, &[("voice_region", "ie1")]).unwrap();
     scene.phone_number("main", &number, json!({})).await;
 
-    let said = scene.message::<PhoneNumber>("main", "Ready", "CallsElsewhere").await;
+    let said = scene.message::<PhoneNumber>("main", "Ready", "CallsDiverted").await;
     assert!(said.contains("in the region ie1") && said.contains("is set in us1"), "{said}");
     assert_eq!(scene.voice_url(&number), "https://engine.example.com/dental/v1/voice");
     let (region, writes) = (scene.sandbox.field(&number, "voice_region"), scene.writes_to(&number));
@@ -235,7 +235,7 @@ async fn an_import_is_three_object_writes_and_none_follow() {
     scene.reason::<PhoneNumber>("main", "Ready", "Routed").await;
 
     scene.scans(4).await;
-    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Connected").await;
     assert_eq!(
         scene.object_writes(&number).await,
         [

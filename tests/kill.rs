@@ -285,9 +285,9 @@ async fn killed_between_any_two_writes_it_still_ends_where_it_should() {
     };
     operator
         .until("what was sent is waited for", || async {
-            waits("n4", "RouteUnsettled").await?;
-            waits("n5", "RouteUnsettled").await?;
-            waits("n3", "NotSeen").await
+            waits("n4", "RouteOutcomeUnknown").await?;
+            waits("n5", "RouteOutcomeUnknown").await?;
+            waits("n3", "NumberNotChecked").await
         })
         .await;
     if operator.deaths.get() < operator.kills {
@@ -442,7 +442,7 @@ async fn a_leader_that_loses_the_api_server_ends_and_says_so_and_the_next_one_go
     eventually("v1 serves", || site.rolled_out(&["n0"], "v1")).await;
     site.control_plane.stop_api_server();
     assert_eq!(first.ended().await.code(), Some(1));
-    assert!(first.log().contains("error: the leadership was lost"), "{}", first.log());
+    assert!(first.log().contains("error: lost the leadership"), "{}", first.log());
 
     // As a kubelet starts it again; it waits for the API server.
     let second = site.start_direct("second", &["--lease-duration=6s"]);
@@ -686,7 +686,7 @@ async fn however_often_it_is_killed_it_buys_no_more_than_a_day_allows() {
     let flags = ["--leader-elect=false", "--settling-time=3s"];
     let mut operator = site.start("mortal", &flags);
     eventually("v1 is published", || async { scene.get::<Agent>(AGENT).await?.status?.published_version }).await;
-    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Connected").await;
     let names: Vec<String> = (0..50).map(|i| format!("n{i}")).collect();
     // The right to buy is given and nobody is told; some have bought, and one is about to; some have, and are not told.
     let deaths = [
@@ -707,7 +707,7 @@ async fn however_often_it_is_killed_it_buys_no_more_than_a_day_allows() {
         for number in scene.api::<PhoneNumber>().list(&ListParams::default()).await.unwrap() {
             let conditions = number.status.map(|status| status.conditions).unwrap_or_default();
             ready += conditions.iter().filter(|c| c.type_ == "Ready" && c.status == "True").count();
-            limited += conditions.iter().filter(|c| c.type_ == "Ready" && c.reason == "SpendingLimit").count();
+            limited += conditions.iter().filter(|c| c.type_ == "Ready" && c.reason == "PurchaseLimitReached").count();
         }
         ((ready, limited) == (10, 40)).then_some(())
     })
@@ -772,8 +772,8 @@ async fn whoever_takes_over_at_once_buys_at_once_and_after_a_gap_nobody_does() {
     let third = site.start("third", &flags);
     third.leads().await;
     scene.purchase("d", json!({})).await;
-    let text = scene.message::<PhoneNumber>("d", "Acquired", "PurchaseUnsettled").await;
-    assert!(text.contains("what was bought before it began"), "{text}");
+    let text = scene.message::<PhoneNumber>("d", "Acquired", "PurchaseOutcomeUnknown").await;
+    assert!(text.contains("was not running for a while"), "{text}");
     scene.scans(2).await;
     scene.has_bought(3).await;
 }

@@ -360,7 +360,7 @@ async fn commands_that_look_name_what_they_leave_out() {
     let output = tokio::task::spawn_blocking(move || adopt.output().unwrap()).await.unwrap();
     let (out, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && out.contains(&number), "{out}{said}");
-    let warning = format!("warning: Agent {}/deep does not decode and is left out: ", scene.namespace);
+    let warning = format!("warning: Agent {}/deep cannot be decoded and is ignored: ", scene.namespace);
     assert!(said.contains(&warning), "{said}");
     stop.cancel();
 }

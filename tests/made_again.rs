@@ -48,9 +48,9 @@ impl Scene {
 
     /// Nothing is frozen under v1; the reason names how to go on.
     async fn is_held(&self, why: &str) -> String {
-        let message = self.message::<Agent>(AGENT, "Published", "NameUsed").await;
+        let message = self.message::<Agent>(AGENT, "Published", "VersionNameUsed").await;
         assert!(message.contains(why), "{message}");
-        for way in ["apply AgentVersion dental.v1", "spec.versionDigest", "under a new name"] {
+        for way in ["create AgentVersion dental.v1", "spec.versionDigest", "under a new name"] {
             assert!(message.contains(way), "{message}");
         }
         assert!(self.get::<AgentVersion>("dental.v1").await.is_none());
@@ -104,7 +104,7 @@ async fn an_agent_that_is_replaced_does_not_publish_its_unfinished_draft() {
     scene.agent_with(HOST, Some("v2"), greeting("unfinished")).await;
     scene.reason::<Agent>(AGENT, "Published", "Published").await;
     scene.greets("unfinished", json!({})).await;
-    scene.is_held("v2 goes on serving").await;
+    scene.is_held("v2 still serves").await;
 }
 
 #[tokio::test]
@@ -135,7 +135,7 @@ async fn an_agent_that_is_replaced_while_numbers_reach_it_serves_what_was_publis
         version.is_none().then_some(())
     })
     .await;
-    scene.reason::<Agent>(AGENT, "Published", "VersionGone").await;
+    scene.reason::<Agent>(AGENT, "Published", "VersionDeleted").await;
     scene.delete::<Agent>(AGENT).await;
     scene.strip::<Agent>(AGENT).await;
     scene.gone::<Agent>(AGENT).await;
@@ -202,11 +202,8 @@ async fn a_first_version_waits_until_the_account_of_its_numbers_was_listed() {
     scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "SecretNotFound").await;
     scene.phone_number("main", &number, json!({})).await;
     scene.greets("approved", json!({})).await;
-    let message = scene.message::<Agent>(AGENT, "Published", "NameNotChecked").await;
-    assert!(
-        message.contains(&format!("CarrierAccount {}/{ACCOUNT} has not been listed", scene.namespace)),
-        "{message}"
-    );
+    let message = scene.message::<Agent>(AGENT, "Published", "VersionNameNotChecked").await;
+    assert!(message.contains(&format!("CarrierAccount {}/{ACCOUNT} is not listed yet", scene.namespace)), "{message}");
     assert!(scene.get::<AgentVersion>("dental.v1").await.is_none());
 
     scene.secret(scene.token()).await;
@@ -250,7 +247,7 @@ async fn with_applied_versions_a_pipeline_may_apply_agent_and_version_in_either_
         scene.agent_with(HOST, Some("v1"), json!({"draft": null, "versions": "Applied"})).await;
         if agent_first {
             let message = scene.message::<Agent>(AGENT, "Published", "AwaitingVersion").await;
-            assert!(message.contains("waits for AgentVersion dental.v1: apply it"), "{message}");
+            assert!(message.contains("waits for AgentVersion dental.v1: create it"), "{message}");
             let agent = scene.get::<Agent>(AGENT).await.unwrap();
             let conditions = agent.status.unwrap().conditions;
             assert!(conditions.iter().all(|condition| condition.type_ != "Stalled"), "it goes on by itself");

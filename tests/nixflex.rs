@@ -73,7 +73,7 @@ impl Stage {
             },
         }))
         .await;
-        self.reason::<CarrierAccount>(PLATFORM, "Ready", "Open").await;
+        self.reason::<CarrierAccount>(PLATFORM, "Ready", "Connected").await;
     }
 
     /// Publishes a version that is hosted by this agent of the platform, and has webhooks for numbers of nobody there.
@@ -227,7 +227,7 @@ async fn another_agent_of_the_platform_answers_after_one_taking_off_and_one_putt
     .await;
     assert_eq!((stage.count(Kind::Attach), stage.count(Kind::Detach)), (2, 1));
     let said = stage.event("main", "Moving").await;
-    assert!(said.contains("callers reach nothing for that moment"), "{said}");
+    assert!(said.contains("alls are not answered for that moment"), "{said}");
     assert_eq!(stage.reached(&number).await.map(|hosted| hosted.agent), Some(other));
 }
 
@@ -360,7 +360,7 @@ async fn credentials_go_to_no_platform_that_their_owner_did_not_name() {
     let stage = Stage::lending(json!({})).await;
     stage.publish("v1", &stage.agent).await;
     let number = stage.import(json!({})).await;
-    let message = stage.message::<PhoneNumber>("main", "Routed", "NotLent").await;
+    let message = stage.message::<PhoneNumber>("main", "Routed", "CredentialsNotLent").await;
     assert!(message.contains("spec.lendTo"), "{message}");
     stage.scans(2).await;
     assert_eq!((stage.count(Kind::Attach), stage.row(&number)), (0, None));
@@ -381,10 +381,10 @@ async fn an_account_that_an_api_key_opens_cannot_be_lent() {
     stage.delete::<Secret>(ACCOUNT).await;
     stage.secret(api_key).await;
     stage.account(json!({"lendTo": [{"name": PLATFORM}], "scanInterval": "3s"})).await;
-    stage.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+    stage.reason::<CarrierAccount>(ACCOUNT, "Ready", "Connected").await;
     stage.publish("v1", &stage.agent).await;
     stage.import(json!({})).await;
-    let message = stage.message::<PhoneNumber>("main", "Routed", "NotLent").await;
+    let message = stage.message::<PhoneNumber>("main", "Routed", "CredentialsNotLent").await;
     assert!(message.contains("authToken"), "{message}");
     assert_eq!(stage.count(Kind::Attach), 0);
 }
@@ -397,7 +397,7 @@ async fn a_number_that_another_key_has_there_is_left_to_it() {
     let number = stage.owned();
     stage.sandbox.nixflex_attach(&other.account_sid, &number, &agent).unwrap();
     stage.phone_number("main", &number, json!({})).await;
-    stage.reason::<PhoneNumber>("main", "Routed", "BoundElsewhere").await;
+    stage.reason::<PhoneNumber>("main", "Routed", "BoundWithAnotherKey").await;
     assert_eq!(stage.row(&number), Some(agent));
     let attempts = stage.sandbox.ledger().entries().iter().filter(|entry| entry.kind == Kind::Attach).count();
     stage.scans(3).await;
@@ -511,13 +511,13 @@ async fn a_fleet_moves_to_another_agent_by_one_taking_off_and_one_putting_on_for
 async fn while_none_can_be_put_on_no_more_are_taken_off_than_may_be_off_at_once() {
     let (stage, numbers) = Stage::fleet(6).await;
     stage.patch::<CarrierAccount>(PLATFORM, json!({"spec": {"limits": {"concurrency": 2}}})).await;
-    stage.reason::<CarrierAccount>(PLATFORM, "Ready", "Open").await;
+    stage.reason::<CarrierAccount>(PLATFORM, "Ready", "Connected").await;
     let other = stage.sandbox.add_nixflex_agent(&stage.key, "Night desk").unwrap();
     stage.always(Match::kind(Kind::Attach), Fault::ServerErrorBefore { status: 503 });
     stage.publish("v2", &other).await;
     eventually("one says why it waits", || async {
         let numbers = stage.api::<PhoneNumber>().list(&Default::default()).await.ok()?;
-        let waits = |number: &PhoneNumber| format!("{:?}", number.status).contains("could not be put on again");
+        let waits = |number: &PhoneNumber| format!("{:?}", number.status).contains("could not be assigned again");
         numbers.iter().any(waits).then_some(())
     })
     .await;
@@ -539,7 +539,7 @@ async fn a_key_of_another_customer_stops_everything_at_the_platform() {
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": PLATFORM}, "stringData": {"apiKey": api_key},
     });
     stage.apply::<Secret>(secret).await;
-    stage.message::<CarrierAccount>(PLATFORM, "Ready", "CredentialsChangedAccount").await;
+    stage.message::<CarrierAccount>(PLATFORM, "Ready", "WrongAccount").await;
     let (attached, detached) = (stage.count(Kind::Attach), stage.count(Kind::Detach));
     stage.request("main").await;
     assert_eq!((stage.count(Kind::Attach), stage.count(Kind::Detach)), (attached, detached));
@@ -555,7 +555,7 @@ async fn calls_beyond_the_keys_tier_are_shown_and_told_once() {
     }
     let said = stage.event(PLATFORM, "CallsRejected").await;
     assert!(said.contains("2 calls were rejected this month") && said.contains("answers 10 at once"), "{said}");
-    let account: CarrierAccount = stage.reason(PLATFORM, "Ready", "Open").await;
+    let account: CarrierAccount = stage.reason(PLATFORM, "Ready", "Connected").await;
     let calls = account.status.unwrap().calls.unwrap();
     assert_eq!((calls.max_concurrent, calls.rejected_this_month), (10, Some(2)));
     stage.scans(4).await;
@@ -569,7 +569,7 @@ async fn an_account_whose_usage_cannot_be_read_is_open_and_shows_none() {
     let usage = Match { path: Some("/nixflex/v1/usage".to_owned()), ..Match::any() };
     scene.always(usage, Fault::Html { status: 404 });
     let stage = Stage::beside(scene).await;
-    let account: CarrierAccount = stage.reason(PLATFORM, "Ready", "Open").await;
+    let account: CarrierAccount = stage.reason(PLATFORM, "Ready", "Connected").await;
     assert_eq!(account.status.unwrap().calls, None);
 }
 
@@ -582,7 +582,7 @@ async fn a_token_that_was_rotated_is_given_to_the_platform_once_it_opens_the_acc
     stage.secret(stage.token()).await;
     eventually("the platform's agent answers", || stage.reached(&number)).await;
     let said = stage.event("main", "Moving").await;
-    assert!(said.contains("other credentials than the platform was given"), "{said}");
+    assert!(said.contains("are not those that the platform has"), "{said}");
     stage.request("main").await;
     stage.reason::<PhoneNumber>("main", "Ready", "Routed").await;
     stage.scans(3).await;

@@ -140,7 +140,7 @@ async fn a_whole_life_uses_every_permission_of_the_chart_and_needs_no_other() {
     let released = || async {
         let updates =
             stage.used().iter().filter(|(_, resource, verb, _)| resource == "leases" && verb == "update").count();
-        (updates > 0 && stage.operator.log().contains("ended in order")).then_some(())
+        (updates > 0 && stage.operator.log().contains("shut down")).then_some(())
     };
     eventually("the Lease is released", released).await;
 
@@ -155,7 +155,7 @@ async fn a_whole_life_uses_every_permission_of_the_chart_and_needs_no_other() {
 async fn publish_and_import(scene: &Scene) {
     scene.secret(json!({"authToken": scene.sandbox.credentials().auth_token})).await;
     scene.account(json!({})).await;
-    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Connected").await;
     let number = "+14155550101";
     scene.sandbox.seed_number(number).unwrap();
     scene.phone_number("main", number, json!({})).await;
@@ -253,7 +253,7 @@ async fn regret_a_purchase(scene: &Scene) {
         "spec": {"accountRef": {"name": ACCOUNT}, "purchase": {"number": number}},
     });
     scene.apply::<PhoneNumber>(regretted).await;
-    scene.acquired("regretted", "PurchaseUnsettled").await;
+    scene.acquired("regretted", "PurchaseOutcomeUnknown").await;
     scene.delete::<PhoneNumber>("regretted").await;
     scene.gone::<PhoneNumber>("regretted").await;
     let identity = scene.identity("regretted");

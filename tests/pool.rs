@@ -91,9 +91,9 @@ async fn a_number_that_does_not_fit_or_may_not_be_taken_is_left_and_another_is_b
     scene.purchase("pattern", pool(json!({"search": {"endsWith": "0000000"}}))).await;
     assert_ne!(scene.routed_number("never").await, number);
     assert!(scene.routed_number("elsewhere").await.starts_with("+1212"));
-    scene.acquired("pattern", "NothingForSale").await;
+    scene.acquired("pattern", "NoMatchingNumber").await;
     scene.purchase("cheap", pool(json!({"maxMonthlyPrice": "0.50"}))).await;
-    scene.acquired("cheap", "TooDear").await;
+    scene.acquired("cheap", "PriceTooHigh").await;
     scene.claim_once(&number, |claim| claim.holder.is_none()).await;
     scene.has_bought(3).await;
 
@@ -155,7 +155,7 @@ async fn an_object_that_comes_back_after_its_number_was_taken_buys_another_once_
     scene.purchase("second", pool(json!({}))).await;
     assert_eq!(scene.routed_number("second").await, number);
     scene.purchase("first", json!({})).await;
-    let text = scene.acquired("first", "PurchaseUnsettled").await;
+    let text = scene.acquired("first", "PurchaseOutcomeUnknown").await;
     assert!(text.contains(&format!("PhoneNumber {}/second has {number} now", scene.namespace)), "{text}");
     assert_ne!(scene.routed_number("first").await, number);
     assert_eq!(scene.routed_number("second").await, number);
@@ -181,7 +181,7 @@ async fn a_number_is_left_to_the_object_that_it_was_bought_for_as_long_as_that_i
     scene.purchase("second", pool(json!({}))).await;
     assert_ne!(scene.routed_number("second").await, number);
     scene.patch::<PhoneNumber>("first", json!({"spec": {"suspend": false}})).await;
-    let ready: PhoneNumber = scene.reason("first", "Ready", "Pooled").await;
+    let ready: PhoneNumber = scene.reason("first", "Ready", "Unassigned").await;
     assert_eq!(ready.status.unwrap().number.unwrap().to_string(), number);
     scene.has_bought(2).await;
 }

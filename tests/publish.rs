@@ -57,7 +57,7 @@ impl Publisher {
         // The authorizer learns of a new binding by a watch of its own.
         eventually("the publisher may look", || async {
             let said = publisher.run(&["rollback", "nobody", "v1"], "").await;
-            said.err.contains("there is no Agent").then_some(())
+            said.err.contains("does not exist").then_some(())
         })
         .await;
         publisher
@@ -124,20 +124,23 @@ async fn publish_names_the_next_version_with_its_digest_and_rollback_only_what_w
     let scene = &publisher.scene;
     scene.agent("engine.example.com", None).await;
     scene.reason::<Agent>(AGENT, "Published", "Unpublished").await;
-    publisher.run(&["rollback", AGENT, "v1"], "").await.refused(&["v1 was never published: nothing was yet"]);
+    publisher.run(&["rollback", AGENT, "v1"], "").await.refused(&["v1 was never published: no version was"]);
 
-    publisher.run(&["publish", AGENT], "").await.done(&["is to serve:", "version: v1", "versionDigest: sha256:"]);
+    publisher.run(&["publish", AGENT], "").await.done(&["is set to:", "version: v1", "versionDigest: sha256:"]);
     let first = publisher.serves("v1").await;
     assert_eq!(first.spec.version_digest, first.status.unwrap().draft_digest);
     publisher.edits("second").await;
-    publisher.run(&["publish", AGENT, "--version", "v1"], "").await.refused(&["v1 stands for", "a name is used once"]);
+    publisher
+        .run(&["publish", AGENT, "--version", "v1"], "")
+        .await
+        .refused(&["v1 was published with", "a name is used once"]);
     publisher.run(&["publish", AGENT], "").await.done(&["version: v2"]);
     publisher.serves("v2").await;
 
     // A typing error in what is to be rolled back to publishes nothing.
     publisher.edits("unfinished").await;
     let typing_error = publisher.run(&["rollback", AGENT, "v22"], "").await;
-    typing_error.refused(&["v22 was never published. Published were: v1, v2"]);
+    typing_error.refused(&["v22 was never published. Published versions: v1, v2"]);
     assert!(scene.get::<AgentVersion>("dental.v22").await.is_none());
     publisher.run(&["rollback", AGENT, "v1"], "").await.done(&["version: v1"]);
     let agent = publisher.serves("v1").await;
@@ -155,7 +158,7 @@ async fn a_version_that_is_only_applied_is_published_by_its_own_digest() {
     let publisher = Publisher::new().await;
     let scene = &publisher.scene;
     scene.agent_with("engine.example.com", None, json!({"draft": null, "versions": "Applied"})).await;
-    publisher.run(&["publish", AGENT], "").await.refused(&["--version names the one to serve"]);
+    publisher.run(&["publish", AGENT], "").await.refused(&["name the one to serve with --version"]);
     publisher.run(&["publish", AGENT, "--version", "v7"], "").await.refused(&["dental.v7", "apply it first"]);
     let spec = json!({"agent": AGENT, "version": "v7", "webhooks": webhooks("pipeline.example.com")});
     let version: AgentVersion = scene
@@ -212,5 +215,5 @@ metadata: {name: other}
     given["spec"]["versionDigest"] = json!(digest);
     publisher.scene.apply::<Agent>(given).await;
     publisher.serves("v1").await;
-    publisher.run(&["digest", "-f", "/dev/null"], "").await.refused(&["there is no Agent with a draft"]);
+    publisher.run(&["digest", "-f", "/dev/null"], "").await.refused(&["no Agent with a draft"]);
 }

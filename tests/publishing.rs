@@ -95,8 +95,8 @@ async fn a_name_is_used_once_even_when_its_version_is_gone() {
     scene.gone::<AgentVersion>("dental.v1").await;
 
     scene.agent("newest.example.com", Some("v1")).await;
-    let message = scene.message::<Agent>(AGENT, "Published", "VersionGone").await;
-    assert!(message.contains("publish under a new name") && message.contains("v2 goes on serving"), "{message}");
+    let message = scene.message::<Agent>(AGENT, "Published", "VersionDeleted").await;
+    assert!(message.contains("publish under a new name") && message.contains("v2 still serves"), "{message}");
     scene.request("main").await;
     assert_eq!(scene.voice_url(&number), "https://new.example.com/dental/v2/voice");
     assert!(scene.get::<AgentVersion>("dental.v1").await.is_none());
@@ -129,7 +129,7 @@ async fn numbers_that_are_not_to_be_routed_hold_up_no_rollout() {
     let ready = suspended.status.unwrap().conditions.into_iter().find(|condition| condition.type_ == "Ready").unwrap();
     assert_eq!(ready.status, "True", "that is what was asked for");
     let said = scene.message::<Agent>(AGENT, "RolledOut", "RolledOut").await;
-    assert_eq!(said, "v1 serves, and no number is to reach it yet.");
+    assert_eq!(said, "v1 serves; no number is assigned yet.");
     scene.phone_number("suspended", &number, json!({})).await;
     scene.rolled_out(&number, "engine.example.com", "v1").await;
 }
@@ -155,8 +155,8 @@ async fn a_version_or_an_agent_that_was_torn_out_leaves_its_numbers_as_they_are(
     scene.delete::<AgentVersion>("dental.v1").await;
     scene.strip::<AgentVersion>("dental.v1").await;
     scene.gone::<AgentVersion>("dental.v1").await;
-    scene.reason::<PhoneNumber>("main", "Routed", "VersionMissing").await;
-    scene.reason::<Agent>(AGENT, "Published", "VersionGone").await;
+    scene.reason::<PhoneNumber>("main", "Routed", "VersionNotFound").await;
+    scene.reason::<Agent>(AGENT, "Published", "VersionDeleted").await;
     scene.agent("engine.example.com", Some("v1")).await;
     scene.rolled_out(&number, "engine.example.com", "v1").await;
     scene.agent("new.example.com", Some("v2")).await;
@@ -199,7 +199,7 @@ async fn only_a_draft_with_the_wanted_digest_is_published() {
     let wrong = format!("sha256:{}", "0".repeat(64));
     scene.agent_with("new.example.com", Some("v2"), json!({"versionDigest": wrong})).await;
     let message = scene.message::<Agent>(AGENT, "Published", "DigestMismatch").await;
-    assert!(message.contains(&draft) && message.contains("v1 goes on serving"), "{message}");
+    assert!(message.contains(&draft) && message.contains("v1 still serves"), "{message}");
     assert!(scene.get::<AgentVersion>("dental.v2").await.is_none());
     assert_eq!(scene.voice_url(&number), V1);
 
@@ -253,7 +253,7 @@ async fn a_version_that_cannot_serve_changes_nothing() {
     // No rule of the schema can say that there is no such port.
     scene.agent("engine.example.com:99999", Some("v2")).await;
     let message = scene.message::<Agent>(AGENT, "Published", "VersionInvalid").await;
-    assert!(message.contains("v1 goes on serving"), "{message}");
+    assert!(message.contains("v1 still serves"), "{message}");
     scene.request("main").await;
     assert_eq!((&*scene.voice_url(&number), scene.writes_to(&number)), (V1, 1));
 

@@ -63,8 +63,8 @@ async fn only_what_is_still_ours_is_cleared_and_the_rest_is_said() {
     assert_eq!(scene.voice_url(&number), "");
     let kept = scene.sandbox.field(&number, "sms_url");
     assert_eq!(kept.as_deref(), Some("https://theirs.example.com/?key=s3cret"));
-    let said = scene.event("main", "LeftAsItIs").await;
-    assert_eq!(said, "Not ours, and left as it is: sms goes to theirs.example.com.");
+    let said = scene.event("main", "NotCleanedUp").await;
+    assert_eq!(said, "Not set by Dialplane, so not changed: sms goes to theirs.example.com.");
 }
 
 #[tokio::test]
@@ -168,7 +168,7 @@ async fn credentials_that_are_truly_gone_block_a_deletion_until_they_are_back() 
     scene.delete::<PhoneNumber>("main").await;
     operator::run(client);
     let message = scene.message::<PhoneNumber>("main", "Routed", "CleanupBlocked").await;
-    assert!(message.contains("its own conditions say why") && message.contains(ABANDON), "{message}");
+    assert!(message.contains("see its conditions") && message.contains(ABANDON), "{message}");
     scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "SecretNotFound").await;
 
     scene.secret(scene.token()).await;
@@ -293,8 +293,8 @@ async fn abandoning_one_number_lets_go_of_that_one_alone() {
     scene.reason::<PhoneNumber>("main", "Ready", "Routed").await;
     scene.end("main", &number).await;
     assert_eq!((&*scene.voice_url(&number), scene.writes_to(&number)), (V1, 1));
-    let said = scene.event("main", "LeftAsItIs").await;
-    assert!(said.contains("it was abandoned"), "{said}");
+    let said = scene.event("main", "NotCleanedUp").await;
+    assert!(said.contains("it has the annotation dialplane.dev/abandon"), "{said}");
     scene.end("other", &other).await;
     assert_eq!(scene.voice_url(&other), "");
 }

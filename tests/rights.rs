@@ -195,7 +195,7 @@ async fn only_those_who_were_given_the_right_say_yes_to_a_purchase() {
                 "spec": owner.account_spec(rules),
             }))
             .await;
-        owner.reason::<CarrierAccount>(name, "Ready", "Open").await;
+        owner.reason::<CarrierAccount>(name, "Ready", "Connected").await;
     }
     site.bind(&tenant.namespace, "tina", "dialplane-edit").await;
     // Says yes for the account, and may edit the tenant's numbers.
@@ -249,11 +249,11 @@ async fn abandoning_adopting_and_confirming_are_rights_and_the_memory_is_the_ope
     let (owner, tenant) = (&site.owner, &site.tenant);
     owner.secret(owner.token()).await;
     owner.account(json!({"allowedNamespaces": {"from": "All"}})).await;
-    owner.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+    owner.reason::<CarrierAccount>(ACCOUNT, "Ready", "Connected").await;
     let number = owner.owned();
     let account = json!({"accountRef": {"name": ACCOUNT, "namespace": owner.namespace}, "agentRef": null});
     tenant.phone_number("main", &number, account.clone()).await;
-    tenant.reason::<PhoneNumber>("main", "Ready", "Pooled").await;
+    tenant.reason::<PhoneNumber>("main", "Ready", "Unassigned").await;
     annotations(&site, &account).await;
     accounts(&site).await;
     memory(&site, &number).await;
@@ -398,7 +398,7 @@ async fn unreadable(site: &Site) {
     assert!(message.contains(&tenant.namespace) && message.contains("secrets.namespaces"), "{message}");
     let readable = format!("secrets.namespaces={{{},{}}}", site.owner.namespace, tenant.namespace);
     chart::access_with(site.control_plane.kubeconfig(), &[&readable]).await;
-    tenant.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+    tenant.reason::<CarrierAccount>(ACCOUNT, "Ready", "Connected").await;
 }
 
 #[tokio::test]
@@ -424,7 +424,7 @@ async fn nothing_secret_is_logged_whatever_the_filter_asks_for() {
     let number = scene.owned();
     scene.sandbox.edit(&number, &[("voice_url", "https://user:0ld-passw0rd@old.example.com/")]).unwrap();
     scene.account(json!({})).await;
-    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Connected").await;
     let webhook = json!({"url": "https://user:wh-passw0rd@engine.example.com/{version}"});
     scene.agent_with("engine.example.com", Some("v1"), json!({"draft": {"webhooks": {"voice": webhook}}})).await;
     scene.phone_number("main", &number, json!({})).await;

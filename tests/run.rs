@@ -130,7 +130,7 @@ async fn a_leader_whose_lease_is_taken_ends_and_says_so() {
     let taken = json!({"spec": {"holderIdentity": "somebody", "leaseDurationSeconds": 60}});
     leases.patch("dialplane", &Default::default(), &kube::api::Patch::Merge(taken)).await.unwrap();
     assert_eq!(operator.ended().await.code(), Some(1));
-    assert!(operator.log().contains("error: the leadership was lost"), "{}", operator.log());
+    assert!(operator.log().contains("error: lost the leadership"), "{}", operator.log());
     assert_eq!(site.holder().await, "somebody");
 }
 

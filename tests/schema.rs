@@ -20,7 +20,7 @@ use crate::support;
 
 const E164: &str = "write + and 7 to 15 digits without spaces, as in +14155551234";
 const URL: &str = "a webhook is an absolute URL with http or https and a host, as in https://";
-const ESCAPED: &str = "write these escaped, as in %C3%BC, and a host in its xn-- form";
+const ESCAPED: &str = "percent-encode these, as in %C3%BC, and write a host in its xn-- form";
 const PLACEHOLDER: &str = "unknown placeholder: only {agent}, {version}, {namespace} and {number} are filled in";
 const SECRET: &str = "credentialsRef.name is the name of a Secret: lower-case letters, digits, dashes and dots";
 const ENDPOINT: &str = "endpoint is an absolute URL with http or https and a host";
@@ -31,11 +31,11 @@ const TOGETHER: &str = "et both, or neither";
 const OPERATOR: &str = "the operator is In or NotIn with values, or Exists or DoesNotExist without values";
 const SID_SHAPE: &str =
     "accountSid is AC followed by 32 hexadecimal digits; the Twilio console shows it as Account SID";
-const FROZEN: &str = "an AgentVersion never changes: apply another one under a new version name";
-const ACCOUNT_FIXED: &str = "accountRef cannot change: delete this PhoneNumber (the number stays yours)";
-const IMPORT_FIXED: &str = "a PhoneNumber stands for one number. Make another PhoneNumber for the other number";
-const ONE_OF_TWO: &str = "say exactly one of import (a number that the account owns) and purchase (a number to buy)";
-const THIS_OR_THAT: &str = "say exactly one of number (this very number) and search (one that fits)";
+const FROZEN: &str = "an AgentVersion cannot change: apply another one under a new version name";
+const ACCOUNT_FIXED: &str = "accountRef cannot change: delete this PhoneNumber (the account keeps the number)";
+const IMPORT_FIXED: &str = "import.number cannot change. Create another PhoneNumber for the other number";
+const ONE_OF_TWO: &str = "set exactly one of import (a number that the account owns) and purchase (a number to buy)";
+const THIS_OR_THAT: &str = "set exactly one of number (a given number) and search (any number that matches)";
 const AMOUNT: &str = r#"not an amount: write digits, and a point where there are decimals, as in "1.50""#;
 const NAMED: &str = "make metadata.name, spec.agent and spec.version agree";
 
@@ -149,7 +149,7 @@ async fn a_carrier_account_that_is_wrong_is_refused_with_what_to_do() {
         (twilio(json!({"region": "IE1", "edge": "dublin"})), "lower-case letters and digits, as in ie1"),
         (twilio(json!({"region": "ie1", "edge": "dublin.twilio.com"})), "digits and dashes, as in dublin"),
         (twilio(json!({"region": "", "edge": ""})), "as in ie1"),
-        (twilio(json!({"region": "ie1", "edge": "roaming"})), "an edge of Twilio's Voice SDKs and no host of its API"),
+        (twilio(json!({"region": "ie1", "edge": "roaming"})), "an edge of Twilio's Voice SDKs, not of its API"),
         (spec(json!({ "twilio": null })), "name exactly one carrier"),
         (spec(json!({ "telnyx": {} })), "name exactly one carrier"),
         (spec(json!({ "credentialsRef": null })), "spec.credentialsRef: Required value"),
@@ -232,8 +232,8 @@ async fn a_carrier_account_stays_the_account_it_is() {
     server.create(&good("CarrierAccount")).await;
     let other = SID.replace('0', "1");
     let refused = [
-        (spec(json!({"twilio": {"accountSid": other}})), "Make another CarrierAccount for the other account"),
-        (spec(json!({"twilio": null, "telnyx": {}})), "Make another CarrierAccount for the other carrier"),
+        (spec(json!({"twilio": {"accountSid": other}})), "Create another CarrierAccount for the other account"),
+        (spec(json!({"twilio": null, "telnyx": {}})), "Create another CarrierAccount for the other carrier"),
     ];
     server.refuses_change("CarrierAccount", "twilio-prod", &refused).await;
     let accepted = [
@@ -313,7 +313,7 @@ async fn a_purchase_that_is_wrong_is_refused_with_what_to_do() {
     let (starts, contains) =
         ("startsWith is 1 to 14 digits in quotes, without the country code", "contains is 2 to 14");
     let ends = "endsWith is 1 to 14 digits in quotes";
-    let toll_free = "TollFree numbers outside of the US and Canada have none: leave one of the two out";
+    let toll_free = "TollFree numbers outside of the US and Canada have none: remove one of the two";
     let features = r#"supported values: "Voice", "SMS", "MMS", "Fax", "Emergency""#;
     let refused = [
         (purchase(json!({})), THIS_OR_THAT),
@@ -324,7 +324,7 @@ async fn a_purchase_that_is_wrong_is_refused_with_what_to_do() {
         (search(json!({"country": "us"})), country),
         (search(json!({"country": ""})), country),
         (search(json!({"country": "UK"})), "write for example GB for the United Kingdom"),
-        (search(json!({"country": "XX"})), "country is no country's code (ISO 3166-1)"),
+        (search(json!({"country": "XX"})), "country is not an ISO 3166-1 country code"),
         (search(json!({"type": "Vanity"})), r#"supported values: "Local", "Mobile", "TollFree", "National""#),
         (search(json!({"areaCode": 415})), "must be of type string"),
         (search(json!({"areaCode": "41x"})), area),
@@ -395,7 +395,7 @@ async fn what_is_bought_may_be_edited_and_what_it_is_for_may_not() {
     server.create(&named("unnamed", json!({"search": {"country": "US"}}))).await;
     server.create(&named("clinic", json!({"number": "+14155551234", "identity": "clinic-17"}))).await;
     let purchase = |value: Value| spec(json!({ "purchase": value }));
-    let fixed = "purchase.identity cannot change: it is what the number is known by. Make another PhoneNumber";
+    let fixed = "purchase.identity cannot change. Create another PhoneNumber";
     let refused = [
         (purchase(json!({"identity": "clinic-18"})), fixed),
         (purchase(json!({ "identity": null })), fixed),
@@ -420,7 +420,7 @@ async fn a_purchase_becomes_an_import_of_the_very_number_that_was_bought() {
     let server = Server::new().await;
     server.create(&buying(json!({"search": {"country": "US"}}))).await;
     let import = |number: &str| spec(json!({"purchase": null, "import": { "number": number }}));
-    let only = "purchase can only become import of the very number that was bought: wait until status.number names it";
+    let only = "purchase can only become import of the number that was bought: wait until status.number shows it";
     let refused = [(import("+14155551234"), only)];
     server.refuses_change("PhoneNumber", "front-desk", &refused).await;
 
@@ -503,8 +503,8 @@ fn wrong_urls() -> Vec<(&'static str, &'static str)> {
         ("https://engine.example.com/<voice>", ESCAPED),
         ("https://engine.example.com/a\\b", ESCAPED),
         ("https://engine.example.com/v?a|b", ESCAPED),
-        ("https://engine.example.com/v?", "leave the ? out"),
-        ("https://engine.example.com/v?#x", "leave the ? out"),
+        ("https://engine.example.com/v?", "remove the ?"),
+        ("https://engine.example.com/v?#x", "remove the ?"),
     ]
 }
 
@@ -564,8 +564,8 @@ async fn an_agent_that_is_wrong_is_refused_with_what_to_do() {
         (spec(json!({"allowedNamespaces": {"from": "Selector"}})), TOGETHER),
         (spec(json!({"historyLimit": -1})), "should be greater than or equal to 0"),
         (spec(json!({"historyLimit": 1001})), "should be less than or equal to 1000"),
-        (spec(json!({ "draft": null })), "write it, or say versions: Applied"),
-        (spec(json!({"draft": null, "versions": "Frozen"})), "write it, or say versions: Applied"),
+        (spec(json!({ "draft": null })), "set it, or set versions: Applied"),
+        (spec(json!({"draft": null, "versions": "Frozen"})), "set it, or set versions: Applied"),
         (spec(json!({"versions": "Made"})), r#"supported values: "Frozen", "Applied""#),
         (spec(json!({"draft": {"config": "text"}})), "must be of type object"),
         (json!({"metadata": {"name": "a".repeat(190)}}), "the name of an Agent has at most 189 characters"),
@@ -654,7 +654,7 @@ async fn an_agent_version_may_be_applied_again_as_it_is() {
 #[tokio::test]
 async fn a_number_claim_stands_for_the_number_it_is_named_by() {
     let server = Server::new().await;
-    let digits = "a NumberClaim is named by the digits of its number";
+    let digits = "the name of a NumberClaim is the digits of its number";
     let refused = [
         (json!({"metadata": {"name": "14155551235"}}), digits),
         (spec(json!({"number": "+14155551235"})), digits),
@@ -713,7 +713,7 @@ async fn a_number_purchase_is_the_journal_of_one_identity_and_never_goes_back() 
     });
     server.create(&with(good("NumberPurchase"), &own)).await;
     let refused = [
-        (spec(json!({"identity": "schema/other"})), "identity cannot change: this is the journal of one identity"),
+        (spec(json!({"identity": "schema/other"})), "identity cannot change: another purchase identity has its own"),
         (spec(json!({"attempt": 1})), "attempt only grows"),
         (spec(json!({"attempt": 0, "number": null})), "attempt only grows"),
     ];
@@ -917,7 +917,7 @@ async fn fields_are_explained() {
     assert_eq!(
         number["spec"]["properties"]["drift"],
         json!({
-            "description": "What is done when somebody else changes the route at the carrier. `Enforce`, the default: it is put back. `Report`: it is said. It is seen by the next listing (`scanInterval` of the CarrierAccount) or look; what is changed within 30 seconds after a write of ours only by one that begins after these, since carriers may show what was before for a while.",
+            "description": "What happens when the route is changed at the carrier. `Enforce`, the default: the operator corrects it. `Report`: it only reports it. Drift is detected by the next listing (`scanInterval` of the CarrierAccount) or check; within 30 seconds after a write by the operator, only by a listing that starts later, because carriers may show old data for a while.",
             "type": "string",
             "default": "Enforce",
             "enum": ["Enforce", "Report"],

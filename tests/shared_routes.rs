@@ -213,7 +213,7 @@ async fn drift_is_put_back_at_once_when_somebody_asks_for_a_look_at_a_number_or_
     scene.sharing_agent_again("v1").await;
     let number = scene.sharing_numbers(1).await.remove(0);
     scene.account(json!({"twilio": null, "telnyx": {}, "scanInterval": "24h"})).await;
-    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Connected").await;
     scene.sandbox.edit_shared_route(&made[0], &[("voice_url", "https://elsewhere.example.com/")]).unwrap();
     scene.request("n0").await;
     scene.reaches(&inbox, &number, "v1").await;
@@ -289,12 +289,12 @@ async fn a_version_that_names_the_number_is_refused_and_nothing_changes() {
     let voice = json!({"url": "http://engine.example.com/{version}/{number}"});
     let spec = json!({"draft": {"webhooks": {"voice": voice, "sms": null, "status": null}}});
     scene.agent_with("engine.example.com", Some("v2"), spec).await;
-    let message = scene.message::<PhoneNumber>("n0", "Routed", "NotShareable").await;
-    assert!(message.contains("names {number}") && message.contains("publish a version without it"), "{message}");
+    let message = scene.message::<PhoneNumber>("n0", "Routed", "RouteNotShareable").await;
+    assert!(message.contains("uses {number}") && message.contains("publish a version without it"), "{message}");
     scene.reason::<Agent>(AGENT, "RolledOut", "SharedRouteRefused").await;
     assert_eq!(scene.get::<PhoneNumber>("n0").await.unwrap().status.unwrap().route.unwrap().version, "v1");
     scene.purchase("bought", json!({})).await;
-    scene.reason::<PhoneNumber>("bought", "Ready", "NotShareable").await;
+    scene.reason::<PhoneNumber>("bought", "Ready", "RouteNotShareable").await;
     assert_eq!(scene.leads(&inbox, &number).await, scene.paths("v1"));
     assert_eq!(scene.carrier_writes(), writes);
     scene.has_bought(0).await;
@@ -417,7 +417,7 @@ async fn an_agent_shares_one_route_at_each_account_and_each_agent_has_its_own() 
     other.reason::<PhoneNumber>("remote", "Ready", "AgentNotAllowed").await;
     other.scans(2).await;
     assert!(voice(&other, &far).ends_with("/v1/voice") && voice(&scene, &mine).ends_with("/v2/voice"));
-    other.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+    other.reason::<CarrierAccount>(ACCOUNT, "Ready", "Connected").await;
 }
 
 #[tokio::test]
@@ -427,7 +427,7 @@ async fn a_suspended_number_causes_no_route_to_be_made_and_follows_what_it_share
     let number = scene.owned();
     scene.scans(1).await;
     scene.phone_number("n0", &number, json!({"mode": "Observe"})).await;
-    scene.reason::<PhoneNumber>("n0", "Ready", "Differs").await;
+    scene.reason::<PhoneNumber>("n0", "Ready", "RouteDiffers").await;
     scene.scans(2).await;
     assert_eq!(scene.carrier_writes(), (0, 0));
     scene.phone_number("n0", &number, json!({})).await;

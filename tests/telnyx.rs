@@ -76,7 +76,7 @@ async fn a_number_is_taken_off_its_application_in_whichever_way_the_carrier_know
         if clearing == Neither {
             let error = did_nothing(outcome);
             assert_eq!(error.class, ErrorClass::Rejected);
-            assert!(error.text.contains("take it off in Mission Control"), "{error}");
+            assert!(error.text.contains("remove it in Mission Control"), "{error}");
             assert!(s.goes_by(NUMBER, &ours), "nothing was done");
         } else {
             assert_eq!(did(outcome).route, s.nowhere(), "{clearing:?}");

@@ -187,7 +187,7 @@ async fn what_was_bought_for_a_namespace_rests_for_that_namespace_alone() {
         "spec": {"accountRef": scene.there(ACCOUNT), "purchase": {"search": search, "reuse": "Pool"}},
     });
     neighbour.apply::<PhoneNumber>(pool).await;
-    let other = neighbour.reason::<PhoneNumber>("pool", "Ready", "Pooled").await;
+    let other = neighbour.reason::<PhoneNumber>("pool", "Ready", "Unassigned").await;
     assert_ne!(other.status.unwrap().number.unwrap().as_str(), number, "it buys one of its own");
 
     scene.purchase("bought", json!({})).await;
@@ -388,7 +388,7 @@ async fn what_was_bought_today_counts_whoever_has_it_by_then() {
     scene.purchase("again", json!({})).await;
     assert_eq!(scene.routed_number("again").await, number);
     scene.purchase("more", json!({})).await;
-    scene.acquired("more", "SpendingLimit").await;
+    scene.acquired("more", "PurchaseLimitReached").await;
     scene.has_bought(1).await;
 
     most(2).await;
@@ -398,7 +398,7 @@ async fn what_was_bought_today_counts_whoever_has_it_by_then() {
     scene.phone_number("kept", &number, json!({})).await;
     scene.reason::<PhoneNumber>("kept", "Ready", "Routed").await;
     scene.purchase("third", json!({})).await;
-    scene.acquired("third", "SpendingLimit").await;
+    scene.acquired("third", "PurchaseLimitReached").await;
     scene.has_bought(2).await;
 
     most(3).await;
@@ -410,7 +410,7 @@ async fn what_was_bought_today_counts_whoever_has_it_by_then() {
     scene.delete::<PhoneNumber>("third").await;
     scene.gone::<PhoneNumber>("third").await;
     scene.purchase("third", json!({})).await;
-    scene.acquired("third", "SpendingLimit").await;
+    scene.acquired("third", "PurchaseLimitReached").await;
     scene.have_bought(&neighbour, 3).await;
 }
 
@@ -493,7 +493,7 @@ async fn a_restore_into_another_cluster_buys_nothing_and_asks_and_a_word_adopts_
         let number = restored(&scene, name, with).await;
         scene.scans(1).await;
         scene.purchase(name, json!({})).await;
-        let text = scene.acquired(name, "MarkedByAnother").await;
+        let text = scene.acquired(name, "MarkerConflict").await;
         assert!(text.contains("old-cluster") && text.contains(NUMBER), "{name}: {text}");
         assert_eq!(scene.writes_to(&number), 0, "{name}");
         scene.patch::<PhoneNumber>(name, json!({"metadata": {"annotations": {NUMBER: number}}})).await;

@@ -23,13 +23,13 @@ use super::{
     derive = "PartialEq",
     shortname = "ca",
     category = "dialplane",
-    doc = "An account at a carrier or a platform that hosts agents, with the credentials that open it.",
+    doc = "An account at a carrier or a platform that hosts agents, with its credentials.",
     selectable = ".spec.credentialsRef.name",
     printcolumn(
         name = "Identity",
         type_ = "string",
         json_path = ".status.identity",
-        description = "The carrier's id of the account"
+        description = "The carrier's ID of the account"
     ),
     printcolumn(
         name = "Owned",
@@ -47,7 +47,7 @@ use super::{
         name = "Ready",
         type_ = "string",
         json_path = ".status.conditions[?(@.type=='Ready')].status",
-        description = "Whether the account can be used"
+        description = "Whether the account is ready"
     ),
     printcolumn(
         name = "Reason",
@@ -60,8 +60,8 @@ use super::{
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("[has(self.twilio), has(self.telnyx), has(self.flowyte), has(self.nixflex)].filter(named, named).size() == 1").message("name exactly one carrier or platform: twilio, as in twilio: {accountSid: AC...}, or telnyx: {}, flowyte: {} or nixflex: {}"),
-    validation = Rule::new("has(self.twilio) == has(oldSelf.twilio) && has(self.telnyx) == has(oldSelf.telnyx) && has(self.flowyte) == has(oldSelf.flowyte)").message("the carrier cannot change: numbers are claimed under it. Make another CarrierAccount for the other carrier"),
-    validation = Rule::new("!has(self.twilio) || !has(oldSelf.twilio) || self.twilio.accountSid == oldSelf.twilio.accountSid").message("twilio.accountSid cannot change: numbers are claimed under it. Make another CarrierAccount for the other account"),
+    validation = Rule::new("has(self.twilio) == has(oldSelf.twilio) && has(self.telnyx) == has(oldSelf.telnyx) && has(self.flowyte) == has(oldSelf.flowyte)").message("the carrier cannot change: numbers are claimed under it. Create another CarrierAccount for the other carrier"),
+    validation = Rule::new("!has(self.twilio) || !has(oldSelf.twilio) || self.twilio.accountSid == oldSelf.twilio.accountSid").message("twilio.accountSid cannot change: numbers are claimed under it. Create another CarrierAccount for the other account"),
 )]
 pub struct CarrierAccountSpec {
     /// A Twilio account or subaccount. Exactly one of `twilio`, `telnyx`, `flowyte` and `nixflex` is set.
@@ -78,31 +78,31 @@ pub struct CarrierAccountSpec {
     /// `nixflex: {}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nixflex: Option<NixflexAccount>,
-    /// A Secret of this namespace. For Twilio: the key `authToken`, which is that of just this account (a parent's opens no subaccount), or
-    /// `apiKeySid` and `apiKeySecret`. For the others: the key `apiKey`, which for Nixflex is the key's id and its secret with a colon between
-    /// them. The same keys with `Next` at their end hold credentials that are to take over, as `authTokenNext`: they are used once the carrier
-    /// refuses the others.
+    /// A Secret in this namespace. For Twilio: the key `authToken` of exactly this account (a parent account's token does not work for a
+    /// subaccount), or `apiKeySid` and `apiKeySecret`. For the others: the key `apiKey`, which for Nixflex is the key ID and its secret
+    /// separated by a colon. The same keys with the suffix `Next`, as in `authTokenNext`, hold the next credentials: they are used once the
+    /// carrier rejects the current ones.
     pub credentials_ref: LocalReference,
-    /// One other base URL for all of the carrier's hosts: a proxy, or the sandbox. Only one that the operator was started to allow
-    /// (`dialplane run --allow-endpoint`, in the chart `carriers.allowedEndpoints`); none by default.
+    /// Another base URL for all of the carrier's hosts: a proxy, or the sandbox. The operator must allow it (`dialplane run
+    /// --allow-endpoint`, in the chart `carriers.allowedEndpoints`); by default it allows none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048))]
     #[x_kube(validation = Rule::new(r"self.matches('^https?://(\\[[0-9a-fA-F:.]+\\]|[^\\]/?#@:\\s\\[]+)(:[0-9]+)?(/[^?#\\s]*)?$')").message("endpoint is an absolute URL with http or https and a host, without credentials and query, as in http://sandbox:8080"))]
     pub endpoint: Option<String>,
-    /// Platforms that may be given these credentials, so that an agent hosted there can answer numbers of this account. None by default.
+    /// Platforms that may receive these credentials, so that an agent hosted there can answer numbers of this account. None by default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub lend_to: Vec<Lending>,
-    /// Which namespaces may use this account. Only its own unless said otherwise.
+    /// Which namespaces may use this account. By default only its own.
     #[serde(default)]
     pub allowed_namespaces: AllowedNamespaces,
-    /// What may be spent.
+    /// Purchase limits.
     #[serde(default)]
     pub purchasing: Purchasing,
-    /// How much of the carrier's patience may be used.
+    /// Limits for requests to the carrier.
     #[serde(default)]
     pub limits: Limits,
-    /// How often the account's numbers are listed to find drift: a duration like `90s` or `1h30m`, from 1s to 24h; `10m` unless said otherwise.
+    /// How often the account's numbers are listed to detect drift: a duration like `90s` or `1h30m`, from 1s to 24h; `10m` by default.
     #[serde(default = "default_scan_interval")]
     #[schemars(length(max = 32))]
     #[x_kube(validation = Rule::new("self.matches('^([0-9]+(h|m|s|ms))+$') && duration(self) >= duration('1s') && duration(self) <= duration('24h')").message("scanInterval is a duration from 1s to 24h, as in 10m or 1h30m"))]
@@ -113,7 +113,7 @@ fn default_scan_interval() -> String {
     "10m".to_owned()
 }
 
-/// Which Twilio account, and where it is reached.
+/// The Twilio account, and where its API is.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.region) == has(self.edge)").message("region and edge go together, as in region: ie1 with edge: dublin: Twilio no longer answers on a regional host without an edge. Set both, or neither"))]
@@ -133,31 +133,31 @@ pub struct TwilioAccount {
     #[schemars(length(max = 32))]
     #[x_kube(
         validation = Rule::new("self.matches('^[a-z0-9-]+$')").message("edge is a Twilio edge location in lower-case letters, digits and dashes, as in dublin"),
-        validation = Rule::new("self != 'roaming'").message("roaming is an edge of Twilio's Voice SDKs and no host of its API: name a location, as in dublin for region ie1 or sydney for au1")
+        validation = Rule::new("self != 'roaming'").message("roaming is an edge of Twilio's Voice SDKs, not of its API: name a location, as in dublin for region ie1 or sydney for au1")
     )]
     pub edge: Option<String>,
 }
 
-/// Which Telnyx account: its API key says it all, so there is nothing to set, as in `telnyx: {}`.
+/// The Telnyx account: the API key identifies it, so there is nothing to set, as in `telnyx: {}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TelnyxAccount {}
 
-/// Which Flowyte organization: its API key says it all, so there is nothing to set, as in `flowyte: {}`.
+/// The Flowyte organization: the API key identifies it, so there is nothing to set, as in `flowyte: {}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FlowyteAccount {}
 
-/// Which Nixflex API key: the Secret says it all, so there is nothing to set, as in `nixflex: {}`.
+/// The Nixflex API key: the Secret identifies it, so there is nothing to set, as in `nixflex: {}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NixflexAccount {}
 
-/// A platform that may be given an account's credentials.
+/// A platform that may receive an account's credentials.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Lending {
     /// The platform's CarrierAccount.
     #[serde(flatten)]
     pub account: Reference,
-    /// At Telnyx: the id of the TeXML application whose voice webhook is the platform's, to which it binds numbers.
+    /// For Telnyx: the ID of the TeXML application with the platform's voice webhook, to which it binds numbers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128))]
     pub connection_id: Option<String>,
@@ -218,7 +218,7 @@ impl CarrierAccount {
     }
 }
 
-/// What may be spent under an account. What is not named is not limited.
+/// Purchase limits of an account. A limit that is not set does not apply.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("x-kubernetes-validations" = [{
@@ -230,26 +230,25 @@ pub struct Purchasing {
     #[schemars(range(max = 1_000_000))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_per_day: Option<u32>,
-    /// Numbers that the account may own in all, whoever bought them: beyond that nothing more is bought.
+    /// Numbers that the account may own in all, bought or not: above that nothing is bought.
     #[schemars(range(max = 1_000_000))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_owned: Option<u32>,
-    /// The most that any one number may cost every month, in the currency that the carrier bills in. A number whose price is
-    /// not known is not bought then.
+    /// The highest monthly price of a number, in the carrier's billing currency. A number with an unknown price is not bought.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_monthly_price: Option<Amount>,
-    /// While true nothing is bought. What was sent before is still settled.
+    /// True stops purchases. Purchases already sent are still completed.
     pub paused: bool,
-    /// Who may take a bought number whose PhoneNumber is gone. `Namespace`, the default: the namespace that it was bought for.
+    /// Who may reuse a bought number whose PhoneNumber was deleted. `Namespace`, the default: the namespace that it was bought for.
     /// `Shared`: every namespace that may use the account.
     pub pool: Pool,
-    /// Who may say yes to a purchase. `Optional`, the default: each PhoneNumber says by its own `approval` whether somebody is asked,
-    /// and whoever may edit it may answer. `Required`: somebody is always asked, and only who has the verb `approve` on this
-    /// CarrierAccount may answer.
+    /// Who may approve a purchase. `Optional`, the default: each PhoneNumber's `approval` says whether approval is needed, and anyone who
+    /// may edit the PhoneNumber may give it. `Required`: every purchase needs approval by a user with the verb `approve` on this
+    /// CarrierAccount.
     pub approval: AccountApproval,
 }
 
-/// Who may take a bought number that nobody uses any more.
+/// Who may reuse a bought number that no PhoneNumber manages any more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Pool {
     #[default]
@@ -257,25 +256,25 @@ pub enum Pool {
     Shared,
 }
 
-/// Who may say yes to a purchase: with `Optional` whoever may edit the PhoneNumber, with `Required` only who has the verb `approve` on the
-/// CarrierAccount.
+/// Who may approve a purchase: with `Optional` anyone who may edit the PhoneNumber, with `Required` only users with the verb `approve` on
+/// the CarrierAccount.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum AccountApproval {
-    /// Whoever may edit a PhoneNumber may say it.
+    /// Anyone who may edit a PhoneNumber may approve it.
     #[default]
     Optional,
-    /// Only who has the verb `approve` on the CarrierAccount may.
+    /// Only users with the verb `approve` on the CarrierAccount may.
     Required,
 }
 
-/// How much of the carrier's patience one account may use.
+/// Limits for one account's requests to the carrier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Limits {
-    /// Requests under way at once. 5 unless said otherwise.
+    /// Concurrent requests. 5 by default.
     #[schemars(range(min = 1, max = 1000))]
     pub concurrency: u32,
-    /// Requests begun per second. 10 unless said otherwise.
+    /// Requests started per second. 10 by default.
     #[schemars(range(min = 1, max = 10000))]
     pub requests_per_second: u32,
 }
@@ -286,37 +285,38 @@ impl Default for Limits {
     }
 }
 
-/// What is known of the account.
+/// The observed state of the account.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CarrierAccountStatus {
-    /// The carrier's id of the account that the credentials opened first. If they ever open another, nothing is done. At Twilio it is the Account
-    /// SID, at Flowyte the organization, at Nixflex the id of the API key. Telnyx has no such id: there it is this object's namespace and name.
+    /// The carrier's ID of the account that the first credentials belonged to. If credentials for another account are used later, the
+    /// operator stops. At Twilio it is the Account SID, at Flowyte the organization, at Nixflex the ID of the API key. Telnyx has no such
+    /// ID: there it is this object's namespace and name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
-    /// Which credentials the account is open with.
+    /// The credentials in use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<CredentialsStatus>,
-    /// The installation of Dialplane that looks after the account: the name that stands in the markers of what it buys.
+    /// The installation of Dialplane that manages the account: the name in the markers of the numbers that it buys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub installation: Option<String>,
-    /// What the account has left, where the carrier says so.
+    /// The balance of the account, if the carrier reports it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balance: Option<Balance>,
-    /// How many calls the platform answers at once, where it says so.
+    /// How many concurrent calls the platform answers, if it reports that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calls: Option<Calls>,
-    /// What was spent today and what may yet be: the ledger behind `spec.purchasing`.
+    /// Numbers bought today and open purchase grants: the record behind `spec.purchasing`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grants: Option<Grants>,
-    /// How many numbers there are: as of the last complete listing, and what was bought or claimed since.
+    /// Number counts: as of the last complete listing, and what was bought or claimed since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub numbers: Option<AccountNumbers>,
-    /// The generation of the spec that this status speaks of.
+    /// The spec generation that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// The last value of the annotation `dialplane.dev/reconcile-requested-at` that was acted on.
+    /// The last handled value of the annotation `dialplane.dev/reconcile-requested-at`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
     /// `Ready`, and `Reconciling` or `Stalled` while they are true.
@@ -325,53 +325,53 @@ pub struct CarrierAccountStatus {
     pub conditions: Vec<Condition>,
 }
 
-/// The credentials that an account is open with.
+/// The credentials in use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CredentialsStatus {
     /// `metadata.resourceVersion` of the Secret when it was read.
     #[schemars(length(max = 64))]
     pub resource_version: String,
-    /// Which of the credentials in it: those of the plain keys, or those whose keys end in `Next`.
+    /// Which keys of the Secret: the plain ones, or those with the suffix `Next`.
     pub key: CredentialsKey,
-    /// When the carrier was first seen to take them.
+    /// When the carrier first accepted them.
     pub working_since: Time,
 }
 
-/// Which of the credentials that a Secret holds.
+/// Which keys of the Secret are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum CredentialsKey {
-    /// Those of the plain keys.
+    /// The plain keys.
     Current,
-    /// Those whose keys end in `Next`.
+    /// The keys with the suffix `Next`.
     Next,
 }
 
-/// Money at a carrier.
+/// A balance at a carrier.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Balance {
-    /// How much.
+    /// The amount.
     pub amount: Amount,
     /// Three-letter code of its currency.
     #[schemars(length(max = 8))]
     pub currency: String,
 }
 
-/// How many calls a platform answers at once, and how near to that it came.
+/// A platform's limit for concurrent calls, and how close it came to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Calls {
-    /// The most calls at once. Whoever calls while there are so many hears that it is busy.
+    /// The limit of concurrent calls. Further callers get a busy signal.
     pub max_concurrent: u32,
-    /// The most that there were at once this month.
+    /// The highest number of concurrent calls this month.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_this_month: Option<u32>,
-    /// Calls of this month that were rejected, since there were as many as there may be.
+    /// Calls rejected this month because the limit was reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected_this_month: Option<u32>,
 }
 
-/// The right to buy, given out one number at a time.
+/// Purchase grants, given one number at a time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Grants {
     /// The day (UTC) that `bought` counts, as in `2026-11-24`.
@@ -379,28 +379,28 @@ pub struct Grants {
     pub day: String,
     /// Numbers bought on that day.
     pub bought: u32,
-    /// Who may buy a number now. Each counts like one that is bought until it is settled, or found unused.
+    /// Open purchase grants. Each counts as a bought number until it is settled, or not used.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["uid"]))]
     pub open: Vec<Grant>,
 }
 
-/// The right to buy one number for one identity.
+/// A purchase grant: permission to buy one number for one purchase identity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Grant {
-    /// Uid of the PhoneNumber that asked for it.
+    /// UID of the PhoneNumber that requested it.
     #[schemars(length(min = 1, max = 128))]
     pub uid: String,
-    /// The namespace for whose identity it is. Absent in rights that an earlier version gave.
+    /// The namespace of the purchase identity. Absent in grants that an earlier version gave.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 63))]
     pub namespace: String,
-    /// What the number is for, within the namespace: whoever has that identity has the right, and what it bought counts whoever
-    /// that is by then.
+    /// The purchase identity within the namespace: the PhoneNumber that has it holds the grant, and a purchase made with it counts for any
+    /// later one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 320))]
     pub identity: String,
-    /// The day (UTC) on which it was given.
+    /// The day (UTC) it was given.
     #[schemars(length(max = 16))]
     pub day: String,
 }
@@ -422,8 +422,8 @@ impl Grant {
 pub struct AccountNumbers {
     /// Numbers that the account owns.
     pub owned: u32,
-    /// Of these, numbers that a PhoneNumber of this cluster manages, also under another CarrierAccount that opens the same account.
+    /// Of these, numbers that a PhoneNumber of this cluster manages, also under another CarrierAccount for the same account.
     pub claimed: u32,
-    /// The others: they cost money, and nothing in this cluster manages them.
+    /// The others: they cost money, and no PhoneNumber in this cluster manages them.
     pub unclaimed: u32,
 }

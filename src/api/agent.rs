@@ -22,14 +22,14 @@ use super::{
     derive = "PartialEq",
     shortname = "ag",
     category = "dialplane",
-    doc = "A voice or messaging agent. Its draft is edited freely and serves nobody; naming a new version publishes it.",
+    doc = "A voice or messaging agent. Its draft can be edited freely; a new version name publishes it.",
     selectable = ".spec.version",
     selectable = ".status.publishedVersion",
     printcolumn(
         name = "Version",
         type_ = "string",
         json_path = ".status.publishedVersion",
-        description = "The version that serves"
+        description = "The published version"
     ),
     printcolumn(
         name = "Draft",
@@ -41,19 +41,19 @@ use super::{
         name = "Numbers",
         type_ = "integer",
         json_path = ".status.numbers.assigned",
-        description = "Numbers that this agent should answer"
+        description = "Numbers assigned to this agent"
     ),
     printcolumn(
         name = "Routed",
         type_ = "integer",
         json_path = ".status.numbers.routed",
-        description = "Of these, numbers that reach the version that serves"
+        description = "Of these, numbers routed to the published version"
     ),
     printcolumn(
         name = "Ready",
         type_ = "string",
         json_path = ".status.conditions[?(@.type=='Ready')].status",
-        description = "Whether the agent serves as wanted"
+        description = "Whether the agent is ready"
     ),
     printcolumn(
         name = "Reason",
@@ -65,33 +65,34 @@ use super::{
     validation = Rule::new("size(self.metadata.name) <= 189").message("the name of an Agent has at most 189 characters: with a dot and a version it must make the name of an AgentVersion")
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.versions == 'Applied' || has(self.draft)").message("draft is what versions are frozen from: write it, or say versions: Applied and apply AgentVersions"))]
+#[x_kube(validation = Rule::new("self.versions == 'Applied' || has(self.draft)").message("versions are made from draft: set it, or set versions: Applied and apply AgentVersions"))]
 pub struct AgentSpec {
-    /// What the next version will be. Editing it changes nothing that serves. Needed unless `versions` is `Applied`.
+    /// The content of the next version. Editing it does not change the published version. Required unless `versions` is `Applied`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft: Option<Draft>,
-    /// Where versions come from. `Frozen`, the default: from the draft, when `version` names a new one; an AgentVersion that somebody
-    /// applied serves as well. `Applied`: only from AgentVersions that somebody applied; the Agent waits for the one that it names.
+    /// Where versions come from. `Frozen`, the default: from the draft, when `version` has a new name; existing AgentVersions work as well.
+    /// `Applied`: only from AgentVersions that you apply; the Agent waits for the one in `version`.
     #[serde(default)]
     pub versions: Versions,
-    /// The version that serves. A new name publishes the draft under it, an older name rolls back. A name is used once.
+    /// The version to serve. A new name publishes the draft under it, an earlier name rolls back. A name is used once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message("version is a DNS label: lower-case letters, digits and dashes, as in v3 or 2026-11-22"))]
     pub version: Option<String>,
-    /// Publish only a draft, or serve only a version, that has this digest: `sha256:` and 64 hexadecimal digits. `status.draftDigest` shows the draft's.
+    /// Publish or serve only a draft or version with this digest: `sha256:` and 64 hexadecimal digits. `status.draftDigest` shows that of
+    /// the draft.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     // Longer than a digest, so that the rule speaks and not "too long".
     #[schemars(length(max = 128))]
     #[x_kube(validation = Rule::new("self.matches('^sha256:[0-9a-f]{64}$')").message("versionDigest is sha256: followed by 64 hexadecimal digits, as status.draftDigest shows it"))]
     pub version_digest: Option<String>,
-    /// True takes the agent off the air: the routes of its numbers are cleared until it is false again.
+    /// True clears the routes of the agent's numbers until it is false again.
     #[serde(default)]
     pub offline: bool,
-    /// Which namespaces may have their numbers answered by this agent. Only its own unless said otherwise.
+    /// Which namespaces may assign their numbers to this agent. By default only its own.
     #[serde(default)]
     pub allowed_namespaces: AllowedNamespaces,
-    /// How many versions that serve nobody are kept to roll back to, 10 unless said otherwise. Their names stay used for good.
+    /// How many old versions are kept for rollback, 10 by default. Their names can never be reused.
     #[serde(default = "default_history_limit")]
     #[schemars(range(min = 0, max = 1000))]
     pub history_limit: u32,
@@ -104,26 +105,26 @@ fn default_history_limit() -> u32 {
 /// Where the versions of an agent come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Versions {
-    /// Naming a new version freezes the draft under that name.
+    /// A new version name publishes the draft under that name.
     #[default]
     Frozen,
-    /// Somebody applies each AgentVersion; the draft is never frozen.
+    /// You apply each AgentVersion; the draft is never published.
     Applied,
 }
 
-/// What a version is made of.
+/// The content of a version.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Draft {
-    /// Where the carrier sends calls and messages. A channel that is not named is left as it is at the carrier.
+    /// Where the carrier sends calls and messages. A channel that is not set is not changed at the carrier.
     #[serde(default)]
     pub webhooks: Webhooks,
-    /// Agents on platforms that answer in the place of webhooks. For a number of such an account itself it is that account's entry; for any
-    /// other number the entry of a platform that takes numbers of other carriers; where there is neither, the webhooks.
+    /// Hosted agents that answer instead of webhooks. A number of one of these accounts uses that account's entry; any other number uses the
+    /// entry of a platform that answers numbers of other carriers; without either, the webhooks apply.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub hosted: Vec<HostedOn>,
-    /// Anything the agent's own runtime needs. Frozen with the version and read by the runtime from the AgentVersion.
+    /// Anything the agent's runtime needs. Copied into the AgentVersion, from which the runtime reads it.
     #[serde(default, skip_serializing_if = "Config::is_hidden")]
     pub config: Config,
 }
@@ -134,12 +135,12 @@ pub struct Draft {
 pub struct HostedOn {
     /// The platform's CarrierAccount. Its `allowedNamespaces` decides whether this Agent may use it.
     pub account_ref: Reference,
-    /// The platform's id of the agent. It belongs to one Agent.
+    /// The platform's ID of the agent. A hosted agent belongs to one Agent.
     #[schemars(length(min = 1, max = 128))]
     #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9][A-Za-z0-9._:-]*$')").message("agentId is an id of the platform: letters, digits and . _ : -, and the first is a letter or digit"))]
     pub agent_id: String,
-    /// The platform's id of the version that is to serve, where the platform has versions. Without it the agent's draft there is published
-    /// when this version is.
+    /// The platform's ID of the version to serve, if the platform has versions. Without it, publishing this version publishes the agent's
+    /// draft there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128))]
     #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9][A-Za-z0-9._:-]*$')").message("versionId is an id of the platform: letters, digits and . _ : -, and the first is a letter or digit"))]
@@ -161,7 +162,7 @@ pub struct Webhooks {
     pub status: Option<StatusWebhook>,
 }
 
-/// An absolute http or https URL in which `{agent}`, `{version}`, `{namespace}` (the Agent's) and `{number}` are filled in.
+/// An absolute http or https URL. The placeholders `{agent}`, `{version}`, `{namespace}` (the Agent's) and `{number}` are replaced.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("x-kubernetes-validations" = [
     {
@@ -176,17 +177,18 @@ pub struct Webhooks {
     {
         // Its plus is filled in escaped, which is no host.
         "rule": "!self.matches('^https?://[^/?#]*[{]number[}]')",
-        "message": "{number} cannot stand in the host: move it into the path or the query",
+        "message": "{number} cannot be in the host: move it into the path or the query",
     },
     {
         // Official libraries drop it before they check a signature.
         "rule": "!self.matches('[?](#|$)')",
-        "message": "a URL has nothing behind its ?: leave the ? out",
+        "message": "a URL has nothing after its ?: remove the ?",
     },
     {
         // Carriers may write these in their own way, and then sign another URL than was meant.
         "rule": "self.matches('^[!#-;=?-\\\\[\\\\]_a-{}~]*$')",
-        "message": "a URL has no blanks, letters beyond ASCII, or any of \" < > \\ ^ ` |: write these escaped, as in %C3%BC, and a host in its xn-- form",
+        "message": "a URL has no spaces, non-ASCII letters, or any of \" < > \\ ^ ` |: percent-encode these, as in %C3%BC, and write a host \
+                    in its xn-- form",
     },
 ]))]
 pub struct UrlTemplate(#[schemars(length(max = 1024))] pub String);
@@ -197,62 +199,61 @@ pub struct UrlTemplate(#[schemars(length(max = 1024))] pub String);
 pub struct Webhook {
     /// What the carrier requests. `{agent}`, `{version}`, `{namespace}` and `{number}` are filled in.
     pub url: UrlTemplate,
-    /// How it is requested: `POST` unless said otherwise.
+    /// How it is requested: `POST` by default.
     #[serde(default)]
     pub method: Method,
     /// What the carrier requests when `url` fails.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback_url: Option<UrlTemplate>,
-    /// How `fallbackUrl` is requested: `POST` unless said otherwise.
+    /// How `fallbackUrl` is requested: `POST` by default.
     #[serde(default)]
     pub fallback_method: Method,
 }
 
-/// A webhook that is only told.
+/// A webhook that is only notified.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusWebhook {
     /// What the carrier requests. `{agent}`, `{version}`, `{namespace}` and `{number}` are filled in.
     pub url: UrlTemplate,
-    /// How it is requested: `POST` unless said otherwise.
+    /// How it is requested: `POST` by default.
     #[serde(default)]
     pub method: Method,
 }
 
-/// What is known of the agent.
+/// The observed state of the agent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AgentStatus {
-    /// The version that serves.
+    /// The published version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub published_version: Option<String>,
-    /// Since when it serves.
+    /// When it was published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub published_at: Option<Time>,
-    /// Whether the draft is what serves.
+    /// Whether the draft equals the published version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft: Option<DraftState>,
-    /// The digest of the draft as it is now.
+    /// The digest of the current draft.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft_digest: Option<String>,
-    /// Every name and digest that was ever published, oldest first. A name is used once.
+    /// Every published name and digest, oldest first. A name is used once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub versions: Vec<PublishedVersion>,
-    /// Names that were used before this object was made, as far as that was found out when one of them was to be published: nothing is
-    /// frozen under them by itself.
+    /// Version names known to have been used before this object was created: the draft is not published under them unless you vouch for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub used_before: Vec<String>,
-    /// The numbers of this agent, counted.
+    /// Number counts of this agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub numbers: Option<AgentNumbers>,
-    /// What its numbers are bound to at each account whose carrier has them share a route, as at Telnyx, and at each platform that hosts the
+    /// The route that its numbers share, for each account whose carrier has shared routes, as Telnyx, and each platform that hosts the
     /// agent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["account"]))]
     pub shared_routes: Vec<SharedRouteStatus>,
-    /// The generation of the spec that this status speaks of.
+    /// The spec generation that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// `Published`, `RolledOut` and `Ready`, and `Reconciling` or `Stalled` while they are true.
@@ -261,50 +262,50 @@ pub struct AgentStatus {
     pub conditions: Vec<Condition>,
 }
 
-/// Whether the draft is what serves.
+/// Whether the draft equals the published version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DraftState {
-    /// The draft is what serves.
+    /// The draft equals the published version.
     Published,
-    /// The draft differs from what serves.
+    /// The draft differs from the published version.
     Changed,
 }
 
-/// A name that was published, and of what.
+/// A published name and its digest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PublishedVersion {
     /// Name of the version.
     pub name: String,
-    /// Fingerprint of the draft that was published under it.
+    /// Digest of the draft that was published under it.
     pub digest: String,
 }
 
-/// The numbers of an agent, counted.
+/// Number counts of an agent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AgentNumbers {
-    /// Numbers that this agent should answer.
+    /// Numbers assigned to this agent.
     pub assigned: u32,
-    /// Of these, numbers that reach the version that serves.
+    /// Of these, numbers routed to the published version.
     pub routed: u32,
 }
 
-/// The route that an agent's numbers at one account share. It bears a name at the carrier, by which it is found again.
+/// The route that an agent's numbers at one account share. It has a name at the carrier, by which the operator finds it again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SharedRouteStatus {
     /// Namespace and name of the CarrierAccount, as in `telephony/telnyx`.
     #[schemars(length(max = 320))]
     pub account: String,
-    /// Uid of the CarrierAccount: another object of that name may open another account.
+    /// UID of the CarrierAccount: an object created again under that name may be for another account.
     #[schemars(length(max = 128))]
     pub account_uid: String,
-    /// The version that it reaches. Absent while it leads nowhere: before it is made, and while the agent is off the air.
+    /// The version that it goes to. Absent before it is created and while the agent is offline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// What a number is bound to for it.
+    /// What numbers are bound to.
     #[serde(default, skip_serializing_if = "Route::is_empty")]
     pub bound: Route,
-    /// The platform's own version of the agent for each version that served there, the latest first, where the platform has versions.
+    /// The platform's version of the agent for each version that was published there, latest first, if the platform has versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     pub hosted_versions: Vec<HostedVersionStatus>,
@@ -318,12 +319,12 @@ impl SharedRouteStatus {
     }
 }
 
-/// Which version of a hosted agent a version of an Agent is.
+/// The hosted agent's version for a version of an Agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HostedVersionStatus {
     /// The Agent's version.
     pub version: String,
-    /// The platform's id of its own.
+    /// The platform's ID of its version.
     pub id: String,
 }
 
@@ -338,20 +339,20 @@ pub struct HostedVersionStatus {
     derive = "PartialEq",
     shortname = "agv",
     category = "dialplane",
-    doc = "An immutable version of an Agent, named `<agent>.<version>`. Made by publishing, or applied by a pipeline.",
+    doc = "An immutable version of an Agent, named `<agent>.<version>`. Created by publishing, or applied by a pipeline.",
     selectable = ".spec.agent",
     selectable = ".spec.version",
     printcolumn(name = "Agent", type_ = "string", json_path = ".spec.agent", description = "The agent that this is a version of"),
     printcolumn(name = "Version", type_ = "string", json_path = ".spec.version", description = "The version's name"),
-    printcolumn(name = "Valid", type_ = "string", json_path = ".status.conditions[?(@.type=='Valid')].status", description = "Whether it can serve"),
-    printcolumn(name = "Live", type_ = "string", json_path = ".status.conditions[?(@.type=='Live')].status", description = "Whether it is the version that serves"),
-    printcolumn(name = "Numbers", type_ = "integer", json_path = ".status.numbers", description = "Numbers that reach it"),
-    printcolumn(name = "Digest", type_ = "string", json_path = ".status.digest", priority = 1, description = "Fingerprint of the frozen draft"),
+    printcolumn(name = "Valid", type_ = "string", json_path = ".status.conditions[?(@.type=='Valid')].status", description = "Whether it is valid"),
+    printcolumn(name = "Live", type_ = "string", json_path = ".status.conditions[?(@.type=='Live')].status", description = "Whether it is the published version"),
+    printcolumn(name = "Numbers", type_ = "integer", json_path = ".status.numbers", description = "Numbers routed to it"),
+    printcolumn(name = "Digest", type_ = "string", json_path = ".status.digest", priority = 1, description = "Digest of the published draft"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("self.metadata.name == self.spec.agent + '.' + self.spec.version").message("an AgentVersion is named <agent>.<version>, as in ringback-dental.v3: make metadata.name, spec.agent and spec.version agree")
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self == oldSelf").message("an AgentVersion never changes: apply another one under a new version name"))]
+#[x_kube(validation = Rule::new("self == oldSelf").message("an AgentVersion cannot change: apply another one under a new version name"))]
 pub struct AgentVersionSpec {
     /// Name of the Agent, in this namespace.
     #[schemars(length(min = 1, max = 189))]
@@ -360,32 +361,32 @@ pub struct AgentVersionSpec {
     #[schemars(length(min = 1, max = 63))]
     #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message("version is a DNS label: lower-case letters, digits and dashes, as in v3 or 2026-11-22"))]
     pub version: String,
-    /// Where the carrier sends calls and messages. A channel that is not named is left as it is at the carrier.
+    /// Where the carrier sends calls and messages. A channel that is not set is not changed at the carrier.
     #[serde(default)]
     pub webhooks: Webhooks,
-    /// Agents on platforms that answer in the place of webhooks.
+    /// Hosted agents that answer instead of webhooks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub hosted: Vec<HostedOn>,
-    /// Anything the agent's own runtime needs.
+    /// Anything the agent's runtime needs.
     #[serde(default, skip_serializing_if = "Config::is_hidden")]
     pub config: Config,
 }
 
-/// What is known of a version.
+/// The observed state of a version.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AgentVersionStatus {
-    /// Fingerprint of the frozen draft.
+    /// Digest of the published draft.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
-    /// When it first served.
+    /// When it was first published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub published_at: Option<Time>,
-    /// How many numbers reach it.
+    /// How many numbers are routed to it.
     #[serde(default)]
     pub numbers: u32,
-    /// The generation of the spec that this status speaks of.
+    /// The spec generation that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// `Valid`, `Live` and `Ready`.

@@ -18,8 +18,8 @@ use super::{
 /// How many versions a claim remembers that its number was sent to.
 const MOST_LED_TO: usize = 10;
 
-/// The right of one PhoneNumber to manage one number. Named by the number's digits, so that there is one winner for each number
-/// whatever namespace, account or carrier it comes from. Written by the operator only.
+/// The right of one PhoneNumber to manage one number. Named by the number's digits, so a number has one claim whatever namespace, account or
+/// carrier it comes from. Written by the operator only.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "dialplane.dev",
@@ -27,7 +27,7 @@ const MOST_LED_TO: usize = 10;
     kind = "NumberClaim",
     derive = "PartialEq",
     shortname = "nc",
-    doc = "A number that this cluster answers for, and the journal of its route. Written by the operator only.",
+    doc = "A number that this cluster manages, and the record of its route. Written by the operator only.",
     selectable = ".spec.number",
     selectable = ".spec.holder.namespace",
     selectable = ".spec.holder.name",
@@ -35,69 +35,71 @@ const MOST_LED_TO: usize = 10;
     printcolumn(name = "Number", type_ = "string", json_path = ".spec.number", description = "The number"),
     printcolumn(name = "Namespace", type_ = "string", json_path = ".spec.holder.namespace", description = "Namespace of the PhoneNumber that holds it"),
     printcolumn(name = "Holder", type_ = "string", json_path = ".spec.holder.name", description = "The PhoneNumber that holds it"),
-    printcolumn(name = "Identity", type_ = "string", json_path = ".spec.purchase.identity", description = "What a bought number is for", priority = 1),
-    printcolumn(name = "Account", type_ = "string", json_path = ".spec.account.identity", description = "The carrier's id of the account that owns it"),
-    printcolumn(name = "Acquisition", type_ = "string", json_path = ".spec.acquisition", description = "How it came to be ours"),
+    printcolumn(name = "Identity", type_ = "string", json_path = ".spec.purchase.identity", description = "The purchase identity of a bought number", priority = 1),
+    printcolumn(name = "Account", type_ = "string", json_path = ".spec.account.identity", description = "The carrier's ID of the account that owns it"),
+    printcolumn(name = "Acquisition", type_ = "string", json_path = ".spec.acquisition", description = "How the account got it"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    validation = Rule::new("'+' + self.metadata.name == self.spec.number").message("a NumberClaim is named by the digits of its number")
+    validation = Rule::new("'+' + self.metadata.name == self.spec.number").message("the name of a NumberClaim is the digits of its number")
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.number == oldSelf.number").message("number cannot change"))]
 pub struct NumberClaimSpec {
     /// The number.
     pub number: E164,
-    /// The PhoneNumber that manages it. A number that was bought stays ours without one: its claim rests then.
+    /// The PhoneNumber that manages it. The claim of a bought number is kept without one: it is unheld then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holder: Option<Holder>,
     /// The account that owns it.
     pub account: ClaimedAccount,
-    /// The carrier's own id of the number, once it is known.
+    /// The carrier's ID of the number, once known.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 128))]
     pub carrier_number_id: String,
-    /// How it came to be ours.
+    /// How the account got the number.
     pub acquisition: Acquisition,
-    /// For a number that is bought: what for, and by which attempt.
+    /// For a bought number: the purchase identity and the attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purchase: Option<ClaimedPurchase>,
-    /// What becomes of the route when the holder is gone without having said so.
+    /// What happens to the route if the holder is gone without cleanup.
     pub on_delete: OnDelete,
-    /// Where each channel went before us: there it goes again when a version does not name it, and with `onDelete: Restore`. It stands
-    /// here and nowhere else, and never goes to another namespace.
+    /// Where each channel went before Dialplane: used again for a channel that no version sets, and with `onDelete: Restore`. It is stored
+    /// only here, and never passed to another namespace.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub previous: Route,
-    /// Fingerprints of the routes that we sent, the latest first: what tells our own route from another's.
-    /// Written before the carrier is.
+    /// Fingerprints of the routes that the operator sent, latest first: they distinguish its own route from others. Written before the
+    /// carrier is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sent: Vec<Digests>,
-    /// The platform that was asked to answer the number, before it was, until it was taken off there.
+    /// The platform that answers the number: written before it is asked to, and removed when the number is removed there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bound: Option<ClaimedBinding>,
-    /// The versions of agents that it was sent to, the latest first. An Agent that is made again freezes none of these names anew.
+    /// The agent versions that the number was routed to, latest first. An Agent that is created again does not publish its draft under these
+    /// names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub led_to: Vec<LedTo>,
 }
 
-/// What a platform was asked to answer a number by.
+/// The platform's agent that answers a number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimedBinding {
     /// The platform's account.
     pub account: ClaimedAccount,
-    /// The platform's id of the agent.
+    /// The platform's ID of the agent.
     #[schemars(length(max = 128))]
     pub agent: String,
-    /// Where the platform had the carrier send traffic, once that was seen. It is kept against drift.
+    /// The route that the platform set at the carrier, once seen. It is enforced against drift.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub route: Route,
-    /// Fingerprint of the credentials that the platform was given for the number. Once others open the number's account, it is given those.
+    /// Fingerprint of the credentials that the platform received for the number. When the account gets other credentials, they are sent
+    /// there too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub lent: Option<String>,
 }
 
-/// A version of an agent that a number was sent to.
+/// An agent version that a number was routed to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LedTo {
     /// Namespace and name of the Agent, as in `agents/ringback-dental`.
@@ -117,7 +119,7 @@ pub struct Holder {
     /// Name of the PhoneNumber.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
-    /// Uid of the PhoneNumber: another object of the same name is another holder.
+    /// UID of the PhoneNumber: an object created again under the same name is another holder.
     #[schemars(length(min = 1, max = 128))]
     pub uid: String,
 }
@@ -131,32 +133,32 @@ pub struct ClaimedAccount {
     /// Name of the CarrierAccount.
     #[schemars(length(max = 253))]
     pub name: String,
-    /// The carrier's id of the account; where it has none, the CarrierAccount's namespace and name.
+    /// The carrier's ID of the account; if it has none, the CarrierAccount's namespace and name.
     #[schemars(length(max = 320))]
     pub identity: String,
 }
 
-/// What a number was or is being bought for.
+/// The purchase that a number comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimedPurchase {
-    /// The namespace that it is for. Absent in records of earlier versions: there it is the holder's.
+    /// The namespace of the purchase identity. Absent in records of earlier versions: there it is the holder's.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 63))]
     pub namespace: String,
-    /// The identity within that namespace; the NumberPurchase of that identity is the journal of buying it.
+    /// The purchase identity within that namespace; its NumberPurchase records the purchase.
     #[schemars(length(min = 1, max = 320))]
     pub identity: String,
     /// The installation that bought it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 253))]
     pub installation: String,
-    /// The attempt of that identity which claimed the number. It only grows.
+    /// The attempt of that purchase identity which claimed the number. It only grows.
     pub attempt: u32,
-    /// What it costs, as far as that was known when it was bought.
+    /// Its price when it was bought, if known.
     #[serde(default)]
     pub price: Price,
-    /// What it was offered as, where that is known.
+    /// Its offer when it was bought, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offered: Option<Offered>,
 }

@@ -150,141 +150,144 @@ macro_rules! reasons {
 }
 
 reasons! {
-    Accepted: Accepted True, Good, Silent, "The references of this object are there and allow it.";
-    PurchaseInert: Accepted True, Good, Warning, "spec.purchase was changed after a number was bought, and asks for what that one is not, in digits, country, type, features or price: that is without effect. Make another PhoneNumber for another number.";
-    AccountNotFound: Accepted False, Blocked, Warning, "There is no CarrierAccount of that name. Apply it, or correct spec.accountRef in a new object.";
-    NotACarrier: Accepted False, Stalled, Warning, "The CarrierAccount is a platform that has no numbers of its own. Name the account of the carrier that has the number in spec.accountRef of a new object; the Agent says where it is hosted.";
-    AccountNotAllowed: Accepted False, Blocked, Warning, "There is no CarrierAccount of that name that allows this namespace. Its owner can, in spec.allowedNamespaces. Nothing is written at the carrier meanwhile; the last route stays.";
+    Accepted: Accepted True, Good, Silent, "The objects that this one refers to exist and allow its use.";
+    PurchaseChangeIgnored: Accepted True, Good, Warning, "spec.purchase was changed after the number was bought and no longer matches it in digits, country, type, features or price. The change has no effect. To get another number, create another PhoneNumber.";
+    AccountNotFound: Accepted False, Blocked, Warning, "No CarrierAccount has that name. Create it, or create a new object with the correct spec.accountRef.";
+    NotACarrier: Accepted False, Stalled, Warning, "The CarrierAccount is a platform that has no numbers of its own. Create a new object whose spec.accountRef names the account of the carrier that has the number; the Agent says where it is hosted.";
+    AccountNotAllowed: Accepted False, Blocked, Warning, "No CarrierAccount with that name allows this namespace. Its owner can add the namespace to spec.allowedNamespaces. Until then nothing is written at the carrier and the number keeps its route.";
 
-    Imported: Acquired True, Good, Silent, "The number is in the account and this object holds its claim.";
-    Observed: Acquired True, Good, Silent, "The number is in the account. With mode: Observe it is looked at and not claimed.";
-    NotInAccount: Acquired False, Blocked, Warning, "The account does not own the number. Check the number and the account; it is looked for again at every scan.";
-    BringInRefused: Acquired False, Stalled, Warning, "The number is not in the account, and the account's carrier cannot bring it in from the organization's own carrier account, or refuses to: the message says which, and what to do. It is asked again from time to time, and at once when the spec is edited.";
-    ClaimedByAnother: Acquired False, Stalled, Warning, "Another PhoneNumber holds the claim of this number. Delete one of the two; this one takes over once the other is gone.";
-    ClaimRefused: Acquired False, Stalled, Warning, "The claim of this number may not pass to this object: it is claimed under another carrier account, or it was bought for another namespace. Whoever has it can hand it over with the annotation dialplane.dev/hand-over-to.";
-    AwaitingHandover: Acquired False, Working, Silent, "The PhoneNumber that has the number is being deleted. This one takes the number over, with its route, once that one is gone.";
-    HandedOver: Acquired False, Waiting, Normal, "The number was handed over to the PhoneNumber that the annotation dialplane.dev/hand-over-to names. Delete this object.";
-    NumberLost: Acquired False, Stalled, Warning, "The account owned the number and no longer does: it was given back, ported away, moved or taken. It is not bought again. Ask the carrier what became of it; it goes on by itself once the account has it again. Delete the object to give it up.";
-    NotSeen: Acquired Unknown, Working, Silent, "The number could not be looked up at the carrier yet.";
-    AccountNotReady: Acquired Unknown, Waiting, Silent, "The CarrierAccount cannot be used now; its own conditions say why. What the number was last known to be still stands.";
-    NotClaimed: Acquired False, Asked, Silent, "The object is suspended and has not claimed its number. Set spec.suspend to false to go on.";
+    Imported: Acquired True, Good, Silent, "The account owns the number and this object holds its claim.";
+    Observed: Acquired True, Good, Silent, "The account owns the number. With mode: Observe the operator reads it and does not claim it.";
+    NotInAccount: Acquired False, Blocked, Warning, "The account does not own the number. Check the number and the account. The operator checks again at every scan.";
+    CarrierImportRefused: Acquired False, Stalled, Warning, "The account does not own the number, and its carrier cannot or will not import it from the organization's own carrier account. The message gives the cause and what to do. The operator retries from time to time, and at once when the spec changes.";
+    ClaimedByAnother: Acquired False, Stalled, Warning, "Another PhoneNumber holds the claim of this number. Delete one of the two; this one takes over when the other is gone.";
+    ClaimRefused: Acquired False, Stalled, Warning, "This object may not take over the claim of the number: the claim is under another carrier account, or the number was bought for another namespace. Its holder can hand it over with the annotation dialplane.dev/hand-over-to.";
+    AwaitingHandover: Acquired False, Working, Silent, "The PhoneNumber that manages the number is being deleted. This one takes over the number and its route when that one is gone.";
+    HandedOver: Acquired False, Waiting, Normal, "The number was handed over to the PhoneNumber in the annotation dialplane.dev/hand-over-to. Delete this object.";
+    NumberLost: Acquired False, Stalled, Warning, "The account no longer owns the number: it was released, ported out, moved or reclaimed. The operator does not buy it again. Ask the carrier. If the account gets the number back, the operator continues; to give it up, delete the object.";
+    NumberNotChecked: Acquired Unknown, Working, Silent, "The operator could not look up the number at the carrier yet.";
+    AccountNotReady: Acquired Unknown, Waiting, Silent, "The CarrierAccount is not ready; see its conditions. The last known state of the number is unchanged.";
+    NotClaimed: Acquired False, Asked, Silent, "The object is suspended and has not claimed its number. Set spec.suspend to false to continue.";
 
     Purchased: Acquired True, Good, Normal, "The number was bought and this object holds its claim.";
-    NothingForSale: Acquired False, Waiting, Warning, "No number for sale fits spec.purchase.search. It is looked for again every few minutes. Ask for less, or for another place.";
-    TooDear: Acquired False, Blocked, Warning, "What fits costs more than spec.purchase or the CarrierAccount allows. Raise the limit, or look for something else.";
-    PriceUnknown: Acquired False, Blocked, Warning, "There is a limit and the carrier does not say what the number costs: nothing is bought by guess. Take the limit away, or look for something else.";
-    NumberUnavailable: Acquired False, Waiting, Warning, "The number is not for sale, or others were quicker. It is tried again. If the number is yours already, import it.";
-    AlreadyOwned: Acquired False, Stalled, Warning, "The account owns the number that should be bought. Import it instead.";
-    IdentityInUse: Acquired False, Stalled, Warning, "Another PhoneNumber, or another account, has a number for the same purchase.identity. Delete one of the two, or use another identity.";
-    MarkedByAnother: Acquired False, Stalled, Warning, "The number bears the marker of another identity or installation at the carrier. It is not touched.";
-    SeveralNumbers: Acquired False, Stalled, Warning, "The account has several numbers that were bought for this identity. Say which one is meant with the annotation dialplane.dev/number.";
-    ConfirmPurchase: Acquired False, Blocked, Warning, "The account has numbers that nothing in this cluster claims, and its carrier keeps no marks by which it could be told whether one was bought for this object before. Say which one it is with the annotation dialplane.dev/number, or have another one bought with dialplane.dev/buy-another, whose value the message gives.";
-    AwaitingApproval: Acquired False, Waiting, Normal, "A number was found, and its price stands in the status. The annotation dialplane.dev/approve with that number buys it. Where the CarrierAccount says purchasing.approval: Required, whoever sets it needs the verb approve on that CarrierAccount.";
-    PurchasingPaused: Acquired False, Waiting, Normal, "The CarrierAccount buys nothing now, by its spec.purchasing.paused.";
-    SpendingLimit: Acquired False, Waiting, Warning, "The CarrierAccount has bought or owns as many numbers as its spec.purchasing allows. It goes on when that changes.";
-    InsufficientFunds: Acquired False, Blocked, Warning, "The account at the carrier has too little money. Top it up; it is tried again by itself.";
-    RegulatoryRequired: Acquired False, Stalled, Warning, "The country's rules ask for an address or documents. Name them in spec.purchase.regulatory.";
-    PurchaseForbidden: Acquired False, Blocked, Warning, "The credentials may not buy this. Give them the permission, or look at the state of the account at the carrier.";
-    PurchaseRefused: Acquired False, Stalled, Warning, "The carrier refuses what is asked for. Correct spec.purchase.";
-    PurchaseFailed: Acquired False, Working, Silent, "The carrier could not be asked, or bought nothing. It is tried again.";
-    Ordered: Acquired False, Working, Silent, "The carrier has taken the order of a number and works on it. It is waited for; nothing else is bought meanwhile.";
-    PurchaseUnsettled: Acquired Unknown, Working, Warning, "A purchase was sent, or may have been, and nobody knows what came of it. It is looked for; nothing else is bought meanwhile.";
+    NoMatchingNumber: Acquired False, Waiting, Warning, "No number for sale matches spec.purchase.search. The operator searches again every few minutes. Relax the search, or search another place.";
+    PriceTooHigh: Acquired False, Blocked, Warning, "Every matching number costs more than spec.purchase or the CarrierAccount allows. Raise the limit or change the search.";
+    PriceUnknown: Acquired False, Blocked, Warning, "A price limit is set and the carrier does not give the number's price, so nothing is bought. Remove the limit or change the search.";
+    NumberUnavailable: Acquired False, Waiting, Warning, "The number is not for sale, or somebody else bought it first. The operator retries. If you own the number already, import it.";
+    AlreadyOwned: Acquired False, Stalled, Warning, "The account owns the number already. Import it instead.";
+    IdentityInUse: Acquired False, Stalled, Warning, "Another PhoneNumber, or another account, already has a number for the same purchase.identity. Delete one of the two, or use another purchase identity.";
+    MarkerConflict: Acquired False, Stalled, Warning, "The number's marker at the carrier names another purchase identity or installation. The operator does not change the number.";
+    MultipleNumbers: Acquired False, Stalled, Warning, "The account has several numbers that were bought for this purchase identity. Set the annotation dialplane.dev/number to the correct one.";
+    ConfirmPurchase: Acquired False, Blocked, Warning, "The account has numbers that no PhoneNumber in this cluster claims, and its carrier stores no markers, so one may already have been bought for this object. Set the annotation dialplane.dev/number to that number, or set dialplane.dev/buy-another to the value in the message to buy another.";
+    AwaitingApproval: Acquired False, Waiting, Normal, "A number was found; status.offer shows it and its price. Set the annotation dialplane.dev/approve to that number to buy it. If the CarrierAccount has purchasing.approval: Required, this needs the verb approve on that CarrierAccount.";
+    PurchasingPaused: Acquired False, Waiting, Normal, "spec.purchasing.paused of the CarrierAccount is true: nothing is bought.";
+    PurchaseLimitReached: Acquired False, Waiting, Warning, "The CarrierAccount has bought or owns as many numbers as its spec.purchasing allows. Raise the limit, or wait.";
+    InsufficientFunds: Acquired False, Blocked, Warning, "The balance of the account at the carrier is too low. Top it up; the operator retries.";
+    RegulatoryRequired: Acquired False, Stalled, Warning, "The country's regulations require an address or documents. Name them in spec.purchase.regulatory.";
+    PurchaseForbidden: Acquired False, Blocked, Warning, "The credentials may not buy this number. Grant the permission, or check the status of the account at the carrier.";
+    PurchaseRefused: Acquired False, Stalled, Warning, "The carrier refused the purchase. Correct spec.purchase.";
+    PurchaseFailed: Acquired False, Working, Silent, "The carrier did not respond, or the purchase failed. The operator retries.";
+    OrderPending: Acquired False, Working, Silent, "The carrier has accepted the order and is processing it. Nothing else is bought until it ends.";
+    PurchaseOutcomeUnknown: Acquired Unknown, Working, Warning, "A purchase was or may have been sent, and its outcome is unknown. The operator looks for the number and buys nothing else until it knows.";
 
-    Routed: Routed True, Good, Silent, "The carrier sends this number to the agent's published version.";
-    CallsElsewhere: Routed False, Blocked, Warning, "The carrier has the route and does not take calls by it: another of its regions answers the number, or the number forwards its calls. That is only read. The message says what to change at the carrier.";
-    Pooled: Routed True, Good, Silent, "No agent is assigned: the number rests, and nothing of ours is set at the carrier.";
-    NeverPublished: Routed False, Blocked, Warning, "The agent has no published version. Set spec.version of the Agent. The number keeps the route it had.";
-    AgentNotFound: Routed False, Blocked, Warning, "There is no Agent of that name. Apply it, or correct spec.agentRef. The number keeps the route it had.";
-    AgentNotAllowed: Routed False, Blocked, Warning, "There is no Agent of that name that allows this namespace. Its owner can, in spec.allowedNamespaces. The number keeps the route it had.";
-    AgentOffline: Routed False, Asked, Normal, "The agent was taken off the air by spec.offline: the routes of its numbers are cleared.";
-    VersionMissing: Routed False, Blocked, Warning, "The AgentVersion that should serve is not there. Apply it again, or publish another. The number keeps the route it had.";
-    NoRoute: Routed False, Blocked, Warning, "The agent's version names no webhook that this carrier has. The number keeps the route it had.";
-    SharedRoutePending: Routed False, Working, Silent, "What the agent's numbers share at this account, or the agent on its platform, does not serve the published version: the agent's own conditions say why. The number keeps the route it had.";
-    NotLent: Routed False, Blocked, Warning, "The agent is hosted on a platform that needs the credentials of the number's CarrierAccount, and may not have them. Its owner can name the platform in spec.lendTo; an account that is opened by an API key needs its Auth Token for that. The number keeps the route it had.";
-    PlatformNotReady: Routed Unknown, Waiting, Silent, "The CarrierAccount of the platform that hosts the agent cannot be used now; its own conditions say why. The number keeps the route it had.";
-    BoundElsewhere: Routed False, Stalled, Warning, "The platform has the number under another API key. Take it off there first; the number keeps the route it had.";
-    BindingRefused: Routed False, Stalled, Warning, "The platform refuses to answer this number. The message says why and whose credentials or settings are wrong.";
-    NotShareable: Routed False, Blocked, Warning, "The agent's version names {number} in a webhook, and the numbers of this account share one route. Publish a version without it. The number keeps the route it had.";
-    Differs: Routed False, Asked, Normal, "The carrier's route is not the wanted one. With mode: Observe it is only said.";
-    Drifted: Routed False, Asked, Warning, "Somebody else changed the route at the carrier. With drift: Report it is only said.";
-    Contested: Routed False, Stalled, Warning, "Somebody changes the route at the carrier again and again. It is left alone for now: find out who, then set the annotation dialplane.dev/reconcile-requested-at.";
-    Suspended: Routed False, Asked, Silent, "The route should change, and the object is suspended. Set spec.suspend to false to go on.";
-    Routing: Routed False, Working, Silent, "The route is about to be set.";
-    RouteRefused: Routed False, Stalled, Warning, "The carrier refuses the route. Correct the webhooks and publish another version.";
-    RouteFailed: Routed False, Working, Silent, "The route could not be set yet; it is tried again.";
-    RouteUnsettled: Routed Unknown, Working, Silent, "A route was sent and no answer came. It is waited for until it can no longer be applied.";
-    RouteUnseen: Routed Unknown, Waiting, Silent, "The route cannot be looked at now. The last one stays.";
-    Clearing: Routed Unknown, Working, Silent, "The object is being deleted and its route taken back.";
-    CleanupBlocked: Routed Unknown, Stalled, Warning, "The object is being deleted and its route cannot be taken back. The annotation dialplane.dev/abandon: \"true\" lets it go as it is.";
+    Routed: Routed True, Good, Silent, "The carrier routes this number to the agent's published version.";
+    CallsDiverted: Routed False, Blocked, Warning, "The carrier has the route but calls do not reach it: the number is active in another region, or forwards its calls. The operator does not change this; the message says what to change at the carrier.";
+    Unassigned: Routed True, Good, Silent, "No agent is assigned to the number, and the operator has set no route.";
+    NeverPublished: Routed False, Blocked, Warning, "The agent has no published version. Set spec.version of the Agent. The number keeps its route.";
+    AgentNotFound: Routed False, Blocked, Warning, "No Agent has that name. Create it, or correct spec.agentRef. The number keeps its route.";
+    AgentNotAllowed: Routed False, Blocked, Warning, "No Agent with that name allows this namespace. Its owner can add the namespace to spec.allowedNamespaces. The number keeps its route.";
+    AgentOffline: Routed False, Asked, Normal, "spec.offline of the Agent is true: the routes of its numbers are cleared.";
+    VersionNotFound: Routed False, Blocked, Warning, "The AgentVersion to serve does not exist. Create it again, or publish another version. The number keeps its route.";
+    NoRoute: Routed False, Blocked, Warning, "The agent's version has no webhook that this carrier supports. The number keeps its route.";
+    SharedRoutePending: Routed False, Working, Silent, "The route that the agent's numbers share at this account, or the hosted agent, does not serve the published version yet; see the conditions of the Agent. The number keeps its route.";
+    CredentialsNotLent: Routed False, Blocked, Warning, "The platform that hosts the agent needs the credentials of the number's CarrierAccount and may not have them. Its owner can add the platform to spec.lendTo; an account that uses an API key also needs its Auth Token. The number keeps its route.";
+    PlatformNotReady: Routed Unknown, Waiting, Silent, "The CarrierAccount of the platform that hosts the agent is not ready; see its conditions. The number keeps its route.";
+    BoundWithAnotherKey: Routed False, Stalled, Warning, "The platform has the number under another API key. Remove it there first. The number keeps its route.";
+    BindingRefused: Routed False, Stalled, Warning, "The platform refused to answer this number. The message says why and which credentials or settings to correct.";
+    RouteNotShareable: Routed False, Blocked, Warning, "The agent's version uses {number} in a webhook, and the numbers of this account share one route. Publish a version without it. The number keeps its route.";
+    RouteDiffers: Routed False, Asked, Normal, "The carrier's route differs from the wanted one. With mode: Observe the operator only reports it.";
+    Drifted: Routed False, Asked, Warning, "The route was changed at the carrier. With drift: Report the operator only reports it.";
+    RouteConflict: Routed False, Stalled, Warning, "The route is changed at the carrier again and again, so the operator has stopped correcting it. Find out who changes it, then set the annotation dialplane.dev/reconcile-requested-at.";
+    Suspended: Routed False, Asked, Silent, "The route needs a change and the object is suspended. Set spec.suspend to false to continue.";
+    Routing: Routed False, Working, Silent, "The operator is about to set the route.";
+    RouteRefused: Routed False, Stalled, Warning, "The carrier refused the route. Correct the webhooks and publish another version.";
+    RouteFailed: Routed False, Working, Silent, "The route could not be set; the operator retries.";
+    RouteOutcomeUnknown: Routed Unknown, Working, Silent, "A route was sent and no answer came. The operator waits until the carrier can no longer apply it.";
+    RouteUnknown: Routed Unknown, Waiting, Silent, "The operator cannot read the route now. It is not changed.";
+    Clearing: Routed Unknown, Working, Silent, "The object is being deleted and the operator is clearing or restoring its route.";
+    CleanupBlocked: Routed Unknown, Stalled, Warning, "The object is being deleted and its route cannot be cleared or restored. To delete it without cleanup, set the annotation dialplane.dev/abandon: \"true\".";
 
-    RegistrationUnknown: MessagingReady Unknown, Good, Silent, "Whether text messages may be sent depends on registrations that the carrier does not prove.";
-    CannotText: MessagingReady False, Good, Warning, "The number has an SMS webhook and cannot receive text messages: it lacks the feature SMS. Use a number that has it, or take the SMS webhook out of the agent.";
-    MessagingServiceWins: MessagingReady False, Good, Warning, "The number is in a Messaging Service whose own webhook receives its messages: the number's SMS webhook is dead. Take the number out of the service, or let the service defer to the sender's webhook.";
+    RegistrationUnknown: MessagingReady Unknown, Good, Silent, "Whether the number may send text messages depends on registrations that the carrier does not show.";
+    SMSNotSupported: MessagingReady False, Good, Warning, "The agent has an SMS webhook and the number lacks the feature SMS. Use a number that has it, or remove the SMS webhook from the agent.";
+    MessagingServiceOverrides: MessagingReady False, Good, Warning, "The number is in a Messaging Service whose webhook receives its messages, so the number's SMS webhook is not used. Remove the number from the service, or let the service defer to the sender's webhook.";
 
-    Open: Ready True, Good, Normal, "The credentials open the account and its numbers have been listed.";
-    SecretNotFound: Ready False, Blocked, Warning, "There is no Secret of that name in this namespace. Apply it; it is looked for again.";
-    SecretForbidden: Ready False, Blocked, Warning, "The Secret of the account may not be read. Whoever runs the operator can allow it: by the chart's value secrets.namespaces, or with the right to get Secrets in that namespace. It is tried again.";
-    SecretNotRead: Ready False, Working, Silent, "The API server does not answer when the Secret is read, or not as it should. It is tried again.";
-    SecretIncomplete: Ready False, Blocked, Warning, "The Secret lacks keys. For Twilio: authToken, or apiKeySid and apiKeySecret. For the others: apiKey.";
-    Unauthorized: Ready False, Blocked, Warning, "The carrier refuses the credentials. Put the right ones into the Secret; they are read again.";
-    Forbidden: Ready False, Blocked, Warning, "The credentials may not do this.";
+    Connected: Ready True, Good, Normal, "The credentials work and the numbers of the account have been listed.";
+    SecretNotFound: Ready False, Blocked, Warning, "The Secret does not exist in this namespace. Create it; the operator checks again.";
+    SecretForbidden: Ready False, Blocked, Warning, "The operator may not read the Secret of the account. The operator's administrator can allow it with the chart's value secrets.namespaces, or with the right to get Secrets in that namespace. The operator retries.";
+    SecretReadFailed: Ready False, Working, Silent, "The API server did not return the Secret. The operator retries.";
+    SecretIncomplete: Ready False, Blocked, Warning, "The Secret lacks keys. Twilio needs authToken, or apiKeySid and apiKeySecret. The others need apiKey.";
+    Unauthorized: Ready False, Blocked, Warning, "The carrier rejected the credentials. Put the correct ones into the Secret; the operator reads it again.";
+    Forbidden: Ready False, Blocked, Warning, "The credentials lack a permission; the message says which.";
     AccountInactive: Ready False, Blocked, Warning, "The carrier has suspended or closed the account.";
-    CredentialsChangedAccount: Ready False, Stalled, Warning, "The credentials open another account than the one that was seen first. Nothing is done under it: put back the right credentials, or make another CarrierAccount.";
-    InventoryDoubtful: Ready False, Stalled, Warning, "Many numbers vanished in one listing, which is disbelieved. If they are truly gone, confirm how many are left with the annotation dialplane.dev/confirm-inventory.";
-    EndpointNotAllowed: Ready False, Stalled, Warning, "spec.endpoint is not one that the operator was started to allow: nothing is read or sent for the account, and its numbers keep their last routes. Take spec.endpoint away to use the carrier itself, or have whoever runs the operator allow it (--allow-endpoint, in the chart carriers.allowedEndpoints).";
-    CarrierUnreachable: Ready False, Working, Warning, "The carrier does not answer, or not as it should. It is tried again.";
+    WrongAccount: Ready False, Stalled, Warning, "The credentials belong to another account than the first ones did, so the operator stopped working on this account. Restore the correct credentials, or create another CarrierAccount.";
+    NumbersMissing: Ready False, Stalled, Warning, "Many numbers were missing from one listing, so the operator does not treat them as lost. If they are really gone, set the annotation dialplane.dev/confirm-inventory to how many are left.";
+    EndpointNotAllowed: Ready False, Stalled, Warning, "The operator does not allow spec.endpoint: it reads and sends nothing for the account, and its numbers keep their routes. Remove spec.endpoint to use the carrier itself, or have the operator's administrator allow it (--allow-endpoint, in the chart carriers.allowedEndpoints).";
+    CarrierUnreachable: Ready False, Working, Warning, "The carrier does not answer, or its answer is not valid. The operator retries.";
 
-    Published: Published True, Good, Silent, "The wanted version serves.";
+    Published: Published True, Good, Silent, "The version in spec.version serves.";
     Unpublished: Published False, Asked, Normal, "No version was ever published. Set spec.version to publish the draft.";
-    VersionGone: Published False, Stalled, Warning, "That version was published before and its AgentVersion is gone. A name is used once: apply that AgentVersion again, have the draft be what it was, or publish under a new name. The last version goes on serving.";
-    VersionChanged: Published False, Stalled, Warning, "The AgentVersion is not the one that was published under this name. Publish under a new name. The last version goes on serving.";
-    VersionInvalid: Published False, Stalled, Warning, "The version cannot serve. Correct the draft and publish it under a new name. The last version goes on serving.";
-    NameUsed: Published False, Stalled, Warning, "That name was used before this Agent was made, and the draft may differ from what was published then. Apply that AgentVersion, give its digest in spec.versionDigest, or publish under a new name. The last version goes on serving.";
-    NameNotChecked: Published False, Working, Silent, "Whether that name was used before this Agent was made is not known until the accounts of its numbers were listed. That is waited for; a digest in spec.versionDigest publishes at once.";
-    AwaitingVersion: Published False, Waiting, Normal, "With versions: Applied the Agent waits for the AgentVersion that spec.version names. Apply it. The last version goes on serving.";
-    DigestMismatch: Published False, Blocked, Warning, "What would be published does not have the digest in spec.versionDigest. The last version goes on serving.";
+    VersionDeleted: Published False, Stalled, Warning, "That version was published before and its AgentVersion was deleted. A name is used once: create that AgentVersion again, change the draft back, or publish under a new name. The last version still serves.";
+    VersionChanged: Published False, Stalled, Warning, "The AgentVersion differs from the one that was published under this name. Publish under a new name. The last version still serves.";
+    VersionInvalid: Published False, Stalled, Warning, "The version is not valid. Correct the draft and publish it under a new name. The last version still serves.";
+    VersionNameUsed: Published False, Stalled, Warning, "That version name was used before this Agent was created, and the draft may differ from what was published then. Create that AgentVersion, set its digest in spec.versionDigest, or publish under a new name. The last version still serves.";
+    VersionNameNotChecked: Published False, Working, Silent, "The operator does not know yet whether that version name was used before this Agent was created: it waits until the accounts of its numbers are listed. A digest in spec.versionDigest publishes at once.";
+    AwaitingVersion: Published False, Waiting, Normal, "With versions: Applied the Agent waits for the AgentVersion that spec.version names. Create it. The last version still serves.";
+    DigestMismatch: Published False, Blocked, Warning, "The digest of what would be published is not the one in spec.versionDigest. Correct one of them. The last version still serves.";
 
-    RolledOut: RolledOut True, Good, Normal, "Every number of the agent reaches the version that serves.";
-    RollingOut: RolledOut False, Working, Silent, "Some numbers of the agent do not reach the version that serves yet.";
-    HostedAgentNotFound: RolledOut False, Stalled, Warning, "The platform has no such agent under this account: it was deleted, or its id is wrong. Correct the draft's hosted entry and publish another version. The last route stays.";
-    HostedAgentInactive: RolledOut False, Blocked, Warning, "The agent is switched off on its platform: callers reach nothing. Switch it on there.";
-    HostedAgentTaken: RolledOut False, Stalled, Warning, "Another Agent has this hosted agent. A hosted agent belongs to one Agent: name another one in the draft.";
-    HostedVersionNotFound: RolledOut False, Stalled, Warning, "The platform has no such version of the hosted agent, or which of its versions an older one was is not known any more. Name the right one by versionId, and publish that under a new name. The last route stays.";
-    PlatformNotFound: RolledOut False, Blocked, Warning, "There is no CarrierAccount of that name. Apply it, or correct the draft's hosted entry and publish another version. The last route stays.";
-    PlatformNotAllowed: RolledOut False, Blocked, Warning, "There is no CarrierAccount of that name that allows this namespace. Its owner can, in spec.allowedNamespaces. The last route stays.";
-    SharedRouteFailed: RolledOut False, Working, Silent, "The route that the agent's numbers share at an account could not be set yet; it is tried again. The last one stays.";
-    SharedRouteRefused: RolledOut False, Stalled, Warning, "The route that the agent's numbers share at an account cannot be set as the version wants it. Correct the webhooks and publish another version. The last route stays.";
-    SharedRouteContested: RolledOut False, Stalled, Warning, "Somebody changes the route that the agent's numbers share at an account again and again. It is left alone for now: find out who, then set the annotation dialplane.dev/reconcile-requested-at on one of them.";
-    TakenOffline: RolledOut False, Asked, Normal, "The agent is off the air: its numbers go nowhere.";
+    RolledOut: RolledOut True, Good, Normal, "Every number of the agent is routed to the published version.";
+    RollingOut: RolledOut False, Working, Silent, "Some numbers of the agent are not routed to the published version yet.";
+    HostedAgentNotFound: RolledOut False, Stalled, Warning, "The platform has no such agent under this account: it was deleted, or its ID is wrong. Correct the draft's hosted entry and publish another version. The numbers keep their route.";
+    HostedAgentInactive: RolledOut False, Blocked, Warning, "The agent is disabled on its platform: calls are not answered. Enable it there.";
+    HostedAgentInUse: RolledOut False, Stalled, Warning, "Another Agent uses this hosted agent. A hosted agent belongs to one Agent: name another one in the draft.";
+    HostedVersionNotFound: RolledOut False, Stalled, Warning, "The platform has no such version of the hosted agent, or its version for an older AgentVersion is no longer known. Set the right versionId and publish under a new name. The numbers keep their route.";
+    PlatformNotFound: RolledOut False, Blocked, Warning, "No CarrierAccount has that name. Create it, or correct the draft's hosted entry and publish another version. The numbers keep their route.";
+    PlatformNotAllowed: RolledOut False, Blocked, Warning, "No CarrierAccount with that name allows this namespace. Its owner can add the namespace to spec.allowedNamespaces. The numbers keep their route.";
+    SharedRouteFailed: RolledOut False, Working, Silent, "The route that the agent's numbers share at an account could not be set; the operator retries. The numbers keep their route.";
+    SharedRouteRefused: RolledOut False, Stalled, Warning, "The route that the agent's numbers share at an account cannot be set as the version requires. Correct the webhooks and publish another version. The numbers keep their route.";
+    SharedRouteConflict: RolledOut False, Stalled, Warning, "The route that the agent's numbers share at an account is changed again and again, so the operator has stopped correcting it. Find out who changes it, then set the annotation dialplane.dev/reconcile-requested-at on one of the numbers.";
+    TakenOffline: RolledOut False, Asked, Normal, "spec.offline of the Agent is true: its numbers have no route.";
     NothingToRollOut: RolledOut Unknown, Good, Silent, "Nothing was published yet.";
 
-    Valid: Valid True, Good, Silent, "The version can serve.";
-    NotValid: Valid False, Stalled, Warning, "The version cannot serve.";
-    Live: Live True, Good, Normal, "It is the version that serves.";
+    Valid: Valid True, Good, Silent, "The version is valid.";
+    NotValid: Valid False, Stalled, Warning, "The version is not valid.";
+    Live: Live True, Good, Normal, "This version serves.";
     NotLive: Live False, Good, Silent, "Another version serves, or none.";
 
-    InUse: Ready False, Waiting, Warning, "The object is being deleted and others still need it. It goes once they are gone.";
+    InUse: Ready False, Waiting, Warning, "The object is being deleted and other objects still use it. It is deleted when they are gone.";
 }
 
 /// The events that tell of something that was done, and are no reason of a condition: name, and what happened.
 pub const EVENTS: &[(&str, &str)] = &[
-    ("Published", "The Agent serves a version that it did not serve before."),
-    ("RolledBack", "The Agent serves a version again that it served before."),
+    ("Published", "A new version of the Agent was published."),
+    ("RolledBack", "The Agent serves an earlier version again."),
     (
         "RouteReplaced",
-        "A route that was at the carrier before the import, and is not ours, was replaced. NumberClaim's previous keeps it.",
+        "A route that was at the carrier before the import was replaced. spec.previous of the NumberClaim keeps it.",
     ),
-    ("DriftCorrected", "Somebody else had changed something at the carrier or the platform, and it was put back."),
+    ("DriftCorrected", "A change made at the carrier or the platform was reverted."),
     (
         "Moving",
-        "The number is taken off one of a platform's agents and put on another, or on the same one with other credentials.",
+        "The number is removed from a platform's agent and assigned to another, or to the same one with other credentials.",
     ),
-    ("BroughtIn", "The number was brought in from the organization's own carrier account."),
-    ("LeftAsItIs", "The object goes, and something at the carrier stays as it is: the message says what and why."),
-    ("CallsRejected", "The platform has rejected more calls than it had before, since too many came at once."),
+    ("ImportedAtCarrier", "The carrier imported the number from the organization's own carrier account."),
+    (
+        "NotCleanedUp",
+        "The object was deleted and something at the carrier was left unchanged: the message says what and why.",
+    ),
+    ("CallsRejected", "The platform rejected more calls because too many came at once."),
     (
         "Unreadable",
-        "The object does not decode and is left out: the operator and its CRDs may be of different versions.",
+        "The object cannot be decoded and is ignored: the operator and its CRDs may be of different versions.",
     ),
 ];
 
@@ -475,8 +478,8 @@ mod tests {
 
     #[test]
     fn what_only_a_person_can_mend_is_stalled_and_what_is_under_way_is_reconciling() {
-        let stalled = conditions(&[], &[Reason::Contested.into()], Some(1), at(0));
-        assert_eq!(shown(&stalled)[1..], [("Ready", "False", "Contested"), ("Stalled", "True", "Contested")]);
+        let stalled = conditions(&[], &[Reason::RouteConflict.into()], Some(1), at(0));
+        assert_eq!(shown(&stalled)[1..], [("Ready", "False", "RouteConflict"), ("Stalled", "True", "RouteConflict")]);
         let working = conditions(&[], &[Reason::RouteFailed.into()], Some(1), at(0));
         assert_eq!(shown(&working)[1..], [("Ready", "False", "RouteFailed"), ("Reconciling", "True", "RouteFailed")]);
     }

@@ -66,7 +66,7 @@ impl fmt::Display for Key {
     }
 }
 
-/// A reference to an object, in this namespace unless another is named.
+/// A reference to an object, by default in this namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Reference {
@@ -107,15 +107,16 @@ pub struct LocalReference {
     "message": "in a selector's matchExpressions the operator is In or NotIn with values, or Exists or DoesNotExist without values",
 }]))]
 pub struct AllowedNamespaces {
-    /// How they are chosen. `Same`, the default: this object's own namespace. `All`: every namespace. `Selector`: its own, and those whose labels match `selector`.
+    /// How namespaces are selected. `Same`, the default: this object's own namespace. `All`: every namespace. `Selector`: its own, and those
+    /// whose labels match `selector`.
     #[serde(default)]
     pub from: From,
-    /// Labels of the namespaces that may, with `from: Selector`.
+    /// Labels of the allowed namespaces, with `from: Selector`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<LabelSelector>,
 }
 
-/// How the namespaces that may refer to an object are chosen.
+/// How the namespaces that may refer to an object are selected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum From {
     #[default]

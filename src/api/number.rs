@@ -161,12 +161,12 @@ pub struct Destination {
     /// Absolute URL that the carrier requests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// How `url` is requested: `POST` unless said otherwise.
+    /// How `url` is requested: `POST` by default.
     pub method: Method,
     /// Absolute URL that the carrier requests when `url` fails.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback_url: Option<String>,
-    /// How `fallbackUrl` is requested: `POST` unless said otherwise.
+    /// How `fallbackUrl` is requested: `POST` by default.
     pub fallback_method: Method,
     /// What the number is bound to, which wins over the URLs.
     #[serde(skip_serializing_if = "Option::is_none")]

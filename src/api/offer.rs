@@ -6,24 +6,24 @@ use serde::{Deserialize, Serialize};
 
 use super::{money::Amount, number::E164};
 
-/// What number is looked for. Everything that is named must fit; of several that do, one is chosen.
+/// The search for a number. Every field that is set must match; one of the matching numbers is chosen.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("!has(self.areaCode) || self.country in ['US', 'CA'] || self.type != 'TollFree'").message("areaCode goes with a place, and TollFree numbers outside of the US and Canada have none: leave one of the two out"),
+    validation = Rule::new("!has(self.areaCode) || self.country in ['US', 'CA'] || self.type != 'TollFree'").message("areaCode needs a place, and TollFree numbers outside of the US and Canada have none: remove one of the two"),
 )]
 pub struct Search {
     /// Two-letter country code ([ISO 3166-1](https://www.iso.org/iso-3166-country-codes.html)), as in `US`. The United Kingdom's is `GB`.
     #[schemars(length(max = 16))]
     #[x_kube(
         validation = Rule::new("self.matches('^[A-Z]{2}$')").message("country is a two-letter country code in capitals, as in US"),
-        validation = Rule::new("!self.matches('^[A-Z]{2}$') || self.matches('^(A[DEFGILMOQRSTUWXZ]|B[ABDEFGHIJLMNOQRSTVWYZ]|C[ACDFGHIKLMNORUVWXYZ]|D[EJKMOZ]|E[CEGHRST]|F[IJKMOR]|G[ABDEFGHILMNPQRSTUWY]|H[KMNRTU]|I[DELMNOQRST]|J[EMOP]|K[EGHIMNPRWYZ]|L[ABCIKRSTUVY]|M[ACDEFGHKLMNOPQRSTUVWXYZ]|N[ACEFGILOPRUZ]|OM|P[AEFGHKLMNRSTWY]|QA|R[EOSUW]|S[ABCDEGHIJKLMNORSTVXYZ]|T[CDFGHJKLMNORTVWZ]|U[AGMSYZ]|V[ACEGINU]|W[FS]|XK|Y[ET]|Z[AMW])$')").message("country is no country's code (ISO 3166-1): write for example GB for the United Kingdom, DE for Germany, JP for Japan")
+        validation = Rule::new("!self.matches('^[A-Z]{2}$') || self.matches('^(A[DEFGILMOQRSTUWXZ]|B[ABDEFGHIJLMNOQRSTVWYZ]|C[ACDFGHIKLMNORUVWXYZ]|D[EJKMOZ]|E[CEGHRST]|F[IJKMOR]|G[ABDEFGHILMNPQRSTUWY]|H[KMNRTU]|I[DELMNOQRST]|J[EMOP]|K[EGHIMNPRWYZ]|L[ABCIKRSTUVY]|M[ACDEFGHKLMNOPQRSTUVWXYZ]|N[ACEFGILOPRUZ]|OM|P[AEFGHKLMNRSTWY]|QA|R[EOSUW]|S[ABCDEGHIJKLMNORSTVXYZ]|T[CDFGHJKLMNORTVWZ]|U[AGMSYZ]|V[ACEGINU]|W[FS]|XK|Y[ET]|Z[AMW])$')").message("country is not an ISO 3166-1 country code: write for example GB for the United Kingdom, DE for Germany, JP for Japan")
     )]
     pub country: String,
-    /// The type of the number. `Local` unless said otherwise.
+    /// The type of the number. `Local` by default.
     #[serde(default, rename = "type")]
     pub kind: NumberType,
-    /// Area code: the digits behind the country code that name a place, as in `"415"`.
+    /// Area code: the digits after the country code that identify a place, as in `"415"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     #[x_kube(validation = Rule::new("self.matches('^[0-9]{1,5}$')").message("areaCode is 1 to 5 digits in quotes, as in \"415\""))]
@@ -36,28 +36,27 @@ pub struct Search {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub region: Option<String>,
-    /// What the number must be able to do: all of these.
+    /// The features that the number must have: all of these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 5), extend("x-kubernetes-list-type" = "set"))]
     pub features: Vec<Feature>,
-    /// The digits that follow the country code, as in `"41555"`.
+    /// The digits after the country code, as in `"41555"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     #[x_kube(validation = Rule::new("self.matches('^[0-9]{1,14}$')").message("startsWith is 1 to 14 digits in quotes, without the country code, as in \"41555\""))]
     pub starts_with: Option<String>,
-    /// Digits, or letters as they stand on a keypad, that the number holds somewhere behind the country code, as in `DENT`.
+    /// Digits, or letters as on a keypad, that the number contains after the country code, as in `DENT`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     #[x_kube(validation = Rule::new("self.matches('^[0-9A-Za-z]{2,14}$')").message("contains is 2 to 14 digits or letters, as in DENT"))]
     pub contains: Option<String>,
-    /// The digits at the end, as in `"1234"`.
+    /// The last digits, as in `"1234"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     #[x_kube(validation = Rule::new("self.matches('^[0-9]{1,14}$')").message("endsWith is 1 to 14 digits in quotes, as in \"1234\""))]
     pub ends_with: Option<String>,
-    /// Whether a number from farther away will do where there is none in the place that is named: first any locality, then
-    /// any area code of the region, then the whole country. `true` unless said otherwise. Country, type, features, pattern and
-    /// price never give way.
+    /// Whether the search is widened if the place has no matching number: first any locality, then any area code of the region, then the
+    /// whole country. `true` by default. Country, type, features, pattern and price are never relaxed.
     #[serde(default = "yes")]
     pub best_effort: bool,
 }
@@ -129,23 +128,23 @@ impl Feature {
     }
 }
 
-/// What a number costs. What is not known is absent.
+/// The price of a number. Unknown parts are absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Price {
-    /// Every month.
+    /// Per month.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub monthly: Option<Amount>,
-    /// Once.
+    /// One-time setup price.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub setup: Option<Amount>,
-    /// Three-letter code of the currency that the carrier bills in ([ISO 4217](https://www.iso.org/iso-4217-currency-codes.html)).
+    /// The carrier's billing currency as a three-letter code ([ISO 4217](https://www.iso.org/iso-4217-currency-codes.html)).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 8))]
     pub currency: Option<String>,
 }
 
-/// What a number was offered as: where it is and of what kind, which its digits do not tell.
+/// The offer of a number: its place, type and features, which its digits do not show.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Offered {
     /// Two-letter country code.
@@ -162,7 +161,7 @@ pub struct Offered {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub region: Option<String>,
-    /// What it can do.
+    /// Its features.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub features: Vec<Feature>,

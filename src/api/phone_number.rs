@@ -28,7 +28,7 @@ use super::{
     derive = "PartialEq",
     shortname = "pn",
     category = "dialplane",
-    doc = "A telephone number at a carrier and the agent that answers it. Deleting it never gives the number back.",
+    doc = "A telephone number at a carrier and the agent that answers it. Deleting it never releases the number.",
     selectable = ".spec.accountRef.name",
     selectable = ".spec.agentRef.name",
     selectable = ".spec.import.number",
@@ -39,25 +39,25 @@ use super::{
         name = "Number",
         type_ = "string",
         json_path = ".status.number",
-        description = "The number, once it is ours"
+        description = "The number, once the account owns it"
     ),
     printcolumn(
         name = "Agent",
         type_ = "string",
         json_path = ".status.route.agent",
-        description = "The agent that the carrier reaches"
+        description = "The agent that the carrier routes to"
     ),
     printcolumn(
         name = "Version",
         type_ = "string",
         json_path = ".status.route.version",
-        description = "The agent's version that the carrier reaches"
+        description = "The agent's version that the carrier routes to"
     ),
     printcolumn(
         name = "Ready",
         type_ = "string",
         json_path = ".status.conditions[?(@.type=='Ready')].status",
-        description = "Whether the number is as wanted"
+        description = "Whether the number is ready"
     ),
     printcolumn(
         name = "Reason",
@@ -70,7 +70,7 @@ use super::{
         type_ = "string",
         json_path = ".spec.agentRef.name",
         priority = 1,
-        description = "The agent that should answer"
+        description = "The assigned agent"
     ),
     printcolumn(
         name = "Account",
@@ -84,115 +84,114 @@ use super::{
         type_ = "string",
         json_path = ".status.offer.number",
         priority = 1,
-        description = "The number that waits to be approved"
+        description = "The number that waits for approval"
     ),
     printcolumn(
         name = "Held until",
         type_ = "string",
         json_path = ".status.offer.heldUntil",
         priority = 1,
-        description = "Until when the carrier keeps it"
+        description = "When the carrier's hold ends"
     ),
     printcolumn(
         name = "Message",
         type_ = "string",
         json_path = ".status.conditions[?(@.type=='Ready')].message",
         priority = 1,
-        description = "What to know or to do"
+        description = "What is wrong and what to do"
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    validation = Rule::new("!has(oldSelf.spec.purchase) || has(self.spec.purchase) || (has(self.spec.__import__) && has(oldSelf.status) && has(oldSelf.status.number) && self.spec.__import__.number == oldSelf.status.number)").message("purchase can only become import of the very number that was bought: wait until status.number names it, and write that")
+    validation = Rule::new("!has(oldSelf.spec.purchase) || has(self.spec.purchase) || (has(self.spec.__import__) && has(oldSelf.status) && has(oldSelf.status.number) && self.spec.__import__.number == oldSelf.status.number)").message("purchase can only become import of the number that was bought: wait until status.number shows it, and use that")
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("self.accountRef == oldSelf.accountRef").message("accountRef cannot change: delete this PhoneNumber (the number stays yours) and make one under the other account"),
-    validation = Rule::new("has(self.__import__) != has(self.purchase)").message("say exactly one of import (a number that the account owns) and purchase (a number to buy)"),
-    validation = Rule::new("!has(self.__import__) || !has(oldSelf.__import__) || self.__import__.number == oldSelf.__import__.number").message("import.number cannot change: a PhoneNumber stands for one number. Make another PhoneNumber for the other number"),
-    validation = Rule::new("!has(oldSelf.__import__) || has(self.__import__)").message("import cannot become purchase: make another PhoneNumber for the number to buy"),
-    validation = Rule::new("!has(self.purchase) || !has(oldSelf.purchase) || (has(self.purchase.identity) == has(oldSelf.purchase.identity) && (!has(self.purchase.identity) || self.purchase.identity == oldSelf.purchase.identity))").message("purchase.identity cannot change: it is what the number is known by. Make another PhoneNumber for another identity"),
+    validation = Rule::new("self.accountRef == oldSelf.accountRef").message("accountRef cannot change: delete this PhoneNumber (the account keeps the number) and create one under the other account"),
+    validation = Rule::new("has(self.__import__) != has(self.purchase)").message("set exactly one of import (a number that the account owns) and purchase (a number to buy)"),
+    validation = Rule::new("!has(self.__import__) || !has(oldSelf.__import__) || self.__import__.number == oldSelf.__import__.number").message("import.number cannot change. Create another PhoneNumber for the other number"),
+    validation = Rule::new("!has(oldSelf.__import__) || has(self.__import__)").message("import cannot become purchase: create another PhoneNumber for the number to buy"),
+    validation = Rule::new("!has(self.purchase) || !has(oldSelf.purchase) || (has(self.purchase.identity) == has(oldSelf.purchase.identity) && (!has(self.purchase.identity) || self.purchase.identity == oldSelf.purchase.identity))").message("purchase.identity cannot change. Create another PhoneNumber for another purchase identity"),
 )]
 pub struct PhoneNumberSpec {
     /// The CarrierAccount that owns the number. Cannot change.
     pub account_ref: Reference,
-    /// Takes over a number that the account owns already. Its number cannot change. Either this or `purchase`.
+    /// Imports a number that the account owns already. The number cannot change. Either this or `purchase`.
     #[serde(default, rename = "import", skip_serializing_if = "Option::is_none")]
     pub import: Option<Import>,
-    /// Buys a number, once. Without effect once a number is owned. Either this or `import`.
+    /// Buys a number, once. No effect once a number is owned. Either this or `import`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purchase: Option<Purchase>,
-    /// The Agent that answers. Without one the number rests: it is kept, and goes nowhere by our doing.
+    /// The Agent that answers. Without one, the operator keeps the number and sets no route.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_ref: Option<Reference>,
-    /// What the platform that answers keeps for this one number, where the agent is hosted on one that has such settings. What is not named
-    /// stays as it is there.
+    /// The hosted agent's settings for this number, if its platform has such settings. Settings that are absent are not changed.
     #[serde(default, skip_serializing_if = "NumberConfig::is_empty")]
     pub config: NumberConfig,
-    /// Whether the carrier is written to. `Manage`, the default: the route there is made as wanted. `Observe`: it is only looked at.
+    /// Whether the operator changes the number at the carrier. `Manage`, the default: it sets the route. `Observe`: it only reads.
     #[serde(default)]
     pub mode: Mode,
-    /// What is done when somebody else changes the route at the carrier. `Enforce`, the default: it is put back. `Report`: it is said. It is seen
-    /// by the next listing (`scanInterval` of the CarrierAccount) or look; what is changed within 30 seconds after a write of ours only by one that
-    /// begins after these, since carriers may show what was before for a while.
+    /// What happens when the route is changed at the carrier. `Enforce`, the default: the operator corrects it. `Report`: it only reports
+    /// it. Drift is detected by the next listing (`scanInterval` of the CarrierAccount) or check; within 30 seconds after a write by the
+    /// operator, only by a listing that starts later, because carriers may show old data for a while.
     #[serde(default)]
     pub drift: DriftPolicy,
-    /// What becomes of the route when this object is deleted. `Clear`, the default: it is emptied. `Restore`: what was
-    /// there before comes back. `Leave`: it stays. Only what is still ours is touched, and the number is never given back.
+    /// What happens to the route when this object is deleted. `Clear`, the default: it is emptied. `Restore`: the earlier route is set
+    /// again. `Leave`: it is kept. Only routes that Dialplane set are changed, and the number is never released.
     #[serde(default)]
     pub on_delete: OnDelete,
-    /// While true nothing is written at the carrier for this object. Deleted while suspended, its route is left as it is.
+    /// True stops all writes at the carrier for this object. If it is deleted while suspended, its route is not changed.
     #[serde(default)]
     pub suspend: bool,
 }
 
-/// What a platform keeps for one number. The empty text takes a text away.
+/// A platform's settings for one number. An empty string removes a text.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NumberConfig {
-    /// What the agent is told for calls to this number, beside its own prompt.
+    /// Prompt for calls to this number, in addition to the agent's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 8000))]
     pub prompt: Option<String>,
-    /// The same for text messages.
+    /// Prompt for text messages.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 20000))]
     pub sms_prompt: Option<String>,
-    /// The same for calls from the web.
+    /// Prompt for calls from the web.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 20000))]
     pub web_prompt: Option<String>,
-    /// The platform's id of the voice that speaks.
+    /// The platform's ID of the voice.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub voice_id: Option<String>,
-    /// How fast it speaks, as in `"1.1"`.
+    /// Speaking rate, as in `"1.1"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub speaking_rate: Option<Amount>,
-    /// Whether keys that callers press are heard.
+    /// Whether DTMF keys are processed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dtmf: Option<bool>,
     /// Whether calls are recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub record_calls: Option<bool>,
-    /// Who records, in the platform's words.
+    /// Who records, as the platform names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub recording_source: Option<String>,
     /// Whether text messages are answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sms_replies: Option<bool>,
-    /// Whether a voicemail is left where nobody answers. It takes a `voicemailMessage`.
+    /// Whether a voicemail is left when a call is not answered. Requires `voicemailMessage`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub voicemail: Option<bool>,
-    /// What is said in a voicemail.
+    /// The voicemail message.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2000))]
     pub voicemail_message: Option<String>,
     /// Whether the platform monitors calls to this number. This costs money: while it is on, these calls are billed at a higher rate
-    /// (Nixflex: $0.09 a minute). Where it is not named it is switched neither on nor off.
+    /// (Nixflex: $0.09 a minute). If absent, the setting is not changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub monitor: Option<bool>,
-    /// Whether this number can be called from the web. This costs money: while it is on, its calls are billed at a higher rate
-    /// (Nixflex: $0.09 a minute). Where it is not named it is switched neither on nor off.
+    /// Whether this number can be called from the web. This costs money: while it is on, its calls are billed at a higher rate (Nixflex:
+    /// $0.09 a minute). If absent, the setting is not changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub web_calls: Option<bool>,
 }
@@ -262,61 +261,59 @@ impl NumberConfig {
     }
 }
 
-/// A number that the account owns already, or that is to be brought there.
+/// A number that the account owns already, or that its carrier is to import.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Import {
-    /// The number in E.164 form, as in `"+14155551234"`. In quotes: without them YAML reads an integer.
+    /// The number in E.164 form, as in `"+14155551234"`. Quote it: otherwise YAML reads an integer.
     pub number: E164,
-    /// Whether a number that is not in the account is brought there from the carrier account that the organization has itself. It is not
-    /// bought. Only some platforms do that, such as Flowyte. `false`, the default: nothing is written for a number that is not there.
+    /// Whether the carrier should import the number from the organization's own carrier account if this account does not own it. This is not
+    /// a purchase. Only some carriers can, such as Flowyte. `false`, the default: nothing is written for such a number.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub bring_in: bool,
 }
 
-/// A number to buy: one that is named, or one that is searched for.
+/// A number to buy: a given one, or a search.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("has(self.number) != has(self.search)").message("say exactly one of number (this very number) and search (one that fits)"),
+    validation = Rule::new("has(self.number) != has(self.search)").message("set exactly one of number (a given number) and search (any number that matches)"),
     validation = Rule::new("!has(self.maxMonthlyPrice) || !self.maxMonthlyPrice.startsWith('-')").message("maxMonthlyPrice is at least 0, as in \"1.50\"; leave it out for no limit"),
     validation = Rule::new("!has(self.maxSetupPrice) || !self.maxSetupPrice.startsWith('-')").message("maxSetupPrice is at least 0, as in \"1.50\"; leave it out for no limit"),
 )]
 pub struct Purchase {
-    /// This very number in E.164 form, as in `"+14155551234"`.
+    /// The number in E.164 form, as in `"+14155551234"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<E164>,
-    /// A number that fits this.
+    /// A search for a number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search: Option<Search>,
-    /// The most that the number may cost every month, in the currency that the carrier bills in. A number whose price is not
-    /// known is not bought then.
+    /// The highest monthly price, in the carrier's billing currency. A number with an unknown price is not bought.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_monthly_price: Option<Amount>,
-    /// The most that the number may cost once, in the currency that the carrier bills in.
+    /// The highest setup price, in the carrier's billing currency.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_setup_price: Option<Amount>,
-    /// Whether a person is asked. `Automatic`, the default: no. `Manual`: a number and its price are shown in the status, held
-    /// where the carrier can, and bought once the annotation `dialplane.dev/approve` names that number.
+    /// Whether the purchase needs approval. `Automatic`, the default: no. `Manual`: the status shows a number and its price, the carrier
+    /// holds it if it can, and it is bought once the annotation `dialplane.dev/approve` is set to that number.
     #[serde(default)]
     pub approval: Approval,
-    /// Whether a number that the account owns and nobody uses any more will do. `Never`, the default: one is bought. `Pool`: one
-    /// that was bought for a PhoneNumber of this namespace which is gone, and that fits, is taken before any is bought; with
-    /// `bestEffort` from farther away as well. That asks nobody, for it costs what it did before. The CarrierAccount can share its
-    /// pool between namespaces.
+    /// Whether to reuse a spare number before buying one. `Never`, the default: one is bought. `Pool`: a matching number that was bought for
+    /// a deleted PhoneNumber of this namespace is used first; with `bestEffort` from a wider area as well. That needs no approval because it
+    /// adds no cost. The CarrierAccount can share its pool between namespaces.
     #[serde(default)]
     pub reuse: Reuse,
-    /// What the number is for: an object of this namespace with the same identity finds it again, whatever its own name is. That is
-    /// this object's name unless said otherwise. Cannot change.
+    /// The purchase identity: a later object of this namespace with the same identity gets the same number back, whatever its own name. By
+    /// default this object's name. Cannot change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub identity: Option<String>,
-    /// What the country's rules ask for.
+    /// What the country's regulations require.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub regulatory: Option<Regulatory>,
 }
 
-/// Whether a person is asked before money is spent.
+/// Whether a purchase needs approval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Approval {
     #[default]
@@ -324,7 +321,7 @@ pub enum Approval {
     Manual,
 }
 
-/// Whether an idle number is taken instead of buying one.
+/// Whether a spare number is reused before one is bought.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Reuse {
     #[default]
@@ -332,7 +329,7 @@ pub enum Reuse {
     Pool,
 }
 
-/// What a country's rules ask for, by the carrier's ids of it.
+/// What a country's regulations require, by the carrier's IDs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Regulatory {
@@ -382,7 +379,7 @@ impl PhoneNumber {
     }
 }
 
-/// Whether the carrier is written to.
+/// Whether the operator changes the number at the carrier.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Mode {
     #[default]
@@ -390,7 +387,7 @@ pub enum Mode {
     Observe,
 }
 
-/// What is done about drift.
+/// What happens on drift.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DriftPolicy {
     #[default]
@@ -398,7 +395,7 @@ pub enum DriftPolicy {
     Report,
 }
 
-/// What becomes of the route on deletion.
+/// What happens to the route on deletion.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum OnDelete {
     #[default]
@@ -407,39 +404,39 @@ pub enum OnDelete {
     Leave,
 }
 
-/// What is known of the number.
+/// The observed state of the number.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PhoneNumberStatus {
     /// The number, once this object holds its claim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<E164>,
-    /// The carrier's own id of the number.
+    /// The carrier's ID of the number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub carrier_number_id: Option<String>,
-    /// How the number came to be ours.
+    /// How the account got the number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acquisition: Option<Acquisition>,
-    /// What a bought number costs, as offered when it was bought.
+    /// The price of a bought number, as offered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Price>,
-    /// The number that would be bought, where that waits for somebody.
+    /// The number offered for approval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offer: Option<OfferStatus>,
-    /// Whether a number that was searched for is in the very place that was named, and not one from farther away.
+    /// Whether the number is in the place that was searched for, and not from a wider area.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exact: Option<bool>,
-    /// The route that the carrier was last seen to have, where we set it.
+    /// The last route seen at the carrier, if Dialplane set it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route: Option<RouteStatus>,
-    /// What the number can do, in the carrier's words: `Voice`, `SMS`, `MMS`, `Fax`.
+    /// The features of the number: `Voice`, `SMS`, `MMS`, `Fax`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub features: Vec<String>,
-    /// The generation of the spec that this status speaks of.
+    /// The spec generation that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// The last value of the annotation `dialplane.dev/reconcile-requested-at` that was acted on.
+    /// The last handled value of the annotation `dialplane.dev/reconcile-requested-at`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
     /// `Accepted`, `Acquired`, `Routed`, `MessagingReady` and `Ready`, and `Reconciling` or `Stalled` while they are true.
@@ -448,37 +445,37 @@ pub struct PhoneNumberStatus {
     pub conditions: Vec<Condition>,
 }
 
-/// How a number came to be ours.
+/// How the account got a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Acquisition {
-    /// It was in the account before.
+    /// The account owned it before.
     Imported,
     /// It was bought.
     Purchased,
 }
 
-/// A number that would be bought.
+/// A number offered for approval.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OfferStatus {
-    /// The number. The annotation `dialplane.dev/approve` with just this value buys it.
+    /// The number. Setting the annotation `dialplane.dev/approve` to this value buys it.
     pub number: E164,
-    /// What it costs.
+    /// Its price.
     #[serde(default)]
     pub price: Price,
-    /// Whether it is in the very place that was named.
+    /// Whether it is in the place that was searched for.
     pub exact: bool,
-    /// The CarrierAccount's `purchasing.approval` when this was shown: with `Required` only who has the verb `approve` on the
+    /// The CarrierAccount's `purchasing.approval` when this was shown: with `Required` only users with the verb `approve` on the
     /// CarrierAccount may set the annotation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<AccountApproval>,
-    /// Until when the carrier keeps it for us, by its clock (RFC 3339), where it does. Then it is held again, or another offered.
+    /// When the carrier's hold ends, by its clock (RFC 3339), if it is held. Then it is held again, or another number is offered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub held_until: Option<String>,
 }
 
-/// The route that the carrier was last seen to have.
+/// The last route seen at the carrier.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RouteStatus {
@@ -486,13 +483,13 @@ pub struct RouteStatus {
     pub agent: String,
     /// The Agent's version that answers.
     pub version: String,
-    /// Fingerprints of what we set, per channel. They tell our own route from another's, and reveal no URL.
+    /// Fingerprints of the route that Dialplane set, per channel. They distinguish it from others without revealing a URL.
     pub digests: super::number::Digests,
-    /// Namespace and name of the platform's CarrierAccount, where an agent that is hosted there answers.
+    /// Namespace and name of the platform's CarrierAccount, if a hosted agent answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 320))]
     pub platform: Option<String>,
-    /// What of `spec.config` costs extra, as far as the platform was seen to have it as wanted: `monitor`, `webCalls`.
+    /// Settings of `spec.config` that cost extra and were seen as wanted: `monitor`, `webCalls`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub extras: BTreeMap<Extra, bool>,
 }

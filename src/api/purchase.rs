@@ -12,9 +12,9 @@ use super::{
     offer::{Offered, Price},
 };
 
-/// The journal of buying a number for one identity of one namespace at one carrier account: what is about to be sent stands here
-/// first. It points at the one number that may be ours; only looking at the carrier tells whether it is. It stays as long as it names one, so
-/// that the same identity finds its number again. Written by the operator only.
+/// The record of a purchase for one purchase identity of one namespace at one carrier account, written before a request is sent. It names
+/// the one number that may have been bought; only the carrier shows whether it was. It is kept while it names one, so that the same purchase
+/// identity gets its number back. Written by the operator only.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "dialplane.dev",
@@ -22,7 +22,8 @@ use super::{
     kind = "NumberPurchase",
     derive = "PartialEq",
     shortname = "np",
-    doc = "The journal of buying a number for one identity. It stays as long as it names a number, so that the same identity finds that again. Written by the operator only.",
+    doc = "The record of a purchase for one purchase identity. It is kept while it names a number, so that the same identity gets that \
+           number back. Written by the operator only.",
     selectable = ".spec.number",
     selectable = ".spec.holder.namespace",
     selectable = ".spec.holder.name",
@@ -30,26 +31,21 @@ use super::{
         name = "Identity",
         type_ = "string",
         json_path = ".spec.identity",
-        description = "What the number is for, within the namespace"
+        description = "The purchase identity, within the namespace"
     ),
     printcolumn(
         name = "Number",
         type_ = "string",
         json_path = ".spec.number",
-        description = "The one number that may be ours"
+        description = "The one number that may have been bought"
     ),
-    printcolumn(
-        name = "Attempt",
-        type_ = "integer",
-        json_path = ".spec.attempt",
-        description = "How many attempts there were"
-    ),
+    printcolumn(name = "Attempt", type_ = "integer", json_path = ".spec.attempt", description = "Number of attempts"),
     printcolumn(
         name = "Held until",
         type_ = "string",
         json_path = ".spec.hold.until",
         priority = 1,
-        description = "Until when the carrier keeps the number, where it does"
+        description = "When the carrier's hold ends, if the number is held"
     ),
     printcolumn(
         name = "Namespace",
@@ -67,58 +63,58 @@ use super::{
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("self.identity == oldSelf.identity").message("identity cannot change: this is the journal of one identity, and another has its own"),
-    validation = Rule::new("!has(oldSelf.__namespace__) || (has(self.__namespace__) && self.__namespace__ == oldSelf.__namespace__)").message("namespace cannot change: an identity is its namespace's own"),
+    validation = Rule::new("self.identity == oldSelf.identity").message("identity cannot change: another purchase identity has its own NumberPurchase"),
+    validation = Rule::new("!has(oldSelf.__namespace__) || (has(self.__namespace__) && self.__namespace__ == oldSelf.__namespace__)").message("namespace cannot change: a purchase identity belongs to its namespace"),
     validation = Rule::new("self.attempt >= oldSelf.attempt").message("attempt only grows: a smaller one is from an older copy of this object. Read it again"),
 )]
 pub struct NumberPurchaseSpec {
-    /// The namespace whose identity it is. Absent in records of earlier versions: there it is the holder's.
+    /// The namespace of the purchase identity. Absent in records of earlier versions: there it is the holder's.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 63))]
     pub namespace: String,
-    /// What the number is for, within the namespace.
+    /// The purchase identity, within the namespace.
     #[schemars(length(min = 1, max = 320))]
     pub identity: String,
-    /// The installation that bought: it stands in the number's marker at the carrier. A cluster that is restored under another name
-    /// knows by it whose number it was.
+    /// The installation that bought the number: its name is in the number's marker at the carrier. A cluster that is restored under another
+    /// name recognizes its numbers by it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 253))]
     pub installation: String,
     /// The PhoneNumber that buys, or bought.
     pub holder: Holder,
-    /// The account that it is bought by.
+    /// The account that buys it.
     pub account: ClaimedAccount,
-    /// The one number that may be ours. Absent once it was proved that none is, and as long as one is only held.
+    /// The one number that may have been bought. Absent once it is certain that none was, and while one is only held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<E164>,
     /// The attempt that names this number. It only grows.
     pub attempt: u32,
-    /// Random, and new with every write: whoever put it here is the only one to send.
+    /// Random, and new with every write: only the process that wrote it sends the request.
     #[schemars(length(min = 1, max = 64))]
     pub token: String,
-    /// What the number costs, as offered.
+    /// The offered price.
     #[serde(default)]
     pub price: Price,
-    /// What the number was offered as, where that is known.
+    /// The offer, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offered: Option<Offered>,
-    /// Whether a number that was searched for is in the very place that was named.
+    /// Whether the number is in the place that was searched for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exact: Option<bool>,
-    /// The number that the carrier keeps for us, where it does: to be bought by this entry, or once a person says so.
+    /// The number that the carrier holds, if any: to be bought by this entry, or after approval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
 }
 
-/// A number that a carrier keeps for us.
+/// A number that a carrier holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Hold {
-    /// The number that is kept.
+    /// The held number.
     pub number: E164,
-    /// The carrier's id of the hold.
+    /// The carrier's ID of the hold.
     #[schemars(length(max = 128))]
     pub id: String,
-    /// When it ends, by the carrier's clock (RFC 3339). Clocks differ: it only says when to look again.
+    /// When it ends, by the carrier's clock (RFC 3339). Clocks differ: it only says when to check again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub until: Option<String>,

@@ -63,8 +63,7 @@ impl Budget {
 
     fn exceeded(&self, what: &str) -> CarrierError {
         let text = format!(
-            "{} gave a listing of more than {what}, which is the most that is taken in; nothing is concluded from it. Divide the \
-             account, or find out what answers in the carrier's place",
+            "{} returned a listing of more than {what}, which is the limit; it is ignored. Split the account, or check what answers instead of the carrier",
             self.carrier
         );
         CarrierError { class: ErrorClass::Transient, code: None, text, retry_after: Some(AGAIN) }

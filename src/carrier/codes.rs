@@ -34,7 +34,7 @@ impl Codes {
     /// that, whatever its body claims.
     pub fn meaning(&self, status: u16, code: Option<i64>) -> (ErrorClass, String) {
         if (500..600).contains(&status) {
-            return (Transient, format!("{} is unwell (HTTP {status}); this is tried again by itself", self.name));
+            return (Transient, format!("{} returned a server error (HTTP {status}); the operator retries", self.name));
         }
         let code_to_read = if status == 429 { Some(self.too_many) } else { code };
         code_to_read.and_then(|code| self.get(code)).unwrap_or_else(|| self.by_status(status, code))
@@ -48,7 +48,7 @@ impl Codes {
             Some(code) => format!("{name} refused the request with error {code} (HTTP {status}); see {docs}{code}"),
             None if class == Unauthorized => (*unauthorized).to_owned(),
             None => format!(
-                "HTTP {status} came back without a {name} error code; check the endpoint and what stands between the cluster and {name}"
+                "HTTP {status} came back without a {name} error code; check the endpoint and any proxy between the cluster and {name}"
             ),
         };
         // A code that nobody has mapped says nothing about what a repetition would do.

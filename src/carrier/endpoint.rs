@@ -17,8 +17,8 @@ pub struct Endpoints(BTreeSet<Url>);
 /// What was to be allowed leads nowhere. The text does not repeat it: it may hold a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "endpoint {position} of those to be allowed is none: write an absolute URL with http or https and a host, without credentials, query \
-     and fragment, as in https://proxy.example.com/carrier"
+    "allowed endpoint {position} is not valid: write an absolute URL with http or https and a host, without credentials, query and \
+     fragment, as in https://proxy.example.com/carrier"
 )]
 pub struct NoEndpoint {
     /// Counted from 1.

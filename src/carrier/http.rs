@@ -183,7 +183,7 @@ impl<D: Dialect> Http<D> {
             permit.end(Verdict::Answered);
             let error = CarrierError {
                 class: ErrorClass::Throttled,
-                ..self.failure("could not be asked in time: too much was to be asked before")
+                ..self.failure("was not asked in time: too many requests were queued")
             };
             return Sent::Nothing { error, held: true };
         }
@@ -208,7 +208,7 @@ impl<D: Dialect> Http<D> {
             return match serde_json::from_slice(text) {
                 Ok(value) => Sent::Answer(value, body.len()),
                 // Its own text may quote the body.
-                Err(_) => Sent::Unclear(self.failure("answered something that could not be understood")),
+                Err(_) => Sent::Unclear(self.failure("returned a response that cannot be decoded")),
             };
         }
         let refusal = Refusal { status, headers, body };
@@ -236,8 +236,8 @@ impl<D: Dialect> Http<D> {
                 let seconds = self.deadline().as_secs_f32();
                 Sent::Unclear(self.failure(&format!("did not answer within {seconds} seconds")))
             }
-            Broken::TooLarge => Sent::Unclear(self.failure("answered more than can be taken in")),
-            Broken::Cut => Sent::Unclear(self.failure("broke off the connection before it had answered")),
+            Broken::TooLarge => Sent::Unclear(self.failure("returned a response that is too large")),
+            Broken::Cut => Sent::Unclear(self.failure("closed the connection before it responded")),
         }
     }
 

@@ -35,7 +35,7 @@ pub use self::view::{Doubt, Listing, Seen, SeenExtra, is_doubtful};
 /// What only a platform does.
 const BINDS: &str = "answer numbers of other carriers";
 /// What only some platforms have.
-const EXTRAS: &str = "have this setting of one number: take it out of config";
+const EXTRAS: &str = "have this setting of one number: remove it from config";
 
 /// Told, after each listing, which numbers are seen otherwise than before: their route, who gets their messages or calls, or that they are
 /// there at all.
@@ -207,7 +207,7 @@ impl Inventory {
         let carrier = self.carrier();
         match carrier.intake() {
             Some(intake) => self.write(number, intake.bring_in(number)).await.map(drop),
-            None => Outcome::DidNothing(does_not(&*carrier, "bring in numbers of another account")),
+            None => Outcome::DidNothing(does_not(&*carrier, "import numbers from another account")),
         }
     }
 

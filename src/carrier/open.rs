@@ -23,7 +23,7 @@ pub enum OpenError {
     Missing(&'static str),
     #[error("it has neither the key authToken nor the keys apiKeySid and apiKeySecret")]
     NoCredentials,
-    #[error("it has the key authToken as well as apiKeySid and apiKeySecret: keep one of the two")]
+    #[error("it has both the key authToken and apiKeySid with apiKeySecret: keep one of the two")]
     Ambiguous,
     #[error("its key {0} is not text")]
     NotText(&'static str),
@@ -36,11 +36,11 @@ pub enum OpenError {
     #[error(transparent)]
     Nixflex(#[from] nixflex::ConfigError),
     /// Whoever opens an account asks before; this is the last gate.
-    #[error("spec.endpoint is not one that the operator was started to allow")]
+    #[error("the operator does not allow spec.endpoint")]
     EndpointNotAllowed,
     /// The schema does not let it come to this.
     #[error(
-        "the account names no carrier, or more than one: keep one of spec.twilio, spec.telnyx, spec.flowyte and spec.nixflex"
+        "the account has no carrier, or more than one: keep one of spec.twilio, spec.telnyx, spec.flowyte and spec.nixflex"
     )]
     Carrier,
 }

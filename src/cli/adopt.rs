@@ -23,16 +23,16 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = ONLY_LOOKS)]
 pub struct Args {
-    /// The CarrierAccount to look under; every one of the cluster if not given
+    /// The CarrierAccount to check. By default every one of the cluster
     #[arg(long, value_name = "[NAMESPACE/]NAME")]
     pub account: Option<AccountName>,
 
-    /// Print PhoneNumbers that import them, and Agents for the agents of platforms that answer them, for `kubectl apply -f -`: the same
-    /// as `-o yaml`
+    /// Print PhoneNumbers that import them, and Agents for the hosted agents that answer them, for `kubectl apply -f -`: the same as `-o
+    /// yaml`
     #[arg(long)]
     pub manifests: bool,
 
-    /// How they are printed
+    /// Output format
     #[arg(long, short, value_enum, default_value = "table")]
     pub output: Output,
 
@@ -40,7 +40,7 @@ pub struct Args {
     pub target: Target,
 }
 
-/// How they are printed.
+/// Output format
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Output {
     Table,
@@ -97,7 +97,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         }
         if found.is_empty() {
             // Not on standard output, which may be piped into kubectl.
-            eprintln!("Every number is managed: there is none to adopt.");
+            eprintln!("Every number is managed: nothing to adopt.");
         }
         Ok(())
     })
@@ -154,7 +154,7 @@ fn shown(found: &[Found]) -> String {
 /// Why importing it would be wrong, or would need a thought.
 fn note(unmanaged: &Unmanaged) -> Option<String> {
     match (&unmanaged.watcher, unmanaged.foreign) {
-        (Some(watcher), _) => Some(format!("PhoneNumber {watcher} is about it and does not manage it")),
+        (Some(watcher), _) => Some(format!("PhoneNumber {watcher} observes it and does not manage it")),
         (None, true) => Some("bought by another installation of Dialplane".to_owned()),
         (None, false) => None,
     }
@@ -224,7 +224,7 @@ fn manifests(dry_run: &DryRun, found: &[Found]) -> anyhow::Result<String> {
                 comment += &format!("# Agent {agent} must allow the namespace {}, in spec.allowedNamespaces.\n", account.namespace);
             }
             if dry_run.binds(platform) && !dry_run.lends_to(account, platform) {
-                comment += &format!("# CarrierAccount {account} must name {platform} in spec.lendTo, or the number waits (NotLent).\n");
+                comment += &format!("# CarrierAccount {account} must name {platform} in spec.lendTo, or the number waits (CredentialsNotLent).\n");
             }
         }
         let manifest = json!({

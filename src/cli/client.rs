@@ -19,5 +19,5 @@ pub(super) async fn client() -> anyhow::Result<(Client, String)> {
         config.proxy_url = None;
     }
     let namespace = config.default_namespace.clone();
-    Ok((Client::try_from(config).context("the cluster's credentials are not usable")?, namespace))
+    Ok((Client::try_from(config).context("the cluster's credentials are not valid")?, namespace))
 }

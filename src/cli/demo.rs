@@ -27,7 +27,7 @@ pub struct Args {
 
 /// Tells the story; the error says what did not come true.
 pub fn run(args: &Args) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no threads can be had")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
     runtime.block_on(play(args))
 }
 
@@ -42,7 +42,7 @@ async fn play(args: &Args) -> Result<()> {
         () = &mut interrupted => Err(anyhow!("interrupted")),
     };
     match &told {
-        Ok(()) => show.end("Everything came true."),
+        Ok(()) => show.end("Every step succeeded."),
         Err(_) => show.log(stage.log.path()),
     }
     if args.keep && !told.as_ref().is_err_and(|error| error.to_string() == "interrupted") {

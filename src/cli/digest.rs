@@ -9,7 +9,7 @@ use super::plan::manifest::{self, Files, Manifest};
 
 /// What `dialplane digest` takes.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Each line is a digest and whose it is, in the order of the files. No cluster is needed.")]
+#[command(after_help = "Each line is a digest and its object, in the order of the files. No cluster is needed.")]
 pub struct Args {
     #[command(flatten)]
     pub files: Files,
@@ -21,7 +21,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     for object in args.files.objects()? {
         lines.extend(line(object)?);
     }
-    ensure!(!lines.is_empty(), "there is no Agent with a draft and no AgentVersion in {}", args.files);
+    ensure!(!lines.is_empty(), "no Agent with a draft and no AgentVersion in {}", args.files);
     lines.iter().for_each(|line| println!("{line}"));
     Ok(())
 }

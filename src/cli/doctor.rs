@@ -14,7 +14,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = format!("{EXIT_CODES} {ONLY_LOOKS}"))]
 pub struct Args {
-    /// A CarrierAccount to look at; can be repeated. Every one of the cluster if not given
+    /// A CarrierAccount to check; can be repeated. By default every one of the cluster
     #[arg(long = "account", value_name = "[NAMESPACE/]NAME", action = ArgAction::Append)]
     pub accounts: Vec<AccountName>,
 

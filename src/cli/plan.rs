@@ -29,7 +29,7 @@ pub struct Args {
     #[command(flatten)]
     pub files: Files,
 
-    /// Namespace of the manifests that name none; that of the kubeconfig's context when not given
+    /// Namespace of manifests that have none. By default that of the kubeconfig's context
     #[arg(long, short)]
     pub namespace: Option<String>,
 
@@ -37,9 +37,9 @@ pub struct Args {
     pub target: Target,
 }
 
-const WHAT: &str = "What is neither Dialplane's nor a Secret is skipped. Of an Agent it is also said which numbers would be moved, those that \
-                    are in no file among them.";
-const EXIT_CODES: &str = "Exit code: 0 if no money would be spent, 2 if some would, 1 if that could not be found out.";
+const WHAT: &str = "Objects of other kinds are skipped, except Secrets. For an Agent it also lists the numbers that would move, including \
+                    numbers that are in no file.";
+const EXIT_CODES: &str = "Exit code: 0 if no money would be spent, 2 if some would, 1 if that is unknown.";
 
 /// Exit code where money would be spent.
 const MONEY: u8 = 2;
@@ -63,10 +63,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
                 }
                 Manifest::Number(number) => keys.push(dry_run.apply(*number)?),
                 Manifest::Secret(key, data) => dry_run.apply_secret(key, data),
-                Manifest::Other(other) => println!("{other}: skipped, it is none of Dialplane's"),
+                Manifest::Other(other) => println!("{other}: skipped, not a kind of Dialplane"),
             }
         }
-        ensure!(ours, "there is no object of Dialplane's in {}", args.files);
+        ensure!(ours, "no object of Dialplane in {}", args.files);
         let platforms = agents.iter().flat_map(|(agent, _)| dry_run.platforms_of(agent));
         let mut closed = open(&dry_run, dry_run.accounts_of(&keys).into_iter().chain(platforms)).await?;
         let mut statuses = Vec::new();
@@ -101,10 +101,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         println!("{total} Nothing was written.");
         if total.unseen > 0 {
             let of = keys.len() + others.len();
-            bail!(
-                "what would become of {} of {of} numbers could not be found out: the lines above say why",
-                total.unseen
-            );
+            bail!("the result for {} of {of} numbers is unknown: the lines above say why", total.unseen);
         }
         Ok(if total.buy > 0 { ExitCode::from(MONEY) } else { ExitCode::SUCCESS })
     })

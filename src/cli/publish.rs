@@ -28,11 +28,11 @@ pub struct Args {
     /// The Agent to publish
     pub agent: String,
 
-    /// The new name, a DNS label; the number at the end of the last one, and one more, if not given
+    /// The new version name, a DNS label. By default the last one with the number at its end increased by one
     #[arg(long, value_name = "NAME")]
     pub version: Option<String>,
 
-    /// Namespace of the Agent; that of the kubeconfig's context if not given
+    /// Namespace of the Agent. By default that of the kubeconfig's context
     #[arg(long, short)]
     pub namespace: Option<String>,
 }
@@ -74,7 +74,7 @@ impl Subject {
         let key = Key::new(namespace.unwrap_or(default), name);
         let found = Api::<Agent>::namespaced(client.clone(), &key.namespace).get_opt(name).await;
         let agent = found.with_context(|| format!("cannot read Agent {key}"))?;
-        let agent = agent.with_context(|| format!("there is no Agent {key}: -n names another namespace"))?;
+        let agent = agent.with_context(|| format!("Agent {key} does not exist: set another namespace with -n"))?;
         ensure!(agent.metadata.deletion_timestamp.is_none(), "Agent {key} is being deleted");
         Ok(Self { client, key, agent })
     }
@@ -97,7 +97,7 @@ impl Subject {
         let name = match wanted {
             Some(name) => name,
             None if self.agent.spec.versions == Versions::Applied => {
-                bail!("Agent {key} serves versions that are applied: --version names the one to serve")
+                bail!("Agent {key} has versions: Applied: name the one to serve with --version")
             }
             None => next_name(&self.agent)?,
         };
@@ -105,7 +105,7 @@ impl Subject {
         let digest = match (self.agent.spec.versions, &there) {
             (Versions::Applied, Some(there)) => there.clone(),
             (Versions::Applied, None) => bail!(
-                "there is no AgentVersion {}: Agent {key} serves versions that are applied, apply it first",
+                "AgentVersion {} does not exist: Agent {key} has versions: Applied, so apply it first",
                 AgentVersion::name_of(&key.to_string(), &name)
             ),
             (Versions::Frozen, _) => {
@@ -136,16 +136,14 @@ impl Subject {
                     return Ok(false);
                 }
                 bail!(
-                    "Agent {key} was changed by somebody else just now and nothing was done: look at it and try again"
+                    "Agent {key} was changed by somebody else at the same time and nothing was done: check it and try again"
                 )
             }
             Err(error) => return Err(error).with_context(|| format!("cannot write Agent {key}")),
         }
-        println!("Agent {key} is to serve:\n  version: {version}\n  versionDigest: {digest}");
+        println!("Agent {key} is set to:\n  version: {version}\n  versionDigest: {digest}");
         // Not on standard output, which may be read by a program.
-        eprintln!(
-            "Where its manifest is kept elsewhere, write these two lines there as well, or the next apply takes them back."
-        );
+        eprintln!("If its manifest is in Git, write these two lines there as well, or the next apply reverts them.");
         Ok(true)
     }
 }
@@ -156,12 +154,14 @@ fn is_free(agent: &Agent, name: &str, digest: &str, there: Option<&str>) -> anyh
     let published = status.and_then(|status| status.versions.iter().find(|version| version.name == name));
     let stands_for = there.or(published.map(|version| &*version.digest));
     if let Some(other) = stands_for.filter(|other| *other != digest) {
-        bail!("{name} stands for {other} and what would be published is {digest}: a name is used once, choose another");
+        bail!(
+            "{name} was published with {other} and what would be published is {digest}: a name is used once, choose another"
+        );
     }
     let used = status.is_some_and(|status| status.used_before.iter().any(|used| used == name));
     ensure!(
         !used || stands_for.is_some(),
-        "{name} was used before this Agent was made, and nobody knows for what: choose another name"
+        "{name} was used before this Agent was created, and its digest is unknown: choose another name"
     );
     Ok(())
 }
@@ -222,8 +222,8 @@ mod tests {
         };
         assert_eq!((of("v1", "sha256:1", None), of("v2", "sha256:2", None)), (Ok(()), Ok(())));
         assert!(of("v1", "sha256:2", None).unwrap_err().contains("a name is used once"));
-        assert!(of("v2", "sha256:2", Some("sha256:3")).unwrap_err().contains("v2 stands for sha256:3"));
-        assert!(of("v0", "sha256:2", None).unwrap_err().contains("before this Agent was made"));
+        assert!(of("v2", "sha256:2", Some("sha256:3")).unwrap_err().contains("v2 was published with sha256:3"));
+        assert!(of("v0", "sha256:2", None).unwrap_err().contains("before this Agent was created"));
         assert_eq!(of("v0", "sha256:2", Some("sha256:2")), Ok(()));
     }
 }

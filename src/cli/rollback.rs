@@ -16,10 +16,10 @@ pub struct Args {
     /// The Agent to roll back
     pub agent: String,
 
-    /// The version to go back to: one that was published
+    /// The version to roll back to: one that was published
     pub version: String,
 
-    /// Namespace of the Agent; that of the kubeconfig's context if not given
+    /// Namespace of the Agent. By default that of the kubeconfig's context
     #[arg(long, short)]
     pub namespace: Option<String>,
 }
@@ -36,7 +36,7 @@ async fn chosen(subject: &Subject, version: &str) -> anyhow::Result<(String, Str
     let digest = published(&subject.agent, version).with_context(|| format!("Agent {}", subject.key()))?;
     let name = AgentVersion::name_of(&subject.key().to_string(), version);
     match subject.digest_of(version).await? {
-        None => bail!("AgentVersion {name} is gone: apply it again as it was, or publish under a new name"),
+        None => bail!("AgentVersion {name} was deleted: create it again unchanged, or publish under a new name"),
         Some(there) => {
             ensure!(there == digest, "AgentVersion {name} is {there}, and {digest} was published under that name");
         }
@@ -52,8 +52,8 @@ fn published(agent: &Agent, wanted: &str) -> anyhow::Result<String> {
     }
     let names: Vec<&str> = versions.iter().map(|version| &*version.name).collect();
     match &names[..] {
-        [] => bail!("{wanted} was never published: nothing was yet"),
-        names => bail!("{wanted} was never published. Published were: {}", names.join(", ")),
+        [] => bail!("{wanted} was never published: no version was"),
+        names => bail!("{wanted} was never published. Published versions: {}", names.join(", ")),
     }
 }
 
@@ -73,7 +73,7 @@ mod tests {
         assert_eq!(published(&agent, "v2").unwrap(), "sha256:2");
         assert_eq!(
             published(&agent, "v22").unwrap_err().to_string(),
-            "v22 was never published. Published were: v1, v2"
+            "v22 was never published. Published versions: v1, v2"
         );
     }
 }

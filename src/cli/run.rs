@@ -30,11 +30,11 @@ const LET_GO: Duration = Duration::from_secs(5);
 /// What `dialplane run` takes. Every flag can be given by the environment as well, as a Deployment does.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where /livez, /readyz and /metrics are served
+    /// Address that serves /livez, /readyz and /metrics
     #[arg(long, env = "DIALPLANE_HEALTH_ADDRESS", default_value = "0.0.0.0:8080")]
     pub health_address: SocketAddr,
 
-    /// How log lines look; which ones there are is said by RUST_LOG
+    /// Log format; RUST_LOG sets the filter
     #[arg(long, env = "DIALPLANE_LOG_FORMAT", value_enum, default_value = "json")]
     pub log_format: logs::Format,
 
@@ -43,7 +43,7 @@ pub struct Args {
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub leader_elect: bool,
 
-    /// Namespace of the Lease; that of the pod or of the kubeconfig's context when not given
+    /// Namespace of the Lease. By default that of the pod or of the kubeconfig's context
     #[arg(long, env = "POD_NAMESPACE")]
     pub namespace: Option<String>,
 
@@ -51,28 +51,28 @@ pub struct Args {
     #[arg(long, env = "DIALPLANE_LEASE_NAME", default_value = "dialplane")]
     pub lease_name: String,
 
-    /// How long nobody works after a leader has died; whole seconds
+    /// Duration of the Lease: how long no replica works after a leader has died; whole seconds
     #[arg(long, env = "DIALPLANE_LEASE_DURATION", default_value = "15s", value_parser = duration)]
     pub lease_duration: Duration,
 
-    /// How long the first complete lists may take before the process ends and says what is missing
+    /// Time limit for the first complete lists, after which the process ends and reports what is missing
     #[arg(long, env = "DIALPLANE_SYNC_TIMEOUT", default_value = "2m", value_parser = duration)]
     pub sync_timeout: Duration,
 
-    /// Name of this Dialplane, kept through rebuilding its cluster: it stands in the markers of the numbers that it buys, and tells
-    /// the metrics and logs of several apart. Without one, the cluster's own id
+    /// Name of this installation, kept when the cluster is rebuilt: it is in the markers of the numbers that it buys, and in metrics and
+    /// logs. By default the cluster's own ID
     #[arg(long, env = "DIALPLANE_INSTALLATION", default_value = "")]
     pub installation: String,
 
-    /// How long a purchase of unknown outcome is waited for before the number counts as not bought. What is known of each
-    /// carrier decides unless said otherwise; less may buy twice
+    /// How long to wait for a purchase of unknown outcome before the number counts as not bought. By default as known for each carrier; a
+    /// shorter time may buy a second number
     #[arg(long, env = "DIALPLANE_SETTLING_TIME", value_parser = duration)]
     pub settling_time: Option<Duration>,
 
     #[command(flatten)]
     pub reach: Reach,
 
-    /// Name of this process in the Lease; a part that is different each time is added
+    /// Name of this process in the Lease; a random suffix is added
     #[arg(long, env = "POD_NAME", default_value = "dialplane")]
     pub identity: String,
 }
@@ -119,10 +119,11 @@ async fn operate(args: Args, renewals: Handle) -> anyhow::Result<()> {
             return Ok(());
         }
         let installation = controller.installation();
-        let installation = installation
-            .context("there is no namespace kube-system, whose uid would name this cluster: set --installation")?;
+        let installation = installation.context(
+            "the namespace kube-system, whose UID identifies this cluster, does not exist: set --installation",
+        )?;
         metrics.installed_as(installation);
-        tracing::info!(installation, "the cluster is seen");
+        tracing::info!(installation, "all caches are filled");
         if args.leader_elect {
             let namespace = args.namespace.as_ref().unwrap_or(&namespace);
             // Tells two processes of one name apart: a container that is started again in its pod has the pod's name too.
@@ -143,7 +144,7 @@ async fn operate(args: Args, renewals: Handle) -> anyhow::Result<()> {
     following.await.context("a watch ended in a panic; this is a bug in Dialplane")?;
     serving.await.context("the health server ended in a panic; this is a bug in Dialplane")??;
     if outcome.is_ok() {
-        tracing::info!("ended in order");
+        tracing::info!("shut down");
     }
     outcome
 }
@@ -171,7 +172,7 @@ async fn lead(
     metrics.leading(false);
     // What this process believes of the cluster may be from before another one worked: it begins anew.
     if lost.is_cancelled() {
-        bail!("the leadership was lost; what was under way has been ended. Start again to stand for election again");
+        bail!("lost the leadership and finished the requests in progress. Restart to take part in the election again");
     }
     leadership.release().await;
     Ok(())
@@ -190,7 +191,7 @@ async fn synced(controller: &Controller, within: Duration, stop: &CancellationTo
             if let Err(error) = controller.let_go_of_ending().await {
                 tracing::debug!(
                     error = said(&error),
-                    "what is left of the definitions that are going could not be let go of"
+                    "could not remove the finalizers of the objects whose CRD is being deleted"
                 );
             }
         }
@@ -204,8 +205,8 @@ async fn synced(controller: &Controller, within: Duration, stop: &CancellationTo
     match tokio::time::timeout(within, stop.run_until_cancelled(filled)).await {
         Ok(filled) => Ok(filled.is_some()),
         Err(_) => match &controller.trouble().await[..] {
-            [] => bail!("no complete list of every kind within {within:?}: look at the log for what was slow"),
-            missing => bail!("cannot see the cluster: {}", missing.join("; ")),
+            [] => bail!("no complete list of every kind within {within:?}: check the log for the slow one"),
+            missing => bail!("cannot read the cluster: {}", missing.join("; ")),
         },
     }
 }
@@ -234,7 +235,7 @@ fn stop_on_signals() -> anyhow::Result<CancellationToken> {
     let token = stop.clone();
     tokio::spawn(async move {
         asked.await;
-        tracing::info!("asked to end; ending what is under way");
+        tracing::info!("shutting down; finishing the requests in progress");
         token.cancel();
     });
     Ok(stop)

@@ -9,39 +9,39 @@ use crate::sandbox::carrier::{AccountSeed, AgentSeed, Credentials, Dialect, Numb
 /// What `dialplane sandbox` takes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where the carriers' APIs are served; they have no other protection than their address
+    /// Address that serves the carriers' APIs; they have no other protection
     #[arg(long, env = "DIALPLANE_SANDBOX_LISTEN", default_value = "127.0.0.1:4010")]
     pub listen: SocketAddr,
 
-    /// A number that the Twilio account owns from the beginning, in E.164 form; can be repeated
+    /// A number that the Twilio account owns at the start, in E.164 form; can be repeated
     #[arg(long = "number", value_name = "NUMBER", default_values = ["+14155550101", "+442079460102"])]
     pub numbers: Vec<String>,
 
-    /// The Twilio account's SID: AC and 32 hexadecimal digits; made from the seed when not given
+    /// The Twilio account's SID: AC and 32 hexadecimal digits. By default made from the seed
     #[arg(long)]
     pub account_sid: Option<String>,
 
-    /// The Twilio account's Auth Token; made from the seed when not given
+    /// The Twilio account's Auth Token. By default made from the seed
     #[arg(long, env = "DIALPLANE_SANDBOX_AUTH_TOKEN", hide_env_values = true)]
     pub auth_token: Option<String>,
 
-    /// The Telnyx account's API key; made from the seed when not given
+    /// The Telnyx account's API key. By default made from the seed
     #[arg(long, env = "DIALPLANE_SANDBOX_API_KEY", hide_env_values = true)]
     pub api_key: Option<String>,
 
-    /// The Flowyte account's API key, which begins with flowyte_sk_; made from the seed when not given
+    /// The Flowyte account's API key, which begins with flowyte_sk_. By default made from the seed
     #[arg(long, env = "DIALPLANE_SANDBOX_FLOWYTE_KEY", hide_env_values = true, value_parser = flowyte_key)]
     pub flowyte_key: Option<String>,
-    /// The Nixflex key, both parts of it; made from the seed when not given
+    /// The Nixflex key: ID and secret. By default made from the seed
     #[arg(long, value_name = "KEY_ID:KEY_SECRET", env = "DIALPLANE_SANDBOX_NIXFLEX_KEY", hide_env_values = true)]
     #[arg(value_parser = key)]
     pub nixflex_key: Option<Key>,
 
-    /// Decides everything that is made up: SIDs, tokens, numbers for sale
+    /// Seed of all generated values: SIDs, tokens, numbers for sale
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
 
-    /// Where webhooks for a public host really go, such as engine.example.com=http://127.0.0.1:3000; can be repeated
+    /// Send webhooks for a public host to this URL, such as engine.example.com=http://127.0.0.1:3000; can be repeated
     #[arg(long = "webhook-host", value_name = "HOST=URL", value_parser = host)]
     pub webhook_hosts: Vec<(String, String)>,
 }

@@ -23,7 +23,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = ONLY_LOOKS)]
 pub struct Args {
-    /// The CarrierAccount to look under
+    /// The CarrierAccount to search under
     #[arg(long, value_name = "[NAMESPACE/]NAME")]
     pub account: AccountName,
 
@@ -35,7 +35,7 @@ pub struct Args {
     #[arg(long = "type", value_name = "TYPE", default_value = "Local", value_parser = named::<NumberType>)]
     pub kind: NumberType,
 
-    /// Digits behind the country code that name a place, as in 415
+    /// Digits after the country code that identify a place, as in 415
     #[arg(long, value_parser = digits)]
     pub area_code: Option<String>,
 
@@ -47,31 +47,31 @@ pub struct Args {
     #[arg(long)]
     pub region: Option<String>,
 
-    /// What the number must be able to do: Voice, SMS, MMS, Fax or Emergency; can be repeated
+    /// A required feature: Voice, SMS, MMS, Fax or Emergency; can be repeated
     #[arg(long = "feature", value_name = "FEATURE", value_parser = named::<Feature>, action = ArgAction::Append)]
     pub features: Vec<Feature>,
 
-    /// Digits that follow the country code
+    /// Digits after the country code
     #[arg(long, value_parser = digits)]
     pub starts_with: Option<String>,
 
-    /// Digits, or letters as they stand on a keypad, that the number holds, as in DENT
+    /// Digits, or letters as on a keypad, that the number contains, as in DENT
     #[arg(long, value_parser = pattern)]
     pub contains: Option<String>,
 
-    /// Digits at the end
+    /// Last digits
     #[arg(long, value_parser = digits)]
     pub ends_with: Option<String>,
 
-    /// Only the very place that is named; else one from farther away will do where there is none, as with bestEffort
+    /// Search only the given place; otherwise the search is widened if it has no number, as with bestEffort
     #[arg(long)]
     pub exact: bool,
 
-    /// How many numbers are shown at most
+    /// Maximum number of results
     #[arg(long, default_value_t = 20, value_parser = value_parser!(u32).range(1..))]
     pub limit: u32,
 
-    /// How they are printed
+    /// Output format
     #[arg(long, short, value_enum, default_value = "table")]
     pub output: Output,
 
@@ -126,7 +126,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             Output::Table => print!("{}", shown(&found)),
         }
         if found.is_empty() {
-            bail!("no number for sale fits. Tried: {}. Ask for less, or for another place", tried.join("; "));
+            bail!("no number for sale matches. Tried: {}. Relax the search, or search another place", tried.join("; "));
         }
         Ok(())
     })

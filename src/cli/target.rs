@@ -11,14 +11,14 @@ use crate::{
 };
 
 /// What the commands that only look need and do, at the end of their help.
-pub const ONLY_LOOKS: &str = "It only looks. Its user needs the verb list for every kind of dialplane.dev and for namespaces, \
-                              get for phonenumbers, and get for the Secret of the account.";
+pub const ONLY_LOOKS: &str = "It only reads. Its user needs the verb list for every kind of dialplane.dev and for namespaces, get for \
+                              phonenumbers, and get for the Secret of the account.";
 
 /// Which cluster is looked at.
 #[derive(Debug, clap::Args)]
 pub struct Target {
-    /// Name of the operator's installation, the Helm value `installation`, which tells our numbers from others'. Not given, it is found in the
-    /// cluster: what the CarrierAccounts say in their status, or else the name by which all on record was bought
+    /// Name of the operator's installation, the Helm value `installation`, which identifies its numbers. By default it is taken from the
+    /// cluster: from the status of the CarrierAccounts, or else from its purchase records
     #[arg(long, env = "DIALPLANE_INSTALLATION")]
     pub installation: Option<String>,
 
@@ -29,14 +29,14 @@ pub struct Target {
 /// Where accounts may be reached, and how.
 #[derive(Debug, clap::Args)]
 pub struct Reach {
-    /// A URL that a CarrierAccount may have as spec.endpoint: a proxy, or the sandbox; none unless it is named. Can be repeated, and
-    /// several separated by commas
+    /// A URL that a CarrierAccount may have as spec.endpoint: a proxy, or the sandbox. By default none. Can be repeated, or several
+    /// separated by commas
     // Read later: clap would repeat in its error what may hold a password.
     #[arg(long = "allow-endpoint", value_name = "URL", env = "DIALPLANE_ALLOW_ENDPOINT", value_delimiter = ',')]
     pub endpoints: Vec<String>,
 
-    /// Certificate authorities in PEM that are trusted of carriers and platforms beside the system's, as behind a proxy with
-    /// certificates of its own. Proxies are taken from HTTPS_PROXY, HTTP_PROXY and NO_PROXY
+    /// PEM file of certificate authorities to trust for carriers and platforms, in addition to the system's, as behind a proxy that inspects
+    /// TLS. Proxies are taken from HTTPS_PROXY, HTTP_PROXY and NO_PROXY
     #[arg(long, value_name = "FILE", env = "DIALPLANE_CARRIER_CA_FILE")]
     pub carrier_ca_file: Option<PathBuf>,
 }
@@ -88,7 +88,7 @@ impl Target {
         let settings = self.reach.settings(String::new())?;
         let (client, namespace) = super::client::client().await?;
         let dry_run = DryRun::new(client, self.installation.clone(), settings);
-        let dry_run = dry_run.await.context("cannot see the cluster")?;
+        let dry_run = dry_run.await.context("cannot read the cluster")?;
         for left_out in dry_run.left_out() {
             eprintln!("warning: {left_out}");
         }
@@ -101,8 +101,8 @@ impl Target {
         let (name, how) = dry_run.installation()?;
         let how = match how {
             Installation::Given => None,
-            Installation::AtWork => Some("as the CarrierAccounts of this cluster say"),
-            Installation::OnRecord => Some("by which all on record in this cluster was bought"),
+            Installation::AtWork => Some("from the CarrierAccounts of this cluster"),
+            Installation::OnRecord => Some("from the records of this cluster"),
         };
         if let Some(how) = how {
             eprintln!("The installation is {name}, {how}.");

@@ -10,7 +10,7 @@ use kube::core::Status;
 /// The error in words for logs and people.
 pub fn said(error: &kube::Error) -> String {
     match error {
-        kube::Error::SerdeError(_) | kube::Error::FromUtf8(_) => "its answer does not decode".to_owned(),
+        kube::Error::SerdeError(_) | kube::Error::FromUtf8(_) => "its response cannot be decoded".to_owned(),
         kube::Error::Api(status) if status.code == 422 => invalid(status),
         kube::Error::Api(status) => format!("{} ({})", status.message, status.code),
         error => error.to_string(),
@@ -28,7 +28,7 @@ fn invalid(status: &Status) -> String {
     if fields.is_empty() {
         return format!("{} (422)", status.message);
     }
-    format!("it refuses what was sent as not valid (422):{fields}; check that the CRDs are of this version")
+    format!("it rejected the object as invalid (422):{fields}; check that the CRDs are of this version")
 }
 
 #[cfg(test)]
@@ -40,7 +40,7 @@ mod tests {
     #[test]
     fn what_was_met_or_sent_is_not_repeated() {
         let undecoded = serde_json::from_str::<u8>(r#""hunter2""#).unwrap_err();
-        assert_eq!(said(&kube::Error::SerdeError(undecoded)), "its answer does not decode");
+        assert_eq!(said(&kube::Error::SerdeError(undecoded)), "its response cannot be decoded");
         let status = |value| kube::Error::Api(Box::new(serde_json::from_value(value).unwrap()));
         let refused = said(&status(json!({
             "status": "Failure", "code": 422, "reason": "Invalid",

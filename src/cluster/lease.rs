@@ -74,7 +74,7 @@ impl Lease {
                 }
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => self.warn(&error),
-                Err(_) => tracing::warn!(lease = self.name, "no answer about the Lease in time; trying again"),
+                Err(_) => tracing::warn!(lease = self.name, "no response about the Lease in time; trying again"),
             }
             let _ = token.run_until_cancelled(sleep(self.retry())).await;
         }
@@ -218,7 +218,7 @@ impl Leadership {
         match timeout(self.lease.duration / 3, self.lease.release()).await {
             Ok(Ok(())) => tracing::info!(lease = self.lease.name, "released the Lease"),
             Ok(Err(error)) => self.lease.warn(&error),
-            Err(_) => tracing::warn!(lease = self.lease.name, "could not release the Lease in time; it will run out"),
+            Err(_) => tracing::warn!(lease = self.lease.name, "could not release the Lease in time; it will expire"),
         }
     }
 }

@@ -54,7 +54,7 @@ pub enum Sent<K> {
 
 /// An object that does not decode.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("{kind} {} does not decode and is left out: {why}", self.key())]
+#[error("{kind} {} cannot be decoded and is ignored: {why}", self.key())]
 pub struct Unreadable {
     pub kind: String,
     /// What tells objects and their versions apart, as far as it could be read.

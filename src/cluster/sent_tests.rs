@@ -63,7 +63,7 @@ fn of_what_does_not_decode_it_is_known_which_object_it_is() {
     assert_eq!((uid.as_deref(), resource_version.as_deref()), (Some("u"), Some("7")));
     assert!(deletion_timestamp.is_some(), "it is being deleted, whenever that began");
     let said = unreadable.to_string();
-    assert!(said.starts_with("PhoneNumber clinics/main does not decode and is left out: metadata"), "{said}");
+    assert!(said.starts_with("PhoneNumber clinics/main cannot be decoded and is ignored: metadata"), "{said}");
     for odd in ["7", "[]", "\"x\"", r#"{"metadata":7}"#, r#"{"metadata":null}"#, "{}"] {
         assert!(matches!(decode::<PhoneNumber>(odd), Sent::Unreadable(_)), "{odd}");
     }

@@ -44,7 +44,7 @@ where
             }
             Some(Err(error)) => match explain::<K>(&error) {
                 Some(text) => tracing::warn!(%kind, "{text}"),
-                None => tracing::debug!(%kind, "the watch is too old to go on; listing anew"),
+                None => tracing::debug!(%kind, "the watch has expired; listing again"),
             },
             // The watcher recovers by itself and has no end.
             None => return,
@@ -94,9 +94,9 @@ fn explain<K: Resource<DynamicType = ()>>(error: &watcher::Error) -> Option<Stri
 fn explain_transport(error: &kube::Error) -> String {
     match error {
         kube::Error::SerdeError(_) | kube::Error::FromUtf8(_) => {
-            "the API server's answer does not decode: check that the CRDs are of this version".to_owned()
+            "the API server's response cannot be decoded: check that the CRDs are of this version".to_owned()
         }
-        error => format!("no answer from the API server, trying again: {}", said(error)),
+        error => format!("no response from the API server, trying again: {}", said(error)),
     }
 }
 

@@ -65,10 +65,8 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
         let changed = self.changed(&id, &opened, &write.account, (Operation::SetSharedRoute, &what, outcome));
         if changed && write.put_back {
             context.put_back(&id, &opened);
-            let text = format!(
-                "Put back what somebody else had changed of the route that numbers of CarrierAccount {} share.",
-                write.account
-            );
+            let text =
+                format!("Corrected a change of the route that numbers of CarrierAccount {} share.", write.account);
             self.publish(&[Note { warning: true, reason: "DriftCorrected", text }]);
         }
         Ok(())
@@ -118,7 +116,7 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
         if self.changed(&id, &opened, &write.account, (operation, &what, outcome)) && write.put_back {
             context.put_back(&id, &opened);
             let text = format!(
-                "Put back which version of the agent {} serves at CarrierAccount {}.",
+                "Corrected which version of the agent {} serves at CarrierAccount {}.",
                 write.agent, write.account
             );
             self.publish(&[Note { warning: true, reason: "DriftCorrected", text }]);
@@ -139,8 +137,8 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
         let Some(opened) = self.opened(&account)? else { return Ok(()) };
         let outcome = opened.inventory.bring_in(&number).await;
         if self.changed(self.uid(), &opened, &account, (Operation::BringIn, number.as_str(), outcome)) {
-            let text = format!("{number} was brought in from the organization's own carrier account.");
-            self.publish(&[Note { warning: false, reason: "BroughtIn", text }]);
+            let text = format!("The carrier imported {number} from the organization's own carrier account.");
+            self.publish(&[Note { warning: false, reason: "ImportedAtCarrier", text }]);
         }
         Ok(())
     }
@@ -207,7 +205,7 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
             Outcome::DidNothing(error) | Outcome::Unknown(error) => Some(error),
         };
         context.metrics.carrier_request(name, Operation::LetGo, error.as_ref());
-        tracing::info!(object = %Key::of(self.object), %number, ?error, "a hold was to be let go of");
+        tracing::info!(object = %Key::of(self.object), %number, ?error, "could not release a hold");
         if let Some(error) = error {
             context.suspect(account, &error);
         }

@@ -66,18 +66,18 @@ pub enum DryRunError {
     #[error("{kind} {key} would be refused by the API server: {why}")]
     Refused { kind: &'static str, key: Key, why: String },
     /// A name that is not there.
-    #[error("there is no CarrierAccount {0}: `kubectl get carrieraccounts --all-namespaces` shows which there are")]
+    #[error("CarrierAccount {0} does not exist: `kubectl get carrieraccounts --all-namespaces` lists them")]
     NoAccount(Key),
     /// Its credentials, its carrier or its owner are in the way.
-    #[error("CarrierAccount {account} cannot be used now: {why}")]
+    #[error("CarrierAccount {account} is not ready: {why}")]
     NotOpen { account: Key, why: String },
     /// The API server refused or did not answer a look.
     #[error(transparent)]
     Look(#[from] Error),
     /// By which name our numbers are told from others' cannot be told.
     #[error(
-        "{0}, and by its name our numbers are told from others': say which one it is with --installation. It is the operator's own, the Helm \
-         value installation; where that is not set, give --installation=\"\""
+        "{0}: name it with --installation, since its name identifies the numbers that it bought. It is the Helm value installation; if \
+         that is not set, use --installation=\"\""
     )]
     Installation(String),
     /// What this process needs to speak to carriers could not be had.
@@ -393,7 +393,7 @@ impl DryRun {
 
     fn opened(&self, account: &Key) -> Result<Arc<OpenAccount>, DryRunError> {
         self.context.open_accounts.get(account).ok_or_else(|| {
-            let why = "it was not opened".to_owned();
+            let why = "it was not connected".to_owned();
             DryRunError::NotOpen { account: account.clone(), why }
         })
     }
@@ -463,14 +463,13 @@ fn unlisted<K: Resource<DynamicType = ()>>(error: &kube::Error) -> DryRunError {
     let kind = if group.is_empty() { plural.into_owned() } else { format!("{plural}.{group}") };
     let why = match error {
         kube::Error::Api(status) if status.code == 403 => {
-            "this user may not, in the whole cluster: use a kubeconfig whose user may".to_owned()
+            "this user may not, cluster-wide: use a kubeconfig whose user may".to_owned()
         }
         kube::Error::Api(status) if status.code == 404 => {
-            "the cluster does not serve it: install the CRDs of this version, as `dialplane crds` prints them"
-                .to_owned()
+            "the cluster does not have it: install the CRDs of this version, as `dialplane crds` prints them".to_owned()
         }
         kube::Error::SerdeError(_) | kube::Error::FromUtf8(_) => {
-            "the answer does not decode: check that the CRDs are of this version".to_owned()
+            "the response cannot be decoded: check that the CRDs are of this version".to_owned()
         }
         error => format!("no answer from the API server: {}", said(error)),
     };

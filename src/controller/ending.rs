@@ -42,7 +42,7 @@ async fn let_go_of<K: Controlled + Clone>(client: &Client) -> kube::Result<()> {
             continue;
         }
         let (name, namespace) = (object.name_any(), object.namespace().unwrap_or_default());
-        tracing::info!(kind = K::KIND.as_str(), namespace, name, "is let go of: its definition is being deleted");
+        tracing::info!(kind = K::KIND.as_str(), namespace, name, "the finalizer is removed: its CRD is being deleted");
         let patch = json!({"metadata": {"finalizers": left, "resourceVersion": object.resource_version()}});
         K::api(client.clone(), &namespace).patch(&name, &Patch::Merge(&patch)).await?;
     }

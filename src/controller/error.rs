@@ -12,16 +12,16 @@ pub enum Error {
     // No source: whoever prints the chain would print what the error quotes.
     Api(Box<kube::Error>),
     /// The object that a plan spoke of is not there any more. Normal when somebody is faster.
-    #[error("{0} is gone")]
+    #[error("{0} was deleted")]
     Gone(String),
     /// What comes next would be sent, or end an object: normal in a dry run.
     #[error("a dry run goes no further")]
     DryRun,
     /// A bug: a plan asks for the same look again and again.
-    #[error("the plan goes in circles; this is a bug in Dialplane")]
+    #[error("the plan does not converge; this is a bug in Dialplane")]
     Circles,
     /// A bug: a plan asks for something that its kind does not have.
-    #[error("a plan for {0} asks for what that kind does not have; this is a bug in Dialplane")]
+    #[error("a plan for {0} needs something that this kind does not have; this is a bug in Dialplane")]
     NotForThisKind(&'static str),
 }
 

@@ -24,7 +24,7 @@ impl<K: Controlled> Reconcile<'_, K> {
             return Ok(());
         }
         self.context.read_again::<NumberClaim>(&key, decided_on.and_then(|claim| claim.uid.as_deref())).await?;
-        Err(Error::Gone(format!("the claim of {number} that was decided on")))
+        Err(Error::Gone(format!("the expected claim of {number}")))
     }
 
     /// Makes sure that the object on which a carrier write was decided is still as it was: another replica may have published
@@ -36,7 +36,7 @@ impl<K: Controlled> Reconcile<'_, K> {
             return Ok(());
         }
         self.context.read_again::<K>(&key, meta.uid.as_deref()).await?;
-        Err(Error::Gone(format!("{} {key} as it was decided on", K::KIND.as_str())))
+        Err(Error::Gone(format!("the expected state of {} {key}", K::KIND.as_str())))
     }
 }
 

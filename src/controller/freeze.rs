@@ -49,7 +49,7 @@ impl Context {
         let get = get.map_err(kube::Error::BuildRequest)?;
         let Drafted { spec: live } = answered(self.client.request(get)).await?;
         if live.draft.digest() != spec.draft().digest() {
-            return Err(Error::Gone(format!("the draft of Agent {} that was decided on", Key::of(agent))));
+            return Err(Error::Gone(format!("the expected draft of Agent {}", Key::of(agent))));
         }
         Ok(live.draft.config)
     }

@@ -221,7 +221,7 @@ impl Context {
         let carrier = opened.inventory.carrier();
         let key = share_id(agent, account);
         let Some(platform) = carrier.platform() else {
-            let error = does_not(&*carrier, "host agents: take the entry out of the draft's hosted");
+            let error = does_not(&*carrier, "host agents: remove the entry from the draft's hosted");
             return self.looked(&key, account, Err(error));
         };
         let looked = opened.hosted.look(platform, id).await;
@@ -392,7 +392,7 @@ impl Context {
 
     /// As it is now: whom the account's owner lends to may have changed since it was decided.
     fn lent_now(&self, write: &SetBinding) -> Result<Lent, CarrierError> {
-        let text = "The credentials of the number's account are not lent to this platform any more.";
+        let text = "The credentials of the number's account are no longer lent to this platform.";
         self.lent(&write.account, &write.platform).map_err(|_| CarrierError::new(ErrorClass::Transient, text))
     }
 

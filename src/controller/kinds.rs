@@ -370,8 +370,9 @@ fn not_believed() -> CarrierError {
     CarrierError {
         class: ErrorClass::Transient,
         code: None,
-        text: "The number was there and a look did not find it, which is not believed yet; it is looked for again."
-            .to_owned(),
+        text:
+            "The number was owned and is missing from one listing. The operator does not rely on that and checks again."
+                .to_owned(),
         retry_after: Some(Duration::from_secs(10)),
     }
 }

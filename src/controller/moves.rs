@@ -81,15 +81,15 @@ impl Drop for Turn<'_> {
 fn crowded() -> CarrierError {
     CarrierError::new(
         ErrorClass::Throttled,
-        "other numbers are moved on the platform first; this one is tried again by itself, and more limits.concurrency on the platform's \
-         account makes room",
+        "other numbers are being moved on the platform first; the operator retries, and a higher limits.concurrency on the platform's \
+         account moves more at once",
     )
 }
 
 fn stuck(count: usize) -> CarrierError {
     let text = format!(
-        "{count} numbers were taken off the platform and could not be put on again: no other is taken off before they are; their own \
-         conditions say why"
+        "{count} numbers were removed from the platform's agent and could not be assigned again: no other is moved before they are; see \
+         their conditions"
     );
     CarrierError::new(ErrorClass::Throttled, text)
 }
@@ -121,7 +121,7 @@ mod tests {
         drop(moves.turn(&a, 1, |_| false).await.unwrap());
         let begin = Instant::now();
         let error = moves.turn(&b, 1, |number| *number == a).await.unwrap_err();
-        assert!(error.text.contains("1 numbers were taken off") && begin.elapsed().is_zero(), "{error}");
+        assert!(error.text.contains("1 numbers were removed from") && begin.elapsed().is_zero(), "{error}");
         assert!(moves.turn(&a, 1, |_| true).await.is_ok(), "the one that is off may be tried itself");
         assert!(moves.turn(&b, 1, |_| false).await.is_ok(), "it is back");
     }

@@ -24,7 +24,7 @@ impl Context {
     /// An object does not decode, and did before or fails otherwise now.
     pub fn left_out(&self, kind: Kind, unreadable: &Arc<Unreadable>) {
         let (object, why) = (unreadable.key(), &*unreadable.why);
-        tracing::warn!(kind = kind.as_str(), %object, why, "does not decode and is left out; all others go on");
+        tracing::warn!(kind = kind.as_str(), %object, why, "the object cannot be decoded and is ignored; all others are processed");
         if self.is_working() {
             self.tell_left_out(kind, unreadable);
         }
@@ -33,7 +33,7 @@ impl Context {
 
     /// An object is gone of which nothing could be decoded since this process began.
     pub fn left_out_gone(&self, kind: Kind, unreadable: &Unreadable) {
-        tracing::info!(kind = kind.as_str(), object = %unreadable.key(), "what did not decode is gone");
+        tracing::info!(kind = kind.as_str(), object = %unreadable.key(), "the object that could not be decoded is gone");
         self.wake_dependents(kind, unreadable);
     }
 
@@ -91,8 +91,8 @@ impl Context {
             type_: EventType::Warning,
             reason: REASON.to_owned(),
             note: Some(format!(
-                "The operator cannot read this object and leaves it out, as it was when it last could: {}. What it holds stays its \
-                 own. Correct it, or have the operator and its CRDs be of one version.",
+                "The operator cannot decode this object and uses its last valid state: {}. Its claims and routes are kept. Correct it, or \
+                 run the operator and its CRDs at the same version.",
                 unreadable.why
             )),
             action: "Reconcile".to_owned(),

@@ -116,8 +116,8 @@ pub fn next(w: &World<'_>) -> Decision<CarrierAccountStatus> {
         // An account that is being deleted goes on working for whoever still needs it.
         Decision::Rest(rest) if w.account.metadata.deletion_timestamp.is_some() => {
             let text = format!(
-                "{} still need{} this account, {} among them. It goes once they are gone; the annotation {ABANDON}: \"true\" lets them \
-                 go without cleaning up.",
+                "{} still need{} this account, {} among them. It is deleted when they are gone; the annotation {ABANDON}: \"true\" deletes \
+                 them without cleanup.",
                 if w.users == 1 { "One object".to_owned() } else { format!("{} objects", w.users) },
                 if w.users == 1 { "s" } else { "" },
                 w.user.as_deref().unwrap_or("a PhoneNumber"),
@@ -169,8 +169,8 @@ fn busy(calls: Calls) -> String {
     match calls.rejected_this_month {
         None | Some(0) => String::new(),
         Some(rejected) => format!(
-            " {rejected} call{} rejected this month: the platform answers {} at once, and further callers hear that it is busy. A larger plan \
-             there lets more through.",
+            " {rejected} call{} rejected this month: the platform answers {} at once, and further callers get a busy signal. A larger plan \
+             there raises that.",
             if rejected == 1 { " was" } else { "s were" },
             calls.max_concurrent
         ),
@@ -186,20 +186,22 @@ impl World<'_> {
         match &self.credentials {
             Credentials::NotRead => return Decision::Look(Look::Credentials),
             Credentials::Missing => {
-                let text = format!("There is no Secret {secret} in this namespace: apply it. It is looked for again.");
+                let text = format!(
+                    "The Secret {secret} does not exist in this namespace: create it. The operator checks again."
+                );
                 return self.rest(Finding::new(Reason::SecretNotFound, text), Some(policy::POLL));
             }
             Credentials::Forbidden => {
                 let namespace = self.account.namespace().unwrap_or_default();
                 let text = format!(
-                    "The Secret {secret} may not be read: the right to get Secrets in the namespace {namespace} is missing. Whoever runs \
-                     the operator can grant it (the chart's secrets.namespaces lists where it may). It is tried again."
+                    "The operator may not read the Secret {secret}: it lacks the right to get Secrets in the namespace {namespace}. The \
+                     operator's administrator can grant it (the chart's secrets.namespaces lists where). The operator retries."
                 );
                 return self.rest(Finding::new(Reason::SecretForbidden, text), Some(policy::POLL));
             }
             Credentials::Failed(why) => {
-                let text = format!("The Secret {secret} could not be read: {why}. It is tried again.");
-                return self.rest(Finding::new(Reason::SecretNotRead, text), Some(policy::POLL));
+                let text = format!("The Secret {secret} could not be read: {why}. The operator retries.");
+                return self.rest(Finding::new(Reason::SecretReadFailed, text), Some(policy::POLL));
             }
             Credentials::Incomplete(why) => {
                 let text = format!("The Secret {secret} cannot be used: {why}.");
@@ -213,11 +215,11 @@ impl World<'_> {
         let Some(identity) = self.identity else { return Decision::Look(Look::Identity) };
         if let Some(wanted) = wanted_identity(self.account).filter(|wanted| identity.account != *wanted) {
             let text = format!(
-                "The credentials in the Secret {secret} open {}, and this account is {wanted}. Nothing is done under it: put back the \
-                 right credentials, or make another CarrierAccount.",
+                "The credentials in the Secret {secret} belong to {}, and this account is {wanted}. The operator stopped working on it: \
+                 restore the correct credentials, or create another CarrierAccount.",
                 identity.account
             );
-            return self.rest(Finding::new(Reason::CredentialsChangedAccount, text), Some(policy::POLL));
+            return self.rest(Finding::new(Reason::WrongAccount, text), Some(policy::POLL));
         }
         if let Some(word) = &identity.inactive {
             let text = format!("The carrier says that the account is {word}.");
@@ -235,22 +237,22 @@ impl World<'_> {
             let busy = self.calls().map(busy).unwrap_or_default();
             let slow = match self.inventory.slow {
                 true => {
-                    " Listing them takes longer than spec.scanInterval, so that changes by others are seen later than that asks for."
+                    " Listing them takes longer than spec.scanInterval, so changes by others are detected later than that."
                 }
                 false => "",
             };
-            let text = format!("The account is open and its numbers are listed.{slow}{busy}");
-            return self.rest(Finding::new(Reason::Open, text), again);
+            let text = format!("The credentials work and the account's numbers are listed.{slow}{busy}");
+            return self.rest(Finding::new(Reason::Connected, text), again);
         };
         let left = before.saturating_sub(vanished);
         if self.account.annotations().get(CONFIRM_INVENTORY).is_some_and(|confirmed| *confirmed == left.to_string()) {
             return Decision::Act(Effect::AcceptInventory);
         }
         let text = format!(
-            "{vanished} of {before} numbers vanished in one listing, which is disbelieved: nothing is taken for lost. If they are truly \
+            "{vanished} of {before} numbers were missing from one listing, so the operator does not treat them as lost. If they are really \
              gone, set the annotation {CONFIRM_INVENTORY}: \"{left}\".",
         );
-        self.rest(Finding::new(Reason::InventoryDoubtful, text), again)
+        self.rest(Finding::new(Reason::NumbersMissing, text), again)
     }
 
     /// When to look again where something is `due`: earlier if the Secret is to be read before that, or numbers are to be counted, since they
@@ -268,18 +270,18 @@ impl World<'_> {
     fn rest(&self, finding: Finding, mut again: Option<Duration>) -> Decision<CarrierAccountStatus> {
         let mut status = self.account.status.clone().unwrap_or_default();
         let generation = self.account.metadata.generation;
-        if finding.reason == Reason::Open && status.identity.is_none() {
+        if finding.reason == Reason::Connected && status.identity.is_none() {
             status.identity = self.identity.map(|identity| identity.account.clone());
             if wanted_identity(self.account).is_none() {
                 again = Some(Duration::ZERO);
             }
         }
-        if let (Reason::Open, Some((in_use, _))) = (finding.reason, &self.in_use) {
+        if let (Reason::Connected, Some((in_use, _))) = (finding.reason, &self.in_use) {
             status.credentials = Some(in_use.told(status.credentials.take(), self.now));
         }
         // Nobody passes a bought number on before it is counted.
         let settles = !self.wishes.wish.is_empty() || !self.account.open_grants().is_empty();
-        if finding.reason == Reason::Open && settles {
+        if finding.reason == Reason::Connected && settles {
             status.grants = Some(grant::settle(status.grants.as_ref(), &self.account.spec.purchasing, &self.wishes));
         }
         status.installation = self.installation.map(str::to_owned).or(status.installation);
@@ -312,11 +314,11 @@ impl InUse {
 
 impl RefusedEndpoint {
     fn finding(&self) -> Finding {
-        let host = self.host.as_deref().unwrap_or("nowhere");
+        let host = self.host.as_deref().unwrap_or("no host");
         let text = format!(
-            "spec.endpoint leads to {host}, and the operator was not started to allow that: nothing is read or sent for this account. Take \
-             spec.endpoint away to use the carrier itself, or have whoever runs the operator allow it: with --allow-endpoint, in the chart \
-             with carriers.allowedEndpoints."
+            "The operator does not allow spec.endpoint with {host}: it reads and sends nothing for this account. Remove spec.endpoint to \
+             use the carrier itself, or have the operator's administrator allow it with --allow-endpoint, or in the chart with \
+             carriers.allowedEndpoints."
         );
         Finding::new(Reason::EndpointNotAllowed, text)
     }

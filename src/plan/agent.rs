@@ -107,9 +107,9 @@ pub fn notes(before: Option<&AgentStatus>, after: &AgentStatus) -> Vec<Note> {
     let (reason, text) = match before.and_then(|before| before.published_version.as_ref().map(|was| (before, was))) {
         Some((_, was)) if was == serves => return Vec::new(),
         Some((before, was)) if before.versions.iter().any(|version| version.name == *serves) => {
-            ("RolledBack", format!("{serves} serves again, instead of {was}."))
+            ("RolledBack", format!("Rolled back to {serves} from {was}."))
         }
-        Some((_, was)) => ("Published", format!("{serves} serves, instead of {was}.")),
+        Some((_, was)) => ("Published", format!("Published {serves}; before it was {was}.")),
         None => ("Published", format!("{serves} serves.")),
     };
     vec![Note { warning: false, reason, text }]
@@ -165,7 +165,7 @@ impl<'a> World<'a> {
             Some(_) => {}
         }
         let text = format!(
-            "{} refer to this agent, {} among them: take spec.agentRef out of them or delete them. It goes once they are gone.",
+            "{} refer to this agent, {} among them: remove spec.agentRef from them or delete them. The Agent is deleted when they are gone.",
             if self.referring == 1 {
                 "One PhoneNumber does".to_owned()
             } else {
@@ -205,15 +205,15 @@ impl<'a> World<'a> {
     fn gone(&self, known: &PublishedVersion, name: &str) -> Finding {
         let PublishedVersion { name: version, digest } = known;
         let again = match self.agent.spec.versions {
-            Versions::Frozen => "have the draft be what it was, ",
+            Versions::Frozen => "change the draft back, ",
             Versions::Applied => "",
         };
         let text = format!(
-            "{version} was published before, with the digest {digest}, and AgentVersion {name} is gone: apply it again as it was, {again}or \
-             publish under a new name. {}",
+            "{version} was published before, with the digest {digest}, and AgentVersion {name} was deleted: create it again unchanged, \
+             {again}or publish under a new name. {}",
             self.goes_on()
         );
-        Finding::new(Reason::VersionGone, text)
+        Finding::new(Reason::VersionDeleted, text)
     }
 
     /// Whether the draft is what was published under this name, so that it can be made again.
@@ -228,7 +228,7 @@ impl<'a> World<'a> {
         let draft = match (self.agent.spec.versions, &self.agent.spec.draft) {
             (Versions::Frozen, Some(draft)) => draft,
             _ => {
-                let text = format!("The Agent waits for AgentVersion {name}: apply it. {}", self.goes_on());
+                let text = format!("The Agent waits for AgentVersion {name}: create it. {}", self.goes_on());
                 return Ok(Finding::new(Reason::AwaitingVersion, text).into());
             }
         };
@@ -269,7 +269,7 @@ impl<'a> World<'a> {
         let digest = version.spec.draft().digest();
         if let Some(known) = known.filter(|known| known.digest != digest) {
             let text = format!(
-                "AgentVersion {} is not the one that was published as {}: publish under a new name. {}",
+                "AgentVersion {} differs from what was published as {}: publish under a new name. {}",
                 version.name_any(),
                 known.name,
                 self.goes_on()
@@ -297,7 +297,7 @@ impl<'a> World<'a> {
     fn mismatch(&self, digest: &str) -> Option<Finding> {
         let wanted = self.agent.spec.version_digest.as_deref().filter(|wanted| *wanted != digest)?;
         let text = format!(
-            "What would be published has the digest {digest}, and spec.versionDigest is {wanted}. {}",
+            "The digest of what would be published is {digest}, and spec.versionDigest is {wanted}: correct one of them. {}",
             self.goes_on()
         );
         Some(Finding::new(Reason::DigestMismatch, text))
@@ -305,7 +305,7 @@ impl<'a> World<'a> {
 
     fn invalid(&self, wanted: &str, why: &str) -> Finding {
         let text = format!(
-            "{wanted} cannot serve: {why}. Correct the draft and publish it under a new name. {}",
+            "{wanted} is not valid: {why}. Correct the draft and publish it under a new name. {}",
             self.goes_on()
         );
         Finding::new(Reason::VersionInvalid, text)
@@ -313,8 +313,8 @@ impl<'a> World<'a> {
 
     fn goes_on(&self) -> String {
         match self.agent.status.as_ref().and_then(|status| status.published_version.as_deref()) {
-            Some(version) => format!("{version} goes on serving."),
-            None => "Nothing serves yet.".to_owned(),
+            Some(version) => format!("{version} still serves."),
+            None => "No version serves yet.".to_owned(),
         }
     }
 
@@ -393,7 +393,7 @@ impl<'a> World<'a> {
     fn rest(&self, published: Published, shared: Shared) -> Decision<AgentStatus> {
         let mut status = self.status();
         let moves = published.moved_to.is_some();
-        if published.finding.reason == Reason::NameUsed {
+        if published.finding.reason == Reason::VersionNameUsed {
             self.note_used(&mut status.used_before);
         }
         if let Some(version) = published.moved_to {
@@ -449,13 +449,13 @@ impl<'a> World<'a> {
                 Finding::new(Reason::RollingOut, format!("{version} does not serve on every platform yet."))
             }
             Some(version) if assigned == 0 && routed == 0 => {
-                Finding::new(Reason::RolledOut, format!("{version} serves, and no number is to reach it yet."))
+                Finding::new(Reason::RolledOut, format!("{version} serves; no number is assigned yet."))
             }
             Some(version) if routed >= assigned => {
-                Finding::new(Reason::RolledOut, format!("Every number reaches {version}."))
+                Finding::new(Reason::RolledOut, format!("Every number is routed to {version}."))
             }
             Some(version) => {
-                Finding::new(Reason::RollingOut, format!("{routed} of {assigned} numbers reach {version}."))
+                Finding::new(Reason::RollingOut, format!("{routed} of {assigned} numbers are routed to {version}."))
             }
         }
     }

@@ -44,7 +44,8 @@ pub(super) fn next<'a>(
         Some(journal) if journal.spec.holder.uid != w.uid() => step.take_over(journal),
         Some(journal) if journal.spec.account.identity != identity => {
             let text = format!(
-                "The number for the identity {} belongs to the account {} and not to {identity}: use another identity, or that account.",
+                "The number for the purchase identity {} belongs to the account {} and not to {identity}: use another purchase identity, or \
+                 that account.",
                 b.identity, journal.spec.account.identity
             );
             step.stop(Reason::IdentityInUse, text)
@@ -94,8 +95,8 @@ impl<'a> Step<'a, '_> {
                 .stop(
                     Reason::AwaitingHandover,
                     format!(
-                        "PhoneNumber {}/{}, which has the identity {}, is being deleted. This one takes its number over, with its route, \
-                         once that one is gone.",
+                        "PhoneNumber {}/{}, which has the purchase identity {}, is being deleted. This one takes over its number and route \
+                         when that one is gone.",
                         holder.namespace, holder.name, self.b.identity
                     ),
                 )
@@ -104,14 +105,14 @@ impl<'a> Step<'a, '_> {
                 .stop(
                     Reason::IdentityInUse,
                     format!(
-                        "PhoneNumber {}/{} has the identity {}: delete one of the two, or give this one another identity in a new object. \
-                         This one takes over once the other is gone.",
+                        "PhoneNumber {}/{} has the purchase identity {}: delete one of the two, or create this one again with another \
+                         purchase identity. This one takes over when the other is gone.",
                         holder.namespace, holder.name, self.b.identity
                     ),
                 )
                 .again(policy::POLL),
             Liveness::Gone if journal.meta().deletion_timestamp.is_some() => self
-                .stop(Reason::NotSeen, format!("The journal of the identity {} is being let go.", self.b.identity))
+                .stop(Reason::NumberNotChecked, format!("The NumberPurchase of the purchase identity {} is being deleted.", self.b.identity))
                 .again(policy::POLL),
             Liveness::Gone => {
                 if let Some(decision) = self.hands_off().or_else(|| self.w.finalizer()) {
@@ -170,9 +171,10 @@ impl<'a> Step<'a, '_> {
         let foreign = seen.marker.as_ref().is_some_and(|marker| *marker != self.b.traces.marker);
         if foreign && self.w.own_claim().is_none() && !self.is_claimed_for(number) {
             let text = format!(
-                "{number} bears the marker of another identity or installation at the carrier: it is not touched. Use another identity."
+                "The marker of {number} at the carrier names another purchase identity or installation. The number is not changed: use \
+                 another purchase identity."
             );
-            return self.stop(Reason::MarkedByAnother, text);
+            return self.stop(Reason::MarkerConflict, text);
         }
         self.w.acquire(&Found { account: self.account.key.clone(), identity: self.identity, number: seen })
     }
@@ -232,7 +234,7 @@ impl<'a> Step<'a, '_> {
     ) -> Decision<PhoneNumberStatus> {
         if self.b.seller.limits.paused {
             let text =
-                format!("CarrierAccount {} buys nothing now: its spec.purchasing.paused says so.", self.account.key);
+                format!("spec.purchasing.paused of CarrierAccount {} is true: nothing is bought.", self.account.key);
             return self.stop(Reason::PurchasingPaused, text);
         }
         if !self.b.seller.sells {
@@ -295,8 +297,7 @@ impl<'a> Step<'a, '_> {
         let attempt = journal.map_or(0, |journal| journal.spec.attempt) + 1;
         let last = journal.and_then(|journal| journal.spec.number.as_ref());
         if let (Some(number), Seen::Present { .. }) = (&purchase.number, self.w.seen) {
-            let text =
-                format!("CarrierAccount {} owns {number} already: import it instead of buying it.", self.account.key);
+            let text = format!("CarrierAccount {} already owns {number}: import it instead.", self.account.key);
             return self.stop(Reason::AlreadyOwned, text);
         }
         let keeps = self.b.record.own.is_some_and(OwnEntry::keeps_number);

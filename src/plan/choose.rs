@@ -85,11 +85,11 @@ pub(super) fn choose<'a>(wish: &Criteria<'a>) -> Choice<'a> {
 /// That all there is has its takers.
 fn crowded(steps: &[(OfferQuery, bool)]) -> Finding {
     let text = format!(
-        "All numbers for sale that fit are claimed in this cluster, by others who are about to buy them. Tried: {}. It is looked for again by \
-         itself; ask for less, or for another place.",
+        "All matching numbers for sale are claimed by other purchases in this cluster. Tried: {}. The operator searches again; or relax the \
+         search, or search another place.",
         told(steps)
     );
-    Finding::new(Reason::NothingForSale, text)
+    Finding::new(Reason::NoMatchingNumber, text)
 }
 
 fn told(steps: &[(OfferQuery, bool)]) -> String {
@@ -148,15 +148,15 @@ impl Criteria<'_> {
     fn nothing(&self, steps: &[(OfferQuery, bool)], dear: &[&Offer], nearest: Option<&Offer>) -> Finding {
         let tried = told(steps);
         if let Some(nearest) = dear.iter().min_by_key(|offer| offer.price.monthly) {
-            let ceiling = self.monthly().map_or_else(|| "the ceiling".to_owned(), |most| format!("{most} a month"));
+            let ceiling = self.monthly().map_or_else(|| "the price limit".to_owned(), |most| format!("{most} a month"));
             let known = nearest.price.monthly.is_some()
                 && (self.purchase.max_setup_price.is_none() || nearest.price.setup.is_some());
             return match known {
                 true => Finding::new(
-                    Reason::TooDear,
+                    Reason::PriceTooHigh,
                     format!(
-                        "Everything found costs more than {ceiling} allows; the nearest is {} for {}. Tried: {tried}. Raise the limit in \
-                         spec.purchase or of the CarrierAccount, or look for something else.",
+                        "Every matching number costs more than {ceiling} allows; the closest is {} for {}. Tried: {tried}. Raise the limit \
+                         in spec.purchase or of the CarrierAccount, or change the search.",
                         nearest.number,
                         shown(&nearest.price)
                     ),
@@ -164,7 +164,7 @@ impl Criteria<'_> {
                 false => Finding::new(
                     Reason::PriceUnknown,
                     format!(
-                        "The price of {} is not known, and there is a limit: nothing is bought by guess. Tried: {tried}.",
+                        "The price of {} is not known and a price limit is set, so nothing is bought. Tried: {tried}.",
                         nearest.number
                     ),
                 ),
@@ -172,16 +172,17 @@ impl Criteria<'_> {
         }
         if let Some(number) = &self.purchase.number {
             let text = format!(
-                "{number} is not for sale now: another may have it. It is looked for again. If it is yours already, import it."
+                "{number} is not for sale now; somebody else may have it. The operator retries. If you own it already, import it."
             );
             return Finding::new(Reason::NumberUnavailable, text);
         }
-        let nearest = nearest.map(|offer| format!(" The nearest that there is: {}.", described(offer)));
+        let nearest = nearest.map(|offer| format!(" The closest one available: {}.", described(offer)));
         let minutes = policy::LOOK_AGAIN.as_secs() / 60;
         Finding::new(
-            Reason::NothingForSale,
+            Reason::NoMatchingNumber,
             format!(
-                "No number for sale fits. Tried: {tried}.{} It is looked for again every {minutes} minutes; ask for less, or for another place.",
+                "No number for sale matches. Tried: {tried}.{} The operator searches again every {minutes} minutes; or relax the search, or \
+                 search another place.",
                 nearest.unwrap_or_default()
             ),
         )
@@ -210,7 +211,7 @@ pub fn shown(price: &Price) -> String {
     };
     let parts: Vec<String> =
         [part(price.monthly, "a month"), part(price.setup, "once")].into_iter().flatten().collect();
-    if parts.is_empty() { "a price that is not known".to_owned() } else { parts.join(" and ") }
+    if parts.is_empty() { "an unknown price".to_owned() } else { parts.join(" and ") }
 }
 
 /// The searches for a wish, the wish itself first: where another place will do, each gives up a little more of the place.
@@ -331,7 +332,7 @@ pub fn unmet(purchase: &Purchase, seen: &OwnedNumber, bought: Option<&ClaimedPur
     if let Some(search) = &purchase.search {
         let offered = bought.and_then(|bought| bought.offered.as_ref());
         if let Some(offered) = offered {
-            let named = |name: &Option<String>| name.clone().unwrap_or_else(|| "nowhere that is named".to_owned());
+            let named = |name: &Option<String>| name.clone().unwrap_or_else(|| "an unnamed place".to_owned());
             let place = |wanted: &Option<String>| wanted.clone().filter(|_| !search.best_effort);
             for (wanted, is) in [
                 (Some(search.country.clone()), offered.country.clone()),
@@ -439,7 +440,7 @@ mod tests {
         };
         let early = [offers(0, Some(crowd(59)), vec![])];
         let Choice::Wait(waits, finding) = choose(&wish(&early)) else { panic!("it does not wait") };
-        assert_eq!((waits, finding.reason), (crowd(59), Reason::NothingForSale));
+        assert_eq!((waits, finding.reason), (crowd(59), Reason::NoMatchingNumber));
         assert!(finding.message.contains("area code 415"), "{}", finding.message);
         let late = [offers(0, Some(crowd(60)), vec![]), offers(1, None, vec![offer("+14155550001")])];
         assert!(matches!(choose(&wish(&late[..1])), Choice::Look(asked) if asked == steps[1].0));

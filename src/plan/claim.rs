@@ -82,8 +82,8 @@ pub fn next(w: &World<'_>) -> Decision<()> {
         claim: spec,
         policy: spec.on_delete,
         hands_off: match (definition_going, w.marked_by_another) {
-            (true, _) => Some("the definition of PhoneNumber or NumberClaim is being deleted".to_owned()),
-            (_, true) => Some("it bears the marker of another installation".to_owned()),
+            (true, _) => Some("the CRD of PhoneNumber or NumberClaim is being deleted".to_owned()),
+            (_, true) => Some("its marker names another installation".to_owned()),
             _ => None,
         },
         account: &w.account,

@@ -81,7 +81,7 @@ pub fn holders(grants: &Grants, namespace: Option<&str>) -> String {
         others if all.is_empty() => all.push(format!("{others} in other namespaces")),
         others => all.push(format!("{others} more")),
     }
-    if all.is_empty() { String::new() } else { format!(" Rights to buy are held by: {}.", all.join(", ")) }
+    if all.is_empty() { String::new() } else { format!(" Purchase grants are held by: {}.", all.join(", ")) }
 }
 
 /// Why nobody else may buy by this ledger, where that is so.
@@ -90,17 +90,17 @@ pub fn refusal(grants: &Grants, limits: &Purchasing, owned: u32) -> Option<Findi
     let (today, in_all) = (grants.bought.saturating_add(open), owned.saturating_add(open));
     if let Some(most) = limits.max_per_day.filter(|most| today >= *most) {
         let text = format!(
-            "{today} numbers were bought today (UTC) or may be, and the CarrierAccount allows {most}: it goes on tomorrow, or when \
-             spec.purchasing.maxPerDay is raised."
+            "{today} numbers were or may be bought today (UTC), and the CarrierAccount allows {most}. Wait until tomorrow, or raise \
+             spec.purchasing.maxPerDay."
         );
-        return Some(Finding::new(Reason::SpendingLimit, text));
+        return Some(Finding::new(Reason::PurchaseLimitReached, text));
     }
     let most = limits.max_owned.filter(|most| in_all >= *most)?;
     let text = format!(
-        "The account owns {owned} numbers and may get {open} more, and the CarrierAccount allows {most} in all: give some back at the carrier, \
-         or raise spec.purchasing.maxOwned."
+        "The account owns {owned} numbers and may get {open} more, and the CarrierAccount allows {most}. Release numbers at the carrier, or \
+         raise spec.purchasing.maxOwned."
     );
-    Some(Finding::new(Reason::SpendingLimit, text))
+    Some(Finding::new(Reason::PurchaseLimitReached, text))
 }
 
 #[cfg(test)]
@@ -158,8 +158,8 @@ mod tests {
     #[test]
     fn whoever_reads_who_holds_rights_is_told_of_its_own_namespace_by_name() {
         let all = settle(None, &limits(None, None), &wishes(&["a", "b", "c", "d", "e", "f"], &[], 0, "1"));
-        assert_eq!(holders(&all, None), " Rights to buy are held by: n/a, n/b, n/c, n/d, n/e, 1 more.");
-        assert_eq!(holders(&all, Some("m")), " Rights to buy are held by: 6 in other namespaces.");
+        assert_eq!(holders(&all, None), " Purchase grants are held by: n/a, n/b, n/c, n/d, n/e, 1 more.");
+        assert_eq!(holders(&all, Some("m")), " Purchase grants are held by: 6 in other namespaces.");
         assert_eq!(holders(&Grants::default(), None), "");
     }
 

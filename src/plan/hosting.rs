@@ -101,13 +101,15 @@ pub(super) fn next(agent: &Agent, hosted: &Hosted) -> Step {
             true => (
                 Reason::PlatformNotFound,
                 format!(
-                    "There is no CarrierAccount {at}: apply it, or correct the draft's hosted entry and publish another version. The last route stays."
+                    "CarrierAccount {at} does not exist: create it, or correct the draft's hosted entry and publish another version. The \
+                     numbers keep their route."
                 ),
             ),
             false => (
                 Reason::PlatformNotAllowed,
                 format!(
-                    "There is no CarrierAccount {at} that allows this namespace: its owner can, in spec.allowedNamespaces. The last route stays."
+                    "No CarrierAccount {at} allows this namespace. Its owner can add the namespace to spec.allowedNamespaces. The numbers \
+                     keep their route."
                 ),
             ),
         };
@@ -115,10 +117,10 @@ pub(super) fn next(agent: &Agent, hosted: &Hosted) -> Step {
     }
     if hosted.taken {
         let text = format!(
-            "Another Agent has the agent {} of CarrierAccount {at}, and a hosted agent belongs to one: name another in the draft.",
+            "Another Agent uses the agent {} of CarrierAccount {at}, and a hosted agent belongs to one Agent: name another in the draft.",
             hosted.agent
         );
-        return stay(say(Reason::HostedAgentTaken, text), Some(policy::POLL));
+        return stay(say(Reason::HostedAgentInUse, text), Some(policy::POLL));
     }
     let stood = entry.is_some_and(|entry| entry.version.as_ref() == Some(&hosted.version));
     if let Some((finding, again)) = barred(at, (hosted.open, hosted.opening), hosted.trouble.as_ref(), stood) {
@@ -127,7 +129,7 @@ pub(super) fn next(agent: &Agent, hosted: &Hosted) -> Step {
     let Some(sight) = &hosted.sight else { return Step::Look(Look::HostedAgent(at.clone(), hosted.agent.clone())) };
     let Some(there) = &sight.agent else {
         let text = format!(
-            "CarrierAccount {at} has no agent {}: it was deleted, or the id is wrong. Callers of its numbers may reach nothing.",
+            "CarrierAccount {at} has no agent {}: it was deleted, or the ID is wrong. Calls to its numbers may not be answered.",
             hosted.agent
         );
         // It stays this Agent's, and serves nobody.
@@ -135,7 +137,10 @@ pub(super) fn next(agent: &Agent, hosted: &Hosted) -> Step {
         return Step::Rest { entry, finding: say(Reason::HostedAgentNotFound, text), again: Some(sight.due) };
     };
     let finding = (!there.active).then(|| {
-        let text = format!("The agent {} is switched off at CarrierAccount {at}: callers reach nothing.", hosted.agent);
+        let text = format!(
+            "The agent {} is disabled at CarrierAccount {at}: calls are not answered. Enable it there.",
+            hosted.agent
+        );
         Finding::new(Reason::HostedAgentInactive, text)
     });
     let stands = |id: Option<&str>| {
@@ -175,8 +180,8 @@ pub(super) fn next(agent: &Agent, hosted: &Hosted) -> Step {
         // The draft there is today's: under the name of an older version it would serve as what nobody published.
         None if !hosted.is_latest(agent) || hosted.inherited && versions.serving.is_some() => {
             let text = format!(
-                "Which version of the agent {} at CarrierAccount {at} is {} is not known any more, and its draft may differ by now: publish a version \
-                 that names it by versionId.",
+                "It is not known any more which version of the agent {} at CarrierAccount {at} is {}, and its draft may have changed: \
+                 publish a version that names it by versionId.",
                 hosted.agent, hosted.version
             );
             return stay(say(Reason::HostedVersionNotFound, text), Some(sight.due));
@@ -186,11 +191,12 @@ pub(super) fn next(agent: &Agent, hosted: &Hosted) -> Step {
     let put_back = stood;
     if put_back && hosted.put_backs >= policy::PUT_BACKS_PER_HOUR {
         let text = format!(
-            "The version of the agent {} at CarrierAccount {at} was put back {} times within an hour and changed again. Find out who publishes \
-             there, then set the annotation {RECONCILE_REQUESTED} on one of its numbers; it is put back again after an hour as well.",
+            "The version of the agent {} at CarrierAccount {at} was corrected {} times within an hour and changed again. Find out who \
+             publishes there, then set the annotation {RECONCILE_REQUESTED} on one of its numbers; otherwise it is corrected again after an \
+             hour.",
             hosted.agent, hosted.put_backs,
         );
-        return stay(say(Reason::SharedRouteContested, text), Some(sight.due));
+        return stay(say(Reason::SharedRouteConflict, text), Some(sight.due));
     }
     Step::Act(Effect::ServeHosted(Box::new(ServeHosted {
         account: at.clone(),

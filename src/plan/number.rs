@@ -25,14 +25,14 @@ pub fn next(w: &World<'_>) -> Decision<PhoneNumberStatus> {
     }
     let account = match &w.account {
         AccountRef::Missing(key) if key.namespace == w.namespace() => {
-            let text = format!("There is no CarrierAccount {key}: apply it. spec.accountRef names it.");
+            let text = format!("CarrierAccount {key} in spec.accountRef does not exist: create it.");
             return w.stop(vec![Finding::new(Reason::AccountNotFound, text)]);
         }
         // Which names there are in another namespace is nobody's to find out.
         AccountRef::Missing(key) | AccountRef::Refused(key) => {
             let text = format!(
-                "There is no CarrierAccount {key} that allows this namespace: its owner can, in spec.allowedNamespaces. \
-                 Nothing is written at the carrier meanwhile; the last route stays."
+                "No CarrierAccount {key} allows this namespace. Its owner can add the namespace to spec.allowedNamespaces. Until then \
+                 nothing is written at the carrier and the number keeps its route."
             );
             return w.stop(vec![Finding::new(Reason::AccountNotAllowed, text)]);
         }
@@ -40,8 +40,8 @@ pub fn next(w: &World<'_>) -> Decision<PhoneNumberStatus> {
     };
     if account.binds {
         let text = format!(
-            "CarrierAccount {} is a platform that has no numbers of its own: name the account of the carrier that has the number, and let the \
-             Agent say where it is hosted.",
+            "CarrierAccount {} is a platform that has no numbers of its own: in spec.accountRef, name the account of the carrier that has \
+             the number; the Agent says where it is hosted.",
             account.key
         );
         return w.stop(vec![Finding::new(Reason::NotACarrier, text)]);

@@ -114,33 +114,34 @@ pub(super) fn check(
             Some(_) => (
                 "differs",
                 format!(
-                    "have the draft be what it was, set spec.versionDigest to {digest} for the draft to be {name} all the same"
+                    "change the draft back, or set spec.versionDigest to {digest} to publish the draft as {name} anyway"
                 ),
             ),
             None => ("may differ", format!("set spec.versionDigest to {digest} if the draft is what {name} was")),
         };
         let text = format!(
-            "{name} was used before this Agent was made: {trace}. The draft {differs} from that and is not frozen under its name: apply AgentVersion {version} \
-             as it was, {vouch}, or publish under a new name. {goes_on}"
+            "{name} was used before this Agent was created: {trace}. The draft {differs} from that and is not published under its name: \
+             create AgentVersion {version} unchanged, {vouch}, or publish under a new name. {goes_on}"
         );
-        return Err(Taken { finding: Finding::new(Reason::NameUsed, text), again: None });
+        return Err(Taken { finding: Finding::new(Reason::VersionNameUsed, text), again: None });
     }
     let is_first = agent.status.as_ref().is_none_or(|status| status.versions.is_empty());
     let waits = |what: String, until: Duration| {
         let again = until.saturating_sub(known_for).min(ASK_AGAIN);
         let text = format!(
-            "Whether {name} was used before this Agent was made is not known yet: {what}. To publish at once, apply AgentVersion {version} or \
-             set spec.versionDigest. {goes_on}"
+            "The operator does not know yet whether {name} was used before this Agent was created: {what}. To publish at once, create \
+             AgentVersion {version} or set spec.versionDigest. {goes_on}"
         );
-        (known_for < until).then(|| Taken { finding: Finding::new(Reason::NameNotChecked, text), again: Some(again) })
+        (known_for < until)
+            .then(|| Taken { finding: Finding::new(Reason::VersionNameNotChecked, text), again: Some(again) })
     };
     let doubtful = doubtful.first().and_then(|trace| {
-        waits(format!("{trace}, and no PhoneNumber of this agent is there for it"), policy::NAME_DOUBTED)
+        waits(format!("{trace}, and no PhoneNumber of this agent names that number"), policy::NAME_DOUBTED)
     });
     let unlisted = past.unlisted.iter().filter(|_| is_first).find_map(|unlisted| {
-        waits(format!("CarrierAccount {} has not been listed", unlisted.account), unlisted.bond.patience())
+        waits(format!("CarrierAccount {} is not listed yet", unlisted.account), unlisted.bond.patience())
     });
-    let alone = || waits("what is applied along with it is waited for".to_owned(), policy::APPLIED_TOGETHER);
+    let alone = || waits("it waits for objects that are applied together with it".to_owned(), policy::APPLIED_TOGETHER);
     match doubtful.or(unlisted).or_else(|| (is_first && !past.listed).then(alone).flatten()) {
         Some(taken) => Err(taken),
         None => Ok(()),
@@ -168,16 +169,16 @@ impl Trace {
 impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.at {
-            Place::Itself => f.write_str("that was found out earlier"),
-            Place::Annotation => write!(f, "its annotation {PUBLISHED}, out of a backup or an export, names it"),
+            Place::Itself => f.write_str("an earlier check found it"),
+            Place::Annotation => write!(f, "its annotation {PUBLISHED}, from a backup or an export, names it"),
             Place::Predecessor => f.write_str("an Agent of this name published it and was deleted"),
-            Place::Claim(number) => write!(f, "the claim of {number} says that it was sent there"),
-            Place::Number(key) => write!(f, "PhoneNumber {key} reaches it"),
+            Place::Claim(number) => write!(f, "the claim of {number} says that it was routed there"),
+            Place::Number(key) => write!(f, "PhoneNumber {key} is routed to it"),
             Place::Carrier { account, number, .. } => {
-                write!(f, "{number} of CarrierAccount {account} leads there at the carrier")
+                write!(f, "{number} of CarrierAccount {account} is routed there at the carrier")
             }
             Place::Shared(account) => {
-                write!(f, "the route that its numbers share at CarrierAccount {account} leads there")
+                write!(f, "the route that its numbers share at CarrierAccount {account} goes there")
             }
         }?;
         match &self.digest {

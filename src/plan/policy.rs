@@ -104,10 +104,10 @@ pub(super) fn route_trouble(trouble: &Trouble) -> Finding {
 pub(super) fn intake_trouble(error: &CarrierError) -> Finding {
     use ErrorClass::{Conflict, Funds, Throttled, Transient, Unauthorized, Unknown};
     let reason = match error.class {
-        Throttled | Transient | Conflict | Unknown => Reason::NotSeen,
+        Throttled | Transient | Conflict | Unknown => Reason::NumberNotChecked,
         Funds => Reason::InsufficientFunds,
         Unauthorized => Reason::AccountNotReady,
-        _ => Reason::BringInRefused,
+        _ => Reason::CarrierImportRefused,
     };
     Finding::new(reason, &*error.text)
 }
@@ -124,7 +124,7 @@ pub(super) fn extra_trouble(trouble: &Trouble) -> Finding {
 /// What a failed write at the platform that is to answer makes of a number.
 pub(super) fn binding_trouble(trouble: &Trouble) -> Finding {
     let reason = match trouble.error.class {
-        ErrorClass::Unavailable => Reason::BoundElsewhere,
+        ErrorClass::Unavailable => Reason::BoundWithAnotherKey,
         ErrorClass::Rejected | ErrorClass::Forbidden | ErrorClass::NotFound => Reason::BindingRefused,
         ErrorClass::Unauthorized => Reason::PlatformNotReady,
         _ => Reason::RouteFailed,

@@ -49,8 +49,8 @@ pub(super) enum Step {
 impl Removal<'_> {
     pub(super) fn step(&self) -> Step {
         let left = |why: &str| {
-            let text = format!("The route of {} was left as it is: {why}.", self.number);
-            Step::LetGo(Some(Note { warning: true, reason: "LeftAsItIs", text }))
+            let text = format!("The route of {} was not changed: {why}.", self.number);
+            Step::LetGo(Some(Note { warning: true, reason: "NotCleanedUp", text }))
         };
         if self.claim.sent.is_empty() && self.claim.bound.is_none() {
             return Step::LetGo(None);
@@ -66,18 +66,19 @@ impl Removal<'_> {
         }
         let account = match self.account {
             AccountRef::Missing(key) if self.claim.namespace().is_none_or(|namespace| namespace == key.namespace) => {
-                return self.blocked(&format!("CarrierAccount {key} is gone"));
+                return self.blocked(&format!("CarrierAccount {key} does not exist"));
             }
             AccountRef::Missing(key) | AccountRef::Refused(key) => {
-                return left(&format!("there is no CarrierAccount {key} any more that allows this namespace"));
+                return left(&format!("no CarrierAccount {key} allows this namespace any more"));
             }
-            AccountRef::Found(account) if account.abandoned => return left("its CarrierAccount is abandoned"),
+            AccountRef::Found(account) if account.abandoned => {
+                return left("its CarrierAccount has the annotation dialplane.dev/abandon");
+            }
             AccountRef::Found(account) if account.open.is_none() && account.opening => {
                 return Step::Wait(Reason::Clearing.into(), Some(policy::POLL));
             }
             AccountRef::Found(account) if account.open.is_none() => {
-                return self
-                    .blocked(&format!("CarrierAccount {} cannot be used; its own conditions say why", account.key));
+                return self.blocked(&format!("CarrierAccount {} is not ready; see its conditions", account.key));
             }
             AccountRef::Found(account) => account,
         };
@@ -148,8 +149,8 @@ impl Removal<'_> {
     /// Nothing of ours is there. What is there is somebody else's and stays, once nothing of ours can arrive any more.
     fn settled(&self, seen: &Route) -> Step {
         if let Some(wait) = self.in_flight.unsettled(self.claim) {
-            let text = "A route that was sent may still be applied: it is waited for, and looked at again.";
-            return Step::Wait(Finding::new(Reason::RouteUnsettled, text), Some(wait));
+            let text = "A route that was sent may still be applied. The operator waits and then reads the route again.";
+            return Step::Wait(Finding::new(Reason::RouteOutcomeUnknown, text), Some(wait));
         }
         let restored =
             |channel: &Channel, destination: &Destination| self.claim.previous.get(channel) == Some(destination);
@@ -160,15 +161,16 @@ impl Removal<'_> {
             .collect();
         Step::LetGo((!foreign.is_empty()).then(|| Note {
             warning: false,
-            reason: "LeftAsItIs",
-            text: format!("Not ours, and left as it is: {}.", foreign.join("; ")),
+            reason: "NotCleanedUp",
+            text: format!("Not set by Dialplane, so not changed: {}.", foreign.join("; ")),
         }))
     }
 
     fn blocked(&self, why: &str) -> Step {
         let why = why.trim_end_matches('.');
         let text = format!(
-            "The route of {} cannot be taken back: {why}. Mend that, or set the annotation {ABANDON}: \"true\" to let the number go as it is.",
+            "The route of {} cannot be cleared or restored: {why}. Fix that, or set the annotation {ABANDON}: \"true\" to delete the object \
+             without cleanup.",
             self.number
         );
         let due = self.trouble.map(|trouble| trouble.wait).filter(|wait| !wait.is_zero());
@@ -201,9 +203,9 @@ pub(super) fn of_number(w: &World<'_>) -> Decision<PhoneNumberStatus> {
     }
     let spec = &w.number.spec;
     let hands_off = [
-        (definition_going, "the definition of PhoneNumber is being deleted"),
-        (w.number.is_annotated(ABANDON), "it was abandoned"),
-        (w.marked_by_another, "it bears the marker of another installation"),
+        (definition_going, "the CRD of PhoneNumber is being deleted"),
+        (w.number.is_annotated(ABANDON), "it has the annotation dialplane.dev/abandon"),
+        (w.marked_by_another, "its marker names another installation"),
         (spec.mode == Mode::Observe, "mode is Observe"),
         (spec.suspend, "it was suspended"),
     ];
@@ -255,23 +257,24 @@ fn unsettled(w: &World<'_>) -> Option<Decision<PhoneNumberStatus>> {
         // Whoever has no say in the account cannot mend that. The journal goes on naming the number.
         AccountRef::Refused(_) => return None,
         AccountRef::Missing(key) if key.namespace != w.namespace() => return None,
-        AccountRef::Missing(key) => format!("CarrierAccount {key} is gone"),
+        AccountRef::Missing(key) => format!("CarrierAccount {key} does not exist"),
         AccountRef::Found(account) if account.abandoned => return None,
         AccountRef::Found(account) if account.open.is_none() => {
             if account.opening {
                 let text = format!(
-                    "Whether {number} was bought is found out once CarrierAccount {} is open, which it is about to be.",
+                    "The operator checks whether {number} was bought once CarrierAccount {} is connected.",
                     account.key
                 );
-                return Some(w.stop(vec![Finding::new(Reason::PurchaseUnsettled, text)]).again(policy::POLL));
+                return Some(w.stop(vec![Finding::new(Reason::PurchaseOutcomeUnknown, text)]).again(policy::POLL));
             }
-            format!("CarrierAccount {} cannot be used; its own conditions say why", account.key)
+            format!("CarrierAccount {} is not ready; see its conditions", account.key)
         }
         // Looking is always allowed.
         AccountRef::Found(account) => return buy::unsettled(w, account),
     };
     let text = format!(
-        "Whether {number} was bought cannot be found out: {why}. Mend that, or set the annotation {ABANDON}: \"true\" to let the number go as it is."
+        "The operator cannot find out whether {number} was bought: {why}. Fix that, or set the annotation {ABANDON}: \"true\" to delete the \
+         object without cleanup."
     );
     Some(w.stop(vec![Finding::new(Reason::CleanupBlocked, text)]).again(policy::POLL))
 }

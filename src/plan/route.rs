@@ -79,54 +79,53 @@ pub(in crate::plan) enum Wanted {
 pub(in crate::plan) fn wanted(agent: Option<&AgentRef>, bound: Option<&ClaimedBinding>) -> Wanted {
     let keep = |reason, message: String| Wanted::Keep(Finding::new(reason, message));
     match agent {
-        None => Wanted::Nothing(Reason::Pooled.into()),
+        None => Wanted::Nothing(Reason::Unassigned.into()),
         Some(AgentRef::Missing(key)) => keep(
             Reason::AgentNotFound,
-            format!("There is no Agent {key}: apply it, or correct spec.agentRef. The number keeps the route it had."),
+            format!("Agent {key} does not exist: create it, or correct spec.agentRef. The number keeps its route."),
         ),
         Some(AgentRef::Refused(key)) => keep(
             Reason::AgentNotAllowed,
             format!(
-                "There is no Agent {key} that allows this namespace: its owner can, in spec.allowedNamespaces. The number keeps the route it had."
+                "No Agent {key} allows this namespace. Its owner can add the namespace to spec.allowedNamespaces. The number keeps its \
+                 route."
             ),
         ),
         Some(AgentRef::Found { key, serves: Served::Pending, .. }) => keep(
             Reason::SharedRoutePending,
             format!(
-                "What the numbers of Agent {key} share at this account, or the agent on its platform, does not serve the published version: the \
-                 Agent's own conditions say what is in the way. The number keeps the route it had."
+                "The route that the numbers of Agent {key} share at this account, or its hosted agent, does not serve the published version \
+                 yet; see the conditions of the Agent. The number keeps its route."
             ),
         ),
         Some(AgentRef::Found { key, serves: Served::Silent, .. }) => Wanted::Silent(Finding::new(
             Reason::AgentOffline,
-            format!("Agent {key} is off the air by its spec.offline: the route that its numbers share leads nowhere."),
+            format!("spec.offline of Agent {key} is true: the route that its numbers share is cleared."),
         )),
         Some(AgentRef::Found { key, offline: true, .. }) => Wanted::Nothing(Finding::new(
             Reason::AgentOffline,
-            format!("Agent {key} is off the air by its spec.offline: the route is cleared."),
+            format!("spec.offline of Agent {key} is true: the route is cleared."),
         )),
         Some(AgentRef::Found { key, serves: Served::Nothing, .. }) => keep(
             Reason::NeverPublished,
-            format!("Agent {key} has no published version: set its spec.version. The number keeps the route it had."),
+            format!("Agent {key} has no published version: set its spec.version. The number keeps its route."),
         ),
         Some(AgentRef::Found { key, serves: Served::Missing(version), .. }) => keep(
-            Reason::VersionMissing,
+            Reason::VersionNotFound,
             format!(
-                "AgentVersion {key}.{version} is not there: publish another version. The number keeps the route it had."
+                "AgentVersion {key}.{version} does not exist: publish another version. The number keeps its route."
             ),
         ),
         Some(AgentRef::Found { key, serves: Served::Unshareable(version), .. }) => keep(
-            Reason::NotShareable,
+            Reason::RouteNotShareable,
             format!(
-                "AgentVersion {key}.{version} names {{number}} in a webhook, and the numbers of this account share one route: publish a version \
-                 without it. The number keeps the route it had."
+                "AgentVersion {key}.{version} uses {{number}} in a webhook, and the numbers of this account share one route: publish a \
+                 version without it. The number keeps its route."
             ),
         ),
         Some(AgentRef::Found { key, serves: Served::Version { name, route }, .. }) if route.is_empty() => keep(
             Reason::NoRoute,
-            format!(
-                "AgentVersion {key}.{name} names no webhook that this carrier has. The number keeps the route it had."
-            ),
+            format!("AgentVersion {key}.{name} has no webhook that this carrier supports. The number keeps its route."),
         ),
         Some(AgentRef::Found { key, serves: Served::Version { name, route }, .. }) => Wanted::Reach {
             status: RouteStatus {

@@ -106,7 +106,7 @@ pub(super) fn barred(
     stood: bool,
 ) -> Option<(Option<Finding>, Option<Duration>)> {
     if !open {
-        let text = format!("CarrierAccount {at} cannot be used now: its own conditions say why. The last route stays.");
+        let text = format!("CarrierAccount {at} is not ready; see its conditions. The numbers keep their route.");
         return Some(((!stood && !opening).then(|| Finding::new(Reason::SharedRouteFailed, text)), None));
     }
     let trouble = trouble.filter(|trouble| !trouble.wait.is_zero())?;
@@ -130,8 +130,8 @@ pub(super) fn next(agent: &Agent, share: &Share) -> Step {
         Served::Version { name, route } if !route.is_empty() => (Some(name.clone()), route.clone()),
         Served::Unshareable(version) => {
             let text = format!(
-                "{version} names {{number}} in a webhook, and numbers of CarrierAccount {at} share one route: publish a version without it. \
-                 Their last route stays."
+                "{version} uses {{number}} in a webhook, and numbers of CarrierAccount {at} share one route: publish a version without it. \
+                 The numbers keep their route."
             );
             return stay(say(Reason::SharedRouteRefused, text), None);
         }
@@ -166,20 +166,22 @@ pub(super) fn next(agent: &Agent, share: &Share) -> Step {
     if makes && !sight.proves {
         let Some(wait) = policy::LOOK_FOR.checked_sub(sight.age).filter(|wait| !wait.is_zero()) else { return look() };
         let text = format!(
-            "What was sent to CarrierAccount {at} may yet come about, or be shown: it is looked for before anything is made there again."
+            "A request to CarrierAccount {at} may still take effect or be listed. The operator looks for it before it creates anything \
+             there again."
         );
         return stay(say(Reason::SharedRouteFailed, text), Some(wait));
     }
     let put_back = entry.is_some_and(|entry| entry.version == version);
     if put_back && share.put_backs >= policy::PUT_BACKS_PER_HOUR {
         let text = format!(
-            "The route that numbers of CarrierAccount {at} share, {} at the carrier, was put back {} times within an hour and changed \
-             again. Find out who changes it, then set the annotation {} on one of these numbers; it is put back again after an hour as well.",
+            "The route that numbers of CarrierAccount {at} share, {} at the carrier, was corrected {} times within an hour and changed \
+             again. Find out who changes it, then set the annotation {} on one of these numbers; otherwise it is corrected again after an \
+             hour.",
             share.name,
             share.put_backs,
             crate::api::meta::RECONCILE_REQUESTED,
         );
-        return stay(say(Reason::SharedRouteContested, text), Some(share.due));
+        return stay(say(Reason::SharedRouteConflict, text), Some(share.due));
     }
     Step::Act(Effect::SetSharedRoute(Box::new(SetSharedRoute {
         account: at.clone(),

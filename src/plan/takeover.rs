@@ -78,7 +78,7 @@ pub(super) fn next(w: &World<'_>, found: &Found<'_>, claim: &NumberClaim) -> Dec
         Ok(()) if !w.rival.allowed || holder.namespace == taker.namespace => take(w, found, claim),
         Ok(()) => match policy::COMES_BACK.saturating_sub(w.rival.gone_for) {
             Duration::ZERO => take(w, found, claim),
-            wait => waits(w, claim, "Its namespace comes first if it is made again there.").again(wait),
+            wait => waits(w, claim, "Its namespace takes precedence if it is created again.").again(wait),
         },
     }
 }
@@ -91,14 +91,14 @@ fn held(w: &World<'_>, claim: &NumberClaim, holder: &Holder) -> Decision<PhoneNu
         return waits(w, claim, &text).again(policy::POLL);
     }
     let text = format!(
-        "PhoneNumber {}/{} holds the claim of {number}: delete one of the two. This one takes over once the other is gone.",
+        "PhoneNumber {}/{} holds the claim of {number}. Delete one of the two; this one takes over when the other is gone.",
         holder.namespace, holder.name
     );
     w.unclaimed(Finding::new(Reason::ClaimedByAnother, text)).again(policy::POLL)
 }
 
 fn waits(w: &World<'_>, claim: &NumberClaim, why: &str) -> Decision<PhoneNumberStatus> {
-    let text = format!("{why} This one takes {} over, with its route, once that one is gone.", claim.spec.number);
+    let text = format!("{why} This one takes over {} and its route when that one is gone.", claim.spec.number);
     w.unclaimed(Finding::new(Reason::AwaitingHandover, text))
 }
 
@@ -107,12 +107,12 @@ fn refused(w: &World<'_>, claim: &NumberClaim, why: Refusal) -> Decision<PhoneNu
     let digits = number.digits();
     let text = match why {
         Refusal::OtherAccount => format!(
-            "{number} is claimed under another carrier account, and a claim never passes from one to another. Delete the PhoneNumber that \
-             has it; the claim of a number that nobody has goes with `kubectl delete numberclaim {digits}`, by a cluster administrator."
+            "{number} is claimed under another carrier account, and a claim cannot move between accounts. Delete the PhoneNumber that holds \
+             it. If no PhoneNumber holds it, have a cluster administrator run `kubectl delete numberclaim {digits}`."
         ),
         Refusal::OtherNamespace => format!(
-            "{number} was bought for another namespace and stays its own. Whoever has it there can hand it over with the annotation \
-             {HAND_OVER} on its PhoneNumber; the owner of the account can share its pool with spec.purchasing.pool: Shared."
+            "{number} was bought for another namespace and belongs to it. Its holder can hand it over with the annotation {HAND_OVER} on \
+             its PhoneNumber, or the account's owner can share its pool with spec.purchasing.pool: Shared."
         ),
     };
     w.unclaimed(Finding::new(Reason::ClaimRefused, text)).again(policy::POLL)
@@ -121,18 +121,21 @@ fn refused(w: &World<'_>, claim: &NumberClaim, why: Refusal) -> Decision<PhoneNu
 /// Makes the claim ours, once what its last holder sent has surely arrived.
 fn take(w: &World<'_>, found: &Found<'_>, claim: &NumberClaim) -> Decision<PhoneNumberStatus> {
     let number = &claim.spec.number;
-    let say = |text: String| w.unclaimed(Finding::new(Reason::NotSeen, text));
+    let say = |text: String| w.unclaimed(Finding::new(Reason::NumberNotChecked, text));
     if claim.metadata.deletion_timestamp.is_some() {
-        return say(format!("The last claim of {number} is being let go.")).again(policy::POLL);
+        return say(format!("The previous NumberClaim of {number} is being deleted.")).again(policy::POLL);
     }
     if w.number.spec.suspend {
         return w.not_claimed();
     }
     if w.uncounted {
-        return say(format!("That {number} was bought is not counted against the limits of its CarrierAccount yet. It is taken over once it is.")).again(policy::CROWDED);
+        return say(format!(
+            "{number} is taken over once its purchase is counted against the limits of its CarrierAccount."
+        ))
+        .again(policy::CROWDED);
     }
     if let Some(wait) = w.in_flight.unsettled(&claim.spec) {
-        return say(format!("A route that the last holder of {number} sent may still be applied.")).again(wait);
+        return say(format!("A route that the previous holder of {number} sent may still be applied.")).again(wait);
     }
     if let Some(look) = w.look_before_claiming(found) {
         return look;

@@ -40,7 +40,7 @@ pub fn next(w: &World<'_>) -> Decision<AgentVersionStatus> {
             }
             (true, Some(_)) => findings.push(Finding::new(
                 Reason::InUse,
-                format!("{} numbers reach this version: publish another one. It goes once none does.", w.numbers),
+                format!("{} numbers are routed to this version: publish another one. This one is deleted when no number uses it.", w.numbers),
             )),
         }
     } else if !held {
@@ -49,7 +49,7 @@ pub fn next(w: &World<'_>) -> Decision<AgentVersionStatus> {
     let draft = w.version.spec.draft();
     findings.push(match validate(&draft, &w.version.namespace().unwrap_or_default(), &w.binders) {
         Ok(()) => Reason::Valid.into(),
-        Err(why) => Finding::new(Reason::NotValid, format!("The version cannot serve: {why}.")),
+        Err(why) => Finding::new(Reason::NotValid, format!("The version is not valid: {why}.")),
     });
     let serving = w.agent.and_then(|agent| agent.status.as_ref()?.published_version.as_deref());
     let live = serving == Some(&w.version.spec.version);
@@ -72,7 +72,7 @@ pub fn next(w: &World<'_>) -> Decision<AgentVersionStatus> {
 pub fn validate(draft: &Draft, namespace: &str, binders: &[Key]) -> Result<(), String> {
     let hosts: Vec<Key> = draft.hosted.iter().map(|hosted| hosted.account_ref.key(namespace)).collect();
     if let Some((_, twice)) = hosts.iter().enumerate().find(|(i, host)| hosts[..*i].contains(host)) {
-        return Err(format!("hosted names CarrierAccount {twice} twice: a number of it would have two agents"));
+        return Err(format!("hosted names CarrierAccount {twice} twice: its numbers would have two agents"));
     }
     let mut takers = hosts.iter().filter(|host| binders.contains(host));
     if let (Some(one), Some(other)) = (takers.next(), takers.next()) {

@@ -57,53 +57,47 @@ const fn row(name: &'static str, kind: Type, labels: &'static [&'static str], me
 }
 
 const RECONCILES: MetricRow =
-    row("dialplane_reconciles_total", Type::Counter, &["kind", "result"], "Passes over an object, by how they ended");
+    row("dialplane_reconciles_total", Type::Counter, &["kind", "result"], "Reconciles, by result");
 const RECONCILE_SECONDS: MetricRow =
-    row("dialplane_reconcile_seconds", Type::Histogram, &["kind"], "How long a pass over an object took");
+    row("dialplane_reconcile_seconds", Type::Histogram, &["kind"], "Duration of a reconcile");
 const QUEUE_LENGTH: MetricRow =
-    row("dialplane_queue_length", Type::Gauge, &["state"], "Objects that wait for a pass or are in one");
+    row("dialplane_queue_length", Type::Gauge, &["state"], "Objects that are queued or being reconciled");
 const CACHE_READS: MetricRow = row(
     "dialplane_cache_reads_total",
     Type::Counter,
     &[],
-    "Objects that were taken from the caches: for each number that changes about as many in a large fleet as in a small one",
+    "Objects read from the caches: per changed number about as many in a large fleet as in a small one",
 );
 const CARRIER_REQUESTS: MetricRow = row(
     "dialplane_carrier_requests_total",
     Type::Counter,
     &["carrier", "operation", "class"],
-    "Requests to carriers, by what came of them",
+    "Requests to carriers, by result",
 );
-const CARRIER_WRITES: MetricRow = row(
-    "dialplane_carrier_writes_total",
-    Type::Counter,
-    &["carrier", "outcome"],
-    "Writes at carriers, by whether they are known to have been done",
-);
-const NUMBERS: MetricRow =
-    row("dialplane_numbers", Type::Gauge, &["state"], "PhoneNumbers, by what their conditions say");
+const CARRIER_WRITES: MetricRow =
+    row("dialplane_carrier_writes_total", Type::Counter, &["carrier", "outcome"], "Writes at carriers, by outcome");
+const NUMBERS: MetricRow = row("dialplane_numbers", Type::Gauge, &["state"], "PhoneNumbers, by state");
 const LAST_SCAN: MetricRow = row(
     "dialplane_last_scan_timestamp_seconds",
     Type::Gauge,
     &["namespace", "account"],
-    "When a CarrierAccount's numbers were last listed completely, in seconds since 1970",
+    "When a CarrierAccount's numbers were last listed completely, as a Unix timestamp",
 );
 const DRIFT: MetricRow =
-    row("dialplane_drift_total", Type::Counter, &["carrier"], "Routes found changed at the carrier by somebody else");
+    row("dialplane_drift_total", Type::Counter, &["carrier"], "Routes that were changed at the carrier by others");
 const UNREADABLE: MetricRow = row(
     "dialplane_unreadable_objects",
     Type::Gauge,
     &["kind"],
-    "Objects that do not decode and are left out: the log and an event on each say where they fail",
+    "Objects that cannot be decoded and are ignored: the log and an event on each give the cause",
 );
-const LEADER: MetricRow =
-    row("dialplane_leader", Type::Gauge, &[], "1 in the replica that leads, 0 in one that stands by");
+const LEADER: MetricRow = row("dialplane_leader", Type::Gauge, &[], "1 in the leader, 0 in a standby replica");
 
 const BUILD: MetricRow = row(
     "dialplane_build_info",
     Type::Gauge,
     &["version", "installation"],
-    "Always 1; says which version runs, and under which name it was installed",
+    "Always 1; gives the version and the installation",
 );
 
 /// Every metric. The documentation is made of it, and a test holds it against what is really served.

@@ -24,7 +24,7 @@ impl Scene {
 
     /// The number of a PhoneNumber, once it has one.
     async fn owned_by(&self, name: &str) -> String {
-        let number: PhoneNumber = self.reason(name, "Ready", "Pooled").await;
+        let number: PhoneNumber = self.reason(name, "Ready", "Unassigned").await;
         number.status.unwrap().number.unwrap().to_string()
     }
 
@@ -146,8 +146,8 @@ async fn whoever_finds_only_what_others_are_about_to_buy_says_so_and_searches_se
     scene.wishes("first", json!({"search": there, "approval": "Manual"})).await;
     scene.offered("first", |offer| offer.number.as_str() == only).await;
     scene.wishes("second", json!({"search": there})).await;
-    let text = scene.acquired("second", "NothingForSale").await;
-    assert!(text.contains("by others who are about to buy them"), "{text}");
+    let text = scene.acquired("second", "NoMatchingNumber").await;
+    assert!(text.contains("by other purchases in this cluster"), "{text}");
     let searches = scene.sandbox.ledger().of(Kind::Search).count();
     // At first, and after 1, 2, 4 and 8 seconds; and one for whoever came first.
     assert!(searches <= 6, "{searches} searches");
@@ -252,7 +252,7 @@ async fn whoever_waits_for_a_person_does_not_count_against_the_limits() {
     scene.wishes("other", json!({})).await;
     assert_ne!(scene.owned_by("other").await, offer.number.to_string());
     scene.approve("asked", offer.number.as_str()).await;
-    scene.acquired("asked", "SpendingLimit").await;
+    scene.acquired("asked", "PurchaseLimitReached").await;
     scene.has_bought(1).await;
 }
 
@@ -266,7 +266,7 @@ async fn a_number_that_is_ordered_costs_two_posts_and_five_writes() {
     let scene = Scene::telnyx().await;
     undecided(&scene);
     scene.wishes("main", json!({})).await;
-    let text = scene.acquired("main", "Ordered").await;
+    let text = scene.acquired("main", "OrderPending").await;
     let number = scene.journal(&scene.identity("main")).await.unwrap().spec.number.unwrap().to_string();
     assert!(text.contains(&number), "{text}");
     scene.sandbox.finish_order(&number, OrderEnd::Success).unwrap();
@@ -296,7 +296,7 @@ async fn an_order_that_fails_after_it_was_taken_is_followed_by_another_once_that
         let scene = Scene::telnyx().await;
         undecided(&scene);
         scene.wishes(name, json!({})).await;
-        scene.acquired(name, "Ordered").await;
+        scene.acquired(name, "OrderPending").await;
         let first = scene.journal(&scene.identity(name)).await.unwrap().spec.number.unwrap().to_string();
         scene.sandbox.take_stock(&first);
         scene.sandbox.finish_order(&first, end).unwrap();
@@ -316,7 +316,7 @@ async fn a_named_number_whose_order_fails_ends_in_its_condition() {
     let number = scene.offered("scout", |_| true).await.number.to_string();
     scene.delete::<PhoneNumber>("scout").await;
     scene.wishes("main", json!({"search": null, "number": number, "identity": "scout"})).await;
-    scene.acquired("main", "Ordered").await;
+    scene.acquired("main", "OrderPending").await;
     scene.sandbox.finish_order(&number, OrderEnd::Failure).unwrap();
     scene.sandbox.take_stock(&number);
     scene.acquired("main", "NumberUnavailable").await;
@@ -328,7 +328,7 @@ async fn an_order_is_cancelled_with_its_object_and_nothing_is_bought() {
     let scene = Scene::telnyx().await;
     undecided(&scene);
     scene.wishes("main", json!({})).await;
-    scene.acquired("main", "Ordered").await;
+    scene.acquired("main", "OrderPending").await;
     let number = scene.journal(&scene.identity("main")).await.unwrap().spec.number.unwrap().to_string();
     scene.delete::<PhoneNumber>("main").await;
     scene.gone::<PhoneNumber>("main").await;
@@ -344,7 +344,7 @@ async fn an_order_that_ends_before_it_is_cancelled_leaves_a_number_that_rests() 
     let scene = Scene::telnyx().await;
     undecided(&scene);
     scene.wishes("main", json!({})).await;
-    scene.acquired("main", "Ordered").await;
+    scene.acquired("main", "OrderPending").await;
     let number = scene.journal(&scene.identity("main")).await.unwrap().spec.number.unwrap().to_string();
     // The request to cancel is lost, and so is every other until the order has ended.
     scene.always(Match::kind(Kind::OrderWrite), Fault::RequestLost);
@@ -396,10 +396,10 @@ async fn a_right_whose_number_is_on_order_stays_open_when_its_object_is_torn_out
     scene.limited(json!({"maxPerDay": 1})).await;
     scene.sandbox.switch(|switches| switches.telnyx.order_end = OrderEnd::Never);
     scene.wishes("torn", json!({})).await;
-    scene.acquired("torn", "Ordered").await;
+    scene.acquired("torn", "OrderPending").await;
     scene.vanish("torn").await;
     scene.wishes("next", json!({})).await;
-    scene.acquired("next", "SpendingLimit").await;
+    scene.acquired("next", "PurchaseLimitReached").await;
     // Longer than a purchase takes to settle, and a refusal stands.
     scene.scans(4).await;
     let open = scene.get::<CarrierAccount>(ACCOUNT).await.unwrap().status.unwrap().grants.unwrap().open;

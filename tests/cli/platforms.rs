@@ -30,7 +30,7 @@ async fn nixflex(scene: &Scene) -> (String, String) {
     let key = scene.sandbox.add_nixflex_key().unwrap();
     let secret = json!({"apiKey": format!("{}:{}", key.account_sid, key.auth_token)});
     account(scene, "nixflex", secret, json!({"nixflex": {}})).await;
-    scene.reason::<CarrierAccount>("nixflex", "Ready", "Open").await;
+    scene.reason::<CarrierAccount>("nixflex", "Ready", "Connected").await;
     let agent = scene.sandbox.add_nixflex_agent(&key.account_sid, "answers").unwrap();
     (key.account_sid, agent)
 }
@@ -53,15 +53,15 @@ async fn doctor_says_that_all_is_well_and_what_there_is() {
     said.ended(
         0,
         &[
-            &format!("{namespace}/{ACCOUNT}\n  ok     Twilio: the Secret {ACCOUNT} opens the account {sid}."),
+            &format!("{namespace}/{ACCOUNT}\n  ok     Twilio: the Secret {ACCOUNT} is valid for the account {sid}."),
             "ok     It may look for numbers for sale.",
             &format!("ok     Its credentials are lent to CarrierAccount {namespace}/nixflex."),
-            "note   Twilio sells numbers, keeps none before it is bought, keeps marks on what was bought, hosts no agents",
-            &format!("{namespace}/nixflex\n  ok     Nixflex: the Secret nixflex opens the account {key}."),
-            "ok     It answers 10 calls at once; this month's peak is 0.",
+            "note   Twilio sells numbers, does not hold numbers before they are bought, stores markers on bought numbers, hosts no agents",
+            &format!("{namespace}/nixflex\n  ok     Nixflex: the Secret nixflex is valid for the account {key}."),
+            "ok     It answers 10 concurrent calls; this month's peak is 0.",
             "note   Nixflex sells no numbers, hosts agents, answers numbers of other carriers.",
             &format!("ok     CarrierAccount {namespace}/{ACCOUNT} lends it its credentials."),
-            &format!("ok     The agent {agent}, which Agent {namespace}/night names, is there."),
+            &format!("ok     The agent {agent}, which Agent {namespace}/night names, exists."),
         ],
     );
     assert!(!said.out.contains("WRONG"), "{}", said.out);
@@ -92,8 +92,8 @@ async fn doctor_says_which_permission_agent_and_platform_are_missing() {
     said.ended(
         1,
         &[
-            &format!("WRONG  The agent agent_gone, which Agent {namespace}/night names, is not there"),
-            &format!("WRONG  The agent {agent}, which Agent {namespace}/off names, is switched off there"),
+            &format!("WRONG  The agent agent_gone, which Agent {namespace}/night names, does not exist"),
+            &format!("WRONG  The agent {agent}, which Agent {namespace}/off names, is disabled there"),
             "note   No CarrierAccount lends it credentials",
             "error: 2 things are wrong",
         ],
@@ -102,9 +102,9 @@ async fn doctor_says_which_permission_agent_and_platform_are_missing() {
     said.ended(
         1,
         &[
-            &format!("WRONG  spec.lendTo names CarrierAccount {namespace}/nobody, and there is none"),
+            &format!("WRONG  spec.lendTo names CarrierAccount {namespace}/nobody, which does not exist"),
             &format!(
-                "WRONG  spec.lendTo names CarrierAccount {namespace}/flowyte, which takes no numbers of other carriers"
+                "WRONG  spec.lendTo names CarrierAccount {namespace}/flowyte, which does not answer numbers of other carriers"
             ),
         ],
     );
@@ -114,8 +114,8 @@ async fn doctor_says_which_permission_agent_and_platform_are_missing() {
     looker
         .run(&["doctor", "--account", ACCOUNT], "")
         .await
-        .ended(1, &["WRONG  SecretNotFound: There is no Secret gone"]);
-    looker.run(&["doctor", "--account", "nobody"], "").await.ended(1, &["there is no CarrierAccount"]);
+        .ended(1, &["WRONG  SecretNotFound: The Secret gone does not exist"]);
+    looker.run(&["doctor", "--account", "nobody"], "").await.ended(1, &["nobody does not exist"]);
     looker.has_only_looked().await;
 }
 
@@ -129,7 +129,7 @@ async fn plan_says_which_agent_of_a_platform_would_answer_and_what_that_takes() 
     let mut manifest = phone_number("main", json!({"import": {"number": number}}));
     manifest["spec"]["agentRef"]["name"] = "night".into();
     let said = looker.plan(&[night.clone(), manifest.clone()]).await;
-    said.ended(0, &["/night: v1 serves.", "imports", "Routed=False (NotLent)", "spec.lendTo"]);
+    said.ended(0, &["/night: v1 serves.", "imports", "Routed=False (CredentialsNotLent)", "spec.lendTo"]);
     scene.account(json!({"lendTo": [{"name": "nixflex"}]})).await;
     let said = looker.plan(&[night, manifest]).await;
     let namespace = &scene.namespace;
@@ -138,7 +138,7 @@ async fn plan_says_which_agent_of_a_platform_would_answer_and_what_that_takes() 
         &[
             &format!("the agent {agent} at CarrierAccount {namespace}/nixflex serves it as it is there"),
             &format!("imports {number} and would have the agent {agent} of CarrierAccount {namespace}/nixflex answer {number}"),
-            &format!("which stays at CarrierAccount {namespace}/{ACCOUNT}: the platform is lent that account's credentials"),
+            &format!("which stays at CarrierAccount {namespace}/{ACCOUNT}: the platform receives that account's credentials"),
             " 0 to buy, ",
         ],
     );
@@ -153,7 +153,7 @@ async fn plan_says_that_an_agent_would_be_published_on_its_platform() {
     let opened = scene.sandbox.add_account(seed).unwrap();
     let agent = scene.sandbox.add_agent(&opened.account_sid, "answers", json!({})).unwrap();
     account(scene, "flowyte", json!({"apiKey": opened.auth_token}), json!({"flowyte": {}})).await;
-    scene.reason::<CarrierAccount>("flowyte", "Ready", "Open").await;
+    scene.reason::<CarrierAccount>("flowyte", "Ready", "Connected").await;
     let day = hosted("day", json!([{"accountRef": {"name": "flowyte"}, "agentId": agent}]));
     let mut bought = phone_number("main", json!({"purchase": {"search": {"country": "US", "areaCode": "415"}}}));
     bought["spec"]["accountRef"]["name"] = "flowyte".into();
@@ -184,7 +184,7 @@ async fn plan_says_that_a_number_would_be_brought_in_and_not_bought() {
     let number = fresh();
     scene.sandbox.add_importable(&opened.account_sid, &number).unwrap();
     account(scene, "flowyte", json!({"apiKey": opened.auth_token}), json!({"flowyte": {}})).await;
-    scene.reason::<CarrierAccount>("flowyte", "Ready", "Open").await;
+    scene.reason::<CarrierAccount>("flowyte", "Ready", "Connected").await;
     let mut manifest = phone_number("main", json!({"import": {"number": number, "bringIn": true}}));
     manifest["spec"]["accountRef"]["name"] = "flowyte".into();
     let said = looker.plan(&[manifest]).await;
@@ -192,8 +192,8 @@ async fn plan_says_that_a_number_would_be_brought_in_and_not_bought() {
     said.ended(
         0,
         &[
-            &format!("would have {number} brought in to CarrierAccount {namespace}/flowyte"),
-            "which is no purchase",
+            &format!("would have the carrier import {number} into CarrierAccount {namespace}/flowyte"),
+            "which is not a purchase",
             " 0 to buy, ",
         ],
     );
@@ -208,7 +208,7 @@ async fn plan_says_what_would_be_kept_instead_and_lets_go_of_nothing() {
     let opened = scene.sandbox.add_account(seed).unwrap();
     scene.sandbox.add_agent(&opened.account_sid, "answers", json!({})).unwrap();
     account(scene, "flowyte", json!({"apiKey": opened.auth_token}), json!({"flowyte": {}})).await;
-    scene.reason::<CarrierAccount>("flowyte", "Ready", "Open").await;
+    scene.reason::<CarrierAccount>("flowyte", "Ready", "Connected").await;
     let wish = |area_code: &str| {
         let search = json!({"country": "US", "areaCode": area_code, "bestEffort": false});
         let mut manifest = phone_number("main", json!({"purchase": {"approval": "Manual", "search": search}}));
@@ -220,7 +220,7 @@ async fn plan_says_what_would_be_kept_instead_and_lets_go_of_nothing() {
     let asked: PhoneNumber = scene.reason("main", "Acquired", "AwaitingApproval").await;
     let number = asked.status.unwrap().offer.unwrap().number;
     let said = looker.plan(&[wish("212")]).await;
-    said.ended(0, &["would have +1212", "kept, and ask a person whether to buy it", " 0 to buy, "]);
+    said.ended(0, &["would hold +1212", ", and ask for approval to buy it", " 0 to buy, "]);
     assert_eq!(scene.sandbox.keeper(number.as_str()), Some(opened.account_sid));
     looker.has_only_looked().await;
 }
@@ -259,6 +259,6 @@ async fn adopt_prints_what_a_platform_answers_as_it_is_and_applying_that_changes
     assert_eq!(names, [agent.replace('_', "-"), format!("number-{}", &number[1..])]);
     scene.reason::<PhoneNumber>(&names[1], "Ready", "Routed").await;
     assert_eq!((scene.voice_url(&number), scene.sandbox.ledger().writes()), (webhooks, 0));
-    looker.run(&["adopt", "--account", "nixflex"], "").await.ended(0, &["there is none to adopt"]);
+    looker.run(&["adopt", "--account", "nixflex"], "").await.ended(0, &["nothing to adopt"]);
     looker.has_only_looked().await;
 }

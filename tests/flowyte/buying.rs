@@ -79,7 +79,7 @@ async fn a_purchase_that_never_arrived_is_made_again_once_that_is_sure_there_too
     let org = Organization::buying().await;
     org.misbehaves(Fault::RequestLost);
     org.purchase("main", json!({})).await;
-    org.acquired("main", "PurchaseUnsettled").await;
+    org.acquired("main", "PurchaseOutcomeUnknown").await;
     let number = org.routed_number("main").await;
     org.is_answered(&number).await;
     org.has_bought(1).await;

@@ -20,7 +20,7 @@ async fn a_number_that_somebody_gives_to_another_agent_is_put_back() {
     org.sandbox.assign_agent(&number, Some(&other)).unwrap();
     org.is_with(&number, Some(&org.agent)).await;
     org.sandbox.assign_agent(&number, Some(&other)).unwrap();
-    org.reason::<PhoneNumber>("n0", "Ready", "Contested").await;
+    org.reason::<PhoneNumber>("n0", "Ready", "RouteConflict").await;
     org.rests().await;
     org.request("n0").await;
     org.is_with(&number, Some(&org.agent)).await;
@@ -44,7 +44,7 @@ async fn a_version_that_somebody_publishes_there_is_put_back_until_it_is_contest
     }
     org.event(AGENT, "DriftCorrected").await;
     org.sandbox.publish_agent(&org.agent, None).unwrap();
-    let said = org.message::<Agent>(AGENT, "RolledOut", "SharedRouteContested").await;
+    let said = org.message::<Agent>(AGENT, "RolledOut", "SharedRouteConflict").await;
     assert!(said.contains(&org.agent) && said.contains(RECONCILE_REQUESTED), "{said}");
     assert_eq!(org.published(), (1, 3));
     org.rests().await;
@@ -63,7 +63,7 @@ async fn drift_of_an_agent_is_put_back_at_once_when_somebody_asks_for_a_look() {
     let (org, number) = Organization::answering().await;
     let ours = org.sandbox.published_version(&org.agent);
     org.open_with(json!({"scanInterval": "24h"})).await;
-    org.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+    org.reason::<CarrierAccount>(ACCOUNT, "Ready", "Connected").await;
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;
     let is_back = || async {
         eventually("our version serves", || async {

@@ -41,7 +41,7 @@ async fn the_agent_that_answered_before_comes_back_or_ours_stays_as_on_delete_sa
 async fn a_number_without_an_agent_is_taken_off_and_given_back_with_it() {
     let (org, number) = Organization::answering().await;
     org.phone_number("n0", &number, json!({"agentRef": null})).await;
-    org.reason::<PhoneNumber>("n0", "Ready", "Pooled").await;
+    org.reason::<PhoneNumber>("n0", "Ready", "Unassigned").await;
     org.is_with(&number, None).await;
     org.rests().await;
     org.phone_number("n0", &number, json!({})).await;
@@ -76,7 +76,7 @@ async fn an_agent_that_is_no_longer_hosted_leaves_its_numbers_as_they_are() {
     let (org, number) = Organization::answering().await;
     org.agent("engine.example.com", Some("v2")).await;
     let said = org.message::<PhoneNumber>("n0", "Routed", "NoRoute").await;
-    assert!(said.contains("dental.v2 names no webhook that this carrier has"), "{said}");
+    assert!(said.contains("dental.v2 has no webhook that this carrier supports"), "{said}");
     org.rests().await;
     org.is_answered(&number).await;
     org.publishes("v3").await;

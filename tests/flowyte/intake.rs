@@ -40,7 +40,7 @@ async fn a_number_of_the_organizations_own_carrier_account_is_brought_in_answere
     assert_eq!(org.sandbox.balance(&org.id).unwrap(), balance);
     let claim = org.claim(&number).await.unwrap().spec;
     assert_eq!((claim.acquisition, claim.purchase), (Acquisition::Imported, None));
-    assert!(org.event("main", "BroughtIn").await.contains(&number));
+    assert!(org.event("main", "ImportedAtCarrier").await.contains(&number));
     org.rests().await;
     org.delete::<PhoneNumber>("main").await;
     org.gone::<PhoneNumber>("main").await;
@@ -84,7 +84,7 @@ async fn an_import_that_may_have_been_done_is_looked_for_and_not_asked_for_again
     let (org, number) = Organization::with_one_elsewhere().await;
     org.sandbox.inject(Rule::new(Match::kind(Kind::Import), Fault::RequestLost));
     org.brings_in(&number).await;
-    let said = org.message::<PhoneNumber>("main", "Acquired", "NotSeen").await;
+    let said = org.message::<PhoneNumber>("main", "Acquired", "NumberNotChecked").await;
     assert!(said.contains("Whether"), "{said}");
     org.rests().await;
     assert_eq!(org.asked_for(), (1, 0));
@@ -100,13 +100,13 @@ async fn a_refused_import_says_so_and_is_not_repeated_until_the_spec_is_edited()
         let number = fresh();
         org.sandbox.switch(|switches| switches.flowyte.unimportable_status = status);
         org.brings_in(&number).await;
-        let said = org.message::<PhoneNumber>("main", "Acquired", "BringInRefused").await;
+        let said = org.message::<PhoneNumber>("main", "Acquired", "CarrierImportRefused").await;
         assert!(said.contains("carrier account"), "{said}");
         org.rests().await;
         assert_eq!(org.asked_for(), (1, 0), "{status}");
         org.sandbox.add_importable(&org.id, &number).unwrap();
         org.phone_number("main", &number, json!({"import": {"bringIn": true}, "agentRef": null})).await;
-        org.reason::<PhoneNumber>("main", "Ready", "Pooled").await;
+        org.reason::<PhoneNumber>("main", "Ready", "Unassigned").await;
         assert_eq!(org.asked_for(), (2, 1), "{status}");
         org.has_bought(0).await;
     }
@@ -118,7 +118,7 @@ async fn a_number_that_somebody_else_claims_is_not_asked_for() {
     let other = Scene::new().await;
     other.sandbox.seed_number(&number).unwrap();
     other.phone_number("theirs", &number, json!({"agentRef": null})).await;
-    other.reason::<PhoneNumber>("theirs", "Ready", "Pooled").await;
+    other.reason::<PhoneNumber>("theirs", "Ready", "Unassigned").await;
     org.brings_in(&number).await;
     let said = org.message::<PhoneNumber>("main", "Acquired", "ClaimRefused").await;
     assert!(!said.contains(&other.namespace), "{said}");
@@ -132,10 +132,10 @@ async fn a_carrier_that_takes_in_no_numbers_is_said_to_be_so() {
     let scene = Scene::new().await;
     let number = fresh();
     scene.phone_number("main", &number, json!({"import": {"bringIn": true}, "agentRef": null})).await;
-    let said = scene.message::<PhoneNumber>("main", "Acquired", "BringInRefused").await;
-    assert!(said.contains("cannot bring in") && said.contains("spec.import.bringIn"), "{said}");
+    let said = scene.message::<PhoneNumber>("main", "Acquired", "CarrierImportRefused").await;
+    assert!(said.contains("cannot import numbers") && said.contains("spec.import.bringIn"), "{said}");
     assert!(scene.claim(&number).await.is_none());
     scene.sandbox.seed_number(&number).unwrap();
-    scene.reason::<PhoneNumber>("main", "Ready", "Pooled").await;
+    scene.reason::<PhoneNumber>("main", "Ready", "Unassigned").await;
     scene.has_bought(0).await;
 }

@@ -67,7 +67,7 @@ async fn a_draft_that_serves_as_it_is_is_not_published_again() {
 async fn a_draft_that_was_edited_a_moment_ago_is_published_however_seldom_one_looks() {
     let (org, number) = Organization::answering().await;
     org.open_with(json!({"scanInterval": "24h"})).await;
-    org.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+    org.reason::<CarrierAccount>(ACCOUNT, "Ready", "Connected").await;
     org.greets("two");
     org.publishes("v2").await;
     org.rolled_out("v2").await;
@@ -225,7 +225,7 @@ async fn a_hosted_agent_belongs_to_one_agent_and_the_numbers_of_another_keep_the
     let published = org.published();
     org.greets("two");
     org.apply::<Agent>(night("v2", &org.agent)).await;
-    let said = org.message::<Agent>("night", "RolledOut", "HostedAgentTaken").await;
+    let said = org.message::<Agent>("night", "RolledOut", "HostedAgentInUse").await;
     assert!(said.contains(&org.agent), "{said}");
     org.reason::<PhoneNumber>("second", "Ready", "SharedRoutePending").await;
     org.rests().await;

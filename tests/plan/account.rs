@@ -163,7 +163,7 @@ fn an_account_is_held_then_its_secret_its_identity_and_its_numbers_are_looked_at
     desk.identity = listed().identity;
     assert_eq!(desk.next(), Decision::Look(Look::Inventory));
     desk.inventory = listed().inventory;
-    assert_eq!((desk.says().as_str(), desk.again()), ("Open", Some(Duration::from_secs(30))));
+    assert_eq!((desk.says().as_str(), desk.again()), ("Connected", Some(Duration::from_secs(30))));
     assert_eq!(desk.status().identity.as_deref(), Some("AC1"), "and it is pinned");
 }
 
@@ -173,9 +173,9 @@ fn an_account_of_a_carrier_without_ids_is_the_one_that_bears_its_objects_name() 
         (d.account.spec.twilio, d.account.spec.telnyx) = (None, Some(TelnyxAccount {}));
         d.identity.as_mut().unwrap().account = "clinic/twilio".into();
     });
-    assert_eq!((desk.says().as_str(), desk.status().identity.as_deref()), ("Open", Some("clinic/twilio")));
+    assert_eq!((desk.says().as_str(), desk.status().identity.as_deref()), ("Connected", Some("clinic/twilio")));
     let other = desk.with(|d| d.identity.as_mut().unwrap().account = "clinic/other".into());
-    assert_eq!(other.says(), "CredentialsChangedAccount");
+    assert_eq!(other.says(), "WrongAccount");
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn calls_that_were_too_many_are_told_once_for_each_time_that_there_are_more() {
         let notes = account::notes(desk.account.status.as_ref(), &status);
         told.push(notes.iter().map(|note| (note.warning, note.reason)).collect::<Vec<_>>());
         desk.account.status = Some(status);
-        assert_eq!(desk.says(), "Open", "it stays in use");
+        assert_eq!(desk.says(), "Connected", "it stays in use");
     }
     let warned = vec![(true, "CallsRejected")];
     assert_eq!(told, [vec![], warned.clone(), vec![], warned.clone(), vec![], warned]);
@@ -214,7 +214,7 @@ fn each_way_in_which_an_account_is_not_to_be_had_has_its_reason_and_is_looked_at
     type Change = Box<dyn Fn(&mut Desk)>;
     let table: [(&str, Change); 10] = [
         ("SecretNotFound", Box::new(|d| d.credentials = Credentials::Missing)),
-        ("SecretNotRead", Box::new(|d| d.credentials = Credentials::Failed("the API server: no answer".into()))),
+        ("SecretReadFailed", Box::new(|d| d.credentials = Credentials::Failed("the API server: no answer".into()))),
         (
             "SecretIncomplete",
             Box::new(|d| d.credentials = Credentials::Incomplete("it lacks the key authToken".into())),
@@ -224,8 +224,8 @@ fn each_way_in_which_an_account_is_not_to_be_had_has_its_reason_and_is_looked_at
         ("CarrierUnreachable", Box::new(fails(ErrorClass::Transient))),
         ("Forbidden", Box::new(fails(ErrorClass::NotFound))),
         ("AccountInactive", Box::new(|d| d.identity.as_mut().unwrap().inactive = Some("suspended".into()))),
-        ("CredentialsChangedAccount", Box::new(|d| d.identity.as_mut().unwrap().account = "AC2".into())),
-        ("InventoryDoubtful", Box::new(|d| d.inventory.doubt = Some((8, 9)))),
+        ("WrongAccount", Box::new(|d| d.identity.as_mut().unwrap().account = "AC2".into())),
+        ("NumbersMissing", Box::new(|d| d.inventory.doubt = Some((8, 9)))),
     ];
     for (reason, change) in table {
         let desk = listed().with(change);
@@ -241,7 +241,7 @@ fn the_identity_that_was_seen_first_holds_and_not_what_the_spec_says() {
     let pinned = |d: &mut Desk| d.account.status = Some(listed().status());
     let changed = |d: &mut Desk| d.identity.as_mut().unwrap().account = "AC2".into();
     let desk = listed().with(pinned).with(changed);
-    assert_eq!(desk.says(), "CredentialsChangedAccount");
+    assert_eq!(desk.says(), "WrongAccount");
     assert_eq!(desk.status().identity.as_deref(), Some("AC1"));
 }
 
@@ -280,7 +280,7 @@ fn trouble_that_is_due_is_tried_again() {
 #[test]
 fn a_doubted_listing_is_believed_when_a_person_confirms_what_is_left() {
     let doubted = |d: &mut Desk| d.inventory.doubt = Some((8, 9));
-    assert_eq!(listed().with(doubted).with(|d| d.annotate(CONFIRM_INVENTORY, "2")).says(), "InventoryDoubtful");
+    assert_eq!(listed().with(doubted).with(|d| d.annotate(CONFIRM_INVENTORY, "2")).says(), "NumbersMissing");
     let confirmed = listed().with(doubted).with(|d| d.annotate(CONFIRM_INVENTORY, "1"));
     assert_eq!(confirmed.next(), Decision::Act(Effect::AcceptInventory));
 }
@@ -292,7 +292,7 @@ fn a_request_takes_one_listing_and_is_then_handled() {
     let seen = desk.with(|d| d.inventory.fresh = true);
     assert_eq!(seen.status().last_handled_reconcile_at.as_deref(), Some("now"));
     let handled = seen.with(|d| d.account.status = Some(d.status())).with(|d| d.inventory.fresh = false);
-    assert_eq!(handled.says(), "Open");
+    assert_eq!(handled.says(), "Connected");
 }
 
 #[test]
@@ -335,7 +335,7 @@ fn an_endpoint_that_is_not_allowed_comes_before_everything() {
     let conditions = unread.status().conditions;
     assert_eq!(reason(&conditions, "Stalled"), Some("EndpointNotAllowed"));
     let message = &conditions.iter().find(|c| c.type_ == "Ready").unwrap().message;
-    for part in ["evil.example", "--allow-endpoint", "carriers.allowedEndpoints", "Take spec.endpoint away"] {
+    for part in ["evil.example", "--allow-endpoint", "carriers.allowedEndpoints", "Remove spec.endpoint"] {
         assert!(message.contains(part), "{message}");
     }
     let deleted = unread.with(|d| {

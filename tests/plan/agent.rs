@@ -200,7 +200,7 @@ fn a_version_that_the_cache_does_not_show_is_read_before_it_is_made() {
     let stage = new().with(|s| s.read = false);
     assert!(matches!(stage.next(), Decision::Look(Look::Version(key)) if key.to_string() == "agents/dental.v1"));
     let mut behind = published().with(|s| s.cached = false).with(|s| s.read = false);
-    assert!(behind.settle().is_empty(), "a cache that lags is not VersionGone");
+    assert!(behind.settle().is_empty(), "a cache that lags is not VersionDeleted");
 }
 
 #[test]
@@ -238,8 +238,8 @@ fn each_change_of_what_serves_is_told() {
         told,
         [
             "Published: v1 serves.",
-            "Published: v2 serves, instead of v1.",
-            "RolledBack: v1 serves again, instead of v2."
+            "Published: Published v2; before it was v1.",
+            "RolledBack: Rolled back to v1 from v2."
         ]
     );
 }
@@ -257,10 +257,10 @@ fn a_name_is_used_once() {
     let mut stage = published().with(edit);
     stage.publish("v2");
     stage.lose("v1");
-    assert_eq!(stage.publish("v1"), ["status VersionGone"]);
+    assert_eq!(stage.publish("v1"), ["status VersionDeleted"]);
     assert_eq!((stage.serving(), stage.versions.len()), (Some("v2"), 1));
     let mut live = published().with(edit).with(|s| s.lose("v1"));
-    assert_eq!(live.settle(), ["status VersionGone"], "also the name of the one that serves");
+    assert_eq!(live.settle(), ["status VersionDeleted"], "also the name of the one that serves");
 }
 
 #[test]
@@ -268,7 +268,7 @@ fn a_version_that_is_gone_is_made_again_of_the_very_draft_that_it_was() {
     let mut stage = published().with(|s| s.lose("v1"));
     stage.agent.spec.draft = Some(draft("two.example.com"));
     stage.agent.spec.version_digest = Some(draft("two.example.com").digest());
-    assert_eq!(stage.settle(), ["status VersionGone"], "that is another draft, whoever vouches for it");
+    assert_eq!(stage.settle(), ["status VersionDeleted"], "that is another draft, whoever vouches for it");
     stage.agent.spec.draft = Some(draft("one.example.com"));
     stage.agent.spec.version_digest = None;
     assert_eq!(stage.settle(), ["freeze v1", "status Published"], "whatever else remembers the name");
@@ -287,7 +287,7 @@ fn with_applied_versions_nothing_is_frozen_and_no_draft_is_needed() {
         assert_eq!(stage.settle(), ["status Published"]);
         assert_eq!(stage.agent.status.as_ref().unwrap().draft_digest.is_none(), draftless);
         stage.lose("v1");
-        assert_eq!(stage.settle(), ["status VersionGone"]);
+        assert_eq!(stage.settle(), ["status VersionDeleted"]);
         assert_eq!(stage.publish("v2"), ["status AwaitingVersion"]);
         assert_eq!(stage.serving(), Some("v1"));
     }
@@ -386,7 +386,7 @@ fn names_of_pruned_versions_stay_used() {
     let mut stage = published().with(|s| s.agent.spec.history_limit = 0);
     stage.agent.spec.draft = Some(draft("two.example.com"));
     assert_eq!(stage.publish("v2"), ["freeze v2", "status Published", "prune dental.v1"]);
-    assert_eq!(stage.publish("v1"), ["status VersionGone"]);
+    assert_eq!(stage.publish("v1"), ["status VersionDeleted"]);
 }
 
 #[test]

@@ -266,7 +266,7 @@ fn drift_at_the_carrier_is_put_back_there_and_drift_at_the_platform_there() {
     assert_eq!(bound().with(|s| s.row = None).settle(), ["bind a1"]);
     assert_eq!(bound().with(|s| s.row = Some(row("theirs"))).settle(), ["move to a1"]);
     let contested = bound().with(|s| (s.row, s.scene.put_backs, s.looked) = (None, policy::PUT_BACKS_PER_HOUR, true));
-    assert_eq!(contested.says(), "Contested");
+    assert_eq!(contested.says(), "RouteConflict");
 }
 
 #[test]
@@ -359,7 +359,7 @@ fn an_extra_that_somebody_else_switched_is_put_back_as_often_as_a_route() {
     assert_eq!(reported.says(), "Drifted");
     let mut contested = monitored().with(off).with(|s| s.scene.put_backs = policy::PUT_BACKS_PER_HOUR);
     assert_eq!(contested.settle(), ["look at monitor"]);
-    assert_eq!(contested.says(), "Contested");
+    assert_eq!(contested.says(), "RouteConflict");
     let mut suspended = monitored().with(off).with(|s| s.scene.number.spec.suspend = true);
     assert_eq!(suspended.settle(), ["look at monitor"]);
     assert_eq!(suspended.says(), "Suspended");
@@ -405,8 +405,8 @@ fn what_stands_in_the_way_is_said_before_anything_is_sent() {
         assert_eq!(sent, Vec::<String>::new());
         stage.says()
     };
-    assert_eq!(says(|s| s.lending = Lending::NotNamed), "NotLent");
-    assert_eq!(says(|s| s.lending = Lending::NoSecret), "NotLent");
+    assert_eq!(says(|s| s.lending = Lending::NotNamed), "CredentialsNotLent");
+    assert_eq!(says(|s| s.lending = Lending::NoSecret), "CredentialsNotLent");
     assert_eq!(says(|s| s.lending = Lending::Refused("it is too long".into())), "BindingRefused");
     assert_eq!(says(|s| s.open = false), "PlatformNotReady");
 }
@@ -420,7 +420,7 @@ fn a_refusal_of_the_platform_waits_and_a_number_of_somebody_else_is_named_so() {
         stage.looked = true;
         stage.says()
     };
-    assert_eq!(refused(ErrorClass::Unavailable), "BoundElsewhere");
+    assert_eq!(refused(ErrorClass::Unavailable), "BoundWithAnotherKey");
     assert_eq!(refused(ErrorClass::Rejected), "BindingRefused");
     assert_eq!(refused(ErrorClass::Transient), "RouteFailed");
 }
@@ -473,7 +473,7 @@ fn what_may_still_be_applied_is_waited_for_before_the_claim_forgets_the_platform
     stage.scene.agent = Some(version("v2"));
     stage.settle();
     stage.looked = true;
-    assert_eq!(stage.says(), "RouteUnsettled");
+    assert_eq!(stage.says(), "RouteOutcomeUnknown");
     assert!(stage.scene.claim_mut().bound.is_some());
 }
 
@@ -491,8 +491,8 @@ fn nothing_is_taken_off_that_could_not_be_put_on_again() {
         s.scene.agent = Some(serves(Served::Hosted(hosted)));
         s.next = Some(Lending::NotNamed);
     };
-    assert_eq!(stays(moves), "NotLent");
-    assert_eq!(stays(|s| (s.row, s.lending) = (Some(row("theirs")), Lending::NotNamed)), "NotLent");
+    assert_eq!(stays(moves), "CredentialsNotLent");
+    assert_eq!(stays(|s| (s.row, s.lending) = (Some(row("theirs")), Lending::NotNamed)), "CredentialsNotLent");
     let nothing = Served::Version { name: "v2".into(), route: Default::default() };
     let mut without = bound();
     without.scene.agent = Some(serves(nothing));

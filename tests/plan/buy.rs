@@ -267,7 +267,7 @@ fn the_entry_names_one_number_then_the_claim_bears_its_attempt_and_then_it_is_se
 #[test]
 fn nothing_is_bought_or_sent_while_the_route_that_it_would_share_does_not_stand() {
     for (served, expected) in
-        [(Served::Pending, "SharedRoutePending"), (Served::Unshareable("v1".into()), "NotShareable")]
+        [(Served::Pending, "SharedRoutePending"), (Served::Unshareable("v1".into()), "RouteNotShareable")]
     {
         for deal in [deal(), deal().with(|d| d.seller.grant = Grant::None), deal().entered().claimed()] {
             let waits = deal.with(|d| d.scene.agent = Some(serves(served.clone())));
@@ -350,11 +350,11 @@ fn that_others_take_all_there_is_is_said_once_it_lasts_and_looked_for_again_at_t
     assert_eq!(crowded(7, 8).next(), Decision::Rest(silent));
     for lasts in [10, 100] {
         let told = crowded(lasts, 16);
-        assert_eq!(told.says(), "NothingForSale");
+        assert_eq!(told.says(), "NoMatchingNumber");
         let Decision::Rest(rest) = told.next() else { panic!("{:?}", told.next()) };
         assert_eq!(rest.again, Some(Duration::from_secs(16)));
         let conditions = rest.status.unwrap().conditions;
-        assert!(conditions.iter().any(|c| c.message.contains("by others who are about to buy them")), "{conditions:?}");
+        assert!(conditions.iter().any(|c| c.message.contains("by other purchases in this cluster")), "{conditions:?}");
     }
 }
 
@@ -362,8 +362,8 @@ fn that_others_take_all_there_is_is_said_once_it_lasts_and_looked_for_again_at_t
 fn whoever_finds_nothing_to_buy_asks_for_no_right_and_gives_back_the_one_it_has() {
     type Bend = fn(&mut Deal);
     let hopeless: [(&str, Bend); 6] = [
-        ("NothingForSale", |d| d.offers[0].found = vec![offer("+12125551234", "1.15")]),
-        ("TooDear", |d| purchase(d).max_monthly_price = "1.14".parse().ok()),
+        ("NoMatchingNumber", |d| d.offers[0].found = vec![offer("+12125551234", "1.15")]),
+        ("PriceTooHigh", |d| purchase(d).max_monthly_price = "1.14".parse().ok()),
         ("PriceUnknown", |d| purchase(d).max_setup_price = "9".parse().ok()),
         ("AwaitingApproval", |d| purchase(d).approval = Approval::Manual),
         ("NotClaimed", |d| d.scene.number.spec.suspend = true),
@@ -402,7 +402,7 @@ fn a_right_is_given_back_once_the_journal_says_that_nothing_was_bought_by_it_and
     // What may have been bought is no reason to give anything back.
     let unknown = deal().entered().claimed().tried(SendOutcome::Unknown).entered();
     let waits = unknown.with(|d| (d.seen, d.missing, d.orders) = (false, true, Some(vec![])));
-    assert_eq!(waits.says(), "PurchaseUnsettled");
+    assert_eq!(waits.says(), "PurchaseOutcomeUnknown");
 }
 
 #[test]
@@ -429,7 +429,7 @@ fn what_bears_our_marker_is_adopted_and_several_are_asked_about() {
     let known = deal().with(|d| d.marked = Some(vec![e164()])).entry();
     assert_eq!((known.purpose, known.journal.spec.number), (Purpose::Settle, Some(e164())));
     let several = || deal().with(|d| d.marked = Some(vec![e164(), other.clone()]));
-    assert_eq!(several().says(), "SeveralNumbers");
+    assert_eq!(several().says(), "MultipleNumbers");
     let said = several().with(|d| {
         d.scene.number.metadata.annotations.get_or_insert_default().insert(SAID.into(), other.to_string());
     });
@@ -455,11 +455,11 @@ fn money_that_may_not_be_spent_is_not() {
     type Bend = fn(&mut Deal);
     let refusals: [(&str, Bend); 6] = [
         ("PurchasingPaused", |d| d.seller.limits.paused = true),
-        ("TooDear", |d| d.seller.limits.max_monthly_price = "1.00".parse().ok()),
-        ("TooDear", |d| purchase(d).max_monthly_price = "1.14".parse().ok()),
+        ("PriceTooHigh", |d| d.seller.limits.max_monthly_price = "1.00".parse().ok()),
+        ("PriceTooHigh", |d| purchase(d).max_monthly_price = "1.14".parse().ok()),
         ("PriceUnknown", |d| purchase(d).max_setup_price = "9".parse().ok()),
         ("NotClaimed", |d| d.scene.number.spec.suspend = true),
-        ("PurchaseUnsettled", |d| d.seller.not_before = SECOND),
+        ("PurchaseOutcomeUnknown", |d| d.seller.not_before = SECOND),
     ];
     for (expected, bend) in refusals {
         assert_eq!(deal().with(bend).says(), expected);
@@ -484,10 +484,14 @@ fn with_manual_approval_just_the_number_that_was_shown_is_bought() {
     asked.scene.number.status = rest.status;
     let mut other = asked.clone().with(approve("+14155559999"));
     assert_eq!(other.says(), "AwaitingApproval");
-    assert!(other.message().contains("It is \"+14155559999\" now, which is not that number"), "{}", other.message());
+    assert!(
+        other.message().contains("It is \"+14155559999\" now, which is not exactly that number"),
+        "{}",
+        other.message()
+    );
     for wrong in [NUMBER[1..].to_owned(), "yes".to_owned(), "9".repeat(100_000)] {
         let said = asked.clone().with(approve(&wrong)).message();
-        assert!(said.contains("which is not that number, written to the letter") && said.len() < 1000, "{said}");
+        assert!(said.contains("which is not exactly that number") && said.len() < 1000, "{said}");
     }
     other.offers[0].found[0].price.monthly = "1.50".parse().ok();
     let mut dearer = other.with(approve(NUMBER));
@@ -521,10 +525,10 @@ fn nothing_is_bought_against_what_another_installation_has_written_down() {
     // The journal's holder is gone; it is taken over, and then the number is there and bears the old name.
     let taken = restored().with(|d| d.journal.as_mut().unwrap().spec.holder.uid = "uid-old".into());
     assert_eq!(taken.entry().journal.spec.number.unwrap().as_str(), NUMBER);
-    assert_eq!(restored().says(), "MarkedByAnother");
+    assert_eq!(restored().says(), "MarkerConflict");
     // The claim alone is enough to remember by, and so is the journal alone.
     assert_eq!(restored().with(|d| d.journal = None).entry().journal.spec.number.unwrap().as_str(), NUMBER);
-    assert_eq!(restored().with(|d| d.scene.claim = None).says(), "MarkedByAnother");
+    assert_eq!(restored().with(|d| d.scene.claim = None).says(), "MarkerConflict");
     // Another identity's is no record of this one.
     let other = restored().with(|d| d.scene.claim = None).with(|d| {
         d.scene.owned.marker = Some(Marker::new("old", &Identity::new("clinic", "another")));

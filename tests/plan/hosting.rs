@@ -263,7 +263,7 @@ fn what_somebody_else_publishes_is_put_back_and_not_for_ever() {
     assert_eq!(stage.scanned(), ["look", "point at p1 back", "look"]);
     by_hand(&mut stage);
     stage.put_backs = policy::PUT_BACKS_PER_HOUR;
-    assert_eq!(stage.scanned(), ["look", "SharedRouteContested"]);
+    assert_eq!(stage.scanned(), ["look", "SharedRouteConflict"]);
     stage.published().draft_differs = true;
     assert_eq!(stage.publish("v2"), ["RollingOut again", "look", "publish note v2", "look", "RolledOut"]);
 }
@@ -273,7 +273,7 @@ fn nothing_is_written_for_what_is_another_s_gone_or_only_looked_on() {
     let mut stage = standing();
     stage.published().draft_differs = true;
     stage.taken = true;
-    assert_eq!(stage.publish("v2"), ["RollingOut again", "HostedAgentTaken"]);
+    assert_eq!(stage.publish("v2"), ["RollingOut again", "HostedAgentInUse"]);
     stage.taken = false;
     stage.active = false;
     assert_eq!(stage.scanned(), ["look", "RollingOut"]);

@@ -52,7 +52,7 @@ fn the_claim_of_a_number_that_has_yet_to_come_says_that_nothing_was_sent_to_it()
     let claim = claimed().claim.unwrap().spec;
     assert!(claim.sent.is_empty() && claim.previous.is_empty() && claim.carrier_number_id.is_empty());
     let mut pooled = elsewhere().with(|s| s.agent = None);
-    assert_eq!(pooled.settle().last().unwrap(), "status Pooled");
+    assert_eq!(pooled.settle().last().unwrap(), "status Unassigned");
     assert_eq!(pooled.claim.unwrap().spec.carrier_number_id, "PN1", "that it was there is known from then on");
 }
 
@@ -69,7 +69,7 @@ fn without_a_word_for_it_nothing_is_written_for_a_number_that_is_not_there() {
 fn what_is_not_asked_says_why_and_claims_nothing() {
     type Change = fn(&mut Scene);
     let table: [(&str, &str, Change); 3] = [
-        ("BringInRefused", "cannot bring in", |s| s.view().brings_in = false),
+        ("CarrierImportRefused", "cannot import numbers", |s| s.view().brings_in = false),
         ("NotInAccount", "mode: Observe", |s| s.number.spec.mode = Mode::Observe),
         ("NotClaimed", "suspended", |s| s.number.spec.suspend = true),
     ];
@@ -111,11 +111,11 @@ fn what_is_not_known_is_looked_at_before_it_is_asked_again() {
     let crashed = InFlight { predecessor: minute, ..InFlight::default() };
     for in_flight in [lost, crashed] {
         let mut waits = claimed().with(|s| s.in_flight = in_flight);
-        assert_eq!(waits.says(), "NotSeen");
-        assert!(waits.message().contains("Whether"), "{}", waits.message());
+        assert_eq!(waits.says(), "NumberNotChecked");
+        assert!(waits.message().contains("It is unknown whether"), "{}", waits.message());
         assert!(waits.rest().again.unwrap() <= minute);
         waits.trouble = Some(trouble(ErrorClass::Transient, 1, 5));
-        assert!(waits.message().contains("Whether"), "{}", waits.message());
+        assert!(waits.message().contains("It is unknown whether"), "{}", waits.message());
         (waits.in_flight, waits.trouble) = (InFlight::default(), None);
         assert!(asks(&waits));
     }
@@ -124,11 +124,11 @@ fn what_is_not_known_is_looked_at_before_it_is_asked_again() {
 #[test]
 fn a_refusal_says_what_to_do_and_is_not_repeated_before_its_time() {
     for (class, reason) in [
-        (ErrorClass::Unavailable, Reason::BringInRefused),
-        (ErrorClass::Forbidden, Reason::BringInRefused),
+        (ErrorClass::Unavailable, Reason::CarrierImportRefused),
+        (ErrorClass::Forbidden, Reason::CarrierImportRefused),
         (ErrorClass::Funds, Reason::InsufficientFunds),
         (ErrorClass::Unauthorized, Reason::AccountNotReady),
-        (ErrorClass::Throttled, Reason::NotSeen),
+        (ErrorClass::Throttled, Reason::NumberNotChecked),
     ] {
         let mut refused = claimed().with(|s| s.trouble = Some(trouble(class, 1, 600)));
         assert_eq!((refused.says(), refused.message()), (reason.to_string(), "The carrier says no.".to_owned()));

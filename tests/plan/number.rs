@@ -54,14 +54,14 @@ fn publishing_costs_one_write_at_the_carrier_and_two_in_the_cluster() {
 #[test]
 fn taking_the_agent_away_clears_our_route_and_leaves_the_number_in_the_pool() {
     let mut scene = routed().with(|s| s.agent = None);
-    assert_eq!(scene.settle(), ["journal", "write voice=nothing sms=nothing", "status Pooled"]);
+    assert_eq!(scene.settle(), ["journal", "write voice=nothing sms=nothing", "status Unassigned"]);
     assert_eq!(scene.number.status.unwrap().route, None);
 }
 
 #[test]
 fn a_number_without_an_agent_keeps_the_route_of_somebody_else() {
     let mut scene = new().with(|s| s.agent = None);
-    assert_eq!(scene.settle(), ["claim", "finalizer", "status Pooled"]);
+    assert_eq!(scene.settle(), ["claim", "finalizer", "status Unassigned"]);
     assert_eq!(scene.owned.route[&Channel::Voice], destination(FOREIGN));
 }
 
@@ -76,15 +76,15 @@ fn each_thing_that_keeps_a_number_from_being_routed_has_its_reason() {
         ("AgentNotFound", |s| s.agent = Some(AgentRef::Missing(Key::new("agents", "dental")))),
         ("AgentNotAllowed", |s| s.agent = Some(AgentRef::Refused(Key::new("agents", "dental")))),
         ("NeverPublished", |s| s.agent = Some(serves(Served::Nothing))),
-        ("VersionMissing", |s| s.agent = Some(serves(Served::Missing("v1".into())))),
+        ("VersionNotFound", |s| s.agent = Some(serves(Served::Missing("v1".into())))),
         ("NoRoute", |s| s.agent = agent(|_, serves| *serves = Served::Version { name: "v1".into(), route: [].into() })),
         ("SharedRoutePending", |s| s.agent = Some(serves(Served::Pending))),
-        ("NotShareable", |s| s.agent = Some(serves(Served::Unshareable("v1".into())))),
+        ("RouteNotShareable", |s| s.agent = Some(serves(Served::Unshareable("v1".into())))),
         ("AgentOffline", |s| s.agent = agent(|offline, _| *offline = true)),
         ("SharedRoutePending", |s| {
             s.agent = agent(|offline, serves| (*offline, *serves) = (true, Served::Pending));
         }),
-        ("Pooled", |s| s.agent = None),
+        ("Unassigned", |s| s.agent = None),
     ];
     for (reason, change) in table {
         let mut fresh = new().with(change);
@@ -96,7 +96,7 @@ fn each_thing_that_keeps_a_number_from_being_routed_has_its_reason() {
         before.settle();
         before.with(|s| {
             change(s);
-            let kept = !matches!(reason, "AgentOffline" | "Pooled");
+            let kept = !matches!(reason, "AgentOffline" | "Unassigned");
             let route = s.owned.route.clone();
             s.settle();
             assert_eq!(s.owned.route == route, kept, "{reason}: only these two take a route back");
@@ -125,11 +125,11 @@ fn an_account_that_is_not_open_leaves_settled_numbers_alone_and_says_so_of_new_o
     assert_eq!(new().with(Scene::account_closed).says(), "AccountNotReady");
     assert_eq!(routed().with(Scene::account_closed).next(), Decision::Rest(Rest::NOTHING));
     let moved = routed().with(Scene::account_closed).with(|s| s.agent = Some(version("v2")));
-    assert_eq!(moved.says(), "RouteUnseen");
-    assert!(moved.message().contains("The last route stays"));
-    assert_eq!(routed().with(Scene::account_closed).with(|s| s.agent = None).says(), "RouteUnseen");
+    assert_eq!(moved.says(), "RouteUnknown");
+    assert!(moved.message().contains("The number keeps its route"));
+    assert_eq!(routed().with(Scene::account_closed).with(|s| s.agent = None).says(), "RouteUnknown");
     let edited = routed().with(Scene::account_closed).with(|s| s.number.metadata.generation = Some(2));
-    assert_eq!(edited.says(), "RouteUnseen", "an edit is answered");
+    assert_eq!(edited.says(), "RouteUnknown", "an edit is answered");
 }
 
 #[test]
@@ -139,12 +139,12 @@ fn absent_is_lost_only_for_what_was_there_before() {
     assert_eq!(routed().with(gone).says(), "NumberLost");
     assert_eq!(routed().with(gone).with(|s| s.claim = None).says(), "NumberLost");
     let mut lost = routed().with(gone);
-    assert!(lost.message().contains("Ask the carrier what became of it"), "{}", lost.message());
+    assert!(lost.message().contains("Ask the carrier"), "{}", lost.message());
     lost.settle();
     let status = lost.number.status.as_ref().unwrap();
     assert_eq!(
         (reason(&status.conditions, "Routed"), &status.route),
-        (Some("RouteUnseen"), &None),
+        (Some("RouteUnknown"), &None),
         "nothing is routed"
     );
     assert_eq!(lost.number.status.as_ref().unwrap().number, Some(e164()), "what was known stays");
@@ -156,8 +156,8 @@ fn a_number_that_nobody_saw_is_looked_at_unless_looking_failed_a_moment_ago() {
     let unseen = |s: &mut Scene| s.see = See::Unseen;
     let failed = |s: &mut Scene| s.trouble = Some(trouble(ErrorClass::Transient, 1, 7));
     assert_eq!(new().with(unseen).next(), look());
-    assert_eq!(new().with(unseen).with(failed).says(), "NotSeen");
-    assert_eq!(routed().with(unseen).with(failed).says(), "RouteUnseen");
+    assert_eq!(new().with(unseen).with(failed).says(), "NumberNotChecked");
+    assert_eq!(routed().with(unseen).with(failed).says(), "RouteUnknown");
     assert_eq!(new().with(unseen).with(failed).rest().again, Some(SECOND * 7));
     let due = |s: &mut Scene| s.trouble = Some(trouble(ErrorClass::Transient, 1, 0));
     assert_eq!(new().with(unseen).with(due).next(), look());
@@ -172,12 +172,12 @@ fn observing_says_how_things_are_and_writes_nothing_anywhere() {
         left_alone(s);
     };
     let mut scene = new().with(observe);
-    assert_eq!(scene.settle(), ["status Differs"]);
+    assert_eq!(scene.settle(), ["status RouteDiffers"]);
     assert_eq!(scene.number.status.as_ref().unwrap().acquisition, None);
     let mut same = new().with(observe).with(|s| s.owned.route = shown(version_route("v1")));
     assert_eq!(same.settle(), ["status Routed"]);
-    assert_eq!(routed().with(observe).with(|s| s.agent = Some(version("v2"))).says(), "Differs");
-    assert_eq!(routed().with(observe).with(|s| s.agent = None).says(), "Differs");
+    assert_eq!(routed().with(observe).with(|s| s.agent = Some(version("v2"))).says(), "RouteDiffers");
+    assert_eq!(routed().with(observe).with(|s| s.agent = None).says(), "RouteDiffers");
     let of_another = routed().with(Scene::held_by_another).with(observe);
     assert_eq!(of_another.says(), "Routed", "it may watch what another manages");
 }
@@ -247,7 +247,7 @@ fn a_claim_is_taken_over_once_its_holder_is_gone_and_nothing_is_in_flight() {
         InFlight { predecessor: SECOND * 3, ..InFlight::default() },
     ] {
         scene.in_flight = in_flight;
-        assert_eq!((scene.says().as_str(), scene.rest().again), ("NotSeen", Some(SECOND * 3)));
+        assert_eq!((scene.says().as_str(), scene.rest().again), ("NumberNotChecked", Some(SECOND * 3)));
     }
     scene.in_flight = InFlight::default();
     assert_eq!(scene.settle(), ["journal"]);
@@ -261,7 +261,7 @@ fn what_the_last_holder_had_sent_is_ours_for_the_next_one() {
         routed().with(Scene::held_by_another).with(|s| s.holder = Liveness::Gone).with(|s| s.agent = None);
     successor.number.status = None;
     successor.number.metadata.finalizers = None;
-    assert_eq!(successor.settle(), ["journal", "finalizer", "write voice=nothing sms=nothing", "status Pooled"]);
+    assert_eq!(successor.settle(), ["journal", "finalizer", "write voice=nothing sms=nothing", "status Unassigned"]);
 }
 
 #[test]
@@ -283,7 +283,7 @@ fn a_claim_that_is_being_deleted_is_waited_for_by_others_and_goes_on_working_for
     assert_eq!(scene.says(), "Routed");
     scene.held_by_another();
     scene.holder = Liveness::Gone;
-    assert_eq!(scene.says(), "NotSeen");
+    assert_eq!(scene.says(), "NumberNotChecked");
     assert!(scene.rest().again.is_some());
 }
 
@@ -295,7 +295,7 @@ fn a_claim_that_somebody_deleted_is_made_again_from_the_status_and_takes_nothing
     let claim = &scene.claim.as_ref().unwrap().spec;
     assert_eq!((&claim.sent, &claim.previous), (&vec![digests], &[(Channel::Status, destination(FOREIGN))].into()));
     scene.agent = None;
-    assert_eq!(scene.settle(), ["journal", "write voice=nothing sms=nothing", "status Pooled"]);
+    assert_eq!(scene.settle(), ["journal", "write voice=nothing sms=nothing", "status Unassigned"]);
 }
 
 #[test]
@@ -480,7 +480,7 @@ fn a_fight_ends_with_contested_which_names_field_found_and_wanted_and_a_request_
     let mut scene = routed().with(|s| s.set(Channel::Voice, FOREIGN)).with(|s| s.put_backs = 2);
     assert!(scene.write().put_back);
     scene.put_backs = 3;
-    assert_eq!(scene.says(), "Contested");
+    assert_eq!(scene.says(), "RouteConflict");
     assert!(scene.message().contains("voice goes to old.example.net, wanted engine.example.com"));
     scene.put_backs = 0;
     assert!(scene.write().put_back);
@@ -504,7 +504,7 @@ fn overwriting_names_hosts_and_never_urls() {
     assert_eq!(
         told,
         [
-            "RouteReplaced: Replaced a route that somebody else had set: voice goes to old.example.net, wanted engine.example.com."
+            "RouteReplaced: Replaced a route that was at the carrier before: voice goes to old.example.net, wanted engine.example.com."
         ]
     );
     let drift = routed().with(|s| s.set(Channel::Sms, FOREIGN));
@@ -543,8 +543,8 @@ fn a_route_that_calls_do_not_come_by_is_not_called_routed_and_nothing_is_written
     for (calling, told) in [(region("ie1"), "in the region ie1"), (Calling::Forwarded, "forwards all calls")] {
         let scene = routed().with(|s| s.owned.calling = calling.clone());
         let status = scene.rest().status.unwrap();
-        assert_eq!(reason(&status.conditions, "Routed"), Some("CallsElsewhere"));
-        assert_eq!(scene.says(), "CallsElsewhere", "it is not ready");
+        assert_eq!(reason(&status.conditions, "Routed"), Some("CallsDiverted"));
+        assert_eq!(scene.says(), "CallsDiverted", "it is not ready");
         assert!(scene.message().contains(told), "{}", scene.message());
         assert!(status.route.is_some(), "the carrier has it all the same");
         let settled = |change: &dyn Fn(&mut Scene)| {
@@ -555,7 +555,7 @@ fn a_route_that_calls_do_not_come_by_is_not_called_routed_and_nothing_is_written
         let texts: Route = version_route("v1").into_iter().filter(|(channel, _)| *channel == Channel::Sms).collect();
         let texts = serves(Served::Version { name: "v1".into(), route: texts });
         assert_eq!(settled(&|s| s.agent = Some(texts.clone())), "Routed", "it takes no calls");
-        assert_eq!(settled(&|s| s.agent = None), "Pooled", "there is no route to lose");
+        assert_eq!(settled(&|s| s.agent = None), "Unassigned", "there is no route to lose");
     }
     for calling in [Calling::Number, Calling::Unseen] {
         assert_eq!(routed().with(|s| s.owned.calling = calling).says(), "Routed");
@@ -566,7 +566,7 @@ fn a_route_that_calls_do_not_come_by_is_not_called_routed_and_nothing_is_written
 fn a_messaging_service_is_said_and_does_not_stand_in_the_way_of_ready() {
     let scene = routed().with(|s| s.owned.messaging = Messaging::Group { id: "MG1".into() });
     let status = scene.rest().status.unwrap();
-    assert_eq!(reason(&status.conditions, "MessagingReady"), Some("MessagingServiceWins"));
+    assert_eq!(reason(&status.conditions, "MessagingReady"), Some("MessagingServiceOverrides"));
     assert_eq!(scene.says(), "Routed");
     let unseen = routed().rest().status.unwrap();
     assert_eq!(reason(&unseen.conditions, "MessagingReady"), Some("RegistrationUnknown"));
@@ -582,7 +582,7 @@ fn an_sms_webhook_on_a_number_that_cannot_text_is_said_and_names_the_feature() {
         status.conditions.into_iter().find(|condition| condition.type_ == "MessagingReady").unwrap()
     };
     let silent = said(&["Fax", "Voice"]);
-    assert_eq!((silent.status.as_str(), silent.reason.as_str()), ("False", "CannotText"));
+    assert_eq!((silent.status.as_str(), silent.reason.as_str()), ("False", "SMSNotSupported"));
     assert!(silent.message.contains("lacks the feature SMS"), "{}", silent.message);
     assert_eq!(said(&["SMS", "Voice"]).reason, "RegistrationUnknown");
     assert_eq!(said(&[]).reason, "RegistrationUnknown", "what it can do is not shown");
@@ -608,7 +608,7 @@ fn a_request_is_handled_where_nothing_can_be_looked_at_but_not_while_looking_is_
     assert_eq!(handled(&put_off), None);
     assert_eq!(put_off.with(|s| s.trouble = None).next(), look());
     let closed = routed().with(|s| s.request("now")).with(Scene::account_closed);
-    assert_eq!(closed.says(), "RouteUnseen");
+    assert_eq!(closed.says(), "RouteUnknown");
     assert_eq!(handled(&closed), None);
 }
 

@@ -116,9 +116,9 @@ fn it_is_asked_who_remembers_a_name_before_a_draft_is_frozen_under_it() {
 fn a_name_that_anything_remembers_is_not_frozen_and_the_reason_says_how_to_go_on() {
     for place in places() {
         let stage = made_again().trace(place.clone(), None);
-        assert_eq!(stage.comes_to(), "NameUsed", "{place:?}");
+        assert_eq!(stage.comes_to(), "VersionNameUsed", "{place:?}");
         let message = stage.message();
-        for way in ["apply AgentVersion dental.v1", "spec.versionDigest", &digest(IS), "under a new name"] {
+        for way in ["create AgentVersion dental.v1", "spec.versionDigest", &digest(IS), "under a new name"] {
             assert!(message.contains(way), "{place:?}: {message}");
         }
     }
@@ -128,13 +128,13 @@ fn a_name_that_anything_remembers_is_not_frozen_and_the_reason_says_how_to_go_on
 fn what_was_published_under_the_name_is_frozen_again() {
     for place in places() {
         let known = || made_again().trace(Place::Predecessor, Some(digest(WAS))).trace(place.clone(), None);
-        assert_eq!(known().comes_to(), "NameUsed", "{place:?}");
+        assert_eq!(known().comes_to(), "VersionNameUsed", "{place:?}");
         assert!(known().message().contains(&digest(WAS)), "whoever knows more is named first");
         let as_it_was = known().with(|s| s.agent.spec.draft = Some(draft(WAS)));
         assert_eq!(as_it_was.comes_to(), "freeze v1", "{place:?}");
     }
     let at_odds = made_again().trace(Place::Predecessor, Some(digest(WAS))).annotated(&format!("v1={}", digest(IS)));
-    assert_eq!(at_odds.comes_to(), "NameUsed", "two that know do not agree");
+    assert_eq!(at_odds.comes_to(), "VersionNameUsed", "two that know do not agree");
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn a_person_who_gives_the_digest_of_the_draft_has_it_frozen_under_a_used_name() 
 fn what_comes_with_the_object_out_of_a_backup_counts() {
     let noted = |text: &str| made_again().annotated(text).comes_to();
     let was = digest(WAS);
-    assert_eq!(noted(&format!("v0=sha256:0,v1={was}")), "NameUsed");
+    assert_eq!(noted(&format!("v0=sha256:0,v1={was}")), "VersionNameUsed");
     assert_eq!(noted(&format!("v1={}", digest(IS))), "freeze v1");
     for other in ["", "v1", "v1=", "=", ",,", &format!("v2={was}")] {
         assert_eq!(noted(other), "freeze v1", "{other:?} says nothing of v1");
@@ -163,7 +163,7 @@ fn what_spoke_against_a_name_does_not_free_it_by_going() {
     let (status, again) = stage.rest();
     assert_eq!((&*status.used_before, again), (&["v1".to_owned()][..], None));
     let later = stage.with(|s| s.agent.status = Some(status)).with(|s| s.past.traces.clear());
-    assert_eq!(later.comes_to(), "NameUsed");
+    assert_eq!(later.comes_to(), "VersionNameUsed");
     let (said, _) = later.rest();
     let later = later.with(|s| s.agent.status = Some(said.clone()));
     assert_eq!(later.rest().0, said, "and then nothing more is written");
@@ -179,11 +179,14 @@ fn an_account_with_numbers_of_its_own_is_waited_for_and_others_for_a_while() {
     let day = Duration::from_secs(86400);
     for (bond, until) in [(Bond::Offered, policy::APPLIED_TOGETHER), (Bond::Allowed, policy::LISTED_WITHIN)] {
         let early = unlisted(bond, until - Duration::from_millis(1));
-        assert_eq!((early.comes_to(), early.rest().1), ("NameNotChecked".into(), Some(Duration::from_millis(1))));
+        assert_eq!(
+            (early.comes_to(), early.rest().1),
+            ("VersionNameNotChecked".into(), Some(Duration::from_millis(1)))
+        );
         assert_eq!(unlisted(bond, until).comes_to(), "freeze v1", "{bond:?}");
     }
-    assert_eq!(unlisted(Bond::Own, day).comes_to(), "NameNotChecked");
-    assert!(unlisted(Bond::Own, day).message().contains("agents/twilio has not been listed"));
+    assert_eq!(unlisted(Bond::Own, day).comes_to(), "VersionNameNotChecked");
+    assert!(unlisted(Bond::Own, day).message().contains("agents/twilio is not listed yet"));
     let given = unlisted(Bond::Own, day).with(|s| s.agent.spec.version_digest = Some(digest(IS)));
     assert_eq!(given.comes_to(), "freeze v1", "a digest publishes at once");
 }
@@ -198,20 +201,20 @@ fn an_agent_that_has_published_waits_for_no_account() {
     });
     let stage = stage.annotated(&format!("v0={}", digest(WAS)));
     assert_eq!(stage.comes_to(), "freeze v1");
-    assert_eq!(stage.trace(Place::Claim(e164()), None).comes_to(), "NameUsed", "but what is known counts");
+    assert_eq!(stage.trace(Place::Claim(e164()), None).comes_to(), "VersionNameUsed", "but what is known counts");
 }
 
 #[test]
 fn the_first_version_waits_a_moment_for_what_may_be_applied_along_with_it() {
     let alone = |known_for| made_again().with(|s| (s.past.listed, s.known_for) = (false, known_for));
-    assert_eq!(alone(Duration::ZERO).comes_to(), "NameNotChecked");
+    assert_eq!(alone(Duration::ZERO).comes_to(), "VersionNameNotChecked");
     assert_eq!(alone(policy::APPLIED_TOGETHER).comes_to(), "freeze v1");
 }
 
 #[test]
 fn a_neighbours_number_delays_a_name_and_does_not_block_it() {
     let stage = |known_for| made_again().trace(at_the_carrier(Bond::Offered), None).with(|s| s.known_for = known_for);
-    assert_eq!(stage(Duration::ZERO).comes_to(), "NameNotChecked");
+    assert_eq!(stage(Duration::ZERO).comes_to(), "VersionNameNotChecked");
     assert!(stage(Duration::ZERO).rest().0.used_before.is_empty());
     assert_eq!(stage(policy::NAME_DOUBTED).comes_to(), "freeze v1");
 }

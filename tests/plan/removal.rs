@@ -65,7 +65,7 @@ fn whether_the_definition_is_going_is_asked_before_anything_else() {
 fn when_the_definition_goes_numbers_are_let_go_as_they_are() {
     let mut scene = deleted().with(|s| s.definition_going = Some(true));
     let Decision::Act(Effect::CloseClaim(_, Some(note))) = scene.next() else { panic!() };
-    assert!(note.warning && note.text.contains("the definition of PhoneNumber is being deleted"), "{}", note.text);
+    assert!(note.warning && note.text.contains("the CRD of PhoneNumber is being deleted"), "{}", note.text);
     assert_eq!(scene.settle(), ["close", "let go"]);
 }
 
@@ -161,7 +161,7 @@ fn what_is_not_ours_is_left_and_its_host_named() {
     scene.set(Channel::Voice, "https://new.example.org/?token=s3cret");
     scene.fresh = true;
     let Decision::Act(Effect::CloseClaim(_, Some(note))) = scene.next() else { panic!() };
-    assert_eq!(note.text, "Not ours, and left as it is: voice goes to new.example.org.");
+    assert_eq!(note.text, "Not set by Dialplane, so not changed: voice goes to new.example.org.");
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn what_may_still_arrive_is_waited_for_and_looked_at_again() {
         InFlight { predecessor: SECOND * 4, ..InFlight::default() },
     ] {
         let mut scene = deleted().with(|s| s.in_flight = in_flight);
-        assert_eq!(scene.settle(), ["look", "write voice=nothing sms=nothing", "look", "status RouteUnsettled"]);
+        assert_eq!(scene.settle(), ["look", "write voice=nothing sms=nothing", "look", "status RouteOutcomeUnknown"]);
         assert_eq!(scene.with(|s| s.fresh = true).rest().again, Some(SECOND * 4));
     }
     let mut never_sent = new().with(|s| s.agent = None);

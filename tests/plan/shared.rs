@@ -236,7 +236,7 @@ fn what_somebody_changed_is_put_back_and_not_for_ever() {
     assert_eq!(stage.settle(), ["write back"], "status said it already");
     let mut contested = standing().with(changed).with(|s| s.share.put_backs = policy::PUT_BACKS_PER_HOUR);
     let (reason, text) = contested.says();
-    assert_eq!(reason, "SharedRouteContested");
+    assert_eq!(reason, "SharedRouteConflict");
     assert!(text.contains("telephony/telnyx") && text.contains("dp1:test:0123"), "{text}");
     assert!(!text.contains("s3cret"));
     assert_eq!(contested.publish("v2")[1], "write new", "a new version is nobody's drift");
@@ -265,7 +265,7 @@ fn a_version_that_differs_from_number_to_number_changes_nothing_and_is_refused()
     stage.agent.spec.version = Some("v2".into());
     let (reason, text) = stage.says();
     assert_eq!(reason, "SharedRouteRefused");
-    assert!(text.contains("v2 names {number}") && text.contains("telephony/telnyx"), "{text}");
+    assert!(text.contains("v2 uses {number}") && text.contains("telephony/telnyx"), "{text}");
     assert_eq!((&stage.carrier.webhooks, stage.entry().version.as_deref()), (&version_route("v1"), Some("v1")));
     assert_eq!(stage.served(), Served::Unshareable("v2".into()));
 }
@@ -354,7 +354,7 @@ fn numbers_that_only_look_on_cause_no_write_and_wait_for_none() {
     assert_eq!(looks_on(Served::Pending, |s| s.number.spec.suspend = true), "Suspended");
     assert_eq!(
         looks_on(Served::Pending, |s| s.number.spec.mode = dialplane::api::phone_number::Mode::Observe),
-        "Differs"
+        "RouteDiffers"
     );
 }
 

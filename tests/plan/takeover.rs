@@ -52,7 +52,7 @@ fn a_bought_number_passes_to_nobody_before_the_account_has_counted_it() {
     let handed = || left().with(|s| (s.holder, s.rival.hands_over) = (Liveness::Alive, true));
     for scene in [left(), left().with(|s| s.claim_mut().holder = None), handed()] {
         let waits = scene.clone().with(uncounted);
-        assert_eq!(waits.says(), "NotSeen");
+        assert_eq!(waits.says(), "NumberNotChecked");
         assert!(waits.rest().again.is_some());
         takes(&scene);
     }
@@ -161,14 +161,14 @@ fn a_number_of_another_installation_is_adopted_by_a_record_and_a_word_and_by_nei
     let say = |s: &mut Scene| {
         s.number.metadata.annotations = Some([(SAID.to_owned(), NUMBER.to_owned())].into());
     };
-    assert_eq!(new().with(elsewhere).with(say).says(), "MarkedByAnother");
+    assert_eq!(new().with(elsewhere).with(say).says(), "MarkerConflict");
     let restored = || left_elsewhere().with(|s| s.claim_mut().holder.as_mut().unwrap().namespace = "clinic".into());
     let asks = restored().with(|s| bought(s, "clinic")).with(elsewhere);
-    assert_eq!(asks.says(), "MarkedByAnother");
+    assert_eq!(asks.says(), "MarkerConflict");
     let text = asks.message();
     assert!(text.contains("installation of Dialplane, test") && text.contains(SAID), "{text}");
     takes(&asks.with(say));
-    assert_eq!(Reason::MarkedByAnother.row().name, "MarkedByAnother");
+    assert_eq!(Reason::MarkerConflict.row().name, "MarkerConflict");
 }
 
 #[test]
@@ -179,5 +179,5 @@ fn an_observer_is_not_told_where_a_number_of_another_namespace_leads_unless_the_
     let hidden = left_elsewhere().with(observes).with(elsewhere);
     assert_eq!(hidden.says(), "ClaimRefused");
     assert!(!hidden.message().contains("engine"), "{}", hidden.message());
-    assert_eq!(left_elsewhere().with(observes).says(), "Differs", "the account is its own");
+    assert_eq!(left_elsewhere().with(observes).says(), "RouteDiffers", "the account is its own");
 }

@@ -114,7 +114,7 @@ impl Scene {
         let scene = Self { client, namespace, sandbox: carrier(Dialect::Telnyx), bought: AtomicUsize::new(0) };
         scene.secret(json!({"apiKey": scene.sandbox.credentials().auth_token})).await;
         scene.account(json!({"twilio": null, "telnyx": {}})).await;
-        scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+        scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "Connected").await;
         scene
     }
 
@@ -147,7 +147,7 @@ impl Scene {
     pub async fn open(&self, account: Value) {
         self.secret(self.token()).await;
         self.account(account).await;
-        self.reason::<CarrierAccount>(ACCOUNT, "Ready", "Open").await;
+        self.reason::<CarrierAccount>(ACCOUNT, "Ready", "Connected").await;
     }
 
     /// What opens the account.

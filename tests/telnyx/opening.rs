@@ -22,7 +22,7 @@ async fn an_account_is_opened_by_the_key_in_its_secret_and_bears_its_objects_nam
     assert!(message.contains("it lacks the key apiKey"), "{message}");
 
     scene.secret(json!({ "apiKey": format!("{}\n", credentials.auth_token) })).await;
-    let account: CarrierAccount = scene.reason(ACCOUNT, "Ready", "Open").await;
+    let account: CarrierAccount = scene.reason(ACCOUNT, "Ready", "Connected").await;
     let status = account.status.unwrap();
     assert_eq!(status.identity, Some(format!("{}/{ACCOUNT}", scene.namespace)));
     assert_eq!(status.numbers.map(|numbers| numbers.owned), Some(1));

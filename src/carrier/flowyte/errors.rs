@@ -94,10 +94,10 @@ fn meaning(status: u16, code: Option<&str>) -> (ErrorClass, String) {
     let class = class_of(status);
     let text = match (status, code) {
         (500..600, _) => {
-            return (Transient, format!("{NAME} is unwell (HTTP {status}); this is tried again by itself"));
+            return (Transient, format!("{NAME} returned a server error (HTTP {status}); the operator retries"));
         }
         (429, _) => {
-            return (Throttled, format!("{NAME} asks for fewer requests; this is tried again by itself"));
+            return (Throttled, format!("{NAME} limits the request rate; the operator retries"));
         }
         (401, _) => "Flowyte does not accept the API key; check apiKey in the Secret, and that the key was not revoked",
         (409, Some(NEVER_PUBLISHED)) => {
@@ -107,15 +107,13 @@ fn meaning(status: u16, code: Option<&str>) -> (ErrorClass, String) {
         (400 | 422, Some(_)) => {
             "Flowyte refused a value as invalid; check what is set on the number and the agent's id"
         }
-        (402, Some(_)) => "the Flowyte wallet has too little money; top it up in the Flowyte dashboard",
+        (402, Some(_)) => "the Flowyte wallet balance is too low; top it up in the Flowyte dashboard",
         (403, Some(_)) => return (class, forbidden("that this takes")),
         (404, Some(_)) => {
-            "Flowyte knows no such thing in this organization; check that the API key is of the right one, and that it was \
+            "Flowyte did not find this in the organization; check that the API key is of the right one, and that it was \
                            not removed in the Flowyte dashboard"
         }
-        (409, Some(_)) => {
-            "Flowyte is just changing this, or somebody else is; it is looked at and tried again by itself"
-        }
+        (409, Some(_)) => "Flowyte is just changing this, or somebody else is; the operator checks again and retries",
         // What a status that is not documented means for a repetition, nobody knows.
         (_, Some(code)) => {
             let text = format!(
@@ -125,7 +123,7 @@ fn meaning(status: u16, code: Option<&str>) -> (ErrorClass, String) {
         }
         (_, None) => {
             let text = format!(
-                "HTTP {status} came back not in {NAME}'s words; check the endpoint and what stands between the cluster and {NAME}"
+                "HTTP {status} came back in an unknown format; check the endpoint and any proxy between the cluster and {NAME}"
             );
             return (class, text);
         }
@@ -176,7 +174,7 @@ pub(super) fn funds(error: CarrierError, more: &str) -> CarrierError {
 
 /// An answer that cannot be what was asked for, or is not all of it: a part of a list would look like numbers lost.
 pub(super) fn torn(why: &str) -> CarrierError {
-    let text = format!("{NAME} gave a torn answer: {why}; nothing is concluded from it and it is read again");
+    let text = format!("{NAME} returned an incomplete response: {why}; it is ignored and read again");
     CarrierError::new(Transient, text)
 }
 

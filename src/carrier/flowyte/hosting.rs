@@ -116,7 +116,7 @@ fn explained(error: CarrierError, invalid: &str) -> CarrierError {
             "Flowyte has no such agent in this organization, or no such version of it; check that it was not deleted in the Flowyte dashboard"
         }
         ErrorClass::Conflict => {
-            "somebody else is just publishing this agent at Flowyte; it is looked at and tried again by itself"
+            "somebody else is just publishing this agent at Flowyte; the operator checks again and retries"
         }
         _ => return error,
     };

@@ -379,7 +379,7 @@ mod tests {
             ("an endless cursor", vec![cursor(&["a"], &"x".repeat(LONGEST_CURSOR + 1))]),
         ] {
             let (_, rows) = read(&answers);
-            assert!(rows.as_ref().is_err_and(|text| text.contains("torn")), "{name}: {rows:?}");
+            assert!(rows.as_ref().is_err_and(|text| text.contains("incomplete")), "{name}: {rows:?}");
         }
         for other in [
             json!({ "success": false, "data": [] }),

@@ -28,12 +28,13 @@ pub struct Egress {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EgressError {
     #[error(
-        "{0} in the environment is no proxy: write http://HOST:PORT or https://HOST:PORT, with USER:PASSWORD@ before the host if the proxy asks for it"
+        "{0} in the environment is not a proxy URL: write http://HOST:PORT or https://HOST:PORT, with USER:PASSWORD@ before the host if the \
+         proxy needs it"
     )]
     Proxy(&'static str),
-    #[error("it holds no certificate: it must be in PEM, one block BEGIN CERTIFICATE for each authority")]
+    #[error("it contains no certificate: it must be in PEM, one block BEGIN CERTIFICATE for each authority")]
     NoCertificate,
-    #[error("it holds something that is no certificate: each block BEGIN CERTIFICATE must be a whole one, in PEM")]
+    #[error("it contains an invalid certificate: each block BEGIN CERTIFICATE must be complete, in PEM")]
     BadCertificate,
 }
 

@@ -135,7 +135,9 @@ impl Limiter {
         CarrierError {
             class: ErrorClass::Transient,
             code: None,
-            text: format!("{cause}; this happened several times in a row, and the carrier is tried again by itself"),
+            text: format!(
+                "{cause}; this happened several times in a row, and the operator tries the carrier again later"
+            ),
             retry_after: Some(until.saturating_duration_since(Instant::now())),
         }
     }
@@ -150,7 +152,7 @@ fn paused(until: Instant) -> CarrierError {
     CarrierError {
         class: ErrorClass::Throttled,
         code: None,
-        text: "the carrier asked for a pause; this is tried again by itself when it is over".to_owned(),
+        text: "the carrier asked for a pause; the operator retries when it is over".to_owned(),
         retry_after: Some(until.saturating_duration_since(Instant::now())),
     }
 }
@@ -158,8 +160,7 @@ fn paused(until: Instant) -> CarrierError {
 fn crowded() -> CarrierError {
     CarrierError::new(
         ErrorClass::Throttled,
-        "too many requests are waiting for this carrier account; they are tried again by themselves, and \
-               a higher limit on the account makes room",
+        "too many requests are waiting for this carrier account; the operator retries them, and higher spec.limits on the account help",
     )
 }
 

@@ -126,9 +126,9 @@ async fn a_read_is_tried_again_until_the_carrier_is_well() {
 async fn a_read_that_keeps_failing_ends_with_a_transient_error() {
     for (bad, text) in [
         (fails as Make, "refused with 503"),
-        (html, "Carrier answered something that could not be understood"),
-        (empty, "Carrier answered something that could not be understood"),
-        (cut, "Carrier broke off the connection before it had answered"),
+        (html, "Carrier returned a response that cannot be decoded"),
+        (empty, "Carrier returned a response that cannot be decoded"),
+        (cut, "Carrier closed the connection before it responded"),
     ] {
         let (base, asked) = carrier(vec![bad]).await;
         let error = read(&http(), &base).await.unwrap_err();
@@ -251,7 +251,7 @@ async fn an_answer_of_endless_size_is_not_taken_in() {
     let patient = Transport::new(Duration::from_secs(30)).unwrap();
     let http = Http::new(patient, Limiter::new(Limits::default()), Auth::Bearer(SecretString::from("x")), Plain);
     let Outcome::Unknown(error) = write(&http, &base).await else { panic!() };
-    assert_eq!(error.text, "Carrier answered more than can be taken in");
+    assert_eq!(error.text, "Carrier returned a response that is too large");
 }
 
 #[test]

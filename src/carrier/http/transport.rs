@@ -202,7 +202,7 @@ fn broken(error: &reqwest::Error) -> Broken {
     if error.is_timeout() { Broken::TooLate } else { Broken::Cut }
 }
 
-/// Why no connection came about, without the addresses and system codes that change from one try to the next.
+/// Why the connection failed, without the addresses and system codes that change from one try to the next.
 fn why_not_connected(error: &reqwest::Error) -> &'static str {
     let mut cause = error.source();
     while let Some(inner) = cause {
@@ -221,17 +221,17 @@ fn why_not_connected(error: &reqwest::Error) -> &'static str {
             return "its name could not be resolved; check the endpoint and the cluster's DNS";
         }
         if text.contains("certificate") {
-            return "its certificate is not trusted; where a proxy has certificates of its own, name its authority by --carrier-ca-file";
+            return "its certificate is not trusted; if a proxy inspects TLS, name its CA with --carrier-ca-file";
         }
         cause = inner.source();
     }
-    if error.is_timeout() { "it took too long to connect" } else { "no connection came about" }
+    if error.is_timeout() { "it took too long to connect" } else { "the connection failed" }
 }
 
 /// The same of a proxy that should have connected.
 fn why_no_tunnel(text: &str) -> &'static str {
     match text {
-        _ if text.contains("authorization") => "the proxy asks for a user and password; check those in HTTPS_PROXY",
+        _ if text.contains("authorization") => "the proxy requires a user and password; check them in HTTPS_PROXY",
         _ if text.contains("underlying connection") => "the proxy could not be reached; check HTTPS_PROXY",
         _ => "the proxy did not connect; check that it lets this host through, or name the host in NO_PROXY",
     }

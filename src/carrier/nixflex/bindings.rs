@@ -67,7 +67,7 @@ impl Nixflex {
         match self.http.write::<Deleted>("DELETE", self.call(NUMBER, &[number.as_str()], ""), Body::Empty).await {
             Outcome::Did(deleted) if deleted.phone_number != number.as_str() => Outcome::Unknown(another()),
             Outcome::Did(Deleted { stays: true, .. }) => {
-                Outcome::Unknown(errors::torn("it said that the number was not taken off"))
+                Outcome::Unknown(errors::torn("it said that the number was not removed"))
             }
             Outcome::Did(_) => Outcome::Did(()),
             // A 404 without the code says nothing of the number.
@@ -82,15 +82,15 @@ impl Nixflex {
         let refused = |text: &str| Outcome::DidNothing(CarrierError::new(ErrorClass::Rejected, text));
         if !route.values().all(|destination| destination.is_empty()) {
             return refused(
-                "Nixflex moves no number to another agent: it is taken off and put on again, and calls are not answered meanwhile; leave \
-                 the agent as it is, or take the number off first",
+                "Nixflex cannot move a number to another agent: it is removed and assigned again, and calls are not answered meanwhile; \
+                 keep the agent, or remove the number first",
             );
         }
         if wire::canonical(route.clone()).is_empty() {
             return refused("no channel was named that Nixflex has, so there is nothing to set");
         }
         let Ok(number) = id.0.parse::<E164>() else {
-            return refused("this is not the name of a number at Nixflex; it is looked for again by itself");
+            return refused("this is not the name of a number at Nixflex; the operator looks for it again");
         };
         self.remove(&number).await.map(|()| wire::owned(number, None, NumberConfig::default()))
     }

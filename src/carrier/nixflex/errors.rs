@@ -121,15 +121,14 @@ fn meaning(status: u16, code: Option<&str>) -> (ErrorClass, String) {
     match (status, code) {
         (429, _) => owned((Throttled, FEWER)),
         (500..600, Some(PROVIDER_ERROR)) => owned((Transient, PROVIDER)),
-        (500..600, _) => (Transient, format!("{NAME} is unwell (HTTP {status}); this is tried again by itself")),
+        (500..600, _) => (Transient, format!("{NAME} returned a server error (HTTP {status}); the operator retries")),
         (_, Some(code)) => {
             known(code).or_else(|| of_the_carrier(status, code)).map_or_else(|| by_status(status, code), owned)
         }
         (401, None) => owned((Unauthorized, BAD_KEY)),
         (_, None) => {
             let text = format!(
-                "HTTP {status} came back without a {NAME} error code; check the endpoint and what stands between the cluster \
-                 and {NAME}"
+                "HTTP {status} came back without a {NAME} error code; check the endpoint and any proxy between the cluster and {NAME}"
             );
             (class_of(status), text)
         }
@@ -174,14 +173,14 @@ pub(super) fn foreseen(code: &str) -> CarrierError {
 
 /// An answer that is not what was asked for, or not all of it. What is seen of it is thrown away: a part would look like numbers lost.
 pub(super) fn torn(why: &str) -> CarrierError {
-    let text = format!("{NAME} gave a torn answer: {why}; nothing is concluded from it and it is read again");
+    let text = format!("{NAME} returned an incomplete response: {why}; it is ignored and read again");
     CarrierError::new(Transient, text)
 }
 
-const FEWER: &str = "Nixflex asks for fewer requests a minute; this is tried again by itself";
-const PROVIDER: &str = "Nixflex did not get through to the number's carrier; this is tried again by itself. If it stays so, the credentials that Nixflex \
-     was lent were replaced or revoked since, and it can clear nothing with them: delete the number in Nixflex's dashboard, or have its support do \
-     it; one that is still wanted there is put on again with those of today";
+const FEWER: &str = "Nixflex limits the request rate; the operator retries";
+const PROVIDER: &str = "Nixflex did not reach the number's carrier; the operator retries. If it persists, the credentials that Nixflex was lent \
+                        were replaced or revoked, and it cannot clear anything with them: delete the number in Nixflex's dashboard, or ask \
+                        its support to; a number that is still wanted there is assigned again with the current ones";
 const BAD_KEY: &str = "Nixflex does not accept its API key; check apiKey in the Secret of the Nixflex account: the key's id and its \
                        newest secret with a colon between them";
 const BAD_TWILIO: &str = "Twilio does not accept the credentials that Nixflex was lent, and the Nixflex key is right; check authToken in the Secret of the \
@@ -212,7 +211,7 @@ const TABLE: &[(&str, ErrorClass, &str)] = &[
     (
         "engine_only_field",
         Rejected,
-        "Nixflex keeps such a setting only for numbers that its own engine answers; take it out of config",
+        "Nixflex has such a setting only for numbers that its own engine answers; remove it from config",
     ),
     ("invalid_api_key", Unauthorized, BAD_KEY),
     ("invalid_key", Unauthorized, BAD_KEY),
@@ -232,13 +231,13 @@ const TABLE: &[(&str, ErrorClass, &str)] = &[
     (
         "number_already_imported",
         Unavailable,
-        "Nixflex has the number already, with an agent or under an API key that is not this one; it is looked at again by itself. If \
+        "Nixflex has the number already, with an agent or under an API key that is not this one; the operator checks again. If \
          it stays so, take the number off at Nixflex",
     ),
     (
         NUMBER_NOT_FOUND,
         NotFound,
-        "Nixflex does not have the number under this API key; check that it was not taken off there",
+        "Nixflex does not have the number under this API key; check that it was not removed there",
     ),
     (
         "number_not_in_telnyx",
@@ -251,7 +250,7 @@ const TABLE: &[(&str, ErrorClass, &str)] = &[
         "Nixflex does not find the number at Twilio; check that the Twilio account whose credentials it was lent, and no parent or \
          subaccount of it, owns the number",
     ),
-    ("payment_required", Funds, "Nixflex asks for money; look at the plan and the balance of its account"),
+    ("payment_required", Funds, "Nixflex requires payment; check the plan and the balance of its account"),
     ("prompt_too_long", Rejected, BAD_TEXT),
     (TOO_MANY, Throttled, FEWER),
     ("twilio_auth_failed", Rejected, BAD_TWILIO),

@@ -339,7 +339,7 @@ async fn an_import_is_sent_once_and_its_refusal_says_what_is_wrong() {
         (404, "agent_not_found", ErrorClass::NotFound, "no such agent"),
         (404, "number_not_in_twilio", ErrorClass::NotFound, "at Twilio"),
         (409, "number_already_imported", ErrorClass::Unavailable, "has the number already"),
-        (429, "rate_limit_exceeded", ErrorClass::Throttled, "fewer requests"),
+        (429, "rate_limit_exceeded", ErrorClass::Throttled, "request rate"),
     ] {
         let fake = Fake::default();
         fake.on(IMPORT, status, error(code));
@@ -433,7 +433,7 @@ async fn where_a_number_goes_can_only_be_ended() {
         assert!(matches!(&outcome, Outcome::DidNothing(error) if error.class == ErrorClass::Rejected), "{outcome:?}");
     }
     let outcome = nixflex.set_route(&id(), &voice(Some(AGENT))).await;
-    assert!(matches!(&outcome, Outcome::DidNothing(error) if error.text.contains("taken off and put on again")));
+    assert!(matches!(&outcome, Outcome::DidNothing(error) if error.text.contains("removed and assigned again")));
     assert_eq!(fake.seen().len(), 0);
     let Outcome::Did(owned) = nixflex.set_route(&id(), &voice(None)).await else { panic!() };
     assert_eq!((owned.id, owned.route), (id(), voice(None)));

@@ -108,7 +108,7 @@ const RESERVATIONS: std::ops::RangeInclusive<i64> = RESERVED..=85008;
 
 const BAD_VALUE: &str = "Telnyx refused a value as invalid; check the agent's webhooks and what is set on the number";
 const BAD_NUMBER: &str = "Telnyx says that this is not a phone number; check the number";
-const UNWELL: &str = "Telnyx is unwell; this is tried again by itself";
+const UNWELL: &str = "Telnyx returned a server error; the operator retries";
 const BAD_KEY: &str =
     "Telnyx does not accept the API key; check apiKey in the Secret, and that the key was not revoked";
 const LEVEL: &str =
@@ -129,19 +129,19 @@ const CODES: Codes = Codes {
 const TABLE: &[(i64, ErrorClass, &str)] = &[
     (10002, Rejected, BAD_NUMBER),
     (10004, Rejected, BAD_VALUE),
-    (10005, NotFound, "Telnyx knows no such thing in this account; check that it was not removed in Mission Control"),
+    (10005, NotFound, "Telnyx did not find this in the account; check that it was not removed in Mission Control"),
     (10007, Transient, UNWELL),
     (10008, Transient, UNWELL),
     (10009, Unauthorized, BAD_KEY),
     (10010, Forbidden, "the Telnyx API key may not do this; give its user access to numbers in Mission Control"),
-    (TOO_MANY, Throttled, "Telnyx asks for fewer requests a minute; this is tried again by itself"),
-    (10012, Conflict, "Telnyx has such a thing already; it is looked for and tried again by itself"),
+    (TOO_MANY, Throttled, "Telnyx limits the request rate; the operator retries"),
+    (10012, Conflict, "Telnyx has such a thing already; the operator looks for it and retries"),
     (10015, Rejected, BAD_VALUE),
     (10016, Rejected, BAD_NUMBER),
-    (10021, Conflict, "Telnyx still uses what was to change; this is tried again by itself"),
+    (10021, Conflict, "Telnyx still uses what was to change; the operator retries"),
     (10027, Rejected, BAD_VALUE),
     (10035, Rejected, "Telnyx has locked this; ask Telnyx support"),
-    (10036, Conflict, "Telnyx is still working on this; it is tried again by itself"),
+    (10036, Conflict, "Telnyx is still working on this; the operator retries"),
     (10037, Transient, UNWELL),
     (10038, Forbidden, MISSING_FEATURE),
     (10039, Forbidden, MISSING_FEATURE),
@@ -162,7 +162,7 @@ const TABLE: &[(i64, ErrorClass, &str)] = &[
     (20015, Forbidden, MISSING_FEATURE),
     (20016, Forbidden, LEVEL),
     (20017, Forbidden, LEVEL),
-    (20100, Funds, "the Telnyx account has too little money; add funds in Mission Control"),
+    (20100, Funds, "the Telnyx account balance is too low; add funds in Mission Control"),
     (NOT_SEARCHED, Unavailable, "Telnyx no longer offers this number; choose another one"),
     (85001, Unavailable, "this number is not available at Telnyx; choose another one"),
     (85002, Rejected, "the Telnyx order is not for this number; look at the order in Mission Control"),
@@ -174,7 +174,7 @@ const TABLE: &[(i64, ErrorClass, &str)] = &[
         "Telnyx knows no such messaging profile; check in Mission Control that the agent's was not removed",
     ),
     (RESERVED, Unavailable, "somebody else has reserved this number at Telnyx; choose another one"),
-    (85007, Conflict, "the Telnyx account has reserved as many numbers as it may; this is tried again by itself"),
+    (85007, Conflict, "the Telnyx account has reserved as many numbers as it may; the operator retries"),
     (85008, Unavailable, "Telnyx does not keep this number any longer; it is reserved again, or another one"),
 ];
 

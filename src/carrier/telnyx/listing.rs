@@ -92,7 +92,7 @@ impl<R: Keyed> Reading<R> {
 
 /// An answer that is not a whole listing. What is seen of it is thrown away: a part would look like numbers lost.
 pub(super) fn torn(why: &str) -> CarrierError {
-    let text = format!("Telnyx gave a torn answer: {why}; nothing is concluded from it and it is read again");
+    let text = format!("Telnyx returned an incomplete response: {why}; it is ignored and read again");
     CarrierError::new(ErrorClass::Transient, text)
 }
 
@@ -172,7 +172,7 @@ mod tests {
             ("pages that do not fit", vec![unfit]),
             ("no room for rows", vec![page(1, 0, 0, &[])]),
         ] {
-            assert!(read(pages).is_err_and(|text| text.contains("torn")), "{name}");
+            assert!(read(pages).is_err_and(|text| text.contains("incomplete")), "{name}");
         }
     }
 }

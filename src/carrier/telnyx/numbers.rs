@@ -102,8 +102,7 @@ impl Telnyx {
                 other => return other,
             }
         }
-        let text = "Telnyx does not take the number off its application; take it off in Mission Control, or give the number another \
-                    agent";
+        let text = "Telnyx does not remove the number from its application; remove it in Mission Control, or give the number another agent";
         Outcome::DidNothing(CarrierError::new(ErrorClass::Rejected, text))
     }
 

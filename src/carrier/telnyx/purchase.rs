@@ -239,7 +239,7 @@ impl Telnyx {
         let mut ours =
             parts.iter().filter(|part| part.order_request_id.as_deref() == Some(&order.id)).filter(is_pending);
         let Some(part) = ours.next() else {
-            let text = "Telnyx works on this order no longer; it is looked for";
+            let text = "Telnyx no longer works on this order; the operator looks for the number";
             return Outcome::DidNothing(CarrierError::new(ErrorClass::Conflict, text));
         };
         match self.write::<Part>("PATCH", self.call(CANCEL, &[&part.id], ""), &json!({})).await {

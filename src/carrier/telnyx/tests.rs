@@ -617,7 +617,7 @@ proptest::proptest! {
             let mut reading = Reading::new("");
             match reading.take(page) {
                 Ok(()) => drop(reading.finish()),
-                Err(error) => assert!(error.class == ErrorClass::Transient && error.text.contains("torn"), "{error:?}"),
+                Err(error) => assert!(error.class == ErrorClass::Transient && error.text.contains("incomplete"), "{error:?}"),
             }
         }
         if let Ok(row) = serde_json::from_slice::<WireNumber>(&bytes) {

@@ -88,8 +88,7 @@ impl WireNumber {
             return Ok(None);
         };
         if self.messaging_profile_id.as_deref().is_some_and(|id| id.eq_ignore_ascii_case(UNAVAILABLE)) {
-            let text =
-                "Telnyx could not say which messaging profile its numbers have; they are read again by themselves";
+            let text = "Telnyx could not say which messaging profile its numbers have; the operator reads them again";
             return Err(CarrierError::new(ErrorClass::Transient, text));
         }
         let marker = self.marker();

@@ -57,7 +57,7 @@ fn code_of(body: &[u8]) -> Option<i64> {
 }
 
 const BAD_VALUE: &str = "Twilio refused a value as invalid; check the URLs of the route";
-const UNWELL: &str = "Twilio is unwell; this is tried again by itself";
+const UNWELL: &str = "Twilio returned a server error; the operator retries";
 const MOVE: &str = "Twilio cannot move the number between these accounts; check that one is the other's parent and \
      both are active";
 const ADDRESS: &str =
@@ -86,17 +86,17 @@ const TABLE: &[(i64, ErrorClass, &str)] = &[
         "Twilio does not accept the credentials; check the Account SID, the token or API key and its \
      region, and that the account is not suspended",
     ),
-    (20005, Forbidden, "the Twilio account is not active; look at its state in the Twilio Console"),
+    (20005, Forbidden, "the Twilio account is not active; check its status in the Twilio Console"),
     (20008, Forbidden, "these are Twilio test credentials, which cannot manage numbers; use live credentials"),
     (20403, Forbidden, "the Twilio credentials may not do this; give the key access to phone numbers"),
     (
         20404,
         NotFound,
-        "Twilio knows no such thing here; check the Account SID and the region, and that the number was \
+        "Twilio did not find this; check the Account SID and the region, and that the number was \
      not released or moved",
     ),
     (20422, Rejected, BAD_VALUE),
-    (20429, Throttled, "Twilio asks for fewer requests at once; this is tried again by itself"),
+    (20429, Throttled, "Twilio limits the request rate; the operator retries"),
     (20500, Transient, UNWELL),
     (20503, Transient, UNWELL),
     (21402, Rejected, "Twilio refused a URL as invalid; check the URLs of the agent's webhooks"),
@@ -117,7 +117,7 @@ const TABLE: &[(i64, ErrorClass, &str)] = &[
     (21473, Rejected, MOVE),
     (21474, Rejected, MOVE),
     (21480, Rejected, "the Twilio account has as many subaccounts as it may have; close one that is not needed"),
-    (21481, Transient, "Twilio lost its place in a listing; it is read again by itself"),
+    (21481, Transient, "Twilio lost its place in a listing; the operator reads it again"),
     (21613, Regulatory, ADDRESS),
     (21615, Regulatory, ADDRESS),
     (21631, Regulatory, ADDRESS),

@@ -104,7 +104,7 @@ impl<R: Keyed> Reading<R> {
 pub(super) fn torn(why: &str) -> CarrierError {
     CarrierError::new(
         ErrorClass::Transient,
-        format!("Twilio gave a torn listing: {why}; nothing is concluded from it and it is read again"),
+        format!("Twilio returned an incomplete listing: {why}; it is ignored and read again"),
     )
 }
 

@@ -529,7 +529,7 @@ fn read_page<P: Page + DeserializeOwned>(bytes: &[u8]) {
     let mut reading = Reading::new(listing::FIRST_PAGE);
     match reading.take(page) {
         Ok(()) => drop(reading.finish()),
-        Err(error) => assert!(error.class == ErrorClass::Transient && error.text.contains("torn"), "{error:?}"),
+        Err(error) => assert!(error.class == ErrorClass::Transient && error.text.contains("incomplete"), "{error:?}"),
     }
 }
 

@@ -43,25 +43,25 @@ pub async fn tell(stage: &Stage, show: &Show) -> Result<()> {
     let story = Story { stage, show };
     let steps = [
         ("An account, an agent published as v1, three numbers imported", story.apply().boxed()),
-        ("Somebody calls", story.first_call().boxed()),
-        ("The draft is edited, and callers notice nothing", story.edit().boxed()),
+        ("A caller calls", story.first_call().boxed()),
+        ("The draft is edited; calls are not affected", story.edit().boxed()),
         ("v2 is published", story.publish().boxed()),
-        ("Somebody changes the webhook at the carrier, and it is put back", story.put_back().boxed()),
+        ("The webhook is changed at the carrier, and corrected", story.put_back().boxed()),
         ("Back to v1", story.roll_back().boxed()),
         ("A second object wants the same number", story.second_claim().boxed()),
-        ("A number is let go, and not given back", story.let_go().boxed()),
+        ("A PhoneNumber is deleted; the number is not released", story.let_go().boxed()),
         ("A number is found, approved and bought", story.buy().boxed()),
         ("Another is bought, and the carrier's answer is lost", story.lose_answer().boxed()),
-        ("Deleted and applied again, it is the same number", story.come_back().boxed()),
-        ("At another carrier one is held while a person thinks", story.hold().boxed()),
-        ("Flowyte answers a number of its own, by an agent that it hosts", story.flowyte().boxed()),
+        ("Deleted and applied again, it gets the same number", story.come_back().boxed()),
+        ("At another carrier a number is held until it is approved", story.hold().boxed()),
+        ("Flowyte answers its own number, with an agent hosted there", story.flowyte().boxed()),
         ("Nixflex answers numbers that stay at Twilio", story.nixflex().boxed()),
-        ("Let go, they leave their platforms and stay ours", story.leave().boxed()),
-        ("What the carriers were asked for", story.ledger().boxed()),
+        ("Deleted, they are removed from their platforms and not released", story.leave().boxed()),
+        ("Requests to the carriers", story.ledger().boxed()),
     ];
     for (at, (title, step)) in steps.into_iter().enumerate() {
         show.heading(at + 1, title);
-        step.await.with_context(|| format!("step {} ({title}) did not come true", at + 1))?;
+        step.await.with_context(|| format!("step {} ({title}) failed", at + 1))?;
     }
     Ok(())
 }
@@ -143,7 +143,7 @@ impl Story<'_> {
         self.merge::<PhoneNumber>(DESK, &annotations).await?;
         let handled =
             |object: &Value| object["status"]["lastHandledReconcileAt"] == request && is(object, "Ready", "True");
-        wait::until::<PhoneNumber>(client, namespace, DESK, "putting the route back", handled).await?;
+        wait::until::<PhoneNumber>(client, namespace, DESK, "correcting the route", handled).await?;
         self.event(DESK, "DriftCorrected").await?;
         self.call(DESK, "v2").await?;
         self.show.good("v2 answers again");
@@ -153,7 +153,7 @@ impl Story<'_> {
     async fn roll_back(&self) -> Result<()> {
         self.serve("v1").await?;
         self.call(DESK, "v1").await?;
-        self.show.good("v1 serves again, as it was published: the draft has long moved on");
+        self.show.good("v1 serves again, as it was published, although the draft has changed");
         Ok(())
     }
 
@@ -175,7 +175,7 @@ impl Story<'_> {
         let copy = json!(copy);
         let said = condition(&copy, "Ready").and_then(|ready| ready["message"].as_str()).unwrap_or_default();
         self.show.detail(&format!("{COPY}: {said}"));
-        self.show.good("refused, and the front desk is none the worse for it");
+        self.show.good("refused, and the front desk is not affected");
         Ok(())
     }
 
@@ -201,10 +201,10 @@ impl Story<'_> {
             ensure!(value.is_empty(), "{field} of {london} is still {value}");
         }
         let owned = sandbox.number(&london).with_context(|| format!("{london} is no longer owned"))?;
-        ensure!(sandbox.number(&desk) == before, "deleting {COPY} touched the number of {DESK}");
+        ensure!(sandbox.number(&desk) == before, "deleting {COPY} changed the number of {DESK}");
         let shown = fields.map(|(field, value)| format!("{field}={value:?}")).join(" ");
         self.show.detail(&format!("at the carrier: {london} {} {shown}", owned["sid"].as_str().unwrap_or_default()));
-        self.show.good(&format!("{london} goes nowhere and is still ours; {DESK} was not touched"));
+        self.show.good(&format!("{london} has no route and is still owned; {DESK} was not changed"));
         Ok(())
     }
 
@@ -235,7 +235,7 @@ impl Story<'_> {
         let placed = sandbox.call(CALLER, number).await;
         let url = format!("https://{}/{AGENT}/{version}/voice", engine::HOST);
         let answer = placed.answer().filter(|answer| answer.url == url).ok_or_else(|| unanswered(&placed, &url))?;
-        let said = engine::said(&answer.body).ok_or_else(|| anyhow!("{url} says nothing: {}", answer.body))?;
+        let said = engine::said(&answer.body).ok_or_else(|| anyhow!("{url} returned nothing: {}", answer.body))?;
         let versions: Api<AgentVersion> = Api::namespaced(client.clone(), namespace);
         let published = versions.get(&AgentVersion::name_of(AGENT, version)).await?;
         let greeting = engine::greeting(&published);

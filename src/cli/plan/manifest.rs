@@ -28,7 +28,7 @@ pub struct Files {
     #[arg(long = "filename", short, value_name = "PATH", required = true)]
     pub filenames: Vec<PathBuf>,
 
-    /// Read the directories within a directory as well
+    /// Read subdirectories as well
     #[arg(long, short = 'R')]
     pub recursive: bool,
 }
@@ -39,7 +39,7 @@ impl Files {
         let mut objects = Vec::new();
         for path in &self.filenames {
             let files = if path.is_dir() { listed(path, self.recursive)? } else { vec![path.clone()] };
-            ensure!(!files.is_empty(), "there is no .yaml, .yml or .json file in {}", path.display());
+            ensure!(!files.is_empty(), "no .yaml, .yml or .json file in {}", path.display());
             for file in files {
                 let found = text(&file).and_then(|text| parsed(&text));
                 objects.extend(found.with_context(|| format!("cannot read {}", file.display()))?);
@@ -125,14 +125,14 @@ pub fn read(object: Value, wanted: Option<&str>, default: &str) -> anyhow::Resul
         return Ok(Manifest::Other(format!("{kind} {name}").trim().to_owned()));
     }
     let known = format!("{GROUP}/{}", PhoneNumber::version(&()));
-    ensure!(version == known, "{kind} {name} is not valid: its apiVersion is {version}, and there is only {known}");
+    ensure!(version == known, "{kind} {name} is not valid: its apiVersion is {version}, and only {known} exists");
     Ok(match &*kind {
         "CarrierAccount" => Manifest::Account(typed(object, wanted, default)?),
         "Agent" => Manifest::Agent(typed(object, wanted, default)?),
         "AgentVersion" => Manifest::Version(typed(object, wanted, default)?),
         "PhoneNumber" => Manifest::Number(Box::new(typed(object, wanted, default)?)),
         "NumberClaim" | "NumberPurchase" => {
-            bail!("{kind} {name} is the operator's memory: no file should hold one, take it out")
+            bail!("{kind} {name} is written by the operator only: remove it from the file")
         }
         _ => bail!("{kind} {name} is not valid: {GROUP} has no such kind"),
     })
@@ -159,7 +159,7 @@ where
     let kind = K::kind(&());
     let name = named(&kind, &object)?;
     if let Some(field) = spec_schema::<K>().and_then(|schema| unknown(&schema, &object["spec"], "spec")) {
-        bail!("{kind} {name} is not valid: there is no field {field}");
+        bail!("{kind} {name} is not valid: unknown field {field}");
     }
     // What only the cluster says of an object is not taken from a file.
     object["status"].take();
@@ -177,7 +177,7 @@ where
 /// The name of an object. An error where the API server would refuse it.
 fn named(kind: &str, object: &Value) -> anyhow::Result<String> {
     let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-    ensure!(!name.is_empty(), "a {kind} has no metadata.name: give it one");
+    ensure!(!name.is_empty(), "a {kind} has no metadata.name: set it");
     let is_label = |label: &str| {
         let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         !label.is_empty() && !label.starts_with('-') && !label.ends_with('-') && label.bytes().all(inner)
@@ -194,7 +194,7 @@ fn named(kind: &str, object: &Value) -> anyhow::Result<String> {
 fn placed(kind: &str, name: &str, own: Option<String>, wanted: Option<&str>, default: &str) -> anyhow::Result<String> {
     let namespace = own.unwrap_or_else(|| wanted.unwrap_or(default).to_owned());
     if let Some(wanted) = wanted.filter(|wanted| *wanted != namespace) {
-        bail!("{kind} {name} names the namespace {namespace} and --namespace is {wanted}: leave one of the two out");
+        bail!("{kind} {name} has the namespace {namespace} and --namespace is {wanted}: remove one of the two");
     }
     Ok(namespace)
 }
@@ -270,7 +270,7 @@ items:
         assert!(said.contains("PhoneNumber a is not valid") && said.contains("E.164"), "{said}");
         number["spec"]["import"] = serde_json::json!({"number": "+14155551234", "nmber": 1});
         let said = refusal(&number).to_string();
-        assert!(said.contains("there is no field spec.import.nmber"), "{said}");
+        assert!(said.contains("unknown field spec.import.nmber"), "{said}");
     }
 
     #[test]
@@ -294,9 +294,9 @@ items:
         search["spec"] = serde_json::json!({"accountRef": {"name": "a"}, "purchase": {"search": {"country": "USA"}}});
         assert!(read(search).unwrap().contains("country is a two-letter country code"));
         for (field, wrong, says) in [
-            ("apiVersion", "dialplane.dev/v1", "there is only dialplane.dev/v1alpha1"),
+            ("apiVersion", "dialplane.dev/v1", "only dialplane.dev/v1alpha1 exists"),
             ("kind", "PhoneNumbr", "has no such kind"),
-            ("kind", "NumberClaim", "the operator's memory"),
+            ("kind", "NumberClaim", "written by the operator only"),
         ] {
             let said = read(serde_json::json!({"apiVersion": number["apiVersion"], "kind": number["kind"],
                 "metadata": number["metadata"], "spec": number["spec"], field: wrong}));
@@ -342,7 +342,7 @@ items:
         assert_eq!(kinds(&[&dir.join("c.json"), &dir.join("deep")], false).unwrap(), "CD");
         fs::create_dir(dir.join("empty")).unwrap();
         let said = kinds(&[&dir.join("empty")], true).unwrap_err();
-        assert!(said.contains("there is no .yaml, .yml or .json file in"), "{said}");
+        assert!(said.contains("no .yaml, .yml or .json file in "), "{said}");
         assert!(kinds(&[&dir.join("none.yaml")], false).unwrap_err().contains("none.yaml"));
         fs::remove_dir_all(&dir).unwrap();
     }

@@ -81,9 +81,9 @@ impl fmt::Display for Total {
         let costs = if costs.is_empty() { String::new() } else { format!(" ({})", costs.join(", and ")) };
         write!(f, "Plan: {import} to import, {buy} to buy{costs}, {route} to route, {clear} to clear")?;
         for (count, what) in [
-            (adopt, "to take that were bought before"),
-            (ask, "that would wait for a person's approval"),
-            (unseen, "of which nobody knows"),
+            (adopt, "to reuse that were bought before"),
+            (ask, "that would wait for approval"),
+            (unseen, "of unknown outcome"),
         ] {
             if *count > 0 {
                 write!(f, ", {count} {what}")?;
@@ -112,7 +112,7 @@ mod tests {
         {
             total.spend(&of);
         }
-        let cost = "3 EUR a month, and 2.30 USD a month and 0.50 USD once, and 1 at a price that is not known";
+        let cost = "3 EUR a month, and 2.30 USD a month and 0.50 USD once, and 1 at an unknown price";
         assert_eq!(total.to_string(), format!("Plan: 1 to import, 4 to buy ({cost}), 5 to route, 0 to clear."));
     }
 }

@@ -20,7 +20,7 @@ pub fn of(foreseen: &Foreseen, closed: Option<&str>) -> String {
         End::Effect(Effect::Purchase(buy)) => would_buy(foreseen, buy),
         End::Effect(Effect::Hold(hold)) => {
             let price = choose::shown(&hold.entry.journal.spec.price);
-            format!("would have {} kept, and ask a person whether to buy it for {price}", hold.number)
+            format!("would hold {}, and ask for approval to buy it for {price}", hold.number)
         }
         End::Effect(Effect::SetRoute(write)) => with(acquires(foreseen), would_set(write)),
         End::Effect(Effect::SetBinding(write)) => with(acquires(foreseen), would_bind(write)),
@@ -28,15 +28,17 @@ pub fn of(foreseen: &Foreseen, closed: Option<&str>) -> String {
             with(acquires(foreseen), format!("would write the marker {} on it", mark.marker.as_str()))
         }
         End::Effect(Effect::BringIn(at, number)) => format!(
-            "would have {number} brought in to CarrierAccount {at} from the organization's own carrier account, which is no purchase, and \
-             import it"
+            "would have the carrier import {number} into CarrierAccount {at} from the organization's own carrier account, which is not a \
+             purchase, and import it"
         ),
-        End::Effect(other) => with(acquires(foreseen), format!("would go on with {}", other.name().replace('_', " "))),
+        End::Effect(other) => {
+            with(acquires(foreseen), format!("would continue with {}", other.name().replace('_', " ")))
+        }
         End::Rest(None) => {
             closed.map_or("nothing to do now".to_owned(), |closed| format!("nothing to do now, while {closed}"))
         }
         End::Rest(Some(status)) => match closed {
-            Some(why) if is_unseen(foreseen) => format!("nobody knows: {why}"),
+            Some(why) if is_unseen(foreseen) => format!("unknown: {why}"),
             _ => rests(foreseen, status),
         },
     }
@@ -46,7 +48,7 @@ pub fn of(foreseen: &Foreseen, closed: Option<&str>) -> String {
 pub fn of_agent(status: &AgentStatus) -> String {
     let of = |which: Type| status.conditions.iter().find(|condition| condition.type_ == which.as_str());
     let shown = |c: &Condition| format!("{} ({})", c.message, c.reason);
-    let Some(published) = of(Type::Published) else { return "nothing is known of it".to_owned() };
+    let Some(published) = of(Type::Published) else { return "nothing is known about it".to_owned() };
     let waits = |c: &&Condition| WAITING.iter().any(|reason| reason.row().name == c.reason);
     let stalled = of(Type::Stalled).filter(|stalled| stalled.reason != published.reason);
     let first = match stalled.or(of(Type::RolledOut).filter(waits)) {
@@ -96,12 +98,12 @@ pub fn is_unseen(foreseen: &Foreseen) -> bool {
     let End::Rest(Some(status)) = &foreseen.end else { return false };
     let unseen = [
         Reason::AccountNotReady,
-        Reason::NotSeen,
-        Reason::RouteUnseen,
+        Reason::NumberNotChecked,
+        Reason::RouteUnknown,
         Reason::SharedRoutePending,
         Reason::PlatformNotReady,
         Reason::PurchaseFailed,
-        Reason::PurchaseUnsettled,
+        Reason::PurchaseOutcomeUnknown,
     ];
     ready(status).is_some_and(|ready| unseen.iter().any(|reason| reason.row().name == ready.reason))
 }
@@ -135,7 +137,7 @@ pub fn price(foreseen: &Foreseen) -> Price {
 fn why(foreseen: &Foreseen, buy: &BuyNumber) -> Option<String> {
     let purchase = foreseen.number.spec.purchase.as_ref()?;
     let Some(search) = &purchase.search else {
-        return Some("it is the number that is named, and it is for sale".to_owned());
+        return Some("it is the number in spec.purchase and it is for sale".to_owned());
     };
     let holds = |offers: &&crate::plan::Offers| {
         offers.found.iter().any(|offer| offer.number == buy.number && offers.asked.fits(offer))
@@ -143,13 +145,17 @@ fn why(foreseen: &Foreseen, buy: &BuyNumber) -> Option<String> {
     let fits = foreseen.offers.iter().find(holds).map(|offers| offers.asked.clone())?;
     let wish = OfferQuery::Search(search.clone());
     Some(match fits == wish {
-        true => format!("it fits {wish}"),
-        false => format!("it fits {fits}, and nothing was found for {wish}"),
+        true => format!("it matches {wish}"),
+        false => format!("it matches {fits}, and nothing was found for {wish}"),
     })
 }
 
 fn would_set(write: &SetRoute) -> String {
-    let how = if write.put_back { "would put back the route, which somebody changed" } else { "would set the route" };
+    let how = if write.put_back {
+        "would correct the route, which was changed at the carrier"
+    } else {
+        "would set the route"
+    };
     format!("{how}: {}", shown(&write.route))
 }
 
@@ -157,21 +163,21 @@ fn would_bind(write: &SetBinding) -> String {
     let (number, at, owner) = (&write.number, &write.platform, &write.account);
     match &write.change {
         BindingChange::Bind { agent, .. } => format!(
-            "would have the agent {agent} of CarrierAccount {at} answer {number}, which stays at CarrierAccount {owner}: the platform is lent \
-             that account's credentials and sets the number's webhooks there"
+            "would have the agent {agent} of CarrierAccount {at} answer {number}, which stays at CarrierAccount {owner}: the platform \
+             receives that account's credentials and sets the number's webhooks there"
         ),
         BindingChange::Unbind => format!(
-            "would take {number} off the agent of CarrierAccount {at} that answers it now: callers reach nothing until the next step, which sets \
-             what is wanted"
+            "would remove {number} from the agent of CarrierAccount {at} that answers it now: calls are not answered until the next step \
+             sets the route"
         ),
         BindingChange::Move { agent, .. } => format!(
-            "would take {number} off the agent of CarrierAccount {at} that answers it now, and have the agent {agent} answer: callers reach \
-             nothing until that is done"
+            "would remove {number} from the agent of CarrierAccount {at} that answers it now, and assign the agent {agent}: calls are not \
+             answered until that is done"
         ),
         BindingChange::Configure(config) => {
             let fields = serde_json::to_value(config).unwrap_or_default();
             let names: Vec<&str> = fields.as_object().into_iter().flatten().map(|(name, _)| &**name).collect();
-            format!("would set what CarrierAccount {at} keeps for {number}: {}", names.join(", "))
+            format!("would set what CarrierAccount {at} has for {number}: {}", names.join(", "))
         }
         BindingChange::Switch { extra, on: true } => format!(
             "would switch {} on for {number} at CarrierAccount {at}: its calls are billed at a higher rate from then on",
@@ -222,7 +228,7 @@ fn acquires(foreseen: &Foreseen) -> Option<String> {
             let identity = identity.map(|identity| identity.to_string()).unwrap_or_default();
             format!("adopts {number}, which was bought for {identity},")
         }
-        Acquired::FromPool => format!("would take {number} from the pool"),
+        Acquired::FromPool => format!("would reuse {number} from the pool"),
     })
 }
 
@@ -234,7 +240,7 @@ fn rests(foreseen: &Foreseen, status: &PhoneNumberStatus) -> String {
     let Some(ready) = ready(status) else { return "nothing to do".to_owned() };
     let message = &ready.message;
     if ready.status == Truth::True.as_str() {
-        let inert = status.conditions.iter().find(|c| c.reason == Reason::PurchaseInert.row().name);
+        let inert = status.conditions.iter().find(|c| c.reason == Reason::PurchaseChangeIgnored.row().name);
         let inert = inert.map(|inert| format!(" {} ({})", inert.message, inert.reason)).unwrap_or_default();
         let message = format!("{message}{inert}");
         return match acquires(foreseen) {
@@ -248,7 +254,7 @@ fn rests(foreseen: &Foreseen, status: &PhoneNumberStatus) -> String {
     let said = format!("{}={} ({}): {message}", condition.type_, condition.status, condition.reason);
     match acquires(foreseen) {
         Some(acquires) => format!("{acquires} and then waits: {said}"),
-        None if condition.reason == Reason::AwaitingApproval.row().name => format!("waits for a person: {said}"),
+        None if condition.reason == Reason::AwaitingApproval.row().name => format!("waits for approval: {said}"),
         None if condition.status == Truth::False.as_str() => format!("is refused: {said}"),
         None => format!("waits: {said}"),
     }

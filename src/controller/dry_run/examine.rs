@@ -51,7 +51,7 @@ impl Check {
             Err(error) if matches!(error.class, ErrorClass::Unauthorized | ErrorClass::Forbidden) => {
                 Self::wrong(format!("It may not {what}: {}.", clause(error)))
             }
-            Err(error) => Self::wrong(format!("Whether it may {what} cannot be found out now: {}.", clause(error))),
+            Err(error) => Self::wrong(format!("It is unknown whether it may {what}: {}.", clause(error))),
         }
     }
 }
@@ -101,19 +101,21 @@ impl DryRun {
         let opened = self.context.open_accounts.get(account);
         let identity = opened.as_ref().and_then(|opened| opened.usable()).unwrap_or_default();
         let owned = opened.map_or(0, |opened| opened.inventory.owned().len());
-        let mut checks = vec![Check::good(format!("{name}: the Secret {secret} opens the account {identity}."))];
+        let mut checks = vec![Check::good(format!("{name}: the Secret {secret} is valid for the account {identity}."))];
         checks.push(match carrier.bindings() {
             Some(_) => Check::good(format!("Numbers of other carriers that it answers: {owned}.")),
             None => Check::good(format!("Numbers that it owns: {owned}.")),
         });
         checks.extend(match carrier.balance().await {
-            Ok(left) => left.map(|left| Check::good(format!("What it has left: {} {}.", left.amount, left.currency))),
+            Ok(left) => left.map(|left| Check::good(format!("Balance: {} {}.", left.amount, left.currency))),
             // Nothing depends on it.
-            Err(error) => Some(Check::note(format!("What it has left cannot be read: {}.", clause(&error)))),
+            Err(error) => Some(Check::note(format!("The balance cannot be read: {}.", clause(&error)))),
         });
         checks.extend(match carrier.calls().await {
             Ok(calls) => calls.map(|calls| answers(&calls)),
-            Err(error) => Some(Check::note(format!("How many calls it answers cannot be read: {}.", clause(&error)))),
+            Err(error) => {
+                Some(Check::note(format!("The limit of concurrent calls cannot be read: {}.", clause(&error))))
+            }
         });
         if let Some(sales) = carrier.sales() {
             let found = sales.offers(&any()).await;
@@ -121,10 +123,10 @@ impl DryRun {
             checks.push(Check::of("look for numbers for sale", &if no_such { Ok(Vec::new()) } else { found }));
         }
         if let Some(orders) = carrier.orders() {
-            checks.push(Check::of("see its orders", &orders.standing().await));
+            checks.push(Check::of("read its orders", &orders.standing().await));
         }
         if let Some(shared) = carrier.shared_routes() {
-            checks.push(Check::of("see what its numbers share", &shared.all().await));
+            checks.push(Check::of("read the routes that its numbers share", &shared.all().await));
         }
         checks.push(Check::note(can(carrier)));
         checks
@@ -134,11 +136,11 @@ impl DryRun {
     async fn lends(&self, account: &Key, lending: &Lending, carrier: Option<&dyn Carrier>) -> Check {
         let platform = lending.account.key(&account.namespace);
         if self.context.caches.accounts.get(&platform).is_none() {
-            return Check::wrong(format!("spec.lendTo names CarrierAccount {platform}, and there is none."));
+            return Check::wrong(format!("spec.lendTo names CarrierAccount {platform}, which does not exist."));
         }
         if !self.context.binds(&platform) {
             return Check::wrong(format!(
-                "spec.lendTo names CarrierAccount {platform}, which takes no numbers of other carriers: take that entry out."
+                "spec.lendTo names CarrierAccount {platform}, which does not answer numbers of other carriers: remove that entry."
             ));
         }
         let Some(carrier) = carrier else {
@@ -146,8 +148,7 @@ impl DryRun {
         };
         let Some(lent) = carrier.lent() else {
             return Check::wrong(format!(
-                "spec.lendTo names CarrierAccount {platform}, and these credentials cannot be lent: the platform takes no API key. Put the \
-                 authToken into the Secret instead."
+                "spec.lendTo names CarrierAccount {platform}, which does not accept API keys: put the authToken into the Secret instead."
             ));
         };
         // That it cannot be opened is said where it is itself examined.
@@ -178,7 +179,7 @@ impl DryRun {
             .collect();
         owners.sort();
         if owners.is_empty() {
-            let text = "No CarrierAccount lends it credentials: it answers no number before the owner of one names it in spec.lendTo.";
+            let text = "No CarrierAccount lends it credentials, so it answers no number: add it to spec.lendTo of a carrier's account.";
             return vec![Check::note(text)];
         }
         owners.iter().map(|owner| Check::good(format!("CarrierAccount {owner} lends it its credentials."))).collect()
@@ -191,24 +192,26 @@ impl DryRun {
             let consent = &object.spec.allowed_namespaces;
             if !self.context.caches.allows(consent, &account.namespace, &agent.namespace) {
                 checks.push(Check::wrong(format!(
-                    "Agent {agent} is to be hosted here, and spec.allowedNamespaces does not let its namespace use this account."
+                    "Agent {agent} names this account in hosted, and spec.allowedNamespaces does not allow its namespace."
                 )));
                 continue;
             }
             let Some(carrier) = carrier else { continue };
             let Some(platform) = carrier.platform() else {
                 let name = carrier.capabilities().name;
-                checks.push(Check::wrong(format!("Agent {agent} is to be hosted here, and {name} hosts no agents.")));
+                checks.push(Check::wrong(format!(
+                    "Agent {agent} names this account in hosted, and {name} hosts no agents."
+                )));
                 continue;
             };
             let id = &hosted.agent_id;
             checks.push(match platform.agent(id).await {
                 Ok(None) => Check::wrong(format!(
-                    "The agent {id}, which Agent {agent} names, is not there: it was deleted, or the id is wrong."
+                    "The agent {id}, which Agent {agent} names, does not exist: it was deleted, or the ID is wrong."
                 )),
                 Ok(Some(there)) => hosted_as(&agent, &hosted, &there),
                 Err(error) => {
-                    Check::of(&format!("see the agent {id}, which Agent {agent} names"), &Err::<(), _>(error))
+                    Check::of(&format!("read the agent {id}, which Agent {agent} names"), &Err::<(), _>(error))
                 }
             });
         }
@@ -271,30 +274,30 @@ fn hosted_as(agent: &Key, hosted: &HostedOn, there: &HostedAgent) -> Check {
     let id = &hosted.agent_id;
     if !there.active {
         return Check::wrong(format!(
-            "The agent {id}, which Agent {agent} names, is switched off there: callers reach nothing."
+            "The agent {id}, which Agent {agent} names, is disabled there: calls are not answered. Enable it there."
         ));
     }
     let Some(versions) = &there.published else {
-        return Check::good(format!("The agent {id}, which Agent {agent} names, is there."));
+        return Check::good(format!("The agent {id}, which Agent {agent} names, exists."));
     };
     match &hosted.version_id {
         Some(version) if !versions.known.iter().any(|known| known.id == *version) => {
             Check::wrong(format!("The agent {id}, which Agent {agent} names, has no version {version}."))
         }
         _ if versions.serving.is_none() => Check::note(format!(
-            "The agent {id}, which Agent {agent} names, was never published there: that is done when the Agent is published."
+            "The agent {id}, which Agent {agent} names, was never published there: publishing the Agent does that."
         )),
-        _ => Check::good(format!("The agent {id}, which Agent {agent} names, is there and published.")),
+        _ => Check::good(format!("The agent {id}, which Agent {agent} names, exists and is published.")),
     }
 }
 
 /// How many calls it answers, and whether that was too few.
 fn answers(calls: &Calls) -> Check {
-    let most = format!("It answers {} calls at once", calls.max_concurrent);
+    let most = format!("It answers {} concurrent calls", calls.max_concurrent);
     let peak = calls.peak_this_month.map(|peak| format!("; this month's peak is {peak}")).unwrap_or_default();
     match calls.rejected_this_month.unwrap_or_default() {
         0 => Check::good(format!("{most}{peak}.")),
-        rejected => Check::note(format!("{most}{peak}, and {rejected} more were rejected as too many.")),
+        rejected => Check::note(format!("{most}{peak}, and {rejected} were rejected above the limit.")),
     }
 }
 
@@ -307,12 +310,16 @@ fn can(carrier: &dyn Carrier) -> String {
     let sells = carrier.sales().is_some();
     add(sells, "sells numbers", "sells no numbers");
     if sells {
-        add(carrier.holds().is_some(), "keeps one for a while before it is bought", "keeps none before it is bought");
-        let no = "keeps no marks on what was bought, so that the records of this cluster alone tell";
-        add(carrier.marks().is_some(), "keeps marks on what was bought", no);
+        add(
+            carrier.holds().is_some(),
+            "holds a number before it is bought",
+            "does not hold numbers before they are bought",
+        );
+        let no = "stores no markers on bought numbers, so only the records of this cluster identify them";
+        add(carrier.marks().is_some(), "stores markers on bought numbers", no);
     }
-    add(carrier.intake().is_some(), "brings in numbers of the organization's own carrier account", "");
-    add(carrier.shared_routes().is_some(), "has numbers share routes", "");
+    add(carrier.intake().is_some(), "imports numbers from the organization's own carrier account", "");
+    add(carrier.shared_routes().is_some(), "has shared routes", "");
     add(carrier.platform().is_some(), "hosts agents", "hosts no agents");
     add(carrier.bindings().is_some(), "answers numbers of other carriers", "");
     add(carrier.lent().is_some(), "can lend its credentials to a platform", "");

@@ -290,7 +290,7 @@ impl Context {
             Read::Found(secret) => secret,
             Read::Missing => return Ok(Credentials::Missing),
             Read::Forbidden => return Ok(Credentials::Forbidden),
-            Read::Unreadable => return Ok(Credentials::Incomplete("it does not decode".to_owned())),
+            Read::Unreadable => return Ok(Credentials::Incomplete("it cannot be decoded".to_owned())),
         };
         let claims = self.caches.claims.by(Index::Account, &key.to_string());
         // A claim of a number that was never seen may be one of a purchase, or of a binding, that came to nothing.
@@ -347,7 +347,7 @@ impl Context {
                     opened.doubt_identity();
                 }
                 if error.class == ErrorClass::Unauthorized && self.open_accounts.refuse(&opened) {
-                    tracing::warn!(account = %Key::of(account), %error, "the credentials were refused: those that are to take over are tried");
+                    tracing::warn!(account = %Key::of(account), %error, "the carrier rejected the current credentials: trying the next ones");
                     return true;
                 }
                 self.local.failed(uid, Attempt::Look, error);

@@ -69,9 +69,9 @@ impl<'a> Step<'a, '_> {
             false => String::new(),
         };
         let text = format!(
-            "CarrierAccount {} has {} that nothing in this cluster claims and that may have been bought for {} before{which}, and its carrier \
-             keeps no marks by which that could be told. If one is meant, set the annotation {NUMBER} to it; to buy another one beside them, set \
-             {BUY_ANOTHER}: \"{seen}\".",
+            "CarrierAccount {} has {} that no PhoneNumber in this cluster claims and that may have been bought for {} before{which}; its \
+             carrier stores no markers. If one of them is meant, set the annotation {NUMBER} to it; to buy another, set {BUY_ANOTHER}: \
+             \"{seen}\".",
             self.account.key,
             if similar.len() == 1 { "a number".to_owned() } else { format!("{} numbers", similar.len()) },
             self.b.identity,
@@ -99,31 +99,34 @@ impl<'a> Step<'a, '_> {
     pub(super) fn several(&self, numbers: &[E164]) -> Decision<PhoneNumberStatus> {
         let numbers: Vec<&str> = numbers.iter().map(E164::as_str).collect();
         let text = format!(
-            "The account has several numbers that were bought for the identity {}: {}. Set the annotation {NUMBER} to the one that is meant.",
+            "The account has several numbers that were bought for the purchase identity {}: {}. Set the annotation {NUMBER} to the correct \
+             one.",
             self.b.identity,
             numbers.join(", ")
         );
-        self.stop(Reason::SeveralNumbers, text)
+        self.stop(Reason::MultipleNumbers, text)
     }
 
     /// The numbers that bear our marker, by a listing that can be believed (rules 2 and 9).
     pub(super) fn marked(&self) -> Result<&'a [E164], Box<Decision<PhoneNumberStatus>>> {
         if self.b.seller.doubtful {
             let text = format!(
-                "Numbers are missing from the listing of CarrierAccount {}: nothing is bought until that is clear.",
+                "Numbers are missing from the listing of CarrierAccount {}: nothing is bought until that is resolved; see its conditions.",
                 self.account.key
             );
             return Err(Box::new(self.stop(Reason::AccountNotReady, text)));
         }
         if !self.b.seller.not_before.is_zero() {
-            let text = "This process cannot know what was bought before it began: it waits until that would be seen, and then looks.";
-            let said = self.w.put_off(vec![Reason::Accepted.into(), Finding::new(Reason::PurchaseUnsettled, text)]);
+            let text = "The operator was not running for a while and may have sent purchases before it stopped: it buys nothing until any \
+                        such purchase would be listed.";
+            let said =
+                self.w.put_off(vec![Reason::Accepted.into(), Finding::new(Reason::PurchaseOutcomeUnknown, text)]);
             return Err(Box::new(said.again(self.b.seller.not_before)));
         }
         match (&self.b.traces.marked, self.w.trouble) {
             (Some(marked), _) => Ok(marked),
             (None, Some(trouble)) if !trouble.purchase && !trouble.wait.is_zero() => {
-                let finding = Finding::new(Reason::NotSeen, &*trouble.error.text);
+                let finding = Finding::new(Reason::NumberNotChecked, &*trouble.error.text);
                 Err(Box::new(self.w.put_off(vec![Reason::Accepted.into(), finding])))
             }
             (None, _) => Err(Box::new(Decision::Look(Look::Inventory))),

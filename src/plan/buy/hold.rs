@@ -150,8 +150,8 @@ impl<'a> Step<'a, '_> {
             }
             Grant::Asked(_) => {
                 let text = format!(
-                    "CarrierAccount {} has not said yet whether this may be bought: its own conditions say why, or {MOST_OPEN} purchases are \
-                     under way there, which is as many as may be at once. It goes on by itself.",
+                    "CarrierAccount {} has not granted this purchase yet: see its conditions, or {MOST_OPEN} purchases are in progress \
+                     there, which is the most at once. The operator retries.",
                     self.account.key
                 );
                 self.stop(Reason::AccountNotReady, text)
@@ -228,23 +228,22 @@ impl<'a> Step<'a, '_> {
         let other = self.w.number.annotation(APPROVE).filter(|named| *named != candidate.number.as_str());
         let Some(other) = other else { return String::new() };
         let other: String = other.chars().take(MOST_REPEATED).collect();
-        format!(" It is {other:?} now, which is not that number, written to the letter: nothing is bought by it.")
+        format!(" It is {other:?} now, which is not exactly that number, so nothing is bought.")
     }
 
     fn ask(&self, candidate: &Candidate<'_>) -> Decision<PhoneNumberStatus> {
         let Candidate { number, price, exact, hold, .. } = candidate;
         let until = hold.and_then(|hold| hold.until.clone());
-        let held = until.as_ref().map(|until| format!(" and is kept for you until {until}")).unwrap_or_default();
+        let held = until.as_ref().map(|until| format!(" and is held until {until}")).unwrap_or_default();
         let offer = format!("{number} can be bought for {}{held}", choose::shown(price));
         let premature = self.is_premature(candidate);
         let text = match (premature, self.is_restricted()) {
             (true, _) => format!(
-                "{offer}, and the annotation {APPROVE} named it before that was shown: take the annotation off. The offer is shown then, and \
-                 waits for it anew."
+                "{offer}, but the annotation {APPROVE} was set before this offer was shown. Remove the annotation, then set it again."
             ),
             (false, false) => format!("{offer}: set the annotation {APPROVE}: \"{number}\" to buy it."),
             (false, true) => format!(
-                "{offer}: the annotation {APPROVE}: \"{number}\" buys it. CarrierAccount {} lets those set it who have the verb approve on it.",
+                "{offer}: set the annotation {APPROVE}: \"{number}\" to buy it. This needs the verb approve on CarrierAccount {}.",
                 self.account.key
             ),
         };

@@ -41,24 +41,23 @@ impl<'a> Step<'a, '_> {
         let finding = match order.pending && order.lacks_papers {
             _ if self.is_anothers(order) => {
                 let text = format!(
-                    "Another installation of Dialplane has ordered {number} for the identity {}, as before a restore into another cluster. It is \
-                     waited for, or cancel it at the carrier; nothing else is bought meanwhile.",
+                    "Another installation of Dialplane has ordered {number} for the purchase identity {}, as after a restore into another \
+                     cluster. Wait for the order, or cancel it at the carrier; nothing else is bought meanwhile.",
                     self.b.identity
                 );
-                Finding::new(Reason::Ordered, text)
+                Finding::new(Reason::OrderPending, text)
             }
             true => {
                 let text = format!(
-                    "The carrier has taken the order of {number} and waits for papers: hand them in at the carrier. Or name them in \
-                     spec.purchase.regulatory of a new object, and delete this one, which cancels the order. Nothing else is bought meanwhile."
+                    "The carrier has accepted the order of {number} and needs documents: submit them to the carrier. Or delete this object, \
+                     which cancels the order, and name them in spec.purchase.regulatory of a new one. Nothing else is bought meanwhile."
                 );
                 Finding::new(Reason::RegulatoryRequired, text)
             }
             false => {
-                let text = format!(
-                    "The carrier has taken the order of {number}. It is waited for; nothing else is bought meanwhile."
-                );
-                Finding::new(Reason::Ordered, text)
+                let text =
+                    format!("The carrier is processing the order of {number}. Nothing else is bought until it ends.");
+                Finding::new(Reason::OrderPending, text)
             }
         };
         self.w.put_off(vec![Reason::Accepted.into(), finding])

@@ -109,8 +109,8 @@ impl Step<'_, '_> {
         let claim = self.w.claim.filter(|claim| !claim.spec.is_for(self.b.identity))?;
         let holder = claim.spec.holder.as_ref().filter(|holder| holder.uid != self.w.uid())?;
         Some(format!(
-            "PhoneNumber {}/{} has {number} now, which the journal of this identity names: it is left there. Another is bought once nothing \
-             can come about any more of what may have been sent before.",
+            "PhoneNumber {}/{} has {number} now, which was bought for this purchase identity, and keeps it. Another number is bought once \
+             no earlier request can still take effect.",
             holder.namespace, holder.name
         ))
     }

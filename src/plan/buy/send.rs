@@ -71,7 +71,9 @@ impl<'a> Step<'a, '_> {
     /// Where numbers share a route, one is bought only once that stands: it is to answer from its first moment.
     pub(super) fn unroutable(&self) -> Option<Decision<PhoneNumberStatus>> {
         match self.w.wanted() {
-            Wanted::Keep(finding) if matches!(finding.reason, Reason::SharedRoutePending | Reason::NotShareable) => {
+            Wanted::Keep(finding)
+                if matches!(finding.reason, Reason::SharedRoutePending | Reason::RouteNotShareable) =>
+            {
                 Some(self.w.put_off(vec![Reason::Accepted.into(), finding]))
             }
             _ => None,

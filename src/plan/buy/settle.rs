@@ -109,11 +109,11 @@ impl<'a> Step<'a, '_> {
         }
         let text = self.taken_over(number).unwrap_or_else(|| {
             format!(
-                "Whether {number} was bought is not known: no answer came, or nobody remembers it. It is looked for until it is seen, or \
-                 until no request can come about any more; nothing else is bought meanwhile."
+                "It is unknown whether {number} was bought: no answer came, or it was not recorded. The operator looks for it until it is \
+                 listed or no request can still take effect, and buys nothing else meanwhile."
             )
         });
-        let finding = Finding::new(Reason::PurchaseUnsettled, text);
+        let finding = Finding::new(Reason::PurchaseOutcomeUnknown, text);
         Settled::Not(Box::new(self.w.put_off(vec![Reason::Accepted.into(), finding]).again(wait)))
     }
 }

@@ -36,8 +36,8 @@ impl<'a> Step<'a, '_> {
     pub(super) fn hands_off(&self) -> Option<Decision<PhoneNumberStatus>> {
         let spec = &self.w.number.spec;
         let why = match (spec.suspend, spec.mode) {
-            (true, _) => "The object is suspended: nothing is bought. Set spec.suspend to false to go on.",
-            (_, Mode::Observe) => "With mode: Observe nothing is bought. Set spec.mode to Manage to go on.",
+            (true, _) => "The object is suspended: nothing is bought. Set spec.suspend to false to continue.",
+            (_, Mode::Observe) => "With mode: Observe nothing is bought. Set spec.mode to Manage to continue.",
             (false, Mode::Manage) => return None,
         };
         Some(self.stop(Reason::NotClaimed, why))

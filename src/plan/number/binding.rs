@@ -39,8 +39,7 @@ pub(in crate::plan) fn take_off(claim: &NumberClaimSpec, platform: Option<&Platf
     let key = bound.account.key();
     let Some(platform) = platform.filter(|platform| platform.key == key && !platform.gone) else { return Off::Done };
     if !platform.open {
-        let text =
-            format!("CarrierAccount {key}, the platform that answers, cannot be used now: its own conditions say why.");
+        let text = format!("CarrierAccount {key}, the platform that answers, is not ready; see its conditions.");
         return Off::Wait(Finding::new(Reason::PlatformNotReady, text));
     }
     match platform.binding {
@@ -62,8 +61,8 @@ pub(in crate::plan) fn take_off(claim: &NumberClaimSpec, platform: Option<&Platf
             }))
         }
         Seen::Absent { fresh: true } => {
-            let text = "What was sent to the platform may still be applied: it is waited for, and looked at again.";
-            Off::Wait(Finding::new(Reason::RouteUnsettled, text))
+            let text = "A request to the platform may still be applied. The operator waits and then checks again.";
+            Off::Wait(Finding::new(Reason::RouteOutcomeUnknown, text))
         }
         _ => Off::Look(Look::Bindings(key)),
     }
@@ -148,7 +147,7 @@ impl Binding<'_, '_> {
         let platform = w.platform.as_ref().filter(|platform| platform.key == bound.account.key())?;
         if !platform.open {
             // What stands is said while nobody can look.
-            let text = format!("CarrierAccount {} cannot be used now: its own conditions say why.", platform.key);
+            let text = format!("CarrierAccount {} is not ready; see its conditions.", platform.key);
             return bound.route.is_empty().then(|| self.rest(Finding::new(Reason::PlatformNotReady, text)));
         }
         match platform.binding {
@@ -172,7 +171,7 @@ impl Binding<'_, '_> {
             }
             Seen::Absent { fresh: true } if platform.doubtful => {
                 let text = format!(
-                    "Many numbers are missing from the listing of CarrierAccount {}, which is not believed.",
+                    "Many numbers are missing from the listing of CarrierAccount {}, so the operator does not rely on it.",
                     platform.key
                 );
                 Some(self.rest(Finding::new(Reason::PlatformNotReady, text)).again(policy::POLL))
@@ -210,7 +209,8 @@ impl Binding<'_, '_> {
             return denial;
         }
         let text = format!(
-            "CarrierAccount {} is opened by other credentials than the platform was given for the number: it is taken off there and put on              with these. Callers reach nothing for that moment.",
+            "The credentials of CarrierAccount {} are not those that the platform has for the number: the number is removed there and \
+             assigned again with the new ones. Calls are not answered for that moment.",
             self.found.account
         );
         let notes = vec![Note { warning: false, reason: "Moving", text }];
@@ -235,7 +235,7 @@ impl Binding<'_, '_> {
                 number.route.iter().filter(|(_, to)| !to.is_empty()).map(|(c, to)| (*c, to.clone())).collect();
             let is_before = |(channel, to): (&Channel, &_)| self.claim.spec.previous.get(channel) == Some(to);
             if route.is_empty() || platform.lags && route.iter().all(is_before) {
-                let text = "The platform answers the number, and has yet to set its route at the carrier: it is looked at again.";
+                let text = "The platform answers the number but has not set its route at the carrier yet. The operator checks again.";
                 return Some(self.rest(Finding::new(Reason::Routing, text)).again(policy::CROWDED));
             }
             let mut spec = self.claim.spec.clone();
@@ -269,26 +269,27 @@ impl Binding<'_, '_> {
         }
         if put_back && w.number.spec.drift == DriftPolicy::Report {
             let text = format!(
-                "Somebody else changed what CarrierAccount {} has for the number, and drift: Report leaves it.",
+                "The settings that CarrierAccount {} has for the number were changed. With drift: Report the operator only reports it.",
                 platform.key
             );
             return self.rest(Finding::new(Reason::Drifted, text));
         }
         if put_back && w.put_backs >= policy::PUT_BACKS_PER_HOUR {
             let text = format!(
-                "What CarrierAccount {} has for the number was put back {} times within an hour and changed again. Find out who changes it \
-                 there, then set the annotation {}.",
+                "The settings that CarrierAccount {} has for the number were corrected {} times within an hour and changed again. Find out \
+                 who changes them there, then set the annotation {}.",
                 platform.key,
                 w.put_backs,
                 crate::api::meta::RECONCILE_REQUESTED,
             );
-            return self.rest(Finding::new(Reason::Contested, text));
+            return self.rest(Finding::new(Reason::RouteConflict, text));
         }
         let (warning, reason, text) = match change {
             BindingChange::Move { .. } if !put_back => (
                 false,
                 "Moving",
-                "The platform's other agent is taken off the number, and then the wanted one put on: callers reach nothing for that moment."
+                "The number is removed from the platform's other agent, then assigned to the wanted one: calls are not answered for that \
+                 moment."
                     .to_owned(),
             ),
             BindingChange::Bind { .. }
@@ -299,7 +300,7 @@ impl Binding<'_, '_> {
             (
                 true,
                 "DriftCorrected",
-                format!("Put back what somebody else had changed of the number at CarrierAccount {}.", platform.key),
+                format!("Corrected a change of the number's settings at CarrierAccount {}.", platform.key),
             ),
             _ => return self.write(self.set(platform, change, false, Vec::new())),
         };
@@ -344,9 +345,9 @@ impl Binding<'_, '_> {
     /// Why nothing is written for the object at all.
     fn denied(&self) -> Option<Decision<PhoneNumberStatus>> {
         let spec = &self.w.number.spec;
-        let text = "What the platform has for the number would change.";
+        let text = "The platform's settings for the number need a change.";
         match (spec.mode, spec.suspend) {
-            (Mode::Observe, _) => Some(self.rest(Finding::new(Reason::Differs, text))),
+            (Mode::Observe, _) => Some(self.rest(Finding::new(Reason::RouteDiffers, text))),
             (Mode::Manage, true) => Some(self.rest(Finding::new(Reason::Suspended, text))),
             (Mode::Manage, false) => None,
         }
@@ -361,24 +362,23 @@ impl Binding<'_, '_> {
                 return Some(self.rest(Reason::PlatformNotReady.into()).again(policy::POLL));
             }
             _ if !platform.open => {
-                let text = format!(
-                    "CarrierAccount {key} cannot be used now: its own conditions say why. The last route stays."
-                );
+                let text =
+                    format!("CarrierAccount {key} is not ready; see its conditions. The number keeps its route.");
                 return Some(self.rest(Finding::new(Reason::PlatformNotReady, text)).again(policy::POLL));
             }
             Lending::Lent(_) => return None,
             Lending::NotNamed => Finding::new(
-                Reason::NotLent,
+                Reason::CredentialsNotLent,
                 format!(
-                    "The platform of CarrierAccount {key} needs the credentials of CarrierAccount {account}, whose spec.lendTo does not name it. \
-                     The number keeps the route it had."
+                    "The platform of CarrierAccount {key} needs the credentials of CarrierAccount {account}: add it to spec.lendTo of that \
+                     account. The number keeps its route."
                 ),
             ),
             Lending::NoSecret => Finding::new(
-                Reason::NotLent,
+                Reason::CredentialsNotLent,
                 format!(
-                    "The platform of CarrierAccount {key} takes no API key, and that is what opens CarrierAccount {account}: put its authToken into \
-                     the Secret instead. The number keeps the route it had."
+                    "The platform of CarrierAccount {key} does not accept API keys, and CarrierAccount {account} uses one: put its \
+                     authToken into the Secret instead. The number keeps its route."
                 ),
             ),
             Lending::Refused(why) => Finding::new(Reason::BindingRefused, why.clone()),

@@ -31,7 +31,7 @@ impl World<'_> {
             let said = match self.own_claim() {
                 Some(_) if self.may_be_coming().is_none() => policy::intake_trouble(&trouble.error),
                 Some(_) => unsettled(number),
-                None => Finding::new(Reason::NotSeen, &*trouble.error.text),
+                None => Finding::new(Reason::NumberNotChecked, &*trouble.error.text),
             };
             return self.put_off(vec![Reason::Accepted.into(), said]);
         }
@@ -56,12 +56,12 @@ impl World<'_> {
         let key = &account.key;
         let (reason, why) = match (self.number.spec.mode, self.number.spec.suspend) {
             _ if !account.brings_in => (
-                Reason::BringInRefused,
-                "its carrier cannot bring in numbers of another account. Take spec.import.bringIn away, and see at the carrier how the number \
-                 comes to the account",
+                Reason::CarrierImportRefused,
+                "its carrier cannot import numbers from another account. Remove spec.import.bringIn, and move the number into the account \
+                 at the carrier",
             ),
-            (Mode::Observe, _) => (Reason::NotInAccount, "with mode: Observe it is not brought in"),
-            (_, true) => (Reason::NotClaimed, "the object is suspended: it is brought in once spec.suspend is false"),
+            (Mode::Observe, _) => (Reason::NotInAccount, "with mode: Observe it is not imported there"),
+            (_, true) => (Reason::NotClaimed, "the object is suspended: set spec.suspend to false to import it there"),
             (Mode::Manage, false) => return None,
         };
         Some(Finding::new(reason, format!("CarrierAccount {key} does not own {number}, and {why}.")))
@@ -76,10 +76,10 @@ impl World<'_> {
 
 fn unsettled(number: &E164) -> Finding {
     let text = format!(
-        "Whether {number} was brought in is not known: no answer came, or nobody remembers it. It is looked for until it is seen, or until \
-         no request can come about any more; only then it is asked for again."
+        "It is unknown whether the carrier imported {number}: no answer came, or it was not recorded. The operator looks for it until it is \
+         listed or no request can still take effect, and only then asks again."
     );
-    Finding::new(Reason::NotSeen, text)
+    Finding::new(Reason::NumberNotChecked, text)
 }
 
 /// The number as a claim names it before it is there.

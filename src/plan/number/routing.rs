@@ -47,7 +47,7 @@ fn route(w: &World<'_>, found: &Found<'_>, claim: Option<&NumberClaimSpec>) -> D
                 "With mode: Observe the number is not bound to the platform of CarrierAccount {}.",
                 hosted.account.key()
             );
-            return w.rest(found, Finding::new(Reason::Differs, text), w.route_status().cloned());
+            return w.rest(found, Finding::new(Reason::RouteDiffers, text), w.route_status().cloned());
         }
         Wanted::Nothing(finding) => (finding, None),
         Wanted::Reach { status, .. } => (reached(&status, &target, &found.number.calling), Some(status)),
@@ -84,18 +84,17 @@ fn reached(status: &RouteStatus, target: &Route, calling: &Calling) -> Finding {
     let takes_calls = target.get(&Channel::Voice).is_some_and(|destination| !destination.is_empty());
     let elsewhere = match calling {
         Calling::Region { answers, ours } if takes_calls => format!(
-            "The carrier answers calls to this number by what is set for it in the region {answers}, and the route to {agent} is set in {ours}: \
-             callers do not reach it. Route the number to {ours} at the carrier, or manage it by a CarrierAccount of the region {answers}."
+            "Calls do not reach {agent}: the number is active in the region {answers}, and its route is set in {ours}. Route the number to \
+             {ours} at the carrier, or manage it with a CarrierAccount of the region {answers}."
         ),
         Calling::Forwarded if takes_calls => format!(
-            "The carrier forwards all calls to this number before they come to the route to {agent}: callers do not reach it. Take the \
-             call forwarding off the number at the carrier."
+            "Calls do not reach {agent}: the number forwards all calls before that. Disable call forwarding of the number at the carrier."
         ),
         Calling::Region { .. } | Calling::Forwarded | Calling::Number | Calling::Unseen => {
-            return Finding::new(Reason::Routed, format!("The carrier sends this number to {agent}."));
+            return Finding::new(Reason::Routed, format!("The carrier routes this number to {agent}."));
         }
     };
-    Finding::new(Reason::CallsElsewhere, elsewhere)
+    Finding::new(Reason::CallsDiverted, elsewhere)
 }
 
 /// A number that only looks on waits for nothing: no route is set for it alone.
@@ -103,12 +102,12 @@ fn looks_on(w: &World<'_>, finding: Finding) -> Finding {
     let spec = &w.number.spec;
     let why = match (spec.mode, spec.suspend) {
         _ if finding.reason != Reason::SharedRoutePending => return finding,
-        (Mode::Observe, _) => (Reason::Differs, "With mode: Observe"),
+        (Mode::Observe, _) => (Reason::RouteDiffers, "With mode: Observe"),
         (Mode::Manage, true) => (Reason::Suspended, "While spec.suspend is true"),
         (Mode::Manage, false) => return finding,
     };
     let text =
-        "the route that the agent's numbers at this account share is not set for this one. It keeps the route it had.";
+        "the route that the agent's numbers share at this account is not set for this one. The number keeps its route.";
     Finding::new(why.0, format!("{} {text}", why.1))
 }
 
@@ -135,29 +134,35 @@ fn denial(w: &World<'_>, changes: &Route, found: &Found<'_>, drifted: &[Channel]
     let differences = || describe(changes, &found.number.route);
     if spec.mode == Mode::Observe {
         return Some(Finding::new(
-            Reason::Differs,
-            format!("With mode: Observe this is only said: {}.", differences()),
+            Reason::RouteDiffers,
+            format!("With mode: Observe the operator only reports this: {}.", differences()),
         ));
     }
     if spec.suspend {
-        let text = format!("The object is suspended; this would change: {}. Set spec.suspend to false.", differences());
+        let text = format!(
+            "The object is suspended; this would change: {}. Set spec.suspend to false to continue.",
+            differences()
+        );
         return Some(Finding::new(Reason::Suspended, text));
     }
     if drifted.is_empty() {
         return None;
     }
     if spec.drift == DriftPolicy::Report {
-        let text = format!("Somebody else changed the route, and drift: Report leaves it: {}.", differences());
+        let text = format!(
+            "The route was changed at the carrier. With drift: Report the operator only reports it: {}.",
+            differences()
+        );
         return Some(Finding::new(Reason::Drifted, text));
     }
     if w.put_backs >= policy::PUT_BACKS_PER_HOUR {
         let text = format!(
-            "Put back {} times within an hour and changed again: {}. Find out who changes it, then set the annotation {}.",
+            "Corrected {} times within an hour and changed again: {}. Find out who changes it, then set the annotation {}.",
             w.put_backs,
             differences(),
             RECONCILE_REQUESTED,
         );
-        return Some(Finding::new(Reason::Contested, text));
+        return Some(Finding::new(Reason::RouteConflict, text));
     }
     None
 }
@@ -192,8 +197,8 @@ fn notes(
     };
     let replaced = changes.keys().filter(foreign).filter(|channel| !drifted.contains(channel)).copied().collect();
     [
-        told(replaced, "RouteReplaced", "Replaced a route that somebody else had set"),
-        told(drifted.to_vec(), "DriftCorrected", "Put back a route that somebody else had changed"),
+        told(replaced, "RouteReplaced", "Replaced a route that was at the carrier before"),
+        told(drifted.to_vec(), "DriftCorrected", "Corrected a route that was changed at the carrier"),
     ]
     .into_iter()
     .flatten()

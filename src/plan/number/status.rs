@@ -18,7 +18,7 @@ use crate::{
 
 /// What may help where a number is not there.
 const BRING_IN: &str =
-    " If it is at a carrier account of the organization's own, spec.import.bringIn: true has it brought in.";
+    " If it is in the organization's own carrier account, set spec.import.bringIn: true to import it.";
 
 /// Whether text messages are to go somewhere that never come: the number shows what it can do, and that is not there.
 fn lacks_text(number: &OwnedNumber) -> bool {
@@ -38,9 +38,9 @@ impl<'a> World<'a> {
                 let text = &trouble.error.text;
                 let findings = match self.own_claim() {
                     Some(_) => {
-                        vec![self.acquired(account), Finding::new(Reason::RouteUnseen, text)]
+                        vec![self.acquired(account), Finding::new(Reason::RouteUnknown, text)]
                     }
-                    None => vec![Finding::new(Reason::NotSeen, text)],
+                    None => vec![Finding::new(Reason::NumberNotChecked, text)],
                 };
                 self.put_off([vec![Reason::Accepted.into()], findings].concat())
             }
@@ -57,7 +57,7 @@ impl<'a> World<'a> {
 
     /// What was wanted and seen before stands while the account cannot be used; only what is new has to wait, and says so.
     pub(super) fn account_not_open(&self, account: &AccountView) -> Decision<PhoneNumberStatus> {
-        let text = format!("CarrierAccount {} cannot be used now: its own conditions say why.", account.key);
+        let text = format!("CarrierAccount {} is not ready; see its conditions.", account.key);
         if self.own_claim().is_none() || !self.was_there() {
             return self.put_off(vec![Reason::Accepted.into(), Finding::new(Reason::AccountNotReady, text)]);
         }
@@ -73,11 +73,11 @@ impl<'a> World<'a> {
         if observed && as_wanted && !self.is_requested() {
             return Decision::Rest(Rest::NOTHING);
         }
-        let text = format!("{text} The last route stays.");
+        let text = format!("{text} The number keeps its route.");
         self.put_off(vec![
             Reason::Accepted.into(),
             self.acquired(&account.key),
-            Finding::new(Reason::RouteUnseen, text),
+            Finding::new(Reason::RouteUnknown, text),
         ])
     }
 
@@ -86,14 +86,14 @@ impl<'a> World<'a> {
         let can_come = can_come && self.number.spec.import.is_some();
         if self.was_there() {
             let text = format!(
-                "CarrierAccount {account} owned {number} and no longer does: somebody gave it back, ported it away or moved it to another account, \
-                 or the carrier took it. It is not bought again. Ask the carrier what became of it; once the account has it again, this \
-                 goes on by itself. To give it up, delete this object; for another number make one with another name or purchase.identity."
+                "CarrierAccount {account} no longer owns {number}: it was released, ported out, moved to another account or reclaimed by \
+                 the carrier. It is not bought again. Ask the carrier; if the account gets it back, the operator continues. To give it up, \
+                 delete this object; for another number create one with another name or purchase.identity."
             );
             return self.not_ours(Finding::new(Reason::NumberLost, text));
         }
         let text = format!(
-            "CarrierAccount {account} does not own {number}: check the number and the account. It is looked for again at every scan.{}",
+            "CarrierAccount {account} does not own {number}: check the number and the account. The operator checks again at every scan.{}",
             if can_come { BRING_IN } else { "" }
         );
         self.stop(vec![Reason::Accepted.into(), Finding::new(Reason::NotInAccount, text)])
@@ -106,8 +106,8 @@ impl<'a> World<'a> {
             status.route.is_some() || status.conditions.iter().any(|c| c.type_ == Type::Routed.as_str())
         };
         if self.status().is_some_and(is_routed) {
-            let text = "The number is not this object's now: where it leads is not known.";
-            findings.push(Finding::new(Reason::RouteUnseen, text));
+            let text = "This object does not manage the number now, so its route is not known.";
+            findings.push(Finding::new(Reason::RouteUnknown, text));
         }
         let again = self.trouble.map(|trouble| trouble.wait).filter(|wait| !wait.is_zero());
         Decision::Rest(Rest { status: Some(PhoneNumberStatus { route: None, ..self.said(findings) }), again })
@@ -131,22 +131,23 @@ impl<'a> World<'a> {
             let name = claimed.into_iter().chain(journal).find(|name| !name.is_empty());
             let name = name.map(|name| format!(", {name}")).unwrap_or_default();
             format!(
-                "{number} is on record here and bears the marker of another installation of Dialplane{name}, as after a restore into another \
-                 cluster. Nothing is bought and it is not touched. If that installation is no more, start the operator under its name \
-                 (--installation), or set the annotation {NUMBER}: \"{number}\" to adopt the number."
+                "{number} was bought in this cluster's records, and its marker names another installation of Dialplane{name}, as after a \
+                 restore into another cluster. Nothing is bought and the number is not changed. If that installation no longer exists, \
+                 start the operator under its name (--installation), or set the annotation {NUMBER}: \"{number}\" to adopt the number."
             )
         } else {
             format!(
-                "{number} bears the marker of another installation of Dialplane at the carrier: it is not touched. Let it go there first."
+                "The marker of {number} at the carrier names another installation of Dialplane: the number is not changed. Remove it from \
+                 that installation first."
             )
         };
-        self.unclaimed(Finding::new(Reason::MarkedByAnother, text))
+        self.unclaimed(Finding::new(Reason::MarkerConflict, text))
     }
 
     /// An observer is not told where another namespace's number leads.
     pub(super) fn hidden(&self, number: &E164) -> Decision<PhoneNumberStatus> {
         let text = format!(
-            "{number} is another namespace's: where it leads is not shown. Observe it from its own, or from the account's."
+            "{number} belongs to another namespace, so its route is not shown. Observe it from that namespace, or from the account's."
         );
         self.unclaimed(Finding::new(Reason::ClaimRefused, text))
     }
@@ -167,7 +168,7 @@ impl<'a> World<'a> {
     pub(in crate::plan) fn hands_over(&self) -> Option<Decision<PhoneNumberStatus>> {
         let to = self.number.annotation(HAND_OVER).filter(|to| *to != Key::of(self.number).to_string())?;
         let text = format!(
-            "Its annotation {HAND_OVER} hands the number over to {to}: delete this object, or take the annotation off."
+            "The annotation {HAND_OVER} hands the number over to {to}: delete this object, or remove the annotation."
         );
         Some(self.unclaimed(Finding::new(Reason::HandedOver, text)))
     }
@@ -196,12 +197,12 @@ impl<'a> World<'a> {
             return Reason::Accepted.into();
         }
         let text = format!(
-            "spec.purchase asks for what {}, which was bought for this object, is not: {}. That is without effect: nothing else is bought. Make \
-             another PhoneNumber for another number, or write back what this one was bought by.",
+            "spec.purchase does not match {}, which was bought for this object: {}. The change has no effect. For another number create \
+             another PhoneNumber, or restore the spec that this one was bought with.",
             seen.number,
             unmet.join(", ")
         );
-        Finding::new(Reason::PurchaseInert, text)
+        Finding::new(Reason::PurchaseChangeIgnored, text)
     }
 
     /// Rests with `routed` said of the route, the number being ours.
@@ -214,12 +215,12 @@ impl<'a> World<'a> {
         let holds = self.own_claim().is_some();
         let acquired = if holds { self.acquired(&found.account) } else { Reason::Observed.into() };
         let messaging = match &found.number.messaging {
-            _ if lacks_text(found.number) => Reason::CannotText.into(),
+            _ if lacks_text(found.number) => Reason::SMSNotSupported.into(),
             Messaging::Group { id } => Finding::new(
-                Reason::MessagingServiceWins,
+                Reason::MessagingServiceOverrides,
                 format!(
-                    "The number is in the Messaging Service {id}, whose own webhook receives its messages: the number's SMS webhook \
-                     is dead. Take the number out of the service, or let the service defer to the sender's webhook."
+                    "The number is in the Messaging Service {id}, whose webhook receives its messages, so the number's SMS webhook is not \
+                     used. Remove the number from the service, or let the service defer to the sender's webhook."
                 ),
             ),
             Messaging::Number | Messaging::Unseen => Reason::RegistrationUnknown.into(),

@@ -43,15 +43,15 @@ impl IntoResponse for SandboxError {
 /// What the documentation says before the table, in Markdown.
 pub const ABOUT: &str = "\
 `dialplane sandbox` serves the simulated carriers on this machine, over HTTP and from one memory: Twilio's hosts and Telnyx's (`/v2/…`) at its
-address, Flowyte's below `/flowyte` and Nixflex's below `/nixflex`. It prints the credentials of an account of each. What they are is made of
-`--seed` alone, unless a flag gives them; how many numbers there are changes none. Its flags are in [commands.md](commands.md). An operator that
-is to use it is started with `--allow-endpoint` and its address.
+address, Flowyte's below `/flowyte` and Nixflex's below `/nixflex`. It prints the credentials of an account of each. They depend only on
+`--seed`, unless a flag sets them. Its flags are in [commands.md](commands.md). Start an operator that
+uses it with `--allow-endpoint` and its address.
 
-What people, other buyers and bad days do to a carrier is done below `/admin`, as JSON. **There is no authentication**: its only protection is
-the address that it listens on, which is this machine alone by default.
+Below `/admin`, as JSON, you simulate people, other buyers and faults at a carrier. **There is no authentication**: its only protection is
+the address that it listens on, by default only this machine.
 
 An account is named by its `sid`: Twilio's Account SID, the id of a Nixflex key, and a UUID for Telnyx and Flowyte, as `GET /admin/accounts`
-shows it. What cannot be done is answered with 400 and an `error`.
+shows it. An invalid request returns 400 and an `error`.
 ";
 
 /// One thing that can be asked.

@@ -223,7 +223,7 @@ fn a_hold_that_ended_is_replaced_and_a_person_asked_again_unless_the_offer_is_th
 fn what_is_kept_and_no_longer_wanted_is_left_to_lapse() {
     let waiting = || shown(kept(asking())).with(approve(NUMBER)).with(|d| d.seller.grant = Grant::Given);
     let dear = waiting().with(|d| d.seller.limits.max_monthly_price = "1.00".parse().ok());
-    assert_eq!((dear.says(), rests(&dear).0.offer), ("TooDear".to_owned(), None), "and not offered any more");
+    assert_eq!((dear.says(), rests(&dear).0.offer), ("PriceTooHigh".to_owned(), None), "and not offered any more");
     let named = waiting().with(|d| {
         let wish = purchase(d);
         (wish.search, wish.number) = (None, OTHER.parse().ok());
@@ -387,10 +387,7 @@ fn where_approving_is_a_right_a_purchase_that_asks_nobody_waits_like_the_others(
     let (status, _) = rests(&restricted());
     assert_eq!(reason(&status.conditions, "Acquired"), Some("AwaitingApproval"));
     let message = &status.conditions.iter().find(|c| c.type_ == "Acquired").unwrap().message;
-    assert!(
-        message.contains("CarrierAccount clinic/twilio lets those set it who have the verb approve on it"),
-        "{message}"
-    );
+    assert!(message.contains("This needs the verb approve on CarrierAccount clinic/twilio"), "{message}");
     assert_eq!(status.offer.unwrap().approval, Some(AccountApproval::Required));
     let approved = shown(restricted()).with(approve(NUMBER));
     assert_eq!(approved.next(), Decision::Act(Effect::AskGrant));
@@ -410,7 +407,7 @@ fn a_yes_from_before_the_offer_that_asked_for_the_right_does_not_count_until_it_
     for early in [early, while_free] {
         let (status, _) = rests(&early);
         assert_eq!((reason(&status.conditions, "Acquired"), status.offer), (Some("AwaitingApproval"), None));
-        assert!(status.conditions[1].message.contains("take the annotation off"), "{}", status.conditions[1].message);
+        assert!(status.conditions[1].message.contains("Remove the annotation"), "{}", status.conditions[1].message);
         let still = shown(early);
         assert_eq!(rests(&still).0.offer, None, "however often it is looked at");
         let offered = shown(still.with(|d| d.scene.number.metadata.annotations = None));

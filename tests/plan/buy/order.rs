@@ -64,7 +64,7 @@ fn an_order_is_given_a_moment_before_its_number_is_looked_for_so_that_one_look_s
 
 #[test]
 fn an_order_that_was_taken_is_waited_for_and_after_a_while_it_is_made_sure_of() {
-    assert_eq!(ordered().says(), "Ordered");
+    assert_eq!(ordered().says(), "OrderPending");
     assert!(matches!(ordered().with(|d| d.missing = false).next(), Decision::Look(Look::Number { .. })));
     let long = ordered().with(|d| d.own.as_mut().unwrap().settled_in = Duration::ZERO).entry();
     assert_eq!((long.purpose, long.journal.spec.number), (Purpose::Settle, Some(e164())));
@@ -82,9 +82,9 @@ fn an_order_that_lacks_papers_ends_in_the_condition_that_says_so() {
 fn an_order_that_stands_is_waited_for_and_one_that_failed_bought_nothing() {
     assert_eq!(settled().next(), Decision::Look(Look::Orders), "the listing may be an old one");
     for waiting in [fenced(), settled()] {
-        assert_eq!(with_orders(waiting, &[order()]).says(), "Ordered");
+        assert_eq!(with_orders(waiting, &[order()]).says(), "OrderPending");
     }
-    assert_eq!(with_orders(fenced(), &[]).says(), "PurchaseUnsettled");
+    assert_eq!(with_orders(fenced(), &[]).says(), "PurchaseOutcomeUnknown");
     let next = with_orders(settled(), &[]).with(|d| d.marked = Some(vec![])).entry();
     assert_eq!((next.purpose, next.journal.spec.attempt, next.clean), (Purpose::Send, 2, false));
 }
@@ -96,8 +96,8 @@ fn an_order_goes_with_its_object_while_it_is_pending_and_is_looked_for_afterward
     assert_eq!(asked.entry().purpose, Purpose::Settle, "what became of it is not known");
     assert_eq!(deleted(fenced()).next(), Decision::Look(Look::Orders));
     assert!(is_cancelled(&deleted(with_orders(fenced(), &[order()]))));
-    assert_eq!(deleted(with_orders(fenced(), &[Order { pending: false, ..order() }])).says(), "Ordered");
-    assert_eq!(deleted(with_orders(fenced(), &[])).says(), "PurchaseUnsettled");
+    assert_eq!(deleted(with_orders(fenced(), &[Order { pending: false, ..order() }])).says(), "OrderPending");
+    assert_eq!(deleted(with_orders(fenced(), &[])).says(), "PurchaseOutcomeUnknown");
     let gone = deleted(with_orders(settled(), &[])).with(|d| d.marked = Some(vec![])).entry();
     assert_eq!((gone.purpose, gone.journal.spec.number, gone.journal.spec.hold), (Purpose::Settle, None, None));
 }
@@ -105,15 +105,15 @@ fn an_order_goes_with_its_object_while_it_is_pending_and_is_looked_for_afterward
 #[test]
 fn it_is_asked_once_and_again_only_where_that_failed_and_never_by_what_keeps_its_hands_off() {
     let asked = || deleted(with_orders(fenced().tried(SendOutcome::Unknown), &[order()]));
-    assert_eq!(asked().says(), "Ordered");
+    assert_eq!(asked().says(), "OrderPending");
     let failed = |wait| {
         let trouble = dialplane::plan::Trouble { purchase: true, ..trouble(ErrorClass::Conflict, 1, wait) };
         asked().with(|d| d.scene.trouble = Some(trouble))
     };
-    assert_eq!(failed(30).says(), "Ordered");
+    assert_eq!(failed(30).says(), "OrderPending");
     assert!(is_cancelled(&failed(0)));
-    assert_eq!(deleted(ordered()).with(|d| d.scene.number.spec.suspend = true).says(), "Ordered");
-    assert_eq!(ordered().says(), "Ordered", "nor of an object that lives");
+    assert_eq!(deleted(ordered()).with(|d| d.scene.number.spec.suspend = true).says(), "OrderPending");
+    assert_eq!(ordered().says(), "OrderPending", "nor of an object that lives");
 }
 
 #[test]
@@ -121,10 +121,10 @@ fn what_another_installation_ordered_for_the_identity_is_waited_for_and_never_ca
     let marker = || Some(Marker::new("old", &identity()));
     let order = |pending| Order { marker: marker(), pending, ..order() };
     let waiting = || with_orders(settled(), &[order(true)]).with(|d| d.marked = Some(vec![]));
-    assert_eq!(waiting().says(), "Ordered", "nothing is bought beside it");
-    assert_eq!(deleted(waiting()).says(), "Ordered");
-    assert_eq!(with_orders(waiting(), &[order(false)]).says(), "Ordered", "the number is not listed yet");
+    assert_eq!(waiting().says(), "OrderPending", "nothing is bought beside it");
+    assert_eq!(deleted(waiting()).says(), "OrderPending");
+    assert_eq!(with_orders(waiting(), &[order(false)]).says(), "OrderPending", "the number is not listed yet");
     // Once it is there a person is asked, and an object goes without taking it off the record.
-    assert_eq!(restored().with(|d| d.orders = Some(vec![order(false)])).says(), "MarkedByAnother");
+    assert_eq!(restored().with(|d| d.orders = Some(vec![order(false)])).says(), "MarkerConflict");
     assert!(matches!(deleted(restored()).next(), Decision::Act(Effect::RemoveFinalizer(_))));
 }

@@ -88,7 +88,7 @@ fn an_idle_number_that_fits_is_written_down_before_anything_is_asked_that_buying
     assert_eq!(pool().with(|d| d.idle = None).next(), Decision::Look(Look::Idle));
     assert_eq!(
         pool().with(|d| d.seller.not_before = SECOND).says(),
-        "PurchaseUnsettled",
+        "PurchaseOutcomeUnknown",
         "it may have one that it cannot know"
     );
     let bought = pool().with(|d| purchase(d).reuse = Reuse::Never).entry();
@@ -166,7 +166,7 @@ fn an_entry_that_is_old_is_written_anew_and_one_that_nobody_remembers_is_fenced_
     let forgotten = entered().with(|d| d.own = None);
     assert_eq!(forgotten.entry().purpose, Purpose::Settle);
     let fenced = forgotten.entered().with(|d| d.orders = Some(vec![]));
-    assert_eq!(fenced.says(), "PurchaseUnsettled");
+    assert_eq!(fenced.says(), "PurchaseOutcomeUnknown");
     let settled = fenced.with(|d| d.own.as_mut().unwrap().settled_in = Duration::ZERO);
     let again = settled.entry();
     assert_eq!((again.purpose, again.clean, again.journal.spec.attempt), (Purpose::Take, false, 2));

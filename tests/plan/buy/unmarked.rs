@@ -63,7 +63,7 @@ fn a_number_that_nothing_claims_is_neither_adopted_nor_bought_beside_until_a_per
 #[test]
 fn nobody_is_asked_before_a_listing_that_can_be_believed() {
     assert_eq!(unclaimed(&LIKE_IT).with(|d| d.marked = None).next(), Decision::Look(Look::Inventory));
-    assert_eq!(unclaimed(&LIKE_IT).with(|d| d.seller.not_before = SECOND).says(), "PurchaseUnsettled");
+    assert_eq!(unclaimed(&LIKE_IT).with(|d| d.seller.not_before = SECOND).says(), "PurchaseOutcomeUnknown");
 }
 
 #[test]

@@ -215,7 +215,7 @@ pub struct Replica {
     pub wrote: u8,
     /// The claims whose holders it has known to be gone for the settling time.
     pub orphans: u8,
-    /// Whether it cannot know what was bought before it began.
+    /// Whether it cannot know was not running for a while.
     pub gap: bool,
     /// The identities that wait for a right to buy.
     pub wishes: u8,

@@ -231,7 +231,7 @@ async fn a_search_that_is_refused_names_the_field_to_change() {
         (400, json!({"code": 21451}), Rejected, "area code"),
         (400, json!("<html>"), Rejected, "without a Twilio error code"),
         (403, json!({"code": 70051}), Forbidden, "permission"),
-        (200, json!({"uri": "/"}), Transient, "could not be understood"),
+        (200, json!({"uri": "/"}), Transient, "cannot be decoded"),
     ] {
         let fake = Fake::default();
         fake.on(available("US/Local", WISH), status, &body);

@@ -45,7 +45,8 @@ impl Story<'_> {
         self.flowyte_answers("v1", GREETING).await?;
 
         sandbox.edit_agent(&agent, json!({"greeting": SECOND_GREETING}))?;
-        self.show.detail(&format!("in Flowyte's dashboard: the draft says “{SECOND_GREETING}”; nobody hears that yet"));
+        self.show
+            .detail(&format!("in Flowyte's dashboard: the draft says “{SECOND_GREETING}”; no caller hears that yet"));
         self.flowyte_answers("v1", GREETING).await?;
         let patch = json!({"spec": {"version": "v2"}});
         let namespace = &self.stage.namespace;
@@ -56,7 +57,7 @@ impl Story<'_> {
         wait::until::<PhoneNumber>(&self.stage.client, namespace, FLOWYTE_DESK, &what, serves).await?;
         self.flowyte_answers("v2", SECOND_GREETING).await?;
         self.get(&format!("pn {FLOWYTE_DESK}")).await?;
-        self.show.good("v2 was published at Flowyte by one request, and serves all numbers of the agent");
+        self.show.good("v2 was published at Flowyte with one request, and serves all numbers of the agent");
         Ok(())
     }
 
@@ -81,7 +82,7 @@ impl Story<'_> {
         self.get("pn").await?;
         let lent = self.stage.sandbox.nixflex_rows(&key.account_sid).len();
         ensure!(lent == 2, "Nixflex has {lent} numbers in {namespace}");
-        self.show.good("bought at Twilio and answered at Nixflex, which was lent the credentials for that");
+        self.show.good("bought at Twilio and answered at Nixflex, which received the credentials for that");
         Ok(())
     }
 

@@ -42,7 +42,7 @@ impl Story<'_> {
         self.get(&format!("nc {}", &number[1..])).await?;
         self.call_to(CITY, &number, "v1").await?;
         ensure!(sandbox.ledger().writes_to(&number) == 0, "{number} was bought without its webhooks");
-        self.show.good("answered from its first moment: the webhooks came with the purchase");
+        self.show.good("answered from the first moment: the purchase included the webhooks");
         Ok(())
     }
 
@@ -63,7 +63,7 @@ impl Story<'_> {
         let unanswered = asked.applied && asked.status.is_none() && asked.number.as_ref() == Some(&number);
         ensure!(unanswered, "the purchase of {number} should have been made and not answered: {asked:?}");
         self.show.good(&format!(
-            "one purchase was sent and never answered: {number} was looked for and found, and nothing else bought"
+            "one purchase was sent and never answered: {number} was found at the carrier, and nothing else bought"
         ));
         Ok(())
     }
@@ -80,13 +80,13 @@ impl Story<'_> {
             let claim = claims.get_opt(name).await?;
             Ok(claim.is_some_and(|claim| claim.spec.holder.is_none()))
         };
-        ensure!(wait::patiently(rests).await?, "the claim of {number} does not rest");
+        ensure!(wait::patiently(rests).await?, "the claim of {number} is not unheld");
         self.get(&format!("nc {name}")).await?;
         for field in WEBHOOKS {
             let value = sandbox.field(number.as_str(), field).unwrap_or_default();
             ensure!(value.is_empty(), "{field} of {number} is still {value}");
         }
-        self.show.good(&format!("{number} goes nowhere and stays ours; its claim rests"));
+        self.show.good(&format!("{number} has no route and is still owned; its claim is unheld"));
 
         self.show.command(&format!("kubectl apply --server-side -n {namespace} -f examples/40-purchase.yaml"));
         self.show.detail(&self.apply_one(&examples::purchase()?).await?);
@@ -94,7 +94,7 @@ impl Story<'_> {
         ensure!(again == number.as_str(), "{number} was bought for {CITY}, and now it has {again}");
         self.get(&format!("pn {CITY}")).await?;
         ensure!(sandbox.ledger().of(Kind::Purchase).count() == 2, "{CITY} was bought again");
-        self.show.good("the same number, and no consent was asked for: nothing is bought");
+        self.show.good("the same number, without approval: nothing is bought");
         Ok(())
     }
 
@@ -127,7 +127,7 @@ impl Story<'_> {
         let shared = agent.status.unwrap_or_default().shared_routes;
         ensure!(shared.iter().any(|shared| shared.version.as_deref() == Some("v1")), "{AGENT} shares nothing");
         self.show
-            .good("held, then bought; its webhooks are the agent's own there, and the next version is one request");
+            .good("held, then bought; its webhooks are shared by the agent's numbers, and publishing is one request");
         Ok(())
     }
 
@@ -152,8 +152,8 @@ impl Story<'_> {
         let bought: BTreeSet<&str> = sum.purchases_by_number.keys().map(String::as_str).collect();
         ensure!(claimed == bought, "{bought:?} were bought, and {claimed:?} are claimed as bought");
         ensure!((sum.purchases, calls) == (4, 4), "{} purchases were made by {calls} calls", sum.purchases);
-        ensure!(sum.releases == 0, "numbers were given back");
-        self.show.good("four purchases were sent in all, for four numbers; nothing was given back");
+        ensure!(sum.releases == 0, "numbers were released");
+        self.show.good("four purchases were sent in all, for four numbers; none was released");
         Ok(())
     }
 
@@ -169,7 +169,7 @@ impl Story<'_> {
         let said = condition(&shown, "Acquired").and_then(|acquired| acquired["message"].as_str()).unwrap_or_default();
         self.show.detail(&format!("{name}: {said}"));
         let offer = asking.status.and_then(|status| status.offer).context("status.offer is empty")?.number.to_string();
-        ensure!(sandbox.ledger().of(Kind::Purchase).count() == before, "it was bought before anybody had said so");
+        ensure!(sandbox.ledger().of(Kind::Purchase).count() == before, "it was bought before approval");
         self.show.command(&format!("kubectl annotate -n {namespace} pn {name} {APPROVE}='{offer}'"));
         self.merge::<PhoneNumber>(name, &json!({"metadata": {"annotations": {APPROVE: offer}}})).await?;
         Ok(offer)
@@ -184,7 +184,7 @@ impl Story<'_> {
         let limit = object.spec.purchase.and_then(|purchase| purchase.max_monthly_price);
         ensure!(limit.is_none_or(|most| monthly <= most), "{number} costs {monthly} a month, more than {limit:?}");
         let marker = self.stage.sandbox.field(&number, "friendly_name").unwrap_or_default();
-        ensure!(marker.starts_with("dp1:demo:"), "{number} bears no marker but {marker:?}");
+        ensure!(marker.starts_with("dp1:demo:"), "{number} has no marker but {marker:?}");
         self.show.detail(&format!(
             "at the carrier: {number} friendly_name={marker:?}, {monthly} {} a month",
             price.currency.unwrap_or_default()
@@ -199,7 +199,7 @@ impl Story<'_> {
         let ready = |object: &Value| is(object, "Ready", "True");
         let object: PhoneNumber = wait::until(client, namespace, name, &what, ready).await?;
         let status = object.status.clone().unwrap_or_default();
-        ensure!(status.acquisition == Some(Acquisition::Purchased), "{name} says {:?}", status.acquisition);
+        ensure!(status.acquisition == Some(Acquisition::Purchased), "{name} has the number {:?}", status.acquisition);
         Ok((status.number.context("it is ready without a number")?.to_string(), object))
     }
 }
@@ -218,7 +218,7 @@ pub(super) fn purchase(name: &str, account: &str, agent: &str, over: Value) -> V
 pub(super) fn wish(object: &Value) -> String {
     let purchase = &object["spec"]["purchase"];
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let asks = if purchase["approval"] == "Manual" { "after a yes" } else { "without asking" };
+    let asks = if purchase["approval"] == "Manual" { "after approval" } else { "without approval" };
     format!(
         "a number in {}, for at most {} a month, {asks}",
         text(&purchase["search"]["areaCode"]),
