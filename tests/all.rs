@@ -21,6 +21,7 @@ mod generated;
 mod house;
 mod import;
 mod kill;
+mod kustomize;
 mod left_out;
 mod made_again;
 mod nixflex;
