@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::support::{self, chart, cli, cluster};
 
 /// Every value that can be set beside the others, as JSON.
-const EVERYTHING: [(&str, &str); 61] = [
+const EVERYTHING: [(&str, &str); 62] = [
     ("replicas", "2"),
     ("carriers.allowedEndpoints", r#"["http://sandbox:4010", "https://proxy.example.com/twilio"]"#),
     ("proxy.httpsProxy", r#""http://proxy.example.com:3128""#),
@@ -77,6 +77,7 @@ const EVERYTHING: [(&str, &str); 61] = [
     ("networkPolicy.metricsFrom", r#"[{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}]"#),
     ("networkPolicy.carriersTo", r#"[{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]}}]"#),
     ("networkPolicy.apiServerTo", r#"[{"ipBlock": {"cidr": "10.0.0.1/32"}}]"#),
+    ("argocd.customizations", "true"),
 ];
 
 /// The rest: what would take another value's place, or takes something away. Each ends with its value, after those that it needs.
@@ -146,7 +147,7 @@ fn by_default_there_are_definitions_permissions_an_operator_and_its_metrics() {
 #[test]
 fn what_is_switched_on_comes_and_what_is_switched_off_goes() {
     let objects = render(&EVERYTHING, &[]);
-    let further = ["NetworkPolicy", "PodDisruptionBudget", "ServiceMonitor"];
+    let further = ["ConfigMap", "NetworkPolicy", "PodDisruptionBudget", "ServiceMonitor"];
     assert!(further.iter().all(|kind| kinds(&objects).contains(kind)), "{:?}", kinds(&objects));
     let deployment = named(&objects, "Deployment", "dialplane");
     assert_eq!(deployment["spec"]["replicas"], 2);
@@ -335,6 +336,7 @@ fn a_value_that_does_nothing_is_refused() {
         ("networkPolicy.apiServerPorts={https}", "apiServerPorts"),
         ("metrics.serviceMonitor.scrapeTimeout=soon", "scrapeTimeout"),
         ("metrics.serviceMonitor.honourLabels=true", "honourLabels"),
+        ("argocd.enabled=true", "enabled"),
         ("extraObjects[0].kind=Secret", "extraObjects"),
     ] {
         let output = chart::template(&["--set", value]);

@@ -75,6 +75,7 @@ async fn every_manifest_of_the_readme_is_what_the_api_server_takes() {
 #[test]
 fn every_link_of_the_pages_that_are_written_by_hand_leads_somewhere() {
     let pages = [
+        "argocd",
         "buying",
         "flowyte",
         "hosting",

@@ -14,8 +14,8 @@ pub fn page() -> String {
          The operator, its permissions, its admission policies and its definitions:\n\n    \
          helm install dialplane charts/dialplane --namespace dialplane-system --create-namespace\n\n\
          The definitions, and with them every object, stay when the release is uninstalled. The values are checked: one that is not \
-         listed here is an error. More is in [docs/security.md](../../docs/security.md) (rights, secrets, \
-         proxies).\n\n## Values\n\n{values}"
+         listed here is an error. More is in [docs/security.md](../../docs/security.md) (rights, secrets, proxies) and \
+         [docs/argocd.md](../../docs/argocd.md).\n\n## Values\n\n{values}"
     )
 }
 
