@@ -40,5 +40,18 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
     macro_rules! definitions {
         ($($kind:ident)*) => { [$($kind::crd()),*] };
     }
-    each_kind!(definitions).map(schema::tidy).into()
+    each_kind!(definitions).map(schema::tidy).map(keep).into()
+}
+
+/// What Helm, Argo CD and Flux read on a definition before they delete it: with it would go every object of its kind.
+const KEEP: [(&str, &str); 3] = [
+    ("argocd.argoproj.io/sync-options", "Prune=false"),
+    ("helm.sh/resource-policy", "keep"),
+    ("kustomize.toolkit.fluxcd.io/prune", "disabled"),
+];
+
+fn keep(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
+    let keep = KEEP.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    crd.metadata.annotations.get_or_insert_default().extend(keep);
+    crd
 }

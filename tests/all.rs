@@ -1,5 +1,6 @@
 //! Every integration test, in one binary, so that one control plane serves the whole run.
 
+mod argocd;
 mod bad_days;
 mod bad_inputs;
 mod buying;
@@ -23,6 +24,7 @@ mod image;
 mod import;
 mod kill;
 mod kstatus;
+mod kustomize;
 mod left_out;
 mod made_again;
 mod nixflex;

@@ -6,29 +6,110 @@ use dialplane::api;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde_json::{Value, json};
 
-use crate::support::{chart, cli};
+use crate::support::{self, chart, cli, cluster};
 
-/// Everything that can be switched on.
-const EVERYTHING: [&str; 18] = [
-    "replicas=2",
-    "carriers.allowedEndpoints={http://sandbox:4010,https://proxy.example.com/twilio}",
-    "proxy.httpsProxy=http://proxy.example.com:3128",
-    "proxy.httpProxy=http://proxy.example.com:3128",
-    "proxy.noProxy=.svc\\,10.0.0.0/8",
-    "carrierCA.configMapName=company-ca",
-    "installation=prod-eu",
-    "settlingTime=15m",
-    "log.format=text",
-    "log.filter=debug",
-    "imagePullSecrets[0].name=registry",
-    "metrics.serviceMonitor.enabled=true",
-    "metrics.serviceMonitor.labels.release=prometheus",
-    "podDisruptionBudget.enabled=true",
-    "podLabels.team=telephony",
-    "tolerations[0].operator=Exists",
-    "nodeSelector.pool=system",
-    "priorityClassName=system-cluster-critical",
+/// Every value that can be set beside the others, as JSON.
+const EVERYTHING: [(&str, &str); 62] = [
+    ("replicas", "2"),
+    ("carriers.allowedEndpoints", r#"["http://sandbox:4010", "https://proxy.example.com/twilio"]"#),
+    ("proxy.httpsProxy", r#""http://proxy.example.com:3128""#),
+    ("proxy.httpProxy", r#""http://proxy.example.com:3129""#),
+    ("proxy.noProxy", r#"".svc,10.0.0.0/8""#),
+    ("carrierCA.configMapName", r#""company-ca""#),
+    ("carrierCA.key", r#""bundle.pem""#),
+    ("installation", r#""prod-eu""#),
+    ("settlingTime", r#""15m""#),
+    ("image.repository", r#""registry.example.com/dialplane""#),
+    ("image.digest", r#""sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef""#),
+    ("image.pullPolicy", r#""Always""#),
+    ("imagePullSecrets", r#"[{"name": "registry"}]"#),
+    ("log.format", r#""text""#),
+    ("log.filter", r#""debug""#),
+    ("crds.annotations", r#"{"example.com/owner": "telephony", "helm.sh/resource-policy": "delete"}"#),
+    ("serviceAccount.annotations", r#"{"example.com/role": "dialplane"}"#),
+    ("resources.requests.cpu", r#""50m""#),
+    ("resources.requests.memory", r#""65Mi""#),
+    ("resources.limits.memory", r#""257Mi""#),
+    ("commonLabels", r#"{"team": "telephony", "app.kubernetes.io/name": "other"}"#),
+    ("deploymentAnnotations", r#"{"example.com/restart": "secret"}"#),
+    ("podAnnotations", r#"{"example.com/scrape": "yes"}"#),
+    ("podLabels", r#"{"tier": "operator"}"#),
+    ("strategy", r#"{"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": "25%"}}"#),
+    ("revisionHistoryLimit", "0"),
+    ("extraArgs", r#"["--lease-duration=30s"]"#),
+    ("extraEnv", r#"[{"name": "TZ", "value": "UTC"}]"#),
+    ("extraVolumes", r#"[{"name": "scratch", "emptyDir": {"sizeLimit": "1Mi"}}]"#),
+    ("extraVolumeMounts", r#"[{"name": "scratch", "mountPath": "/scratch"}]"#),
+    ("automountServiceAccountToken", "false"),
+    ("podSecurityContext.runAsNonRoot", "null"),
+    ("podSecurityContext.seccompProfile.type", r#""Localhost""#),
+    ("podSecurityContext.seccompProfile.localhostProfile", r#""dialplane.json""#),
+    ("containerSecurityContext.allowPrivilegeEscalation", "null"),
+    ("containerSecurityContext.readOnlyRootFilesystem", "false"),
+    ("containerSecurityContext.capabilities.drop", r#"["NET_RAW"]"#),
+    ("containerSecurityContext.runAsUser", "65532"),
+    ("hostUsers", "false"),
+    ("nodeSelector", r#"{"pool": "system"}"#),
+    ("tolerations", r#"[{"operator": "Exists"}]"#),
+    ("affinity", r#"{"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}}"#),
+    (
+        "topologySpreadConstraints",
+        r#"[{"maxSkew": 2, "topologyKey": "rack", "whenUnsatisfiable": "DoNotSchedule", "minDomains": 3}]"#,
+    ),
+    ("priorityClassName", r#""system-cluster-critical""#),
+    ("runtimeClassName", r#""dialplane-sandboxed""#),
+    ("hostAliases", r#"[{"ip": "10.0.0.1", "hostnames": ["proxy.example.com"]}]"#),
+    ("dnsPolicy", r#""None""#),
+    (
+        "dnsConfig",
+        r#"{"nameservers": ["10.0.0.2"], "searches": ["svc"], "options": [{"name": "ndots", "value": "2"}]}"#,
+    ),
+    ("metrics.service.annotations", r#"{"example.com/scrape": "yes"}"#),
+    ("metrics.serviceMonitor.enabled", "true"),
+    ("metrics.serviceMonitor.labels", r#"{"release": "prometheus"}"#),
+    ("metrics.serviceMonitor.interval", r#""15s""#),
+    ("metrics.serviceMonitor.scrapeTimeout", r#""5s""#),
+    ("metrics.serviceMonitor.honorLabels", "true"),
+    ("metrics.serviceMonitor.relabelings", r#"[{"targetLabel": "cluster", "replacement": "eu"}]"#),
+    ("metrics.serviceMonitor.metricRelabelings", r#"[{"action": "labeldrop", "regex": "pod"}]"#),
+    ("podDisruptionBudget.minAvailable", r#""50%""#),
+    ("networkPolicy.enabled", "true"),
+    ("networkPolicy.metricsFrom", r#"[{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}]"#),
+    ("networkPolicy.carriersTo", r#"[{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]}}]"#),
+    ("networkPolicy.apiServerTo", r#"[{"ipBlock": {"cidr": "10.0.0.1/32"}}]"#),
+    ("argocd.customizations", "true"),
 ];
+
+/// The rest: what would take another value's place, or takes something away. Each ends with its value, after those that it needs.
+const ALONE: [&[(&str, &str)]; 17] = [
+    &[("crds.install", "false")],
+    &[("serviceAccount.create", "false")],
+    &[("serviceAccount.name", r#""other""#)],
+    &[("rbac.aggregate", "false")],
+    &[("secrets.namespaces", r#"["default"]"#)],
+    &[("policies.annotations", "false")],
+    &[("policies.memory", "false")],
+    &[("image.tag", r#""v1""#)],
+    &[("proxy.secretName", r#""proxy""#)],
+    &[("carrierCA.secretName", r#""company-ca""#)],
+    &[("metrics.service.enabled", "false")],
+    &[("replicas", "2"), ("podDisruptionBudget.enabled", "false")],
+    &[("replicas", "2"), ("podDisruptionBudget.maxUnavailable", "2")],
+    &[("networkPolicy.enabled", "true"), ("networkPolicy.apiServerPorts", "[8443]")],
+    &[("networkPolicy.enabled", "true"), ("networkPolicy.extraIngress", "[{}]")],
+    &[("networkPolicy.enabled", "true"), ("networkPolicy.extraEgress", r#"[{"ports": [{"port": 8080}]}]"#)],
+    &[(
+        "extraObjects",
+        r#"[{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": "{{ .Release.Namespace }}"}}]"#,
+    )],
+];
+
+/// The objects of the chart with these values.
+fn render(values: &[(&str, &str)], further: &[&str]) -> Vec<Value> {
+    let set: Vec<String> = values.iter().map(|(path, value)| format!("{path}={value}")).collect();
+    let set = set.iter().flat_map(|value| ["--set-json", value]);
+    chart::render_with(&set.chain(further.iter().copied()).collect::<Vec<_>>())
+}
 
 fn kinds(objects: &[Value]) -> BTreeSet<&str> {
     objects.iter().map(|object| object["kind"].as_str().unwrap()).collect()
@@ -65,8 +146,8 @@ fn by_default_there_are_definitions_permissions_an_operator_and_its_metrics() {
 
 #[test]
 fn what_is_switched_on_comes_and_what_is_switched_off_goes() {
-    let objects = chart::render(&EVERYTHING);
-    let further = ["ServiceMonitor", "PodDisruptionBudget"];
+    let objects = render(&EVERYTHING, &[]);
+    let further = ["ConfigMap", "NetworkPolicy", "PodDisruptionBudget", "ServiceMonitor"];
     assert!(further.iter().all(|kind| kinds(&objects).contains(kind)), "{:?}", kinds(&objects));
     let deployment = named(&objects, "Deployment", "dialplane");
     assert_eq!(deployment["spec"]["replicas"], 2);
@@ -79,10 +160,12 @@ fn what_is_switched_on_comes_and_what_is_switched_off_goes() {
         "--settling-time=15m",
         "--allow-endpoint=http://sandbox:4010",
         "--allow-endpoint=https://proxy.example.com/twilio",
-        "--carrier-ca-file=/etc/dialplane/carrier-ca/ca.crt",
+        "--carrier-ca-file=/etc/dialplane/carrier-ca/bundle.pem",
+        "--lease-duration=30s",
     ];
     assert_eq!(container["args"], json!(arguments));
-    assert_eq!(deployment["spec"]["template"]["metadata"]["labels"]["team"], "telephony");
+    let digest = "0123456789abcdef".repeat(4);
+    assert_eq!(container["image"], format!("registry.example.com/dialplane@sha256:{digest}"));
 
     let off =
         ["crds.install", "serviceAccount.create", "metrics.service.enabled", "policies.annotations", "policies.memory"];
@@ -107,7 +190,12 @@ fn a_proxy_and_an_authority_are_the_pods_where_they_are_named() {
     assert_eq!((proxies.len(), &volumes, &container["volumeMounts"]), (0, &Value::Null, &Value::Null));
     assert!(!container["args"].to_string().contains("carrier-ca"));
 
-    let (container, proxies, volumes) = way_out(&EVERYTHING);
+    let (container, proxies, volumes) = way_out(&[
+        "proxy.httpsProxy=http://proxy.example.com:3128",
+        "proxy.httpProxy=http://proxy.example.com:3128",
+        "proxy.noProxy=.svc\\,10.0.0.0/8",
+        "carrierCA.configMapName=company-ca",
+    ]);
     let variable = |name: &str, value: &str| json!({"name": name, "value": value});
     let proxy = "http://proxy.example.com:3128";
     let expected =
@@ -142,7 +230,7 @@ fn the_definitions_are_those_of_the_code_and_stay_when_the_release_goes() {
     let objects = chart::render(&[]);
     for crd in api::crds() {
         let rendered = named(&objects, "CustomResourceDefinition", crd.metadata.name.as_deref().unwrap());
-        assert_eq!(rendered["metadata"]["annotations"]["helm.sh/resource-policy"], "keep");
+        assert_eq!(rendered["metadata"]["annotations"], json!(crd.metadata.annotations));
         // As the API server reads it: helm writes 1000.0 as 1000.
         let rendered: CustomResourceDefinition = serde_json::from_value(rendered.clone()).unwrap();
         assert_eq!(rendered.spec, crd.spec);
@@ -153,7 +241,7 @@ fn the_definitions_are_those_of_the_code_and_stay_when_the_release_goes() {
 
 #[test]
 fn no_permission_goes_with_a_namespace() {
-    for objects in [chart::render(&[]), chart::render(&EVERYTHING)] {
+    for objects in [chart::render(&[]), render(&EVERYTHING, &[])] {
         assert!(!kinds(&objects).contains("RoleBinding") && !kinds(&objects).contains("Role"));
         let binding = named(&objects, "ClusterRoleBinding", "dialplane-operator");
         let subject = json!({"kind": "ServiceAccount", "name": "dialplane", "namespace": chart::NAMESPACE});
@@ -229,6 +317,27 @@ fn a_value_that_does_nothing_is_refused() {
         ("secrets.namespaces={A_b}", "namespaces"),
         ("policies.approve=true", "approve"),
         ("policies.memory=maybe", "memory"),
+        ("image.digest=latest", "digest"),
+        ("extraArgs[0]=", "extraArgs"),
+        ("extraEnv[0].value=x", "extraEnv"),
+        ("extraVolumes[0].hostPath.path=/x", "extraVolumes"),
+        ("extraVolumeMounts[0].name=x", "extraVolumeMounts"),
+        ("dnsPolicy=Mine", "dnsPolicy"),
+        ("dnsConfig.servers={10.0.0.1}", "servers"),
+        ("hostUsers=maybe", "hostUsers"),
+        ("hostAliases[0].ips=10.0.0.1", "hostAliases"),
+        ("strategy.type=Canary", "strategy"),
+        ("revisionHistoryLimit=-1", "revisionHistoryLimit"),
+        ("topologySpreadConstraints[0].maxSkew=1", "topologySpreadConstraints"),
+        ("commonLabels.a=1", "commonLabels"),
+        ("crds.annotations.a=1", "annotations"),
+        ("podDisruptionBudget.min=1", "min"),
+        ("networkPolicy.egress=x", "egress"),
+        ("networkPolicy.apiServerPorts={https}", "apiServerPorts"),
+        ("metrics.serviceMonitor.scrapeTimeout=soon", "scrapeTimeout"),
+        ("metrics.serviceMonitor.honourLabels=true", "honourLabels"),
+        ("argocd.enabled=true", "enabled"),
+        ("extraObjects[0].kind=Secret", "extraObjects"),
     ] {
         let output = chart::template(&["--set", value]);
         let said = String::from_utf8_lossy(&output.stderr);
@@ -241,6 +350,19 @@ fn every_value_has_a_place_in_the_schema_and_the_schema_is_closed() {
     fn walk(path: &str, values: &Value, schema: &Value) {
         if schema["type"] == "object" {
             assert!(schema["additionalProperties"].is_object() || schema["additionalProperties"] == false, "{path}");
+            if values.as_object().is_some_and(|values| !values.is_empty()) {
+                let undocumented: Vec<&String> = schema["properties"]
+                    .as_object()
+                    .into_iter()
+                    .flat_map(|known| known.keys())
+                    // `global` is Helm's own: it hands it to every chart that is a part of another.
+                    .filter(|name| values.get(name).is_none() && *name != "global")
+                    .collect();
+                assert!(
+                    undocumented.is_empty(),
+                    "what can be set stands in values.yaml, without {path}: {undocumented:?}"
+                );
+            }
             for (name, value) in values.as_object().unwrap() {
                 let known = schema["properties"].get(name).unwrap_or(&schema["additionalProperties"]);
                 walk(&format!("{path}.{name}"), value, known);
@@ -248,12 +370,195 @@ fn every_value_has_a_place_in_the_schema_and_the_schema_is_closed() {
         }
         assert!(schema.is_object(), "{path} is not in the schema");
     }
-    let read = |name: &str| std::fs::read_to_string(format!("{}/{name}", chart::CHART)).unwrap();
-    let values: Value = serde_yaml_ng::from_str(&read("values.yaml")).unwrap();
-    let schema: Value = serde_json::from_str(&read("values.schema.json")).unwrap();
-    walk("", &values, &schema);
-    // `global` is Helm's own: it hands it to every chart that is a part of another.
-    let properties = schema["properties"].as_object().unwrap().keys().filter(|name| *name != "global");
-    let documented: BTreeSet<&String> = values.as_object().unwrap().keys().collect();
-    assert_eq!(properties.collect::<BTreeSet<_>>(), documented, "what can be set stands in values.yaml");
+    let schema = std::fs::read_to_string(format!("{}/values.schema.json", chart::CHART)).unwrap();
+    walk("", &defaults(), &serde_json::from_str(&schema).unwrap());
+}
+
+/// values.yaml, as it is.
+fn defaults() -> Value {
+    serde_yaml_ng::from_str(&std::fs::read_to_string(format!("{}/values.yaml", chart::CHART)).unwrap()).unwrap()
+}
+
+/// The paths of what has a value of its own.
+fn leaves(path: &str, values: &Value) -> Vec<String> {
+    match values.as_object().filter(|fields| !fields.is_empty()) {
+        None => vec![path.to_owned()],
+        Some(fields) => fields
+            .iter()
+            .flat_map(|(name, value)| leaves(format!("{path}.{name}").trim_start_matches('.'), value))
+            .collect(),
+    }
+}
+
+#[test]
+fn every_value_does_something() {
+    let everything = render(&EVERYTHING, &[]);
+    for (position, (path, _)) in EVERYTHING.iter().enumerate() {
+        let others = [&EVERYTHING[..position], &EVERYTHING[position + 1..]].concat();
+        assert_ne!(render(&others, &[]), everything, "{path} does nothing");
+    }
+    for values in ALONE {
+        let (last, before) = values.split_last().unwrap();
+        assert_ne!(render(values, &[]), render(before, &[]), "{} does nothing", last.0);
+    }
+    let tried: BTreeSet<&str> =
+        EVERYTHING.iter().map(|(path, _)| *path).chain(ALONE.iter().map(|values| values.last().unwrap().0)).collect();
+    // Read by Helm: the test of an umbrella chart shows it.
+    let missing = leaves("", &defaults()).into_iter().filter(|path| path != "enabled" && !tried.contains(&**path));
+    assert_eq!(missing.collect::<Vec<_>>(), Vec::<String>::new(), "these values are tried by nothing");
+}
+
+#[tokio::test]
+async fn the_api_server_takes_all_that_the_chart_installs_and_the_pod_where_only_restricted_ones_may_run() {
+    let client = cluster().await.client().await;
+    let namespace = support::fresh_namespace(&client).await;
+    let restricted = json!({"pod-security.kubernetes.io/enforce": "restricted"});
+    let restricted =
+        json!({"metadata": {"name": namespace, "labels": restricted}, "apiVersion": "v1", "kind": "Namespace"});
+    chart::apply(&client, &restricted).await;
+    // What the pod names and the API server looks for.
+    let class = json!({"metadata": {"name": "dialplane-sandboxed"}, "handler": "x", "apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass"});
+    chart::apply(&client, &class).await;
+
+    let lax = |path: &str| path.starts_with("podSecurityContext") || path.starts_with("containerSecurityContext");
+    let strict: Vec<(&str, &str)> = EVERYTHING.into_iter().filter(|(path, _)| !lax(path)).collect();
+    let alone = ALONE.iter().map(|values| values.to_vec());
+    for values in [vec![], strict, EVERYTHING.to_vec()].into_iter().chain(alone) {
+        let objects = render(&values, &["--namespace", &namespace]);
+        for object in objects.iter().filter(|object| object["kind"] == "ServiceAccount") {
+            chart::apply(&client, object).await;
+        }
+        // The Prometheus operator's kind is not served here: another test looks at it.
+        for object in objects.iter().filter(|object| object["kind"] != "ServiceMonitor") {
+            chart::check(&client, object).await.unwrap_or_else(|error| panic!("{values:?}: {error}"));
+        }
+        let spec = &named(&objects, "Deployment", "dialplane")["spec"]["template"]["spec"];
+        let metadata = json!({"name": "dialplane", "namespace": namespace});
+        let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec});
+        let answer = chart::check(&client, &pod).await;
+        if values.iter().any(|(path, _)| lax(path)) {
+            let refused = answer.unwrap_err();
+            assert!(refused.contains("violates PodSecurity"), "whoever sets less gets less: {refused}");
+        } else {
+            assert_eq!(answer, Ok(()), "{values:?}");
+        }
+    }
+}
+
+#[test]
+fn a_second_replica_is_kept_apart_from_the_first_and_from_being_evicted_with_it() {
+    let one = chart::render(&[]);
+    let spread = |objects: &[Value]| -> Value {
+        named(objects, "Deployment", "dialplane")["spec"]["template"]["spec"]["topologySpreadConstraints"].clone()
+    };
+    assert!(spread(&one).is_null() && !kinds(&one).contains("PodDisruptionBudget"));
+
+    let two = chart::render(&["replicas=2"]);
+    let ours = json!({"app.kubernetes.io/name": "dialplane", "app.kubernetes.io/instance": "dialplane"});
+    let over = |key: &str, skew: u8, when: &str| {
+        let selector = json!({"matchLabels": ours});
+        json!({"topologyKey": key, "maxSkew": skew, "whenUnsatisfiable": when, "labelSelector": selector})
+    };
+    let keys = ["kubernetes.io/hostname", "topology.kubernetes.io/zone"];
+    assert_eq!(spread(&two), json!(keys.map(|key| over(key, 1, "ScheduleAnyway"))));
+    let budget = &named(&two, "PodDisruptionBudget", "dialplane")["spec"];
+    assert_eq!(budget, &json!({"maxUnavailable": 1, "selector": {"matchLabels": ours}}));
+
+    let mut rack = over("rack", 2, "DoNotSchedule");
+    rack["minDomains"] = json!(3);
+    let everything = render(&EVERYTHING, &[]);
+    assert_eq!(spread(&everything), json!([rack]));
+    let budget = &named(&everything, "PodDisruptionBudget", "dialplane")["spec"];
+    assert_eq!((&budget["minAvailable"], &budget["maxUnavailable"]), (&json!("50%"), &Value::Null));
+}
+
+#[test]
+fn labels_of_ones_own_come_beside_ours_and_never_in_their_place() {
+    let objects = render(&EVERYTHING, &[]);
+    for object in &objects {
+        let labels = &object["metadata"]["labels"];
+        assert_eq!((&labels["team"], &labels["app.kubernetes.io/name"]), (&json!("telephony"), &json!("dialplane")));
+    }
+    let deployment = &named(&objects, "Deployment", "dialplane")["spec"];
+    assert!(deployment["selector"]["matchLabels"]["team"].is_null(), "it could never be changed");
+    let pod = &deployment["template"]["metadata"]["labels"];
+    assert_eq!((&pod["team"], &pod["tier"]), (&json!("telephony"), &json!("operator")));
+    let definition = named(&objects, "CustomResourceDefinition", "agents.dialplane.dev");
+    let annotations = &definition["metadata"]["annotations"];
+    assert_eq!(annotations["example.com/owner"], "telephony");
+    assert_eq!(annotations["helm.sh/resource-policy"], "keep", "nothing takes that away");
+}
+
+#[test]
+fn a_service_monitor_is_as_the_values_say() {
+    let objects = render(&EVERYTHING, &[]);
+    let monitor = named(&objects, "ServiceMonitor", "dialplane");
+    assert_eq!(monitor["metadata"]["labels"]["release"], "prometheus");
+    let endpoint = json!({
+        "port": "http", "path": "/metrics", "interval": "15s", "scrapeTimeout": "5s", "honorLabels": true,
+        "relabelings": [{"targetLabel": "cluster", "replacement": "eu"}],
+        "metricRelabelings": [{"action": "labeldrop", "regex": "pod"}],
+    });
+    assert_eq!(monitor["spec"]["endpoints"], json!([endpoint]));
+}
+
+#[test]
+fn a_network_policy_opens_the_ways_that_the_values_name_and_no_other() {
+    let spec = |values: &[(&str, &str)]| {
+        let objects = render(&[&[("networkPolicy.enabled", "true")][..], values].concat(), &[]);
+        named(&objects, "NetworkPolicy", "dialplane")["spec"].clone()
+    };
+    let ports = |ports: &[u16]| json!(ports.iter().map(|port| json!({"port": port})).collect::<Vec<_>>());
+    let names = json!({"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]});
+    let open = spec(&[]);
+    assert_eq!(open["ingress"], json!([{"ports": [{"port": "http"}]}]));
+    assert_eq!(open["egress"], json!([names, {"ports": ports(&[443])}, {"ports": ports(&[443, 6443])}]));
+    assert_eq!(open["policyTypes"], json!(["Ingress", "Egress"]));
+
+    let ways = spec(&[
+        ("carriers.allowedEndpoints", r#"["http://sandbox:4010/x", "http://plain", "https://proxy.example.com"]"#),
+        ("proxy.httpsProxy", r#""http://proxy:3128""#),
+        ("networkPolicy.carriersTo", r#"[{"podSelector": {}}]"#),
+        ("networkPolicy.extraEgress", r#"[{"ports": [{"port": 8080}]}]"#),
+    ]);
+    let carriers = json!({"ports": ports(&[443, 3128, 4010, 80]), "to": [{"podSelector": {}}]});
+    assert_eq!((&ways["egress"][1], &ways["egress"][3]), (&carriers, &json!({"ports": ports(&[8080])})));
+}
+
+#[test]
+fn a_chart_that_has_this_one_as_a_part_can_switch_it_on_and_off() {
+    let dir = tempfile::tempdir().unwrap();
+    let part = dir.path().join("charts");
+    std::fs::create_dir(&part).unwrap();
+    let packaged =
+        Command::new(cli::helm()).args(["package", chart::CHART, "--destination"]).arg(&part).output().unwrap();
+    assert!(packaged.status.success(), "{}", String::from_utf8_lossy(&packaged.stderr));
+    let umbrella = "{apiVersion: v2, name: platform, version: 1.0.0, dependencies: [{name: dialplane, version: 0.1.0, condition: dialplane.enabled}]}";
+    std::fs::write(dir.path().join("Chart.yaml"), umbrella).unwrap();
+    for (enabled, shown) in [("true", true), ("false", false)] {
+        let set = format!("dialplane.enabled={enabled},global.region=eu");
+        let output =
+            Command::new(cli::helm()).args(["template", "platform", "--set", &set]).arg(dir.path()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(String::from_utf8_lossy(&output.stdout).contains("kind: Deployment"), shown);
+    }
+}
+
+#[test]
+fn objects_of_ones_own_come_with_the_release_and_may_hold_templates() {
+    let (last, _) = ALONE.split_last().unwrap();
+    assert_eq!(named(&render(last, &[]), "ConfigMap", "x")["metadata"]["namespace"], chart::NAMESPACE);
+}
+
+#[test]
+fn the_notes_name_the_next_step() {
+    let output = Command::new(cli::helm())
+        .args(["install", "dialplane", chart::CHART, "--namespace", chart::NAMESPACE, "--dry-run=client"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let (_, notes) = said.split_once("NOTES:").unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    for step in ["rollout status deployment/dialplane", "CarrierAccount", "kubectl get dialplane"] {
+        assert!(notes.contains(step), "{step}: {notes}");
+    }
 }

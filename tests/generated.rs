@@ -38,8 +38,10 @@ fn the_definitions_in_the_chart_are_those_of_the_code() {
 
 #[test]
 fn the_committed_reference_pages_are_those_of_the_code() {
-    let stale = stale("docs", &docs::files(), None);
-    assert!(stale.is_empty(), "run `cargo run -- docs`: {stale:?}");
+    for (dir, files) in [("docs", docs::files()), ("charts/dialplane", docs::chart_files())] {
+        let stale = stale(dir, &files, None);
+        assert!(stale.is_empty(), "run `cargo run -- docs`: {stale:?}");
+    }
 }
 
 #[test]
@@ -96,12 +98,20 @@ fn crds_prints_every_definition_as_one_stream() {
     assert_eq!(names, dialplane::api::crds().iter().map(|crd| crd.name_any()).collect::<Vec<_>>());
 }
 
+/// Where a file of the chart is, seen from the directory of the pages in the test below.
+fn in_chart((name, text): (String, String)) -> (String, String) {
+    (format!("../../chart/{name}"), text)
+}
+
 #[test]
 fn crds_and_docs_write_into_the_directory_that_is_named() {
     let dir = tempfile::tempdir().unwrap();
-    for (command, files) in [("crds", crds::files().unwrap()), ("docs", docs::files())] {
+    let chart = dir.path().join("chart");
+    let chart = ["--chart", chart.to_str().unwrap()];
+    let pages = [docs::files(), docs::chart_files().into_iter().map(in_chart).collect()].concat();
+    for (command, further, files) in [("crds", &[][..], crds::files().unwrap()), ("docs", &chart, pages)] {
         let into = dir.path().join("new").join(command);
-        let output = dialplane(&[command, "--dir", into.to_str().unwrap()]);
+        let output = dialplane(&[&[command, "--dir", into.to_str().unwrap()], further].concat());
         assert!(output.status.success(), "{output:?}");
         for (name, text) in files {
             assert_eq!(fs::read_to_string(into.join(&name)).unwrap(), text, "{name}");

@@ -74,7 +74,19 @@ async fn every_manifest_of_the_readme_is_what_the_api_server_takes() {
 
 #[test]
 fn every_link_of_the_pages_that_are_written_by_hand_leads_somewhere() {
-    let pages = ["buying", "flowyte", "hosting", "nixflex", "publishing", "security", "telnyx", "tenants", "twilio"];
+    let pages = [
+        "argocd",
+        "buying",
+        "flowyte",
+        "hosting",
+        "kustomize",
+        "nixflex",
+        "publishing",
+        "security",
+        "telnyx",
+        "tenants",
+        "twilio",
+    ];
     let pages = pages.map(|page| format!("docs/{page}.md"));
     for page in std::iter::once("README.md").chain(pages.iter().map(String::as_str)) {
         let page = Path::new(ROOT).join(page);

@@ -1,6 +1,6 @@
 //! What a real API server makes of our kinds: what it accepts, what it fills in, and what it says to what is wrong.
 
-mod manifests;
+pub mod manifests;
 mod server;
 
 use axum::http::{Method, Request, header::CONTENT_TYPE};

@@ -1,6 +1,7 @@
 //! `dialplane docs`: the reference pages that are made from the code. It does I/O: files.
 
 mod api;
+mod chart;
 mod commands;
 mod metrics;
 mod reasons;
@@ -17,11 +18,15 @@ pub struct Args {
     /// The directory to write them into
     #[arg(long, default_value = "docs")]
     pub dir: PathBuf,
+    /// The directory of the chart, whose README is one of them
+    #[arg(long, default_value = "charts/dialplane")]
+    pub chart: PathBuf,
 }
 
 /// Writes the pages.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    generated::write(&args.dir, &files())
+    generated::write(&args.dir, &files())?;
+    generated::write(&args.chart, &chart_files())
 }
 
 /// Name and text of every page.
@@ -35,6 +40,11 @@ pub fn files() -> Vec<(String, String)> {
         ("sandbox.md", sandbox::page()),
     ];
     pages.map(|(name, page)| (name.to_owned(), page)).into()
+}
+
+/// The same of what stands in the chart.
+pub fn chart_files() -> Vec<(String, String)> {
+    vec![("README.md".to_owned(), chart::page())]
 }
 
 /// A table in Markdown.

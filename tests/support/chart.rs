@@ -29,8 +29,12 @@ pub fn template(arguments: &[&str]) -> Output {
 
 /// The objects of the chart with these values (`image.tag=v1`).
 pub fn render(values: &[&str]) -> Vec<Value> {
-    let set: Vec<&str> = values.iter().flat_map(|value| ["--set", value]).collect();
-    let output = template(&set);
+    render_with(&values.iter().flat_map(|value| ["--set", value]).collect::<Vec<_>>())
+}
+
+/// The objects of the chart with these further arguments.
+pub fn render_with(arguments: &[&str]) -> Vec<Value> {
+    let output = template(arguments);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let documents = serde_yaml_ng::Deserializer::from_slice(&output.stdout);
     documents.map(|document| Value::deserialize(document).unwrap()).filter(|object| !object.is_null()).collect()
@@ -77,6 +81,15 @@ async fn apply_kinds(client: &Client, values: &[&str], kinds: &[&str]) {
 
 /// Applies an object of the chart as it is.
 pub async fn apply(client: &Client, object: &Value) {
+    patch(client, object, false).await.unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// Asks whether an object of the chart would be taken as it is; the error says what is wrong with it.
+pub async fn check(client: &Client, object: &Value) -> Result<(), String> {
+    patch(client, object, true).await
+}
+
+async fn patch(client: &Client, object: &Value, dry_run: bool) -> Result<(), String> {
     let (api_version, kind) = (object["apiVersion"].as_str().unwrap(), object["kind"].as_str().unwrap());
     let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
@@ -85,6 +98,7 @@ pub async fn apply(client: &Client, object: &Value) {
         None => Api::all_with(client.clone(), &resource),
     };
     let name = object["metadata"]["name"].as_str().unwrap();
-    let params = PatchParams::apply("dialplane-test").force().validation_strict();
-    api.patch(name, &params, &Patch::Apply(object)).await.unwrap_or_else(|error| panic!("{kind} {name}: {error}"));
+    let params = PatchParams { dry_run, ..PatchParams::apply("dialplane-test").force().validation_strict() };
+    api.patch(name, &params, &Patch::Apply(object)).await.map_err(|error| format!("{kind} {name}: {error}"))?;
+    Ok(())
 }

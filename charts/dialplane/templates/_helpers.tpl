@@ -4,11 +4,74 @@ app.kubernetes.io/name: dialplane
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
-{{/* Labels of every object. */}}
+{{/* Labels of every object. Those of the values come beside ours and never in their place. */}}
 {{- define "dialplane.labels" -}}
-{{ include "dialplane.selector" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/part-of: dialplane
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- $own := dict
+  "app.kubernetes.io/version" .Chart.AppVersion
+  "app.kubernetes.io/part-of" "dialplane"
+  "app.kubernetes.io/managed-by" .Release.Service
+  "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_") }}
+{{- toYaml (merge (include "dialplane.selector" . | fromYaml) $own .Values.commonLabels) }}
+{{- end }}
+
+{{/* The same with further ones: (list $ labels). */}}
+{{- define "dialplane.labelsWith" -}}
+{{- toYaml (merge (include "dialplane.labels" (first .) | fromYaml) (last .)) }}
+{{- end }}
+
+{{/* Those of these values that are set, under their own names: (list values name…). */}}
+{{- define "dialplane.given" -}}
+{{- $values := first . }}
+{{- range $name := rest . }}
+{{- with get $values $name }}
+{{ dict $name . | toYaml }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "dialplane.image" -}}
+{{- with .Values.image -}}
+{{- if .digest }}{{ .repository }}@{{ .digest }}{{ else }}{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{/* Where the authority of carrierCA comes from, as a volume; nothing without one. */}}
+{{- define "dialplane.carrierCA" -}}
+{{- with .Values.carrierCA.secretName }}
+- name: carrier-ca
+  secret:
+    secretName: {{ . }}
+{{- end }}
+{{- with .Values.carrierCA.configMapName }}
+- name: carrier-ca
+  configMap:
+    name: {{ . }}
+{{- end }}
+{{- end }}
+
+{{/* How the pods are spread: as the values say, each over our pods unless it says which; otherwise over nodes and zones where they can. */}}
+{{- define "dialplane.spread" -}}
+{{- $constraints := .Values.topologySpreadConstraints }}
+{{- if and (not $constraints) (gt (int .Values.replicas) 1) }}
+{{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+{{- $constraints = append $constraints (dict "maxSkew" 1 "topologyKey" . "whenUnsatisfiable" "ScheduleAnyway") }}
+{{- end }}
+{{- end }}
+{{- range $constraints }}
+{{- $ours := dict "labelSelector" (dict "matchLabels" (include "dialplane.selector" $ | fromYaml)) }}
+{{ list (merge (deepCopy .) $ours) | toYaml }}
+{{- end }}
+{{- end }}
+
+{{/* The ports of the URLs that the values name, and 443, where carriers and platforms are. */}}
+{{- define "dialplane.ports" -}}
+{{- $ports := list 443 }}
+{{- range concat (list .Values.proxy.httpsProxy .Values.proxy.httpProxy) .Values.carriers.allowedEndpoints | compact }}
+{{- $url := urlParse . }}
+{{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" }}
+{{- $ports = append $ports (int ($port | default (ternary 80 443 (eq $url.scheme "http")))) }}
+{{- end }}
+{{- range uniq $ports }}
+- port: {{ . }}
+{{- end }}
 {{- end }}

@@ -1,0 +1,4 @@
+return {
+  reconcile = {},
+  abandon = {disabled = obj.metadata.deletionTimestamp == nil},
+}
