@@ -117,7 +117,8 @@ pub trait Carrier: Send + Sync + fmt::Debug {
     /// Every number of the account: all pages or an error, never a part.
     async fn list(&self) -> Result<Vec<OwnedNumber>, CarrierError>;
 
-    /// One number by strict equality, however loosely the carrier's own filter matches.
+    /// One number by strict equality, however loosely the carrier's own filter matches. It is absent where a list that came whole lacks it: a
+    /// 404 is an error.
     async fn find(&self, number: &E164) -> Result<Option<OwnedNumber>, CarrierError>;
 
     /// Sets the channels that `route` names and leaves the others alone, in one write where the carrier allows it.

@@ -51,6 +51,8 @@ pub enum Need {
     Intake,
     Marks,
     Publishing,
+    /// A word for what the account has left.
+    Balance,
     /// More than one channel.
     Channels,
     /// Webhooks on the number itself.
@@ -308,7 +310,7 @@ suite! {
             a_version_that_the_agent_does_not_have_is_refused,
             an_agent_of_another_account_is_not_published,
         }
-        balance needs Nothing {
+        balance needs Balance {
             what_is_left_is_said,
             what_is_owed_is_said,
             a_balance_that_cannot_be_read_is_an_error,
@@ -347,6 +349,7 @@ impl Need {
         match self {
             // What no facet says is for the simulated carrier to say.
             Need::Nothing
+            | Need::Balance
             | Need::Channels
             | Need::Webhooks
             | Need::RoutedPurchases

@@ -6,16 +6,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::support::rust_files;
+use crate::support::{carriers, rust_files};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const DOCUMENTS: [&str; 5] = [
-    "docs/design.md",
-    "docs/carriers/twilio.md",
-    "docs/carriers/telnyx.md",
-    "docs/carriers/flowyte.md",
-    "docs/carriers/nixflex.md",
-];
+const DESIGN: &str = "docs/design.md";
+
+/// The documents whose sections are cited: the design, and the facts of each carrier.
+fn documents() -> Vec<String> {
+    let facts = carriers().into_iter().map(|carrier| format!("docs/carriers/{carrier}.md"));
+    std::iter::once(DESIGN.to_owned()).chain(facts).collect()
+}
 
 fn read(path: impl AsRef<Path>) -> String {
     let path = Path::new(ROOT).join(path);
@@ -54,13 +54,9 @@ fn section(document: &str, number: u32) -> &str {
 }
 
 /// The document whose sections a file cites without naming it: the facts of the carrier that it is about, or else the design.
-fn document_of(file: &str) -> &'static str {
-    let [design, carriers @ ..] = DOCUMENTS;
-    let is_about = |facts: &&str| {
-        let name = Path::new(facts).file_stem().and_then(|name| name.to_str());
-        name.is_some_and(|name| file.contains(name))
-    };
-    carriers.into_iter().find(is_about).unwrap_or(design)
+fn document_of(file: &str) -> String {
+    let about = carriers().into_iter().find(|carrier| file.contains(carrier.as_str()));
+    about.map_or_else(|| DESIGN.to_owned(), |carrier| format!("docs/carriers/{carrier}.md"))
 }
 
 #[test]
@@ -76,7 +72,7 @@ fn every_event_stands_in_the_table() {
 
 #[test]
 fn every_section_rule_and_promise_that_the_code_cites_is_there() {
-    let design = read(DOCUMENTS[0]);
+    let design = read(DESIGN);
     let rules: BTreeSet<u32> =
         section(&design, 4).lines().filter_map(|line| line.split_once(". ")?.0.parse().ok()).collect();
     let promises: BTreeSet<u32> = section(&design, 7)
@@ -85,7 +81,9 @@ fn every_section_rule_and_promise_that_the_code_cites_is_there() {
         .collect();
     assert_eq!((rules.len(), promises.len()), (11, 12));
 
-    let known: BTreeMap<&str, BTreeSet<u32>> = DOCUMENTS.map(|name| (name, sections(&read(name)))).into();
+    let documents = documents();
+    let known: BTreeMap<&str, BTreeSet<u32>> =
+        documents.iter().map(|name| (name.as_str(), sections(&read(name)))).collect();
     let files = ["src", "tests"].map(rust_files).concat();
     let (mut seen, mut wrong) = (0, Vec::new());
     for path in &files {
@@ -93,13 +91,13 @@ fn every_section_rule_and_promise_that_the_code_cites_is_there() {
         if file == "tests/docs.rs" {
             continue;
         }
-        let text = read(path);
+        let (text, about) = (read(path), document_of(file));
         let mut check = |line: usize, what: &str, numbers: BTreeSet<u32>, there: &BTreeSet<u32>| {
             seen += numbers.len();
             wrong.extend(numbers.difference(there).map(|number| format!("{file}:{line}: {what} {number}")));
         };
         for (line, text) in text.lines().enumerate() {
-            let document = DOCUMENTS.into_iter().find(|name| text.contains(name)).unwrap_or_else(|| document_of(file));
+            let document = documents.iter().find(|name| text.contains(name.as_str())).unwrap_or(&about).as_str();
             let comment = text.split_once("//").map_or("", |(_, comment)| comment).to_lowercase();
             check(line + 1, document, cited(&comment, "section"), &known[document]);
             check(line + 1, "rule", cited(&comment, "rule"), &rules);

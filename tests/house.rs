@@ -6,12 +6,13 @@ use std::{
     path::Path,
 };
 
+use kube::CustomResourceExt as _;
 use syn::{
     Attribute, Item, UseTree, Visibility,
     visit::{self, Visit},
 };
 
-use crate::support::rust_files;
+use crate::support::{carriers, rust_files};
 
 /// Each room with those that it may know of: the one direction, from the bottom up.
 const ROOMS: &[(&str, &[&str])] = &[
@@ -25,20 +26,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("cli", &["api", "plan", "carrier", "cluster", "telemetry", "controller", "sandbox"]),
 ];
 
-/// Where a carrier may be named beside the sandbox and the demo, which play one: its adapter, the one place that opens all of them, the
+/// Where a carrier may be named beside its adapter, and the sandbox and the demo, which play one: the one place that opens all of them, the
 /// schema, and what a person is shown of the sandbox.
-const NAMED_IN: &[&str] = &[
-    "carrier::twilio",
-    "carrier::telnyx",
-    "carrier::flowyte",
-    "carrier::nixflex",
-    "carrier::open",
-    "carrier",
-    "api",
-    "sandbox",
-    "cli::demo",
-    "cli::sandbox",
-];
+const NAMED_IN: &[&str] = &["carrier::open", "carrier", "api", "sandbox", "cli::demo", "cli::sandbox"];
 
 type Module = Vec<String>;
 
@@ -182,18 +172,48 @@ fn every_room_knows_only_of_those_below_it() {
 #[test]
 fn no_carrier_is_named_outside_of_its_adapter() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let carriers = carriers();
+    let adapters: Vec<String> = carriers.iter().map(|carrier| format!("carrier::{carrier}")).collect();
+    let places: Vec<&str> = NAMED_IN.iter().copied().chain(adapters.iter().map(String::as_str)).collect();
+    let house = house();
+    let modules = house.keys().filter(|module| module.len() == 2).map(|module| module.join("::"));
+    let missing: Vec<_> =
+        adapters.iter().filter(|adapter| !modules.clone().any(|module| module == **adapter)).collect();
+    assert!(
+        carriers.len() >= 4 && missing.is_empty(),
+        "docs/carriers has facts, and src/carrier no adapter: {missing:?}"
+    );
     for path in rust_files("src") {
         let name = path.strip_prefix(&root).unwrap().with_extension("").display().to_string().replace('/', "::");
         let may = |place: &&str| name == **place || *place != "carrier" && name.starts_with(&format!("{place}::"));
-        if NAMED_IN.iter().any(may) || name.ends_with("_tests") {
+        if places.iter().any(may) || name.ends_with("_tests") {
             continue;
         }
         let text = fs::read_to_string(&path).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap().lines();
         for line in code.filter(|line| !line.trim_start().starts_with("//")) {
             let line = line.to_lowercase();
-            let named = ["twilio", "telnyx", "flowyte", "nixflex"].into_iter().find(|carrier| line.contains(carrier));
+            let named = carriers.iter().find(|carrier| line.contains(carrier.as_str()));
             assert_eq!(named, None, "{name} names a carrier: {line}");
         }
+    }
+}
+
+/// An account names exactly one of the carriers, and keeps it.
+#[test]
+fn every_carrier_is_one_that_an_account_can_name() {
+    let spec = serde_json::to_value(dialplane::api::CarrierAccount::crd()).unwrap();
+    let spec = &spec["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+    let rule = |part: &str| {
+        let rules = spec["x-kubernetes-validations"].as_array().unwrap().iter();
+        rules.map(|rule| rule.to_string()).find(|rule| rule.contains(part)).unwrap()
+    };
+    let (one, kept) = (rule("name exactly one"), rule("the carrier cannot change"));
+    for carrier in carriers() {
+        assert!(spec["properties"][&carrier].is_object(), "spec.{carrier} is no field");
+        let (counted, shown) = (format!("has(self.{carrier})"), format!("{carrier}: {{"));
+        assert!(one.contains(&counted) && one.contains(&shown), "{carrier} does not stand in the rule: {one}");
+        let held = format!("has(self.{carrier}) == has(oldSelf.{carrier})");
+        assert!(kept.contains(&held), "{carrier} does not stand in the rule: {kept}");
     }
 }

@@ -73,32 +73,6 @@ async fn every_manifest_of_the_readme_is_what_the_api_server_takes() {
 }
 
 #[test]
-fn every_link_of_the_pages_that_are_written_by_hand_leads_somewhere() {
-    let pages = [
-        "argocd",
-        "buying",
-        "flowyte",
-        "hosting",
-        "kustomize",
-        "nixflex",
-        "publishing",
-        "security",
-        "telnyx",
-        "tenants",
-        "twilio",
-    ];
-    let pages = pages.map(|page| format!("docs/{page}.md"));
-    for page in std::iter::once("README.md").chain(pages.iter().map(String::as_str)) {
-        let page = Path::new(ROOT).join(page);
-        let text = fs::read_to_string(&page).unwrap();
-        for link in text.split("](").skip(1).map(|rest| rest.split_once(')').unwrap().0) {
-            let file = page.with_file_name(link.split('#').next().unwrap());
-            assert!(link.starts_with("https://") || file.exists(), "{link} in {} leads nowhere", page.display());
-        }
-    }
-}
-
-#[test]
 fn the_first_screen_shows_the_two_commands() {
     assert_eq!(commands()[..2], ["cargo run --release -- demo", "cargo test"]);
     let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();

@@ -124,6 +124,13 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, ask: impl 
 /// wait, come to their turn.
 pub static HEAVY: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
+/// Every carrier and platform by the name of its adapter: those whose facts are written down.
+pub fn carriers() -> Vec<String> {
+    let facts = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/carriers")).unwrap();
+    let name = |path: PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
+    facts.map(|entry| name(entry.unwrap().path())).collect()
+}
+
 /// Every file of Rust in a folder of the repository, and in those within it.
 pub fn rust_files(folder: &str) -> Vec<PathBuf> {
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];

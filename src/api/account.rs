@@ -60,7 +60,7 @@ use super::{
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("[has(self.twilio), has(self.telnyx), has(self.flowyte), has(self.nixflex)].filter(named, named).size() == 1").message("name exactly one carrier or platform: twilio, as in twilio: {accountSid: AC...}, or telnyx: {}, flowyte: {} or nixflex: {}"),
-    validation = Rule::new("has(self.twilio) == has(oldSelf.twilio) && has(self.telnyx) == has(oldSelf.telnyx) && has(self.flowyte) == has(oldSelf.flowyte)").message("the carrier cannot change: numbers are claimed under it. Create another CarrierAccount for the other carrier"),
+    validation = Rule::new("has(self.twilio) == has(oldSelf.twilio) && has(self.telnyx) == has(oldSelf.telnyx) && has(self.flowyte) == has(oldSelf.flowyte) && has(self.nixflex) == has(oldSelf.nixflex)").message("the carrier cannot change: numbers are claimed under it. Create another CarrierAccount for the other carrier"),
     validation = Rule::new("!has(self.twilio) || !has(oldSelf.twilio) || self.twilio.accountSid == oldSelf.twilio.accountSid").message("twilio.accountSid cannot change: numbers are claimed under it. Create another CarrierAccount for the other account"),
 )]
 pub struct CarrierAccountSpec {
@@ -175,13 +175,14 @@ pub enum Provider<'a> {
 impl CarrierAccountSpec {
     /// The one that is named; `None` where none is, or more than one.
     pub fn provider(&self) -> Option<Provider<'_>> {
-        match (&self.twilio, &self.telnyx, &self.flowyte, &self.nixflex) {
-            (Some(twilio), None, None, None) => Some(Provider::Twilio(twilio)),
-            (None, Some(telnyx), None, None) => Some(Provider::Telnyx(telnyx)),
-            (None, None, Some(flowyte), None) => Some(Provider::Flowyte(flowyte)),
-            (None, None, None, Some(nixflex)) => Some(Provider::Nixflex(nixflex)),
-            _ => None,
-        }
+        let fields = [
+            self.twilio.as_ref().map(Provider::Twilio),
+            self.telnyx.as_ref().map(Provider::Telnyx),
+            self.flowyte.as_ref().map(Provider::Flowyte),
+            self.nixflex.as_ref().map(Provider::Nixflex),
+        ];
+        let mut named = fields.into_iter().flatten();
+        named.next().filter(|_| named.next().is_none())
     }
 
     /// Whether it is a platform that answers numbers of other carriers, and has none of its own.

@@ -49,6 +49,7 @@ pub async fn the_facets_are_those_of_the_carrier(s: &Subject) {
     for facet in Need::FACETS {
         assert_eq!(facet.is_met(&*s.carrier), s.wire.has.contains(facet), "{facet:?}");
     }
+    assert_eq!(s.carrier.balance().await.unwrap().is_some(), s.wire.does(Need::Balance));
 }
 
 pub async fn a_number_is_offered_to_be_held_where_that_can_be(s: &Subject) {

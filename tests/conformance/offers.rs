@@ -93,9 +93,9 @@ pub async fn the_place_is_not_widened(s: &Subject) {
 /// Not every carrier says more than that it has none.
 async fn is_not_sold(s: &Subject, wish: Value) {
     match s.sales().offers(&search(wish)).await {
-        Ok(offers) => assert_eq!((offers, s.wire.says_what_is_not_sold), (vec![], false)),
+        Ok(offers) => assert_eq!((offers, s.wire.selling().says_what_is_not_sold), (vec![], false)),
         Err(error) => {
-            assert_eq!((error.class, s.wire.says_what_is_not_sold), (ErrorClass::NotFound, true));
+            assert_eq!((error.class, s.wire.selling().says_what_is_not_sold), (ErrorClass::NotFound, true));
             assert!(error.text.contains("spec.purchase.search.type or country"), "{error}");
         }
     }
@@ -125,7 +125,7 @@ pub async fn a_search_that_fails_is_not_taken_for_none(s: &Subject) {
         // The last, since a carrier that keeps failing is not asked for a while.
         (Fault::ServerErrorBefore { status: 503 }, ErrorClass::Transient),
     ] {
-        for kind in BTreeSet::from([Kind::Search, s.wire.offer_look]) {
+        for kind in BTreeSet::from([Kind::Search, s.wire.selling().look]) {
             s.sandbox.inject(Rule::new(Match::kind(kind), fault.clone()).always());
         }
         let (wish, wanted) = (search(json!({"country": "US"})), number(NUMBER));
@@ -167,7 +167,7 @@ pub async fn nothing_that_looks_like_a_number_is_offered_for_it(s: &Subject) {
 
 pub async fn a_number_of_a_country_that_is_not_sold_is_not_found(s: &Subject) {
     let offer = s.sales().offer(&number("+33140000000")).await;
-    assert!(s.wire.says_what_is_not_sold || offer == Ok(None), "{offer:?}");
+    assert!(s.wire.selling().says_what_is_not_sold || offer == Ok(None), "{offer:?}");
     let of_no_country = s.sales().offer(&number("+8835100012345")).await;
     for error in [offer.err(), of_no_country.err()].into_iter().flatten() {
         assert_eq!(error.class, ErrorClass::NotFound);

@@ -94,7 +94,7 @@ pub async fn a_number_that_is_owned_already_is_never_paid_again(s: &Subject) {
     s.has_bought(1).await;
     for otherwise in [false, true] {
         if otherwise {
-            s.switch(s.wire.repeats_otherwise);
+            s.switch(s.wire.selling().repeats_otherwise);
         }
         // Another time that it is bought, and not the same one that is sent again.
         let again = Purchase { key: format!("again, otherwise {otherwise}"), ..purchase(NUMBER) };
@@ -104,7 +104,11 @@ pub async fn a_number_that_is_owned_already_is_never_paid_again(s: &Subject) {
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(s.requests(Kind::Overwrite).len(), s.wire.overwrites, "changed in one way, and refused in the other");
+    assert_eq!(
+        s.requests(Kind::Overwrite).len(),
+        s.wire.selling().overwrites,
+        "changed in one way, and refused in the other"
+    );
     assert_eq!(s.purchases_sent(), 3, "each is sent once");
 }
 
@@ -128,7 +132,7 @@ pub async fn a_purchase_whose_turn_comes_too_late_is_not_sent(s: &Subject) {
 
 pub async fn a_purchase_that_is_refused_did_nothing_and_has_the_class_of_it(s: &Subject) {
     s.stock(&[NUMBER]);
-    for (sent, (class, status, code)) in s.wire.purchase_refusals.iter().enumerate() {
+    for (sent, (class, status, code)) in s.wire.selling().refusals.iter().enumerate() {
         s.inject(Match::purchase(), refuse(*status, code));
         // One that was told to wait would wait.
         let error = did_nothing(s.open(s.token()).sales().unwrap().purchase(&purchase(NUMBER)).await);

@@ -39,6 +39,20 @@ pub struct Shadow {
     pub path: &'static str,
 }
 
+/// How a carrier sells numbers.
+pub struct Selling {
+    /// Whether it refuses to search where it sells nothing, and does not just find nothing there.
+    pub says_what_is_not_sold: bool,
+    /// A refusal of each class, of a purchase: one status does not mean the same everywhere.
+    pub refusals: &'static [Refusal],
+    /// As what a look at one number for sale counts.
+    pub look: Kind,
+    /// How often a purchase of what is owned is carried out when it was repeated in either way.
+    pub overwrites: usize,
+    /// Has the carrier take a purchase of what is owned in the other way than is declared.
+    pub repeats_otherwise: fn(&mut Switches),
+}
+
 impl Shadow {
     pub fn seen(&self) -> Calling {
         (self.seen)()
@@ -62,8 +76,6 @@ pub struct Wire {
     pub identity: fn(account: &str) -> String,
     /// Whether the carrier itself says which account credentials belong to.
     pub tells_accounts_apart: bool,
-    /// Whether it refuses to search where it sells nothing, and does not just find nothing there.
-    pub says_what_is_not_sold: bool,
     /// Somewhere to send a channel to, made there if it has to be; every name is another place.
     pub destination: fn(&Sandbox, Channel, name: &str) -> Destination,
     /// The field of a number that says where a channel goes.
@@ -76,14 +88,8 @@ pub struct Wire {
     pub page: usize,
     /// A refusal of each class.
     pub refusals: &'static [Refusal],
-    /// The same of a purchase, where one status does not mean the same everywhere.
-    pub purchase_refusals: &'static [Refusal],
-    /// As what a look at one number for sale counts.
-    pub offer_look: Kind,
-    /// How often a purchase of what is owned is carried out when it was repeated in either way.
-    pub overwrites: usize,
-    /// Has the carrier take a purchase of what is owned in the other way than is declared.
-    pub repeats_otherwise: fn(&mut Switches),
+    /// How it sells numbers, where it does; for [`Need::Sales`].
+    pub selling: Option<Selling>,
     /// What of the recorded exchanges is not as the carrier's documents have it.
     pub check: fn(&Ledger) -> Vec<String>,
 }
@@ -92,6 +98,10 @@ impl Wire {
     /// Whether the carrier does this.
     pub fn does(&self, what: Need) -> bool {
         what == Need::Nothing || self.has.contains(&what)
+    }
+
+    pub fn selling(&self) -> &Selling {
+        self.selling.as_ref().expect("the group needs it")
     }
 
     /// The adapter as it is, and an account without numbers.

@@ -5,11 +5,8 @@ use std::time::Duration;
 use dialplane::{
     api::{
         CarrierAccount,
-        account::{
-            AccountNumbers, Calls, CarrierAccountSpec, CarrierAccountStatus, CredentialsKey, CredentialsStatus,
-            TelnyxAccount, TwilioAccount,
-        },
-        meta::{CONFIRM_INVENTORY, IN_USE_FINALIZER, LocalReference, RECONCILE_REQUESTED},
+        account::{AccountNumbers, Calls, CarrierAccountStatus, CredentialsKey, CredentialsStatus, TelnyxAccount},
+        meta::{CONFIRM_INVENTORY, IN_USE_FINALIZER, RECONCILE_REQUESTED},
     },
     carrier::{ErrorClass, Identity},
     plan::{
@@ -18,6 +15,7 @@ use dialplane::{
     },
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::json;
 
 use super::scene::{now, reason, trouble};
 
@@ -37,20 +35,8 @@ struct Desk {
 
 /// An account that was opened and listed a moment ago.
 fn listed() -> Desk {
-    let twilio = TwilioAccount { account_sid: "AC1".into(), region: None, edge: None };
-    let spec = CarrierAccountSpec {
-        purchasing: Default::default(),
-        twilio: Some(twilio),
-        telnyx: None,
-        flowyte: None,
-        nixflex: None,
-        lend_to: Vec::new(),
-        credentials_ref: LocalReference { name: "twilio".into() },
-        endpoint: None,
-        allowed_namespaces: Default::default(),
-        limits: Default::default(),
-        scan_interval: "10m".into(),
-    };
+    let spec = json!({"twilio": {"accountSid": "AC1"}, "credentialsRef": {"name": "twilio"}});
+    let spec = serde_json::from_value(spec).unwrap();
     let mut account = CarrierAccount::new("twilio", spec);
     account.metadata.namespace = Some("clinic".into());
     account.metadata.generation = Some(1);

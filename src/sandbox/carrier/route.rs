@@ -55,18 +55,18 @@ pub(super) fn webhooks(world: &Simulation, traffic: Traffic, to: &str) -> Place 
     let Some(account) = world.accounts.get(&number.account).filter(|account| account.status == "active") else {
         return Place::Nowhere(Outcome::AccountInactive);
     };
-    if account.dialect == Dialect::Telnyx {
-        return telnyx::route(world, traffic, account, number);
+    match account.dialect {
+        Dialect::Telnyx => return telnyx::route(world, traffic, account, number),
+        Dialect::Flowyte => return flowyte::route(world, traffic, number),
+        // It has no numbers.
+        Dialect::Nixflex => return Place::Nowhere(Outcome::NoSuchNumber),
+        Dialect::Twilio => {}
     }
-    let region = twilio::region_of(number);
-    if account.dialect == Dialect::Twilio && traffic == Traffic::Call && region != twilio::HOME_REGION {
+    if traffic == Traffic::Call && twilio::region_of(number) != twilio::HOME_REGION {
         return Place::Nowhere(Outcome::OtherRegion);
     }
     if let (Traffic::Call, Some(trunk)) = (traffic, number.get("trunk_sid")) {
         return Place::Trunk(trunk.to_owned());
-    }
-    if account.dialect == Dialect::Flowyte {
-        return flowyte::route(world, traffic, number);
     }
     let service = world
         .services

@@ -14,10 +14,10 @@ use dialplane::{
 use secrecy::SecretString;
 use serde_json::json;
 
-use super::{super::Need, Wire};
+use super::{super::Need, Selling, Wire};
 
 pub static WIRE: Wire = Wire {
-    has: &[Need::Sales, Need::Holds, Need::LettingGo, Need::Intake, Need::Publishing],
+    has: &[Need::Sales, Need::Holds, Need::LettingGo, Need::Intake, Need::Publishing, Need::Balance],
     account: || AccountSeed { carrier: Dialect::Flowyte, ..AccountSeed::default() },
     // Nothing else says which organization it is. Lists say how much there is of them: how much one that says nothing has is not to be
     // known.
@@ -29,7 +29,6 @@ pub static WIRE: Wire = Wire {
     open: |sandbox, _, key, transport, limiter| Arc::new(open(sandbox, key.secret(), transport, limiter)),
     identity: str::to_owned,
     tells_accounts_apart: true,
-    says_what_is_not_sold: false,
     destination: |sandbox, _, name| {
         let agent = sandbox.add_agent(&sandbox.credentials().account_sid, name, json!({})).unwrap();
         Destination::bound(HOSTED_AGENT, Some(agent))
@@ -49,20 +48,23 @@ pub static WIRE: Wire = Wire {
         (Throttled, 429, "rate_limited"),
         (Unknown, 418, "internal_error"),
     ],
-    purchase_refusals: &[
-        (Unauthorized, 401, "unauthorized"),
-        (Forbidden, 403, "forbidden"),
-        (Rejected, 400, "validation_error"),
-        (Rejected, 422, "unprocessable"),
-        (Funds, 402, "insufficient_balance"),
-        (Unavailable, 404, "not_found"),
-        (Unavailable, 409, "conflict"),
-        (Throttled, 429, "rate_limited"),
-        (Unknown, 418, "internal_error"),
-    ],
-    offer_look: Kind::Look,
-    overwrites: 0,
-    repeats_otherwise: |switches| switches.flowyte.taken_status = 404,
+    selling: Some(Selling {
+        says_what_is_not_sold: false,
+        refusals: &[
+            (Unauthorized, 401, "unauthorized"),
+            (Forbidden, 403, "forbidden"),
+            (Rejected, 400, "validation_error"),
+            (Rejected, 422, "unprocessable"),
+            (Funds, 402, "insufficient_balance"),
+            (Unavailable, 404, "not_found"),
+            (Unavailable, 409, "conflict"),
+            (Throttled, 429, "rate_limited"),
+            (Unknown, 418, "internal_error"),
+        ],
+        look: Kind::Look,
+        overwrites: 0,
+        repeats_otherwise: |switches| switches.flowyte.taken_status = 404,
+    }),
     // There is no official document among the tests' to hold them against.
     check: |_| vec![],
 };

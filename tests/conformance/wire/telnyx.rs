@@ -15,7 +15,7 @@ use dialplane::{
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::{super::Need, Refusal, Shadow, Wire};
+use super::{super::Need, Refusal, Selling, Shadow, Wire};
 
 /// Telnyx does not say which account it is, so we do.
 pub const IDENTITY: &str = "telephony/telnyx";
@@ -27,6 +27,7 @@ pub static WIRE: Wire = Wire {
         Need::Holds,
         Need::Orders,
         Need::Marks,
+        Need::Balance,
         Need::Channels,
         Need::RoutedPurchases,
         Need::FoundHolds,
@@ -39,7 +40,6 @@ pub static WIRE: Wire = Wire {
     open: |sandbox, _, key, transport, limiter| Arc::new(open(sandbox, key.secret(), transport, limiter)),
     identity: |_| IDENTITY.to_owned(),
     tells_accounts_apart: false,
-    says_what_is_not_sold: false,
     destination,
     field,
     shadow: Some(Shadow {
@@ -52,10 +52,13 @@ pub static WIRE: Wire = Wire {
     marker_field: Some("customer_reference"),
     page: 250,
     refusals: REFUSALS,
-    purchase_refusals: REFUSALS,
-    offer_look: Kind::Search,
-    overwrites: 1,
-    repeats_otherwise: |switches| switches.telnyx.order_owned = true,
+    selling: Some(Selling {
+        says_what_is_not_sold: false,
+        refusals: REFUSALS,
+        look: Kind::Search,
+        overwrites: 1,
+        repeats_otherwise: |switches| switches.telnyx.order_owned = true,
+    }),
     check,
 };
 

@@ -14,13 +14,14 @@ use dialplane::{
 };
 use secrecy::SecretString;
 
-use super::{super::Need, Key, Refusal, Shadow, Wire};
+use super::{super::Need, Key, Refusal, Selling, Shadow, Wire};
 use crate::openapi::check_ledger;
 
 pub static WIRE: Wire = Wire {
     has: &[
         Need::Sales,
         Need::Marks,
+        Need::Balance,
         Need::Channels,
         Need::Webhooks,
         Need::RoutedPurchases,
@@ -33,7 +34,6 @@ pub static WIRE: Wire = Wire {
     open: |sandbox, account, key, transport, limiter| Arc::new(open(sandbox, account, key, transport, limiter)),
     identity: str::to_owned,
     tells_accounts_apart: true,
-    says_what_is_not_sold: true,
     destination: |_, channel, name| Destination {
         url: Some(format!("https://{name}.example/{}", field(channel))),
         ..Destination::default()
@@ -47,10 +47,13 @@ pub static WIRE: Wire = Wire {
     marker_field: Some("friendly_name"),
     page: 1000,
     refusals: REFUSALS,
-    purchase_refusals: REFUSALS,
-    offer_look: Kind::Search,
-    overwrites: 1,
-    repeats_otherwise: |switches| switches.refuse_owned_purchase = true,
+    selling: Some(Selling {
+        says_what_is_not_sold: true,
+        refusals: REFUSALS,
+        look: Kind::Search,
+        overwrites: 1,
+        repeats_otherwise: |switches| switches.refuse_owned_purchase = true,
+    }),
     check: check_ledger,
 };
 
