@@ -127,3 +127,17 @@ async fn a_namespace_that_lost_its_leave_by_a_label_keeps_no_version_of_an_agent
     tenant.label(json!({"tenant": "no"})).await;
     scene.gone::<AgentVersion>("dental.v1").await;
 }
+
+#[tokio::test]
+async fn an_account_that_is_being_deleted_goes_once_a_label_took_leave_from_all_who_refer_to_it() {
+    let scene = Scene::bare().await;
+    scene.account(json!({"endpoint": "http://elsewhere.example.com", "allowedNamespaces": tenants()})).await;
+    let tenant = scene.elsewhere().await;
+    tenant.label(json!({"tenant": "yes"})).await;
+    number_of(&tenant, &scene).await;
+    tenant.reason::<PhoneNumber>("main", "Ready", "AccountNotReady").await;
+    scene.delete::<CarrierAccount>(ACCOUNT).await;
+    scene.reason::<CarrierAccount>(ACCOUNT, "Ready", "InUse").await;
+    tenant.label(json!({"tenant": "no"})).await;
+    scene.gone::<CarrierAccount>(ACCOUNT).await;
+}

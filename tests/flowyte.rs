@@ -10,7 +10,7 @@ mod publishing;
 use std::ops::Deref;
 
 use dialplane::{
-    api::{Agent, CarrierAccount, PhoneNumber, agent::SharedRouteStatus},
+    api::{Agent, CarrierAccount, PhoneNumber, agent::SharedRouteStatus, meta::RECONCILE_REQUESTED},
     sandbox::carrier::{AccountSeed, Dialect, Entry, Kind, Outcome},
 };
 use serde_json::{Value, json};
@@ -267,4 +267,24 @@ async fn a_scope_that_a_key_lacks_is_named() {
     org.reason::<PhoneNumber>("n0", "Ready", "Routed").await;
     org.is_answered(&number).await;
     org.has_bought(0).await;
+}
+
+#[tokio::test]
+async fn a_key_that_is_to_take_over_and_opens_another_organization_does_nothing_there_and_gives_way_again() {
+    let org = Organization::new().await;
+    let good = org.sandbox.credentials().auth_token;
+    let another = org.sandbox.add_account(AccountSeed { carrier: Dialect::Flowyte, ..AccountSeed::default() }).unwrap();
+    org.sandbox.add_agent(&another.account_sid, "theirs", json!({"greeting": "one"})).unwrap();
+    org.secret(json!({"apiKey": "flowyte_sk_0123456789abcdef0123456789abcdef", "apiKeyNext": another.auth_token}))
+        .await;
+    org.reason::<CarrierAccount>(ACCOUNT, "Ready", "WrongAccount").await;
+    let ledger = org.sandbox.ledger();
+    let is_theirs = |entry: &&Entry| entry.account.as_deref() == Some(&*another.account_sid);
+    let theirs: Vec<&str> = ledger.entries().iter().filter(is_theirs).map(|entry| &*entry.method).collect();
+    assert!(!theirs.is_empty() && theirs.iter().all(|method| *method == "GET"), "{theirs:?}");
+
+    org.secret(json!({"apiKey": good, "apiKeyNext": another.auth_token})).await;
+    let request = json!({"metadata": {"annotations": {RECONCILE_REQUESTED: "now"}}});
+    org.patch::<CarrierAccount>(ACCOUNT, request).await;
+    org.reason::<CarrierAccount>(ACCOUNT, "Ready", "Connected").await;
 }

@@ -330,7 +330,9 @@ impl<K: Controlled> Reconcile<'_, K> {
     /// run goes no further.
     fn opened(&self, account: &Key) -> Result<Option<Arc<OpenAccount>>, Error> {
         self.context.unless_dry_run()?;
-        Ok(self.context.open_accounts.get(account).filter(|_| !self.context.is_ending()))
+        // It may have been opened with other credentials since that was decided, and whose they are is not known yet.
+        let opened = self.context.open_accounts.get(account).filter(|opened| opened.usable().is_some());
+        Ok(opened.filter(|_| !self.context.is_ending()))
     }
 
     /// Writes at a platform which of its agents answers a number; whether that was done.

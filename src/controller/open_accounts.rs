@@ -43,14 +43,11 @@ pub struct OpenAccount {
     address: String,
     /// Fingerprint of that and the credentials.
     opened_with: String,
-    /// The same of the other credentials that the Secret holds.
-    others: Vec<String>,
     pub inventory: Arc<Inventory>,
     pub offer_cache: Arc<OfferCache>,
     pub sharing: Arc<Sharing>,
     pub hosted: Arc<HostedAgents>,
     pub moves: Arc<Moves>,
-    limiter: Arc<Limiter>,
     /// How many ask for one number each just now.
     asking: AtomicUsize,
     state: Mutex<State>,
@@ -92,6 +89,8 @@ const REFUSED: Duration = Duration::from_secs(300);
 struct State {
     /// Which credentials are in use, and when their Secret was read.
     read: Option<(InUse, Instant)>,
+    /// Fingerprint of the others that it held then.
+    other: Option<String>,
     /// Whose account it is, and when that was asked.
     identity: Option<(Identity, Instant)>,
     /// The carrier's id of the account, while it may be used.
@@ -225,6 +224,13 @@ impl OpenAccount {
         Some((in_use.clone(), SECRET_INTERVAL.saturating_sub(at.elapsed())))
     }
 
+    /// What was read of the Secret a moment ago.
+    fn was_read(&self, in_use: InUse, other: Option<String>) {
+        let mut state = self.state();
+        state.read = Some((in_use, Instant::now()));
+        state.other = other;
+    }
+
     /// The credentials were refused: whose account they open has to be asked again.
     pub fn doubt_identity(&self) {
         self.state().identity = None;
@@ -292,28 +298,32 @@ impl OpenAccounts {
     ) -> Result<bool, OpenError> {
         let key = Key::of(account);
         let uid = account.metadata.uid.clone().unwrap_or_default();
-        let all = secret.credentials().map(|credentials| (fingerprint(&account.spec, &credentials), credentials));
-        let taken = self.get(&key).filter(|s| s.uid == uid).map(|opened| opened.opened_with.clone());
-        let chosen = self.choose(all.each_ref().map(|(fingerprint, held)| (&**fingerprint, !held.is_empty())), taken);
-        let in_use = InUse { version: secret.version.clone(), next: chosen == 1 };
-        let [first, second] = all;
-        let ((opened_with, secret), other) = if chosen == 0 { (first, second) } else { (second, first) };
-        let others = Some(other).filter(|(_, held)| !held.is_empty()).map(|(fingerprint, _)| fingerprint);
         let limits = Limits {
             concurrency: account.spec.limits.concurrency,
             requests_per_second: account.spec.limits.requests_per_second,
         };
+        let all = secret.credentials().map(|held| {
+            let opened_with = fingerprint(&account.spec, &held);
+            let limiter = self.limiter(&opened_with, limits);
+            (opened_with, open(account, &held, &self.endpoints, self.transport.clone(), limiter))
+        });
+        let taken = self.get(&key).filter(|s| s.uid == uid).map(|opened| opened.opened_with.clone());
+        let chosen = self.choose(all.each_ref().map(|(fingerprint, opens)| (&**fingerprint, opens.is_ok())), taken);
+        let in_use = InUse { version: secret.version.clone(), next: chosen == 1 };
+        let [first, second] = all;
+        let ((opened_with, opens), (other, others)) = if chosen == 0 { (first, second) } else { (second, first) };
+        let carrier = opens?;
+        let other = others.is_ok().then_some(other);
         if let Some(opened) = self.get(&key).filter(|s| s.uid == uid && s.opened_with == opened_with) {
-            opened.limiter.set_limits(limits);
-            opened.state().read = Some((in_use, Instant::now()));
+            opened.was_read(in_use, other);
             return Ok(false);
         }
-        let limiter = self.limiter(&opened_with, limits);
-        let carrier = open(account, &secret, &self.endpoints, self.transport.clone(), limiter.clone())?;
         let address = account.spec.address();
         let (inventory, offer_cache, sharing, hosted, moves) =
             match self.get(&key).filter(|opened| opened.uid == uid && opened.address == address) {
                 Some(opened) => {
+                    // Whoever has it in hand sends nothing with credentials of which it is not known yet whose account they open.
+                    opened.set_usable(None);
                     opened.inventory.reopen(carrier);
                     let kept = &opened;
                     let (sharing, hosted, moves) = (kept.sharing.clone(), kept.hosted.clone(), kept.moves.clone());
@@ -326,41 +336,42 @@ impl OpenAccounts {
                 }
             };
         inventory.expect(owned);
-        let state = Mutex::new(State { read: Some((in_use, Instant::now())), ..State::default() });
         let asking = AtomicUsize::new(0);
         let opened = OpenAccount {
             uid,
             address,
             opened_with,
-            others: others.into_iter().collect(),
             inventory,
             offer_cache,
             sharing,
             hosted,
             moves,
-            limiter,
             asking,
-            state,
+            state: Mutex::default(),
         };
+        opened.was_read(in_use, other);
         self.open.write().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::new(opened));
         Ok(true)
     }
 
-    /// Which of the credentials that a Secret holds are to be used: fingerprint of each, and whether there are any.
+    /// Which of the credentials that a Secret holds are to be used: fingerprint of each, and whether they can open anything. Those that lack a
+    /// part are none.
     fn choose(&self, all: [(&str, bool); 2], taken: Option<String>) -> usize {
         let refused = self.refused();
-        let can = |(fingerprint, is_there): &(&str, bool)| *is_there && !refused.contains_key(*fingerprint);
-        let is_taken = |(fingerprint, is_there): &(&str, bool)| *is_there && taken.as_deref() == Some(*fingerprint);
+        let can = |(fingerprint, opens): &(&str, bool)| *opens && !refused.contains_key(*fingerprint);
+        let is_taken = |(fingerprint, opens): &(&str, bool)| *opens && taken.as_deref() == Some(*fingerprint);
         let stays = all.iter().position(|of| is_taken(of) && can(of));
         // Where all were refused, those that were tried last are tried again.
         stays.or_else(|| all.iter().position(can)).or_else(|| all.iter().position(is_taken)).unwrap_or(0)
     }
 
-    /// The carrier refused the credentials of this account; whether its Secret holds others that it did not refuse.
+    /// The carrier refused the credentials of this account, or they open another; whether its Secret holds others that are not known to be
+    /// no good.
     pub fn refuse(&self, opened: &OpenAccount) -> bool {
+        let other = opened.state().other.clone();
         let mut refused = self.refused();
         refused.insert(opened.opened_with.clone(), Instant::now());
-        opened.others.iter().any(|other| !refused.contains_key(other))
+        other.is_some_and(|other| !refused.contains_key(&other))
     }
 
     fn refused(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
@@ -385,4 +396,68 @@ impl OpenAccounts {
 /// What makes two ways of opening an account the same.
 fn fingerprint(spec: &CarrierAccountSpec, secret: &BTreeMap<String, ByteString>) -> String {
     digest_of(&(spec.address(), secret))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn accounts() -> OpenAccounts {
+        OpenAccounts::new(Arc::new(|_| {}), Endpoints::default(), &Egress::default()).unwrap()
+    }
+
+    fn account() -> CarrierAccount {
+        let spec =
+            json!({"twilio": {"accountSid": "AC00000000000000000000000000000000"}, "credentialsRef": {"name": "s"}});
+        let mut account = CarrierAccount::new("a", serde_json::from_value(spec).unwrap());
+        account.metadata.uid = Some("u".to_owned());
+        account
+    }
+
+    fn secret(keys: &[(&str, &str)]) -> Found {
+        let data = keys.iter().map(|(key, text)| ((*key).to_owned(), ByteString(text.as_bytes().to_vec()))).collect();
+        Found { data, version: "1".to_owned() }
+    }
+
+    fn is_next(opened: &OpenAccount) -> bool {
+        opened.in_use().unwrap().0.next
+    }
+
+    #[test]
+    fn credentials_that_were_added_while_the_others_worked_take_over_in_the_moment_that_these_are_refused() {
+        let (all, account) = (accounts(), account());
+        assert_eq!(all.open(&account, &secret(&[("authToken", "old")]), []), Ok(true));
+        let both = secret(&[("authToken", "old"), ("authTokenNext", "new")]);
+        assert_eq!(all.open(&account, &both, []), Ok(false));
+        let before = all.of(&account).unwrap();
+        before.set_usable(Some("AC0".to_owned()));
+        assert!(all.refuse(&before));
+        assert_eq!(all.open(&account, &both, []), Ok(true));
+        let after = all.of(&account).unwrap();
+        assert!(is_next(&after));
+        assert_eq!(
+            (before.usable(), after.usable()),
+            (None, None),
+            "nothing is sent with it before it is known whose it is"
+        );
+        assert!(!all.refuse(&after), "both were refused");
+    }
+
+    #[test]
+    fn credentials_that_lack_a_part_never_take_over() {
+        let (all, account) = (accounts(), account());
+        let both = secret(&[("authToken", "old"), ("apiKeySidNext", "SK1")]);
+        assert_eq!(all.open(&account, &both, []), Ok(true));
+        let opened = all.of(&account).unwrap();
+        assert!(!all.refuse(&opened));
+        assert_eq!(all.open(&account, &both, []), Ok(false));
+        assert!(!is_next(&opened));
+        // Nor do they keep others from being used.
+        let both = secret(&[("apiKeySid", "SK1"), ("authTokenNext", "new")]);
+        assert_eq!(all.open(&account, &both, []), Ok(true));
+        assert!(is_next(&all.of(&account).unwrap()));
+        assert_eq!(all.open(&account, &secret(&[("apiKeySid", "SK1")]), []), Err(OpenError::Missing("apiKeySecret")));
+    }
 }

@@ -396,7 +396,8 @@ impl Context {
         for number in self.caches.numbers.all() {
             if number.metadata.namespace.as_ref() == Some(&name) {
                 self.wake(Kind::PhoneNumber, Key::of(&*number), Priority::Background);
-                // Agents and versions count the numbers that may refer to them.
+                // Accounts, agents and versions count the numbers that may refer to them.
+                self.count(Kind::CarrierAccount, number.account());
                 if let Some(agent) = number.agent() {
                     self.count(Kind::Agent, agent);
                 }

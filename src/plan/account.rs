@@ -143,6 +143,11 @@ pub fn open(
     (is_listed && !refused).then(|| identity.account.clone())
 }
 
+/// The account that is wanted, if these credentials open another.
+pub fn another_than(account: &CarrierAccount, identity: &Identity) -> Option<String> {
+    wanted_identity(account).filter(|wanted| identity.account != *wanted)
+}
+
 /// The account that was seen first, or the one that is named. `None` where whatever the credentials open is the one.
 fn wanted_identity(account: &CarrierAccount) -> Option<String> {
     let pinned = account.status.as_ref().and_then(|status| status.identity.clone());
@@ -213,7 +218,7 @@ impl World<'_> {
             return self.rest(policy::account_trouble(&trouble.error), self.again(trouble.wait));
         }
         let Some(identity) = self.identity else { return Decision::Look(Look::Identity) };
-        if let Some(wanted) = wanted_identity(self.account).filter(|wanted| identity.account != *wanted) {
+        if let Some(wanted) = another_than(self.account, identity) {
             let text = format!(
                 "The credentials in the Secret {secret} belong to {}, and this account is {wanted}. The operator stopped working on it: \
                  restore the correct credentials, or create another CarrierAccount.",

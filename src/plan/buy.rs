@@ -61,7 +61,7 @@ pub(super) fn unsettled<'a>(w: &World<'a>, account: &AccountView) -> Option<Deci
     let number = journal.spec.number.as_ref()?;
     let step = Step { w, b, account, identity: &journal.spec.account.identity };
     // What another installation bought for it stays on record as it is.
-    if step.was_ours(number) || step.marked_by_another(number).is_some() {
+    if step.was_ours(journal, number) || step.marked_by_another(number).is_some() {
         return None;
     }
     match step.settle(journal, number) {
@@ -140,10 +140,10 @@ impl<'a> Step<'a, '_> {
             return decision;
         }
         // What was seen to be ours and vanished is lost, and never bought again: there is nothing to find out by waiting.
-        if self.was_ours(number) {
+        if self.was_ours(journal, number) {
             return match self.w.seen {
                 Seen::Present { number, fresh } if fresh || !self.w.is_requested() => self.ours(number),
-                Seen::Absent { fresh } if fresh || !self.w.is_requested() => self.w.absent(&self.account.key, number),
+                Seen::Absent { fresh } if fresh || !self.w.is_requested() => self.w.lost(&self.account.key, number),
                 _ => self.w.look(self.account, number),
             };
         }

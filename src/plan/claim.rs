@@ -97,7 +97,11 @@ pub fn next(w: &World<'_>) -> Decision<()> {
         Step::Write(write) => Decision::Act(write),
         Step::Wait(_, again) => rest(again),
         Step::LetGo(note) if spec.purchase.is_some() && !deleting => {
-            Decision::Act(Effect::CloseClaim(Box::new(w.claim.rested()), note))
+            let mut claim = w.claim.rested();
+            // As where its holder lets go of it: that it was ours is remembered.
+            let seen = w.seen.present().map(|seen| seen.id.0.clone());
+            claim.spec.carrier_number_id = seen.unwrap_or(claim.spec.carrier_number_id);
+            Decision::Act(Effect::CloseClaim(Box::new(claim), note))
         }
         Step::LetGo(note) => Decision::Act(Effect::DropClaim(note)),
     }

@@ -295,7 +295,8 @@ fn let_go(w: &World<'_>, note: Option<Note>) -> Decision<PhoneNumberStatus> {
             let mut claim = bought.rested();
             // That it was ours tells whoever comes next that it is lost, should it be gone by then.
             let known = w.number.status.as_ref().and_then(|status| status.carrier_number_id.clone());
-            claim.spec.carrier_number_id = known.unwrap_or(claim.spec.carrier_number_id);
+            let seen = w.seen.present().map(|seen| seen.id.0.clone());
+            claim.spec.carrier_number_id = known.or(seen).unwrap_or(claim.spec.carrier_number_id);
             Effect::CloseClaim(Box::new(claim), note)
         }
         Some(claim) if !claim.spec.sent.is_empty() || claim.spec.bound.is_some() => {

@@ -52,7 +52,15 @@ pub enum Seen<'a> {
     },
 }
 
-impl Seen<'_> {
+impl<'a> Seen<'a> {
+    /// The number, where it is there.
+    pub fn present(&self) -> Option<&'a OwnedNumber> {
+        match self {
+            Seen::Present { number, .. } => Some(number),
+            Seen::Absent { .. } | Seen::Unseen => None,
+        }
+    }
+
     /// Whether this comes of a look that began after this pass did.
     pub fn is_fresh(&self) -> bool {
         matches!(self, Seen::Absent { fresh: true } | Seen::Present { fresh: true, .. })

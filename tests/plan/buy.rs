@@ -575,3 +575,31 @@ fn a_number_that_was_handed_to_another_namespace_is_not_this_identitys_though_it
     });
     assert!(matches!(handed.next(), Decision::Act(Effect::WriteJournal(_))), "{:?}", handed.next());
 }
+
+#[test]
+fn a_number_that_was_bought_and_rested_is_lost_and_not_bought_beside_whatever_its_claim_says_of_it() {
+    // Another object of the identity comes, and the carrier does not show the number.
+    let gone = |deal: Deal| {
+        deal.with(|d| {
+            (d.seen, d.missing, d.orders, d.own) = (false, true, Some(vec![]), None);
+            d.scene.number.status = None;
+        })
+    };
+    let claim = |change: &dyn Fn(&mut NumberClaim)| {
+        gone(deal().entered().claimed()).with(|d| change(d.scene.claim.as_mut().unwrap()))
+    };
+    for id in ["PN1", ""] {
+        let rests = claim(&|claim| (claim.spec.holder, claim.spec.carrier_number_id) = (None, id.into()));
+        assert_eq!(rests.says(), "NumberLost", "{id:?}");
+    }
+    let stranger = |claim: &mut NumberClaim| claim.spec.holder.as_mut().unwrap().uid = "gone".into();
+    let left = claim(&|claim| {
+        stranger(claim);
+        claim.spec.carrier_number_id = "PN1".into();
+    });
+    assert_eq!(left.says(), "NumberLost", "as where its last holder went without letting go of it");
+    // Of what was only sent for, and of an attempt before the last, nobody knows that it was bought.
+    assert_eq!(claim(&stranger).entry().purpose, Purpose::Settle);
+    let earlier = claim(&|claim| claim.spec.holder = None).with(|d| d.journal.as_mut().unwrap().spec.attempt = 2);
+    assert_eq!(earlier.entry().purpose, Purpose::Settle);
+}

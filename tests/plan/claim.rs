@@ -173,3 +173,15 @@ fn one_of_a_purchase_is_not_dropped_while_an_order_of_its_number_stands() {
         assert_eq!(next(Some(other)), Decision::Act(Effect::DropClaim(None)));
     }
 }
+
+#[test]
+fn a_claim_that_comes_to_rest_while_its_number_is_seen_remembers_that_it_was_ours() {
+    let bought = left().with(|l| {
+        l.claim.spec.carrier_number_id = String::new();
+        l.claim.spec.purchase =
+            Some(serde_json::from_value(serde_json::json!({"identity": "front-desk", "attempt": 1})).unwrap());
+        l.owned.route = shown([].into());
+    });
+    let Decision::Act(Effect::CloseClaim(claim, _)) = bought.next() else { panic!("{:?}", bought.next()) };
+    assert_eq!((claim.spec.holder, claim.spec.carrier_number_id), (None, bought.owned.id.0.clone()));
+}

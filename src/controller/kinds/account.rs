@@ -340,7 +340,15 @@ impl Context {
             self.metrics.scanned(&Key::of(account), Timestamp::now());
         }
         match asked {
-            Ok(()) => self.local.succeeded(uid, Attempt::Look),
+            Ok(()) => {
+                let is_another = |identity: &_| plan::account::another_than(account, identity).is_some();
+                if opened.identity(began).as_ref().is_some_and(is_another) && self.open_accounts.refuse(&opened) {
+                    tracing::warn!(account = %Key::of(account), "the credentials open another account: the others of its Secret are tried");
+                    opened.doubt_identity();
+                    return true;
+                }
+                self.local.succeeded(uid, Attempt::Look);
+            }
             Err(error) => {
                 // Whether the account is still there and active says more than that it may not be listed.
                 if matches!(error.class, ErrorClass::Unauthorized | ErrorClass::Forbidden) {

@@ -85,18 +85,23 @@ impl<'a> World<'a> {
         let can_come = matches!(&self.account, AccountRef::Found(account) if account.brings_in);
         let can_come = can_come && self.number.spec.import.is_some();
         if self.was_there() {
-            let text = format!(
-                "CarrierAccount {account} no longer owns {number}: it was released, ported out, moved to another account or reclaimed by \
-                 the carrier. It is not bought again. Ask the carrier; if the account gets it back, the operator continues. To give it up, \
-                 delete this object; for another number create one with another name or purchase.identity."
-            );
-            return self.not_ours(Finding::new(Reason::NumberLost, text));
+            return self.lost(account, number);
         }
         let text = format!(
             "CarrierAccount {account} does not own {number}: check the number and the account. The operator checks again at every scan.{}",
             if can_come { BRING_IN } else { "" }
         );
         self.stop(vec![Reason::Accepted.into(), Finding::new(Reason::NotInAccount, text)])
+    }
+
+    /// The account had the number, and has it no more.
+    pub(in crate::plan) fn lost(&self, account: &Key, number: &E164) -> Decision<PhoneNumberStatus> {
+        let text = format!(
+            "CarrierAccount {account} no longer owns {number}: it was released, ported out, moved to another account or reclaimed by \
+             the carrier. It is not bought again. Ask the carrier; if the account gets it back, the operator continues. To give it up, \
+             delete this object; for another number create one with another name or purchase.identity."
+        );
+        self.not_ours(Finding::new(Reason::NumberLost, text))
     }
 
     /// The number was this object's and is not now, by `finding`: nothing is said of a route that nobody looks at.
