@@ -68,9 +68,9 @@ def binary(arch, into):
         f"CARGO_TARGET_{variable.upper()}_LINKER": "rust-lld",
     }
     folder = into / "cargo"
-    command = ["cargo", "build", "--locked", "--release", "--no-default-features", "--target", target, "--target-dir", str(folder)]
+    command = ["cargo", "build", "--locked", "--profile", "image", "--no-default-features", "--target", target, "--target-dir", str(folder)]
     subprocess.run(command, check=True, cwd=ROOT, env=env)
-    built = (folder / target / "release" / "dialplane").read_bytes()
+    built = (folder / target / "image" / "dialplane").read_bytes()
     if len(built) > MOST:
         sys.exit(f"the binary for {arch} has {len(built)} bytes, more than the {MOST} that it may have")
     return built

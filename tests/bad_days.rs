@@ -322,7 +322,7 @@ async fn many_numbers_that_vanish_at_once_are_not_believed_until_a_person_confir
         scene.sandbox.lose_number(number).unwrap();
     }
     let message = scene.message::<CarrierAccount>(ACCOUNT, "Ready", "NumbersMissing").await;
-    assert!(message.starts_with("4 of 5 numbers vanished") && message.contains(CONFIRM_INVENTORY), "{message}");
+    assert!(message.starts_with("4 of 5 numbers were missing") && message.contains(CONFIRM_INVENTORY), "{message}");
     scene.scans(2).await;
     for i in 0..5 {
         scene.reason::<PhoneNumber>(&format!("n{i}"), "Ready", "Routed").await;

@@ -68,7 +68,7 @@ const OUTCOMES: [&str; 57] = [
     "“Flowyte desk, hello!”",
     "(flowyte-desk) → an agent at Flowyte, version 2",
     "“Flowyte desk, good morning!”   published as “dialplane demo:",
-    "flowyte-desk   +14155550151   flowyte-desk   v2        True    Routed",
+    "flowyte-desk   +14155550151   telephony/flowyte-desk   v2        True    Routed",
     "v2 was published at Flowyte with one request",
     "carrieraccount.dialplane.dev/twilio-for-nixflex serverside-applied",
     "calls +14155550141 (nixflex-desk) → POST https://api.nixflex.com/twilio-voice",

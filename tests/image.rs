@@ -46,16 +46,25 @@ struct Pod(Child);
 
 impl Drop for Pod {
     fn drop(&mut self) {
+        // What took another user does not end with its parent.
+        if let Some(program) = self.program() {
+            Command::new("kill").args(["-KILL", &program]).status().ok();
+        }
         self.0.kill().ok();
         self.0.wait().ok();
     }
 }
 
 impl Pod {
+    /// The process id of the program in it, once there is one.
+    fn program(&self) -> Option<String> {
+        let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.0.id())).ok()?;
+        Some(children.trim().to_owned()).filter(|children| !children.is_empty())
+    }
+
     /// A line of the state of the program in it. See proc_pid_status(5).
     fn status(&self, name: &str) -> String {
-        let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.0.id())).unwrap();
-        let status = fs::read_to_string(format!("/proc/{}/status", children.trim())).unwrap();
+        let status = fs::read_to_string(format!("/proc/{}/status", self.program().unwrap())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
         line.split_whitespace().collect::<Vec<_>>().join(" ")
     }

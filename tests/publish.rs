@@ -148,7 +148,7 @@ async fn publish_names_the_next_version_with_its_digest_and_rollback_only_what_w
 
     scene.delete::<AgentVersion>("dental.v2").await;
     scene.gone::<AgentVersion>("dental.v2").await;
-    publisher.run(&["rollback", AGENT, "v2"], "").await.refused(&["AgentVersion", "dental.v2 is gone"]);
+    publisher.run(&["rollback", AGENT, "v2"], "").await.refused(&["AgentVersion", "dental.v2 was deleted"]);
     publisher.run(&["publish", AGENT], "").await.done(&["version: v3"]);
     publisher.serves("v3").await;
 }

@@ -314,7 +314,7 @@ async fn a_version_is_rolled_out_when_every_number_reaches_it() {
     scene.calls_reach(&first, "https://engine.example.com/dental/v2/voice").await;
     let ask = || async {
         let message = scene.message::<Agent>(AGENT, "RolledOut", "RollingOut").await;
-        (message == "1 of 2 numbers reach v2.").then_some(())
+        (message == "1 of 2 numbers are routed to v2.").then_some(())
     };
     eventually("one of two numbers is there", ask).await;
     scene.reason::<PhoneNumber>("second", "Ready", "RouteFailed").await;

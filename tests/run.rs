@@ -186,7 +186,7 @@ fn an_endpoint_that_cannot_be_allowed_is_an_error_at_the_start_and_is_not_repeat
             let output = command.output().unwrap();
             let said = String::from_utf8(output.stderr).unwrap();
             assert_eq!(output.status.code(), Some(1), "{wrong}: {said}");
-            assert!(said.contains("error: --allow-endpoint: endpoint "), "{wrong}: {said}");
+            assert!(said.contains("error: --allow-endpoint: allowed endpoint "), "{wrong}: {said}");
             assert!(!said.contains("hunter2"), "{said}");
         }
     }

@@ -85,7 +85,7 @@ async fn an_import_that_may_have_been_done_is_looked_for_and_not_asked_for_again
     org.sandbox.inject(Rule::new(Match::kind(Kind::Import), Fault::RequestLost));
     org.brings_in(&number).await;
     let said = org.message::<PhoneNumber>("main", "Acquired", "NumberNotChecked").await;
-    assert!(said.contains("Whether"), "{said}");
+    assert!(said.contains("It is unknown whether"), "{said}");
     org.rests().await;
     assert_eq!(org.asked_for(), (1, 0));
     org.delete::<PhoneNumber>("main").await;
