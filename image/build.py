@@ -36,7 +36,7 @@ TARGETS = {
     "amd64": ("x86_64-unknown-linux-musl", "gcc" if platform.machine() == "x86_64" else "x86_64-linux-gnu-gcc"),
     "arm64": ("aarch64-unknown-linux-musl", "gcc" if platform.machine() == "aarch64" else "aarch64-linux-gnu-gcc"),
 }
-MOST = 15_000_000
+MOST = 25_000_000
 USER = "65532:65532"
 
 
