@@ -5,6 +5,7 @@ use std::{
     io::Write as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::OnceLock,
     time::Duration,
 };
 
@@ -21,11 +22,18 @@ use serde_json::{Value, json};
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kstatus");
 
 /// The program, built once for its source as it is.
-fn program() -> PathBuf {
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(built)
+}
+
+fn built() -> PathBuf {
     let source =
         ["go.mod", "go.sum", "main.go"].map(|name| std::fs::read_to_string(Path::new(SOURCE).join(name)).unwrap());
     let name = format!("kstatus-{}", &dialplane::api::number::digest_of(&source).replace(':', "-")[..20]);
-    let program = cache_dir().unwrap().join(name);
+    let cache = cache_dir().unwrap();
+    std::fs::create_dir_all(&cache).unwrap();
+    let program = cache.join(name);
     if !program.exists() {
         // Made beside and then moved, so that two runs at once, or one that is stopped, leave no half of it.
         let new = program.with_extension(std::process::id().to_string());
