@@ -19,6 +19,7 @@ import io
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -119,7 +120,9 @@ class Layout:
 
     def __init__(self, folder):
         self.folder = folder
-        (folder / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
+        # What an earlier build left does not belong to this image.
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder / "blobs" / "sha256").mkdir(parents=True)
 
     def blob(self, content, media_type, **more):
         name = digest(content)
@@ -218,10 +221,11 @@ def archive(layout, manifests, tag, time):
     named = [
         {
             "Config": "blobs/sha256/" + manifest["config"]["digest"].split(":")[1],
-            "RepoTags": [tag],
+            # A tag names one image only, and the last would take it from the others.
+            "RepoTags": [tag if len(manifests) == 1 else f"{tag}-{arch}"],
             "Layers": ["blobs/sha256/" + one["digest"].split(":")[1] for one in manifest["layers"]],
         }
-        for manifest in manifests
+        for arch, manifest in manifests.items()
     ]
     files = [("manifest.json", encoded(named), 0o644)]
     files += [(str(path.relative_to(layout)), path.read_bytes(), 0o644) for path in layout.rglob("*") if path.is_file()]
@@ -251,8 +255,8 @@ def main():
     tag = f"ghcr.io/dialplane/dialplane:{version}"
     layout = Layout(out / "oci")
     authorities = certificates()
-    manifests, descriptors = [], []
-    for arch in given.arch or [here]:
+    manifests, descriptors = {}, []
+    for arch in sorted(set(given.arch or [here])):
         content = layer(
             [
                 ("etc/group", b"nonroot:x:65532:\n", 0o644),
@@ -263,7 +267,7 @@ def main():
             time,
         )
         manifest, descriptor = image(layout, arch, content, labels, time)
-        manifests.append(manifest)
+        manifests[arch] = manifest
         descriptors.append(descriptor)
         (out / f"sbom-{arch}.cdx.json").write_bytes(encoded(bill_of_materials(arch, version, time)))
         (out / f"provenance-{arch}.intoto.json").write_bytes(encoded(provenance(arch, descriptor, ident)))

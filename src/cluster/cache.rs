@@ -145,7 +145,9 @@ impl<K: Kept + Clone> Cache<K> {
     pub fn first_by(&self, index: Index, value: &str, is_so: impl Fn(&K) -> bool) -> Option<Arc<K>> {
         let contents = self.read();
         let mut objects = contents.keys(index, value).filter_map(|key| contents.objects.get(key));
-        objects.find(|object| is_so(object)).cloned()
+        let found = objects.find(|object| is_so(object)).cloned();
+        self.handed_out(usize::from(found.is_some()));
+        found
     }
 
     /// How many objects of each group stand under `value` in `index`, which is one that is counted.
@@ -491,12 +493,12 @@ impl<K: Kept + Clone> Contents<K> {
             self.unindex(&key, old);
         }
         let (index, groups) = (&mut self.index, &mut self.groups);
-        let mut group = None;
+        let group = object.group();
         (self.indexer)(&object, &mut |name, value| {
-            let is_new = index.entry(name).or_default().entry(value.clone()).or_default().insert(key.clone());
-            if is_new && name.is_counted() {
-                let group = group.get_or_insert_with(|| object.group()).clone();
-                *groups.entry(name).or_default().entry(value).or_default().entry(group).or_default() += 1;
+            let counted = name.is_counted().then(|| value.clone());
+            let is_new = index.entry(name).or_default().entry(value).or_default().insert(key.clone());
+            if let Some(value) = counted.filter(|_| is_new) {
+                *groups.entry(name).or_default().entry(value).or_default().entry(group.clone()).or_default() += 1;
             }
         });
         changes.push(Change { old, new: Some(object) });
@@ -510,6 +512,7 @@ impl<K: Kept + Clone> Contents<K> {
 
     fn unindex(&mut self, key: &Key, old: &K) {
         let (index, groups) = (&mut self.index, &mut self.groups);
+        let group = old.group();
         (self.indexer)(old, &mut |name, value| {
             let Some(values) = index.get_mut(&name) else { return };
             let Some(keys) = values.get_mut(&value) else { return };
@@ -518,7 +521,7 @@ impl<K: Kept + Clone> Contents<K> {
                 values.remove(&value);
             }
             if was_there && name.is_counted() {
-                uncount(groups.get_mut(&name), &value, &old.group());
+                uncount(groups.get_mut(&name), &value, &group);
             }
         });
     }

@@ -160,6 +160,7 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
         // Whatever becomes of it, the same number is asked for again: else it would be kept for nobody.
         context.local.ask_to_keep(self.uid(), Some(number));
         let outcome = holds.hold(number, marker).await;
+        self.audit(account, Operation::Hold, number.as_str(), &outcome);
         context.metrics.carrier_write(name, &outcome);
         let error = match outcome {
             Outcome::Did(held) => {
@@ -168,7 +169,6 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
             }
             Outcome::DidNothing(error) | Outcome::Unknown(error) => error,
         };
-        tracing::info!(object = %Key::of(self.object), %number, %error, "is not held");
         context.metrics.carrier_request(name, Operation::Hold, Some(&error));
         context.suspect(account, &error);
         if policy::goes_unheld(&error) {
@@ -198,6 +198,7 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
             return Ok(());
         }
         let outcome = letting_go.let_go(hold).await;
+        self.audit(account, Operation::LetGo, number.as_str(), &outcome);
         let name = carrier.capabilities().name;
         context.metrics.carrier_write(name, &outcome);
         let error = match outcome {
@@ -205,7 +206,6 @@ impl<K: Controlled> CarrierWrites for Reconcile<'_, K> {
             Outcome::DidNothing(error) | Outcome::Unknown(error) => Some(error),
         };
         context.metrics.carrier_request(name, Operation::LetGo, error.as_ref());
-        tracing::info!(object = %Key::of(self.object), %number, ?error, "could not release a hold");
         if let Some(error) = error {
             context.suspect(account, &error);
         }

@@ -116,8 +116,8 @@ pub fn next(w: &World<'_>) -> Decision<CarrierAccountStatus> {
         // An account that is being deleted goes on working for whoever still needs it.
         Decision::Rest(rest) if w.account.metadata.deletion_timestamp.is_some() => {
             let text = format!(
-                "{} still need{} this account, {} among them. It is deleted when they are gone; the annotation {ABANDON}: \"true\" deletes \
-                 them without cleanup.",
+                "{} still need{} this account, {} among them. It is deleted when they are gone. With the annotation {ABANDON}: \"true\" on it, \
+                 those that you delete go without cleanup.",
                 if w.users == 1 { "One object".to_owned() } else { format!("{} objects", w.users) },
                 if w.users == 1 { "s" } else { "" },
                 w.user.as_deref().unwrap_or("a PhoneNumber"),

@@ -343,7 +343,7 @@ impl Context {
             Ok(()) => {
                 let is_another = |identity: &_| plan::account::another_than(account, identity).is_some();
                 if opened.identity(began).as_ref().is_some_and(is_another) && self.open_accounts.refuse(&opened) {
-                    tracing::warn!(account = %Key::of(account), "the credentials open another account: the others of its Secret are tried");
+                    tracing::warn!(account = %Key::of(account), "the credentials belong to another account: trying the other ones in the Secret");
                     opened.doubt_identity();
                     return true;
                 }
