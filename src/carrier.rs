@@ -96,7 +96,6 @@ pub struct Purchase {
 
 /// What a purchase that was accepted has led to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "there is one for each purchase, and no list of them")]
 pub enum Bought {
     /// The number is ours.
     Owned(OwnedNumber),

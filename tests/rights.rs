@@ -112,7 +112,7 @@ impl Site {
     /// What is offered to a PhoneNumber of the tenant, once something is.
     async fn offer(&self, name: &str) -> OfferStatus {
         let number: PhoneNumber = self.tenant.reason(name, "Acquired", "AwaitingApproval").await;
-        number.status.unwrap().offer.unwrap()
+        number.status.unwrap().offer.map(|offer| *offer).unwrap()
     }
 
     fn numbers(&self, client: &Client) -> Api<PhoneNumber> {

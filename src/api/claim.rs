@@ -1,7 +1,5 @@
 //! NumberClaim: the right of one PhoneNumber to manage one number, and the journal of that number's route. No I/O.
 
-use std::collections::BTreeMap;
-
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,7 +8,7 @@ pub use super::number::Digests;
 use super::{
     identity::Identity,
     meta::Key,
-    number::{Channel, Destination, E164, Route},
+    number::{ByChannel, Channel, Destination, E164, Route},
     offer::{Offered, Price},
     phone_number::{Acquisition, OnDelete},
 };
@@ -59,12 +57,12 @@ pub struct NumberClaimSpec {
     pub acquisition: Acquisition,
     /// For a bought number: the purchase identity and the attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub purchase: Option<ClaimedPurchase>,
+    pub purchase: Option<Box<ClaimedPurchase>>,
     /// What happens to the route if the holder is gone without cleanup.
     pub on_delete: OnDelete,
     /// Where each channel went before Dialplane: used again for a channel that no version sets, and with `onDelete: Restore`. It is stored
     /// only here, and never passed to another namespace.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "ByChannel::is_empty")]
     pub previous: Route,
     /// Fingerprints of the routes that the operator sent, latest first: they distinguish its own route from others. Written before the
     /// carrier is.
@@ -72,7 +70,7 @@ pub struct NumberClaimSpec {
     pub sent: Vec<Digests>,
     /// The platform that answers the number: written before it is asked to, and removed when the number is removed there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bound: Option<ClaimedBinding>,
+    pub bound: Option<Box<ClaimedBinding>>,
     /// The agent versions that the number was routed to, latest first. An Agent that is created again does not publish its draft under these
     /// names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -90,7 +88,7 @@ pub struct ClaimedBinding {
     #[schemars(length(max = 128))]
     pub agent: String,
     /// The route that the platform set at the carrier, once seen. It is enforced against drift.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "ByChannel::is_empty")]
     pub route: Route,
     /// Fingerprint of the credentials that the platform received for the number. When the account gets other credentials, they are sent
     /// there too.
@@ -179,7 +177,7 @@ impl NumberClaim {
     /// The claim of a number that was bought, without a holder and with nothing of ours at the carrier. It goes on saying whose it was.
     pub fn rested(&self) -> Self {
         let namespace = self.spec.namespace().unwrap_or_default().to_owned();
-        let purchase = self.spec.purchase.clone().map(|purchase| ClaimedPurchase { namespace, ..purchase });
+        let purchase = self.spec.purchase.clone().map(|purchase| Box::new(ClaimedPurchase { namespace, ..*purchase }));
         let spec = NumberClaimSpec { holder: None, purchase, sent: Vec::new(), bound: None, ..self.spec.clone() };
         Self { spec, ..self.clone() }
     }
@@ -226,7 +224,7 @@ impl NumberClaimSpec {
     pub fn was_seen_at(&self, account: &Key) -> bool {
         let owned = self.account.key() == *account && !self.carrier_number_id.is_empty();
         let answered = |bound: &ClaimedBinding| bound.account.key() == *account && !bound.route.is_empty();
-        owned || self.bound.as_ref().is_some_and(answered)
+        owned || self.bound.as_deref().is_some_and(answered)
     }
 
     /// Whether `destination` is one that we sent. Nothing is nobody's.

@@ -5,9 +5,11 @@ use std::{
     collections::BTreeMap,
     fmt,
     hash::{Hash, Hasher},
+    ops::{Deref, DerefMut},
     str::FromStr,
 };
 
+use litemap::LiteMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -287,10 +289,91 @@ fn upper_case_escapes(text: &str) -> String {
 
 /// The whole route of a number, as seen at its carrier or as wanted there. A channel that is absent is not spoken of:
 /// in a wanted route it stays as it is.
-pub type Route = BTreeMap<Channel, Destination>;
+pub type Route = ByChannel<Destination>;
 
 /// The fingerprints of a route that we set, channel by channel.
-pub type Digests = BTreeMap<Channel, String>;
+pub type Digests = ByChannel<String>;
+
+/// Something for each channel that is spoken of. It is kept for every number, so it takes no more room than it has channels.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent, bound(deserialize = "T: Deserialize<'de>"))]
+pub struct ByChannel<T>(LiteMap<Channel, T>);
+
+impl<T> ByChannel<T> {
+    pub const fn new() -> Self {
+        Self(LiteMap::new_vec())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<T> Default for ByChannel<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> Deref for ByChannel<T> {
+    type Target = LiteMap<Channel, T>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for ByChannel<T> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
+impl<T> FromIterator<(Channel, T)> for ByChannel<T> {
+    fn from_iter<I: IntoIterator<Item = (Channel, T)>>(all: I) -> Self {
+        let mut all: Vec<_> = LiteMap::from_iter(all).into_tuple_vec();
+        all.shrink_to_fit();
+        Self(LiteMap::from_sorted_store_unchecked(all))
+    }
+}
+
+impl<T, const N: usize> From<[(Channel, T); N]> for ByChannel<T> {
+    fn from(all: [(Channel, T); N]) -> Self {
+        Self::from_iter(all)
+    }
+}
+
+impl<T> IntoIterator for ByChannel<T> {
+    type Item = (Channel, T);
+    type IntoIter = std::vec::IntoIter<(Channel, T)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<'a, T> IntoIterator for &'a ByChannel<T> {
+    type Item = (&'a Channel, &'a T);
+    type IntoIter = <&'a LiteMap<Channel, T> as IntoIterator>::IntoIter;
+
+    fn into_iter(self) -> Self::IntoIter {
+        (&self.0).into_iter()
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for ByChannel<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        BTreeMap::<Channel, T>::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        BTreeMap::<Channel, T>::json_schema(generator)
+    }
+}
 
 /// `sha256:` and the hex digest of a value's canonical JSON (struct fields in order of declaration, map keys sorted).
 pub fn digest_of(value: &impl Serialize) -> String {

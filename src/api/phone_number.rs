@@ -119,13 +119,13 @@ pub struct PhoneNumberSpec {
     pub import: Option<Import>,
     /// Buys a number, once. No effect once a number is owned. Either this or `import`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub purchase: Option<Purchase>,
+    pub purchase: Option<Box<Purchase>>,
     /// The Agent that answers. Without one, the operator keeps the number and sets no route.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_ref: Option<Reference>,
     /// The hosted agent's settings for this number, if its platform has such settings. Settings that are absent are not changed.
-    #[serde(default, skip_serializing_if = "NumberConfig::is_empty")]
-    pub config: NumberConfig,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<Box<NumberConfig>>,
     /// Whether the operator changes the number at the carrier. `Manage`, the default: it sets the route. `Observe`: it only reads.
     #[serde(default)]
     pub mode: Mode,
@@ -216,6 +216,13 @@ impl Extra {
             Self::Monitor => "monitor",
             Self::WebCalls => "webCalls",
         }
+    }
+}
+
+impl PhoneNumberSpec {
+    /// What is set in `config`.
+    pub fn config(&self) -> NumberConfig {
+        self.config.as_deref().cloned().unwrap_or_default()
     }
 }
 
@@ -419,10 +426,10 @@ pub struct PhoneNumberStatus {
     pub acquisition: Option<Acquisition>,
     /// The price of a bought number, as offered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub price: Option<Price>,
+    pub price: Option<Box<Price>>,
     /// The number offered for approval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub offer: Option<OfferStatus>,
+    pub offer: Option<Box<OfferStatus>>,
     /// Whether the number is in the place that was searched for, and not from a wider area.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exact: Option<bool>,

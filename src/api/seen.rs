@@ -28,7 +28,14 @@ pub struct OwnedNumber {
     /// What is written on it to know it again, if that is a marker of this software: ours or another installation's.
     pub marker: Option<Marker>,
     /// What a platform keeps for this one number.
-    pub config: NumberConfig,
+    pub config: Option<Box<NumberConfig>>,
+}
+
+impl OwnedNumber {
+    /// What is set in `config`.
+    pub fn config(&self) -> NumberConfig {
+        self.config.as_deref().cloned().unwrap_or_default()
+    }
 }
 
 /// Who receives the text messages of a number, as far as it can be seen.

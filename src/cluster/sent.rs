@@ -37,12 +37,18 @@ pub trait Kept: Resource<DynamicType = ()> + Serialize {
 
     /// Drops what nobody here reads. What is written back as a whole must keep everything that others wrote.
     fn strip(&mut self) {
-        let meta = self.meta_mut();
-        meta.managed_fields = None;
-        if let Some(annotations) = &mut meta.annotations {
-            annotations.remove(LAST_APPLIED);
-        }
+        strip(self.meta_mut());
     }
+}
+
+/// Drops what nobody here reads of any object.
+pub fn strip(meta: &mut ObjectMeta) {
+    meta.managed_fields = None;
+    if let Some(annotations) = &mut meta.annotations {
+        annotations.remove(LAST_APPLIED);
+    }
+    // A list is decoded into more room than it needs.
+    meta.finalizers.iter_mut().for_each(Vec::shrink_to_fit);
 }
 
 /// An object as the API server sent it.

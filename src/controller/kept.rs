@@ -13,7 +13,7 @@ use crate::{
     api::{
         Agent, AgentVersion, CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber, meta::Key, phone_number::Mode,
     },
-    cluster::sent::Kept,
+    cluster::sent::{Kept, strip},
 };
 
 /// What our annotations begin with.
@@ -21,12 +21,13 @@ const OURS: &str = "dialplane.dev/";
 
 /// Drops what others wrote on an object of a user's.
 fn strip_users(meta: &mut ObjectMeta) {
-    meta.managed_fields = None;
+    strip(meta);
     meta.labels = None;
-    meta.annotations = meta.annotations.take().map(|mut all| {
-        all.retain(|name, _| name.starts_with(OURS));
-        all
-    });
+    if let Some(annotations) = &mut meta.annotations {
+        annotations.retain(|name, _| name.starts_with(OURS));
+    }
+    // An empty map keeps the room that it had.
+    meta.annotations.take_if(|annotations| annotations.is_empty());
     // Whose version it is, is said by its controller alone.
     if let Some(owners) = &mut meta.owner_references {
         owners.retain(|owner| owner.controller == Some(true));
@@ -73,6 +74,10 @@ impl Kept for PhoneNumber {
 
     fn strip(&mut self) {
         strip_users(&mut self.metadata);
+        if let Some(status) = &mut self.status {
+            status.conditions.shrink_to_fit();
+            status.features.shrink_to_fit();
+        }
     }
 }
 
@@ -105,6 +110,11 @@ impl Kept for NumberClaim {
 
     fn group(&self) -> Option<String> {
         self.spec.holder.as_ref().map(|holder| holder.namespace.clone())
+    }
+
+    fn strip(&mut self) {
+        strip(&mut self.metadata);
+        self.spec.led_to.shrink_to_fit();
     }
 }
 

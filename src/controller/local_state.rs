@@ -77,8 +77,9 @@ const REFUSED: Duration = Duration::from_secs(60);
 const MANY_USED: usize = grant::MOST_OPEN / 2;
 
 /// What failed, why, how often in a row, and when it is tried again.
-type Failure = (Attempt, CarrierError, u32, Instant);
+type Failure = Box<(Attempt, CarrierError, u32, Instant)>;
 
+// There is one for every object, and most of them have nothing to tell: what they may have is apart.
 #[derive(Debug, Default)]
 struct Entry {
     trouble: Option<Failure>,
@@ -90,8 +91,8 @@ struct Entry {
     /// When this process first saw the object.
     first_seen: Option<Instant>,
     /// Who was found to be gone that held this record, and when.
-    holder_gone: Option<(String, Instant)>,
-    entered: Option<Entered>,
+    holder_gone: Option<Box<(String, Instant)>>,
+    entered: Option<Box<Entered>>,
     /// How many numbers in a row were refused as not available.
     refused: u32,
     /// The number that the carrier would not keep, though it is for sale.
@@ -140,7 +141,7 @@ impl LocalState {
     pub fn failed(&self, uid: &str, attempt: Attempt, error: CarrierError) {
         let mut entries = self.entries();
         let entry = entries.entry(uid.to_owned()).or_default();
-        let attempts = entry.failure(attempt).as_ref().map_or(0, |(_, _, attempts, _)| *attempts) + 1;
+        let attempts = entry.failure(attempt).as_ref().map_or(0, |failure| failure.2) + 1;
         let is_gone = attempt == Attempt::Purchase && error.class == ErrorClass::Unavailable;
         if is_gone {
             entry.refused += 1;
@@ -148,13 +149,13 @@ impl LocalState {
         // Each number that is gone is another one: it is waited after several, and not longer for each.
         let tries = if is_gone { attempts.div_ceil(policy::CANDIDATES) } else { attempts };
         let due = Instant::now() + policy::retry_after(&error, tries);
-        *entry.failure(attempt) = Some((attempt, error, attempts, due));
+        *entry.failure(attempt) = Some(Box::new((attempt, error, attempts, due)));
     }
 
     /// Notes that this kind of attempt went well.
     pub fn succeeded(&self, uid: &str, attempt: Attempt) {
         if let Some(entry) = self.entries().get_mut(uid) {
-            entry.failure(attempt).take_if(|(failed, ..)| *failed == attempt);
+            entry.failure(attempt).take_if(|failure| failure.0 == attempt);
         }
     }
 
@@ -171,7 +172,7 @@ impl LocalState {
     fn told(&self, uid: &str, of: impl Fn(&Entry) -> &Option<Failure>) -> Option<Trouble> {
         let entries = self.entries();
         let entry = entries.get(uid)?;
-        let (failed, error, attempts, due) = of(entry).as_ref()?;
+        let (failed, error, attempts, due) = &**of(entry).as_ref()?;
         Some(Trouble {
             error: error.clone(),
             purchase: *failed == Attempt::Purchase,
@@ -195,7 +196,7 @@ impl LocalState {
         let is_of_route =
             |attempt: Attempt, error: &CarrierError| attempt == Attempt::Write || error.class == ErrorClass::Rejected;
         if let Some(entry) = self.entries().get_mut(uid) {
-            entry.trouble.take_if(|(attempt, error, ..)| is_of_route(*attempt, error));
+            entry.trouble.take_if(|failure| is_of_route(failure.0, &failure.1));
         }
     }
 
@@ -243,8 +244,8 @@ impl LocalState {
     pub fn holder_gone(&self, uid: &str, holder: &str) -> Instant {
         let mut entries = self.entries();
         let gone = &mut entries.entry(uid.to_owned()).or_default().holder_gone;
-        gone.take_if(|(other, _)| other != holder);
-        gone.get_or_insert_with(|| (holder.to_owned(), Instant::now())).1
+        gone.take_if(|gone| gone.0 != holder);
+        gone.get_or_insert_with(|| Box::new((holder.to_owned(), Instant::now()))).1
     }
 
     /// Notes an entry of a journal that was written from `begun` until now.
@@ -253,7 +254,7 @@ impl LocalState {
         let entry = entries.entry(uid.to_owned()).or_default();
         let (token, ended) = (token.to_owned(), Instant::now());
         entry.entered =
-            Some(Entered { token, purpose, clean, outcome: None, known: ended, lives: false, begun, ended });
+            Some(Box::new(Entered { token, purpose, clean, outcome: None, known: ended, lives: false, begun, ended }));
         // From now on the journal tells.
         entry.asked_to_keep = None;
     }

@@ -134,7 +134,7 @@ fn rested(journal: &NumberPurchaseSpec, number: &E164) -> NumberClaimSpec {
         account,
         carrier_number_id: String::new(),
         acquisition: Acquisition::Purchased,
-        purchase: Some(ClaimedPurchase { namespace, identity: name, installation, attempt, price, offered }),
+        purchase: Some(ClaimedPurchase { namespace, identity: name, installation, attempt, price, offered }.into()),
         on_delete: OnDelete::default(),
         previous: Route::new(),
         sent: Vec::new(),

@@ -32,7 +32,7 @@ impl Scene {
     async fn offered(&self, name: &str, fits: impl Fn(&OfferStatus) -> bool) -> OfferStatus {
         eventually("an offer", || async {
             let number: PhoneNumber = self.reason(name, "Acquired", "AwaitingApproval").await;
-            number.status?.offer.filter(&fits)
+            number.status?.offer.map(|offer| *offer).filter(&fits)
         })
         .await
     }

@@ -365,7 +365,7 @@ impl Carrier for Broken {
                 destination.url.iter_mut().for_each(|url| url.push('/'));
                 destination.bound_to.iter_mut().for_each(|bound| bound.id.push('/'));
             };
-            route.values_mut().for_each(again);
+            route.iter_mut().for_each(|(_, to)| again(to));
         }
         route
     }

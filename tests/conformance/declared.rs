@@ -19,7 +19,7 @@ pub async fn the_carrier_has_a_name(s: &Subject) {
 
 pub async fn the_channels_are_those_that_can_be_sent_somewhere(s: &Subject) {
     let id = s.own(NUMBER);
-    let shown: Vec<_> = s.found(NUMBER).await.route.into_keys().collect();
+    let shown: Vec<_> = s.found(NUMBER).await.route.keys().copied().collect();
     assert_eq!(shown, s.channels(), "every channel is shown, and no other");
     for channel in Channel::ALL {
         if s.channels().contains(&channel) {

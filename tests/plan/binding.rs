@@ -181,7 +181,7 @@ impl Stage {
         match write.change {
             BindingChange::Bind { agent, config } => {
                 assert_eq!(self.row, None, "what another agent answers is refused");
-                self.row = Some(OwnedNumber { config, ..row(&agent) });
+                self.row = Some(OwnedNumber { config: Some(config.into()), ..row(&agent) });
                 (self.taken_off, self.as_bound) = (false, true);
                 (self.on, self.seen) = Default::default();
                 self.scene.owned.route.extend([voice(PLATFORM_URL)]);
@@ -195,7 +195,7 @@ impl Stage {
             }
             BindingChange::Move { agent, config } => {
                 assert!(self.row.is_some(), "what nobody answers is not taken off");
-                self.row = Some(OwnedNumber { config, ..row(&agent) });
+                self.row = Some(OwnedNumber { config: Some(config.into()), ..row(&agent) });
                 self.scene.owned.route.extend([voice(PLATFORM_URL)]);
                 if let Lending::Lent(credentials) = &self.lending {
                     self.given = Some(credentials.clone());
@@ -203,7 +203,7 @@ impl Stage {
                 format!("move to {agent}")
             }
             BindingChange::Configure(config) => {
-                self.row.as_mut().expect("a row").config = config;
+                self.row.as_mut().expect("a row").config = Some(config.into());
                 "configure".into()
             }
             BindingChange::Switch { extra, on } => {
@@ -312,7 +312,8 @@ fn other_credentials_are_given_with_the_number_and_once() {
 #[test]
 fn what_is_kept_for_the_number_is_changed_without_a_webhook() {
     let mut stage = bound();
-    stage.scene.number.spec.config = NumberConfig { prompt: Some("Croydon.".into()), ..NumberConfig::default() };
+    stage.scene.number.spec.config =
+        Some(Box::new(NumberConfig { prompt: Some("Croydon.".into()), ..NumberConfig::default() }));
     assert_eq!(stage.settle(), ["configure"]);
     assert_eq!(stage.settle(), Vec::<String>::new());
 }
@@ -320,7 +321,7 @@ fn what_is_kept_for_the_number_is_changed_without_a_webhook() {
 /// [`bound`], with monitoring on as the spec says.
 fn monitored() -> Stage {
     let mut stage = bound();
-    stage.scene.number.spec.config.monitor = Some(true);
+    stage.scene.number.spec.config.get_or_insert_default().monitor = Some(true);
     assert_eq!(stage.settle(), ["look at monitor", "switch monitor on"]);
     stage
 }
@@ -334,16 +335,16 @@ fn an_extra_that_is_named_is_looked_at_and_switched_and_then_left_alone() {
     assert_eq!(rest.again, Some(SCAN), "it is looked at again after a scan interval");
     stage.seen.clear();
     assert_eq!(stage.settle(), ["look at monitor"], "what is so already is not written");
-    stage.scene.number.spec.config.monitor = Some(false);
+    stage.scene.number.spec.config.get_or_insert_default().monitor = Some(false);
     assert_eq!(stage.settle(), ["switch monitor off"], "another wish is no drift");
-    stage.scene.number.spec.config = NumberConfig { web_calls: Some(false), ..NumberConfig::default() };
+    stage.scene.number.spec.config = Some(Box::new(NumberConfig { web_calls: Some(false), ..NumberConfig::default() }));
     assert_eq!(stage.settle(), ["look at webCalls"]);
 }
 
 #[test]
 fn an_extra_that_is_not_named_is_neither_looked_at_nor_switched() {
     let mut stage = monitored().with(|s| s.on = Extra::ALL.map(|extra| (extra, true)).into());
-    stage.scene.number.spec.config = NumberConfig::default();
+    stage.scene.number.spec.config = None;
     stage.seen.clear();
     assert_eq!(stage.settle(), [""; 0]);
     assert_eq!(stage.scene.number.status.unwrap().route.unwrap().extras, BTreeMap::new());
@@ -384,7 +385,7 @@ fn a_request_has_extras_looked_at_again() {
 fn an_extra_that_is_refused_is_said_and_holds_up_nothing_else() {
     for class in [ErrorClass::Rejected, ErrorClass::Forbidden, ErrorClass::NotFound, ErrorClass::Funds] {
         let mut stage = bound().with(|s| s.extras_trouble = Some(trouble(class, 1, 60)));
-        stage.scene.number.spec.config.monitor = Some(true);
+        stage.scene.number.spec.config.get_or_insert_default().monitor = Some(true);
         assert_eq!(stage.settle(), [""; 0]);
         assert_eq!(stage.says(), "BindingRefused", "{class:?}");
         stage.scene.set(Channel::Voice, "https://hijack.example.com/");
@@ -393,7 +394,7 @@ fn an_extra_that_is_refused_is_said_and_holds_up_nothing_else() {
     let unwell = Some(trouble(ErrorClass::Transient, 1, 60));
     let mut stood = monitored().with(|s| (s.seen, s.extras_trouble) = (BTreeMap::new(), unwell.clone()));
     assert_eq!((stood.settle(), stood.says()), (vec![], "Routed".to_owned()), "what stands is said meanwhile");
-    stood.scene.number.spec.config.web_calls = Some(true);
+    stood.scene.number.spec.config.get_or_insert_default().web_calls = Some(true);
     assert_eq!((stood.settle(), stood.says()), (vec![], "RouteFailed".to_owned()));
 }
 

@@ -68,7 +68,7 @@ fn offer(number: &str, monthly: &str) -> Offer {
 fn deal() -> Deal {
     let mut scene = new();
     let purchase: Purchase = serde_json::from_value(serde_json::json!({ "search": search() })).unwrap();
-    (scene.number.spec.import, scene.number.spec.purchase) = (None, Some(purchase));
+    (scene.number.spec.import, scene.number.spec.purchase) = (None, Some(purchase.into()));
     scene.number.metadata.finalizers = Some(vec!["dialplane.dev/route".into()]);
     scene.owned.marker = Some(marker());
     scene.owned.route = shown(version_route("v1"));

@@ -155,7 +155,7 @@ fn one_of_a_purchase_is_not_dropped_while_an_order_of_its_number_stands() {
         price: Price::default(),
         offered: None,
     };
-    let bought = left().with(|l| l.claim.spec.purchase = Some(purchase));
+    let bought = left().with(|l| l.claim.spec.purchase = Some(purchase.into()));
     let next = |orders: Option<&[Order]>| {
         let (holder, seen) = (Liveness::Gone, Seen::Absent { fresh: true });
         claim::next(&claim::World { holder, seen, orders, ..claim_world(&bought.claim, bought.account.clone()) })

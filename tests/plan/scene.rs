@@ -8,7 +8,7 @@ use dialplane::{
         claim::{Digests, NumberClaimSpec},
         meta::{Key, RECONCILE_REQUESTED, Reference},
         number::{Channel, Destination, E164, Route},
-        phone_number::{Import, NumberConfig, PhoneNumberSpec, PhoneNumberStatus},
+        phone_number::{Import, PhoneNumberSpec, PhoneNumberStatus},
     },
     carrier::{Calling, CarrierError, ErrorClass, Messaging, NumberId, OwnedNumber},
     plan::{
@@ -119,7 +119,7 @@ pub fn phone_number(namespace: &str, name: &str) -> PhoneNumber {
         import: None,
         purchase: None,
         agent_ref: None,
-        config: NumberConfig::default(),
+        config: None,
         mode: Default::default(),
         drift: Default::default(),
         on_delete: Default::default(),
@@ -147,7 +147,7 @@ pub fn owned(id: &str, number: E164, route: Route) -> OwnedNumber {
         messaging: Messaging::Unseen,
         calling: Calling::Unseen,
         marker: None,
-        config: NumberConfig::default(),
+        config: None,
     }
 }
 

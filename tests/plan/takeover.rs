@@ -22,14 +22,14 @@ fn left_elsewhere() -> Scene {
 }
 
 fn bought(scene: &mut Scene, namespace: &str) {
-    scene.claim_mut().purchase = Some(ClaimedPurchase {
+    scene.claim_mut().purchase = Some(Box::new(ClaimedPurchase {
         namespace: namespace.into(),
         identity: "desk".into(),
         installation: "test".into(),
         attempt: 1,
         price: Price::default(),
         offered: None,
-    });
+    }));
 }
 
 /// The account is another namespace's, and allows this one.

@@ -6,10 +6,7 @@ use serde::{Deserialize, Deserializer, de::Error};
 
 use super::listing::Keyed;
 use crate::{
-    api::{
-        number::{Channel, Destination, E164, HOSTED_AGENT, Route},
-        phone_number::NumberConfig,
-    },
+    api::number::{Channel, Destination, E164, HOSTED_AGENT, Route},
     carrier::{Calling, CarrierError, ErrorClass, HostedVersion, Messaging, NumberId, OwnedNumber, lenient::Scalar},
 };
 
@@ -86,7 +83,7 @@ impl WireNumber {
             messaging: Messaging::Unseen,
             calling: Calling::Unseen,
             marker: None,
-            config: NumberConfig::default(),
+            config: None,
         })
     }
 }

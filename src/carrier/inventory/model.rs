@@ -7,10 +7,7 @@ use tokio::time::Instant;
 
 use super::view::{Seen, View};
 use crate::{
-    api::{
-        number::{E164, Route},
-        phone_number::NumberConfig,
-    },
+    api::number::{E164, Route},
     carrier::{Calling, Messaging, NumberId, OwnedNumber},
 };
 
@@ -90,7 +87,7 @@ fn owned(number: u64) -> OwnedNumber {
         messaging,
         calling: Calling::Number,
         marker: None,
-        config: NumberConfig::default(),
+        config: None,
     }
 }
 

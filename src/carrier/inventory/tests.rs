@@ -7,10 +7,7 @@ use tokio::{sync::Semaphore, time::advance};
 
 use super::*;
 use crate::{
-    api::{
-        number::{Channel, Destination},
-        phone_number::NumberConfig,
-    },
+    api::number::{Channel, Destination},
     carrier::{Calling, Capabilities, ErrorClass, Identity, Messaging, Orders},
 };
 
@@ -110,7 +107,7 @@ fn number(n: usize) -> E164 {
 
 fn owned(n: usize) -> OwnedNumber {
     OwnedNumber {
-        config: NumberConfig::default(),
+        config: None,
         id: NumberId(format!("PN{n}")),
         number: number(n),
         route: Route::new(),
@@ -572,7 +569,7 @@ fn what_is_seen_of_an_extra_goes_with_its_number_and_no_older_look_overrides_a_w
         messaging: Messaging::Number,
         calling: Calling::Number,
         marker: None,
-        config: NumberConfig::default(),
+        config: None,
     };
     let mut view = View::new(LAG, LIFETIME);
     let shown = |view: &View| view.extra(&number, monitor).map(|seen| (seen.on, seen.as_bound));

@@ -118,7 +118,7 @@ impl Nixflex {
         };
         match seen {
             None => Outcome::Unknown(errors::torn("it did not show a number that it had just changed")),
-            Some(seen) if !config.changes(&seen.config).is_empty() => {
+            Some(seen) if !config.changes(&seen.config()).is_empty() => {
                 Outcome::Unknown(errors::torn("it showed other settings than were made"))
             }
             Some(seen) => Outcome::Did(seen),

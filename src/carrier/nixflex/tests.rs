@@ -170,7 +170,7 @@ async fn a_listing_is_asked_for_without_a_limit_and_read_whole_or_not_at_all() {
         voicemail: Some(false),
         ..prompt("Be kind.")
     };
-    assert_eq!(listed[0].config, config);
+    assert_eq!(listed[0].config(), config);
     assert_eq!(nixflex.find(&number()).await.unwrap().unwrap(), listed[0]);
     assert_eq!(nixflex.find(&"+141555500".parse().unwrap()).await, Ok(None), "a part of a number is another");
     assert_eq!(fake.seen(), [LIST; 3]);
@@ -314,9 +314,9 @@ async fn an_import_names_one_carriers_credentials_in_the_words_that_the_server_r
     fake.on(IMPORT, 201, answer(short)).on(IMPORT, 201, answer(row(NUMBER, AGENT)));
     let nixflex = open(&fake).await;
     let Outcome::Did(owned) = nixflex.bind(&number(), AGENT, &twilio(), &prompt("Be brief.")).await else { panic!() };
-    assert_eq!((&owned.id, &owned.route, &owned.config), (&id(), &voice(Some(AGENT)), &prompt("Be brief.")));
+    assert_eq!((&owned.id, &owned.route, owned.config()), (&id(), &voice(Some(AGENT)), prompt("Be brief.")));
     let Outcome::Did(owned) = nixflex.bind(&number(), AGENT, &telnyx(), &prompt("")).await else { panic!() };
-    assert_eq!(owned.config.prompt.as_deref(), Some("Be kind."), "what a whole row shows is so");
+    assert_eq!(owned.config().prompt.as_deref(), Some("Be kind."), "what a whole row shows is so");
     let bodies = [
         json!({ "phone_number": NUMBER, "agent_id": AGENT, "custom_prompt": "Be brief.", "twilio_sid": SID, "twilio_token": "tok-s3cret" }),
         json!({ "phone_number": NUMBER, "agent_id": AGENT, "telnyx_connection_id": "1293384261075731500", "telnyx_api_key": "KEY-s3cret" }),

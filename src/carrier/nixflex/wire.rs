@@ -122,7 +122,7 @@ pub(super) fn owned(number: E164, agent: Option<String>, config: NumberConfig) -
         calling: Calling::Unseen,
         // There is no field that could bear one (section 2.2).
         marker: None,
-        config,
+        config: Some(config.into()),
     }
 }
 

@@ -7,7 +7,6 @@ use crate::{
     api::{
         number::{Channel, Destination, E164, Method, Route},
         offer::Feature,
-        phone_number::NumberConfig,
         purchase::Marker,
     },
     carrier::{
@@ -110,7 +109,7 @@ impl WireNumber {
                 _ => Calling::Unseen,
             },
             marker,
-            config: NumberConfig::default(),
+            config: None,
         }))
     }
 

@@ -76,7 +76,7 @@ impl Regions {
 mod tests {
     use super::*;
     use crate::{
-        api::{number::Destination, phone_number::NumberConfig},
+        api::number::Destination,
         carrier::{Messaging, NumberId},
     };
 
@@ -90,7 +90,7 @@ mod tests {
             messaging: Messaging::Number,
             calling: Calling::Unseen,
             marker: None,
-            config: NumberConfig::default(),
+            config: None,
         }
     }
 

@@ -17,7 +17,6 @@ use super::{
 use crate::{
     api::{
         number::{BoundTo, Channel, Destination, E164, Method, Route},
-        phone_number::NumberConfig,
         purchase::Marker,
     },
     carrier::{Calling, NumberId, OwnedNumber, lenient, lenient::Scalar, written},
@@ -99,7 +98,7 @@ impl WireNumber {
             features: self.capabilities,
             messaging,
             calling: Calling::Unseen,
-            config: NumberConfig::default(),
+            config: None,
             marker: self.friendly_name.as_deref().and_then(Marker::read),
         })
     }

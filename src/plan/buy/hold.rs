@@ -188,7 +188,7 @@ impl<'a> Step<'a, '_> {
     }
 
     pub(super) fn shown(&self) -> Option<&'a OfferStatus> {
-        self.w.number.status.as_ref().and_then(|status| status.offer.as_ref())
+        self.w.number.status.as_ref().and_then(|status| status.offer.as_deref())
     }
 
     /// Whether a person has to say yes first: the PhoneNumber wishes it, or the account does for all under it.
@@ -257,7 +257,7 @@ impl<'a> Step<'a, '_> {
             held_until: until,
         };
         status.offer = match (premature, self.is_restricted()) {
-            (false, _) => Some(shown()),
+            (false, _) => Some(shown().into()),
             (true, true) => None,
             (true, false) => status.offer,
         };

@@ -88,7 +88,9 @@ impl<'a> Step<'a, '_> {
             account: journal.spec.account.clone(),
             carrier_number_id: String::new(),
             acquisition: Acquisition::Purchased,
-            purchase: Some(self.b.claimed(&journal.spec, journal.spec.price.clone(), journal.spec.offered.clone())),
+            purchase: Some(
+                self.b.claimed(&journal.spec, journal.spec.price.clone(), journal.spec.offered.clone()).into(),
+            ),
             on_delete: self.w.on_delete(),
             previous: Route::new(),
             sent: if digests.is_empty() { Vec::new() } else { vec![digests] },

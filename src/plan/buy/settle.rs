@@ -31,7 +31,7 @@ impl<'a> Step<'a, '_> {
         let was_seen = |claim: &NumberClaim| {
             let is_its = claim.spec.is_for(self.b.identity) || claim.spec.is_held_by(self.w.uid());
             let is_last = |purchase: &ClaimedPurchase| purchase.attempt >= journal.spec.attempt;
-            let rests = claim.spec.holder.is_none() && claim.spec.purchase.as_ref().is_some_and(is_last);
+            let rests = claim.spec.holder.is_none() && claim.spec.purchase.as_deref().is_some_and(is_last);
             is_its && (rests || !claim.spec.carrier_number_id.is_empty())
         };
         said || self.w.claim.is_some_and(was_seen)

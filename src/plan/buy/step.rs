@@ -25,7 +25,7 @@ pub(super) struct Step<'a, 'b> {
 
 impl<'a> Step<'a, '_> {
     pub(super) fn purchase(&self) -> Option<&'a Purchase> {
-        self.w.number.spec.purchase.as_ref()
+        self.w.number.spec.purchase.as_deref()
     }
 
     pub(super) fn stop(&self, reason: Reason, text: impl Into<String>) -> Decision<PhoneNumberStatus> {

@@ -137,7 +137,7 @@ impl Binding<'_, '_> {
         }
         let (account, agent) = (hosted.account.clone(), hosted.agent.clone());
         let lent = self.w.platform.as_ref().and_then(PlatformView::lends).cloned();
-        spec.bound = Some(ClaimedBinding { account, agent, route: Route::new(), lent });
+        spec.bound = Some(ClaimedBinding { account, agent, route: Route::new(), lent }.into());
         Some(self.journal(spec))
     }
 
@@ -164,7 +164,7 @@ impl Binding<'_, '_> {
                 }
                 // Nothing is taken off that could not be put on again.
                 let denied = self.denied().or_else(|| self.unlendable(w.platform.as_ref()));
-                let (agent, config) = (bound.agent.clone(), w.number.spec.config.clone());
+                let (agent, config) = (bound.agent.clone(), w.number.spec.config());
                 let change = BindingChange::Move { agent, config };
                 let put_back = !bound.route.is_empty();
                 Some(denied.unwrap_or_else(|| self.change(platform, change, put_back)))
@@ -177,7 +177,7 @@ impl Binding<'_, '_> {
                 Some(self.rest(Finding::new(Reason::PlatformNotReady, text)).again(policy::POLL))
             }
             Seen::Absent { fresh: true } => {
-                let config = w.number.spec.config.clone();
+                let config = w.number.spec.config();
                 let change = BindingChange::Bind { agent: bound.agent.clone(), config };
                 let denied = self.denied().or_else(|| self.unlendable(w.platform.as_ref()));
                 let put_back = !bound.route.is_empty();
@@ -199,7 +199,7 @@ impl Binding<'_, '_> {
         if bound.lent.is_none() || platform.given.as_deref() == Some(lent) {
             // What the platform set at the carrier this time is found out anew.
             let route = if bound.lent.is_none() { bound.route.clone() } else { Route::new() };
-            let bound = Some(ClaimedBinding { lent: Some(lent.to_owned()), route, ..bound.clone() });
+            let bound = Some(ClaimedBinding { lent: Some(lent.to_owned()), route, ..bound.clone() }.into());
             return self.journal(NumberClaimSpec { bound, ..self.claim.spec.clone() });
         }
         if !fresh {
@@ -214,7 +214,7 @@ impl Binding<'_, '_> {
             self.found.account
         );
         let notes = vec![Note { warning: false, reason: "Moving", text }];
-        let change = BindingChange::Move { agent: bound.agent.clone(), config: self.w.number.spec.config.clone() };
+        let change = BindingChange::Move { agent: bound.agent.clone(), config: self.w.number.spec.config() };
         self.write(self.set(platform, change, false, notes))
     }
 
@@ -242,10 +242,10 @@ impl Binding<'_, '_> {
             // What was the platform's before is not somebody else's to come back to.
             spec.previous.retain(|channel, before| route.get(channel) != Some(before));
             spec.sent = route::journal(&spec.sent, route::digests(&route), &number.route, true);
-            spec.bound = Some(ClaimedBinding { route, ..bound.clone() });
+            spec.bound = Some(ClaimedBinding { route, ..bound.clone() }.into());
             return Some(self.journal(spec));
         }
-        let changes: NumberConfig = w.number.spec.config.changes(&there.config);
+        let changes: NumberConfig = w.number.spec.config().changes(&there.config());
         if changes.is_empty() {
             return None;
         }

@@ -24,14 +24,14 @@ impl<'a> World<'a> {
         let sent = current.map_or_else(remembered, |claim| claim.sent.clone());
         let purchase = self.claimed_purchase(whole);
         let bound = whole.and_then(|claim| claim.bound.clone());
-        let wanted = route::wanted(self.agent.as_ref(), bound.as_ref());
+        let wanted = route::wanted(self.agent.as_ref(), bound.as_deref());
         let mut claim = NumberClaimSpec {
             number: found.number.number.clone(),
             holder: Some(self.holder_spec()),
             account: ClaimedAccount::of(&found.account, found.identity),
             carrier_number_id: found.number.id.0.clone(),
             acquisition: if purchase.is_some() { Acquisition::Purchased } else { Acquisition::Imported },
-            purchase,
+            purchase: purchase.map(Box::new),
             on_delete: self.on_delete(),
             previous: Route::new(),
             sent,
@@ -61,7 +61,7 @@ impl<'a> World<'a> {
     /// What the number was bought for: what the claim says, brought up to the journal of this object. It is this namespace's from
     /// now on, whosever it was.
     fn claimed_purchase(&self, current: Option<&NumberClaimSpec>) -> Option<ClaimedPurchase> {
-        let claimed = current.and_then(|claim| claim.purchase.clone());
+        let claimed = current.and_then(|claim| claim.purchase.as_deref().cloned());
         let namespace = self.namespace();
         let Some((journal, buying)) = self.buying.as_ref().and_then(|b| Some((&b.record.journal?.spec, b))) else {
             let moved = current.is_some_and(|claim| claim.identity().is_none_or(|is| is.namespace != namespace));

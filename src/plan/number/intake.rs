@@ -9,7 +9,7 @@ use crate::{
     api::{
         conditions::{Finding, Reason},
         number::{E164, Route},
-        phone_number::{Mode, NumberConfig, PhoneNumberStatus},
+        phone_number::{Mode, PhoneNumberStatus},
         seen::{Calling, Messaging, NumberId, OwnedNumber},
     },
     plan::{AccountView, Decision, Effect, Look, Seen, policy},
@@ -92,6 +92,6 @@ fn expected(number: &E164) -> OwnedNumber {
         messaging: Messaging::Unseen,
         calling: Calling::Unseen,
         marker: None,
-        config: NumberConfig::default(),
+        config: None,
     }
 }

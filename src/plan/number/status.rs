@@ -195,7 +195,7 @@ impl<'a> World<'a> {
 
     /// That the object is as it should be, and whether it asks for another number than it has: that is never bought.
     fn accepted(&self, seen: &OwnedNumber) -> Finding {
-        let bought = self.own_claim().and_then(|claim| claim.spec.purchase.as_ref());
+        let bought = self.own_claim().and_then(|claim| claim.spec.purchase.as_deref());
         let purchase = self.number.spec.purchase.as_ref();
         let unmet = purchase.map(|purchase| choose::unmet(purchase, seen, bought)).unwrap_or_default();
         if unmet.is_empty() {
@@ -237,7 +237,8 @@ impl<'a> World<'a> {
         status.acquisition = self.own_claim().map(|claim| claim.spec.acquisition);
         status.features = found.number.features.clone();
         let bought = self.own_claim().and_then(|claim| claim.spec.purchase.as_ref());
-        status.price = bought.map(|purchase| purchase.price.clone()).filter(|price| *price != Price::default());
+        status.price =
+            bought.map(|purchase| purchase.price.clone()).filter(|price| *price != Price::default()).map(Box::new);
         status.exact = self.buying.as_ref().and_then(|buying| buying.record.journal?.spec.exact);
         status.offer = None;
         status.route = route;

@@ -94,7 +94,7 @@ impl<'a> World<'a> {
 
     /// What is wanted of the number's route.
     pub(in crate::plan) fn wanted(&self) -> Wanted {
-        let bound = self.own_claim().and_then(|claim| claim.spec.bound.as_ref());
+        let bound = self.own_claim().and_then(|claim| claim.spec.bound.as_deref());
         route::wanted(self.agent.as_ref(), bound)
     }
 

@@ -142,7 +142,7 @@ impl Broken {
             messaging: Default::default(),
             calling: Default::default(),
             marker: None,
-            config: NumberConfig::default(),
+            config: None,
         }
     }
 }
@@ -234,7 +234,7 @@ impl Platform for Broken {
 impl Bindings for Broken {
     async fn bind(&self, number: &E164, agent: &str, lent: &Lent, config: &NumberConfig) -> Outcome<OwnedNumber> {
         if self.how == PretendsToBind {
-            return Outcome::Did(OwnedNumber { config: config.clone(), ..Self::pretended(number, agent) });
+            return Outcome::Did(OwnedNumber { config: Some(config.clone().into()), ..Self::pretended(number, agent) });
         }
         let outcome = match (self.inner().bind(number, agent, lent, config).await, self.how) {
             (Outcome::Unknown(error), RetriesWrites) => {

@@ -100,12 +100,12 @@ pub async fn a_number_that_is_bound_goes_to_the_platform_and_is_listed(b: &Bench
     let lent = b.twilio();
     assert_eq!(b.bindings().refuses(&number(NUMBER), &b.agent, &lent), None);
     let answered = did(b.bindings().bind(&number(NUMBER), &b.agent, &lent, &prompt("Be brief.")).await);
-    assert_eq!((&answered.route, answered.config.prompt.as_deref()), (&route(Some(&b.agent)), Some("Be brief.")));
+    assert_eq!((&answered.route, answered.config().prompt.as_deref()), (&route(Some(&b.agent)), Some("Be brief.")));
     assert_eq!(b.answers(NUMBER), Some(b.agent.clone()));
     assert!(b.goes_there());
     let seen = b.seen().await.unwrap();
     assert_eq!(
-        (&seen.id, &seen.route, seen.config.prompt.as_deref()),
+        (&seen.id, &seen.route, seen.config().prompt.as_deref()),
         (&answered.id, &answered.route, Some("Be brief."))
     );
     assert_eq!(b.carrier.canonical(seen.route.clone()), seen.route);
@@ -208,8 +208,8 @@ pub async fn settings_are_one_change_and_no_webhook(b: &Bench) {
             ..prompt("Ours.")
         };
         let answered = did(b.bindings().configure(&number(NUMBER), &wanted).await);
-        assert!(wanted.changes(&answered.config).is_empty(), "way {i}: {:?}", answered.config);
-        assert_eq!(answered.config.voice_id.as_deref(), Some("Dennis"), "way {i}: what is not named is left alone");
+        assert!(wanted.changes(&answered.config()).is_empty(), "way {i}: {:?}", answered.config);
+        assert_eq!(answered.config().voice_id.as_deref(), Some("Dennis"), "way {i}: what is not named is left alone");
         assert_eq!(answered.route, route(Some(&b.agent)));
         let ledger = b.sandbox.ledger();
         assert_eq!(ledger.of(Kind::AttachmentWrite).count(), 1, "way {i}");
@@ -218,7 +218,7 @@ pub async fn settings_are_one_change_and_no_webhook(b: &Bench) {
 
         let cleared = NumberConfig { voicemail: Some(false), voicemail_message: Some(String::new()), ..prompt("") };
         let answered = did(b.bindings().configure(&number(NUMBER), &cleared).await);
-        assert!(cleared.changes(&answered.config).is_empty() && answered.config.prompt.is_none(), "way {i}");
+        assert!(cleared.changes(&answered.config()).is_empty() && answered.config().prompt.is_none(), "way {i}");
         did(b.bindings().unbind(&number(NUMBER)).await);
     }
     let error = did_nothing(b.bindings().configure(&number(NUMBER), &prompt("Ours.")).await);
@@ -288,7 +288,7 @@ pub async fn settings_are_unknown_where_their_answer_is_and_are_then_seen(b: &Be
         unknown(bindings(&*b.in_a_hurry()).configure(&number(NUMBER), &wanted).await);
         assert_eq!(b.requests(Kind::AttachmentWrite), 1, "{name}: sent once");
         b.sandbox.clear_faults();
-        assert_eq!(wanted.changes(&b.seen().await.unwrap().config).is_empty(), done, "{name}");
+        assert_eq!(wanted.changes(&b.seen().await.unwrap().config()).is_empty(), done, "{name}");
     }
 }
 

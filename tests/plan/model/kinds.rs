@@ -118,7 +118,7 @@ fn buying(object: &Object, m: &Scenario) -> PhoneNumber {
     };
     let mut number = scene::phone_number(&named(m, object.identity).namespace, "pn");
     number.spec.account_ref = account_ref(m, object.identity);
-    number.spec.purchase = Some(purchase);
+    number.spec.purchase = Some(purchase.into());
     let annotations = [(APPROVE, object.approve), (SAID, object.said)].into_iter();
     let annotations = annotations.filter_map(|(name, n)| Some((name.to_owned(), e164(n?).to_string())));
     let another = object.another.map(|mask| (BUY_ANOTHER.to_owned(), value(mask)));
@@ -128,7 +128,7 @@ fn buying(object: &Object, m: &Scenario) -> PhoneNumber {
         |n| OfferStatus { number: e164(n), price: Price::default(), exact: true, approval: None, held_until: None };
     number.status = object.status.or(object.offer).map(|_| PhoneNumberStatus {
         number: object.status.map(e164),
-        offer: object.offer.map(offer),
+        offer: object.offer.map(offer).map(Box::new),
         ..Default::default()
     });
     number
@@ -180,14 +180,14 @@ fn bought(m: &Scenario, number: Number, claim: &Claim) -> NumberClaimSpec {
         account: account(),
         carrier_number_id: if claim.confirmed { "PN".into() } else { String::new() },
         acquisition: Acquisition::Purchased,
-        purchase: Some(ClaimedPurchase {
+        purchase: Some(Box::new(ClaimedPurchase {
             namespace,
             identity: name,
             installation: "model".into(),
             attempt: claim.attempt.into(),
             price: Price::default(),
             offered: None,
-        }),
+        })),
         on_delete: OnDelete::Clear,
         previous: Route::new(),
         sent: Vec::new(),

@@ -59,7 +59,7 @@ struct Extras<'a, 'w> {
 
 impl Extras<'_, '_> {
     fn named(&self) -> impl Iterator<Item = (Extra, bool)> {
-        self.step.w.number.spec.config.extras()
+        self.step.w.number.spec.config.iter().flat_map(|config| config.extras())
     }
 
     /// How one was seen, if that need not be looked at again.
