@@ -25,7 +25,10 @@ pub use agent::{Agent, AgentVersion};
 pub use claim::NumberClaim;
 pub use phone_number::PhoneNumber;
 pub use purchase::NumberPurchase;
-pub use schema::{broken_rule, misfit, spec_schema};
+pub use schema::{broken_rule, json_schema, misfit, spec_schema};
+
+/// The API group of every kind.
+pub const GROUP: &str = "dialplane.dev";
 
 /// Calls a macro with the name of every kind, in the order in which a person would read them: the one list of them.
 macro_rules! each_kind {

@@ -7,6 +7,7 @@ mod buying;
 mod chart;
 mod claims;
 mod cli;
+mod compatibility;
 mod conformance;
 mod consent;
 mod control_plane;

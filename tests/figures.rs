@@ -411,10 +411,12 @@ impl Stage {
     /// Returns a moment after the carrier has what is to be done there. Its ledger is asked because that costs nobody anything: the
     /// API server has enough to do meanwhile, and a list costs it as much as twenty writes.
     async fn at_the_carrier(&self, done: fn(&Summary) -> usize) {
-        eventually("every number is written at the carrier", || async {
-            (done(&self.sandbox.summary()) >= self.count).then_some(())
-        })
-        .await;
+        let mut written = 0;
+        // A large fleet takes as long as it takes, as long as there are ever more.
+        while written < self.count {
+            let more = || async { Some(done(&self.sandbox.summary())).filter(|now| *now > written) };
+            written = eventually("another number is written at the carrier", more).await;
+        }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
 

@@ -37,6 +37,12 @@ fn the_definitions_in_the_chart_are_those_of_the_code() {
 }
 
 #[test]
+fn the_committed_json_schemas_are_those_of_the_code() {
+    let stale = stale("schemas/dialplane.dev", &crds::json_schemas().unwrap(), Some(".json"));
+    assert!(stale.is_empty(), "run `cargo run -- crds --json-schemas schemas` and remove what is left over: {stale:?}");
+}
+
+#[test]
 fn the_committed_reference_pages_are_those_of_the_code() {
     for (dir, files) in [("docs", docs::files()), ("charts/dialplane", docs::chart_files())] {
         let stale = stale(dir, &files, None);

@@ -924,3 +924,30 @@ async fn fields_are_explained() {
         })
     );
 }
+
+/// What a JSON Schema for editors says of a manifest.
+fn by_json_schema(manifest: &Value) -> Result<(), String> {
+    let crd = api::crds().into_iter().find(|crd| manifest["kind"] == crd.spec.names.kind).unwrap();
+    let validator = jsonschema::validator_for(&api::json_schema(&crd).unwrap()).unwrap();
+    validator.validate(manifest).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_json_schema_takes_what_the_api_server_takes_and_refuses_what_it_refuses() {
+    for kind in KINDS {
+        assert_eq!(by_json_schema(&good(kind)), Ok(()), "{kind}");
+    }
+    for (change, said) in [
+        (json!({"accountref": {"name": "a"}}), "'accountref' was unexpected"),
+        (json!({"mode": "Watch"}), r#""Watch" is not one of "#),
+        (json!({"suspend": "yes"}), r#""yes" is not of type "boolean""#),
+        (json!({"agentRef": {}}), r#""name" is a required property"#),
+        (json!({"import": {"number": "+1", "bringin": true}}), "'bringin' was unexpected"),
+    ] {
+        let refused = by_json_schema(&with(good("PhoneNumber"), &spec(change))).unwrap_err();
+        assert!(refused.contains(said), "{said}, and not {refused}");
+    }
+    let open = spec(json!({"draft": {"config": {"anything": {"goes": [1, null]}}}}));
+    assert_eq!(by_json_schema(&with(good("Agent"), &open)), Ok(()));
+    assert!(by_json_schema(&with(good("PhoneNumber"), &json!({"apiVersion": "dialplane.dev/v1"}))).is_err());
+}

@@ -33,6 +33,36 @@ pub fn misfit<K: CustomResourceExt>(manifest: &Value) -> Option<String> {
     Some(format!("spec{path}: {}", error.masked()))
 }
 
+/// What editors and tools that know no definitions check a manifest by: the first version of `crd` as a
+/// [JSON Schema](https://json-schema.org/draft-07). It says all but the rules. As `kubectl` does, it refuses fields that do not exist.
+pub fn json_schema(crd: &CustomResourceDefinition) -> Option<Value> {
+    let version = crd.spec.versions.first()?;
+    let mut schema = serde_json::to_value(version.schema.as_ref()?.open_api_v3_schema.as_ref()?).ok()?;
+    spell_out(&mut schema);
+    close(&mut schema);
+    schema["$schema"] = json!("http://json-schema.org/draft-07/schema#");
+    schema["properties"]["apiVersion"] = json!({"const": format!("{}/{}", crd.spec.group, version.name)});
+    schema["properties"]["kind"] = json!({"const": crd.spec.names.kind});
+    schema["properties"]["metadata"] = json!({"type": "object"});
+    let required = schema["required"].as_array().cloned().unwrap_or_default();
+    schema["required"] = [json!("apiVersion"), json!("kind"), json!("metadata")].into_iter().chain(required).collect();
+    Some(schema)
+}
+
+/// Takes out what only Kubernetes reads, and refuses fields beside those that are named.
+fn close(schema: &mut Value) {
+    let Some(fields) = schema.as_object_mut() else { return };
+    let is_open =
+        fields.contains_key("additionalProperties") || fields.contains_key("x-kubernetes-preserve-unknown-fields");
+    if fields.contains_key("properties") && !is_open {
+        fields.insert("additionalProperties".to_owned(), false.into());
+    }
+    fields.retain(|name, _| !name.starts_with("x-kubernetes-"));
+    let properties = fields.get_mut("properties").and_then(Value::as_object_mut);
+    properties.into_iter().flat_map(|properties| properties.values_mut()).for_each(close);
+    ["items", "additionalProperties"].iter().for_each(|name| fields.get_mut(*name).into_iter().for_each(close));
+}
+
 /// The schema of a kind's spec.
 pub fn spec_schema<K: CustomResourceExt>() -> Option<JSONSchemaProps> {
     let version = K::crd().spec.versions.into_iter().next()?;

@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::ResourceExt as _;
 
 use super::generated;
@@ -17,18 +18,35 @@ pub struct Args {
     /// Write one file for each definition into this directory instead
     #[arg(long)]
     pub dir: Option<PathBuf>,
+    /// Write a JSON Schema for each kind into the folder dialplane.dev of this directory, for editors and tools such as kubeconform
+    #[arg(long)]
+    pub json_schemas: Option<PathBuf>,
 }
 
 /// Prints the definitions, or writes them.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let files = files()?;
+    if let Some(dir) = &args.json_schemas {
+        generated::write(&dir.join(api::GROUP), &json_schemas()?)?;
+    }
     match &args.dir {
         Some(dir) => generated::write(dir, &files),
+        None if args.json_schemas.is_some() => Ok(()),
         None => {
             let stream: Vec<&str> = files.iter().map(|(_, text)| text.as_str()).collect();
             io::stdout().write_all(stream.join("---\n").as_bytes()).context("cannot print the CRDs")
         }
     }
+}
+
+/// Name and text of every file in `schemas/dialplane.dev/`: catalogues of such schemas have a folder for each group, and a file for each kind and version.
+pub fn json_schemas() -> anyhow::Result<Vec<(String, String)>> {
+    let file = |crd: &CustomResourceDefinition| {
+        let (spec, schema) = (&crd.spec, api::json_schema(crd).context("a CRD without a schema")?);
+        let name = format!("{}_{}.json", spec.names.kind.to_lowercase(), spec.versions[0].name);
+        Ok((name, format!("{schema:#}\n")))
+    };
+    api::crds().iter().map(file).collect()
 }
 
 /// Name and text of every file in `crds/`, in the order in which a person would read them.

@@ -17,7 +17,7 @@ use serde::{Deserialize as _, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
-    api::{Agent, AgentVersion, CarrierAccount, PhoneNumber, broken_rule, meta::Key, misfit, spec_schema},
+    api::{Agent, AgentVersion, CarrierAccount, GROUP, PhoneNumber, broken_rule, meta::Key, misfit, spec_schema},
     controller::SecretData,
 };
 
@@ -137,9 +137,6 @@ pub fn read(object: Value, wanted: Option<&str>, default: &str) -> anyhow::Resul
         _ => bail!("{kind} {name} is not valid: {GROUP} has no such kind"),
     })
 }
-
-/// The API group of our kinds.
-const GROUP: &str = "dialplane.dev";
 
 /// Nothing of what it holds is said, whatever is wrong with it.
 fn secret(object: Value, wanted: Option<&str>, default: &str) -> anyhow::Result<Manifest> {
