@@ -18,6 +18,7 @@ mod egress;
 mod endpoints;
 mod figures;
 mod flowyte;
+mod flux;
 mod generated;
 mod house;
 mod image;

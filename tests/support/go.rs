@@ -9,6 +9,7 @@ use std::{
 };
 
 use dialplane::{api::number::digest_of, sandbox::control_plane::cache_dir};
+use serde_json::Value;
 
 /// The program of `package`, built by the module in this folder of the tests. The first call on a machine takes as long as `took` says.
 pub fn program(folder: &str, package: &str, took: &str) -> PathBuf {
@@ -34,6 +35,15 @@ pub fn program(folder: &str, package: &str, took: &str) -> PathBuf {
         fs::rename(&new, &program).unwrap();
     }
     program
+}
+
+/// Where the files of a module are: of the version that the module in this folder requires, or of the one that is named (`path@version`).
+pub fn files(folder: &str, module: &str) -> PathBuf {
+    let mut download = Command::new("go");
+    let output = download.args(["mod", "download", "-json", module]).current_dir(source(folder)).output().unwrap();
+    assert!(output.status.success(), "go mod download {module}: {}", String::from_utf8_lossy(&output.stdout));
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    answer["Dir"].as_str().unwrap().into()
 }
 
 fn source(folder: &str) -> PathBuf {
