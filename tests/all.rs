@@ -19,6 +19,7 @@ mod egress;
 mod endpoints;
 mod figures;
 mod flowyte;
+mod flux;
 mod generated;
 mod house;
 mod image;

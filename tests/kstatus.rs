@@ -3,51 +3,26 @@
 
 use std::{
     io::Write as _,
-    path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::OnceLock,
     time::Duration,
 };
 
-use dialplane::{
-    api::{
-        self,
-        conditions::{self, Class, Finding, REASONS},
-    },
-    sandbox::control_plane::cache_dir,
+use dialplane::api::{
+    self,
+    conditions::{self, Class, Finding, REASONS},
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kstatus");
-
-/// The program, built once for its source as it is.
-fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(built)
-}
-
-fn built() -> PathBuf {
-    let source =
-        ["go.mod", "go.sum", "main.go"].map(|name| std::fs::read_to_string(Path::new(SOURCE).join(name)).unwrap());
-    let name = format!("kstatus-{}", &dialplane::api::number::digest_of(&source).replace(':', "-")[..20]);
-    let cache = cache_dir().unwrap();
-    std::fs::create_dir_all(&cache).unwrap();
-    let program = cache.join(name);
-    if !program.exists() {
-        // Made beside and then moved, so that two runs at once, or one that is stopped, leave no half of it.
-        let new = program.with_extension(std::process::id().to_string());
-        let mut build = Command::new("go");
-        build.args(["build", "-mod=readonly", "-trimpath", "-o"]).arg(&new).current_dir(SOURCE).env("CGO_ENABLED", "0");
-        assert!(build.status().expect("go, as for the control plane").success(), "go build in {SOURCE}");
-        std::fs::rename(&new, &program).unwrap();
-    }
-    program
-}
+use crate::support::go;
 
 /// What kstatus makes of each of these objects.
 fn verdicts(objects: &[Value]) -> Vec<String> {
-    let mut child = Command::new(program()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = Command::new(go::program("kstatus", ".", "half a minute"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let lines: Vec<String> = objects.iter().map(Value::to_string).collect();
     child.stdin.take().unwrap().write_all(lines.join("\n").as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();

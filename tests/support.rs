@@ -9,6 +9,7 @@ pub mod cli;
 pub mod crds;
 pub mod egress;
 pub mod gate;
+pub mod go;
 pub mod operator;
 pub mod process;
 pub mod scene;

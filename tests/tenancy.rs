@@ -71,17 +71,6 @@ impl Scene {
         self.phone_number(name, number, over).await;
     }
 
-    /// Where each write of the number's voice route led, in order.
-    fn voice_writes(&self, number: &str) -> Vec<String> {
-        let ledger = self.sandbox.ledger();
-        let about = ledger.entries().iter().filter(|entry| entry.number.as_deref() == Some(number) && entry.applied);
-        let voice = |entry: &dialplane::sandbox::carrier::Entry| {
-            let form = &entry.bodies.as_ref()?.form;
-            form.iter().find(|(field, _)| field == "VoiceUrl").map(|(_, url)| url.clone())
-        };
-        about.filter_map(voice).collect()
-    }
-
     /// Both scenes share a carrier: what was bought for one is judged at the end of the other as well.
     async fn have_bought(&self, other: &Scene, count: usize) {
         self.has_bought(count).await;

@@ -11,7 +11,7 @@ use std::{
 
 use dialplane::{
     api::{Agent, AgentVersion, CarrierAccount, NumberClaim, PhoneNumber},
-    sandbox::carrier::{AccountSeed, Dialect, Fault, Match, Rule, Sandbox, SandboxConfig, Switches},
+    sandbox::carrier::{AccountSeed, Dialect, Entry, Fault, Match, Rule, Sandbox, SandboxConfig, Switches},
 };
 use k8s_openapi::{
     api::{
@@ -253,6 +253,17 @@ impl Scene {
     /// Applied writes to `number` at the carrier.
     pub fn writes_to(&self, number: &str) -> usize {
         self.sandbox.ledger().writes_to(number)
+    }
+
+    /// Where each write of the number's voice route led, in order.
+    pub fn voice_writes(&self, number: &str) -> Vec<String> {
+        let ledger = self.sandbox.ledger();
+        let about = ledger.entries().iter().filter(|entry| entry.number.as_deref() == Some(number) && entry.applied);
+        let voice = |entry: &Entry| {
+            let form = &entry.bodies.as_ref()?.form;
+            form.iter().find(|(field, _)| field == "VoiceUrl").map(|(_, url)| url.clone())
+        };
+        about.filter_map(voice).collect()
     }
 
     /// Has the carrier misbehave so from now on, until `clear_faults`.
