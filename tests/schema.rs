@@ -3,6 +3,8 @@
 pub mod manifests;
 mod server;
 
+use std::process::Command;
+
 use axum::http::{Method, Request, header::CONTENT_TYPE};
 use dialplane::api::{self, Agent, AgentVersion, CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber};
 use kube::{
@@ -16,7 +18,7 @@ use self::{
     manifests::{KINDS, SID, buying, good, with},
     server::Server,
 };
-use crate::support;
+use crate::support::{self, go};
 
 const E164: &str = "write + and 7 to 15 digits without spaces, as in +14155551234";
 const URL: &str = "a webhook is an absolute URL with http or https and a host, as in https://";
@@ -950,4 +952,19 @@ fn a_json_schema_takes_what_the_api_server_takes_and_refuses_what_it_refuses() {
     let open = spec(json!({"draft": {"config": {"anything": {"goes": [1, null]}}}}));
     assert_eq!(by_json_schema(&with(good("Agent"), &open)), Ok(()));
     assert!(by_json_schema(&with(good("PhoneNumber"), &json!({"apiVersion": "dialplane.dev/v1"}))).is_err());
+}
+
+#[test]
+fn every_example_passes_kubeconform() {
+    let program = go::program("kubeconform", "github.com/yannh/kubeconform/cmd/kubeconform", "half a minute");
+    let schemas = "schemas/{{.Group}}/{{.ResourceKind}}_{{.ResourceAPIVersion}}.json";
+    // What is not ours has its schemas elsewhere.
+    let mut command = Command::new(program);
+    let others = "Secret,Namespace,Application,GitRepository,HelmRelease,Kustomization";
+    command.args(["-strict", "-summary", "-output=json", "-schema-location", schemas, "-skip", others, "examples"]);
+    let output = command.current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let counts = &said["summary"];
+    assert_eq!((&counts["invalid"], &counts["errors"]), (&json!(0), &json!(0)), "{said:#}");
+    assert!(counts["valid"].as_u64() >= Some(20), "{said:#}");
 }
