@@ -5,7 +5,7 @@
     image/build.py --arch amd64 --arch arm64 --out DIR
 
 It makes an OCI image layout (`oci/`), the same as one tar that `ctr image import`, `docker load`, `podman load` and `skopeo` take, and for each
-architecture a list of what is in it (CycloneDX) and a statement of what it was built from (in-toto, SLSA provenance 1).
+architecture the binary, a list of what is in it (CycloneDX) and a statement of what it was built from (in-toto, SLSA provenance 1).
 The image is one static binary without the sandbox, the certificates of public authorities and two files that name user 65532. There is no
 shell. The same commit gives the same digest with the same compilers: times are those of the commit, and paths of the machine are left out.
 
@@ -72,6 +72,7 @@ def binary(arch, into):
     command = ["cargo", "build", "--locked", "--profile", "image", "--no-default-features", "--target", target, "--target-dir", str(folder)]
     subprocess.run(command, check=True, cwd=ROOT, env=env)
     built = (folder / target / "image" / "dialplane").read_bytes()
+    (into / f"dialplane-linux-{arch}").write_bytes(built)
     if len(built) > MOST:
         sys.exit(f"the binary for {arch} has {len(built)} bytes, more than the {MOST} that it may have")
     return built
@@ -272,9 +273,11 @@ def main():
         (out / f"sbom-{arch}.cdx.json").write_bytes(encoded(bill_of_materials(arch, version, time)))
         (out / f"provenance-{arch}.intoto.json").write_bytes(encoded(provenance(arch, descriptor, ident)))
         print(f"linux/{arch} {descriptor['digest']}")
-    named = [one | {"annotations": {"org.opencontainers.image.ref.name": version}} for one in descriptors]
-    index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": named}
-    (layout.folder / "index.json").write_bytes(encoded(index))
+    # One name for all architectures: whoever pulls it gets its own.
+    index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": descriptors, "annotations": labels}
+    named = layout.blob(encoded(index), index["mediaType"], annotations={"org.opencontainers.image.ref.name": version})
+    (layout.folder / "index.json").write_bytes(encoded({"schemaVersion": 2, "mediaType": index["mediaType"], "manifests": [named]}))
+    print(f"index {named['digest']}")
     (layout.folder / "oci-layout").write_bytes(encoded({"imageLayoutVersion": "1.0.0"}))
     tar = out / f"dialplane-{version}.tar"
     tar.write_bytes(archive(layout.folder, manifests, tag, time))

@@ -23,7 +23,6 @@ use std::{io::Write as _, process::ExitCode};
 use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// The Kubernetes operator for phone numbers.
 #[derive(Debug, Parser)]
@@ -99,13 +98,33 @@ impl Cli {
 }
 
 /// Ends at the first SIGTERM or SIGINT after the call: from then on neither kills this process.
+#[cfg(unix)]
 fn asked_to_end() -> anyhow::Result<impl Future<Output = ()> + Send> {
+    use tokio::signal::unix::{SignalKind, signal};
+
     let listen = |kind| signal(kind).context("cannot listen to signals");
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// The same for Ctrl-C and what else ends a program of the console.
+#[cfg(windows)]
+fn asked_to_end() -> anyhow::Result<impl Future<Output = ()> + Send> {
+    use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close};
+
+    let listening = "cannot listen to the console";
+    let mut interrupt = ctrl_c().context(listening)?;
+    let (mut stop, mut close) = (ctrl_break().context(listening)?, ctrl_close().context(listening)?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = stop.recv() => {}
+            _ = close.recv() => {}
         }
     })
 }

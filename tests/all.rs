@@ -37,6 +37,7 @@ mod pool;
 mod publish;
 mod publishing;
 mod readme;
+mod release;
 mod removal;
 mod rights;
 mod run;
