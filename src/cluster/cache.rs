@@ -171,6 +171,16 @@ impl<K: Kept + Clone> Cache<K> {
         self.read().index.get(&index).and_then(|values| values.get(value)).map_or(0, BTreeSet::len)
     }
 
+    /// Whether there is an object of that key.
+    pub fn contains(&self, key: &Key) -> bool {
+        self.read().objects.contains_key(key)
+    }
+
+    /// The uid of every object.
+    pub fn uids(&self) -> Vec<String> {
+        self.read().objects.values().filter_map(|object| object.meta().uid.clone()).collect()
+    }
+
     /// How many objects there are.
     pub fn len(&self) -> usize {
         self.read().objects.len()

@@ -226,6 +226,13 @@ impl Caches {
         about
     }
 
+    /// Whether anything in the cluster is about this number.
+    pub fn is_known(&self, number: &E164) -> bool {
+        self.claims.contains(&Key::new("", number.digits()))
+            || self.numbers.count_by(Index::Number, number.as_str()) > 0
+            || self.journals.count_by(Index::Number, number.as_str()) > 0
+    }
+
     /// Whether a journal names this number, or a hold of it.
     pub fn is_journalled(&self, number: &E164) -> bool {
         let names = |index| !self.journals.by(index, number.as_str()).is_empty();

@@ -294,7 +294,7 @@ impl OpenAccounts {
         &self,
         account: &CarrierAccount,
         secret: &Found,
-        owned: impl IntoIterator<Item = E164>,
+        owned: impl FnOnce() -> Vec<E164>,
     ) -> Result<bool, OpenError> {
         let key = Key::of(account);
         let uid = account.metadata.uid.clone().unwrap_or_default();
@@ -335,7 +335,7 @@ impl OpenAccounts {
                     (Arc::new(inventory), Arc::default(), Arc::default(), Arc::default(), Arc::default())
                 }
             };
-        inventory.expect(owned);
+        inventory.expect(owned());
         let asking = AtomicUsize::new(0);
         let opened = OpenAccount {
             uid,
@@ -428,13 +428,13 @@ mod tests {
     #[test]
     fn credentials_that_were_added_while_the_others_worked_take_over_in_the_moment_that_these_are_refused() {
         let (all, account) = (accounts(), account());
-        assert_eq!(all.open(&account, &secret(&[("authToken", "old")]), []), Ok(true));
+        assert_eq!(all.open(&account, &secret(&[("authToken", "old")]), Vec::new), Ok(true));
         let both = secret(&[("authToken", "old"), ("authTokenNext", "new")]);
-        assert_eq!(all.open(&account, &both, []), Ok(false));
+        assert_eq!(all.open(&account, &both, Vec::new), Ok(false));
         let before = all.of(&account).unwrap();
         before.set_usable(Some("AC0".to_owned()));
         assert!(all.refuse(&before));
-        assert_eq!(all.open(&account, &both, []), Ok(true));
+        assert_eq!(all.open(&account, &both, Vec::new), Ok(true));
         let after = all.of(&account).unwrap();
         assert!(is_next(&after));
         assert_eq!(
@@ -449,15 +449,18 @@ mod tests {
     fn credentials_that_lack_a_part_never_take_over() {
         let (all, account) = (accounts(), account());
         let both = secret(&[("authToken", "old"), ("apiKeySidNext", "SK1")]);
-        assert_eq!(all.open(&account, &both, []), Ok(true));
+        assert_eq!(all.open(&account, &both, Vec::new), Ok(true));
         let opened = all.of(&account).unwrap();
         assert!(!all.refuse(&opened));
-        assert_eq!(all.open(&account, &both, []), Ok(false));
+        assert_eq!(all.open(&account, &both, Vec::new), Ok(false));
         assert!(!is_next(&opened));
         // Nor do they keep others from being used.
         let both = secret(&[("apiKeySid", "SK1"), ("authTokenNext", "new")]);
-        assert_eq!(all.open(&account, &both, []), Ok(true));
+        assert_eq!(all.open(&account, &both, Vec::new), Ok(true));
         assert!(is_next(&all.of(&account).unwrap()));
-        assert_eq!(all.open(&account, &secret(&[("apiKeySid", "SK1")]), []), Err(OpenError::Missing("apiKeySecret")));
+        assert_eq!(
+            all.open(&account, &secret(&[("apiKeySid", "SK1")]), Vec::new),
+            Err(OpenError::Missing("apiKeySecret"))
+        );
     }
 }

@@ -24,7 +24,7 @@ impl Context {
         let is_account = |key: &Key| caches.accounts.get(key).is_some() || caches.accounts.is_left_out(key).is_some();
         self.local.forget_all(&gone, is_account);
         let shared = self.shared_names();
-        let is_wanted = |number: &E164| caches.claim_of(number).is_some() || !caches.about(number).is_empty();
+        let is_wanted = |number: &E164| caches.is_known(number);
         for (_, opened) in self.open_accounts.all() {
             opened.inventory.forget(is_wanted);
             opened.hosted.prune();
@@ -39,7 +39,7 @@ impl Context {
     fn uids(&self) -> HashSet<String> {
         fn add<K: Controlled>(uids: &mut HashSet<String>, caches: &Caches) {
             let cache = K::cache(caches);
-            uids.extend(cache.all().iter().filter_map(|object| object.meta().uid.clone()));
+            uids.extend(cache.uids());
             uids.extend(cache.left_out().iter().filter_map(|unreadable| unreadable.metadata.uid.clone()));
         }
         let mut uids = HashSet::new();

@@ -292,10 +292,12 @@ impl Context {
             Read::Forbidden => return Ok(Credentials::Forbidden),
             Read::Unreadable => return Ok(Credentials::Incomplete("it cannot be decoded".to_owned())),
         };
-        let claims = self.caches.claims.by(Index::Account, &key.to_string());
-        // A claim of a number that was never seen may be one of a purchase, or of a binding, that came to nothing.
-        let seen = claims.iter().filter(|claim| claim.spec.was_seen_at(&key));
-        let owned = seen.map(|claim| claim.spec.number.clone());
+        let owned = || {
+            let claims = self.caches.claims.by(Index::Account, &key.to_string());
+            // A claim of a number that was never seen may be one of a purchase, or of a binding, that came to nothing.
+            let seen = claims.iter().filter(|claim| claim.spec.was_seen_at(&key));
+            seen.map(|claim| claim.spec.number.clone()).collect()
+        };
         match self.open_accounts.open(account, &secret, owned) {
             Ok(is_new) => {
                 if is_new {
