@@ -2,17 +2,30 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use dialplane::api::{
-    self, PhoneNumber,
-    conditions::{Class, Finding, REASONS, conditions},
-    meta::{ABANDON, APPROVE, RECONCILE_REQUESTED},
+use dialplane::{
+    api::{
+        self, Agent, PhoneNumber,
+        conditions::{Class, Finding, REASONS, conditions},
+        meta::{ABANDON, APPROVE, RECONCILE_REQUESTED},
+    },
+    cli::demo::examples,
 };
 use jiff::{Span, Timestamp};
+use kube::{
+    Api, Client,
+    api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams},
+};
 use mlua::{Lua, LuaSerdeExt as _, StdLib, serde::SerializeOptions};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
-use crate::{schema::manifests, support::chart};
+use crate::{
+    schema::manifests,
+    support::{
+        self, chart,
+        scene::{ACCOUNT, AGENT, Scene, webhooks},
+    },
+};
 
 /// What the chart would have merged into argocd-cm.
 fn customizations() -> BTreeMap<String, String> {
@@ -213,4 +226,69 @@ fn the_applications_of_the_examples_lead_to_what_is_there() {
     chart::render_with(&["-f", values.path().to_str().unwrap()]);
     // Taking a number out of Git must not be able to take it off the air by itself.
     assert_eq!(applications[1]["spec"]["syncPolicy"]["automated"]["prune"], false);
+}
+
+/// Where the objects are that are of the kind of this manifest.
+fn objects(client: &Client, namespace: &str, manifest: &Value) -> Api<DynamicObject> {
+    let (group, version) = manifest["apiVersion"].as_str().unwrap().split_once('/').unwrap();
+    let kind = GroupVersionKind::gvk(group, version, manifest["kind"].as_str().unwrap());
+    Api::namespaced_with(client.clone(), namespace, &ApiResource::from_gvk(&kind))
+}
+
+/// Syncs a manifest as Argo CD does; what the API server has then.
+async fn sync(client: &Client, namespace: &str, manifest: &Value, dry_run: bool) -> Value {
+    let objects = objects(client, namespace, manifest);
+    let params = PatchParams { dry_run, ..PatchParams::apply("argocd-controller").force().validation_strict() };
+    let name = manifest["metadata"]["name"].as_str().unwrap();
+    serde_json::to_value(objects.patch(name, &params, &Patch::Apply(manifest)).await.unwrap()).unwrap()
+}
+
+/// What is said here is there, and equal. So Argo CD compares what Git has with what is live when it does not ask the API server: what
+/// Git does not name is nobody's business, and empty is as good as absent.
+fn differs(path: &str, git: &Value, live: &Value) -> Vec<String> {
+    match (git, live) {
+        (Value::Object(git), live) => {
+            git.iter().flat_map(|(name, value)| differs(&format!("{path}.{name}"), value, &live[name])).collect()
+        }
+        (Value::Array(git), Value::Array(live)) if git.len() == live.len() => {
+            git.iter().zip(live).flat_map(|(git, live)| differs(&format!("{path}[]"), git, live)).collect()
+        }
+        (git, live) if git == live => Vec::new(),
+        (git, live) => vec![format!("{path}: {git} in Git, {live} live")],
+    }
+}
+
+#[tokio::test]
+async fn what_the_api_server_and_the_operator_fill_in_is_no_difference() {
+    let scene = Scene::new().await;
+    let number = scene.owned();
+    let of_scene = |kind: &str, name: &str, spec: Value| json!({"apiVersion": "dialplane.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec});
+    let agent =
+        of_scene("Agent", AGENT, json!({"version": "v1", "draft": {"webhooks": webhooks("engine.example.com")}}));
+    let import = json!({"accountRef": {"name": ACCOUNT}, "import": {"number": number}, "agentRef": {"name": AGENT}});
+    let managed = [agent, of_scene("PhoneNumber", "main", import)];
+    let examples = examples::objects().unwrap().into_iter().filter(|object| object["kind"] != "Secret");
+    // Those of the examples are looked at by nobody: what is seen of them is what the API server makes of them.
+    let apart = support::namespace().await.name;
+    let mut all: Vec<(&str, Value)> = examples.map(|object| (&*apart, object)).collect();
+    all.extend(managed.into_iter().map(|object| (&*scene.namespace, object)));
+    for (namespace, manifest) in &all {
+        sync(&scene.client, namespace, manifest, false).await;
+    }
+    scene.reason::<PhoneNumber>("main", "Ready", "Routed").await;
+    scene.reason::<Agent>(AGENT, "Ready", "RolledOut").await;
+
+    for (namespace, manifest) in &all {
+        let name = &manifest["metadata"]["name"];
+        let stripped = |mut object: Value| {
+            let metadata = object["metadata"].as_object_mut().unwrap();
+            ["managedFields", "resourceVersion"].iter().for_each(|field| drop(metadata.remove(*field)));
+            object
+        };
+        let live = objects(&scene.client, namespace, manifest).get(name.as_str().unwrap()).await.unwrap();
+        let live = stripped(serde_json::to_value(live).unwrap());
+        let again = stripped(sync(&scene.client, namespace, manifest, true).await);
+        assert_eq!(live, again, "{name}: compared by the API server");
+        assert_eq!(differs("", manifest, &live), Vec::<String>::new(), "{name}: compared by Argo CD");
+    }
 }
