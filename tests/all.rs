@@ -5,6 +5,7 @@ mod bad_days;
 mod bad_inputs;
 mod buying;
 mod chart;
+mod chart_sandbox;
 mod claims;
 mod cli;
 mod compatibility;

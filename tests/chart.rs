@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, process::Command};
 
 use dialplane::api;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 use crate::support::{self, chart, cli, cluster};
@@ -81,7 +82,7 @@ const EVERYTHING: [(&str, &str); 62] = [
 ];
 
 /// The rest: what would take another value's place, or takes something away. Each ends with its value, after those that it needs.
-const ALONE: [&[(&str, &str)]; 17] = [
+const ALONE: [&[(&str, &str)]; 24] = [
     &[("crds.install", "false")],
     &[("serviceAccount.create", "false")],
     &[("serviceAccount.name", r#""other""#)],
@@ -90,6 +91,16 @@ const ALONE: [&[(&str, &str)]; 17] = [
     &[("policies.annotations", "false")],
     &[("policies.memory", "false")],
     &[("image.tag", r#""v1""#)],
+    &[("sandbox.enabled", "true")],
+    &[("sandbox.enabled", "true"), ("sandbox.image.tag", r#""v1""#)],
+    &[
+        ("sandbox.enabled", "true"),
+        ("sandbox.image.digest", r#""sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef""#),
+    ],
+    &[("sandbox.enabled", "true"), ("sandbox.resources.requests.cpu", r#""11m""#)],
+    &[("sandbox.enabled", "true"), ("sandbox.resources.requests.memory", r#""33Mi""#)],
+    &[("sandbox.enabled", "true"), ("sandbox.resources.limits.memory", r#""129Mi""#)],
+    &[("sandbox.enabled", "true"), ("proxy.httpProxy", r#""http://proxy.example.com:3129""#)],
     &[("proxy.secretName", r#""proxy""#)],
     &[("carrierCA.secretName", r#""company-ca""#)],
     &[("metrics.service.enabled", "false")],
@@ -318,6 +329,12 @@ fn a_value_that_does_nothing_is_refused() {
         ("policies.approve=true", "approve"),
         ("policies.memory=maybe", "memory"),
         ("image.digest=latest", "digest"),
+        ("sandbox.enable=true", "enable"),
+        ("sandbox.enabled=maybe", "enabled"),
+        ("sandbox.image.repository=example.com", "repository"),
+        ("sandbox.image.digest=latest", "digest"),
+        ("sandbox.resources.request.cpu=1", "request"),
+        ("sandbox.numbers={+14155550101}", "numbers"),
         ("extraArgs[0]=", "extraArgs"),
         ("extraEnv[0].value=x", "extraEnv"),
         ("extraVolumes[0].hostPath.path=/x", "extraVolumes"),
@@ -432,15 +449,17 @@ async fn the_api_server_takes_all_that_the_chart_installs_and_the_pod_where_only
         for object in objects.iter().filter(|object| object["kind"] != "ServiceMonitor") {
             chart::check(&client, object).await.unwrap_or_else(|error| panic!("{values:?}: {error}"));
         }
-        let spec = &named(&objects, "Deployment", "dialplane")["spec"]["template"]["spec"];
-        let metadata = json!({"name": "dialplane", "namespace": namespace});
-        let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec});
-        let answer = chart::check(&client, &pod).await;
-        if values.iter().any(|(path, _)| lax(path)) {
-            let refused = answer.unwrap_err();
-            assert!(refused.contains("violates PodSecurity"), "whoever sets less gets less: {refused}");
-        } else {
-            assert_eq!(answer, Ok(()), "{values:?}");
+        for deployment in objects.iter().filter(|object| object["kind"] == "Deployment") {
+            let metadata = json!({"name": deployment["metadata"]["name"], "namespace": namespace});
+            let spec = &deployment["spec"]["template"]["spec"];
+            let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec});
+            let answer = chart::check(&client, &pod).await;
+            if values.iter().any(|(path, _)| lax(path)) {
+                let refused = answer.unwrap_err();
+                assert!(refused.contains("violates PodSecurity"), "whoever sets less gets less: {refused}");
+            } else {
+                assert_eq!(answer, Ok(()), "{values:?}");
+            }
         }
     }
 }
@@ -502,6 +521,64 @@ fn a_service_monitor_is_as_the_values_say() {
     assert_eq!(monitor["spec"]["endpoints"], json!([endpoint]));
 }
 
+/// Whether these labels are selected by that.
+fn selects(selector: &Value, labels: &Value) -> bool {
+    selector.as_object().unwrap().iter().all(|(name, value)| labels[name] == *value)
+}
+
+#[test]
+fn the_sandbox_says_that_it_is_none_and_is_not_taken_for_the_operator() {
+    let before = render(&[("networkPolicy.enabled", "true")], &[]);
+    let objects = render(&[("networkPolicy.enabled", "true"), ("sandbox.enabled", "true")], &[]);
+    let ours: Vec<&Value> =
+        objects.iter().filter(|o| o["metadata"]["labels"]["dialplane.dev/sandbox"] == "true").collect();
+    assert_eq!(objects.len(), before.len() + ours.len());
+    assert!(!objects.iter().any(|object| object["apiVersion"].as_str().unwrap().starts_with("dialplane.dev/")));
+
+    let created = named(&objects, "ConfigMap", "dialplane-sandbox")["data"]["objects.yaml"].as_str().unwrap();
+    let created = serde_yaml_ng::Deserializer::from_str(created).map(|one| Value::deserialize(one).unwrap());
+    let created: Vec<Value> = created.collect();
+    let expected = ["CarrierAccount", "Agent", "PhoneNumber", "PhoneNumber"];
+    assert_eq!(created.iter().map(|object| object["kind"].as_str().unwrap()).collect::<Vec<_>>(), expected);
+    for object in ours.into_iter().chain(&created) {
+        let said = object["metadata"]["annotations"]["kubernetes.io/description"].as_str().unwrap_or_default();
+        assert!(said.contains("Simulated") && said.contains("no real carrier"), "{object}");
+        assert_eq!(object["metadata"]["labels"]["dialplane.dev/sandbox"], "true");
+        assert_eq!(object["metadata"]["namespace"], chart::NAMESPACE);
+    }
+
+    let pod = |name: &str| &named(&objects, "Deployment", name)["spec"]["template"];
+    let labels = ["dialplane", "dialplane-sandbox"].map(|name| &pod(name)["metadata"]["labels"]);
+    let selectors = |object: &Value| {
+        let spec = &object["spec"];
+        let all = [&spec["selector"]["matchLabels"], &spec["podSelector"]["matchLabels"], &spec["selector"]];
+        all.into_iter().find(|selector| selector.is_object() && selector["matchLabels"].is_null()).cloned()
+    };
+    for object in &objects {
+        let Some(selector) = selectors(object) else { continue };
+        let of_sandbox = object["metadata"]["name"] == "dialplane-sandbox";
+        assert_eq!(labels.map(|labels| selects(&selector, labels)), [!of_sandbox, of_sandbox], "{object}");
+    }
+
+    let url = format!("http://dialplane-sandbox.{}.svc:4010", chart::NAMESPACE);
+    assert_eq!(created[0]["spec"]["endpoint"], url);
+    let container = |name: &str| &pod(name)["spec"]["containers"][0];
+    let arguments = container("dialplane")["args"].as_array().unwrap();
+    assert!(arguments.contains(&json!(format!("--allow-endpoint={url}"))), "{arguments:?}");
+    assert_eq!(container("dialplane-sandbox")["image"], "ghcr.io/dialplane/dialplane:0.1.0-sandbox");
+    assert_eq!(container("dialplane")["image"], "ghcr.io/dialplane/dialplane:0.1.0");
+    let egress = &named(&objects, "NetworkPolicy", "dialplane")["spec"]["egress"];
+    let way = json!({"ports": [{"port": 4010}], "to": [{"podSelector": {"matchLabels": {
+        "app.kubernetes.io/name": "dialplane-sandbox", "app.kubernetes.io/instance": "dialplane",
+    }}}]});
+    assert!(egress.as_array().unwrap().contains(&way), "{egress}");
+
+    let straight =
+        way_out(&["sandbox.enabled=true", "proxy.httpProxy=http://proxy:3128", "proxy.noProxy=.example.com"]);
+    let host = format!(".example.com,dialplane-sandbox.{}.svc", chart::NAMESPACE);
+    assert!(straight.1.contains(&json!({"name": "NO_PROXY", "value": host})), "{:?}", straight.1);
+}
+
 #[test]
 fn a_network_policy_opens_the_ways_that_the_values_name_and_no_other() {
     let spec = |values: &[(&str, &str)]| {
@@ -552,12 +629,20 @@ fn objects_of_ones_own_come_with_the_release_and_may_hold_templates() {
 
 #[test]
 fn the_notes_name_the_next_step() {
-    let output = Command::new(cli::helm())
-        .args(["install", "dialplane", chart::CHART, "--namespace", chart::NAMESPACE, "--dry-run=client"])
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let (_, notes) = said.split_once("NOTES:").unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    let notes = |values: &[&str]| {
+        let mut helm = Command::new(cli::helm());
+        helm.args(["install", "dialplane", chart::CHART, "--namespace", chart::NAMESPACE, "--dry-run=client"]);
+        let output = helm.args(values).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        let notes = said.split_once("NOTES:").map(|(_, notes)| notes.to_owned());
+        notes.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&output.stderr)))
+    };
+    assert!(!notes(&[]).contains("sandbox"), "it is not there");
+    let with = notes(&["--set", "sandbox.enabled=true"]);
+    for said in ["None of it is\nreal", "-l dialplane.dev/sandbox=true", "delete phonenumbers,agents,carrieraccounts"] {
+        assert!(with.contains(said), "{said}: {with}");
+    }
+    let notes = notes(&[]);
     for step in ["rollout status deployment/dialplane", "CarrierAccount", "kubectl get dialplane"] {
         assert!(notes.contains(step), "{step}: {notes}");
     }

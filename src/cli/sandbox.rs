@@ -1,9 +1,13 @@
-//! `dialplane sandbox`: simulated carriers on this machine. It does I/O: one listening port, standard output.
+//! `dialplane sandbox`: simulated carriers on this machine. It does I/O: one listening port, standard output, and the cluster where it is
+//! given objects.
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr};
+mod objects;
+
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
 
 use anyhow::Context as _;
 
+use self::objects::Objects;
 use crate::sandbox::carrier::{AccountSeed, AgentSeed, Credentials, Dialect, NumberSeed, Sandbox, SandboxConfig};
 
 /// What `dialplane sandbox` takes.
@@ -44,6 +48,11 @@ pub struct Args {
     /// Send webhooks for a public host to this URL, such as engine.example.com=http://127.0.0.1:3000; can be repeated
     #[arg(long = "webhook-host", value_name = "HOST=URL", value_parser = host)]
     pub webhook_hosts: Vec<(String, String)>,
+
+    /// Create the objects of this YAML file in the cluster, as the account and the numbers of the chart's sandbox; those that are there
+    /// stay as they are
+    #[arg(long, value_name = "FILE")]
+    pub create: Option<PathBuf>,
 }
 
 /// A key of a platform: its id and its secret.
@@ -58,8 +67,18 @@ impl fmt::Debug for Key {
 
 /// Serves until Ctrl-C or SIGTERM.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let Args { listen, numbers, account_sid, auth_token, api_key, flowyte_key, nixflex_key, seed, webhook_hosts } =
-        args;
+    let Args {
+        listen,
+        numbers,
+        account_sid,
+        auth_token,
+        api_key,
+        flowyte_key,
+        nixflex_key,
+        seed,
+        webhook_hosts,
+        create,
+    } = args;
     let owned = |number: &String| NumberSeed { number: number.clone(), ..NumberSeed::default() };
     let account = |carrier, sid, auth_token| AccountSeed { carrier, sid, auth_token, ..AccountSeed::default() };
     let (key_id, key_secret) = nixflex_key.map(|Key(id, secret)| (id, secret)).unzip();
@@ -87,7 +106,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     println!("Ctrl-C ends it, and with it everything that it knows.");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        super::asked_to_end()?.await;
+        let ended = super::asked_to_end()?;
+        if let Some(path) = create {
+            // Ends with the runtime.
+            tokio::spawn(Objects::read(&path).await?.create());
+        }
+        ended.await;
         Ok(())
     })
 }

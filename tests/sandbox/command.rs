@@ -63,6 +63,7 @@ fn a_flag_that_makes_no_sense_is_refused_with_a_reason() {
         ("--webhook-host=engine.example.com", "write for example"),
         ("--listen=somewhere", "somewhere"),
         ("--flowyte-key=KEY1", "flowyte_sk_"),
+        ("--create=/nowhere.yaml", "/nowhere.yaml"),
     ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dialplane"));
         let output = command.args(["sandbox", flag]).env("DIALPLANE_SANDBOX_LISTEN", "127.0.0.1:0").output().unwrap();

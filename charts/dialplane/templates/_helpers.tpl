@@ -35,6 +35,38 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 {{- end }}
 
+{{/* What selects the pods of the sandbox, which no selector of the operator's must. */}}
+{{- define "dialplane.sandboxSelector" -}}
+app.kubernetes.io/name: dialplane-sandbox
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{/* Labels of everything that is of the sandbox. */}}
+{{- define "dialplane.sandboxLabels" -}}
+{{- $own := merge (include "dialplane.sandboxSelector" . | fromYaml) (dict "dialplane.dev/sandbox" "true") }}
+{{- toYaml (merge $own (include "dialplane.labels" . | fromYaml)) }}
+{{- end }}
+
+{{- define "dialplane.sandboxHost" -}}
+dialplane-sandbox.{{ .Release.Namespace }}.svc
+{{- end }}
+
+{{- define "dialplane.sandboxURL" -}}
+http://{{ include "dialplane.sandboxHost" . }}:4010
+{{- end }}
+
+{{/* The operator's image is built without the sandbox. */}}
+{{- define "dialplane.sandboxImage" -}}
+{{- $tag := .Values.sandbox.image.tag | default (print (.Values.image.tag | default .Chart.AppVersion) "-sandbox") }}
+{{- with .Values.sandbox.image.digest }}{{ $.Values.image.repository }}@{{ . }}{{ else }}{{ .Values.image.repository }}:{{ $tag }}{{ end }}
+{{- end }}
+
+{{/* The hosts that are reached without a proxy; the sandbox is in the cluster. */}}
+{{- define "dialplane.noProxy" -}}
+{{- $sandbox := and .Values.sandbox.enabled .Values.proxy.httpProxy }}
+{{- list .Values.proxy.noProxy (ternary (include "dialplane.sandboxHost" .) "" (not (empty $sandbox))) | compact | join "," }}
+{{- end }}
+
 {{/* Where the authority of carrierCA comes from, as a volume; nothing without one. */}}
 {{- define "dialplane.carrierCA" -}}
 {{- with .Values.carrierCA.secretName }}

@@ -45,7 +45,8 @@ pub const ABOUT: &str = "\
 `dialplane sandbox` serves the simulated carriers on this machine, over HTTP and from one memory: Twilio's hosts and Telnyx's (`/v2/…`) at its
 address, Flowyte's below `/flowyte` and Nixflex's below `/nixflex`. It prints the credentials of an account of each. They depend only on
 `--seed`, unless a flag sets them. Its flags are in [commands.md](commands.md). Start an operator that
-uses it with `--allow-endpoint` and its address.
+uses it with `--allow-endpoint` and its address. In a cluster it comes with the chart, with an account, an agent and two numbers:
+`helm install … --set sandbox.enabled=true`.
 
 Below `/admin`, as JSON, you simulate people, other buyers and faults at a carrier. **There is no authentication**: its only protection is
 the address that it listens on, by default only this machine.
