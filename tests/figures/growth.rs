@@ -17,6 +17,8 @@ struct Used {
     cpu: Duration,
     /// Memory that it has more than before it knew of any number, for each.
     bytes: u64,
+    /// Memory that it has before, in bytes.
+    idle: u64,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -27,10 +29,11 @@ async fn a_number_of_a_large_fleet_costs_no_more_than_one_of_a_small() {
     for size in sizes.split(',').map(|size| size.trim().parse().unwrap()) {
         let used = import(size).await;
         println!(
-            "{size} numbers: for each {:.1} objects read, {:.2} ms of processor time, {:.1} kB",
+            "{size} numbers: for each {:.1} objects read, {:.2} ms of processor time, {:.1} kB; {:.1} MB without any",
             used.reads,
             used.cpu.as_secs_f64() * 1e3,
-            used.bytes as f64 / 1e3
+            used.bytes as f64 / 1e3,
+            used.idle as f64 / 1e6
         );
         all.push(used);
     }
@@ -63,6 +66,7 @@ async fn import(count: usize) -> Used {
         reads: (self::reads(&operator).await - reads) as f64 / count as f64,
         cpu: (self::cpu(operator.pid()) - cpu) / u32::try_from(count).unwrap(),
         bytes: (resident(operator.pid()) - bytes) / count as u64,
+        idle: bytes,
     };
     let ledger = stage.sandbox.ledger();
     assert_eq!((ledger.writes(), ledger.purchases(), ledger.releases()), (count, 0, 0));
