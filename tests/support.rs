@@ -11,6 +11,7 @@ pub mod egress;
 pub mod gate;
 pub mod operator;
 pub mod process;
+pub mod release;
 pub mod scene;
 
 use std::{
