@@ -570,6 +570,12 @@ fn the_sandbox_says_that_it_is_none_and_is_not_taken_for_the_operator() {
     let created: Vec<Value> = created.collect();
     let expected = ["CarrierAccount", "Agent", "PhoneNumber", "PhoneNumber"];
     assert_eq!(created.iter().map(|object| object["kind"].as_str().unwrap()).collect::<Vec<_>>(), expected);
+    for object in &created {
+        let labels = &object["metadata"]["labels"];
+        let of_release =
+            labels["app.kubernetes.io/instance"].is_string() || labels["app.kubernetes.io/managed-by"] == "Helm";
+        assert!(!of_release, "it is not, and Argo CD would prune it: {labels}");
+    }
     for object in ours.into_iter().chain(&created) {
         let said = object["metadata"]["annotations"]["kubernetes.io/description"].as_str().unwrap_or_default();
         assert!(said.contains("Simulated") && said.contains("no real carrier"), "{object}");

@@ -109,9 +109,8 @@ async fn a_release_with_the_sandbox_has_two_numbers_ready_without_a_carrier_acco
         "-o",
         "name",
         "-l",
-        "app.kubernetes.io/name=dialplane-sandbox",
+        "dialplane.dev/sandbox=true",
         "dialplane,deployments,services,configmaps,secrets,serviceaccounts,roles,rolebindings,networkpolicies",
     ]);
-    // The pods of a Deployment go a moment after it.
     assert_eq!(left, "");
 }
