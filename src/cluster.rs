@@ -8,6 +8,7 @@ pub mod failure;
 pub mod lease;
 pub mod objects;
 pub mod queue;
+pub mod reviews;
 pub mod sent;
 pub mod watch;
 

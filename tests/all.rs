@@ -30,6 +30,7 @@ mod kstatus;
 mod kustomize;
 mod left_out;
 mod made_again;
+mod metrics_access;
 mod nixflex;
 mod openapi;
 mod permissions;

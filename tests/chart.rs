@@ -81,8 +81,11 @@ const EVERYTHING: [(&str, &str); 62] = [
     ("argocd.customizations", "true"),
 ];
 
+/// The Secret of the metrics' certificate, without which they cannot be served by TLS.
+const TLS: &str = r#""metrics-tls""#;
+
 /// The rest: what would take another value's place, or takes something away. Each ends with its value, after those that it needs.
-const ALONE: [&[(&str, &str)]; 24] = [
+const ALONE: [&[(&str, &str)]; 29] = [
     &[("crds.install", "false")],
     &[("serviceAccount.create", "false")],
     &[("serviceAccount.name", r#""other""#)],
@@ -104,6 +107,29 @@ const ALONE: [&[(&str, &str)]; 24] = [
     &[("proxy.secretName", r#""proxy""#)],
     &[("carrierCA.secretName", r#""company-ca""#)],
     &[("metrics.service.enabled", "false")],
+    &[("metrics.secure.certificateSecretName", TLS), ("metrics.secure.enabled", "true")],
+    &[
+        ("metrics.secure.certificateSecretName", TLS),
+        ("metrics.secure.enabled", "true"),
+        ("metrics.secure.certificateSecretName", r#""other""#),
+    ],
+    &[
+        ("metrics.secure.certificateSecretName", TLS),
+        ("metrics.secure.enabled", "true"),
+        ("metrics.secure.readers", r#"[{"name": "prometheus", "namespace": "monitoring"}]"#),
+    ],
+    &[
+        ("metrics.secure.certificateSecretName", TLS),
+        ("metrics.secure.enabled", "true"),
+        ("metrics.serviceMonitor.enabled", "true"),
+        ("metrics.serviceMonitor.tlsConfig", r#"{"insecureSkipVerify": true}"#),
+    ],
+    &[
+        ("metrics.secure.certificateSecretName", TLS),
+        ("metrics.secure.enabled", "true"),
+        ("metrics.serviceMonitor.enabled", "true"),
+        ("metrics.serviceMonitor.authorization", r#"{"credentials": {"name": "scraper", "key": "token"}}"#),
+    ],
     &[("replicas", "2"), ("podDisruptionBudget.enabled", "false")],
     &[("replicas", "2"), ("podDisruptionBudget.maxUnavailable", "2")],
     &[("networkPolicy.enabled", "true"), ("networkPolicy.apiServerPorts", "[8443]")],
@@ -352,6 +378,10 @@ fn a_value_that_does_nothing_is_refused() {
         ("networkPolicy.egress=x", "egress"),
         ("networkPolicy.apiServerPorts={https}", "apiServerPorts"),
         ("metrics.serviceMonitor.scrapeTimeout=soon", "scrapeTimeout"),
+        ("metrics.secure.enabled=true", "certificateSecretName"),
+        ("metrics.secure.certificateSecretName=A_b", "certificateSecretName"),
+        ("metrics.secure.readers[0].name=prometheus", "readers"),
+        ("metrics.secure.tls=true", "tls"),
         ("metrics.serviceMonitor.honourLabels=true", "honourLabels"),
         ("argocd.enabled=true", "enabled"),
         ("extraObjects[0].kind=Secret", "extraObjects"),
@@ -540,6 +570,12 @@ fn the_sandbox_says_that_it_is_none_and_is_not_taken_for_the_operator() {
     let created: Vec<Value> = created.collect();
     let expected = ["CarrierAccount", "Agent", "PhoneNumber", "PhoneNumber"];
     assert_eq!(created.iter().map(|object| object["kind"].as_str().unwrap()).collect::<Vec<_>>(), expected);
+    for object in &created {
+        let labels = &object["metadata"]["labels"];
+        let of_release =
+            labels["app.kubernetes.io/instance"].is_string() || labels["app.kubernetes.io/managed-by"] == "Helm";
+        assert!(!of_release, "it is not, and Argo CD would prune it: {labels}");
+    }
     for object in ours.into_iter().chain(&created) {
         let said = object["metadata"]["annotations"]["kubernetes.io/description"].as_str().unwrap_or_default();
         assert!(said.contains("Simulated") && said.contains("no real carrier"), "{object}");
@@ -577,6 +613,52 @@ fn the_sandbox_says_that_it_is_none_and_is_not_taken_for_the_operator() {
         way_out(&["sandbox.enabled=true", "proxy.httpProxy=http://proxy:3128", "proxy.noProxy=.example.com"]);
     let host = format!(".example.com,dialplane-sandbox.{}.svc", chart::NAMESPACE);
     assert!(straight.1.contains(&json!({"name": "NO_PROXY", "value": host})), "{:?}", straight.1);
+}
+
+#[test]
+fn secure_metrics_have_a_port_and_rights_of_their_own() {
+    let reviews = |objects: &[Value]| objects.iter().any(|object| object.to_string().contains("tokenreviews"));
+    assert!(!reviews(&render(&EVERYTHING, &[])), "only where it is asked for");
+
+    let secure = [
+        ("metrics.secure.enabled", "true"),
+        ("metrics.secure.certificateSecretName", TLS),
+        ("metrics.serviceMonitor.enabled", "true"),
+        ("networkPolicy.enabled", "true"),
+    ];
+    let objects = render(&secure, &[]);
+    assert!(reviews(&objects));
+    let binding = named(&objects, "ClusterRoleBinding", "dialplane-metrics-auth");
+    let subject = json!({"kind": "ServiceAccount", "name": "dialplane", "namespace": chart::NAMESPACE});
+    assert_eq!(binding["subjects"], json!([subject]));
+    let reader = &named(&objects, "ClusterRole", "dialplane-metrics-reader")["rules"];
+    assert_eq!(reader, &json!([{"nonResourceURLs": ["/metrics"], "verbs": ["get"]}]));
+    let bound = objects.iter().filter(|object| object["roleRef"]["name"] == "dialplane-metrics-reader").count();
+    assert_eq!(bound, 0, "bound to nobody");
+
+    let port = &named(&objects, "Service", "dialplane-metrics")["spec"]["ports"];
+    assert_eq!(port, &json!([{"name": "https", "port": 8443, "targetPort": "https"}]));
+    let endpoint = json!({
+        "port": "https", "path": "/metrics", "scheme": "https", "interval": "30s",
+        "tlsConfig": {
+            "ca": {"secret": {"name": "metrics-tls", "key": "ca.crt"}},
+            "serverName": format!("dialplane-metrics.{}.svc", chart::NAMESPACE),
+        },
+        "bearerTokenFile": "/var/run/secrets/kubernetes.io/serviceaccount/token",
+    });
+    assert_eq!(named(&objects, "ServiceMonitor", "dialplane")["spec"]["endpoints"], json!([endpoint]));
+    let ingress = &named(&objects, "NetworkPolicy", "dialplane")["spec"]["ingress"];
+    assert_eq!(ingress, &json!([{"ports": [{"port": "https"}]}]));
+    let container = &named(&objects, "Deployment", "dialplane")["spec"]["template"]["spec"]["containers"][0];
+    for probe in ["livenessProbe", "readinessProbe"] {
+        assert_eq!(container[probe]["httpGet"]["port"], "http", "the kubelet has no token");
+    }
+
+    let mut values = secure.to_vec();
+    let credentials = r#"{"credentials": {"name": "scraper", "key": "token"}}"#;
+    values.push(("metrics.serviceMonitor.authorization", credentials));
+    let endpoint = named(&render(&values, &[]), "ServiceMonitor", "dialplane")["spec"]["endpoints"][0].clone();
+    assert!(endpoint["bearerTokenFile"].is_null() && endpoint["authorization"]["credentials"]["key"] == "token");
 }
 
 #[test]

@@ -12,6 +12,7 @@ pub mod gate;
 pub mod go;
 pub mod operator;
 pub mod process;
+pub mod release;
 pub mod scene;
 
 use std::{

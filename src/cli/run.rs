@@ -4,11 +4,14 @@
 //! gets its answer from the carrier, then the Lease is released, then the port is closed. Only that order lets a
 //! successor know that nothing of ours is still on its way.
 
-use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, pin::pin, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
+use axum::{Router, http::StatusCode};
 use clap::ArgAction;
-use tokio::{net::TcpListener, runtime::Handle};
+use kube::Client;
+use tokio::{net::TcpListener, runtime::Handle, task::JoinSet};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::target::Reach;
@@ -16,9 +19,10 @@ use crate::{
     cluster::{
         failure::said,
         lease::{Lease, Past},
+        reviews::{Review, Reviews},
     },
     controller::{Controller, Settings},
-    telemetry::{logs, metrics::Metrics, server},
+    telemetry::{logs, metrics::Metrics, server, tls::Tls},
 };
 
 /// How often it is looked whether the caches are filled.
@@ -30,9 +34,12 @@ const LET_GO: Duration = Duration::from_secs(5);
 /// What `dialplane run` takes. Every flag can be given by the environment as well, as a Deployment does.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Address that serves /livez, /readyz and /metrics
+    /// Address that serves /livez and /readyz, and /metrics unless that has an address of its own
     #[arg(long, env = "DIALPLANE_HEALTH_ADDRESS", default_value = "0.0.0.0:8080")]
     pub health_address: SocketAddr,
+
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
 
     /// Log format; RUST_LOG sets the filter
     #[arg(long, env = "DIALPLANE_LOG_FORMAT", value_enum, default_value = "json")]
@@ -77,6 +84,27 @@ pub struct Args {
     pub identity: String,
 }
 
+/// How metrics are served apart from the probes.
+#[derive(Debug, clap::Args)]
+pub struct MetricsArgs {
+    /// Address that serves /metrics by TLS. By default they are served beside the probes, unencrypted and to everybody
+    #[arg(long, env = "DIALPLANE_METRICS_ADDRESS", requires_all = ["metrics_tls_cert_file", "metrics_tls_key_file"])]
+    pub metrics_address: Option<SocketAddr>,
+
+    /// File with the certificate for --metrics-address and what leads to its authority, in PEM. It is read again when it changes
+    #[arg(long, env = "DIALPLANE_METRICS_TLS_CERT_FILE", value_name = "FILE", requires = "metrics_address")]
+    pub metrics_tls_cert_file: Option<PathBuf>,
+
+    /// File with the private key of that certificate, in PEM
+    #[arg(long, env = "DIALPLANE_METRICS_TLS_KEY_FILE", value_name = "FILE", requires = "metrics_address")]
+    pub metrics_tls_key_file: Option<PathBuf>,
+
+    /// Serve metrics only for a bearer token whose user may `get` the nonResourceURL /metrics: the API server is asked by a TokenReview and
+    /// a SubjectAccessReview
+    #[arg(long, env = "DIALPLANE_METRICS_AUTH", requires = "metrics_address")]
+    pub metrics_auth: bool,
+}
+
 /// Runs the operator until SIGTERM or SIGINT. The error says what to do; losing the leadership is one.
 pub fn run(args: Args) -> anyhow::Result<()> {
     logs::init(args.log_format)?;
@@ -90,21 +118,19 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 }
 
 async fn operate(args: Args, renewals: Handle) -> anyhow::Result<()> {
-    let settings = Settings { settling: args.settling_time, ..args.reach.settings(args.installation)? };
+    let settings = Settings { settling: args.settling_time, ..args.reach.settings(args.installation.clone())? };
     // Asked to end; and, later, that nothing is left to be done.
     let (stop, done) = (stop_on_signals()?, CancellationToken::new());
     let (client, namespace) = super::client::client().await?;
     let metrics = Arc::new(Metrics::new());
     metrics.leading(false);
     let controller = Arc::new(Controller::new(client.clone(), metrics.clone(), settings)?);
-    let listener = TcpListener::bind(args.health_address)
-        .await
-        .with_context(|| format!("cannot listen on {}: choose another --health-address", args.health_address))?;
+    let servers = Servers::bind(&args, &client, &controller, &metrics).await?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"), installation = controller.installation().unwrap_or_default(),
         address = %args.health_address, "begun",
     );
-    let serving = tokio::spawn(serve(listener, done.clone(), controller.clone(), metrics.clone()));
+    let serving = tokio::spawn(servers.serve(done.clone()));
     let following = {
         let (controller, done, stop) = (controller.clone(), done.clone(), stop.clone());
         tokio::spawn(async move {
@@ -142,7 +168,7 @@ async fn operate(args: Args, renewals: Handle) -> anyhow::Result<()> {
     .await;
     done.cancel();
     following.await.context("a watch ended in a panic; this is a bug in Dialplane")?;
-    serving.await.context("the health server ended in a panic; this is a bug in Dialplane")??;
+    serving.await.context("the health server ended in a panic; this is a bug in Dialplane")?;
     if outcome.is_ok() {
         tracing::info!("shut down");
     }
@@ -211,22 +237,83 @@ async fn synced(controller: &Controller, within: Duration, stop: &CancellationTo
     }
 }
 
-async fn serve(
-    listener: TcpListener,
-    done: CancellationToken,
-    controller: Arc<Controller>,
-    metrics: Arc<Metrics>,
-) -> anyhow::Result<()> {
-    let seen = controller.clone();
-    let ready = move || match seen.is_synced() {
-        true => Ok(()),
-        false => Err("waiting for the first complete list of every kind".to_owned()),
-    };
-    let page = move || {
-        controller.measure();
-        metrics.render()
-    };
-    server::serve(listener, done, ready, page).await.context("cannot serve health and metrics")
+/// What is served, each on a port of its own.
+struct Servers {
+    probes: (TcpListener, Router),
+    metrics: Option<(TcpListener, Arc<Tls>, TlsAcceptor, Router)>,
+}
+
+impl Servers {
+    /// Takes the ports, and reads the certificate of the metrics where they have a port of their own.
+    async fn bind(
+        args: &Args,
+        client: &Client,
+        controller: &Arc<Controller>,
+        metrics: &Arc<Metrics>,
+    ) -> anyhow::Result<Self> {
+        let (seen, measured, metrics) = (controller.clone(), controller.clone(), metrics.clone());
+        let probes = server::probes(move || match seen.is_synced() {
+            true => Ok(()),
+            false => Err("waiting for the first complete list of every kind".to_owned()),
+        });
+        let page = server::metrics(move || {
+            measured.measure();
+            metrics.render()
+        });
+        let listener = listen("--health-address", args.health_address).await?;
+        let MetricsArgs { metrics_address, metrics_tls_cert_file, metrics_tls_key_file, metrics_auth } = &args.metrics;
+        let (Some(address), Some(certificate), Some(key)) =
+            (metrics_address, metrics_tls_cert_file, metrics_tls_key_file)
+        else {
+            return Ok(Self { probes: (listener, probes.merge(page)), metrics: None });
+        };
+        let tls = Tls::read(certificate.clone(), key.clone())
+            .context("metrics cannot be served by TLS: check --metrics-tls-cert-file and --metrics-tls-key-file")?;
+        let page = if *metrics_auth { guarded(page, client.clone()) } else { page };
+        let acceptor = tls.acceptor().context("metrics cannot be served by TLS")?;
+        let metrics = Some((listen("--metrics-address", *address).await?, tls, acceptor, page));
+        Ok(Self { probes: (listener, probes), metrics })
+    }
+
+    /// Serves until `done` is cancelled.
+    async fn serve(self, done: CancellationToken) {
+        let Self { probes: (listener, probes), metrics } = self;
+        let mut servers = JoinSet::new();
+        servers.spawn(server::serve(listener, None, probes, done.clone()));
+        if let Some((listener, tls, acceptor, page)) = metrics {
+            servers.spawn(server::serve(listener, Some(acceptor), page, done.clone()));
+            servers.spawn(async move {
+                done.run_until_cancelled(tls.follow()).await;
+            });
+        }
+        servers.join_all().await;
+    }
+}
+
+async fn listen(flag: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let listening = TcpListener::bind(address).await;
+    listening.with_context(|| format!("cannot listen on {address}: choose another {flag}"))
+}
+
+/// Metrics for those alone who may read them, by what the API server says.
+fn guarded(page: Router, client: Client) -> Router {
+    let reviews = Arc::new(Reviews::new(client, "/metrics"));
+    server::guarded(page, move |token| {
+        let reviews = reviews.clone();
+        async move {
+            match reviews.of(&token).await {
+                Ok(Review::Allowed) => Ok(()),
+                Ok(Review::Denied) => {
+                    Err((StatusCode::FORBIDDEN, "grant this user the verb get on the nonResourceURL /metrics"))
+                }
+                Ok(Review::Unknown) => Err((StatusCode::UNAUTHORIZED, "the API server does not know this token")),
+                Err(error) => {
+                    tracing::warn!(%error, "the API server cannot be asked who may read metrics; they are not served");
+                    Err((StatusCode::SERVICE_UNAVAILABLE, "the API server cannot be asked who may read metrics"))
+                }
+            }
+        }
+    })
 }
 
 /// A token that SIGTERM or SIGINT cancels. A second signal changes nothing: what is under way is to be ended.

@@ -8,7 +8,7 @@ use std::{
 
 use dialplane::sandbox::carrier::Sandbox;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
-use rustls::pki_types::{PrivateKeyDer, pem::PemObject as _};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional},
     net::{TcpListener, TcpStream},
@@ -102,6 +102,24 @@ async fn head(client: &mut TcpStream) -> std::io::Result<String> {
 
 /// What proves to be [`HOST`], by an authority of its own.
 fn identity() -> (TlsAcceptor, String) {
+    let Issued { authority, certificate, key } = issue(HOST);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+    let config = config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+    (TlsAcceptor::from(Arc::new(config)), authority)
+}
+
+/// A certificate with its key, and the one of the authority that issued it, in PEM.
+pub struct Issued {
+    pub authority: String,
+    pub certificate: String,
+    pub key: String,
+}
+
+/// A certificate for `host`, by an authority of its own.
+pub fn issue(host: &str) -> Issued {
     let mut authority = CertificateParams::new(vec![]).unwrap();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     authority.key_usages = vec![KeyUsagePurpose::KeyCertSign];
@@ -109,10 +127,6 @@ fn identity() -> (TlsAcceptor, String) {
     let pem = authority.self_signed(&key).unwrap().pem();
     let issuer = Issuer::new(authority, key);
     let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(vec![HOST.to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
-    let config = config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key).unwrap();
-    (TlsAcceptor::from(Arc::new(config)), pem)
+    let certificate = CertificateParams::new(vec![host.to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+    Issued { authority: pem, certificate: certificate.pem(), key: key.serialize_pem() }
 }

@@ -81,6 +81,40 @@ http://{{ include "dialplane.sandboxHost" . }}:4010
 {{- end }}
 {{- end }}
 
+{{/* The operator's volumes, and where its container has them. */}}
+{{- define "dialplane.volumes" -}}
+{{- include "dialplane.carrierCA" . }}
+{{- if .Values.metrics.secure.enabled }}
+- name: metrics-tls
+  secret:
+    secretName: {{ .Values.metrics.secure.certificateSecretName }}
+{{- end }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "dialplane.volumeMounts" -}}
+{{- if include "dialplane.carrierCA" . }}
+- name: carrier-ca
+  mountPath: /etc/dialplane/carrier-ca
+  readOnly: true
+{{- end }}
+{{- if .Values.metrics.secure.enabled }}
+- name: metrics-tls
+  mountPath: /etc/dialplane/metrics-tls
+  readOnly: true
+{{- end }}
+{{- with .Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* The name of the port that serves metrics. */}}
+{{- define "dialplane.metricsPort" -}}
+{{ ternary "https" "http" .Values.metrics.secure.enabled }}
+{{- end }}
+
 {{/* How the pods are spread: as the values say, each over our pods unless it says which; otherwise over nodes and zones where they can. */}}
 {{- define "dialplane.spread" -}}
 {{- $constraints := .Values.topologySpreadConstraints }}
