@@ -31,6 +31,7 @@ mod left_out;
 mod made_again;
 mod nixflex;
 mod openapi;
+mod operations;
 mod permissions;
 mod plan;
 mod pool;

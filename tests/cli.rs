@@ -621,7 +621,7 @@ async fn uninstall_shows_every_number_that_stays_and_where_it_leads() {
     let number = scene.owned();
     scene.phone_number("main", &number, json!({"onDelete": "Restore"})).await;
     scene.reason::<PhoneNumber>("main", "Ready", "Routed").await;
-    // Other tests of the run have their own objects in this cluster, so that what it comes to shows elsewhere.
+    // Other tests of the run have their own objects in this cluster, so that what it comes to is for tests/operations.rs.
     let said = looker.run(&["uninstall", "--plan"], "").await;
     let line = said.out.lines().find(|line| line.starts_with(&*number)).unwrap_or_else(|| panic!("{}", said.out));
     let namespace = &scene.namespace;
