@@ -17,6 +17,7 @@ pub mod run;
 pub mod sandbox;
 pub mod search;
 mod target;
+pub mod uninstall;
 
 use std::{io::Write as _, process::ExitCode};
 
@@ -51,6 +52,8 @@ pub enum Command {
     Adopt(adopt::Args),
     /// Check the accounts: credentials, permissions, platforms; nothing is written
     Doctor(doctor::Args),
+    /// Show what uninstalling the operator would leave, and what has to end first; nothing is written
+    Uninstall(uninstall::Args),
     /// Publish an Agent's draft: set the version name and the draft's digest, in one step
     Publish(publish::Args),
     /// Roll an Agent back to a version that it published before
@@ -82,6 +85,7 @@ impl Cli {
             Command::Plan(args) => return plan::run(args),
             Command::Adopt(args) => adopt::run(args),
             Command::Doctor(args) => doctor::run(args),
+            Command::Uninstall(args) => return uninstall::run(args),
             Command::Publish(args) => publish::run(args),
             Command::Rollback(args) => rollback::run(args),
             Command::Digest(args) => digest::run(&args),

@@ -62,7 +62,7 @@ use crate::{
 };
 use caches::Cached as _;
 pub use context::{Context, Settings};
-pub use dry_run::{Check, DryRun, DryRunError, End, Foreseen, Installation, Unmanaged, Verdict};
+pub use dry_run::{Check, DryRun, DryRunError, End, Foreseen, Installation, Unmanaged, Verdict, foresee_uninstall};
 pub use effects::{CarrierWrites, ClusterWrites, act};
 pub use kind::{Kind, Work};
 use kinds::Controlled as _;

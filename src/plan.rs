@@ -29,6 +29,7 @@ mod remove;
 mod route;
 pub mod shared;
 pub mod takeover;
+pub mod uninstall;
 pub mod version;
 mod world;
 

@@ -33,6 +33,7 @@ mod made_again;
 mod metrics_access;
 mod nixflex;
 mod openapi;
+mod operations;
 mod permissions;
 mod plan;
 mod pool;

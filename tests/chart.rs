@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::{self, chart, cli, cluster};
 
 /// Every value that can be set beside the others, as JSON.
-const EVERYTHING: [(&str, &str); 62] = [
+const EVERYTHING: [(&str, &str); 63] = [
     ("replicas", "2"),
     ("carriers.allowedEndpoints", r#"["http://sandbox:4010", "https://proxy.example.com/twilio"]"#),
     ("proxy.httpsProxy", r#""http://proxy.example.com:3128""#),
@@ -24,6 +24,7 @@ const EVERYTHING: [(&str, &str); 62] = [
     ("image.digest", r#""sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef""#),
     ("image.pullPolicy", r#""Always""#),
     ("imagePullSecrets", r#"[{"name": "registry"}]"#),
+    ("policies.protectNumbersInService", "true"),
     ("log.format", r#""text""#),
     ("log.filter", r#""debug""#),
     ("crds.annotations", r#"{"example.com/owner": "telephony", "helm.sh/resource-policy": "delete"}"#),
@@ -354,6 +355,7 @@ fn a_value_that_does_nothing_is_refused() {
         ("secrets.namespaces={A_b}", "namespaces"),
         ("policies.approve=true", "approve"),
         ("policies.memory=maybe", "memory"),
+        ("policies.protectNumbersInService=maybe", "protectNumbersInService"),
         ("image.digest=latest", "digest"),
         ("sandbox.enable=true", "enable"),
         ("sandbox.enabled=maybe", "enabled"),

@@ -613,3 +613,27 @@ async fn the_carrier_is_reached_by_the_proxy_and_the_cluster_without() {
     assert!(!heads.is_empty() && heads.iter().all(|head| head.starts_with(&connect)), "{heads:?}");
     looker.has_only_looked().await;
 }
+
+#[tokio::test]
+async fn uninstall_shows_every_number_that_stays_and_where_it_leads() {
+    let looker = Looker::new().await;
+    let scene = &looker.scene;
+    let number = scene.owned();
+    scene.phone_number("main", &number, json!({"onDelete": "Restore"})).await;
+    scene.reason::<PhoneNumber>("main", "Ready", "Routed").await;
+    // Other tests of the run have their own objects in this cluster, so that what it comes to is for tests/operations.rs.
+    let said = looker.run(&["uninstall", "--plan"], "").await;
+    let line = said.out.lines().find(|line| line.starts_with(&*number)).unwrap_or_else(|| panic!("{}", said.out));
+    let namespace = &scene.namespace;
+    let cells = [
+        &*number,
+        &format!("{namespace}/main"),
+        &format!("{namespace}/{ACCOUNT}"),
+        &format!("{namespace}/{AGENT} v1"),
+        "Restore",
+    ];
+    assert_eq!(line.split("   ").map(str::trim).filter(|cell| !cell.is_empty()).collect::<Vec<_>>(), cells);
+    assert!(said.out.contains(&format!("Keep the Secret {namespace}/{ACCOUNT}: ")), "{}", said.out);
+    looker.run(&["uninstall"], "").await.ended(1, &["--plan"]);
+    looker.has_only_looked().await;
+}

@@ -110,7 +110,8 @@ fn every_section_rule_and_promise_that_the_code_cites_is_there() {
 
 #[test]
 fn every_file_that_the_documents_name_is_there() {
-    let mut documents: Vec<PathBuf> = vec!["README.md".into(), "CONTRIBUTING.md".into()];
+    let mut documents: Vec<PathBuf> =
+        ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"].map(PathBuf::from).into();
     documents.extend(fs::read_dir(Path::new(ROOT).join("docs")).unwrap().map(|entry| entry.unwrap().path()));
     let mut missing = Vec::new();
     for document in documents.iter().filter(|path| path.extension().is_some_and(|ending| ending == "md")) {

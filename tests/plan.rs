@@ -15,3 +15,4 @@ mod removal;
 mod scene;
 mod shared;
 mod takeover;
+mod uninstall;

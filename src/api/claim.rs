@@ -213,6 +213,13 @@ impl NumberClaimSpec {
         self.identity().is_some_and(|identity| identity.namespace != namespace)
     }
 
+    /// Whether it says that its number was seen to be bought, by this attempt or a later one. It comes to rest once that is settled: one of
+    /// an earlier attempt alone came to nothing.
+    pub fn was_seen_bought(&self, attempt: u32) -> bool {
+        let is_last = self.purchase.as_deref().is_some_and(|purchase| purchase.attempt >= attempt);
+        self.holder.is_none() && is_last || !self.carrier_number_id.is_empty()
+    }
+
     /// What `led_to` is once the number is sent to one more version.
     pub fn leading_to(led_to: &[LedTo], next: LedTo) -> Vec<LedTo> {
         let before = led_to.iter().filter(|before| **before != next).cloned();

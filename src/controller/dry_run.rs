@@ -20,7 +20,7 @@ pub use examine::{Check, Verdict};
 
 use super::{
     Context, Kind, Past, Settings,
-    caches::Cached,
+    caches::{Cached, Caches},
     driver::{Ended, decide, pass},
     effects::act,
     error::Error,
@@ -49,7 +49,10 @@ use crate::{
         objects::Objects,
         sent::Kept,
     },
-    plan::{Decision, Effect, OfferQuery, Offers, choose},
+    plan::{
+        Decision, Effect, OfferQuery, Offers, choose,
+        uninstall::{self, Uninstall},
+    },
     telemetry::metrics::Metrics,
 };
 
@@ -150,12 +153,7 @@ impl DryRun {
         let context = Context::new(client, Arc::new(Metrics::new()), settings, 1)
             .map_err(|error| DryRunError::Setup(format!("{error:#}")))?;
         let (client, caches) = (&context.client, &context.caches);
-        macro_rules! list_each {
-            ($($kind:ident)*) => {
-                tokio::try_join!($(list(client, api::$kind::cache(caches)),)* list(client, &caches.namespaces))
-            };
-        }
-        each_kind!(list_each)?;
+        tokio::try_join!(list_kinds(client, caches), list(client, &caches.namespaces))?;
         let installation = if is_given { Ok(Installation::Given) } else { found(&context) };
         // The operator that will do it is taken to know its past: what it must wait for after a start passes.
         context.begin(Past::default(), CancellationToken::new());
@@ -171,9 +169,7 @@ impl DryRun {
 
     /// The objects of the cluster that do not decode and are left out of everything, and why.
     pub fn left_out(&self) -> Vec<String> {
-        let mut all: Vec<String> = self.context.caches.left_out().iter().map(|(_, left)| left.to_string()).collect();
-        all.sort();
-        all
+        left_out(&self.context.caches)
     }
 
     /// Every CarrierAccount of the cluster.
@@ -444,6 +440,36 @@ fn found(context: &Context) -> Result<Installation, String> {
             Err(format!("several installations of Dialplane are named in this cluster ({})", several.join(", ")))
         }
     }
+}
+
+/// What uninstalling the operator would leave, by what the cluster holds; no carrier is asked. Also the objects that cannot be decoded and
+/// of which it knows nothing.
+pub async fn foresee_uninstall(client: &Client) -> Result<(Uninstall, Vec<String>), DryRunError> {
+    let caches = Caches::new();
+    list_kinds(client, &caches).await?;
+    let world = uninstall::World {
+        accounts: caches.accounts.all(),
+        numbers: caches.numbers.all(),
+        agents: caches.agents.all(),
+        versions: caches.versions.all(),
+        claims: caches.claims.all(),
+        purchases: caches.journals.all(),
+    };
+    Ok((uninstall::of(&world), left_out(&caches)))
+}
+
+fn left_out(caches: &Caches) -> Vec<String> {
+    let mut all: Vec<String> = caches.left_out().iter().map(|(_, left)| left.to_string()).collect();
+    all.sort();
+    all
+}
+
+/// Lists every kind of ours once.
+async fn list_kinds(client: &Client, caches: &Caches) -> Result<(), DryRunError> {
+    macro_rules! list_each {
+        ($($kind:ident)*) => { tokio::try_join!($(list(client, api::$kind::cache(caches))),*) };
+    }
+    each_kind!(list_each).map(drop)
 }
 
 async fn list<K>(client: &Client, cache: &Cache<K>) -> Result<(), DryRunError>

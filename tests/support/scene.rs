@@ -138,9 +138,14 @@ impl Scene {
 
     /// Another namespace with the same carrier, and nothing else in it.
     pub async fn elsewhere(&self) -> Self {
-        let namespace = fresh_namespace(&self.client).await;
-        let bought = AtomicUsize::new(0);
-        Self { client: self.client.clone(), namespace, sandbox: self.sandbox.clone(), bought }
+        self.elsewhere_on(self.client.clone()).await
+    }
+
+    /// The same on another control plane.
+    pub async fn elsewhere_on(&self, client: Client) -> Self {
+        let namespace = fresh_namespace(&client).await;
+        let bought = AtomicUsize::new(self.bought.load(Ordering::Relaxed));
+        Self { client, namespace, sandbox: self.sandbox.clone(), bought }
     }
 
     /// The Secret and the account, open and listed.

@@ -4,7 +4,6 @@ use super::step::Step;
 use crate::{
     api::{
         NumberClaim, NumberPurchase,
-        claim::ClaimedPurchase,
         conditions::{Finding, Reason},
         number::E164,
         phone_number::PhoneNumberStatus,
@@ -24,15 +23,12 @@ pub(super) enum Settled<'a> {
 }
 
 impl<'a> Step<'a, '_> {
-    /// Whether the number that the journal names was seen to be ours before, by this object or by one of its identity. The claim of a purchase
-    /// comes to rest once that is settled: one of an earlier attempt alone came to nothing.
+    /// Whether the number that the journal names was seen to be ours before, by this object or by one of its identity.
     pub(super) fn was_ours(&self, journal: &NumberPurchase, number: &E164) -> bool {
         let said = self.w.number.status.as_ref().is_some_and(|status| status.number.as_ref() == Some(number));
         let was_seen = |claim: &NumberClaim| {
             let is_its = claim.spec.is_for(self.b.identity) || claim.spec.is_held_by(self.w.uid());
-            let is_last = |purchase: &ClaimedPurchase| purchase.attempt >= journal.spec.attempt;
-            let rests = claim.spec.holder.is_none() && claim.spec.purchase.as_deref().is_some_and(is_last);
-            is_its && (rests || !claim.spec.carrier_number_id.is_empty())
+            is_its && claim.spec.was_seen_bought(journal.spec.attempt)
         };
         said || self.w.claim.is_some_and(was_seen)
     }
