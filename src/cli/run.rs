@@ -102,7 +102,7 @@ async fn operate(args: Args, renewals: Handle) -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on {}: choose another --health-address", args.health_address))?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"), installation = controller.installation().unwrap_or_default(),
-        address = %args.health_address, "begun",
+        address = %args.health_address, "starting",
     );
     let serving = tokio::spawn(serve(listener, done.clone(), controller.clone(), metrics.clone()));
     let following = {
