@@ -344,6 +344,15 @@ fn sells_none(name: &str, country: &str, kind: NumberType) -> String {
     )
 }
 
+/// An answer that is not what was requested, or not all of it. Nothing of it is used: a part of a list would look like numbers lost.
+fn torn(name: &str, why: &str) -> CarrierError {
+    let text = format!(
+        "{name} returned an incomplete or inconsistent response: {why}; the operator ignores it and checks again. If this persists, check \
+         spec.endpoint and any proxy between the cluster and {name}, or ask {name}"
+    );
+    CarrierError::new(ErrorClass::Transient, text)
+}
+
 /// The refusal of what a carrier has no facet for.
 pub fn does_not(carrier: &dyn Carrier, what: &str) -> CarrierError {
     let text = format!("{} does not {what}", carrier.capabilities().name);

@@ -191,13 +191,13 @@ fn actions_set_what_people_set_and_say_yes_to_nothing_that_is_not_asked() {
     let requested = annotation(after("reconcile", &number), RECONCILE_REQUESTED);
     assert!(requested.parse::<Timestamp>().is_ok(), "{requested}");
 
-    assert!(run(&definitions["approve"], &number).unwrap_err().contains("no number is offered"));
+    assert!(run(&definitions["approve"], &number).unwrap_err().contains("status.offer shows no number"));
     let mut offered = number.clone();
     offered["status"] = json!({"offer": {"number": "+14155553010"}});
     let approved = run(&definitions["approve"], &offered).unwrap();
     assert_eq!(approved["metadata"]["annotations"], json!({APPROVE: "+14155553010"}));
 
-    assert!(run(&definitions["abandon"], &number).unwrap_err().contains("only what is being deleted"));
+    assert!(run(&definitions["abandon"], &number).unwrap_err().contains("only an object that is being deleted"));
     for kind in ["PhoneNumber", "CarrierAccount"] {
         let (_, definitions) = actions(kind);
         let mut going = manifests::good(kind);

@@ -258,7 +258,7 @@ async fn a_route_that_the_carrier_refuses_stays_as_it_was_until_another_version_
     scene.always(Match::route_write(), Fault::Refuse { status: 400, code: 21402 });
     scene.agent("engine.example.com", Some("v2")).await;
     let message = scene.message::<PhoneNumber>("main", "Routed", "RouteRefused").await;
-    assert!(message.contains("check the URLs"), "{message}");
+    assert!(message.contains("check the agent's webhooks"), "{message}");
     scene.event("main", "RouteRefused").await;
     scene.scans(2).await;
     assert_eq!(scene.sandbox.ledger().of(dialplane::sandbox::carrier::Kind::RouteWrite).count(), 2, "tried once");
@@ -480,7 +480,7 @@ async fn no_secret_shows_in_any_object_event_or_log() {
     assert!(previous.to_string().contains("0ld-k3y"), "it stands there, for Restore, and nowhere else");
     said.push(claim);
     let object = format!("{}/main", scene.namespace);
-    for (what, words) in [("a change at a carrier", "operation="), ("a claim has another holder", "before=\"nobody\"")]
+    for (what, words) in [("write at a carrier", "operation="), ("the holder of a claim changed", "before=\"nobody\"")]
     {
         let is_it = |line: &String| {
             let all = ["dialplane::audit", what, words, &number, "pass", &object];

@@ -30,10 +30,10 @@ fn nested(depth: usize) -> String {
 
 fn object<K: Kept + DeserializeOwned>(input: &str, text: &str) -> Row {
     let becomes = match decode::<K>(text) {
-        Sent::Whole(_) => "read like any other".to_owned(),
+        Sent::Whole(_) => "processed as usual".to_owned(),
         Sent::Unreadable(unreadable) => format!("ignored, with a warning: “{}”", unreadable.why),
     };
-    [format!("{} {input}", K::kind(&())), "list, watch, live read, answer of a write".to_owned(), becomes]
+    [format!("{} {input}", K::kind(&())), "list, watch, live read, response to a write".to_owned(), becomes]
 }
 
 fn whole(metadata: &str, spec: &str) -> String {
@@ -87,7 +87,7 @@ fn objects() -> Vec<Row> {
         ),
         object::<PhoneNumber>("with a mode of a later version", &whole(named(), &imports(json!({"mode": "Later"})))),
         object::<PhoneNumber>(
-            "whose number is none",
+            "with an invalid number",
             &whole(named(), &imports(json!({"import": {"number": "secret"}}))),
         ),
         object::<PhoneNumber>("whose `suspend` is a text", &whole(named(), &imports(json!({"suspend": "yes"})))),
@@ -134,7 +134,7 @@ async fn answer(name: &'static str, input: &'static str, body: String) -> Row {
         let config = telnyx::Config { api_key: token, identity: "a".to_owned(), endpoint };
         listed(&Telnyx::new(config, transport, limiter()).unwrap()).await
     };
-    [format!("{name} answers {input}"), "a listing".to_owned(), becomes]
+    [format!("{name} returns {input}"), "a listing".to_owned(), becomes]
 }
 
 fn twilio_page(rows: &str, next: &str) -> String {
@@ -186,10 +186,10 @@ async fn answers() -> Vec<Row> {
         answer("Telnyx", "a row without an id", telnyx_page(r#"{"phone_number":"+14155550101"}"#, 1)),
         answer(
             "Telnyx",
-            "features that are no list",
+            "features that are not a list",
             telnyx_page(r#"{"id":"1","phone_number":"+14155550101","features":{"a":[[]]}}"#, 1),
         ),
-        answer("Telnyx", "one row of a thousand that it speaks of", telnyx_page(r#"{"id":"1"}"#, 1000)),
+        answer("Telnyx", "one row, and a total of a thousand", telnyx_page(r#"{"id":"1"}"#, 1000)),
     ];
     let (both, own) = futures::join!(join_all(both), join_all(own));
     both.into_iter().chain(own).collect()
@@ -198,10 +198,10 @@ async fn answers() -> Vec<Row> {
 fn page(rows: &[Row]) -> String {
     let lines: String = rows.iter().map(|cells| format!("| {} |\n", cells.join(" | "))).collect();
     format!(
-        "<!-- Made by the test `the_table_of_bad_inputs_says_what_comes_of_them`. Do not edit. -->\n\n# Bad inputs tried, survived\n\n\
+        "<!-- Made by the test `the_table_of_bad_inputs_says_what_comes_of_them`. Do not edit. -->\n\n# Invalid inputs, and what happens\n\n\
          An object that cannot be decoded is ignored, and all others are processed: the log names it, an event `Unreadable` on it gives the \
          cause, and `dialplane_unreadable_objects` counts it. It keeps its claim and its route. A carrier's response that cannot be \
-         decoded, or is too large, is an error, and nothing is concluded from it.\n\n\
+         decoded, or is too large, is an error, and the operator concludes nothing from it.\n\n\
          | Input | Tried with | What happens |\n| --- | --- | --- |\n{lines}"
     )
 }

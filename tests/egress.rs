@@ -99,9 +99,9 @@ async fn a_certificate_of_an_authority_that_was_not_named_is_not_trusted() {
 async fn a_proxy_that_does_not_connect_is_told_from_a_carrier_that_does_not_answer_and_nothing_was_sent() {
     for (status, why) in [
         ("407 Proxy Authentication Required", "check them in HTTPS_PROXY"),
-        ("403 Forbidden", "lets this host through"),
-        ("502 Bad Gateway", "lets this host through"),
-        ("302 Found\r\nlocation: https://evil.example/", "lets this host through"),
+        ("403 Forbidden", "allows this host"),
+        ("502 Bad Gateway", "allows this host"),
+        ("302 Found\r\nlocation: https://evil.example/", "allows this host"),
     ] {
         let site = Site::answering(Some(status)).await;
         site.says(&site.open(&site.said("HTTPS_PROXY"), &format!("https://{HOST}")), why).await;

@@ -171,7 +171,7 @@ async fn a_number_whose_object_no_longer_decodes_keeps_its_claim_and_its_route()
     let finalizers = more_than_is_kept(&before.metadata.finalizers);
     scene.patch::<PhoneNumber>("main", json!({"metadata": {"finalizers": finalizers}})).await;
     let said = scene.event("main", "Unreadable").await;
-    assert!(said.contains("would have to be kept"), "{said}");
+    assert!(said.contains("and the limit is"), "{said}");
 
     scene.phone_number("rival", &number, json!({})).await;
     scene.reason::<PhoneNumber>("rival", "Acquired", "ClaimedByAnother").await;

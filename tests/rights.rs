@@ -439,7 +439,10 @@ async fn nothing_secret_is_logged_whatever_the_filter_asks_for() {
     scene.reason::<CarrierAccount>("echo", "Ready", "CarrierUnreachable").await;
 
     let log = site.operator.log();
-    assert!(log.contains("asked the carrier") && log.contains("acting"), "the filter is not heeded:\n{log}");
+    assert!(
+        log.contains("sent a request to the carrier") && log.contains("acting"),
+        "the filter is not heeded:\n{log}"
+    );
     for secret in [&token, "0ld-passw0rd", "wh-passw0rd", "ech0ed-t0ken"] {
         let user = scene.sandbox.credentials().account_sid;
         for shown in

@@ -63,7 +63,7 @@ impl Budget {
 
     fn exceeded(&self, what: &str) -> CarrierError {
         let text = format!(
-            "{} returned a listing of more than {what}, which is the limit; it is ignored. Split the account, or check what answers instead of the carrier",
+            "{} returned a listing of more than {what}, which is the limit; the operator ignores it. Check spec.endpoint, or split the account",
             self.carrier
         );
         CarrierError { class: ErrorClass::Transient, code: None, text, retry_after: Some(AGAIN) }

@@ -48,7 +48,8 @@ impl Codes {
             Some(code) => format!("{name} refused the request with error {code} (HTTP {status}); see {docs}{code}"),
             None if class == Unauthorized => (*unauthorized).to_owned(),
             None => format!(
-                "HTTP {status} came back without a {name} error code; check the endpoint and any proxy between the cluster and {name}"
+                "{name} or something in between returned HTTP {status} without a {name} error code; check spec.endpoint and any proxy between the \
+                 cluster and {name}"
             ),
         };
         // A code that nobody has mapped says nothing about what a repetition would do.

@@ -208,8 +208,8 @@ impl Carrier for Flowyte {
             }
         };
         let account = account.ok_or_else(|| {
-            let text = "the Flowyte organization has neither a number nor an agent, which is all that says which one it is; create an agent \
-                        there, a draft will do";
+            let text = "the Flowyte organization has neither a number nor an agent, so the operator cannot read its ID; create an agent \
+                        there, as a draft";
             CarrierError::new(ErrorClass::NotFound, text)
         })?;
         Ok(Identity { account, inactive: None })
@@ -224,7 +224,7 @@ impl Carrier for Flowyte {
         let mut same = self.rows().await?.into_iter().filter(|row| row.number().as_ref() == Some(number));
         match (same.next(), same.next()) {
             (row, None) => Ok(row.and_then(WireNumber::owned)),
-            (_, Some(_)) => Err(errors::torn("it held one number twice")),
+            (_, Some(_)) => Err(errors::torn("a number is in the list twice")),
         }
     }
 

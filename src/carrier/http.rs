@@ -183,7 +183,7 @@ impl<D: Dialect> Http<D> {
             permit.end(Verdict::Answered);
             let error = CarrierError {
                 class: ErrorClass::Throttled,
-                ..self.failure("was not asked in time: too many requests were queued")
+                ..self.failure("got no request in time, because too many were queued; the operator retries. If this persists, raise spec.limits of the CarrierAccount")
             };
             return Sent::Nothing { error, held: true };
         }
@@ -208,7 +208,9 @@ impl<D: Dialect> Http<D> {
             return match serde_json::from_slice(text) {
                 Ok(value) => Sent::Answer(value, body.len()),
                 // Its own text may quote the body.
-                Err(_) => Sent::Unclear(self.failure("returned a response that cannot be decoded")),
+                Err(_) => Sent::Unclear(self.failure(
+                    "returned a response that cannot be decoded; check spec.endpoint and any proxy in between",
+                )),
             };
         }
         let refusal = Refusal { status, headers, body };
@@ -224,7 +226,7 @@ impl<D: Dialect> Http<D> {
                 error: CarrierError {
                     class: ErrorClass::Rejected,
                     ..self.failure(
-                        "could not be asked; check endpoint and credentials for characters that HTTP does not allow",
+                        "got no request, because it cannot be built; check spec.endpoint and the Secret for characters that HTTP does not allow",
                     )
                 },
                 held: false,
@@ -236,7 +238,7 @@ impl<D: Dialect> Http<D> {
                 let seconds = self.deadline().as_secs_f32();
                 Sent::Unclear(self.failure(&format!("did not answer within {seconds} seconds")))
             }
-            Broken::TooLarge => Sent::Unclear(self.failure("returned a response that is too large")),
+            Broken::TooLarge => Sent::Unclear(self.failure("returned a response that is too large; check spec.endpoint and any proxy in between")),
             Broken::Cut => Sent::Unclear(self.failure("closed the connection before it responded")),
         }
     }

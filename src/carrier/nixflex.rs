@@ -58,7 +58,7 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     #[error(
-        "its key apiKey is no Nixflex key: write the key's id and its secret with a colon between them, as in nxf_...:nxfs_..."
+        "its key apiKey is not a Nixflex key: write the key's ID and its secret with a colon between them, as in nxf_...:nxfs_..."
     )]
     ApiKey,
     #[error("the endpoint must be an http or https URL with a host and without credentials, query and fragment")]
@@ -134,7 +134,7 @@ impl Nixflex {
         let usage: Usage = self.http.read(self.call(USAGE, &[], "")).await?;
         match usage.is_told() {
             true => Ok(usage),
-            false => Err(errors::torn("it showed nothing of what was asked for")),
+            false => Err(errors::torn("it has none of the requested figures")),
         }
     }
 

@@ -211,7 +211,7 @@ impl Carrier for Telnyx {
         match (same.next(), same.next()) {
             (None, _) => Ok(None),
             (Some(row), None) => row.owned(),
-            (_, Some(_)) => Err(listing::torn("it held one number twice")),
+            (_, Some(_)) => Err(listing::torn("a number is in the list twice")),
         }
     }
 

@@ -202,7 +202,7 @@ impl Twilio {
         let rows = self.pages::<NumberPage>(&self.api, NUMBERS, &[&self.account], query, &mut budget).await?;
         match rows.iter().all(|row| row.account_sid == self.account) {
             true => Ok(rows),
-            false => Err(listing::torn("it held a number of another account")),
+            false => Err(listing::torn("the list has a number of another account")),
         }
     }
 
@@ -224,7 +224,7 @@ impl Twilio {
         let ours = row.sid == id.0 && row.account_sid == self.account;
         match row.owned(&Memberships::default()).filter(|_| ours) {
             Some(number) => Outcome::Did(number),
-            None => Outcome::Unknown(listing::torn("it showed another number than was asked for")),
+            None => Outcome::Unknown(listing::torn("it shows another number than the one to change")),
         }
     }
 }
@@ -235,7 +235,7 @@ impl Api {
             Call { base: &self.api, path: ACCOUNT, args: &[&self.account], query: "", headers: &[], before: None };
         let account: Account = self.http.read(call).await?;
         if account.sid != self.account {
-            return Err(listing::torn("it showed another account than was asked for"));
+            return Err(listing::torn("it shows another account than the requested one"));
         }
         if let Some(owner) = account.owner_account_sid.as_deref().filter(|owner| !owner.is_empty()) {
             let _ = self.parentless.set(owner == self.account);
@@ -298,7 +298,7 @@ impl Carrier for Twilio {
         let page: NumberPage = self.http.read(call).await?;
         match page.rows.iter().all(|row| row.account_sid == self.account) {
             true => Ok(Identity { account: self.account.clone(), inactive: None }),
-            false => Err(listing::torn("it held a number of another account")),
+            false => Err(listing::torn("the list has a number of another account")),
         }
     }
 
@@ -326,7 +326,7 @@ impl Carrier for Twilio {
         let mut same = self.rows(&query).await?.into_iter().filter(|row| row.phone_number == number.as_str());
         match (same.next(), same.next()) {
             (found, None) => Ok(found.and_then(|row| row.owned(&Memberships::default()))),
-            (_, Some(_)) => Err(listing::torn("it held one number twice")),
+            (_, Some(_)) => Err(listing::torn("a number is in the list twice")),
         }
     }
 
@@ -335,7 +335,7 @@ impl Carrier for Twilio {
         if form.is_empty() {
             return Outcome::DidNothing(CarrierError::new(
                 ErrorClass::Rejected,
-                "no channel was named, so there is nothing to set",
+                "the route has no channel that can be set; this is a bug in Dialplane",
             ));
         }
         let fields: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();

@@ -210,7 +210,7 @@ fn manifests(dry_run: &DryRun, found: &[Found]) -> anyhow::Result<String> {
         }
         let Some(account) = owner else {
             return Ok(format!(
-                "# Left out: {number}: no CarrierAccount that can be opened owns it. Apply one for the account that does.\n"
+                "# Left out: {number}: no CarrierAccount that is ready owns it. Apply one for the account that owns it.\n"
             ));
         };
         let mut spec = json!({"accountRef": {"name": account.name}, "import": {"number": number}});

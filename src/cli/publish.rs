@@ -66,7 +66,7 @@ impl Subject {
                 return Ok(());
             }
         }
-        bail!("Agent {name} changes all the time and nothing was done: try again")
+        bail!("Agent {name} keeps changing, so nothing was published: try again")
     }
 
     async fn read(name: &str, namespace: Option<String>) -> anyhow::Result<Self> {

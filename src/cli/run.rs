@@ -128,7 +128,7 @@ async fn operate(args: Args, renewals: Handle) -> anyhow::Result<()> {
     let servers = Servers::bind(&args, &client, &controller, &metrics).await?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"), installation = controller.installation().unwrap_or_default(),
-        address = %args.health_address, "begun",
+        address = %args.health_address, "starting",
     );
     let serving = tokio::spawn(servers.serve(done.clone()));
     let following = {

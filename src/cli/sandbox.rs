@@ -103,7 +103,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let (twilio, nixflex) = (sandbox.credentials(), opened(Dialect::Nixflex)?);
     println!("{}", greeting(sandbox.url(), &twilio, &telnyx.auth_token, &nixflex, numbers.first()));
     println!("{}", flowyte_greeting(sandbox.url(), &flowyte.auth_token, &sandbox.agents().concat()));
-    println!("Ctrl-C ends it, and with it everything that it knows.");
+    println!("Ctrl-C stops it and deletes all of its data.");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let ended = super::asked_to_end()?;

@@ -74,7 +74,7 @@ impl Lease {
                 }
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => self.warn(&error),
-                Err(_) => tracing::warn!(lease = self.name, "no response about the Lease in time; trying again"),
+                Err(_) => tracing::warn!(lease = self.name, "no response about the Lease in time; retrying"),
             }
             let _ = token.run_until_cancelled(sleep(self.retry())).await;
         }
@@ -179,11 +179,9 @@ impl Lease {
                 lease = self.name,
                 "not allowed: grant the operator's Role the verbs `get`, `create` and `update` on `leases.coordination.k8s.io`",
             ),
-            error => tracing::warn!(
-                lease = self.name,
-                error = said(error),
-                "could not read or write the Lease; trying again"
-            ),
+            error => {
+                tracing::warn!(lease = self.name, error = said(error), "could not read or write the Lease; retrying")
+            }
         }
     }
 }

@@ -125,7 +125,7 @@ impl<T: Clone + Eq + Hash> Queue<T> {
                         tracing::error!(
                             ?key,
                             panic = text(&*panic),
-                            "this is a bug in Dialplane; trying again in {seconds} s"
+                            "this is a bug in Dialplane; retrying in {seconds} s"
                         );
                         Some(AFTER_PANIC)
                     });

@@ -150,11 +150,11 @@ pub fn decode<K: Kept + DeserializeOwned>(text: &str) -> Sent<K> {
     let unreadable =
         |metadata, why| Sent::Unreadable(Box::new(Unreadable { kind: K::kind(&()).into_owned(), metadata, why }));
     let Ok(Entries(fields)) = serde_json::from_str(text) else {
-        return unreadable(ObjectMeta::default(), "it is no object".to_owned());
+        return unreadable(ObjectMeta::default(), "it is not an object".to_owned());
     };
     let described = fields.iter().find(|(name, _)| name == "metadata").map_or("{}", |(_, metadata)| metadata.get());
     let Ok(described) = without_managed_fields(described) else {
-        return unreadable(ObjectMeta::default(), "metadata: it is no object".to_owned());
+        return unreadable(ObjectMeta::default(), "metadata: it is not an object".to_owned());
     };
     let parts = || {
         let metadata = ("metadata", &*described);
@@ -174,7 +174,7 @@ pub fn decode<K: Kept + DeserializeOwned>(text: &str) -> Sent<K> {
     if text.len() > MOST_KEPT {
         let size = size_of(&object);
         if size > MOST_KEPT {
-            let why = format!("{} kB would have to be kept of it, and {} are the most", size >> 10, MOST_KEPT >> 10);
+            let why = format!("it takes {} kB of memory, and the limit is {} kB", size >> 10, MOST_KEPT >> 10);
             return unreadable(identified(&described), why);
         }
     }

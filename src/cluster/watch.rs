@@ -81,13 +81,14 @@ fn explain<K: Resource<DynamicType = ()>>(error: &watcher::Error) -> Option<Stri
     let resource = if group.is_empty() { plural.into_owned() } else { format!("{plural}.{group}") };
     Some(match status.code {
         410 => return None,
-        401 => "the API server does not accept our credentials: check the operator's ServiceAccount token".to_owned(),
+        401 => "the API server does not accept the operator's credentials: check the operator's ServiceAccount token"
+            .to_owned(),
         403 => format!("not allowed: grant the operator's ClusterRole the verb `{verb}` on `{resource}`"),
         404 => format!(
             "the API server does not serve `{resource}` in {}: install the CRDs of this version",
             K::version(&())
         ),
-        code => format!("could not {verb} `{resource}`, trying again: {} ({code})", status.message),
+        code => format!("could not {verb} `{resource}`, retrying: {} ({code})", status.message),
     })
 }
 
@@ -96,7 +97,7 @@ fn explain_transport(error: &kube::Error) -> String {
         kube::Error::SerdeError(_) | kube::Error::FromUtf8(_) => {
             "the API server's response cannot be decoded: check that the CRDs are of this version".to_owned()
         }
-        error => format!("no response from the API server, trying again: {}", said(error)),
+        error => format!("no response from the API server, retrying: {}", said(error)),
     }
 }
 

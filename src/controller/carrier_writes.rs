@@ -363,13 +363,13 @@ impl<K: Controlled> Reconcile<'_, K> {
         let (kind, object, operation) = (K::KIND.as_str(), Key::of(self.object), operation.as_str());
         let error = match outcome {
             Outcome::Did(_) => {
-                tracing::info!(target: AUDIT, kind, %object, %account, operation, what, outcome = "done", "a change at a carrier");
+                tracing::info!(target: AUDIT, kind, %object, %account, operation, what, outcome = "done", "write at a carrier");
                 return;
             }
             Outcome::DidNothing(error) | Outcome::Unknown(error) => error,
         };
         let outcome = if matches!(outcome, Outcome::Unknown(_)) { "unknown" } else { "refused" };
-        tracing::warn!(target: AUDIT, kind, %object, %account, operation, what, outcome, %error, "a change at a carrier");
+        tracing::warn!(target: AUDIT, kind, %object, %account, operation, what, outcome, %error, "write at a carrier");
     }
 
     /// Notes what came of a change at the carrier, to be remembered as `id`; whether it was made.

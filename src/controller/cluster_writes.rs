@@ -46,7 +46,7 @@ impl<K: Controlled> ClusterWrites for Reconcile<'_, K> {
                 holder.map_or_else(|| "nobody".to_owned(), |holder| format!("{}/{}", holder.namespace, holder.name))
             };
             let (before, after) = (name(before.as_ref()), name(claim.spec.holder.as_ref()));
-            tracing::info!(target: AUDIT, number = %claim.spec.number, before, after, "a claim has another holder");
+            tracing::info!(target: AUDIT, number = %claim.spec.number, before, after, "the holder of a claim changed");
         }
         Ok(())
     }
@@ -55,7 +55,7 @@ impl<K: Controlled> ClusterWrites for Reconcile<'_, K> {
         let number = claim.spec.number.clone();
         let written = self.write_claim(claim).await;
         if self.context.caches.claim_of(&number).is_some_and(|claim| claim.spec.is_held_by(self.uid())) {
-            tracing::info!(object = %Key::of(self.object), %number, "taken from the pool");
+            tracing::info!(object = %Key::of(self.object), %number, "reused from the pool");
             self.context.local.succeeded(self.uid(), Attempt::Purchase);
             return Ok(true);
         }

@@ -64,9 +64,9 @@ pub async fn work(context: Arc<Context>, work: Work) -> Option<Duration> {
             let wait = RETRIES[(failures as usize).min(RETRIES.len() - 1)];
             // Losing a compare-and-set is how two writers meet, and no news.
             if error.is_conflict() && failures < 3 {
-                tracing::debug!(kind = work.kind.as_str(), object = %work.key, %error, "will look again");
+                tracing::debug!(kind = work.kind.as_str(), object = %work.key, %error, "conflict: retrying with the latest version");
             } else {
-                tracing::warn!(kind = work.kind.as_str(), object = %work.key, %error, "will try again in {wait:?}");
+                tracing::warn!(kind = work.kind.as_str(), object = %work.key, %error, "reconcile failed: retrying in {wait:?}");
             }
             Some(wait)
         }

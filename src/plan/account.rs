@@ -227,7 +227,7 @@ impl World<'_> {
             return self.rest(Finding::new(Reason::WrongAccount, text), Some(policy::POLL));
         }
         if let Some(word) = &identity.inactive {
-            let text = format!("The carrier says that the account is {word}.");
+            let text = format!("The carrier reports that the account is {word}: check its status and balance there.");
             return self.rest(Finding::new(Reason::AccountInactive, text), Some(policy::POLL));
         }
         if self.inventory.due.is_zero() || is_requested(self.account) && !self.inventory.fresh {

@@ -66,7 +66,7 @@ const CACHE_READS: MetricRow = row(
     "dialplane_cache_reads_total",
     Type::Counter,
     &[],
-    "Objects read from the caches: per changed number about as many in a large fleet as in a small one",
+    "Objects read from the caches; per changed number this should not grow with the fleet",
 );
 const CARRIER_REQUESTS: MetricRow = row(
     "dialplane_carrier_requests_total",

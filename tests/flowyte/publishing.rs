@@ -191,7 +191,7 @@ async fn a_draft_that_does_not_compile_is_said_and_the_last_version_goes_on() {
     org.sandbox.set_agent_compiles(&org.agent, false).unwrap();
     org.publishes("v2").await;
     let said = org.message::<Agent>(AGENT, "RolledOut", "SharedRouteRefused").await;
-    assert!(said.contains("cannot make a version of the agent's draft"), "{said}");
+    assert!(said.contains("cannot publish the agent's draft"), "{said}");
     assert_eq!(org.sandbox.published_version(&org.agent), first);
     org.is_answered(&number).await;
     org.reason::<PhoneNumber>("n0", "Ready", "SharedRoutePending").await;

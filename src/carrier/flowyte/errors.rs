@@ -6,7 +6,7 @@
 use serde::Deserialize;
 
 use crate::carrier::{
-    CarrierError,
+    self, CarrierError,
     ErrorClass::{self, Conflict, Forbidden, Funds, NotFound, Rejected, Throttled, Transient, Unavailable},
     http::{Dialect, Refusal, class_of},
     lenient::Scalar,
@@ -99,21 +99,23 @@ fn meaning(status: u16, code: Option<&str>) -> (ErrorClass, String) {
         (429, _) => {
             return (Throttled, format!("{NAME} limits the request rate; the operator retries"));
         }
-        (401, _) => "Flowyte does not accept the API key; check apiKey in the Secret, and that the key was not revoked",
+        (401, _) => {
+            "Flowyte does not accept the API key; check apiKey in the Secret, and in the Flowyte dashboard that the key was not revoked"
+        }
         (409, Some(NEVER_PUBLISHED)) => {
-            let text = "the Flowyte agent was never published, so it answers nobody; publish it";
+            let text = "the Flowyte agent was never published, so it answers no calls; publish it at Flowyte";
             return (Rejected, text.to_owned());
         }
-        (400 | 422, Some(_)) => {
-            "Flowyte refused a value as invalid; check what is set on the number and the agent's id"
-        }
+        (400 | 422, Some(_)) => "Flowyte rejected a value as invalid; check the agent's ID and the number",
         (402, Some(_)) => "the Flowyte wallet balance is too low; top it up in the Flowyte dashboard",
-        (403, Some(_)) => return (class, forbidden("that this takes")),
+        (403, Some(_)) => return (class, forbidden("that this requires")),
         (404, Some(_)) => {
-            "Flowyte did not find this in the organization; check that the API key is of the right one, and that it was \
-                           not removed in the Flowyte dashboard"
+            "Flowyte did not find this in the organization; check that the API key belongs to the right organization, and that \
+             the number or the agent was not deleted in the Flowyte dashboard"
         }
-        (409, Some(_)) => "Flowyte is just changing this, or somebody else is; the operator checks again and retries",
+        (409, Some(_)) => {
+            "Flowyte reports a conflict with another change that is in progress; the operator checks again and retries"
+        }
         // What a status that is not documented means for a repetition, nobody knows.
         (_, Some(code)) => {
             let text = format!(
@@ -123,7 +125,7 @@ fn meaning(status: u16, code: Option<&str>) -> (ErrorClass, String) {
         }
         (_, None) => {
             let text = format!(
-                "HTTP {status} came back in an unknown format; check the endpoint and any proxy between the cluster and {NAME}"
+                "{NAME} or something in between returned HTTP {status} without a {NAME} error; check spec.endpoint and any proxy between the cluster and {NAME}"
             );
             return (class, text);
         }
@@ -134,8 +136,8 @@ fn meaning(status: u16, code: Option<&str>) -> (ErrorClass, String) {
 /// A 403 says that a scope is missing, or that the path is not open yet (trap 24).
 fn forbidden(scope: &str) -> String {
     format!(
-        "{NAME} forbids this to the API key; give the key the scope {scope} in the Flowyte dashboard, and ask Flowyte whether this is open \
-         to your organization if it has it"
+        "{NAME} forbids this to the API key; give the key the scope {scope} in the Flowyte dashboard. If it has that scope, ask Flowyte \
+         whether this function is enabled for your organization"
     )
 }
 
@@ -174,8 +176,7 @@ pub(super) fn funds(error: CarrierError, more: &str) -> CarrierError {
 
 /// An answer that cannot be what was asked for, or is not all of it: a part of a list would look like numbers lost.
 pub(super) fn torn(why: &str) -> CarrierError {
-    let text = format!("{NAME} returned an incomplete response: {why}; it is ignored and read again");
-    CarrierError::new(Transient, text)
+    carrier::torn(NAME, why)
 }
 
 #[cfg(test)]
@@ -240,7 +241,7 @@ mod tests {
         assert_eq!(meaning(409, Some(NEVER_PUBLISHED)).0, Rejected);
         let (error, _) = refused(403, &problem(403, json!({})));
         let error = named(error, "billing:read");
-        assert!(error.text.contains("billing:read") && error.text.contains("open to your organization"), "{error}");
+        assert!(error.text.contains("billing:read") && error.text.contains("enabled for your organization"), "{error}");
         let (page, _) = refused(403, &json!({ "message": "Forbidden" }));
         assert!(!named(page, "billing:read").text.contains("billing:read"), "that was not Flowyte");
     }

@@ -43,7 +43,7 @@ impl Flowyte {
     pub(super) async fn hosted(&self, id: &str) -> Result<Option<HostedAgent>, CarrierError> {
         let agent = match self.read::<Data<Agent>>(READ_AGENTS, self.call(AGENT, &[id], "")).await {
             Ok(Data { data: agent, .. }) if agent.id == id => agent,
-            Ok(_) => return Err(torn("it showed another agent than was asked for")),
+            Ok(_) => return Err(torn("it shows another agent than the requested one")),
             Err(error) if errors::is_own(&error, ErrorClass::NotFound) => return Ok(None),
             Err(error) => return Err(error),
         };
@@ -78,14 +78,14 @@ impl Flowyte {
             Outcome::Did(_) => match self.versions(agent).await {
                 Ok(versions) => {
                     let published = versions.into_iter().find(|version| version.note.as_deref() == Some(note));
-                    let lost = || Outcome::Unknown(torn("it did not show the version that was published"));
+                    let lost = || Outcome::Unknown(torn("the published version is not in the list"));
                     published.map_or_else(lost, Outcome::Did)
                 }
                 Err(error) => Outcome::Unknown(error),
             },
             Outcome::DidNothing(error) => Outcome::DidNothing(explained(
                 error,
-                "Flowyte cannot make a version of the agent's draft; look at the draft in the Flowyte dashboard",
+                "Flowyte cannot publish the agent's draft; check the draft in the Flowyte dashboard",
             )),
             Outcome::Unknown(error) => Outcome::Unknown(error),
         }
@@ -97,10 +97,10 @@ impl Flowyte {
         match self.write::<Data<Version>>("POST", WRITE_AGENTS, self.call(ROLLBACK, &args, ""), Body::Json(&body)).await
         {
             Outcome::Did(Data { data: now, .. }) if now.id == version => Outcome::Did(now.shown()),
-            Outcome::Did(_) => Outcome::Unknown(torn("it showed another version than should serve")),
+            Outcome::Did(_) => Outcome::Unknown(torn("it shows another version than the activated one")),
             Outcome::DidNothing(error) => Outcome::DidNothing(explained(
                 error,
-                "Flowyte does not take this version for one of the agent's; choose another one",
+                "Flowyte has no such version of the agent; choose another versionId",
             )),
             Outcome::Unknown(error) => Outcome::Unknown(error),
         }
@@ -113,10 +113,10 @@ fn explained(error: CarrierError, invalid: &str) -> CarrierError {
         _ if error.code.is_none() => return error,
         ErrorClass::Rejected => invalid,
         ErrorClass::NotFound => {
-            "Flowyte has no such agent in this organization, or no such version of it; check that it was not deleted in the Flowyte dashboard"
+            "Flowyte has no such agent in this organization, or no such version of it; check both in the Flowyte dashboard"
         }
         ErrorClass::Conflict => {
-            "somebody else is just publishing this agent at Flowyte; the operator checks again and retries"
+            "this agent is being published at Flowyte already; the operator checks again and retries"
         }
         _ => return error,
     };

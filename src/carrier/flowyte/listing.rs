@@ -182,7 +182,7 @@ impl<R: Keyed> Reading<R> {
         let Page { rows, place } = page;
         match place {
             Some(place) => self.take_placed(&asked, rows, &place),
-            None if self.placed => Err(torn("a page did not say where it stands")),
+            None if self.placed => Err(torn("a page does not say which page it is, as the earlier ones did")),
             None => self.take_bare(&asked, rows),
         }
     }
@@ -190,7 +190,7 @@ impl<R: Keyed> Reading<R> {
     fn take_placed(&mut self, asked: &Ask, rows: Vec<R>, place: &Place) -> Result<(), CarrierError> {
         let total = Place::number(&place.total);
         if self.placed && total != self.total {
-            return Err(torn("it changed while it was read"));
+            return Err(torn("the list changed while it was read"));
         }
         (self.placed, self.total) = (true, total);
         let came = rows.len();
@@ -198,10 +198,10 @@ impl<R: Keyed> Reading<R> {
         let number = match asked {
             Ask::Page(number) => Some(*number),
             Ask::Cursor(_) => None,
-            Ask::Fewer => return Err(torn("it was cut in another way than before")),
+            Ask::Fewer => return Err(torn("the pages are divided differently than before")),
         };
         if number.zip(Place::number(&place.page)).is_some_and(|(asked, page)| asked != page) {
-            return Err(torn("a page had another number than was asked for"));
+            return Err(torn("a page has another page number than the requested one"));
         }
         let pages = Place::number(&place.total_pages);
         let is_more = match pages.zip(number) {
@@ -209,17 +209,17 @@ impl<R: Keyed> Reading<R> {
             None => place.has_more == Scalar::Truth(true) || total.is_some_and(|total| (so_far as u64) < total),
         };
         self.next = match (place.cursor(), number) {
-            (Some(cursor), _) if cursor.len() > LONGEST_CURSOR => return Err(torn("its cursor was too long")),
+            (Some(cursor), _) if cursor.len() > LONGEST_CURSOR => return Err(torn("the cursor of a page is too long")),
             (Some(cursor), _) if !self.cursors.insert(cursor.to_owned()) => {
-                return Err(torn("it named one page twice"));
+                return Err(torn("the same cursor came twice"));
             }
             (Some(cursor), _) => Some(Ask::Cursor(cursor.to_owned())),
             (None, Some(number)) if is_more => Some(Ask::Page(number + 1)),
-            (None, None) if is_more => return Err(torn("it ended before its end")),
+            (None, None) if is_more => return Err(torn("the list ends before its last page")),
             (None, _) => None,
         };
         if came == 0 && self.next.is_some() {
-            return Err(torn("a page was empty, and not the last"));
+            return Err(torn("a page before the last is empty"));
         }
         self.rows.push(rows);
         Ok(())
@@ -255,21 +255,21 @@ impl<R: Keyed> Reading<R> {
     pub fn finish(self) -> Result<Vec<R>, CarrierError> {
         let came = self.rows.iter().map(Vec::len).sum::<usize>() as u64;
         if self.total.is_some_and(|total| total != came) {
-            return Err(torn("it held another number of rows than it should"));
+            return Err(torn("the list has another number of rows than it says"));
         }
         let mut seen = HashSet::new();
         match self.rows.iter().flatten().all(|row| seen.insert(row.key())) {
             true => Ok(self.rows.into_iter().flatten().collect()),
             // One went and another came meanwhile, and a third may have been skipped; or what was asked for has no effect.
-            false => Err(torn("one row came twice")),
+            false => Err(torn("a row is in the list twice")),
         }
     }
 }
 
 /// A list that ends at its limit and cannot be asked for more.
 fn cut() -> CarrierError {
-    let text = "Flowyte shows only the first part of a list, and not how to get at the rest; nothing is concluded from it. Ask Flowyte how the \
-                list is read to its end";
+    let text = "Flowyte returns only the first part of a list and no way to read the rest; the operator ignores it and retries. Ask Flowyte how \
+                to read the whole list";
     CarrierError::new(ErrorClass::Transient, text)
 }
 

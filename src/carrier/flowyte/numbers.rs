@@ -38,7 +38,7 @@ impl Flowyte {
         let refusal = match self.write("POST", WRITE_NUMBERS, self.call(IMPORT, &[], ""), Body::Json(&body)).await {
             Outcome::Did(Shown::<WireNumber>(Some(row))) if row.number().as_ref() == Some(number) => return ours(row),
             Outcome::Did(Shown(Some(_))) => {
-                return Outcome::Unknown(torn("it showed another number than was to be imported"));
+                return Outcome::Unknown(torn("it shows another number than the one to import"));
             }
             Outcome::Did(Shown(None)) => None,
             Outcome::DidNothing(error) if errors::is_own(&error, ErrorClass::Conflict) => Some(error),
@@ -47,7 +47,7 @@ impl Flowyte {
         };
         match (self.find(number).await, refusal) {
             (Ok(Some(owned)), _) => Outcome::Did(owned),
-            (Ok(None), None) => Outcome::Unknown(torn("it did not show the number that was imported")),
+            (Ok(None), None) => Outcome::Unknown(torn("the imported number is not in the list")),
             (Ok(None), Some(error)) => Outcome::DidNothing(not_imported(error)),
             (Err(error), _) => Outcome::Unknown(error),
         }
@@ -60,8 +60,8 @@ impl Flowyte {
             Outcome::Did(Shown::<WireNumber>(Some(row))) => Ok(Some(row)),
             Outcome::Did(_) => self.row(id).await,
             Outcome::DidNothing(error) if errors::is_own(&error, ErrorClass::NotFound) => {
-                let text = "Flowyte has no such number or no such agent in this organization; check the agent's id, and that the API key is of \
-                            the right organization";
+                let text = "Flowyte has no such number or no such agent in this organization; check the agent's ID, and that the API key \
+                            belongs to the right organization";
                 return Outcome::DidNothing(CarrierError { text: text.to_owned(), ..error });
             }
             Outcome::DidNothing(error) => return Outcome::DidNothing(error),
@@ -69,8 +69,8 @@ impl Flowyte {
         };
         match row {
             Ok(Some(row)) if row.id == id.0 && row.default_agent_id.as_deref() == Some(agent) => ours(row),
-            Ok(Some(row)) if row.id == id.0 => Outcome::Unknown(torn("it showed another agent than was set")),
-            Ok(_) => Outcome::Unknown(torn("it did not show the number that was set")),
+            Ok(Some(row)) if row.id == id.0 => Outcome::Unknown(torn("it shows another agent than the assigned one")),
+            Ok(_) => Outcome::Unknown(torn("it does not show the number that was changed")),
             Err(error) => Outcome::Unknown(error),
         }
     }
@@ -91,7 +91,7 @@ impl Flowyte {
             // It said that it was done, and the list may lag behind that.
             (Ok(Some(row)), None) => ours(WireNumber { default_agent_id: None, ..row }),
             (Ok(Some(row)), Some(_)) if row.default_agent_id.is_none() => ours(row),
-            (Ok(None), None) => Outcome::Unknown(torn("it did not show the number that was set")),
+            (Ok(None), None) => Outcome::Unknown(torn("it does not show the number that was changed")),
             (Ok(_), Some(error)) => Outcome::DidNothing(error),
             (Err(error), _) => Outcome::Unknown(error),
         }
@@ -109,12 +109,12 @@ impl Flowyte {
 }
 
 fn not_imported(error: CarrierError) -> CarrierError {
-    let text = "Flowyte does not import this number; check that it is on the carrier account which this organization has connected there, \
+    let text = "Flowyte refused to import this number; check that the carrier account that this organization has connected there owns it, \
                 and that it is not in use elsewhere";
     errors::of_number(error, NOT_IMPORTED, text)
 }
 
 /// The number that a write has led to.
 fn ours(row: WireNumber) -> Outcome<OwnedNumber> {
-    row.owned().map_or_else(|| Outcome::Unknown(torn("it showed something that is no number")), Outcome::Did)
+    row.owned().map_or_else(|| Outcome::Unknown(torn("it shows no valid number")), Outcome::Did)
 }

@@ -31,10 +31,10 @@ const RESERVATION: &str = "/api/v1/numbers/reserve/{}";
 const KEPT: Duration = Duration::from_secs(25 * 60);
 
 /// What stands in the place of a number that is not to be had.
-const TAKEN: &str =
-    "this number is not to be had at Flowyte, or is not kept for this organization any longer; choose another one";
-const NOT_KEPT: &str = "Flowyte does not keep this number; choose another one";
-const ODD_ID: &str = "the id of this hold has characters that are not sent to Flowyte; the hold ends by itself";
+const TAKEN: &str = "this number is not available at Flowyte, or its hold has ended; choose another one";
+const NOT_KEPT: &str = "Flowyte did not hold this number: it is not available, or cannot be held; choose another one";
+const ODD_ID: &str =
+    "the ID of this hold has characters that cannot be sent safely to Flowyte; the hold expires by itself";
 
 /// Why a number cannot be kept: it is gone, or is one of those that are never kept, which may be said by either of two statuses.
 const UNKEPT: &[ErrorClass] = &[ErrorClass::NotFound, ErrorClass::Conflict, ErrorClass::Rejected];
@@ -58,7 +58,7 @@ impl Flowyte {
             Outcome::Did(Shown(Some(_))) => Outcome::Unknown(another()),
             Outcome::Did(Shown(None)) => match self.find(number).await {
                 Ok(Some(owned)) => Outcome::Did(Bought::Owned(owned)),
-                Ok(None) => Outcome::Unknown(torn("it did not show the number that was bought")),
+                Ok(None) => Outcome::Unknown(torn("the bought number is not in the list")),
                 Err(error) => Outcome::Unknown(error),
             },
             Outcome::DidNothing(error) => self.not_bought(number, error).await,
@@ -92,7 +92,7 @@ impl Flowyte {
         match price.filter(|price| price.currency.as_ref() == Some(&balance.currency)).and_then(first_payment) {
             Some(cost) if cost > balance.amount => {
                 let lacks = cost.minus(balance.amount);
-                format!("{has}, and the number costs {cost} at first, which is {lacks} more")
+                format!("{has}, and setup and the first month of the number cost {cost}, which is {lacks} more")
             }
             _ => has,
         }
@@ -107,7 +107,7 @@ impl Flowyte {
         match self.write::<Data<HashMap<String, Scalar>>>("POST", WRITE_NUMBERS, call, Body::Json(&body)).await {
             Outcome::Did(Data { data, .. }) => match hold(number, &data, begun) {
                 Some(hold) => Outcome::Did(hold),
-                None => Outcome::Unknown(torn("it did not show a hold of the number that was to be kept")),
+                None => Outcome::Unknown(torn("it shows no hold of the requested number")),
             },
             Outcome::DidNothing(error) => Outcome::DidNothing(errors::of_number(error, UNKEPT, NOT_KEPT)),
             Outcome::Unknown(error) => Outcome::Unknown(error),
@@ -144,7 +144,7 @@ fn first_payment(price: Price) -> Option<Amount> {
 }
 
 fn another() -> CarrierError {
-    torn("it showed another number than was to be bought")
+    torn("it shows another number than the one to buy")
 }
 
 /// The hold that an answer shows. What the field is called that says when it ends is not documented: any that is a time and whose name

@@ -83,7 +83,7 @@ impl Flowyte {
             },
             Err(error) if errors::GONE.iter().any(|class| errors::is_own(&error, *class)) => Ok(None),
             Err(error) if is_about_the_wish(&error) => {
-                let text = "Flowyte refused the look at this number as invalid; check spec.purchase.number";
+                let text = "Flowyte rejected the lookup of this number as invalid; check spec.purchase.number";
                 Err(CarrierError { class: ErrorClass::Rejected, text: text.to_owned(), ..error })
             }
             Err(error) => Err(error),
@@ -253,7 +253,7 @@ fn explained(error: CarrierError, search: &Search) -> CarrierError {
         return CarrierError { text, ..error };
     }
     if is_about_the_wish(&error) {
-        let text = "Flowyte refused the search as invalid; check spec.purchase.search.country, contains, startsWith, endsWith, \
+        let text = "Flowyte rejected the search as invalid; check spec.purchase.search.country, contains, startsWith, endsWith, \
                     areaCode, locality and region";
         return CarrierError { class: ErrorClass::Rejected, text: text.to_owned(), ..error };
     }

@@ -347,7 +347,7 @@ async fn too_little_money_is_told_with_how_little() {
         (
             Some(data(json!({ "balanceUsd": 0.4 }))),
             Some(offer.clone()),
-            "it has 0.4 USD, and the number costs 2.15 at first, which is 1.75 more",
+            "it has 0.4 USD, and setup and the first month of the number cost 2.15, which is 1.75 more",
         ),
         (Some(data(json!({ "balanceUsd": 0.4 }))), None, "it has 0.4 USD"),
         (None, Some(offer), "top it up in the Flowyte dashboard"),
@@ -656,8 +656,8 @@ async fn a_draft_is_published_by_its_key_and_an_earlier_version_by_its_id() {
     let outcome = open(&fake).await.publish("a1", "ours", "key-1").await;
     assert!(matches!(outcome, Outcome::Unknown(_)), "{outcome:?}");
     for (status, class, text) in [
-        (409, ErrorClass::Conflict, "publishing this agent"),
-        (422, ErrorClass::Rejected, "look at the draft"),
+        (409, ErrorClass::Conflict, "being published"),
+        (422, ErrorClass::Rejected, "check the draft"),
         (404, ErrorClass::NotFound, "no such agent"),
         (403, ErrorClass::Forbidden, "agents:write"),
     ] {

@@ -168,7 +168,10 @@ pub(super) fn latest_first(mut versions: Vec<Version>) -> Vec<HostedVersion> {
 /// # Errors
 /// If it asks for something else, or for nothing.
 pub(super) fn agent_of(route: &Route) -> Result<Option<&str>, CarrierError> {
-    let mut wanted = Err(CarrierError::new(ErrorClass::Rejected, "no channel was named, so there is nothing to set"));
+    let mut wanted = Err(CarrierError::new(
+        ErrorClass::Rejected,
+        "the route has no channel that can be set; this is a bug in Dialplane",
+    ));
     for (channel, destination) in route {
         let agent = destination.bound_id(HOSTED_AGENT).filter(|id| !id.is_empty());
         let is_plain = *destination == Destination::bound(HOSTED_AGENT, agent.map(str::to_owned));
@@ -177,7 +180,7 @@ pub(super) fn agent_of(route: &Route) -> Result<Option<&str>, CarrierError> {
             // There is no such setting, so it is as it should be.
             _ if destination.is_empty() => {}
             _ => {
-                let text = "Flowyte numbers are answered by hosted agents only, and by voice; name an agent that Flowyte hosts instead of \
+                let text = "Flowyte numbers take calls only, by an agent hosted at Flowyte; name one in the Agent's hosted instead of \
                             webhooks";
                 return Err(CarrierError::new(ErrorClass::Rejected, text));
             }

@@ -136,7 +136,7 @@ impl Limiter {
             class: ErrorClass::Transient,
             code: None,
             text: format!(
-                "{cause}; this happened several times in a row, and the operator tries the carrier again later"
+                "{cause}; this happened several times in a row, so the operator pauses all requests of this account and retries later"
             ),
             retry_after: Some(until.saturating_duration_since(Instant::now())),
         }
@@ -152,7 +152,7 @@ fn paused(until: Instant) -> CarrierError {
     CarrierError {
         class: ErrorClass::Throttled,
         code: None,
-        text: "the carrier asked for a pause; the operator retries when it is over".to_owned(),
+        text: "the carrier limits the request rate and asked for a pause; the operator retries after it".to_owned(),
         retry_after: Some(until.saturating_duration_since(Instant::now())),
     }
 }
@@ -160,7 +160,7 @@ fn paused(until: Instant) -> CarrierError {
 fn crowded() -> CarrierError {
     CarrierError::new(
         ErrorClass::Throttled,
-        "too many requests are waiting for this carrier account; the operator retries them, and higher spec.limits on the account help",
+        "too many requests are waiting for this carrier account; the operator retries. If this persists, raise spec.limits of the CarrierAccount",
     )
 }
 

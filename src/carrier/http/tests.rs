@@ -126,8 +126,8 @@ async fn a_read_is_tried_again_until_the_carrier_is_well() {
 async fn a_read_that_keeps_failing_ends_with_a_transient_error() {
     for (bad, text) in [
         (fails as Make, "refused with 503"),
-        (html, "Carrier returned a response that cannot be decoded"),
-        (empty, "Carrier returned a response that cannot be decoded"),
+        (html, "Carrier returned a response that cannot be decoded; check spec.endpoint and any proxy in between"),
+        (empty, "Carrier returned a response that cannot be decoded; check spec.endpoint and any proxy in between"),
         (cut, "Carrier closed the connection before it responded"),
     ] {
         let (base, asked) = carrier(vec![bad]).await;
@@ -204,7 +204,8 @@ async fn a_write_that_could_not_be_sent_did_nothing() {
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let base = format!("http://{port}").parse().unwrap();
     let Outcome::DidNothing(error) = write(&http(), &base).await else { panic!() };
-    let text = "Carrier could not be reached at 127.0.0.1: the connection was refused";
+    let text = "Carrier could not be reached at 127.0.0.1: the connection was refused; check spec.endpoint, the proxy, firewalls and \
+                NetworkPolicies";
     assert_eq!((error.class, error.text.as_str()), (ErrorClass::Transient, text));
     let nowhere = Url::parse("http://nowhere.invalid").unwrap();
     assert!(matches!(write(&http(), &nowhere).await, Outcome::DidNothing(_)));
@@ -251,7 +252,10 @@ async fn an_answer_of_endless_size_is_not_taken_in() {
     let patient = Transport::new(Duration::from_secs(30)).unwrap();
     let http = Http::new(patient, Limiter::new(Limits::default()), Auth::Bearer(SecretString::from("x")), Plain);
     let Outcome::Unknown(error) = write(&http, &base).await else { panic!() };
-    assert_eq!(error.text, "Carrier returned a response that is too large");
+    assert_eq!(
+        error.text,
+        "Carrier returned a response that is too large; check spec.endpoint and any proxy in between"
+    );
 }
 
 #[test]

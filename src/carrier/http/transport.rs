@@ -129,7 +129,7 @@ impl Transport {
             Ok(answer) => span.record("status", answer.status),
             Err(broken) => span.record("status", tracing::field::debug(broken)),
         };
-        span.in_scope(|| tracing::debug!("asked the carrier"));
+        span.in_scope(|| tracing::debug!("sent a request to the carrier"));
         result
     }
 
@@ -202,14 +202,19 @@ fn broken(error: &reqwest::Error) -> Broken {
     if error.is_timeout() { Broken::TooLate } else { Broken::Cut }
 }
 
+// Any of these may stop a connection, and none of them shows itself.
+const REFUSED: &str = "the connection was refused; check spec.endpoint, the proxy, firewalls and NetworkPolicies";
+const TIMED_OUT: &str = "connecting took too long; check spec.endpoint, the proxy, firewalls and NetworkPolicies";
+const FAILED: &str = "the connection failed; check spec.endpoint, the proxy, firewalls and NetworkPolicies";
+
 /// Why the connection failed, without the addresses and system codes that change from one try to the next.
 fn why_not_connected(error: &reqwest::Error) -> &'static str {
     let mut cause = error.source();
     while let Some(inner) = cause {
         if let Some(io) = inner.downcast_ref::<std::io::Error>() {
             match io.kind() {
-                std::io::ErrorKind::ConnectionRefused => return "the connection was refused",
-                std::io::ErrorKind::TimedOut => return "it took too long to connect",
+                std::io::ErrorKind::ConnectionRefused => return REFUSED,
+                std::io::ErrorKind::TimedOut => return TIMED_OUT,
                 _ => {}
             }
         }
@@ -218,22 +223,24 @@ fn why_not_connected(error: &reqwest::Error) -> &'static str {
             return why_no_tunnel(&text);
         }
         if text.contains("dns error") {
-            return "its name could not be resolved; check the endpoint and the cluster's DNS";
+            return "its name could not be resolved; check spec.endpoint and the cluster's DNS";
         }
         if text.contains("certificate") {
-            return "its certificate is not trusted; if a proxy inspects TLS, name its CA with --carrier-ca-file";
+            return "its certificate is not trusted; if a proxy inspects TLS, provide its CA with --carrier-ca-file";
         }
         cause = inner.source();
     }
-    if error.is_timeout() { "it took too long to connect" } else { "the connection failed" }
+    if error.is_timeout() { TIMED_OUT } else { FAILED }
 }
 
 /// The same of a proxy that should have connected.
 fn why_no_tunnel(text: &str) -> &'static str {
     match text {
-        _ if text.contains("authorization") => "the proxy requires a user and password; check them in HTTPS_PROXY",
+        _ if text.contains("authorization") => {
+            "the proxy did not accept the user and password, or got none; check them in HTTPS_PROXY"
+        }
         _ if text.contains("underlying connection") => "the proxy could not be reached; check HTTPS_PROXY",
-        _ => "the proxy did not connect; check that it lets this host through, or name the host in NO_PROXY",
+        _ => "the proxy did not connect; check that it allows this host, or name the host in NO_PROXY",
     }
 }
 

@@ -45,7 +45,7 @@ impl Nixflex {
                 // An agent has no versions: what is changed serves at once.
                 Ok(Some(HostedAgent { id: agent.id, active: agent.active, published: None }))
             }
-            Ok(_) => Err(errors::torn("it showed another agent than was asked for")),
+            Ok(_) => Err(errors::torn("it shows another agent than the requested one")),
             // A 404 without the code is somebody else's, or of another path.
             Err(error) if none.iter().any(|code| error.has_code(code)) => Ok(None),
             Err(error) => Err(error),

@@ -35,7 +35,7 @@ impl Nixflex {
             }
             TELNYX if !has_connection => refused(NO_CONNECTION),
             TWILIO | TELNYX => None,
-            _ => refused("Nixflex answers numbers of Twilio and Telnyx only; choose an agent that is hosted elsewhere"),
+            _ => refused("Nixflex answers only numbers at Twilio and Telnyx; use an agent that is hosted elsewhere"),
         }
     }
 
@@ -67,7 +67,7 @@ impl Nixflex {
         match self.http.write::<Deleted>("DELETE", self.call(NUMBER, &[number.as_str()], ""), Body::Empty).await {
             Outcome::Did(deleted) if deleted.phone_number != number.as_str() => Outcome::Unknown(another()),
             Outcome::Did(Deleted { stays: true, .. }) => {
-                Outcome::Unknown(errors::torn("it said that the number was not removed"))
+                Outcome::Unknown(errors::torn("it says that the number was not removed"))
             }
             Outcome::Did(_) => Outcome::Did(()),
             // A 404 without the code says nothing of the number.
@@ -82,15 +82,15 @@ impl Nixflex {
         let refused = |text: &str| Outcome::DidNothing(CarrierError::new(ErrorClass::Rejected, text));
         if !route.values().all(|destination| destination.is_empty()) {
             return refused(
-                "Nixflex cannot move a number to another agent: it is removed and assigned again, and calls are not answered meanwhile; \
-                 keep the agent, or remove the number first",
+                "Nixflex cannot move a number to another agent: remove the number first; calls are not answered until it is assigned \
+                 again",
             );
         }
         if wire::canonical(route.clone()).is_empty() {
-            return refused("no channel was named that Nixflex has, so there is nothing to set");
+            return refused("the route has no channel that Nixflex supports; this is a bug in Dialplane");
         }
         let Ok(number) = id.0.parse::<E164>() else {
-            return refused("this is not the name of a number at Nixflex; the operator looks for it again");
+            return refused("the ID of this number at Nixflex is not a phone number; the operator looks it up again");
         };
         self.remove(&number).await.map(|()| wire::owned(number, None, NumberConfig::default()))
     }
@@ -100,7 +100,7 @@ impl Nixflex {
     pub(super) async fn set(&self, number: &E164, config: &NumberConfig) -> Outcome<OwnedNumber> {
         let (args, body) = ([number.as_str()], wire::settings(config));
         if body == json!({}) {
-            let text = "no setting was named, so there is nothing to set";
+            let text = "there is no setting to change; this is a bug in Dialplane";
             return Outcome::DidNothing(CarrierError::new(ErrorClass::Rejected, text));
         }
         let row = match self.http.write("PATCH", self.call(NUMBER, &args, ""), Body::Json(&body)).await {
@@ -117,9 +117,9 @@ impl Nixflex {
             },
         };
         match seen {
-            None => Outcome::Unknown(errors::torn("it did not show a number that it had just changed")),
+            None => Outcome::Unknown(errors::torn("it does not show the number that was changed")),
             Some(seen) if !config.changes(&seen.config()).is_empty() => {
-                Outcome::Unknown(errors::torn("it showed other settings than were made"))
+                Outcome::Unknown(errors::torn("it shows other settings than those that were set"))
             }
             Some(seen) => Outcome::Did(seen),
         }
@@ -129,8 +129,8 @@ impl Nixflex {
 const TWILIO: &str = "twilio";
 const TELNYX: &str = "telnyx";
 
-const NO_CONNECTION: &str = "Nixflex binds a Telnyx number to a TeXML application, and none was named; make one in Mission Control whose voice webhook is \
-     https://api.nixflex.com/telnyx-voice, and write its id as connectionId beside the platform in lendTo of the Telnyx account";
+const NO_CONNECTION: &str = "Nixflex binds a Telnyx number to a TeXML application, and none is named; create one in Mission Control whose voice webhook is \
+     https://api.nixflex.com/telnyx-voice, and set its ID as connectionId beside the platform in spec.lendTo of the Telnyx account";
 
 /// Lower-case digits only, though Twilio itself would allow others.
 fn is_sid(account: &str) -> bool {
@@ -158,7 +158,7 @@ fn imported(row: WireNumber, number: &E164, agent: &str, config: &NumberConfig) 
         return Outcome::Unknown(another());
     }
     if row.agent_id.as_deref() != Some(agent) {
-        return Outcome::Unknown(errors::torn("it showed another agent than was set"));
+        return Outcome::Unknown(errors::torn("it shows another agent than the assigned one"));
     }
     let mut seen = row.config();
     if !row.shows_prompt() {
@@ -168,7 +168,7 @@ fn imported(row: WireNumber, number: &E164, agent: &str, config: &NumberConfig) 
 }
 
 fn another() -> CarrierError {
-    errors::torn("it showed another number than was asked for")
+    errors::torn("it shows another number than the requested one")
 }
 
 /// Without randomness the key is one that was used before, at worst, which is nothing to rely on in any case.

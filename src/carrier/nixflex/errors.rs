@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::carrier::{
-    CarrierError,
+    self, CarrierError,
     ErrorClass::{self, Funds, NotFound, Rejected, Throttled, Transient, Unauthorized, Unavailable},
     http::{Dialect, Refusal, class_of},
     lenient::Scalar,
@@ -128,7 +128,8 @@ fn meaning(status: u16, code: Option<&str>) -> (ErrorClass, String) {
         (401, None) => owned((Unauthorized, BAD_KEY)),
         (_, None) => {
             let text = format!(
-                "HTTP {status} came back without a {NAME} error code; check the endpoint and any proxy between the cluster and {NAME}"
+                "{NAME} or something in between returned HTTP {status} without a {NAME} error code; check spec.endpoint and any proxy between the \
+                 cluster and {NAME}"
             );
             (class_of(status), text)
         }
@@ -138,7 +139,7 @@ fn meaning(status: u16, code: Option<&str>) -> (ErrorClass, String) {
 /// What is left to say of a code that is not known. Those about Telnyx numbers are not documented at all.
 fn by_status(status: u16, code: &str) -> (ErrorClass, String) {
     let text = format!(
-        "{NAME} refused the request with error {code} (HTTP {status}); look it up in Nixflex's reference of errors"
+        "{NAME} refused the request with error {code} (HTTP {status}); look it up in Nixflex's error reference, or ask its support"
     );
     (class_of(status), text)
 }
@@ -173,23 +174,24 @@ pub(super) fn foreseen(code: &str) -> CarrierError {
 
 /// An answer that is not what was asked for, or not all of it. What is seen of it is thrown away: a part would look like numbers lost.
 pub(super) fn torn(why: &str) -> CarrierError {
-    let text = format!("{NAME} returned an incomplete response: {why}; it is ignored and read again");
-    CarrierError::new(Transient, text)
+    carrier::torn(NAME, why)
 }
 
 const FEWER: &str = "Nixflex limits the request rate; the operator retries";
-const PROVIDER: &str = "Nixflex did not reach the number's carrier; the operator retries. If it persists, the credentials that Nixflex was lent \
-                        were replaced or revoked, and it cannot clear anything with them: delete the number in Nixflex's dashboard, or ask \
-                        its support to; a number that is still wanted there is assigned again with the current ones";
-const BAD_KEY: &str = "Nixflex does not accept its API key; check apiKey in the Secret of the Nixflex account: the key's id and its \
-                       newest secret with a colon between them";
-const BAD_TWILIO: &str = "Twilio does not accept the credentials that Nixflex was lent, and the Nixflex key is right; check authToken in the Secret of the \
+const PROVIDER: &str = "Nixflex could not complete a request at the number's carrier; the operator retries. If this persists, the carrier is \
+                        down, or the credentials that Nixflex was lent were replaced or revoked: then delete the number in Nixflex's \
+                        dashboard, or ask its support to. The operator assigns a number that is still wanted there again, with the current \
+                        credentials";
+const BAD_KEY: &str = "Nixflex does not accept its API key; check apiKey in the Secret of the Nixflex account: the key's ID and its newest \
+                       secret, with a colon between them";
+const BAD_TWILIO: &str = "Twilio does not accept the credentials that Nixflex was lent (the Nixflex key is correct); check authToken in the Secret of the \
      Twilio account";
-const BAD_TELNYX: &str = "Telnyx does not accept the credentials that Nixflex was lent, and the Nixflex key is right; check apiKey in the Secret of the \
+const BAD_TELNYX: &str = "Telnyx does not accept the credentials that Nixflex was lent (the Nixflex key is correct); check apiKey in the Secret of the \
      Telnyx account";
-const EITHER: &str = "Nixflex does not accept the credentials of the number's carrier that it was lent, or its own API key; check the Secret of the \
-     carrier account, and then that of the Nixflex account";
-const BAD_TEXT: &str = "Nixflex takes no prompt of this length; shorten the prompts in config";
+const EITHER: &str = "either the number's carrier does not accept the credentials that Nixflex was lent, or Nixflex does not accept its own API key; check \
+     the Secret of the carrier account, then that of the Nixflex account";
+const BAD_TEXT: &str =
+    "Nixflex does not accept a prompt of this length; shorten the prompts in spec.config of the PhoneNumber";
 
 /// What the codes mean that are known. By code.
 ///
@@ -200,57 +202,57 @@ const TABLE: &[(&str, ErrorClass, &str)] = &[
     (
         AGENT_NOT_FOUND,
         NotFound,
-        "Nixflex knows no such agent under this API key; check the Agent's id of it, and that it was not deleted there",
+        "Nixflex has no such agent under this API key; check agentId in the Agent, and that the agent was not deleted at Nixflex",
     ),
     (
         AGENT_NOT_OWNED,
         Rejected,
-        "the agent belongs to another Nixflex API key; name an agent of this key, or the account of the agent's own",
+        "the agent belongs to another Nixflex API key; name an agent of this key in the Agent, or the CarrierAccount with that key",
     ),
-    ("custom_prompt_too_long", Rejected, "Nixflex takes a prompt of 8,000 characters at most; shorten config.prompt"),
+    ("custom_prompt_too_long", Rejected, "Nixflex accepts at most 8,000 characters in a prompt; shorten config.prompt"),
     (
         "engine_only_field",
         Rejected,
-        "Nixflex has such a setting only for numbers that its own engine answers; remove it from config",
+        "Nixflex has this setting only for numbers that its own engine answers; remove it from config",
     ),
     ("invalid_api_key", Unauthorized, BAD_KEY),
     ("invalid_key", Unauthorized, BAD_KEY),
-    ("invalid_phone_format", Rejected, "Nixflex says that this is not a phone number; check the number"),
+    ("invalid_phone_format", Rejected, "Nixflex does not accept this as a phone number; check the number"),
     (
         INVALID_TWILIO_SID,
         Rejected,
-        "Nixflex takes no such Twilio Account SID; write accountSid as AC and 32 lower-case hexadecimal digits",
+        "Nixflex does not accept this Twilio Account SID; write accountSid as AC and 32 lower-case hexadecimal digits",
     ),
     ("invalid_voice_id", Rejected, "Nixflex has no such voice; check config.voiceId"),
     ("key_secret_required", Unauthorized, BAD_KEY),
     (
         "missing_field",
         Rejected,
-        "Nixflex lacks something that it needs; check the lent credentials, lendTo of the carrier account, and the agent's id",
+        "Nixflex reports that a required value is missing; check the lent credentials, spec.lendTo of the carrier account, and the agent's ID",
     ),
     (
         "number_already_imported",
         Unavailable,
-        "Nixflex has the number already, with an agent or under an API key that is not this one; the operator checks again. If \
-         it stays so, take the number off at Nixflex",
+        "Nixflex has the number already, with another agent or under another API key; the operator checks again. If this \
+         persists, remove the number at Nixflex",
     ),
     (
         NUMBER_NOT_FOUND,
         NotFound,
-        "Nixflex does not have the number under this API key; check that it was not removed there",
+        "Nixflex does not have the number under this API key; check the key, and that the number was not removed at Nixflex",
     ),
     (
         "number_not_in_telnyx",
         NotFound,
-        "Nixflex does not find the number at Telnyx; check that the Telnyx account whose credentials it was lent owns the number",
+        "Nixflex does not find the number at Telnyx; check that the Telnyx account that lends its credentials owns the number",
     ),
     (
         "number_not_in_twilio",
         NotFound,
-        "Nixflex does not find the number at Twilio; check that the Twilio account whose credentials it was lent, and no parent or \
-         subaccount of it, owns the number",
+        "Nixflex does not find the number at Twilio; check that the Twilio account that lends its credentials owns the number, and \
+         not a parent or a subaccount of it",
     ),
-    ("payment_required", Funds, "Nixflex requires payment; check the plan and the balance of its account"),
+    ("payment_required", Funds, "Nixflex requires payment; check the plan and the balance of the Nixflex account"),
     ("prompt_too_long", Rejected, BAD_TEXT),
     (TOO_MANY, Throttled, FEWER),
     ("twilio_auth_failed", Rejected, BAD_TWILIO),
@@ -258,7 +260,7 @@ const TABLE: &[(&str, ErrorClass, &str)] = &[
     (
         "voicemail_message_required",
         Rejected,
-        "Nixflex leaves no voicemail without a text; set config.voicemailMessage beside config.voicemail",
+        "Nixflex requires a message for voicemail; set config.voicemailMessage beside config.voicemail",
     ),
 ];
 

@@ -63,7 +63,7 @@ impl Nixflex {
     async fn shown(&self, agent: Option<&str>, budget: &mut Budget) -> Result<Shown, CarrierError> {
         let Page { phone_numbers: rows, count } = self.page(agent, None, budget).await?;
         if count < rows.len() || rows.is_empty() && count > 0 {
-            return Err(torn("it held another number of rows than it said"));
+            return Err(torn("the list has another number of rows than it says"));
         }
         let seems_whole = count == rows.len() && (rows.is_empty() || !rows.len().is_multiple_of(USUAL));
         let shown = if seems_whole && rows.len() < MOST {
@@ -100,14 +100,18 @@ impl Nixflex {
             };
             if page.first() != last.as_deref() {
                 let is_same_again = !more && page.first() == first.as_deref();
-                return if is_same_again { unpaged(rows, count) } else { Err(torn("it changed while it was read")) };
+                return if is_same_again {
+                    unpaged(rows, count)
+                } else {
+                    Err(torn("the list changed while it was read"))
+                };
             }
             of_all &= page.count == count;
             of_page &= page.count == page.phone_numbers.len();
             if page.phone_numbers.len() == 1 {
                 return match of_page || of_all && count == rows.len() {
                     true => Ok(Shown::Whole(rows)),
-                    false => Err(torn("it held another number of rows than it said")),
+                    false => Err(torn("the list has another number of rows than it says")),
                 };
             }
             more = true;
@@ -139,7 +143,7 @@ impl Nixflex {
         match all.len().cmp(&count) {
             std::cmp::Ordering::Equal => Ok(all.into_values().collect()),
             std::cmp::Ordering::Less => Err(unlistable()),
-            std::cmp::Ordering::Greater => Err(torn("it changed while it was read")),
+            std::cmp::Ordering::Greater => Err(torn("the list changed while it was read")),
         }
     }
 
@@ -167,13 +171,13 @@ fn once_each(rows: Vec<WireNumber>) -> Result<Vec<WireNumber>, CarrierError> {
     let mut seen = HashSet::new();
     match rows.iter().all(|row| seen.insert(&*row.phone_number)) {
         true => Ok(rows),
-        false => Err(torn("it held one number twice")),
+        false => Err(torn("a number is in the list twice")),
     }
 }
 
 /// What nobody can list.
 fn unlistable() -> CarrierError {
-    let text = "Nixflex does not show all of the numbers of its API key, also agent by agent: it lists 1,000 at most, and none by agents \
-                that are switched off or deleted; take off numbers of such agents, or divide the numbers between several keys";
+    let text = "Nixflex does not list all numbers of its API key: it lists at most 1,000, and agent by agent none of agents that are \
+                disabled or deleted; remove the numbers of such agents at Nixflex, or split the numbers between several keys";
     CarrierError::new(ErrorClass::Transient, text)
 }

@@ -283,7 +283,7 @@ async fn a_list_that_is_cut_off_is_read_agent_by_agent() {
 async fn a_thousand_of_a_thousand_are_not_known_to_be_all() {
     let fake = cut(&rows(0..1000, AGENT), 1000, json!([]));
     let error = listed(&fake).await.unwrap_err();
-    assert!(error.text.contains("1,000 at most") && error.class == ErrorClass::Transient, "{error}");
+    assert!(error.text.contains("at most 1,000") && error.class == ErrorClass::Transient, "{error}");
 }
 
 #[tokio::test]
@@ -329,12 +329,12 @@ async fn an_import_names_one_carriers_credentials_in_the_words_that_the_server_r
 #[tokio::test]
 async fn an_import_is_sent_once_and_its_refusal_says_what_is_wrong() {
     for (status, code, class, says) in [
-        (400, "missing_field", ErrorClass::Rejected, "lacks something"),
+        (400, "missing_field", ErrorClass::Rejected, "a required value is missing"),
         (401, "invalid_api_key", ErrorClass::Unauthorized, "its API key"),
         (401, "twilio_invalid_credentials", ErrorClass::Rejected, "Twilio does not accept the credentials"),
         (401, "twilio_auth_failed", ErrorClass::Rejected, "Twilio does not accept the credentials"),
         (401, "telnyx_unauthorized", ErrorClass::Rejected, "Telnyx does not accept the credentials"),
-        (401, "nobody_knows", ErrorClass::Rejected, "or its own API key"),
+        (401, "nobody_knows", ErrorClass::Rejected, "its own API key"),
         (403, "agent_not_owned", ErrorClass::Rejected, "another Nixflex API key"),
         (404, "agent_not_found", ErrorClass::NotFound, "no such agent"),
         (404, "number_not_in_twilio", ErrorClass::NotFound, "at Twilio"),
@@ -377,7 +377,7 @@ async fn what_would_be_refused_is_said_before_anything_is_sent() {
         (account("SK0123456789abcdef0123456789abcdef"), "lower-case"),
         (Lent { connection: None, ..telnyx() }, "connectionId"),
         (Lent { connection: Some(" ".into()), ..telnyx() }, "connectionId"),
-        (Lent { carrier: "flowyte", ..twilio() }, "Twilio and Telnyx only"),
+        (Lent { carrier: "flowyte", ..twilio() }, "only numbers at Twilio and Telnyx"),
     ] {
         let refused = nixflex.refuses(&number(), AGENT, &lent).expect(says);
         assert!(refused.class == ErrorClass::Rejected && refused.text.contains(says), "{refused:?}");
@@ -433,7 +433,7 @@ async fn where_a_number_goes_can_only_be_ended() {
         assert!(matches!(&outcome, Outcome::DidNothing(error) if error.class == ErrorClass::Rejected), "{outcome:?}");
     }
     let outcome = nixflex.set_route(&id(), &voice(Some(AGENT))).await;
-    assert!(matches!(&outcome, Outcome::DidNothing(error) if error.text.contains("removed and assigned again")));
+    assert!(matches!(&outcome, Outcome::DidNothing(error) if error.text.contains("remove the number first")));
     assert_eq!(fake.seen().len(), 0);
     let Outcome::Did(owned) = nixflex.set_route(&id(), &voice(None)).await else { panic!() };
     assert_eq!((owned.id, owned.route), (id(), voice(None)));

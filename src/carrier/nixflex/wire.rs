@@ -234,7 +234,7 @@ pub(super) struct ExtraShown {
 }
 
 /// Why what came back does not say how an extra is.
-pub(super) const NO_EXTRA: &str = "it did not show the setting as it was asked for";
+pub(super) const NO_EXTRA: &str = "it does not show the setting as it was set";
 
 impl ExtraShown {
     /// Whether this one is on for the number, where that is what it shows.

@@ -106,16 +106,16 @@ fn meaning(status: u16, code: Option<i64>) -> (ErrorClass, String) {
 /// The codes about reservations.
 const RESERVATIONS: std::ops::RangeInclusive<i64> = RESERVED..=85008;
 
-const BAD_VALUE: &str = "Telnyx refused a value as invalid; check the agent's webhooks and what is set on the number";
-const BAD_NUMBER: &str = "Telnyx says that this is not a phone number; check the number";
+const BAD_VALUE: &str =
+    "Telnyx rejected a value as invalid; check the agent's webhooks and the number's settings in Mission Control";
+const BAD_NUMBER: &str = "Telnyx does not accept this as a phone number; check the number";
 const UNWELL: &str = "Telnyx returned a server error; the operator retries";
-const BAD_KEY: &str =
-    "Telnyx does not accept the API key; check apiKey in the Secret, and that the key was not revoked";
-const LEVEL: &str =
-    "the Telnyx account is not verified far enough for this; raise its verification level in Mission Control";
-const MISSING_FEATURE: &str = "the Telnyx account may not do this; have the feature enabled in Mission Control";
+const BAD_KEY: &str = "Telnyx does not accept the API key; check apiKey in the Secret, and in Mission Control that the key was not revoked";
+const LEVEL: &str = "the verification level of the Telnyx account is too low for this; raise it in Mission Control";
+const MISSING_FEATURE: &str =
+    "this feature is not enabled for the Telnyx account; enable it in Mission Control, or ask Telnyx support";
 const PAPERS: &str =
-    "Telnyx asks for documents for this number; complete the requirements of its order in Mission Control";
+    "Telnyx requires documents for this number; complete the requirements of its order in Mission Control";
 
 const CODES: Codes = Codes {
     name: NAME,
@@ -129,19 +129,23 @@ const CODES: Codes = Codes {
 const TABLE: &[(i64, ErrorClass, &str)] = &[
     (10002, Rejected, BAD_NUMBER),
     (10004, Rejected, BAD_VALUE),
-    (10005, NotFound, "Telnyx did not find this in the account; check that it was not removed in Mission Control"),
+    (
+        10005,
+        NotFound,
+        "Telnyx did not find this in the account; check the account, and that nothing was deleted in Mission Control",
+    ),
     (10007, Transient, UNWELL),
     (10008, Transient, UNWELL),
     (10009, Unauthorized, BAD_KEY),
     (10010, Forbidden, "the Telnyx API key may not do this; give its user access to numbers in Mission Control"),
     (TOO_MANY, Throttled, "Telnyx limits the request rate; the operator retries"),
-    (10012, Conflict, "Telnyx has such a thing already; the operator looks for it and retries"),
+    (10012, Conflict, "Telnyx reports that this exists already; the operator looks for it and retries"),
     (10015, Rejected, BAD_VALUE),
     (10016, Rejected, BAD_NUMBER),
-    (10021, Conflict, "Telnyx still uses what was to change; the operator retries"),
+    (10021, Conflict, "Telnyx reports that this is in use and cannot be changed now; the operator retries"),
     (10027, Rejected, BAD_VALUE),
-    (10035, Rejected, "Telnyx has locked this; ask Telnyx support"),
-    (10036, Conflict, "Telnyx is still working on this; the operator retries"),
+    (10035, Rejected, "Telnyx has locked this resource; ask Telnyx support"),
+    (10036, Conflict, "Telnyx is still processing an earlier change; the operator retries"),
     (10037, Transient, UNWELL),
     (10038, Forbidden, MISSING_FEATURE),
     (10039, Forbidden, MISSING_FEATURE),
@@ -156,7 +160,7 @@ const TABLE: &[(i64, ErrorClass, &str)] = &[
     (20008, Unauthorized, BAD_KEY),
     (20009, Unauthorized, BAD_KEY),
     (20010, Unauthorized, BAD_KEY),
-    (INACTIVE, Forbidden, "the Telnyx account is not active; look at its balance in Mission Control"),
+    (INACTIVE, Forbidden, "the Telnyx account is not active; check its status and balance in Mission Control"),
     (BLOCKED, Forbidden, "Telnyx has blocked the account; ask Telnyx support"),
     (20014, Forbidden, LEVEL),
     (20015, Forbidden, MISSING_FEATURE),
@@ -165,17 +169,29 @@ const TABLE: &[(i64, ErrorClass, &str)] = &[
     (20100, Funds, "the Telnyx account balance is too low; add funds in Mission Control"),
     (NOT_SEARCHED, Unavailable, "Telnyx no longer offers this number; choose another one"),
     (85001, Unavailable, "this number is not available at Telnyx; choose another one"),
-    (85002, Rejected, "the Telnyx order is not for this number; look at the order in Mission Control"),
+    (85002, Rejected, "the Telnyx order is for another number; check the order in Mission Control"),
     (85003, Regulatory, PAPERS),
-    (85004, Rejected, "Telnyx knows no such application; check in Mission Control that the agent's was not removed"),
+    (
+        85004,
+        Rejected,
+        "Telnyx has no such application; check in Mission Control that the agent's application was not deleted",
+    ),
     (
         85005,
         Rejected,
-        "Telnyx knows no such messaging profile; check in Mission Control that the agent's was not removed",
+        "Telnyx has no such messaging profile; check in Mission Control that the agent's messaging profile was not deleted",
     ),
-    (RESERVED, Unavailable, "somebody else has reserved this number at Telnyx; choose another one"),
-    (85007, Conflict, "the Telnyx account has reserved as many numbers as it may; the operator retries"),
-    (85008, Unavailable, "Telnyx does not keep this number any longer; it is reserved again, or another one"),
+    (
+        RESERVED,
+        Unavailable,
+        "this number is reserved at Telnyx, by somebody else or by hand in this account; choose another one",
+    ),
+    (85007, Conflict, "the Telnyx account has as many reservations as Telnyx allows; the operator retries"),
+    (
+        85008,
+        Unavailable,
+        "the reservation of this number at Telnyx has expired; the operator reserves it again, or another one",
+    ),
 ];
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use std::collections::HashSet;
 
 use serde::Deserialize;
 
-use crate::carrier::{CarrierError, ErrorClass, lenient};
+use super::errors::NAME;
+use crate::carrier::{self, CarrierError, lenient};
 
 /// The most rows to a page that Telnyx gives (section 1).
 const PAGE_SIZE: u64 = 250;
@@ -72,7 +73,7 @@ impl<R: Keyed> Reading<R> {
         check(&meta, asked, data.len() as u64)?;
         let first = *self.first.get_or_insert(meta);
         if (first.page_size, first.total_results) != (meta.page_size, meta.total_results) {
-            return Err(torn("it changed while it was read"));
+            return Err(torn("the list changed while it was read"));
         }
         self.rows.push(data);
         self.next = (asked < meta.total_pages).then_some(asked + 1);
@@ -85,28 +86,27 @@ impl<R: Keyed> Reading<R> {
         match self.rows.iter().flatten().all(|row| seen.insert(row.key())) {
             true => Ok(self.rows.into_iter().flatten().collect()),
             // One went and another came meanwhile: a third may then have been skipped.
-            false => Err(torn("one row came twice")),
+            false => Err(torn("a row is in the list twice")),
         }
     }
 }
 
 /// An answer that is not a whole listing. What is seen of it is thrown away: a part would look like numbers lost.
 pub(super) fn torn(why: &str) -> CarrierError {
-    let text = format!("Telnyx returned an incomplete response: {why}; it is ignored and read again");
-    CarrierError::new(ErrorClass::Transient, text)
+    carrier::torn(NAME, why)
 }
 
 fn check(meta: &Meta, asked: u64, rows: u64) -> Result<(), CarrierError> {
     let Meta { page_number, page_size, total_pages, total_results } = *meta;
     if page_number != asked {
-        return Err(torn("a page had another number than was asked for"));
+        return Err(torn("a page has another page number than the requested one"));
     }
     if page_size == 0 || total_pages.max(1) != total_results.div_ceil(page_size).max(1) {
-        return Err(torn("its number of pages and of rows do not fit together"));
+        return Err(torn("the number of pages does not match the number of rows"));
     }
     let before = page_size.saturating_mul(asked.saturating_sub(1));
     if rows != total_results.saturating_sub(before).min(page_size) {
-        return Err(torn("a page held another number of rows than it should"));
+        return Err(torn("a page has another number of rows than it says"));
     }
     Ok(())
 }

@@ -47,7 +47,7 @@ impl Telnyx {
     pub(super) async fn bind(&self, id: &NumberId, route: &Route) -> Outcome<OwnedNumber> {
         let Bindings { connection, profile } = match Bindings::of(route) {
             Ok(bindings) if bindings == Bindings::default() => {
-                let text = "no channel was named, so there is nothing to set";
+                let text = "the route has no channel that can be set; this is a bug in Dialplane";
                 return Outcome::DidNothing(CarrierError::new(ErrorClass::Rejected, text));
             }
             Ok(bindings) => bindings,
@@ -95,14 +95,14 @@ impl Telnyx {
                 Outcome::Did(row) if row.id != id.0 => return Outcome::Unknown(another()),
                 Outcome::Did(row) if row.connection_id.as_deref() == connection => return Outcome::Did(row),
                 Outcome::Did(_) if connection.is_some() => {
-                    return Outcome::Unknown(listing::torn("it showed another application than was set"));
+                    return Outcome::Unknown(listing::torn("it shows another application than the one that was set"));
                 }
                 Outcome::Did(_) => {}
                 Outcome::DidNothing(error) if connection.is_none() && is_about_the_value(&error) => {}
                 other => return other,
             }
         }
-        let text = "Telnyx does not remove the number from its application; remove it in Mission Control, or give the number another agent";
+        let text = "Telnyx did not remove the number from its application; remove it in Mission Control, or give the number another agent";
         Outcome::DidNothing(CarrierError::new(ErrorClass::Rejected, text))
     }
 
@@ -111,7 +111,9 @@ impl Telnyx {
         let body = json!({ "messaging_profile_id": profile.unwrap_or_default() });
         match self.write::<Settings>("PATCH", self.call(MESSAGING, &[&id.0], ""), &body).await {
             Outcome::Did(settings) if settings.messaging_profile_id.as_deref() == profile => Outcome::Did(()),
-            Outcome::Did(_) => Outcome::Unknown(listing::torn("it showed another messaging profile than was set")),
+            Outcome::Did(_) => {
+                Outcome::Unknown(listing::torn("it shows another messaging profile than the one that was set"))
+            }
             Outcome::DidNothing(error) => Outcome::DidNothing(error),
             Outcome::Unknown(error) => Outcome::Unknown(error),
         }
@@ -128,7 +130,7 @@ impl Telnyx {
         match self.write::<WireNumber>("PATCH", self.call(NUMBER, &[&id.0], ""), &body).await {
             Outcome::Did(row) if row.id != id.0 => Outcome::Unknown(another()),
             Outcome::Did(row) if row.customer_reference.as_deref() != Some(marker.as_str()) => {
-                Outcome::Unknown(listing::torn("it showed another customer reference than was set"))
+                Outcome::Unknown(listing::torn("it shows another customer reference than the one that was set"))
             }
             Outcome::Did(row) => ours(row),
             Outcome::DidNothing(error) => Outcome::DidNothing(error),
@@ -141,13 +143,13 @@ impl Telnyx {
 fn ours(row: WireNumber) -> Outcome<OwnedNumber> {
     match row.owned() {
         Ok(Some(number)) => Outcome::Did(number),
-        Ok(None) => Outcome::Unknown(listing::torn("it showed a number that is not the account's")),
+        Ok(None) => Outcome::Unknown(listing::torn("it shows a number that the account does not own")),
         Err(error) => Outcome::Unknown(error),
     }
 }
 
 fn another() -> CarrierError {
-    listing::torn("it showed another number than was asked for")
+    listing::torn("it shows another number than the one to change")
 }
 
 /// Whether Telnyx refused what was said, so that another way of saying it may do: not the key, the pace or the number.

@@ -170,11 +170,11 @@ impl Telnyx {
         let number = &purchase.number;
         // Money is spent by now, most likely. On what, only a look can tell if this does not.
         let Some(line) = placed.line(number) else {
-            return Outcome::Unknown(listing::torn("it showed another number than was to be bought"));
+            return Outcome::Unknown(listing::torn("it shows another number than the one to buy"));
         };
         match placed.standing(line) {
             Standing::Failed => {
-                let text = "Telnyx took the order and could not carry it out; choose another number, or look at the order in Mission Control";
+                let text = "Telnyx accepted the order and it failed; choose another number, or check the order in Mission Control";
                 return Outcome::DidNothing(CarrierError::new(ErrorClass::Unavailable, text));
             }
             Standing::Pending => {}
@@ -220,7 +220,7 @@ impl Telnyx {
             for line in lines.filter(|line| order.standing(line) != Standing::Failed) {
                 // An order whose number cannot be read would otherwise look as if there were none.
                 let number = line.phone_number.as_deref().and_then(|text| text.parse::<E164>().ok());
-                let number = number.ok_or_else(|| listing::torn("it held an order without a number"))?;
+                let number = number.ok_or_else(|| listing::torn("an order in the list has no number"))?;
                 orders.push(order.of(number, line));
             }
         }
@@ -239,7 +239,7 @@ impl Telnyx {
         let mut ours =
             parts.iter().filter(|part| part.order_request_id.as_deref() == Some(&order.id)).filter(is_pending);
         let Some(part) = ours.next() else {
-            let text = "Telnyx no longer works on this order; the operator looks for the number";
+            let text = "the order is no longer pending at Telnyx; the operator looks for the number";
             return Outcome::DidNothing(CarrierError::new(ErrorClass::Conflict, text));
         };
         match self.write::<Part>("PATCH", self.call(CANCEL, &[&part.id], ""), &json!({})).await {
@@ -270,7 +270,7 @@ impl Telnyx {
             Outcome::Unknown(error) => return Outcome::Unknown(error),
         };
         let Some(line) = reservation.line(number) else {
-            return Outcome::Unknown(listing::torn("it showed another number than was to be reserved"));
+            return Outcome::Unknown(listing::torn("it shows another number than the one to reserve"));
         };
         if reservation.standing(line) == Standing::Failed {
             let text = "Telnyx could not reserve this number; choose another one";

@@ -98,7 +98,7 @@ impl Telnyx {
                     Ok(None) => sold = true,
                     Err(error) if is_lacking(&error) => {}
                     Err(error) if is_about_the_value(&error) => {
-                        let text = "Telnyx refused the search for this number as invalid; check spec.purchase.number";
+                        let text = "Telnyx rejected the search for this number as invalid; check spec.purchase.number";
                         why = CarrierError { class: ErrorClass::Rejected, text: text.to_owned(), ..error };
                     }
                     Err(error) => return Err(error),
@@ -284,7 +284,7 @@ fn explained(error: CarrierError, country: &str, kind: NumberType) -> CarrierErr
         return CarrierError { text, ..error };
     }
     if is_about_the_value(&error) {
-        let text = "Telnyx refused the search as invalid; check spec.purchase.search.country, contains, startsWith, endsWith, \
+        let text = "Telnyx rejected the search as invalid; check spec.purchase.search.country, contains, startsWith, endsWith, \
                     areaCode, locality and region";
         return CarrierError { class: ErrorClass::Rejected, text: text.to_owned(), ..error };
     }

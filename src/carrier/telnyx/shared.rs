@@ -277,7 +277,7 @@ impl Telnyx {
         let mut wanted = wire::canonical(webhooks.clone());
         wanted.retain(|_, destination| !destination.is_empty());
         if wanted.values().any(|destination| destination.url.is_none()) {
-            let text = "a route that numbers share holds URLs; give the agent webhooks";
+            let text = "a route that numbers share at Telnyx can have webhooks only; give the Agent webhooks";
             return Outcome::DidNothing(CarrierError::new(ErrorClass::Rejected, text));
         }
         let mut shared = current.clone();
@@ -349,7 +349,7 @@ fn show<H: Holder>(shared: &mut SharedRoute, holder: &H) {
 }
 
 fn other_webhooks() -> CarrierError {
-    let text = "Telnyx shows other webhooks for the agent than were set; look at its application and messaging profile in Mission \
-                Control";
+    let text = "Telnyx shows other webhooks for the agent than those that were set; check its application and messaging profile in \
+                Mission Control";
     CarrierError::new(ErrorClass::Rejected, text)
 }

@@ -87,7 +87,7 @@ impl WireNumber {
             return Ok(None);
         };
         if self.messaging_profile_id.as_deref().is_some_and(|id| id.eq_ignore_ascii_case(UNAVAILABLE)) {
-            let text = "Telnyx could not say which messaging profile its numbers have; the operator reads them again";
+            let text = "Telnyx cannot report the messaging profiles of its numbers now; the operator retries";
             return Err(CarrierError::new(ErrorClass::Transient, text));
         }
         let marker = self.marker();
@@ -161,8 +161,8 @@ impl Bindings {
 }
 
 fn unbindable() -> CarrierError {
-    let text = "Telnyx keeps no URLs on a number, which is bound to an application and a messaging profile; make those of its \
-                agent first";
+    let text = "a number at Telnyx has no webhooks of its own: it is bound to the application and the messaging profile of its \
+                agent; the operator creates those first";
     CarrierError::new(ErrorClass::Rejected, text)
 }
 

@@ -56,21 +56,24 @@ fn code_of(body: &[u8]) -> Option<i64> {
     serde_json::from_slice::<Wire>(body).unwrap_or_default().code.written()?.parse().ok()
 }
 
-const BAD_VALUE: &str = "Twilio refused a value as invalid; check the URLs of the route";
+const BAD_VALUE: &str = "Twilio rejected a value as invalid; check the agent's webhooks";
 const UNWELL: &str = "Twilio returned a server error; the operator retries";
-const MOVE: &str = "Twilio cannot move the number between these accounts; check that one is the other's parent and \
-     both are active";
+const MOVE: &str = "Twilio cannot move the number between these accounts; check that one is the other's parent, and \
+     that both are active";
 const ADDRESS: &str =
     "Twilio needs an address of the right kind for this number; set spec.purchase.regulatory.addressSid";
 const BUNDLE: &str = "Twilio needs a regulatory bundle for this number; set spec.purchase.regulatory.bundleSid";
 const DOCUMENTS: &str = "Twilio needs verified documents for this number that its bundle does not have; complete the bundle \
      in the Twilio Console, or name another one in spec.purchase.regulatory.bundleSid";
-const MEMBERSHIP: &str = "the number's Messaging Service is not the one expected; look at it in the Twilio Console";
+const MEMBERSHIP: &str = "the number is in another Messaging Service than expected; check it in the Twilio Console";
+
+const BAD_CREDENTIALS: &str = "Twilio does not accept the credentials; check the Account SID, the token or API key and its \
+     region, and that the account is not suspended";
 
 const CODES: Codes = Codes {
     name: NAME,
     docs: "https://www.twilio.com/docs/errors/",
-    unauthorized: "Twilio does not accept the credentials; check the Account SID and the token or API key",
+    unauthorized: BAD_CREDENTIALS,
     too_many: 20429,
     table: TABLE,
 };
@@ -78,58 +81,69 @@ const CODES: Codes = Codes {
 /// What the codes mean that are known. By code.
 const TABLE: &[(i64, ErrorClass, &str)] = &[
     (422, Rejected, BAD_VALUE),
-    (10001, Funds, "the Twilio account is not active or out of funds; look at its balance in the Twilio Console"),
-    (10002, Forbidden, "a Twilio trial account may not do this; upgrade the account"),
     (
-        20003,
-        Unauthorized,
-        "Twilio does not accept the credentials; check the Account SID, the token or API key and its \
-     region, and that the account is not suspended",
+        10001,
+        Funds,
+        "the Twilio account is not active or out of funds; check its status and balance in the Twilio Console",
     ),
+    (10002, Forbidden, "a Twilio trial account may not do this; upgrade the account"),
+    (20003, Unauthorized, BAD_CREDENTIALS),
     (20005, Forbidden, "the Twilio account is not active; check its status in the Twilio Console"),
     (20008, Forbidden, "these are Twilio test credentials, which cannot manage numbers; use live credentials"),
-    (20403, Forbidden, "the Twilio credentials may not do this; give the key access to phone numbers"),
+    (
+        20403,
+        Forbidden,
+        "Twilio forbids this to the credentials; give the API key access to phone numbers, and check the account's permissions",
+    ),
     (
         20404,
         NotFound,
         "Twilio did not find this; check the Account SID and the region, and that the number was \
-     not released or moved",
+     not released or moved to another account",
     ),
     (20422, Rejected, BAD_VALUE),
     (20429, Throttled, "Twilio limits the request rate; the operator retries"),
     (20500, Transient, UNWELL),
     (20503, Transient, UNWELL),
-    (21402, Rejected, "Twilio refused a URL as invalid; check the URLs of the agent's webhooks"),
-    (21404, Forbidden, "a Twilio trial account may own one number only; upgrade the account"),
-    (21405, Rejected, "Twilio refuses a voice fallback URL without a voice URL; give the agent a voice URL"),
-    (21406, Rejected, "Twilio refuses an SMS fallback URL without an SMS URL; give the agent an SMS URL"),
+    (21402, Rejected, "Twilio rejected a URL as invalid; check the agent's webhooks"),
+    (21404, Forbidden, "a Twilio trial account may own only one number; upgrade the account"),
+    (21405, Rejected, "Twilio rejects a voice fallback URL without a voice URL; set webhooks.voice.url in the Agent"),
+    (21406, Rejected, "Twilio rejects an SMS fallback URL without an SMS URL; set webhooks.sms.url in the Agent"),
     (21409, Rejected, "Twilio cannot look up callers' names for this number; turn that off in the Twilio Console"),
     (21420, Rejected, "the Twilio application cannot be used by this account; check that it still exists"),
-    (21421, Rejected, "Twilio says that this is not a phone number; check the number"),
+    (21421, Rejected, "Twilio does not accept this as a phone number; check the number"),
     (21422, Unavailable, "this number is not available at Twilio; choose another one"),
-    (21451, Rejected, "Twilio knows no such area code; choose another one"),
+    (21451, Rejected, "Twilio has no such area code; choose another one"),
     (21452, Unavailable, "Twilio has no numbers left in this area code; choose another one or wait"),
     (21457, Rejected, "Twilio cannot choose numbers of this type by area code; search for one instead"),
-    (21458, Rejected, "the number is of another type than was asked for; check the type"),
+    (21458, Rejected, "the number is of another type than the requested one; check the type"),
     (21470, Rejected, MOVE),
     (21471, Rejected, MOVE),
     (21472, Rejected, MOVE),
     (21473, Rejected, MOVE),
     (21474, Rejected, MOVE),
-    (21480, Rejected, "the Twilio account has as many subaccounts as it may have; close one that is not needed"),
-    (21481, Transient, "Twilio lost its place in a listing; the operator reads it again"),
+    (21480, Rejected, "the Twilio account has as many subaccounts as Twilio allows; close one that is not needed"),
+    (21481, Transient, "Twilio could not continue a listing; the operator reads it again"),
     (21613, Regulatory, ADDRESS),
     (21615, Regulatory, ADDRESS),
     (21631, Regulatory, ADDRESS),
     (21649, Regulatory, BUNDLE),
     (21650, Regulatory, DOCUMENTS),
     (21651, Regulatory, DOCUMENTS),
-    (21669, Rejected, "the Messaging Service lives in another Twilio region; check the account's region"),
+    (
+        21669,
+        Rejected,
+        "the Messaging Service is in another Twilio region; check spec.twilio.region of the CarrierAccount",
+    ),
     (21710, Conflict, MEMBERSHIP),
     (21711, Conflict, MEMBERSHIP),
     (21712, Conflict, MEMBERSHIP),
-    (22199, Rejected, "the number has no configuration in this Twilio region; check the account's region and edge"),
-    (22300, Forbidden, "Twilio has barred this account from provisioning numbers; ask Twilio support"),
+    (
+        22199,
+        Rejected,
+        "the number has no configuration in this Twilio region; check spec.twilio.region and edge of the CarrierAccount",
+    ),
+    (22300, Forbidden, "Twilio does not let this account buy numbers; ask Twilio support"),
     (
         70051,
         Forbidden,

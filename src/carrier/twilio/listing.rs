@@ -4,7 +4,8 @@
 
 use std::collections::HashSet;
 
-use crate::carrier::{CarrierError, ErrorClass};
+use super::errors::NAME;
+use crate::carrier::{self, CarrierError};
 
 /// The most rows to a page that Twilio gives (section 1.1).
 pub(super) const FIRST_PAGE: &str = "PageSize=1000";
@@ -75,7 +76,7 @@ impl<R: Keyed> Reading<R> {
             match self.doubted.replace(place.rows) {
                 None => return Ok(()),
                 Some(before) if before == place.rows => self.says_one_more = true,
-                Some(_) => return Err(torn("a page held another number of rows each time")),
+                Some(_) => return Err(torn("a page had a different number of rows each time")),
             }
         }
         self.doubted = None;
@@ -83,7 +84,7 @@ impl<R: Keyed> Reading<R> {
         if let Some(next) = &self.query
             && !self.asked.insert(token(next))
         {
-            return Err(torn("its pages went in a circle"));
+            return Err(torn("a page links back to an earlier one"));
         }
         self.rows.push(page.into_rows());
         Ok(())
@@ -95,17 +96,14 @@ impl<R: Keyed> Reading<R> {
         match self.rows.iter().flatten().all(|row| seen.insert(row.key())) {
             true => Ok(self.rows.into_iter().flatten().collect()),
             // Pages shift under a reader while numbers are bought and released; another may then have been skipped.
-            false => Err(torn("one row came twice")),
+            false => Err(torn("a row is in the list twice")),
         }
     }
 }
 
 /// An answer that is not a whole listing. What is seen of it is thrown away: a part would look like numbers lost.
 pub(super) fn torn(why: &str) -> CarrierError {
-    CarrierError::new(
-        ErrorClass::Transient,
-        format!("Twilio returned an incomplete listing: {why}; it is ignored and read again"),
-    )
+    carrier::torn(NAME, why)
 }
 
 /// Whether a page says that it holds one row more than it does. That may be a row that is missing, or the way its `end` is counted; any
@@ -114,27 +112,27 @@ fn check(place: &Place<'_>, index: usize) -> Result<bool, CarrierError> {
     let rows = place.rows as i64;
     let more = place.next.is_some_and(|next| !next.is_empty());
     if rows == 0 && more {
-        return Err(torn("a page was empty although more were to follow"));
+        return Err(torn("a page before the last is empty"));
     }
     if place.page.is_some_and(|page| page != index as i64) {
-        return Err(torn("a page had another number than was asked for"));
+        return Err(torn("a page has another page number than the requested one"));
     }
     if place.page_size.is_some_and(|size| rows > size) {
-        return Err(torn("a page held more rows than fit on it"));
+        return Err(torn("a page has more rows than its page size"));
     }
     let Some((start, end)) = place.span else { return Ok(false) };
     // An empty list is shown as 0 to 0, as one row is.
     match end.saturating_sub(start).saturating_add(1).saturating_sub(rows) {
         0 | -1 => Ok(false),
         1 => Ok(rows > 0),
-        _ => Err(torn("a page held another number of rows than it said")),
+        _ => Err(torn("a page has another number of rows than it says")),
     }
 }
 
 fn next_query(link: &str) -> Result<String, CarrierError> {
     let query = link.split_once('?').map(|(_, query)| query);
     let query = query.filter(|query| !query.is_empty() && query.len() <= LONGEST_LINK);
-    query.map(str::to_owned).ok_or_else(|| torn("a page did not say where the next one is"))
+    query.map(str::to_owned).ok_or_else(|| torn("a page has no valid link to the next one"))
 }
 
 /// What tells one page from another: its token, or where there is none, the whole query.

@@ -108,7 +108,7 @@ impl Twilio {
         let list: PriceList = self.http.read(call).await?;
         match list.iso_country.as_deref().is_none_or(|shown| shown.eq_ignore_ascii_case(country)) {
             true => Ok(list),
-            false => Err(listing::torn("it held another country's prices")),
+            false => Err(listing::torn("it has the prices of another country")),
         }
     }
 
@@ -134,7 +134,7 @@ impl Twilio {
         let ours = row.account_sid == self.account && !row.sid.is_empty();
         match row.owned(&Memberships::default()).filter(|owned| ours && owned.number == purchase.number) {
             Some(owned) => Outcome::Did(Bought::Owned(owned)),
-            None => Outcome::Unknown(listing::torn("it showed another number than was to be bought")),
+            None => Outcome::Unknown(listing::torn("it shows another number than the one to buy")),
         }
     }
 
@@ -148,7 +148,7 @@ impl Twilio {
             Err(error) => return Err(error),
         };
         if shown.account_sid != self.account {
-            return Err(listing::torn("it held another account's balance"));
+            return Err(listing::torn("it has the balance of another account"));
         }
         let currency = shown.currency.as_deref().and_then(written::currency);
         Ok(written::amount(&shown.balance).zip(currency).map(|(amount, currency)| Balance { amount, currency }))
@@ -184,7 +184,7 @@ fn explained(error: CarrierError, country: &str, kind: NumberType) -> CarrierErr
     // Which code a refused pattern has is not documented; 20422 is any value.
     let unmapped = error.class == ErrorClass::Unknown && error.code.is_some();
     if unmapped || ["422", "20422"].iter().any(|code| error.has_code(code)) {
-        let text = "Twilio refused the search as invalid; check spec.purchase.search.contains, startsWith, endsWith, areaCode, \
+        let text = "Twilio rejected the search as invalid; check spec.purchase.search.contains, startsWith, endsWith, areaCode, \
                     locality and region";
         return CarrierError { class: ErrorClass::Rejected, text: text.to_owned(), ..error };
     }

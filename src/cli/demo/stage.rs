@@ -127,7 +127,7 @@ impl Stage {
         let cleaned = clean(&client, &namespace).await;
         operator.stop().await;
         cleaned.with_context(|| format!("namespace {namespace} could not be cleaned up"))?;
-        uninstall(&client, &system).await.context("Dialplane could not be taken out of the cluster")
+        uninstall(&client, &system).await.context("Dialplane could not be uninstalled from the cluster")
     }
 }
 
@@ -205,15 +205,15 @@ async fn check_vacant(client: &Client) -> Result<()> {
         let Some(there) = definitions.get_opt(&name).await? else { continue };
         if there.labels().get(MANAGED_BY).is_none_or(|by| by != DEMO) {
             bail!(
-                "Dialplane is installed in this cluster already ({name} is there), and the demo's operator would work on \
-                 what is there: use another cluster, or no --kubeconfig, and the demo starts its own"
+                "Dialplane is installed in this cluster already (it has the CRD {name}), and the demo's operator would change \
+                 its objects: use another cluster, or omit --kubeconfig, and the demo starts its own"
             );
         }
         // Without objects it is what an interrupted demo left.
         if let Some(object) = kind(client, &crd).list(&ListParams::default().limit(1)).await?.items.first() {
             bail!(
-                "another demo is at work in this cluster, or was interrupted there ({} {} is there): wait for its end, use \
-                 another cluster, or no --kubeconfig, and the demo starts its own",
+                "another demo is running in this cluster, or one was interrupted ({} {} exists): wait until it ends, use \
+                 another cluster, or omit --kubeconfig, and the demo starts its own",
                 crd.spec.names.kind,
                 object.name_any()
             );
@@ -241,7 +241,7 @@ async fn install(client: &Client) -> Result<()> {
         // Established is said a moment before the kind is served, so it is the kind that is asked for.
         let served = || async { Ok(kind.list(&ListParams::default().limit(1)).await.is_ok()) };
         if !wait::patiently(served).await? {
-            bail!("{} is not served: look at its conditions", crd.name_any());
+            bail!("{} is not served: check its conditions", crd.name_any());
         }
     }
     Ok(())
@@ -279,7 +279,7 @@ async fn clean(client: &Client, namespace: &str) -> Result<()> {
     namespaces.delete(namespace, &DeleteParams::default()).await?;
     let gone = wait::patiently(|| async { Ok(namespaces.get_opt(namespace).await?.is_none()) }).await?;
     if !gone {
-        bail!("it is still there: kubectl describe namespace {namespace} says why");
+        bail!("it was not deleted in time: kubectl describe namespace {namespace} says why");
     }
     Ok(())
 }
@@ -294,7 +294,7 @@ where
     let gone = || async { Ok(all.list(&ListParams::default()).await?.items.is_empty()) };
     if !wait::patiently(gone).await? {
         let kind = K::plural(&());
-        bail!("some of the {kind} are still there: kubectl get {kind} -o yaml shows what holds them");
+        bail!("some {kind} were not deleted in time: kubectl get {kind} -o yaml shows their finalizers");
     }
     Ok(())
 }

@@ -60,7 +60,11 @@ pub async fn until<K: Object>(
         }
         if begin.elapsed() >= PATIENCE {
             let known = object.map(|object| json!(object));
-            bail!("waited {} s in vain for {what}\n{}", PATIENCE.as_secs(), why(client, namespace, name, known).await);
+            bail!(
+                "timed out after {} s waiting for {what}\n{}",
+                PATIENCE.as_secs(),
+                why(client, namespace, name, known).await
+            );
         }
         tokio::time::sleep(LOOK).await;
     }
@@ -73,7 +77,7 @@ pub async fn gone<K: Object>(client: &Client, namespace: &str, name: &str) -> Re
         return Ok(());
     }
     let known = api.get_opt(name).await?.map(|object| json!(object));
-    bail!("{name} is still there after {} s\n{}", PATIENCE.as_secs(), why(client, namespace, name, known).await)
+    bail!("{name} was not deleted within {} s\n{}", PATIENCE.as_secs(), why(client, namespace, name, known).await)
 }
 
 /// Whether the condition `of` has this status, for the present generation of the object.
@@ -96,7 +100,7 @@ async fn why(client: &Client, namespace: &str, name: &str, object: Option<Value>
         Some(object) => {
             let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
             if conditions.is_empty() {
-                lines.push(format!("{name} has no conditions: the operator has not looked at it"));
+                lines.push(format!("{name} has no conditions: the operator has not processed it"));
             }
             for condition in conditions {
                 let text = |field: &str| condition[field].as_str().unwrap_or_default().to_owned();

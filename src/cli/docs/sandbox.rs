@@ -20,8 +20,8 @@ pub fn page() -> String {
          curl http://127.0.0.1:4010/admin/numbers/+14155550101/edit --json '{{\"voice_url\": \"https://console.example.net/voice\"}}'\n```\n\n\
          {table}\n\
          ## Faults\n\n\
-         A rule has a `match` (any of `method`, `path` with `*`, `kind`, `account`, `number`) and a `fault`; without more it is met once, by\n\
-         the next request that matches. `GET /admin/faults` shows those that are not used up.\n\n\
+         A rule has a `match` (any of `method`, `path` with `*`, `kind`, `account`, `number`) and a `fault`. By default it applies once, to\n\
+         the next request that matches. `GET /admin/faults` shows the rules that are left.\n\n\
          ## Switches\n\n\
          By default:\n\n```json\n{switches}\n```\n"
     )

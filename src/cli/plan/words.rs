@@ -177,7 +177,7 @@ fn would_bind(write: &SetBinding) -> String {
         BindingChange::Configure(config) => {
             let fields = serde_json::to_value(config).unwrap_or_default();
             let names: Vec<&str> = fields.as_object().into_iter().flatten().map(|(name, _)| &**name).collect();
-            format!("would set what CarrierAccount {at} has for {number}: {}", names.join(", "))
+            format!("would change these settings of {number} at CarrierAccount {at}: {}", names.join(", "))
         }
         BindingChange::Switch { extra, on: true } => format!(
             "would switch {} on for {number} at CarrierAccount {at}: its calls are billed at a higher rate from then on",

@@ -86,40 +86,40 @@ macro_rules! endpoints {
 
 endpoints! {
     get "/accounts" => accounts, "", "the accounts with their Auth Tokens or API keys, for pasting into a Secret";
-    post "/accounts" => add_account, "`{\"carrier\": \"telnyx\"}`: any of `carrier`, `sid`, `authToken`, `friendlyName`, `parent`, `balanceCents`, `keys`, `importable`", "opens an account, or a Twilio subaccount of `parent`; answers its credentials";
-    post "/accounts/{sid}/rotate" => rotate, "", "replaces its Auth Token or API key; answers the new one";
-    post "/accounts/{sid}/status/{status}" => status, "", "`active`, `suspended` or `closed`, whatever it was";
-    post "/accounts/{sid}/applications" => account_application, "`{\"voice_url\": \"…\"}`", "makes an application of any account; TeXML on Telnyx; answers its `sid`";
-    post "/accounts/{sid}/messaging_profiles" => messaging_profile, "`{\"webhook_url\": \"…\"}`", "makes a Telnyx messaging profile; answers its `sid`";
-    post "/accounts/{sid}/importable/{number}" => importable, "", "a Flowyte account has this number at its carrier, to import";
+    post "/accounts" => add_account, "`{\"carrier\": \"telnyx\"}`: any of `carrier`, `sid`, `authToken`, `friendlyName`, `parent`, `balanceCents`, `keys`, `importable`", "opens an account, or a Twilio subaccount of `parent`; returns its credentials";
+    post "/accounts/{sid}/rotate" => rotate, "", "replaces its Auth Token or API key; returns the new one";
+    post "/accounts/{sid}/status/{status}" => status, "", "sets its status: `active`, `suspended` or `closed`";
+    post "/accounts/{sid}/applications" => account_application, "`{\"voice_url\": \"…\"}`", "creates an application of any account; TeXML on Telnyx; returns its `sid`";
+    post "/accounts/{sid}/messaging_profiles" => messaging_profile, "`{\"webhook_url\": \"…\"}`", "creates a Telnyx messaging profile; returns its `sid`";
+    post "/accounts/{sid}/importable/{number}" => importable, "", "adds a number that a Flowyte account can import from its own carrier account";
     get "/shared_routes/{id}" => shared_route, "", "a TeXML application or messaging profile, as Telnyx's API shows it";
-    post "/shared_routes/{id}/edit" => edit_shared_route, "`{\"voice_url\": \"…\"}`", "a person edits it in the portal; empty clears";
-    post "/orders/{number}/{end}" => finish_order, "", "a pending Telnyx order ends: `success`, `failure`, `cancelled`, or `never` by itself";
+    post "/shared_routes/{id}/edit" => edit_shared_route, "`{\"voice_url\": \"…\"}`", "edits it, as a person in the portal; an empty value clears";
+    post "/orders/{number}/{end}" => finish_order, "", "ends a pending Telnyx order: `success`, `failure` or `cancelled`; `never`: it does not end by itself";
     get "/numbers" => numbers, "", "every owned number, as its carrier's API shows it";
-    post "/numbers" => seed, "`{\"number\": \"+14155550100\"}`, also `account` and `settings`", "an account has had this number all along; answers its `sid`";
-    delete "/numbers/{number}" => lose, "", "the number is gone; the ledger counts no release";
-    post "/numbers/{number}/edit" => edit, "`{\"voice_url\": \"…\"}`", "a person edits it in the console: fields as answers name them, beside these `voice_region` (Twilio), `forwards_to` and `forwarding_type` (Telnyx); empty clears";
+    post "/numbers" => seed, "`{\"number\": \"+14155550100\"}`, also `account` and `settings`", "gives an account this number, as owned before; returns its `sid`";
+    delete "/numbers/{number}" => lose, "", "removes the number from its account; the ledger counts no release";
+    post "/numbers/{number}/edit" => edit, "`{\"voice_url\": \"…\"}`", "edits it, as a person in the console: fields as in responses, and `voice_region` (Twilio), `forwards_to` and `forwarding_type` (Telnyx); an empty value clears";
     post "/stock/{number}" => offer, "", "offers a number for sale";
-    delete "/stock/{number}" => take, "", "somebody else buys it";
-    post "/applications" => application, "`{\"voice_url\": \"…\"}`", "makes an application of the first account; answers its `sid`";
-    post "/services" => service, "`{\"numbers\": [\"+14155550100\"], \"settings\": {\"inbound_request_url\": \"…\"}}`, also `account` and `useInboundWebhookOnNumber`", "makes a Twilio Messaging Service with members; answers its `sid`";
+    delete "/stock/{number}" => take, "", "removes it, as if somebody else bought it";
+    post "/applications" => application, "`{\"voice_url\": \"…\"}`", "creates an application of the first account; returns its `sid`";
+    post "/services" => service, "`{\"numbers\": [\"+14155550100\"], \"settings\": {\"inbound_request_url\": \"…\"}}`, also `account` and `useInboundWebhookOnNumber`", "creates a Twilio Messaging Service with members; returns its `sid`";
     get "/faults" => faults, "", "the rules in force";
-    post "/faults" => inject, "`{\"match\": {\"kind\": \"purchase\"}, \"fault\": \"answerLost\"}`", "requests that match meet a fault from now on";
-    delete "/faults" => clear_faults, "", "no rule is in force any more";
-    get "/switches" => switches, "", "how it behaves where nobody knows how the carriers do";
-    post "/switches" => set_switches, "as `GET` answers it; what is not named is as by default", "replaces them all";
-    post "/hosts" => hosts, "`{\"engine.example.com\": \"http://127.0.0.1:8080\"}`", "where webhooks for a public host really go";
-    post "/call" => call, "`{\"from\": \"…\", \"to\": \"…\"}`; `from` may be left out", "places a call; answers what became of it";
-    post "/text" => text, "`{\"from\": \"…\", \"to\": \"…\", \"body\": \"…\"}`", "sends a text message; answers what became of it";
-    get "/ledger" => ledger, "", "everything that was asked";
-    delete "/ledger" => forget, "", "forgets it";
-    get "/ledger/summary" => summary, "", "the same in figures";
-    post "/reset" => reset, "", "back to how it was started: accounts, agents, numbers, switches, hosts, rules and ledger";
+    post "/faults" => inject, "`{\"match\": {\"kind\": \"purchase\"}, \"fault\": \"answerLost\"}`", "adds a rule: a request that matches gets the fault";
+    delete "/faults" => clear_faults, "", "removes all rules";
+    get "/switches" => switches, "", "how it behaves where the carriers' behavior is unknown";
+    post "/switches" => set_switches, "as `GET` returns it; a missing switch gets its default", "replaces them all";
+    post "/hosts" => hosts, "`{\"engine.example.com\": \"http://127.0.0.1:8080\"}`", "sends webhooks for a public host to this address";
+    post "/call" => call, "`{\"from\": \"…\", \"to\": \"…\"}`; `from` is optional", "places a call; returns the result";
+    post "/text" => text, "`{\"from\": \"…\", \"to\": \"…\", \"body\": \"…\"}`", "sends a text message; returns the result";
+    get "/ledger" => ledger, "", "every request";
+    delete "/ledger" => forget, "", "clears the ledger";
+    get "/ledger/summary" => summary, "", "its totals";
+    post "/reset" => reset, "", "resets accounts, agents, numbers, switches, hosts, rules and ledger to the start";
 }
 
 /// Not to be taken for a carrier's answer.
 async fn nothing() -> Response {
-    let error = "there is no such request; docs/sandbox.md says which there are";
+    let error = "no such endpoint; docs/sandbox.md lists them";
     (StatusCode::NOT_FOUND, Json(json!({ "error": error }))).into_response()
 }
 

@@ -21,10 +21,10 @@ pub enum Error {
     #[error("no directory to keep the built programs in: set DIALPLANE_CACHE or HOME")]
     NoCache,
     /// Go could not build a program.
-    #[error("Go could not build {program}; the last it said:\n{log}")]
+    #[error("Go could not build {program}. Its last output:\n{log}")]
     Build { program: &'static str, log: String },
     /// A file or directory could not be read or written.
-    #[error("{}: {source}: check that it exists, is yours and that the disk has room", path.display())]
+    #[error("{}: {source}: check that it exists, that it belongs to you, and that the disk has space", path.display())]
     File { path: PathBuf, source: io::Error },
     /// A program could not be started at all.
     #[error("could not start {program}: {source}: check that it is a program for this machine")]
@@ -33,10 +33,10 @@ pub enum Error {
     #[error("no free port on 127.0.0.1: {0}: check that the loopback interface is up")]
     Port(io::Error),
     /// A program ended when it should have served.
-    #[error("{program} ended ({status}); the last it said:\n{log}")]
+    #[error("{program} ended ({status}). Its last output:\n{log}")]
     Died { program: &'static str, status: ExitStatus, log: String },
     /// A program runs and does not get ready.
-    #[error("{program} was not ready after {} seconds; the last it said:\n{log}", PATIENCE.as_secs())]
+    #[error("{program} was not ready after {} seconds. Its last output:\n{log}", PATIENCE.as_secs())]
     NotReady { program: &'static str, log: String },
     /// A key or certificate could not be made.
     #[error("could not make the certificates of the control plane: {0}; this is a bug, please report it")]
@@ -48,7 +48,7 @@ pub enum Error {
     #[error("the kubeconfig is not usable: {0}")]
     Kubeconfig(String),
     /// The API server refused or did not answer.
-    #[error("the API server did not do what it was asked: {0}")]
+    #[error("the API server did not accept a request: {0}")]
     Kube(#[source] Box<kube::Error>),
 }
 

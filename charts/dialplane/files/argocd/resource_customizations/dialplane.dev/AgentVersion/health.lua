@@ -1,7 +1,7 @@
 -- Reads Ready and Stalled, which every kind of dialplane.dev that has a status sums its other conditions up in.
 local status = obj.status or {}
 if status.observedGeneration == nil or status.observedGeneration ~= obj.metadata.generation then
-  return {status = "Progressing", message = "Not looked at yet"}
+  return {status = "Progressing", message = "The operator has not processed this spec yet"}
 end
 local conditions = {}
 for _, condition in ipairs(status.conditions or {}) do
@@ -9,7 +9,7 @@ for _, condition in ipairs(status.conditions or {}) do
     conditions[condition.type] = condition
   end
 end
-local ready = conditions.Ready or {status = "Unknown", reason = "Unknown", message = "There is no condition Ready yet"}
+local ready = conditions.Ready or {status = "Unknown", reason = "Unknown", message = "The condition Ready is not set yet"}
 local message = ready.reason .. ": " .. ready.message
 if conditions.Stalled ~= nil then
   return {status = "Degraded", message = conditions.Stalled.reason .. ": " .. conditions.Stalled.message}

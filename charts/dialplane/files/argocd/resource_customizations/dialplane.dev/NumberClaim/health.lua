@@ -1,2 +1,2 @@
 -- The operator's memory: it has no status, and what it says is shown by the PhoneNumber that it is about.
-return {status = "Healthy", message = "Kept by the operator"}
+return {status = "Healthy", message = "Written by the operator"}
