@@ -5,9 +5,11 @@
 
 mod growth;
 mod moving;
+mod starting;
 
 use std::{
     collections::BTreeMap,
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -48,7 +50,7 @@ use kube::{
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{HEAVY, audit, binaries, eventually};
+use crate::support::{HEAVY, audit, binaries, eventually, process};
 
 const NAMESPACE: &str = "figures";
 const OPERATOR: &str = "operator";
@@ -310,6 +312,17 @@ impl Stage {
             tokio::join!(controller.follow(stop.clone()), controller.work(Past::default(), stop));
         });
         Operator { token, task }
+    }
+
+    /// Starts the operator as a process of its own, and returns once it is ready; `dir` is for its files.
+    async fn process(&self, dir: &Path) -> process::Operator {
+        let config = kubeconfig::for_service_account(self.plane.kubeconfig(), NAMESPACE, OPERATOR).await.unwrap();
+        let access = dir.join("kubeconfig");
+        kubeconfig::write(&config, &access).unwrap();
+        let flags = ["--leader-elect=false", "--allow-endpoint", self.sandbox.url()];
+        let operator = process::Operator::start_logging("warn", &access, dir, "operator", &flags);
+        operator.ready().await;
+        operator
     }
 
     async fn prepare(&self) {

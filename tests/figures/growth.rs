@@ -3,10 +3,7 @@
 //! `DIALPLANE_GROWTH=1000,10000,40000 cargo test --release --test all figures::growth -- --nocapture` prints one line for each size: processor
 //! time and memory are those of a process of its own, to which nothing is held. How many objects it read is held to, at sizes that fit.
 
-use dialplane::sandbox::control_plane::kubeconfig;
-
 use super::*;
-use crate::support::process;
 
 /// What an operator used while it imported.
 #[derive(Debug)]
@@ -49,12 +46,7 @@ async fn import(count: usize) -> Used {
     stage.prepare().await;
     operator.stop().await;
     let dir = tempfile::tempdir().unwrap();
-    let access = dir.path().join("kubeconfig");
-    let config = kubeconfig::for_service_account(stage.plane.kubeconfig(), NAMESPACE, OPERATOR).await.unwrap();
-    kubeconfig::write(&config, &access).unwrap();
-    let flags = ["--leader-elect=false", "--allow-endpoint", stage.sandbox.url()];
-    let operator = process::Operator::start_logging("warn", &access, dir.path(), "growth", &flags);
-    operator.ready().await;
+    let operator = stage.process(dir.path()).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let (cpu, bytes) = (cpu(operator.pid()), resident(operator.pid()));
     let reads = reads(&operator).await;
@@ -89,7 +81,7 @@ fn cpu(pid: u32) -> Duration {
 }
 
 /// Resident memory of a process, in bytes.
-fn resident(pid: u32) -> u64 {
+pub(super) fn resident(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
     1024 * kilobytes.unwrap().trim().parse::<u64>().unwrap()
