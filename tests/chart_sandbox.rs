@@ -58,13 +58,19 @@ impl Site {
 async fn a_release_with_the_sandbox_has_two_numbers_ready_without_a_carrier_account_and_leaves_nothing_behind() {
     let site = Site { release: Release::site().await, carrier: free_address() };
     let Site { release, carrier } = &site;
-    let said = release.install(&["sandbox.enabled=true"]);
+    // Its pod may begin before its kinds are served.
+    release.install(&["sandbox.enabled=true", "crds.install=false"]);
 
     let mounted = release.dir.path().join("objects.yaml");
     let objects = release.api::<ConfigMap>().get("dialplane-sandbox").await.unwrap().data.unwrap();
     fs::write(&mounted, &objects["objects.yaml"]).unwrap();
     let here = [("0.0.0.0:4010", &**carrier), ("/etc/dialplane/sandbox/objects.yaml", mounted.to_str().unwrap())];
     let sandbox = release.start("dialplane-sandbox", &here, &[]).await;
+    let refused = || async { sandbox.log().contains("could not create CarrierAccount").then_some(()) };
+    eventually("it tells what is missing", refused).await;
+    let upgrade =
+        ["upgrade", "dialplane", chart::CHART, "--namespace", chart::NAMESPACE, "--set", "sandbox.enabled=true"];
+    let said = release.helm(&upgrade);
     // The name of the Service leads nowhere here: the sandbox itself takes the place of a proxy.
     let proxy = [("HTTP_PROXY", format!("http://{}", carrier))];
     let operator = release.start("dialplane", &[("0.0.0.0:8080", "127.0.0.1:0")], &proxy).await;
