@@ -11,7 +11,7 @@ use std::{
 
 use litemap::LiteMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
 /// A telephone number in [E.164](https://www.itu.int/rec/T-REC-E.164) form: `+`, then 7 to 15 digits, the first not 0.
@@ -295,8 +295,7 @@ pub type Route = ByChannel<Destination>;
 pub type Digests = ByChannel<String>;
 
 /// Something for each channel that is spoken of. It is kept for every number, so it takes no more room than it has channels.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent, bound(deserialize = "T: Deserialize<'de>"))]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ByChannel<T>(LiteMap<Channel, T>);
 
 impl<T> ByChannel<T> {
@@ -361,6 +360,19 @@ impl<'a, T> IntoIterator for &'a ByChannel<T> {
     }
 }
 
+// LiteMap's own writes a map without entries as a list.
+impl<T: Serialize> Serialize for ByChannel<T> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map(self)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for ByChannel<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Ok(BTreeMap::deserialize(from)?.into_iter().collect())
+    }
+}
+
 impl<T: JsonSchema> JsonSchema for ByChannel<T> {
     fn inline_schema() -> bool {
         true
@@ -386,6 +398,15 @@ pub fn digest_of(value: &impl Serialize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_map_by_channel_is_written_as_a_map_also_without_entries() {
+        let some: Digests = [(Channel::Voice, "v".to_owned()), (Channel::Sms, "s".to_owned())].into();
+        for (map, written) in [(some, r#"{"voice":"v","sms":"s"}"#), (Digests::new(), "{}")] {
+            assert_eq!(serde_json::to_string(&map).unwrap(), written);
+            assert_eq!(serde_json::from_str::<Digests>(written).unwrap(), map);
+        }
+    }
 
     #[test]
     fn two_spellings_of_one_url_are_the_same_destination_and_keep_what_was_written() {
