@@ -130,8 +130,9 @@ pub fn next(w: &World<'_>) -> Decision<AgentStatus> {
         Err(Step::Act(effect)) => return Decision::Act(effect),
     };
     if published.moved_to.is_some() {
-        // Only what the status says serves: a crash in between must not leave calls with what nobody has published.
-        let again = (!w.shared.is_empty() || w.is_to_be_hosted()).then_some(Duration::ZERO);
+        // Only what the status says serves: a crash in between must not leave calls with what nobody has published. Our own write of the
+        // status wakes nobody, and what follows from it, down to the note of what was published, is done at once.
+        let again = Some(Duration::ZERO);
         return w.rest(published, Shared { entries: w.status().shared_routes, finding: None, again, step: None });
     }
     if w.noted < policy::NOTES_PER_HOUR
@@ -174,6 +175,7 @@ impl<'a> World<'a> {
             self.user.as_deref().unwrap_or("one"),
         );
         let mut status = self.status();
+        status.numbers = Some(self.numbers(status.published_version.as_deref()));
         let finding = Finding::new(Reason::InUse, text);
         status.conditions = conditions(&status.conditions, &[finding], self.agent.metadata.generation, self.now);
         Decision::Rest(Rest { status: Some(status), again: None })
@@ -411,8 +413,7 @@ impl<'a> World<'a> {
             .zip(draft.as_ref())
             .map(|(serves, draft)| if serves == draft { DraftState::Published } else { DraftState::Changed });
         status.draft_digest = draft;
-        let routed = self.versions.iter().find(|(version, _)| Some(&version.spec.version) == serving);
-        let numbers = AgentNumbers { assigned: self.assigned, routed: routed.map_or(0, |(_, numbers)| *numbers) };
+        let numbers = self.numbers(serving.map(String::as_str));
         let pending = match serving {
             Some(_) if moves => self.is_to_be_hosted(),
             Some(version) => self.is_hosted_otherwise(&shared.entries, version),
@@ -427,6 +428,11 @@ impl<'a> World<'a> {
         status.observed_generation = generation;
         let again = published.again.into_iter().chain(shared.again).min();
         Decision::Rest(Rest { status: Some(status), again })
+    }
+
+    fn numbers(&self, serving: Option<&str>) -> AgentNumbers {
+        let routed = self.versions.iter().find(|(version, _)| Some(&*version.spec.version) == serving);
+        AgentNumbers { assigned: self.assigned, routed: routed.map_or(0, |(_, numbers)| *numbers) }
     }
 
     /// What speaks against the wanted name may go, and must not free it by going: it would be published at a time that nobody chose.
