@@ -118,6 +118,9 @@ async fn a_namespace_that_is_no_longer_allowed_gives_the_number_back_to_its_owne
     neighbour.reason::<PhoneNumber>("guest", "Ready", "AccountNotAllowed").await;
     let urls = ["neighbour", "engine"].map(|host| format!("https://{host}.example.com/dental/v1/voice"));
     assert_eq!(scene.voice_writes(&number), urls, "it goes from the one to the other and never nowhere");
+    neighbour.reason::<PhoneNumber>("guest", "Acquired", "ClaimRefused").await;
+    let guest = neighbour.reason::<PhoneNumber>("guest", "Routed", "RouteUnknown").await;
+    assert_eq!(guest.status.unwrap().route, None, "what somebody else has is not in service here");
     // The guest lets nothing of it go when it is deleted.
     neighbour.delete::<PhoneNumber>("guest").await;
     neighbour.gone::<PhoneNumber>("guest").await;
@@ -141,6 +144,7 @@ async fn a_bought_number_that_is_taken_back_holds_up_no_deletion_of_whoever_had_
     scene.phone_number("own", &number, json!({})).await;
     scene.account(json!({})).await;
     scene.reason::<PhoneNumber>("own", "Ready", "Routed").await;
+    neighbour.reason::<PhoneNumber>("guest", "Acquired", "ClaimRefused").await;
     neighbour.delete::<PhoneNumber>("guest").await;
     neighbour.gone::<PhoneNumber>("guest").await;
     assert_eq!(scene.claim(&number).await.unwrap().spec.holder.unwrap().name, "own");

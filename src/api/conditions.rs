@@ -161,7 +161,7 @@ reasons! {
     NotInAccount: Acquired False, Blocked, Warning, "The account does not own the number. Check the number and the account. The operator checks again at every scan.";
     CarrierImportRefused: Acquired False, Stalled, Warning, "The account does not own the number, and its carrier cannot or will not import it from the organization's own carrier account. The message gives the cause and what to do. The operator retries from time to time, and at once when the spec changes.";
     ClaimedByAnother: Acquired False, Stalled, Warning, "Another PhoneNumber holds the claim of this number. Delete one of the two; this one takes over when the other is gone.";
-    ClaimRefused: Acquired False, Stalled, Warning, "This object may not take over the claim of the number: the claim is under another carrier account, or the number was bought for another namespace. Its holder can hand it over with the annotation dialplane.dev/hand-over-to.";
+    ClaimRefused: Acquired False, Stalled, Warning, "This object may not take over the claim of the number: the claim is under another carrier account, the number was bought for another namespace, or the account does not allow this namespace any more. Its holder can hand it over with the annotation dialplane.dev/hand-over-to.";
     AwaitingHandover: Acquired False, Working, Silent, "The PhoneNumber that manages the number is being deleted. This one takes over the number and its route when that one is gone.";
     HandedOver: Acquired False, Waiting, Normal, "The number was handed over to the PhoneNumber in the annotation dialplane.dev/hand-over-to. Delete this object.";
     NumberLost: Acquired False, Stalled, Warning, "The account no longer owns the number: it was released, ported out, moved or reclaimed. The operator does not buy it again. Ask the carrier. If the account gets the number back, the operator continues; to give it up, delete the object.";
@@ -215,7 +215,7 @@ reasons! {
     RouteOutcomeUnknown: Routed Unknown, Working, Silent, "A route was sent and no answer came. The operator waits until the carrier can no longer apply it.";
     RouteUnknown: Routed Unknown, Waiting, Silent, "The operator cannot read the route now. It is not changed.";
     Clearing: Routed Unknown, Working, Silent, "The object is being deleted and the operator is clearing or restoring its route.";
-    CleanupBlocked: Routed Unknown, Stalled, Warning, "The object is being deleted and its route cannot be cleared or restored. To delete it without cleanup, set the annotation dialplane.dev/abandon: \"true\".";
+    CleanupBlocked: Routed Unknown, Stalled, Warning, "The object is being deleted and its route cannot be cleared or restored. To delete it without cleanup, set spec.onDelete: Leave or the annotation dialplane.dev/abandon: \"true\".";
 
     RegistrationUnknown: MessagingReady Unknown, Good, Silent, "Whether the number may send text messages depends on registrations that the carrier does not show.";
     SMSNotSupported: MessagingReady False, Good, Warning, "The agent has an SMS webhook and the number lacks the feature SMS. Use a number that has it, or remove the SMS webhook from the agent.";

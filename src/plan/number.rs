@@ -26,7 +26,7 @@ pub fn next(w: &World<'_>) -> Decision<PhoneNumberStatus> {
     let account = match &w.account {
         AccountRef::Missing(key) if key.namespace == w.namespace() => {
             let text = format!("CarrierAccount {key} in spec.accountRef does not exist: create it.");
-            return w.stop(vec![Finding::new(Reason::AccountNotFound, text)]);
+            return w.not_accepted(Finding::new(Reason::AccountNotFound, text));
         }
         // Which names there are in another namespace is nobody's to find out.
         AccountRef::Missing(key) | AccountRef::Refused(key) => {
@@ -34,7 +34,7 @@ pub fn next(w: &World<'_>) -> Decision<PhoneNumberStatus> {
                 "No CarrierAccount {key} allows this namespace. Its owner can add the namespace to spec.allowedNamespaces. Until then \
                  nothing is written at the carrier and the number keeps its route."
             );
-            return w.stop(vec![Finding::new(Reason::AccountNotAllowed, text)]);
+            return w.not_accepted(Finding::new(Reason::AccountNotAllowed, text));
         }
         AccountRef::Found(account) => account,
     };
@@ -44,7 +44,7 @@ pub fn next(w: &World<'_>) -> Decision<PhoneNumberStatus> {
              the number; the Agent says where it is hosted.",
             account.key
         );
-        return w.stop(vec![Finding::new(Reason::NotACarrier, text)]);
+        return w.not_accepted(Finding::new(Reason::NotACarrier, text));
     }
     let Some(identity) = account.open.as_deref() else {
         return if account.opening { Decision::Rest(Rest::NOTHING) } else { w.account_not_open(account) };

@@ -169,8 +169,8 @@ impl Removal<'_> {
     fn blocked(&self, why: &str) -> Step {
         let why = why.trim_end_matches('.');
         let text = format!(
-            "The route of {} cannot be cleared or restored: {why}. Fix that, or set the annotation {ABANDON}: \"true\" to delete the object \
-             without cleanup.",
+            "The route of {} cannot be cleared or restored: {why}. Fix that. Or delete the object without cleanup: set spec.onDelete: \
+             Leave or the annotation {ABANDON}: \"true\".",
             self.number
         );
         let due = self.trouble.map(|trouble| trouble.wait).filter(|wait| !wait.is_zero());

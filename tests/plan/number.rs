@@ -225,6 +225,40 @@ fn a_refused_agent_or_account_stops_writes_at_once_although_the_route_drifted() 
     assert_eq!(drifted.with(refused).says(), "AccountNotAllowed");
 }
 
+#[test]
+fn without_its_account_a_number_stays_as_it_was_unless_another_object_has_it() {
+    type Change = fn(&mut Scene);
+    let ways: [Change; 2] = [
+        |s| s.account = AccountRef::Refused(Key::new("a", "b")),
+        |s| s.account = AccountRef::Missing(Key::new("clinic", "twilio")),
+    ];
+    for way in ways {
+        let mut scene = routed();
+        scene.settle();
+        scene.with(|s| {
+            way(s);
+            s.settle();
+            let status = s.number.status.clone().unwrap();
+            assert_eq!(reason(&status.conditions, "Acquired"), Some("Imported"));
+            assert!(status.route.is_some());
+
+            s.held_by_another();
+            s.settle();
+            let status = s.number.status.clone().unwrap();
+            assert_eq!(reason(&status.conditions, "Acquired"), Some("ClaimRefused"));
+            assert_eq!(reason(&status.conditions, "Routed"), Some("RouteUnknown"));
+            assert_eq!(status.route, None);
+            assert!(s.settle().is_empty());
+        });
+
+        // Who never had it is not told that somebody has.
+        let mut stranger = new().with(Scene::held_by_another).with(way);
+        stranger.settle();
+        let status = stranger.number.status.unwrap();
+        assert_eq!(reason(&status.conditions, "Acquired"), None);
+    }
+}
+
 // Claims.
 
 #[test]

@@ -101,12 +101,25 @@ impl<'a> World<'a> {
              the carrier. It is not bought again. Ask the carrier; if the account gets it back, the operator continues. To give it up, \
              delete this object; for another number create one with another name or purchase.identity."
         );
-        self.not_ours(Finding::new(Reason::NumberLost, text))
+        self.not_ours(Reason::Accepted.into(), Finding::new(Reason::NumberLost, text))
     }
 
-    /// The number was this object's and is not now, by `finding`: nothing is said of a route that nobody looks at.
-    fn not_ours(&self, finding: Finding) -> Decision<PhoneNumberStatus> {
-        let mut findings = vec![Reason::Accepted.into(), finding];
+    /// The account of this object cannot be used, by `finding`. What is known of the number stays, unless somebody else has it by now: an
+    /// account that takes its consent back gives the number to its owner.
+    pub(super) fn not_accepted(&self, finding: Finding) -> Decision<PhoneNumberStatus> {
+        let had = self.status().and_then(|status| status.number.as_ref());
+        match (had, self.claim, self.own_claim()) {
+            (Some(number), Some(_), None) => {
+                let text = format!("Another object holds the claim of {number}, and this one may not take it over.");
+                self.not_ours(finding, Finding::new(Reason::ClaimRefused, text))
+            }
+            _ => self.stop(vec![finding]),
+        }
+    }
+
+    /// The number was this object's and is not now, by `acquired`: nothing is said of a route that nobody looks at.
+    fn not_ours(&self, accepted: Finding, acquired: Finding) -> Decision<PhoneNumberStatus> {
+        let mut findings = vec![accepted, acquired];
         let is_routed = |status: &PhoneNumberStatus| {
             status.route.is_some() || status.conditions.iter().any(|c| c.type_ == Type::Routed.as_str())
         };
@@ -161,7 +174,7 @@ impl<'a> World<'a> {
     pub(in crate::plan) fn unclaimed(&self, finding: Finding) -> Decision<PhoneNumberStatus> {
         match self.own_claim() {
             Some(_) => self.stop(vec![Reason::Accepted.into(), finding]),
-            None => self.not_ours(finding),
+            None => self.not_ours(Reason::Accepted.into(), finding),
         }
     }
 
