@@ -25,7 +25,8 @@ const WHAT: &str = "It shows the numbers and where they stay routed, the objects
                     to keep, and what has to end first: purchases of unknown outcome, deletions, changes of routes.";
 const EXIT_CODES: &str =
     "Exit code: 0 if the operator can be uninstalled now, 2 if something has to end first, 1 if that is unknown.";
-const NEEDS: &str = "It only reads the cluster. Its user needs the verb list for every kind of dialplane.dev.";
+const NEEDS: &str =
+    "It only reads the cluster. Its user needs the verb list for every kind of dialplane.dev and for namespaces.";
 
 /// Exit code where something has to end first.
 const WAIT: u8 = 2;

@@ -446,8 +446,9 @@ fn found(context: &Context) -> Result<Installation, String> {
 /// of which it knows nothing.
 pub async fn foresee_uninstall(client: &Client) -> Result<(Uninstall, Vec<String>), DryRunError> {
     let caches = Caches::new();
-    list_kinds(client, &caches).await?;
+    tokio::try_join!(list_kinds(client, &caches), list(client, &caches.namespaces))?;
     let world = uninstall::World {
+        namespaces: caches.namespaces.all(),
         accounts: caches.accounts.all(),
         numbers: caches.numbers.all(),
         agents: caches.agents.all(),

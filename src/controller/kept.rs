@@ -129,11 +129,12 @@ impl Kept for Namespace {
 
     fn group(&self) {}
 
-    /// Its labels decide what its objects may refer to, and its uid may name the cluster.
+    /// Its labels decide what its objects may refer to, its uid may name the cluster, and with it go its objects.
     fn strip(&mut self) {
-        let ObjectMeta { name, uid, resource_version, labels, .. } = std::mem::take(&mut self.metadata);
+        let ObjectMeta { name, uid, resource_version, labels, deletion_timestamp, .. } =
+            std::mem::take(&mut self.metadata);
         *self = Self {
-            metadata: ObjectMeta { name, uid, resource_version, labels, ..ObjectMeta::default() },
+            metadata: ObjectMeta { name, uid, resource_version, labels, deletion_timestamp, ..ObjectMeta::default() },
             ..Self::default()
         };
     }

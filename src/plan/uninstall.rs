@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
+use k8s_openapi::{
+    api::core::v1::Namespace,
+    apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta},
+};
 use kube::{Resource, ResourceExt as _};
 
 use crate::api::{
@@ -14,9 +17,10 @@ use crate::api::{
     phone_number::{OnDelete, RouteStatus},
 };
 
-/// Every object of the cluster.
+/// Every object of the cluster, and its namespaces.
 #[derive(Clone, Debug, Default)]
 pub struct World {
+    pub namespaces: Vec<Arc<Namespace>>,
     pub accounts: Vec<Arc<CarrierAccount>>,
     pub numbers: Vec<Arc<PhoneNumber>>,
     pub agents: Vec<Arc<Agent>>,
@@ -197,8 +201,34 @@ impl World {
             deleting_of(&self.versions),
             deleting_of(&self.claims),
             deleting_of(&self.purchases),
+            self.deleting_with_their_namespace(),
         ]
         .concat()
+    }
+
+    /// Namespaces that are being deleted and have objects of ours which are not yet: something refuses that, and once it does not they are
+    /// held up for good.
+    fn deleting_with_their_namespace(&self) -> Vec<String> {
+        let namespaces = self.namespaces.iter().filter(|namespace| namespace.metadata.deletion_timestamp.is_some());
+        let going = namespaces.filter_map(|namespace| {
+            let name = namespace.metadata.name.as_deref()?;
+            let held = [
+                staying_in(name, &self.accounts),
+                staying_in(name, &self.numbers),
+                staying_in(name, &self.agents),
+                staying_in(name, &self.versions),
+            ]
+            .concat();
+            let first = held.first()?;
+            let others = match held.len() {
+                1 => String::new(),
+                several => format!(" and {} other objects", several - 1),
+            };
+            Some(format!(
+                "Namespace {name} is being deleted, with {first}{others}: finish that while the operator runs"
+            ))
+        });
+        going.collect()
     }
 
     /// Objects that the operator has not finished: what it was told last is not done.
@@ -245,6 +275,14 @@ fn held_of<K: Resource<DynamicType = ()>>(objects: &[Arc<K>]) -> (String, usize)
 fn deleting_of<K: Resource<DynamicType = ()>>(objects: &[Arc<K>]) -> Vec<String> {
     let going = objects.iter().filter(|o| o.meta().deletion_timestamp.is_some() && is_held(o.meta()));
     going.map(|object| format!("{} is being deleted: wait until it is gone", named(&**object))).collect()
+}
+
+fn staying_in<K: Resource<DynamicType = ()>>(namespace: &str, objects: &[Arc<K>]) -> Vec<String> {
+    let staying = objects.iter().filter(|object| {
+        let metadata = object.meta();
+        metadata.namespace.as_deref() == Some(namespace) && metadata.deletion_timestamp.is_none() && is_held(metadata)
+    });
+    staying.map(|object| named(&**object)).collect()
 }
 
 /// Why an object is not finished, unless it is or is being deleted.

@@ -170,6 +170,25 @@ fn what_is_being_deleted_has_to_be_gone_first() {
 }
 
 #[test]
+fn a_namespace_that_is_being_deleted_has_to_be_gone_first_also_where_its_objects_are_not_deleted_yet() {
+    let namespace = |name: &str, deleted: bool| {
+        let at = deleted.then_some("2026-01-01T00:00:00Z");
+        serde_json::from_value(json!({"metadata": {"name": name, "deletionTimestamp": at}})).map(Arc::new).unwrap()
+    };
+    let mut world = whole();
+    world.namespaces = vec![namespace("a", false), namespace("b", true)];
+    assert!(of(&world).first.is_empty(), "it has nothing of ours");
+    world.namespaces = vec![namespace("a", true)];
+    waits(&world, &["Namespace a is being deleted, with CarrierAccount a/carrier and 2 other objects"]);
+    (world.accounts, world.agents) = (vec![], vec![]);
+    waits(&world, &["Namespace a is being deleted, with PhoneNumber a/main: "]);
+    let mut free = (*world.numbers[0]).clone();
+    free.metadata.finalizers = None;
+    world.numbers = vec![Arc::new(free)];
+    assert!(of(&world).first.is_empty(), "nothing holds it up");
+}
+
+#[test]
 fn what_the_operator_works_on_has_to_be_finished_first() {
     let status = json!({"number": NUMBER});
     let mut world = whole();
