@@ -49,7 +49,7 @@ pub fn json_schema(crd: &CustomResourceDefinition) -> Option<Value> {
     Some(schema)
 }
 
-/// Takes out what only Kubernetes reads, and refuses fields beside those that are named.
+/// Takes out what only Kubernetes reads, and refuses fields beside those that are named. A field that may be missing may be null.
 fn close(schema: &mut Value) {
     let Some(fields) = schema.as_object_mut() else { return };
     let is_open =
@@ -58,9 +58,25 @@ fn close(schema: &mut Value) {
         fields.insert("additionalProperties".to_owned(), false.into());
     }
     fields.retain(|name, _| !name.starts_with("x-kubernetes-"));
-    let properties = fields.get_mut("properties").and_then(Value::as_object_mut);
-    properties.into_iter().flat_map(|properties| properties.values_mut()).for_each(close);
+    let required = fields.get("required").cloned().unwrap_or_default();
+    let is_required = |name: &str| required.as_array().is_some_and(|names| names.iter().any(|is| is == name));
+    for (name, property) in fields.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+        close(property);
+        if !is_required(name) {
+            allow_null(property);
+        }
+    }
     ["items", "additionalProperties"].iter().for_each(|name| fields.get_mut(*name).into_iter().for_each(close));
+}
+
+/// The API server prunes what is null.
+fn allow_null(schema: &mut Value) {
+    if let Some(kind @ Value::String(_)) = schema.get_mut("type") {
+        *kind = json!([kind, "null"]);
+    }
+    if let Some(Value::Array(values)) = schema.get_mut("enum") {
+        values.push(Value::Null);
+    }
 }
 
 /// The schema of a kind's spec.
