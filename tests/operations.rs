@@ -233,6 +233,14 @@ async fn guarded(site: &Site, followed: &mut BTreeSet<(String, usize)>, scene: &
     let ask = || async { refused(namespaces.delete(&clinics.namespace, &dry).await) };
     let message = eventually("a namespace with one is not deleted", ask).await;
     assert!(message.contains(&desk), "{message}");
+    let ask = || async { refused(clinics.api::<Agent>().delete(AGENT, &dry).await) };
+    let message = eventually("an agent that has numbers is not deleted", ask).await;
+    assert!(
+        message.contains(&format!("Agent {}/{AGENT} is in use by 1 of its numbers", clinics.namespace)),
+        "{message}"
+    );
+    let ask = || async { refused(clinics.api::<CarrierAccount>().delete(ACCOUNT, &dry).await) };
+    eventually("an account that has numbers is not deleted", ask).await;
     // What is not in service, and namespaces without any, go as before.
     clinics.delete::<PhoneNumber>("idle").await;
     clinics.gone::<PhoneNumber>("idle").await;
@@ -251,6 +259,8 @@ async fn guarded(site: &Site, followed: &mut BTreeSet<(String, usize)>, scene: &
     .await;
     assert!(clinics.get::<PhoneNumber>("desk").await.unwrap().metadata.deletion_timestamp.is_none());
     assert_eq!((&*clinics.voice_url(&desk), clinics.writes_to(&desk)), (V1, 1));
+    let said = site.plans(2).await;
+    assert!(said.contains(&format!("Namespace {} is being deleted, with ", clinics.namespace)), "{said}");
     // Allowed, with the route left as it is: callers notice nothing.
     let allow = json!({"metadata": {"annotations": {ALLOW_DELETE: "true"}}, "spec": {"onDelete": "Leave"}});
     clinics.patch::<PhoneNumber>("desk", allow).await;
