@@ -99,14 +99,17 @@ impl Controller {
         let caches = &self.context.caches;
         macro_rules! follow_each {
             ($($kind:ident)*) => {
-                $(tasks.spawn(follow(
-                    context(), Kind::$kind, api::$kind::cache(caches).clone(), api::$kind::changed, token.clone(),
-                ));)*
+                $(for scope in api::$kind::cache(caches).scopes() {
+                    let objects = api::$kind::in_scope(context().client.clone(), &scope);
+                    let (cache, changed) = (api::$kind::cache(caches).clone(), api::$kind::changed);
+                    tasks.spawn(follow(context(), Kind::$kind, scope, objects, cache, changed, token.clone()));
+                })*
             };
         }
         each_kind!(follow_each);
-        let namespaces = caches.namespaces.clone();
-        tasks.spawn(follow(context(), Kind::Namespace, namespaces, Context::namespace_changed, token));
+        let (namespaces, objects) = (caches.namespaces.clone(), Objects::all(context().client.clone()));
+        let changed = Context::namespace_changed;
+        tasks.spawn(follow(context(), Kind::Namespace, String::new(), objects, namespaces, changed, token));
         // A panic in one of them is this one's too: a cache that nobody fills must not be worked on.
         while let Some(ended) = tasks.join_next().await {
             if let Err(error) = ended
@@ -145,12 +148,15 @@ impl Controller {
     /// What keeps the kinds that are followed from being listed now, in words that say what to do.
     pub async fn trouble(&self) -> Vec<String> {
         let client = || self.context.client.clone();
+        let mut all = vec![trouble("", Objects::<Namespace>::all(client())).await];
         macro_rules! trouble_of_each {
             ($($kind:ident)*) => {
-                tokio::join!($(trouble(Objects::<api::$kind>::all(client())),)* trouble(Objects::<Namespace>::all(client())))
+                $(for scope in api::$kind::cache(&self.context.caches).scopes() {
+                    all.push(trouble(&scope, api::$kind::in_scope(client(), &scope)).await);
+                })*
             };
         }
-        let all: [Option<String>; Kind::ALL.len()] = each_kind!(trouble_of_each).into();
+        each_kind!(trouble_of_each);
         let mut said: Vec<String> = Vec::new();
         for trouble in all.into_iter().flatten() {
             // An API server that is away is away for all of them.
@@ -180,10 +186,12 @@ impl Controller {
     }
 }
 
-/// Keeps the cache of one kind as the cluster is, until `token` is cancelled; `changed` is what to do about a change.
+/// Keeps the cache of one kind as the cluster is in one of its scopes, until `token` is cancelled; `changed` is what to do about a change.
 async fn follow<K>(
     context: Arc<Context>,
     kind: Kind,
+    scope: String,
+    objects: Objects<K>,
     cache: Arc<Cache<K>>,
     changed: fn(&Context, &Change<K>),
     token: CancellationToken,
@@ -195,7 +203,7 @@ async fn follow<K>(
         news.left_out.iter().for_each(|unreadable| context.left_out(kind, unreadable));
         news.gone.iter().for_each(|unreadable| context.left_out_gone(kind, unreadable));
     };
-    watch(Objects::all(context.client.clone()), cache, token, on_news).await;
+    watch(&scope, objects, cache, token, on_news).await;
 }
 
 /// What a PhoneNumber's conditions say of it. One that says nothing yet is being worked on.

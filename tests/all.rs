@@ -51,3 +51,4 @@ mod support;
 mod telnyx;
 mod tenancy;
 mod twilio;
+mod watch_namespaces;

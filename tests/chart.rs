@@ -86,12 +86,13 @@ const EVERYTHING: [(&str, &str); 63] = [
 const TLS: &str = r#""metrics-tls""#;
 
 /// The rest: what would take another value's place, or takes something away. Each ends with its value, after those that it needs.
-const ALONE: [&[(&str, &str)]; 29] = [
+const ALONE: [&[(&str, &str)]; 30] = [
     &[("crds.install", "false")],
     &[("serviceAccount.create", "false")],
     &[("serviceAccount.name", r#""other""#)],
     &[("rbac.aggregate", "false")],
     &[("secrets.namespaces", r#"["default"]"#)],
+    &[("watchNamespaces", r#"["default"]"#)],
     &[("policies.annotations", "false")],
     &[("policies.memory", "false")],
     &[("image.tag", r#""v1""#)],
@@ -252,10 +253,11 @@ fn a_proxy_and_an_authority_are_the_pods_where_they_are_named() {
 }
 
 #[test]
-fn a_proxy_or_an_authority_that_is_named_twice_is_refused() {
+fn values_that_contradict_each_other_are_refused() {
     for (values, named) in [
         (["proxy.httpsProxy=http://proxy", "proxy.secretName=proxy"], "proxy"),
         (["carrierCA.secretName=a", "carrierCA.configMapName=b"], "carrierCA"),
+        (["sandbox.enabled=true", "watchNamespaces={telephony}"], "watchNamespaces"),
     ] {
         let output = chart::template(&["--set", values[0], "--set", values[1]]);
         let said = String::from_utf8_lossy(&output.stderr);
@@ -301,6 +303,41 @@ fn secrets_may_be_read_in_some_namespaces_only() {
     assert_eq!(role["rules"], json!([{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]));
     let everywhere = chart::render(&[]);
     assert!(named(&everywhere, "ClusterRole", "dialplane-operator").to_string().contains("secrets"));
+}
+
+#[test]
+fn where_some_namespaces_are_watched_only_what_has_none_is_granted_cluster_wide() {
+    let namespaces_of = |objects: &[Value], name: &str| -> Vec<String> {
+        let bindings = objects.iter().filter(|object| object["kind"] == "RoleBinding");
+        let named =
+            bindings.filter(|binding| binding["metadata"]["name"] == name && binding["roleRef"]["name"] == name);
+        named.map(|binding| binding["metadata"]["namespace"].as_str().unwrap().to_owned()).collect()
+    };
+    let objects = chart::render(&["watchNamespaces={telephony,clinics}"]);
+    let resources = |role: &Value| -> Vec<String> {
+        let rules = role["rules"].as_array().unwrap().iter();
+        rules.map(|rule| rule["resources"][0].as_str().unwrap().to_owned()).collect()
+    };
+    let cluster = resources(named(&objects, "ClusterRole", "dialplane-operator"));
+    assert_eq!(cluster, ["numberclaims", "namespaces", "customresourcedefinitions", "events"]);
+    let everywhere = chart::render(&[]);
+    let all = resources(named(&everywhere, "ClusterRole", "dialplane-operator"));
+    let (mut narrowed, mut all) = (cluster, all);
+    for name in ["dialplane-operator", "dialplane-secrets", "dialplane-leader-election"] {
+        narrowed.extend(resources(named(&objects, "Role", name)));
+    }
+    narrowed.sort();
+    all.sort();
+    assert_eq!(narrowed, all, "every rule is somewhere, once");
+    for name in ["dialplane-operator", "dialplane-secrets"] {
+        assert_eq!(namespaces_of(&objects, name), ["telephony", "clinics"]);
+    }
+    assert_eq!(namespaces_of(&objects, "dialplane-leader-election"), [chart::NAMESPACE]);
+    let deployment = named(&objects, "Deployment", "dialplane").to_string();
+    assert!(deployment.contains(r#""--watch-namespaces=telephony,clinics""#), "{deployment}");
+
+    let fewer = chart::render(&["watchNamespaces={telephony,clinics}", "secrets.namespaces={telephony}"]);
+    assert_eq!(namespaces_of(&fewer, "dialplane-secrets"), ["telephony"]);
 }
 
 #[test]
@@ -353,6 +390,8 @@ fn a_value_that_does_nothing_is_refused() {
         ("carrierCA.key=../ca.crt/x", "key"),
         ("carrierCA.file=/ca.crt", "file"),
         ("secrets.namespaces={A_b}", "namespaces"),
+        ("watchNamespaces={A_b}", "watchNamespaces"),
+        ("watchNamespaces={a,a}", "watchNamespaces"),
         ("policies.approve=true", "approve"),
         ("policies.memory=maybe", "memory"),
         ("policies.protectNumbersInService=maybe", "protectNumbersInService"),

@@ -71,6 +71,10 @@ pub struct Args {
     #[arg(long, env = "DIALPLANE_INSTALLATION", default_value = "")]
     pub installation: String,
 
+    /// Namespaces whose objects the operator works on. By default all. Can be repeated, or several separated by commas
+    #[arg(long, env = "DIALPLANE_WATCH_NAMESPACES", value_name = "NAMESPACE", value_delimiter = ',')]
+    pub watch_namespaces: Vec<String>,
+
     /// How long to wait for a purchase of unknown outcome before the number counts as not bought. By default as known for each carrier; a
     /// shorter time may buy a second number
     #[arg(long, env = "DIALPLANE_SETTLING_TIME", value_parser = duration)]
@@ -118,7 +122,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 }
 
 async fn operate(args: Args, renewals: Handle) -> anyhow::Result<()> {
-    let settings = Settings { settling: args.settling_time, ..args.reach.settings(args.installation.clone())? };
+    let mut namespaces = args.watch_namespaces.clone();
+    namespaces.retain(|namespace| !namespace.is_empty());
+    let settings = args.reach.settings(args.installation.clone())?;
+    let settings = Settings { settling: args.settling_time, namespaces, ..settings };
     // Asked to end; and, later, that nothing is left to be done.
     let (stop, done) = (stop_on_signals()?, CancellationToken::new());
     let (client, namespace) = super::client::client().await?;

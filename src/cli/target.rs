@@ -51,7 +51,7 @@ impl Reach {
             let pem = std::fs::read(file).with_context(flag)?;
             egress = egress.trusting(&pem).with_context(flag)?;
         }
-        Ok(Settings { installation, settling: None, endpoints, egress })
+        Ok(Settings { installation, endpoints, egress, ..Settings::default() })
     }
 }
 

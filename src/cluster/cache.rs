@@ -3,6 +3,9 @@
 //! It stands in for kube's reflector store because it keeps secondary indexes, and because it takes the answer of our
 //! own write at once, so that the next pass does not decide on an object older than what we did to it.
 //!
+//! It is filled by one watch of all objects, or by one for each namespace that is watched. Each has its order, and none says anything of
+//! what another delivers.
+//!
 //! Two sources are merged by `resourceVersion`, which Kubernetes says may be compared as an integer within one kind,
 //! and which a watch delivers in order. So an own write that is not newer than what the watch has delivered adds
 //! nothing; and one that the watch has passed over without delivering it was deleted meanwhile, and is dropped.
@@ -100,8 +103,14 @@ pub struct Cache<K: Kept> {
 }
 
 impl<K: Kept + Clone> Cache<K> {
-    /// An empty cache that has not seen a list yet.
+    /// An empty cache that has not seen a list yet, of all objects.
     pub fn new(indexer: Indexer<K>) -> Self {
+        Self::of(&[], indexer)
+    }
+
+    /// The same of the objects in these namespaces; of all where none is named.
+    pub fn of(namespaces: &[String], indexer: Indexer<K>) -> Self {
+        let scopes = if namespaces.is_empty() { &[String::new()] } else { namespaces };
         Self {
             contents: RwLock::new(Contents {
                 indexer,
@@ -109,14 +118,16 @@ impl<K: Kept + Clone> Cache<K> {
                 left_out: HashMap::new(),
                 index: HashMap::new(),
                 groups: HashMap::new(),
-                relist: None,
-                delivered: 0,
-                unseen: BTreeMap::new(),
+                watches: scopes.iter().map(|scope| (scope.clone(), Watch::default())).collect(),
                 removed: HashMap::new(),
-                synced: false,
             }),
             reads: AtomicU64::new(0),
         }
+    }
+
+    /// What is to be watched: each namespace, or all objects by the empty string.
+    pub fn scopes(&self) -> Vec<String> {
+        self.read().watches.keys().cloned().collect()
     }
 
     /// The object of that key, if there is one.
@@ -191,9 +202,20 @@ impl<K: Kept + Clone> Cache<K> {
         self.len() == 0
     }
 
-    /// Whether a complete list has been seen. Before that, what is not here may still be in the cluster.
+    /// Whether a complete list has been seen of every scope. Before that, what is not here may still be in the cluster.
     pub fn synced(&self) -> bool {
-        self.read().synced
+        self.synced_but(|_| false)
+    }
+
+    /// The same without the scopes that need not be.
+    pub fn synced_but(&self, may_lack: impl Fn(&str) -> bool) -> bool {
+        self.read().watches.iter().all(|(scope, watch)| watch.synced || may_lack(scope))
+    }
+
+    /// Whether a complete list has been seen of the scope in which the objects of this namespace are; none is of one that is not watched.
+    pub fn has_listed(&self, namespace: &str) -> bool {
+        let contents = self.read();
+        contents.watches.get(contents.scope_of(namespace)).is_some_and(|watch| watch.synced)
     }
 
     /// The objects that are there and do not decode.
@@ -218,16 +240,21 @@ impl<K: Kept + Clone> Cache<K> {
         .changes
     }
 
-    /// Takes in what the watch delivers. A relist gives the difference between what was known and what is.
+    /// Takes in what the watch of all objects delivers.
     pub fn take(&self, event: Event<Sent<K>>) -> News<K> {
+        self.take_in("", event)
+    }
+
+    /// Takes in what the watch of one of the scopes delivers. A relist gives the difference between what was known and what is.
+    pub fn take_in(&self, scope: &str, event: Event<Sent<K>>) -> News<K> {
         let mut contents = self.write();
         let mut news = News::default();
         match event {
-            Event::Init => contents.relist = Some(Relist::default()),
-            Event::InitApply(object) => contents.listed(object),
-            Event::InitDone => contents.relisted(&mut news),
-            Event::Apply(object) => contents.applied(object, &mut news),
-            Event::Delete(object) => contents.deleted(object.meta(), &mut news),
+            Event::Init => contents.watch(scope).relist = Some(Relist::default()),
+            Event::InitApply(object) => contents.listed(scope, object),
+            Event::InitDone => contents.relisted(scope, &mut news),
+            Event::Apply(object) => contents.applied(scope, object, &mut news),
+            Event::Delete(object) => contents.deleted(scope, object.meta(), &mut news),
         }
         news
     }
@@ -268,14 +295,26 @@ struct Contents<K: Kept> {
     index: HashMap<Index, HashMap<String, BTreeSet<Arc<Key>>>>,
     /// How many objects of each group stand under each value of the indexes that are counted.
     groups: HashMap<Index, HashMap<String, HashMap<K::Group, usize>>>,
-    relist: Option<Relist<K>>,
-    /// The highest resourceVersion that the watch has delivered.
-    delivered: u64,
-    /// Our own writes that the watch has not delivered yet, by resourceVersion.
-    unseen: BTreeMap<u64, Arc<Key>>,
+    /// What is watched, by namespace; by the empty string where that is all.
+    watches: HashMap<String, Watch<K>>,
     /// The uids of objects that we know to be gone before the watch says so: older news of them must not bring them back.
     removed: HashMap<Key, String>,
+}
+
+/// How far one watch has come.
+struct Watch<K> {
+    relist: Option<Relist<K>>,
+    /// The highest resourceVersion that it has delivered.
+    delivered: u64,
+    /// Our own writes that it has not delivered yet, by resourceVersion.
+    unseen: BTreeMap<u64, Arc<Key>>,
     synced: bool,
+}
+
+impl<K> Default for Watch<K> {
+    fn default() -> Self {
+        Self { relist: None, delivered: 0, unseen: BTreeMap::new(), synced: false }
+    }
 }
 
 /// An object that does not decode.
@@ -320,13 +359,21 @@ impl<K: Kept + Clone> Contents<K> {
         self.index.get(&index).and_then(|values| values.get(value)).into_iter().flatten()
     }
 
-    fn listed(&mut self, object: Sent<K>) {
-        // The watcher opens every list with `Init`; without it there is nothing to compare with.
-        let relist = self.relist.get_or_insert_default();
+    /// The watch of that scope.
+    fn watch(&mut self, scope: &str) -> &mut Watch<K> {
+        self.watches.entry(scope.to_owned()).or_default()
+    }
+
+    /// The scope that the objects of a namespace are in. None is watched under it where the namespace is not.
+    fn scope_of<'n>(&self, namespace: &'n str) -> &'n str {
+        if self.watches.contains_key("") { "" } else { namespace }
+    }
+
+    fn listed(&mut self, scope: &str, object: Sent<K>) {
         let object = match object {
             Sent::Whole(object) => object,
             Sent::Unreadable(unreadable) => {
-                relist.left_out.insert(unreadable.key(), *unreadable);
+                self.relist(scope).left_out.insert(unreadable.key(), *unreadable);
                 return;
             }
         };
@@ -337,39 +384,48 @@ impl<K: Kept + Clone> Contents<K> {
             }
             _ => (Arc::new(key), Arc::new(stripped(object))),
         };
-        relist.objects.insert(key, object);
+        self.relist(scope).objects.insert(key, object);
     }
 
-    fn relisted(&mut self, news: &mut News<K>) {
-        let listed = self.relist.take().unwrap_or_default();
-        let newest = listed.newest();
-        // A tombstone whose object the list no longer shows has served: no event about that object is to come.
-        self.removed.retain(|key, uid| listed.meta(key).is_some_and(|meta| meta.uid.as_ref() == Some(uid)));
+    /// The watcher opens every list with `Init`; without it there is nothing to compare with.
+    fn relist(&mut self, scope: &str) -> &mut Relist<K> {
+        self.watch(scope).relist.get_or_insert_default()
+    }
 
-        let missing: Vec<_> = self.objects.keys().filter(|key| !listed.has(key)).cloned().collect();
+    fn relisted(&mut self, scope: &str, news: &mut News<K>) {
+        let listed = self.watch(scope).relist.take().unwrap_or_default();
+        let newest = listed.newest();
+        let is_here = |key: &Key| scope.is_empty() || key.namespace == scope;
+        // A tombstone whose object the list no longer shows has served: no event about that object is to come.
+        self.removed
+            .retain(|key, uid| !is_here(key) || listed.meta(key).is_some_and(|meta| meta.uid.as_ref() == Some(uid)));
+
+        let is_missing = |key: &Key| is_here(key) && !listed.has(key);
+        let missing: Vec<_> = self.objects.keys().filter(|key| is_missing(key)).cloned().collect();
         for key in missing {
             // An own write after the list was made is no more missing than the list is wrong.
-            if !self.is_unseen_after(&key, newest) {
+            if !self.is_unseen_after(scope, &key, newest) {
                 news.changes.extend(self.remove(&key));
             }
         }
-        let missing: Vec<_> = self.left_out.keys().filter(|key| !listed.has(key)).cloned().collect();
+        let missing: Vec<_> = self.left_out.keys().filter(|key| is_missing(key)).cloned().collect();
         missing.iter().for_each(|key| self.end(key, news));
         for (key, object) in listed.objects {
             self.put_if_newer(key, object, &mut news.changes);
         }
         listed.left_out.into_values().for_each(|unreadable| self.leave_out(unreadable, news));
-        self.unseen = self.unseen.split_off(&newest.saturating_add(1));
-        self.delivered = self.delivered.max(newest);
-        self.synced = true;
+        let watch = self.watch(scope);
+        watch.unseen = watch.unseen.split_off(&newest.saturating_add(1));
+        watch.delivered = watch.delivered.max(newest);
+        watch.synced = true;
     }
 
-    fn applied(&mut self, object: Sent<K>, news: &mut News<K>) {
+    fn applied(&mut self, scope: &str, object: Sent<K>, news: &mut News<K>) {
         let key = match &object {
             Sent::Whole(object) => Key::of(object),
             Sent::Unreadable(unreadable) => unreadable.key(),
         };
-        news.changes.extend(self.pass_over(&key, version_of(object.meta())));
+        news.changes.extend(self.pass_over(scope, &key, version_of(object.meta())));
         match object {
             Sent::Whole(object) => {
                 self.put_if_newer(Arc::new(key), Arc::new(stripped(object)), &mut news.changes);
@@ -378,9 +434,9 @@ impl<K: Kept + Clone> Contents<K> {
         }
     }
 
-    fn deleted(&mut self, deleted: &ObjectMeta, news: &mut News<K>) {
+    fn deleted(&mut self, scope: &str, deleted: &ObjectMeta, news: &mut News<K>) {
         let key = key_of(deleted);
-        news.changes.extend(self.pass_over(&key, version_of(deleted)));
+        news.changes.extend(self.pass_over(scope, &key, version_of(deleted)));
         self.removed.remove(&key);
         let known = self.objects.get(&key).map(|known| known.meta());
         let known = known.or_else(|| self.left_out.get(&key).map(|left| &left.unreadable.metadata));
@@ -435,15 +491,15 @@ impl<K: Kept + Clone> Contents<K> {
     }
 
     fn wrote(&mut self, object: K) -> Option<Change<K>> {
-        let written = version(&object)?;
-        if written <= self.delivered {
+        let (written, key) = (version(&object)?, Arc::new(Key::of(&object)));
+        let scope = self.scope_of(&key.namespace);
+        if self.watches.get(scope).is_none_or(|watch| written <= watch.delivered) {
             return None;
         }
-        let key = Arc::new(Key::of(&object));
         let mut changes = Vec::new();
         self.put_if_newer(key.clone(), Arc::new(stripped(object)), &mut changes);
         let change = changes.pop()?;
-        self.unseen.insert(written, key);
+        self.watches.get_mut(scope)?.unseen.insert(written, key.clone());
         Some(change)
     }
 
@@ -461,11 +517,12 @@ impl<K: Kept + Clone> Contents<K> {
 
     /// The watch has come to `delivered`, with an event for `key`. Own writes before it that it has not shown are of
     /// objects that were deleted before it looked (between a list and its watch): they are ghosts, and go.
-    fn pass_over(&mut self, key: &Key, delivered: Option<u64>) -> Vec<Change<K>> {
+    fn pass_over(&mut self, scope: &str, key: &Key, delivered: Option<u64>) -> Vec<Change<K>> {
         let Some(delivered) = delivered else { return Vec::new() };
-        self.delivered = self.delivered.max(delivered);
-        let later = self.unseen.split_off(&delivered.saturating_add(1));
-        let passed = std::mem::replace(&mut self.unseen, later);
+        let watch = self.watch(scope);
+        watch.delivered = watch.delivered.max(delivered);
+        let later = watch.unseen.split_off(&delivered.saturating_add(1));
+        let passed = std::mem::replace(&mut watch.unseen, later);
         let mut changes = Vec::new();
         for (written, ghost) in passed {
             let current = self.objects.get(&ghost).and_then(|object| version(&**object)) == Some(written);
@@ -476,9 +533,10 @@ impl<K: Kept + Clone> Contents<K> {
         changes
     }
 
-    fn is_unseen_after(&self, key: &Key, newest: u64) -> bool {
+    fn is_unseen_after(&self, scope: &str, key: &Key, newest: u64) -> bool {
         let version = self.objects.get(key).and_then(|object| version(&**object));
-        version.is_some_and(|version| version > newest && self.unseen.contains_key(&version))
+        let is_unseen = |version| self.watches.get(scope).is_some_and(|watch| watch.unseen.contains_key(&version));
+        version.is_some_and(|version| version > newest && is_unseen(version))
     }
 
     fn put_if_newer(&mut self, key: Arc<Key>, object: Arc<K>, changes: &mut Vec<Change<K>>) {

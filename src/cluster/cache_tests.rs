@@ -433,3 +433,35 @@ fn an_object_that_stands_twice_under_a_value_is_counted_once() {
     cache.apply(Event::Delete(under("twilio", object("a", 2))));
     assert!(groups(&cache, "twilio").is_empty());
 }
+
+#[test]
+fn each_namespace_that_is_watched_has_its_own_order() {
+    let cache = Cache::<ConfigMap>::of(&["clinics".to_owned(), "north".to_owned()], index);
+    let within = |namespace: &str, mut object: ConfigMap| {
+        object.metadata.namespace = Some(namespace.into());
+        object
+    };
+    let in_north = |name: &str, version| within("north", object(name, version));
+    let relist = |scope: &str, objects: Vec<ConfigMap>| {
+        cache.take_in(scope, Event::Init);
+        for object in objects {
+            cache.take_in(scope, Event::InitApply(object.into()));
+        }
+        cache.take_in(scope, Event::InitDone).changes.len()
+    };
+    relist("clinics", vec![object("a", 10)]);
+    assert!(!cache.synced() && cache.synced_but(|scope| scope == "north"));
+    assert!(cache.has_listed("clinics") && !cache.has_listed("north") && !cache.has_listed("elsewhere"));
+    relist("north", vec![in_north("b", 3)]);
+    assert!(cache.synced() && cache.has_listed("north"));
+
+    // That one watch has come to 10 says nothing of what another delivers.
+    assert!(cache.wrote(in_north("b", 5)).is_some());
+    assert!(cache.wrote(object("a", 9)).is_none(), "older than what its own watch has shown");
+    assert!(cache.take_in("clinics", Event::Apply(object("c", 12).into())).changes.len() == 1);
+    let seen = cache.get(&Key::new("north", "b")).unwrap();
+    assert_eq!(seen.metadata.resource_version.as_deref(), Some("5"), "no ghost: its watch has not come to it");
+    assert_eq!(relist("clinics", vec![object("c", 12)]), 1, "only what is in the list's namespace is missing from it");
+    assert!(cache.contains(&Key::new("north", "b")) && !cache.contains(&key("a")));
+    assert!(cache.wrote(within("elsewhere", object("x", 99))).is_none(), "nothing would ever say that it went");
+}

@@ -17,12 +17,18 @@ use super::{
     sent::Kept,
 };
 
-/// Feeds `cache` with what the API server says of `K` until `token` is cancelled, and hands on all that is new.
+/// Feeds `cache` with what the API server says of `objects`, which are those of one of its scopes, until `token` is cancelled, and hands on
+/// all that is new.
 ///
 /// It never gives up: a failure is logged with what to do about it, and tried again after 0.8 to 30 s. The cache goes
 /// on with what it knows meanwhile; whether it was ever complete is `Cache::synced`. `on_news` must not block.
-pub async fn watch<K>(objects: Objects<K>, cache: Arc<Cache<K>>, token: CancellationToken, on_news: impl Fn(News<K>))
-where
+pub async fn watch<K>(
+    scope: &str,
+    objects: Objects<K>,
+    cache: Arc<Cache<K>>,
+    token: CancellationToken,
+    on_news: impl Fn(News<K>),
+) where
     K: Kept + Clone + DeserializeOwned + Debug + Send + 'static,
 {
     let config = watcher::Config::default().page_size(PAGE);
@@ -37,12 +43,12 @@ where
         match event {
             Some(Ok(event)) => {
                 let complete = matches!(event, watcher::Event::InitDone);
-                on_news(cache.take(event));
+                on_news(cache.take_in(scope, event));
                 if complete {
-                    tracing::debug!(%kind, objects = cache.len(), "complete list");
+                    tracing::debug!(%kind, scope, objects = cache.len(), "complete list");
                 }
             }
-            Some(Err(error)) => match explain::<K>(&error) {
+            Some(Err(error)) => match explain::<K>(scope, &error) {
                 Some(text) => tracing::warn!(%kind, "{text}"),
                 None => tracing::debug!(%kind, "the watch has expired; listing again"),
             },
@@ -53,18 +59,18 @@ where
 }
 
 /// What keeps a kind from being listed now, and what to do about it, in words; `None` if nothing does.
-pub async fn trouble<K>(objects: Objects<K>) -> Option<String>
+pub async fn trouble<K>(scope: &str, objects: Objects<K>) -> Option<String>
 where
     K: Kept + Clone + DeserializeOwned + Debug,
 {
     let error = objects.into_api().list(&ListParams::default().limit(1)).await.err()?;
-    explain::<K>(&watcher::Error::InitialListFailed(error))
+    explain::<K>(scope, &watcher::Error::InitialListFailed(error))
 }
 
 /// What went wrong and what to do, in words; `None` where it is normal.
 ///
 /// A text that does not decode is not repeated: it may come out of a Secret.
-fn explain<K: Resource<DynamicType = ()>>(error: &watcher::Error) -> Option<String> {
+fn explain<K: Resource<DynamicType = ()>>(scope: &str, error: &watcher::Error) -> Option<String> {
     let (verb, status) = match error {
         watcher::Error::InitialListFailed(kube::Error::Api(status)) => ("list", &**status),
         watcher::Error::WatchStartFailed(kube::Error::Api(status))
@@ -83,7 +89,12 @@ fn explain<K: Resource<DynamicType = ()>>(error: &watcher::Error) -> Option<Stri
         410 => return None,
         401 => "the API server does not accept the operator's credentials: check the operator's ServiceAccount token"
             .to_owned(),
-        403 => format!("not allowed: grant the operator's ClusterRole the verb `{verb}` on `{resource}`"),
+        403 if scope.is_empty() => {
+            format!("not allowed: grant the operator's ClusterRole the verb `{verb}` on `{resource}`")
+        }
+        403 => format!(
+            "not allowed: grant the operator the verb `{verb}` on `{resource}` by a Role in the namespace {scope}, or watch that no longer"
+        ),
         404 => format!(
             "the API server does not serve `{resource}` in {}: install the CRDs of this version",
             K::version(&())
@@ -119,7 +130,7 @@ mod tests {
     }
 
     fn said(error: watcher::Error) -> String {
-        explain::<ConfigMap>(&error).unwrap()
+        explain::<ConfigMap>("", &error).unwrap()
     }
 
     #[test]
@@ -128,6 +139,9 @@ mod tests {
         assert!(list.contains("`list` on `configmaps`"), "{list}");
         let watch = said(watcher::Error::WatchStartFailed(kube::Error::Api(refused(403))));
         assert!(watch.contains("`watch` on `configmaps`"), "{watch}");
+        let refused = watcher::Error::WatchStartFailed(kube::Error::Api(refused(403)));
+        let scoped = explain::<ConfigMap>("clinics", &refused).unwrap();
+        assert!(scoped.contains("by a Role in the namespace clinics"), "{scoped}");
     }
 
     #[test]
@@ -138,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_watch_that_is_too_old_is_normal() {
-        assert!(explain::<ConfigMap>(&watcher::Error::WatchError(refused(410))).is_none());
+        assert!(explain::<ConfigMap>("", &watcher::Error::WatchError(refused(410))).is_none());
     }
 
     #[test]
@@ -192,7 +206,7 @@ mod tests {
                 stop.cancel();
             }
         };
-        watch(api_server(), cache.clone(), token, on_news).await;
+        watch("", api_server(), cache.clone(), token, on_news).await;
         assert!(cache.synced());
         assert!(cache.get(&Key::new("clinics", "b")).is_some());
         assert_eq!(*seen.lock().unwrap(), ["a", "b"]);

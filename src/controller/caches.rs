@@ -1,9 +1,10 @@
 //! What is known of the cluster: a cache of each kind, and what can be looked up in them. No I/O.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, fmt::Debug, sync::Arc};
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Client;
+use serde::de::DeserializeOwned;
 
 use super::{Kind, access};
 use crate::{
@@ -24,13 +25,18 @@ use crate::{
 };
 
 /// A kind of ours that is kept.
-pub trait Cached: Kept + Clone + 'static {
+pub trait Cached: Kept + Clone + DeserializeOwned + Debug + 'static {
     const KIND: Kind;
 
     fn cache(caches: &Caches) -> &Arc<Cache<Self>>;
 
     /// Its objects at the API server, in `namespace` if the kind has namespaces.
     fn api(client: Client, namespace: &str) -> Objects<Self>;
+
+    /// Those that a watch of one of the cache's scopes follows.
+    fn in_scope(client: Client, scope: &str) -> Objects<Self> {
+        if scope.is_empty() { Objects::all(client) } else { Self::api(client, scope) }
+    }
 }
 
 /// Says in which field a kind is kept, and whether its objects are in namespaces or in the cluster.
@@ -70,10 +76,11 @@ pub struct Caches {
 }
 
 impl Caches {
-    pub fn new() -> Self {
+    /// Empty ones, of the objects in these namespaces, and of all where none is named. Kinds without namespaces are there whole.
+    pub fn new(namespaces: &[String]) -> Self {
         Self {
-            accounts: Arc::new(Cache::new(|_, _| {})),
-            numbers: Arc::new(Cache::new(|number, add| {
+            accounts: Arc::new(Cache::of(namespaces, |_, _| {})),
+            numbers: Arc::new(Cache::of(namespaces, |number, add| {
                 add(Index::Account, number.account().to_string());
                 if let Some(named) = number.named() {
                     add(Index::Number, named.to_string());
@@ -93,8 +100,8 @@ impl Caches {
                     add(Index::Version, format!("{}.{}", route.agent, route.version));
                 }
             })),
-            agents: Arc::new(Cache::new(|_, _| {})),
-            versions: Arc::new(Cache::new(|version, add| {
+            agents: Arc::new(Cache::of(namespaces, |_, _| {})),
+            versions: Arc::new(Cache::of(namespaces, |version, add| {
                 let namespace = version.metadata.namespace.as_deref().unwrap_or_default();
                 add(Index::Agent, Key::new(namespace, &*version.spec.agent).to_string());
             })),
@@ -127,12 +134,26 @@ impl Caches {
         }
     }
 
-    /// Whether a complete list of every kind has been seen.
+    /// Whether a complete list of every kind has been seen. A namespace that goes or is gone takes the permission to list what is in it along,
+    /// and must not hold up the others.
     pub fn synced(&self) -> bool {
+        let is_gone = |namespace: &str| {
+            let found = self.namespaces.get(&Key::new("", namespace));
+            !namespace.is_empty() && found.is_none_or(|namespace| namespace.metadata.deletion_timestamp.is_some())
+        };
         macro_rules! are_synced {
-            ($($kind:ident)*) => { [$(api::$kind::cache(self).synced(),)* self.namespaces.synced()] };
+            ($($kind:ident)*) => { [$(api::$kind::cache(self).synced_but(is_gone)),*] };
         }
-        each_kind!(are_synced).into_iter().all(|is_synced| is_synced)
+        self.namespaces.synced() && each_kind!(are_synced).into_iter().all(|is_synced| is_synced)
+    }
+
+    /// Whether all objects of a namespace are known. Of one that is not watched nothing is, nor of one whose objects may not be listed.
+    pub fn knows(&self, namespace: &str) -> bool {
+        let Self { accounts, numbers, agents, versions, .. } = self;
+        accounts.has_listed(namespace)
+            && numbers.has_listed(namespace)
+            && agents.has_listed(namespace)
+            && versions.has_listed(namespace)
     }
 
     /// How many objects were handed out so far.

@@ -45,6 +45,8 @@ pub struct Settings {
     pub endpoints: Endpoints,
     /// How the carriers are reached.
     pub egress: Egress,
+    /// The namespaces whose objects are looked after; all of them where none is named.
+    pub namespaces: Vec<String>,
 }
 
 /// What every pass works with.
@@ -94,7 +96,7 @@ impl Context {
         settings: Settings,
         lane_width: usize,
     ) -> anyhow::Result<Arc<Self>> {
-        let caches = Arc::new(Caches::new());
+        let caches = Arc::new(Caches::new(&settings.namespaces));
         let lanes = caches.clone();
         let queue = Arc::new(Queue::new(lane_width, move |work: &Work| lane(&lanes, work)));
         let (numbers, wake) = (caches.clone(), queue.clone());

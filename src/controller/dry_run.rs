@@ -445,7 +445,7 @@ fn found(context: &Context) -> Result<Installation, String> {
 /// What uninstalling the operator would leave, by what the cluster holds; no carrier is asked. Also the objects that cannot be decoded and
 /// of which it knows nothing.
 pub async fn foresee_uninstall(client: &Client) -> Result<(Uninstall, Vec<String>), DryRunError> {
-    let caches = Caches::new();
+    let caches = Caches::new(&[]);
     tokio::try_join!(list_kinds(client, &caches), list(client, &caches.namespaces))?;
     let world = uninstall::World {
         namespaces: caches.namespaces.all(),

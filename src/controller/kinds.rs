@@ -161,9 +161,10 @@ impl Context {
     /// What a reference to an account from `namespace` leads to.
     pub(super) fn account_ref(&self, key: Key, namespace: &str) -> AccountRef {
         let Some(account) = self.caches.accounts.get(&key) else {
-            return match self.caches.accounts.is_left_out(&key) {
-                // It is there, and what it allows is not known: it cannot be used, and nobody is taken to have lost its consent.
-                Some(_) => AccountRef::Found(AccountView {
+            // It is or may be there, and what it allows is not known: it cannot be used, and nobody is taken to have lost its consent.
+            let is_unknown = !self.caches.knows(&key.namespace) || self.caches.accounts.is_left_out(&key).is_some();
+            return match is_unknown {
+                true => AccountRef::Found(AccountView {
                     key,
                     open: None,
                     opening: false,
@@ -171,7 +172,7 @@ impl Context {
                     binds: false,
                     brings_in: false,
                 }),
-                None => AccountRef::Missing(key),
+                false => AccountRef::Missing(key),
             };
         };
         if !self.caches.allows(&account.spec.allowed_namespaces, &key.namespace, namespace) {
@@ -350,8 +351,12 @@ impl Context {
         }
     }
 
-    /// Whether the object that holds a claim lives, by a live read. One that is made again under its name is another.
+    /// Whether the object that holds a claim lives, by a live read. One that is made again under its name is another. One in a
+    /// namespace that is not watched is taken to live: nobody may have what is its.
     async fn liveness(&self, holder: &Holder) -> Result<Liveness, Error> {
+        if !self.caches.knows(&holder.namespace) {
+            return Ok(Liveness::Alive);
+        }
         let found = self.get_metadata::<PhoneNumber>(&Key::new(&*holder.namespace, &*holder.name)).await?;
         let lives = found.is_some_and(|found| found.uid.as_ref() == Some(&holder.uid));
         Ok(if lives { Liveness::Alive } else { Liveness::Gone })

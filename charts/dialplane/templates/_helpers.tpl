@@ -141,3 +141,35 @@ http://{{ include "dialplane.sandboxHost" . }}:4010
 - port: {{ . }}
 {{- end }}
 {{- end }}
+
+{{/* A Role and its RoleBinding for the operator, of (the chart, their name, their namespace, the rules). */}}
+{{- define "dialplane.role" -}}
+{{- $chart := index . 0 }}
+
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: {{ index . 1 }}
+  namespace: {{ index . 2 }}
+  labels:
+    {{- include "dialplane.labels" $chart | nindent 4 }}
+rules:
+  {{- toYaml (index . 3) | nindent 2 }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: {{ index . 1 }}
+  namespace: {{ index . 2 }}
+  labels:
+    {{- include "dialplane.labels" $chart | nindent 4 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: Role
+  name: {{ index . 1 }}
+subjects:
+  - kind: ServiceAccount
+    name: {{ $chart.Values.serviceAccount.name }}
+    namespace: {{ $chart.Release.Namespace }}
+{{- end -}}
