@@ -658,8 +658,8 @@ async fn a_number_claim_stands_for_the_number_it_is_named_by() {
     let server = Server::new().await;
     let digits = "the name of a NumberClaim is the digits of its number";
     let refused = [
-        (json!({"metadata": {"name": "14155551235"}}), digits),
-        (spec(json!({"number": "+14155551235"})), digits),
+        (json!({"metadata": {"name": "16505551235"}}), digits),
+        (spec(json!({"number": "+16505551235"})), digits),
         (json!({"metadata": {"name": "1415"}, "spec": {"number": "+1415"}}), E164),
         (spec(json!({"acquisition": "Stolen"})), r#"supported values: "Imported", "Purchased""#),
         (spec(json!({"onDelete": "Release"})), r#"supported values: "Clear", "Restore", "Leave""#),
@@ -679,16 +679,16 @@ async fn a_number_claim_stands_for_the_number_it_is_named_by() {
     // Claims have no namespace: this number is this test's own. Something was sent for it by an account that is not there, so
     // that the operator, which drops what nobody holds, waits.
     let sent = json!([{"voice": "sha256:a"}]);
-    let own = json!({"metadata": {"name": "14155550199"}, "spec": {"number": "+14155550199", "sent": sent}});
+    let own = json!({"metadata": {"name": "16505550199"}, "spec": {"number": "+16505550199", "sent": sent}});
     server.create(&with(good("NumberClaim"), &own)).await;
-    let refused = [(spec(json!({"number": "+14155550198"})), "number cannot change")];
-    server.refuses_change("NumberClaim", "14155550199", &refused).await;
+    let refused = [(spec(json!({"number": "+16505550198"})), "number cannot change")];
+    server.refuses_change("NumberClaim", "16505550199", &refused).await;
     let destination = json!({"url": "https://old.example.com", "boundTo": {"kind": "trunkSid", "id": "TK1"}});
     let accepted = [
         spec(json!({"holder": {"name": "other", "uid": "2c3d"}, "carrierNumberId": "PN1"})),
         spec(json!({"previous": {"voice": destination}, "sent": [{"voice": "sha256:a"}, {"sms": "sha256:b"}]})),
     ];
-    server.accepts_change("NumberClaim", "14155550199", &accepted).await;
+    server.accepts_change("NumberClaim", "16505550199", &accepted).await;
 }
 
 #[tokio::test]
@@ -711,7 +711,7 @@ async fn a_number_purchase_is_the_journal_of_one_identity_and_never_goes_back() 
     let name = "f".repeat(40);
     let own = json!({
         "metadata": { "name": name },
-        "spec": {"identity": "schema/journal", "attempt": 2, "number": "+14155550197", "price": {"monthly": "1.15"}},
+        "spec": {"identity": "schema/journal", "attempt": 2, "number": "+16505550197", "price": {"monthly": "1.15"}},
     });
     server.create(&with(good("NumberPurchase"), &own)).await;
     let refused = [
@@ -722,13 +722,13 @@ async fn a_number_purchase_is_the_journal_of_one_identity_and_never_goes_back() 
     server.refuses_change("NumberPurchase", &name, &refused).await;
     let accepted = [
         spec(json!({"token": "7a8b9c"})),
-        spec(json!({"attempt": 3, "number": "+14155550196", "price": null, "exact": false})),
+        spec(json!({"attempt": 3, "number": "+16505550196", "price": null, "exact": false})),
         spec(json!({ "number": null })),
         spec(json!({"holder": {"name": "renamed", "uid": "2c3d"}})),
     ];
     server.accepts_change("NumberPurchase", &name, &accepted).await;
 
-    let found = server.api("NumberPurchase").list(&ListParams::default().fields("spec.number=+14155550197")).await;
+    let found = server.api("NumberPurchase").list(&ListParams::default().fields("spec.number=+16505550197")).await;
     assert_eq!(found.unwrap().iter().map(|found| found.name_any()).collect::<Vec<_>>(), [name]);
 }
 
