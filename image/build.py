@@ -81,7 +81,9 @@ def binary(arch, into, sandbox):
     command = ["cargo", "build", "--locked", "--profile", "image", "--target", target, "--target-dir", str(folder)]
     subprocess.run(command + features(sandbox), check=True, cwd=ROOT, env=env)
     built = (folder / target / "image" / "dialplane").read_bytes()
-    (into / f"dialplane-linux-{arch}").write_bytes(built)
+    program = into / f"dialplane-linux-{arch}"
+    program.write_bytes(built)
+    program.chmod(0o755)
     if len(built) > MOST[sandbox]:
         sys.exit(f"the binary for {arch} has {len(built)} bytes, more than the {MOST[sandbox]} that it may have")
     return built

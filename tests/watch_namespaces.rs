@@ -6,11 +6,11 @@ use std::{
 };
 
 use dialplane::{
-    api::PhoneNumber,
+    api::{Agent, AgentVersion, PhoneNumber},
     sandbox::control_plane::{ControlPlane, kubeconfig},
 };
 use k8s_openapi::{
-    api::{authorization::v1::SubjectAccessReview, core::v1::Namespace, rbac::v1::Role},
+    api::{authorization::v1::SubjectAccessReview, rbac::v1::Role},
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
@@ -23,7 +23,7 @@ use serde_json::json;
 use crate::support::{
     self, audit, chart, eventually,
     process::Operator,
-    scene::{ACCOUNT, Scene},
+    scene::{ACCOUNT, AGENT, Scene},
 };
 
 /// A control plane with the definitions of the chart.
@@ -99,11 +99,12 @@ async fn an_operator_works_on_the_namespaces_that_it_watches_and_needs_no_rights
     let everybody = json!({"allowedNamespaces": {"from": "All"}});
     for scene in [&north, &south] {
         scene.open(everybody.clone()).await;
-        scene.agent("engine.example.com", Some("v1")).await;
+        scene.agent_with("engine.example.com", Some("v1"), everybody.clone()).await;
     }
     // Those of different namespaces, each followed by a watch of its own, work together.
     let (lent, own) = (north.owned(), north.owned());
-    let through_north = json!({"accountRef": {"name": ACCOUNT, "namespace": north.namespace}});
+    let of_north = |name: &str| json!({"name": name, "namespace": north.namespace});
+    let through_north = json!({"accountRef": of_north(ACCOUNT), "agentRef": of_north(AGENT)});
     south.phone_number("lent", &lent, through_north).await;
     south.phone_number("own", &own, json!({})).await;
     north.purchase("bought", json!({})).await;
@@ -146,16 +147,24 @@ async fn an_operator_works_on_the_namespaces_that_it_watches_and_needs_no_rights
         assert_eq!(claim.spec.holder.unwrap().namespace, south.namespace);
         assert_eq!(north.writes_to(number), 1);
     }
-    // A namespace that goes takes the rights there along. That stops nothing elsewhere, also not a start.
+    // Nor is an agent deleted that one of its numbers leads to, or the version of it.
+    north.delete::<Agent>(AGENT).await;
+    north.reason::<Agent>(AGENT, "Ready", "InUse").await;
+    north.request("bought").await;
+    assert!(north.get::<AgentVersion>(&format!("{AGENT}.v1")).await.is_some());
+
+    // Rights that somebody takes away in one namespace stop nothing in another, neither while it works nor at a start.
     drop(operator);
     let kubeconfig = site.grant(&watched).await;
     let operator = site.operator(&kubeconfig, "again", &watched, &north).await;
     south.reason::<PhoneNumber>("own", "Ready", "Routed").await;
-    drop(operator);
     roles.delete_collection(&DeleteParams::default(), &Default::default()).await.unwrap();
-    let namespaces: Api<Namespace> = Api::all(site.client.clone());
-    namespaces.delete(&south.namespace, &DeleteParams::default()).await.unwrap();
+    north.phone_number("meanwhile", &own, json!({})).await;
+    north.reason::<PhoneNumber>("meanwhile", "Ready", "ClaimedByAnother").await;
+    drop(operator);
     let operator = site.operator(&kubeconfig, "last", &watched, &north).await;
+    north.phone_number("afterwards", &own, json!({})).await;
+    north.reason::<PhoneNumber>("afterwards", "Ready", "ClaimedByAnother").await;
     north.delete::<PhoneNumber>("through").await;
     north.gone::<PhoneNumber>("through").await;
     assert_eq!(north.writes_to(&own), 1, "{}", operator.log());

@@ -24,7 +24,8 @@ pub const ABANDON: &str = "dialplane.dev/abandon";
 /// Needs the verb `confirm`.
 pub const CONFIRM_INVENTORY: &str = "dialplane.dev/confirm-inventory";
 
-/// `"true"` on a PhoneNumber in service, or an Agent or CarrierAccount that has numbers: it may be deleted. Read by the chart's admission policy `protectNumbersInService` alone.
+/// `"true"` on a PhoneNumber in service, or an Agent that has numbers: it may be deleted. Read by the chart's admission policy
+/// `protectNumbersInService` alone.
 pub const ALLOW_DELETE: &str = "dialplane.dev/allow-delete";
 
 /// On an Agent, written by the operator: names and digests that were published last, as in `v1=sha256:…,v2=sha256:…`. A backup and an

@@ -202,20 +202,23 @@ impl<K: Kept + Clone> Cache<K> {
         self.len() == 0
     }
 
-    /// Whether a complete list has been seen of every scope. Before that, what is not here may still be in the cluster.
+    /// Whether a complete list has been seen. Before that, what is not here may still be in the cluster. A namespace that may not be read
+    /// does not hold up the others.
     pub fn synced(&self) -> bool {
-        self.synced_but(|_| false)
-    }
-
-    /// The same without the scopes that need not be.
-    pub fn synced_but(&self, may_lack: impl Fn(&str) -> bool) -> bool {
-        self.read().watches.iter().all(|(scope, watch)| watch.synced || may_lack(scope))
-    }
-
-    /// Whether a complete list has been seen of the scope in which the objects of this namespace are; none is of one that is not watched.
-    pub fn has_listed(&self, namespace: &str) -> bool {
         let contents = self.read();
-        contents.watches.get(contents.scope_of(namespace)).is_some_and(|watch| watch.synced)
+        let mut watches = contents.watches.values();
+        watches.clone().any(|watch| watch.synced) && watches.all(|watch| watch.synced || watch.refused)
+    }
+
+    /// Whether all objects of this namespace are known: it is watched, a complete list has been seen, and it may still be read.
+    pub fn knows(&self, namespace: &str) -> bool {
+        let contents = self.read();
+        contents.watches.get(contents.scope_of(namespace)).is_some_and(|watch| watch.synced && !watch.refused)
+    }
+
+    /// Takes in that the objects of one of the namespaces may not be read. What was known of them stays.
+    pub fn refused(&self, scope: &str) {
+        self.write().watch(scope).refused = !scope.is_empty();
     }
 
     /// The objects that are there and do not decode.
@@ -309,11 +312,13 @@ struct Watch<K> {
     /// Our own writes that it has not delivered yet, by resourceVersion.
     unseen: BTreeMap<u64, Arc<Key>>,
     synced: bool,
+    /// Whether it was refused for lack of permission when it last began.
+    refused: bool,
 }
 
 impl<K> Default for Watch<K> {
     fn default() -> Self {
-        Self { relist: None, delivered: 0, unseen: BTreeMap::new(), synced: false }
+        Self { relist: None, delivered: 0, unseen: BTreeMap::new(), synced: false, refused: false }
     }
 }
 
@@ -417,7 +422,7 @@ impl<K: Kept + Clone> Contents<K> {
         let watch = self.watch(scope);
         watch.unseen = watch.unseen.split_off(&newest.saturating_add(1));
         watch.delivered = watch.delivered.max(newest);
-        watch.synced = true;
+        (watch.synced, watch.refused) = (true, false);
     }
 
     fn applied(&mut self, scope: &str, object: Sent<K>, news: &mut News<K>) {

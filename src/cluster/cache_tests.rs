@@ -450,10 +450,15 @@ fn each_namespace_that_is_watched_has_its_own_order() {
         cache.take_in(scope, Event::InitDone).changes.len()
     };
     relist("clinics", vec![object("a", 10)]);
-    assert!(!cache.synced() && cache.synced_but(|scope| scope == "north"));
-    assert!(cache.has_listed("clinics") && !cache.has_listed("north") && !cache.has_listed("elsewhere"));
+    assert!(!cache.synced());
+    assert!(cache.knows("clinics") && !cache.knows("north") && !cache.knows("elsewhere"));
+    cache.refused("north");
+    assert!(cache.synced() && !cache.knows("north"), "what may not be read holds up nothing");
     relist("north", vec![in_north("b", 3)]);
-    assert!(cache.synced() && cache.has_listed("north"));
+    assert!(cache.synced() && cache.knows("north"));
+    cache.refused("north");
+    assert!(!cache.knows("north") && cache.contains(&Key::new("north", "b")), "what was known stays");
+    relist("north", vec![in_north("b", 3)]);
 
     // That one watch has come to 10 says nothing of what another delivers.
     assert!(cache.wrote(in_north("b", 5)).is_some());
@@ -464,4 +469,13 @@ fn each_namespace_that_is_watched_has_its_own_order() {
     assert_eq!(relist("clinics", vec![object("c", 12)]), 1, "only what is in the list's namespace is missing from it");
     assert!(cache.contains(&Key::new("north", "b")) && !cache.contains(&key("a")));
     assert!(cache.wrote(within("elsewhere", object("x", 99))).is_none(), "nothing would ever say that it went");
+}
+
+#[test]
+fn where_nothing_may_be_read_nothing_is_complete() {
+    let all = Cache::<ConfigMap>::new(index);
+    all.refused("");
+    let some = Cache::<ConfigMap>::of(&["clinics".to_owned(), "north".to_owned()], index);
+    ["clinics", "north"].iter().for_each(|namespace| some.refused(namespace));
+    assert!(!all.synced() && !some.synced());
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures::StreamExt;
 use kube::Resource;
 use kube::api::ListParams;
+use kube::core::Status;
 use kube::runtime::{WatchStreamExt, watcher};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
@@ -48,10 +49,15 @@ pub async fn watch<K>(
                     tracing::debug!(%kind, scope, objects = cache.len(), "complete list");
                 }
             }
-            Some(Err(error)) => match explain::<K>(scope, &error) {
-                Some(text) => tracing::warn!(%kind, "{text}"),
-                None => tracing::debug!(%kind, "the watch has expired; listing again"),
-            },
+            Some(Err(error)) => {
+                if is_refused(&error) {
+                    cache.refused(scope);
+                }
+                match explain::<K>(scope, &error) {
+                    Some(text) => tracing::warn!(%kind, "{text}"),
+                    None => tracing::debug!(%kind, "the watch has expired; listing again"),
+                }
+            }
             // The watcher recovers by itself and has no end.
             None => return,
         }
@@ -67,21 +73,35 @@ where
     explain::<K>(scope, &watcher::Error::InitialListFailed(error))
 }
 
+/// Whether the permission is missing.
+fn is_refused(error: &watcher::Error) -> bool {
+    matches!(status_of(error), Some((_, status)) if status.code == 403)
+}
+
+/// What the API server says, and to which verb.
+fn status_of(error: &watcher::Error) -> Option<(&'static str, &Status)> {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status)) => Some(("list", status)),
+        watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchFailed(kube::Error::Api(status))
+        | watcher::Error::WatchError(status) => Some(("watch", status)),
+        _ => None,
+    }
+}
+
 /// What went wrong and what to do, in words; `None` where it is normal.
 ///
 /// A text that does not decode is not repeated: it may come out of a Secret.
 fn explain<K: Resource<DynamicType = ()>>(scope: &str, error: &watcher::Error) -> Option<String> {
-    let (verb, status) = match error {
-        watcher::Error::InitialListFailed(kube::Error::Api(status)) => ("list", &**status),
-        watcher::Error::WatchStartFailed(kube::Error::Api(status))
-        | watcher::Error::WatchFailed(kube::Error::Api(status))
-        | watcher::Error::WatchError(status) => ("watch", &**status),
-        watcher::Error::InitialListFailed(error)
-        | watcher::Error::WatchStartFailed(error)
-        | watcher::Error::WatchFailed(error) => return Some(explain_transport(error)),
-        watcher::Error::NoResourceVersion => {
-            return Some("the API server gave no resourceVersion, so this kind cannot be watched".to_owned());
-        }
+    let Some((verb, status)) = status_of(error) else {
+        return Some(match error {
+            watcher::Error::InitialListFailed(error)
+            | watcher::Error::WatchStartFailed(error)
+            | watcher::Error::WatchFailed(error) => explain_transport(error),
+            watcher::Error::NoResourceVersion | watcher::Error::WatchError(_) => {
+                "the API server gave no resourceVersion, so this kind cannot be watched".to_owned()
+            }
+        });
     };
     let (group, plural) = (K::group(&()), K::plural(&()));
     let resource = if group.is_empty() { plural.into_owned() } else { format!("{plural}.{group}") };
@@ -119,7 +139,6 @@ mod tests {
     use axum::http::{Request, Response};
     use k8s_openapi::api::core::v1::ConfigMap;
     use kube::client::Body;
-    use kube::core::Status;
     use serde_json::{Value, json};
 
     use super::*;

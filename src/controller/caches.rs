@@ -134,26 +134,18 @@ impl Caches {
         }
     }
 
-    /// Whether a complete list of every kind has been seen. A namespace that goes or is gone takes the permission to list what is in it along,
-    /// and must not hold up the others.
+    /// Whether a complete list of every kind has been seen.
     pub fn synced(&self) -> bool {
-        let is_gone = |namespace: &str| {
-            let found = self.namespaces.get(&Key::new("", namespace));
-            !namespace.is_empty() && found.is_none_or(|namespace| namespace.metadata.deletion_timestamp.is_some())
-        };
         macro_rules! are_synced {
-            ($($kind:ident)*) => { [$(api::$kind::cache(self).synced_but(is_gone)),*] };
+            ($($kind:ident)*) => { [$(api::$kind::cache(self).synced(),)* self.namespaces.synced()] };
         }
-        self.namespaces.synced() && each_kind!(are_synced).into_iter().all(|is_synced| is_synced)
+        each_kind!(are_synced).into_iter().all(|is_synced| is_synced)
     }
 
-    /// Whether all objects of a namespace are known. Of one that is not watched nothing is, nor of one whose objects may not be listed.
+    /// Whether all objects of a namespace are known. Of one that is not watched nothing is, nor of one that may not be read.
     pub fn knows(&self, namespace: &str) -> bool {
         let Self { accounts, numbers, agents, versions, .. } = self;
-        accounts.has_listed(namespace)
-            && numbers.has_listed(namespace)
-            && agents.has_listed(namespace)
-            && versions.has_listed(namespace)
+        accounts.knows(namespace) && numbers.knows(namespace) && agents.knows(namespace) && versions.knows(namespace)
     }
 
     /// How many objects were handed out so far.
@@ -205,9 +197,9 @@ impl Caches {
         number.filter(|number| number.metadata.uid.as_ref() == Some(&holder.uid))
     }
 
-    /// Whether the cache shows the very object that holds something.
+    /// Whether the very object that holds something is there, or may be: nobody may have what is of a namespace that is not known.
     pub fn lives(&self, holder: &Holder) -> bool {
-        self.holder(holder).is_some()
+        self.holder(holder).is_some() || !self.knows(&holder.namespace)
     }
 
     /// The journal of buying for an identity under a CarrierAccount, or by the carrier's id of the account.

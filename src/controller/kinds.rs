@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use super::{
     Context,
     caches::Cached,
-    error::{Error, answered},
+    error::{Error, answered, code},
     local_state::Attempt,
 };
 use crate::{
@@ -351,13 +351,16 @@ impl Context {
         }
     }
 
-    /// Whether the object that holds a claim lives, by a live read. One that is made again under its name is another. One in a
-    /// namespace that is not watched is taken to live: nobody may have what is its.
+    /// Whether the object that holds a claim lives, by a live read. One that is made again under its name is another. One that
+    /// may not be read is taken to live: nobody may have what is its.
     async fn liveness(&self, holder: &Holder) -> Result<Liveness, Error> {
         if !self.caches.knows(&holder.namespace) {
             return Ok(Liveness::Alive);
         }
-        let found = self.get_metadata::<PhoneNumber>(&Key::new(&*holder.namespace, &*holder.name)).await?;
+        let found = match self.get_metadata::<PhoneNumber>(&Key::new(&*holder.namespace, &*holder.name)).await {
+            Err(error) if code(&error) == Some(403) => return Ok(Liveness::Alive),
+            found => found?,
+        };
         let lives = found.is_some_and(|found| found.uid.as_ref() == Some(&holder.uid));
         Ok(if lives { Liveness::Alive } else { Liveness::Gone })
     }

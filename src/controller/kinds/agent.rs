@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::{Controlled, Looked, scan_interval, with_status};
 use crate::{
-    api::{Agent, AgentVersion, PhoneNumber, agent::AgentStatus, meta::Key, purchase::Marker},
+    api::{Agent, AgentVersion, NumberClaim, PhoneNumber, agent::AgentStatus, meta::Key, purchase::Marker},
     cluster::cache::{Change, Index},
     controller::{
         Context,
@@ -49,6 +49,19 @@ impl Controlled for Agent {
             *active.entry(account).or_default() |= is_active;
             if let Some((_, version)) = reaches.filter(|(agent, _)| *agent == key.to_string()) {
                 *reach.entry(version).or_default() += count;
+            }
+        }
+        // Numbers of namespaces that are not known go on needing the version that they lead to.
+        let claims = caches.claims.groups(Index::Agent, &key.to_string()).into_iter();
+        if claims.filter_map(|(namespace, _)| namespace).any(|namespace| !caches.knows(&namespace)) {
+            let is_unknown = |claim: &&Arc<NumberClaim>| {
+                claim.spec.holder.as_ref().is_some_and(|holder| !caches.knows(&holder.namespace))
+            };
+            for claim in caches.claims.by(Index::Agent, &key.to_string()).iter().filter(is_unknown) {
+                referring += 1;
+                for led_to in claim.spec.led_to.iter().filter(|led_to| led_to.agent == key.to_string()) {
+                    *reach.entry(led_to.version.clone()).or_default() += 1;
+                }
             }
         }
         let is_user = |number: &PhoneNumber| {
