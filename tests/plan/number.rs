@@ -252,7 +252,8 @@ fn without_its_account_a_number_stays_as_it_was_unless_another_object_has_it() {
         });
 
         // Who never had it is not told that somebody has.
-        let mut stranger = new().with(Scene::held_by_another).with(way);
+        let mut stranger = routed().with(Scene::held_by_another).with(way);
+        stranger.number.status = None;
         stranger.settle();
         let status = stranger.number.status.unwrap();
         assert_eq!(reason(&status.conditions, "Acquired"), None);
