@@ -216,9 +216,9 @@ impl<K: Kept + Clone> Cache<K> {
         contents.watches.get(contents.scope_of(namespace)).is_some_and(|watch| watch.synced && !watch.refused)
     }
 
-    /// Takes in that the objects of one of the namespaces may not be read. What was known of them stays.
+    /// Takes in that the objects of a scope may not be read. What was known of them stays.
     pub fn refused(&self, scope: &str) {
-        self.write().watch(scope).refused = !scope.is_empty();
+        self.write().watch(scope).refused = true;
     }
 
     /// The objects that are there and do not decode.

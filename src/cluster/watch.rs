@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
 use kube::Resource;
@@ -21,7 +22,8 @@ use super::{
 /// Feeds `cache` with what the API server says of `objects`, which are those of one of its scopes, until `token` is cancelled, and hands on
 /// all that is new.
 ///
-/// It never gives up: a failure is logged with what to do about it, and tried again after 0.8 to 30 s. The cache goes
+/// It never gives up: a failure is logged with what to do about it, and tried again after 0.8 to 30 s; where a namespace may not be read
+/// after up to half a minute more. The cache goes
 /// on with what it knows meanwhile; whether it was ever complete is `Cache::synced`. `on_news` must not block.
 pub async fn watch<K>(
     scope: &str,
@@ -35,6 +37,8 @@ pub async fn watch<K>(
     let config = watcher::Config::default().page_size(PAGE);
     let mut events = watcher(objects.into_api(), config).default_backoff().boxed();
     let kind = K::plural(&());
+    // The watcher begins its wait anew with every list that it begins: it would ask a namespace that may not be read each second, for ever.
+    let mut refusals = 0_u32;
     loop {
         let event = tokio::select! {
             biased;
@@ -46,16 +50,20 @@ pub async fn watch<K>(
                 let complete = matches!(event, watcher::Event::InitDone);
                 on_news(cache.take_in(scope, event));
                 if complete {
+                    refusals = 0;
                     tracing::debug!(%kind, scope, objects = cache.len(), "complete list");
                 }
             }
             Some(Err(error)) => {
-                if is_refused(&error) {
-                    cache.refused(scope);
-                }
                 match explain::<K>(scope, &error) {
                     Some(text) => tracing::warn!(%kind, "{text}"),
                     None => tracing::debug!(%kind, "the watch has expired; listing again"),
+                }
+                if is_refused(&error) && !scope.is_empty() {
+                    cache.refused(scope);
+                    let wait = Duration::from_secs(1 << refusals.min(5));
+                    refusals += 1;
+                    token.run_until_cancelled(tokio::time::sleep(wait)).await;
                 }
             }
             // The watcher recovers by itself and has no end.
@@ -113,7 +121,8 @@ fn explain<K: Resource<DynamicType = ()>>(scope: &str, error: &watcher::Error) -
             format!("not allowed: grant the operator's ClusterRole the verb `{verb}` on `{resource}`")
         }
         403 => format!(
-            "not allowed: grant the operator the verb `{verb}` on `{resource}` by a Role in the namespace {scope}, or watch that no longer"
+            "not allowed: grant the operator the verb `{verb}` on `{resource}` by a Role in the namespace {scope}, or remove that namespace from \
+             --watch-namespaces"
         ),
         404 => format!(
             "the API server does not serve `{resource}` in {}: install the CRDs of this version",
@@ -229,5 +238,24 @@ mod tests {
         assert!(cache.synced());
         assert!(cache.get(&Key::new("clinics", "b")).is_some());
         assert_eq!(*seen.lock().unwrap(), ["a", "b"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_namespace_that_may_not_be_read_is_asked_less_and_less_often() {
+        let lists = Arc::new(Mutex::new(0));
+        let asked = lists.clone();
+        let service = tower::service_fn(move |_: Request<Body>| {
+            *asked.lock().unwrap() += 1;
+            let status = json!({"kind": "Status", "status": "Failure", "code": 403, "reason": "Forbidden"});
+            let answer = Response::builder().status(403).body(axum::body::Body::from(status.to_string())).unwrap();
+            std::future::ready(Ok::<_, std::convert::Infallible>(answer))
+        });
+        let objects: Objects<ConfigMap> = Objects::all(kube::Client::new(service, "default"));
+        let cache = Arc::new(Cache::<ConfigMap>::of(&["clinics".to_owned()], |_, _| ()));
+        let watching = watch("clinics", objects, cache.clone(), CancellationToken::new(), |_| ());
+        tokio::time::timeout(Duration::from_secs(600), watching).await.unwrap_err();
+        let lists = *lists.lock().unwrap();
+        assert!((10..30).contains(&lists), "{lists} times in ten minutes");
+        assert!(!cache.knows("clinics"));
     }
 }
