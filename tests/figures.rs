@@ -35,22 +35,18 @@ use dialplane::{
 };
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
-use k8s_openapi::{
-    api::{
-        core::v1::{Namespace, Secret, ServiceAccount},
-        rbac::v1::ClusterRoleBinding,
-    },
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+use k8s_openapi::api::{
+    core::v1::{Namespace, Secret, ServiceAccount},
+    rbac::v1::ClusterRoleBinding,
 };
 use kube::{
     Api, Client, ResourceExt as _,
     api::{Patch, PatchParams, PostParams},
-    runtime::{conditions::is_crd_established, wait::await_condition},
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{HEAVY, audit, binaries, eventually, process};
+use crate::support::{HEAVY, audit, binaries, crds, eventually, process};
 
 const NAMESPACE: &str = "figures";
 const OPERATOR: &str = "operator";
@@ -281,13 +277,7 @@ impl Stage {
     async fn set(carrier: SandboxConfig, count: usize) -> Self {
         let plane = ControlPlane::start(binaries()).await.unwrap();
         let client = plane.client().await.unwrap();
-        let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-        for crd in dialplane::api::crds() {
-            definitions.create(&PostParams::default(), &crd).await.unwrap();
-            await_condition(definitions.clone(), &crd.name_any(), is_crd_established()).await.unwrap();
-        }
-        let kind: Api<NumberClaim> = Api::all(client.clone());
-        eventually("the kinds are served", || async { kind.list(&Default::default()).await.ok() }).await;
+        crds::apply(&client).await;
         let sandbox = Sandbox::start(carrier).unwrap();
         let stage = Self { plane, client, sandbox, count, first: Default::default() };
         create(Api::<Namespace>::all(stage.client.clone()), json!({"metadata": {"name": NAMESPACE}})).await;

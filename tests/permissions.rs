@@ -22,18 +22,16 @@ use dialplane::{
         control_plane::{ControlPlane, kubeconfig},
     },
 };
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api, ResourceExt as _,
     api::{DeleteParams, Patch, PatchParams, PostParams},
-    runtime::{conditions::is_crd_established, wait::await_condition},
 };
 use serde_json::{Value, json};
 
 use crate::support::{
     self,
     audit::{self, Permission},
-    chart, eventually,
+    chart, crds, eventually,
     process::Operator,
     scene::{ACCOUNT, AGENT, Scene},
 };
@@ -75,12 +73,7 @@ impl Stage {
         let access = chart::access(control_plane.kubeconfig()).await;
         // It works under them as without.
         chart::guard(&client).await;
-        let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-        for object in chart::render(&[]).iter().filter(|object| object["kind"] == "CustomResourceDefinition") {
-            chart::apply(&client, object).await;
-            let name = object["metadata"]["name"].as_str().unwrap();
-            await_condition(definitions.clone(), name, is_crd_established()).await.unwrap();
-        }
+        crds::apply(&client).await;
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("kubeconfig");
         kubeconfig::write(&access, &file).unwrap();

@@ -9,19 +9,12 @@ use dialplane::{
     api::{Agent, AgentVersion, PhoneNumber},
     sandbox::control_plane::{ControlPlane, kubeconfig},
 };
-use k8s_openapi::{
-    api::{authorization::v1::SubjectAccessReview, rbac::v1::Role},
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
-};
-use kube::{
-    Api, Client,
-    api::{DeleteParams, PostParams},
-    runtime::{conditions::is_crd_established, wait::await_condition},
-};
+use k8s_openapi::api::rbac::v1::Role;
+use kube::{Api, Client, api::DeleteParams};
 use serde_json::json;
 
 use crate::support::{
-    self, audit, chart, eventually,
+    self, audit, chart, crds,
     process::Operator,
     scene::{ACCOUNT, AGENT, Scene},
 };
@@ -37,12 +30,7 @@ impl Site {
     async fn new() -> Self {
         let control_plane = ControlPlane::start(support::binaries()).await.unwrap();
         let client = control_plane.client().await.unwrap();
-        let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-        for object in chart::render(&[]).iter().filter(|object| object["kind"] == "CustomResourceDefinition") {
-            chart::apply(&client, object).await;
-            let name = object["metadata"]["name"].as_str().unwrap();
-            await_condition(definitions.clone(), name, is_crd_established()).await.unwrap();
-        }
+        crds::apply(&client).await;
         Self { control_plane, client, dir: tempfile::tempdir().unwrap() }
     }
 
@@ -50,23 +38,15 @@ impl Site {
     async fn grant(&self, namespaces: &[&str]) -> PathBuf {
         let value = format!("watchNamespaces={{{}}}", namespaces.join(","));
         let access = chart::access_with(self.control_plane.kubeconfig(), &[&value]).await;
-        let reviews: Api<SubjectAccessReview> = Api::all(self.client.clone());
-        for (group, resource, namespace) in namespaces
-            .iter()
-            .map(|namespace| ("dialplane.dev", "phonenumbers", *namespace))
-            .chain(namespaces.iter().map(|namespace| ("", "secrets", *namespace)))
-            .chain([("coordination.k8s.io", "leases", chart::NAMESPACE)])
-        {
-            let verb = if resource == "leases" { "create" } else { "get" };
-            let attributes = json!({"group": group, "resource": resource, "namespace": namespace, "verb": verb});
-            let review = json!({"spec": {"user": chart::USER, "resourceAttributes": attributes}});
-            let review = serde_json::from_value(review).unwrap();
-            eventually("the Role is known", || async {
-                let answer = reviews.create(&PostParams::default(), &review).await.unwrap();
-                answer.status.is_some_and(|status| status.allowed).then_some(())
-            })
-            .await;
+        for namespace in namespaces {
+            for (group, resource) in [("dialplane.dev", "phonenumbers"), ("", "secrets")] {
+                let attributes = json!({"group": group, "resource": resource, "namespace": namespace, "verb": "get"});
+                chart::is_allowed(&self.client, attributes).await;
+            }
         }
+        let (group, namespace) = ("coordination.k8s.io", chart::NAMESPACE);
+        let attributes = json!({"group": group, "resource": "leases", "namespace": namespace, "verb": "create"});
+        chart::is_allowed(&self.client, attributes).await;
         let file = self.dir.path().join("kubeconfig");
         kubeconfig::write(&access, &file).unwrap();
         file
@@ -106,7 +86,12 @@ async fn an_operator_works_on_the_namespaces_that_it_watches_and_needs_no_rights
     let of_north = |name: &str| json!({"name": name, "namespace": north.namespace});
     let through_north = json!({"accountRef": of_north(ACCOUNT), "agentRef": of_north(AGENT)});
     south.phone_number("lent", &lent, through_north).await;
-    south.phone_number("own", &own, json!({})).await;
+    let voice = json!({"voice": {"url": "https://shared.example.com/v1"}});
+    let shared = json!({"draft": {"webhooks": voice}, "version": "v1", "allowedNamespaces": {"from": "All"}});
+    let metadata = json!({"name": "shared"});
+    let version = "dialplane.dev/v1alpha1";
+    north.apply::<Agent>(json!({"apiVersion": version, "kind": "Agent", "metadata": metadata, "spec": shared})).await;
+    south.phone_number("own", &own, json!({"agentRef": of_north("shared")})).await;
     north.purchase("bought", json!({})).await;
     for name in ["lent", "own"] {
         south.reason::<PhoneNumber>(name, "Ready", "Routed").await;
@@ -150,6 +135,10 @@ async fn an_operator_works_on_the_namespaces_that_it_watches_and_needs_no_rights
     // Nor is an agent deleted that one of its numbers leads to, or the version of it.
     north.delete::<Agent>(AGENT).await;
     north.reason::<Agent>(AGENT, "Ready", "InUse").await;
+    north.delete::<Agent>("shared").await;
+    let shared = north.reason::<Agent>("shared", "Ready", "InUse").await;
+    let waits = json!(shared.status.unwrap().conditions).to_string();
+    assert!(waits.contains(&format!("{}/own", south.namespace)), "{waits}");
     north.request("bought").await;
     assert!(north.get::<AgentVersion>(&format!("{AGENT}.v1")).await.is_some());
 

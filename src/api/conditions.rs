@@ -166,7 +166,7 @@ reasons! {
     HandedOver: Acquired False, Waiting, Normal, "The number was handed over to the PhoneNumber in the annotation dialplane.dev/hand-over-to. Delete this object.";
     NumberLost: Acquired False, Stalled, Warning, "The account no longer owns the number: it was released, ported out, moved or reclaimed. The operator does not buy it again. Ask the carrier. If the account gets the number back, the operator continues; to give it up, delete the object.";
     NumberNotChecked: Acquired Unknown, Working, Silent, "The operator could not look up the number at the carrier yet.";
-    AccountNotReady: Acquired Unknown, Waiting, Silent, "The CarrierAccount is not ready; see its conditions. The last known state of the number is unchanged.";
+    AccountNotReady: Acquired Unknown, Waiting, Silent, "The CarrierAccount is not ready; see its conditions. If it has none, the operator does not work on its namespace. The last known state of the number is unchanged.";
     NotClaimed: Acquired False, Asked, Silent, "The object is suspended and has not claimed its number. Set spec.suspend to false to continue.";
 
     Purchased: Acquired True, Good, Normal, "The number was bought and this object holds its claim.";

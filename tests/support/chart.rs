@@ -54,15 +54,19 @@ pub async fn access_with(admin: &Kubeconfig, values: &[&str]) -> Kubeconfig {
     apply_kinds(&client, values, &kinds).await;
     // The authorizer learns of a new binding by a watch of its own. Asked as somebody else, so that nothing is refused to
     // the operator before it runs.
-    let reviews: Api<SubjectAccessReview> = Api::all(client);
-    let attributes = json!({"resource": "namespaces", "verb": "list"});
+    is_allowed(&client, json!({"resource": "namespaces", "verb": "list"})).await;
+    kubeconfig::for_service_account(admin, NAMESPACE, "dialplane").await.unwrap()
+}
+
+/// Waits until the authorizer lets the operator do what these attributes of a resource say.
+pub async fn is_allowed(client: &Client, attributes: Value) {
+    let reviews: Api<SubjectAccessReview> = Api::all(client.clone());
     let review = serde_json::from_value(json!({"spec": {"user": USER, "resourceAttributes": attributes}})).unwrap();
     super::eventually("the binding is known", || async {
         let answer = reviews.create(&PostParams::default(), &review).await.unwrap();
         answer.status.is_some_and(|status| status.allowed).then_some(())
     })
     .await;
-    kubeconfig::for_service_account(admin, NAMESPACE, "dialplane").await.unwrap()
 }
 
 /// Gives the cluster the chart's admission policies. They are in force a moment later, and for everybody: only on a cluster of the

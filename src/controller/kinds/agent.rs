@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::{Controlled, Looked, scan_interval, with_status};
 use crate::{
-    api::{Agent, AgentVersion, NumberClaim, PhoneNumber, agent::AgentStatus, meta::Key, purchase::Marker},
+    api::{Agent, AgentVersion, PhoneNumber, agent::AgentStatus, meta::Key, purchase::Marker},
     cluster::cache::{Change, Index},
     controller::{
         Context,
@@ -52,12 +52,13 @@ impl Controlled for Agent {
             }
         }
         // Numbers of namespaces that are not known go on needing the version that they lead to.
+        let mut elsewhere = None;
         let claims = caches.claims.groups(Index::Agent, &key.to_string()).into_iter();
         if claims.filter_map(|(namespace, _)| namespace).any(|namespace| !caches.knows(&namespace)) {
-            let is_unknown = |claim: &&Arc<NumberClaim>| {
-                claim.spec.holder.as_ref().is_some_and(|holder| !caches.knows(&holder.namespace))
-            };
-            for claim in caches.claims.by(Index::Agent, &key.to_string()).iter().filter(is_unknown) {
+            for claim in caches.claims.by(Index::Agent, &key.to_string()) {
+                let holder = claim.spec.holder.as_ref().filter(|holder| !caches.knows(&holder.namespace));
+                let Some(holder) = holder else { continue };
+                elsewhere.get_or_insert_with(|| Key::new(&*holder.namespace, &*holder.name).to_string());
                 referring += 1;
                 for led_to in claim.spec.led_to.iter().filter(|led_to| led_to.agent == key.to_string()) {
                     *reach.entry(led_to.version.clone()).or_default() += 1;
@@ -70,7 +71,7 @@ impl Controlled for Agent {
         // It is named where the agent waits for it.
         let user = object.metadata.deletion_timestamp.as_ref();
         let user = user.and_then(|_| caches.numbers.first_by(Index::Agent, &key.to_string(), is_user));
-        let user = user.map(|number| Key::of(&*number).to_string());
+        let user = user.map(|number| Key::of(&*number).to_string()).or(elsewhere);
         let versions = caches.versions.by(Index::Agent, &key.to_string());
         let published = context.published(object, &key);
         plan::agent::next(&plan::agent::World {
