@@ -209,7 +209,7 @@ async fn follow<K>(
 /// What a PhoneNumber's conditions say of it. One that says nothing yet is being worked on.
 fn state_of(number: &PhoneNumber) -> NumberState {
     let conditions = number.status.as_ref().map_or(&[][..], |status| &status.conditions);
-    let is = |of: Type, truth: Truth| conditions.iter().any(|c| c.type_ == of.as_str() && c.status == truth.as_str());
+    let is = |of: Type, truth: Truth| conditions.iter().any(|c| c.is(of, truth));
     if is(Type::Ready, Truth::True) {
         NumberState::Ready
     } else if is(Type::Stalled, Truth::True) {

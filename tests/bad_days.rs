@@ -368,7 +368,7 @@ async fn an_operator_that_starts_to_an_almost_empty_account_believes_it_no_more_
     scene.scans(2).await;
     for (i, number) in numbers.iter().enumerate() {
         let main = scene.get::<PhoneNumber>(&format!("n{i}")).await.unwrap().status.unwrap();
-        assert!(main.conditions.iter().all(|condition| condition.reason != "NumberLost"), "{:?}", main.conditions);
+        assert!(main.conditions.iter().all(|condition| condition.reason() != "NumberLost"), "{:?}", main.conditions);
         assert!(scene.claim(number).await.is_some());
     }
 }

@@ -332,8 +332,9 @@ async fn limits_hold_however_many_want_to_buy_at_once() {
         let (mut ready, mut limited) = (0, 0);
         for number in scene.api::<PhoneNumber>().list(&Default::default()).await.unwrap() {
             let conditions = number.status.map(|status| status.conditions).unwrap_or_default();
-            ready += conditions.iter().filter(|c| c.type_ == "Ready" && c.status == "True").count();
-            limited += conditions.iter().filter(|c| c.type_ == "Ready" && c.reason == "PurchaseLimitReached").count();
+            ready += conditions.iter().filter(|c| c.type_() == "Ready" && c.status() == "True").count();
+            limited +=
+                conditions.iter().filter(|c| c.type_() == "Ready" && c.reason() == "PurchaseLimitReached").count();
         }
         ((ready, limited) == (4, 8)).then_some(())
     })

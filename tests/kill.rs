@@ -21,6 +21,7 @@ use std::{
 use dialplane::{
     api::{
         Agent, AgentVersion, CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber,
+        conditions::Condition,
         meta::APPROVE,
         phone_number::{Approval, Reuse},
     },
@@ -32,7 +33,6 @@ use dialplane::{
 use k8s_openapi::{
     api::{coordination::v1::Lease, core::v1::Secret},
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
-    apimachinery::pkg::apis::meta::v1::Condition,
 };
 use kube::{
     Api, ResourceExt as _,
@@ -128,7 +128,7 @@ impl Site {
             let number = self.scene.get::<PhoneNumber>(name).await?;
             let status = number.status.as_ref()?;
             let current = |c: &&Condition| {
-                c.type_ == "Ready" && c.status == "True" && c.observed_generation == number.metadata.generation
+                c.type_() == "Ready" && c.status() == "True" && c.observed_generation == number.metadata.generation
             };
             status.conditions.iter().find(current)?;
             status.route.as_ref().filter(|route| route.version == version)?;
@@ -281,7 +281,7 @@ async fn killed_between_any_two_writes_it_still_ends_where_it_should() {
     // What the last life sent may still be on its way: all three wait for that.
     let waits = async |name: &str, reason: &str| {
         let conditions = scene.get::<PhoneNumber>(name).await?.status?.conditions;
-        conditions.iter().any(|c| c.reason == reason).then_some(())
+        conditions.iter().any(|c| c.reason() == reason).then_some(())
     };
     operator
         .until("what was sent is waited for", || async {
@@ -467,7 +467,7 @@ impl Site {
         let number = self.scene.get::<PhoneNumber>(name).await?;
         let status = number.status?;
         let is_it = |c: &Condition| {
-            c.type_ == "Ready" && c.status == "True" && c.observed_generation == number.metadata.generation
+            c.type_() == "Ready" && c.status() == "True" && c.observed_generation == number.metadata.generation
         };
         (status.number.is_some() && status.conditions.iter().any(is_it)).then_some(())
     }
@@ -706,8 +706,9 @@ async fn however_often_it_is_killed_it_buys_no_more_than_a_day_allows() {
         let (mut ready, mut limited) = (0, 0);
         for number in scene.api::<PhoneNumber>().list(&ListParams::default()).await.unwrap() {
             let conditions = number.status.map(|status| status.conditions).unwrap_or_default();
-            ready += conditions.iter().filter(|c| c.type_ == "Ready" && c.status == "True").count();
-            limited += conditions.iter().filter(|c| c.type_ == "Ready" && c.reason == "PurchaseLimitReached").count();
+            ready += conditions.iter().filter(|c| c.type_() == "Ready" && c.status() == "True").count();
+            limited +=
+                conditions.iter().filter(|c| c.type_() == "Ready" && c.reason() == "PurchaseLimitReached").count();
         }
         ((ready, limited) == (10, 40)).then_some(())
     })

@@ -250,7 +250,7 @@ async fn with_applied_versions_a_pipeline_may_apply_agent_and_version_in_either_
             assert!(message.contains("waits for AgentVersion dental.v1: create it"), "{message}");
             let agent = scene.get::<Agent>(AGENT).await.unwrap();
             let conditions = agent.status.unwrap().conditions;
-            assert!(conditions.iter().all(|condition| condition.type_ != "Stalled"), "it goes on by itself");
+            assert!(conditions.iter().all(|condition| condition.type_() != "Stalled"), "it goes on by itself");
             scene.applies_version("approved").await;
         }
         scene.reason::<PhoneNumber>("main", "Ready", "Routed").await;

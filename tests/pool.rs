@@ -133,7 +133,7 @@ async fn many_that_wait_for_an_idle_number_get_one_each_as_they_come() {
         let numbers = scene.api::<PhoneNumber>().list(&Default::default()).await.unwrap().items;
         let is = |number: &PhoneNumber, reason: &str| {
             let conditions = number.status.iter().flat_map(|status| &status.conditions);
-            conditions.into_iter().any(|c| c.type_ == "Ready" && c.reason == reason)
+            conditions.into_iter().any(|c| c.type_() == "Ready" && c.reason() == reason)
         };
         let routed = numbers.iter().filter(|number| is(number, "Routed")).count();
         let waits = numbers.iter().find(|number| is(number, "PurchasingPaused"))?;

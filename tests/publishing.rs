@@ -126,8 +126,9 @@ async fn numbers_that_are_not_to_be_routed_hold_up_no_rollout() {
     scene.phone_number("nowhere", "+14155550133", json!({})).await;
     scene.reason::<PhoneNumber>("nowhere", "Ready", "NotInAccount").await;
     let suspended: PhoneNumber = scene.reason("suspended", "Ready", "NotClaimed").await;
-    let ready = suspended.status.unwrap().conditions.into_iter().find(|condition| condition.type_ == "Ready").unwrap();
-    assert_eq!(ready.status, "True", "that is what was asked for");
+    let ready =
+        suspended.status.unwrap().conditions.into_iter().find(|condition| condition.type_() == "Ready").unwrap();
+    assert_eq!(ready.status(), "True", "that is what was asked for");
     let said = scene.message::<Agent>(AGENT, "RolledOut", "RolledOut").await;
     assert_eq!(said, "v1 serves; no number is assigned yet.");
     scene.phone_number("suspended", &number, json!({})).await;

@@ -438,7 +438,7 @@ async fn one_that_waits_for_a_number_whose_object_is_being_deleted_is_reconcilin
     scene.delete::<PhoneNumber>("main").await;
     let second: PhoneNumber = scene.reason("second", "Ready", "AwaitingHandover").await;
     let conditions = second.status.unwrap().conditions;
-    assert!(conditions.iter().any(|condition| condition.type_ == "Reconciling"));
+    assert!(conditions.iter().any(|condition| condition.type_() == "Reconciling"));
     scene.strip::<PhoneNumber>("main").await;
     scene.reason::<PhoneNumber>("second", "Ready", "Routed").await;
     assert_eq!(scene.writes_to(&number), 1);

@@ -1,11 +1,12 @@
 //! CarrierAccount: an account at a carrier, with its credentials. No I/O.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    conditions::Condition,
     identity::Identity,
     meta::{AllowedNamespaces, Key, LocalReference, Reference},
     money::Amount,

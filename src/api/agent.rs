@@ -1,11 +1,12 @@
 //! Agent and AgentVersion: drafts, and what is published of them. No I/O.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    conditions::Condition,
     config::Config,
     meta::{AllowedNamespaces, Key, Reference},
     number::{Channel, Destination, E164, Method, Route, is_same_url},

@@ -3,10 +3,12 @@
 //! A condition is a type and a [`Reason`]; the reason alone says what it makes of `Ready`, `Reconciling` and `Stalled`,
 //! whether it is an event, and what a person should know. `docs/reasons.md` is written from this table.
 
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, collections::HashMap, fmt, sync::LazyLock, time::Duration};
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{self as meta, Time};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Serialize};
 
 /// What a reason makes of `Ready`, `Reconciling` and `Stalled`, as kstatus reads them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +50,8 @@ pub enum Truth {
 }
 
 impl Truth {
+    const ALL: [Self; 3] = [Self::True, Self::False, Self::Unknown];
+
     /// As Kubernetes writes it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -304,6 +308,128 @@ impl fmt::Display for Reason {
     }
 }
 
+/// A condition of an object, as [Kubernetes has
+/// them](https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md#typical-status-properties).
+/// Half a dozen are kept of every number, so what the table has is not spelled out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "meta::Condition", into = "meta::Condition")]
+pub struct Condition {
+    words: Words,
+    pub message: Cow<'static, str>,
+    /// The generation of the spec that it speaks of.
+    pub observed_generation: Option<i64>,
+    /// When its status became what it is.
+    pub last_transition_time: Time,
+}
+
+/// A condition's type, status and reason.
+#[derive(Clone, Debug, PartialEq)]
+enum Words {
+    Known(Type, Truth, Reason),
+    /// Written by somebody else, or by another version.
+    Other(Box<[String; 3]>),
+}
+
+impl Condition {
+    /// One that says this, with the message of `finding`.
+    fn new(of: Type, truth: Truth, finding: &Finding, generation: Option<i64>, now: Timestamp) -> Self {
+        Self {
+            words: Words::Known(of, truth, finding.reason),
+            message: message(Some(finding.reason), finding.message.clone()),
+            observed_generation: generation,
+            last_transition_time: Time(now),
+        }
+    }
+
+    pub fn type_(&self) -> &str {
+        match &self.words {
+            Words::Known(of, ..) => of.as_str(),
+            Words::Other(words) => &words[0],
+        }
+    }
+
+    pub fn status(&self) -> &str {
+        match &self.words {
+            Words::Known(_, truth, _) => truth.as_str(),
+            Words::Other(words) => &words[1],
+        }
+    }
+
+    pub fn reason(&self) -> &str {
+        match &self.words {
+            Words::Known(.., reason) => reason.row().name,
+            Words::Other(words) => &words[2],
+        }
+    }
+
+    /// The row of its reason, if the table has it.
+    pub fn row(&self) -> Option<&'static ReasonRow> {
+        reason_of(self.reason()).map(Reason::row)
+    }
+
+    pub fn is_of(&self, of: Type) -> bool {
+        self.type_() == of.as_str()
+    }
+
+    /// Whether it is of this type and has this status.
+    pub fn is(&self, of: Type, truth: Truth) -> bool {
+        self.is_of(of) && self.status() == truth.as_str()
+    }
+}
+
+/// The reason of that name.
+fn reason_of(name: &str) -> Option<Reason> {
+    static BY_NAME: LazyLock<HashMap<&str, Reason>> =
+        LazyLock::new(|| REASONS.iter().map(|row| (row.name, row.reason)).collect());
+    BY_NAME.get(name).copied()
+}
+
+/// A message, which for most reasons is most often the one of the table.
+fn message(reason: Option<Reason>, text: String) -> Cow<'static, str> {
+    match reason.map(|reason| reason.row().meaning) {
+        Some(meaning) if meaning == text => Cow::Borrowed(meaning),
+        _ => Cow::Owned(text.into_boxed_str().into()),
+    }
+}
+
+impl From<meta::Condition> for Condition {
+    fn from(condition: meta::Condition) -> Self {
+        let meta::Condition { type_, status, reason, message: text, observed_generation, last_transition_time } =
+            condition;
+        let known = reason_of(&reason);
+        let of = Type::ALL.into_iter().find(|of| of.as_str() == type_);
+        let truth = Truth::ALL.into_iter().find(|truth| truth.as_str() == status);
+        let words = match (of, truth, known) {
+            (Some(of), Some(truth), Some(reason)) => Words::Known(of, truth, reason),
+            _ => Words::Other(Box::new([type_, status, reason])),
+        };
+        Self { words, message: message(known, text), observed_generation, last_transition_time }
+    }
+}
+
+impl From<Condition> for meta::Condition {
+    fn from(condition: Condition) -> Self {
+        Self {
+            type_: condition.type_().to_owned(),
+            status: condition.status().to_owned(),
+            reason: condition.reason().to_owned(),
+            message: condition.message.into_owned(),
+            observed_generation: condition.observed_generation,
+            last_transition_time: condition.last_transition_time,
+        }
+    }
+}
+
+impl JsonSchema for Condition {
+    fn schema_name() -> Cow<'static, str> {
+        <meta::Condition as JsonSchema>::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        <meta::Condition as JsonSchema>::json_schema(generator)
+    }
+}
+
 /// One thing to say of an object: a reason, which fixes the condition, and what a person should know in this case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
@@ -334,24 +460,15 @@ pub fn conditions(
     generation: Option<i64>,
     now: Timestamp,
 ) -> Vec<Condition> {
-    let kept = |new: Condition| match before.iter().find(|old| old.type_ == new.type_) {
-        Some(old) if old.status == new.status => {
-            Condition { last_transition_time: old.last_transition_time.clone(), ..new }
+    let said = |of: Type, truth: Truth, finding: &Finding| {
+        let new = Condition::new(of, truth, finding, generation, now);
+        match before.iter().find(|old| old.is_of(of)) {
+            Some(old) if old.is(of, truth) => {
+                Condition { last_transition_time: old.last_transition_time.clone(), ..new }
+            }
+            _ => new,
         }
-        _ => new,
     };
-    let condition = |of: Type, truth: Truth, reason: &str, message: &str| {
-        kept(Condition {
-            type_: of.as_str().to_owned(),
-            status: truth.as_str().to_owned(),
-            reason: reason.to_owned(),
-            message: message.to_owned(),
-            observed_generation: generation,
-            last_transition_time: Time(now),
-        })
-    };
-    let said =
-        |of: Type, truth: Truth, finding: &Finding| condition(of, truth, finding.reason.row().name, &finding.message);
     let mut all: Vec<Condition> = findings
         .iter()
         .filter(|f| f.reason.row().of != Type::Ready)
@@ -363,18 +480,20 @@ pub fn conditions(
             Class::Good | Class::Asked => (Truth::True, None),
             Class::Working => (Truth::False, also(Type::Reconciling)),
             Class::Waiting => (Truth::False, None),
-            Class::Blocked => (Truth::False, also(Type::Reconciling).map(|also| blocked(before, also, now))),
+            Class::Blocked => (Truth::False, Some(blocked(before, summary, generation, now))),
             Class::Stalled => (Truth::False, also(Type::Stalled)),
         };
         all.push(said(Type::Ready, truth, summary));
         all.extend(also);
     }
-    let summaries = [Type::Ready, Type::Reconciling, Type::Stalled].map(Type::as_str);
-    let is_untouched =
-        |old: &&Condition| !summaries.contains(&&*old.type_) && all.iter().all(|new| new.type_ != old.type_);
+    let summaries = [Type::Ready, Type::Reconciling, Type::Stalled];
+    let is_untouched = |old: &&Condition| {
+        !summaries.iter().any(|of| old.is_of(*of)) && all.iter().all(|new| new.type_() != old.type_())
+    };
     let untouched: Vec<Condition> = before.iter().filter(is_untouched).cloned().collect();
     all.extend(untouched);
-    all.sort_by_key(|condition| Type::ALL.iter().position(|of| of.as_str() == condition.type_));
+    all.sort_by_key(|condition| Type::ALL.iter().position(|of| condition.is_of(*of)));
+    all.shrink_to_fit();
     all
 }
 
@@ -382,35 +501,31 @@ pub fn conditions(
 /// they name may take its time.
 const GRACE: Duration = Duration::from_secs(5 * 60);
 
-/// How much of the grace is left to what has this condition.
-fn left(reconciling: &Condition, now: Timestamp) -> Duration {
-    let since = Duration::try_from(now.duration_since(reconciling.last_transition_time.0)).unwrap_or_default();
-    GRACE.saturating_sub(since)
+/// How much of the grace is left to what is so since then.
+fn left(since: Timestamp, now: Timestamp) -> Duration {
+    GRACE.saturating_sub(Duration::try_from(now.duration_since(since)).unwrap_or_default())
 }
 
 /// When what these conditions say will count as stalled, where that is so.
 pub fn stalls_in(conditions: &[Condition], now: Timestamp) -> Option<Duration> {
-    let reconciling = conditions.iter().find(|condition| condition.type_ == Type::Reconciling.as_str())?;
-    let is_blocked = REASONS.iter().any(|row| row.name == reconciling.reason && row.class == Class::Blocked);
-    is_blocked.then(|| left(reconciling, now))
+    let reconciling = conditions.iter().find(|condition| condition.is_of(Type::Reconciling))?;
+    let is_blocked = reconciling.row().is_some_and(|row| row.class == Class::Blocked);
+    is_blocked.then(|| left(reconciling.last_transition_time.0, now))
 }
 
 /// `Reconciling` as long as the grace lasts, which begins anew with another reason or spec; `Stalled` from then on.
-fn blocked(before: &[Condition], reconciling: Condition, now: Timestamp) -> Condition {
-    let is_same = |old: &&Condition| {
-        old.reason == reconciling.reason && old.observed_generation == reconciling.observed_generation
+fn blocked(before: &[Condition], finding: &Finding, generation: Option<i64>, now: Timestamp) -> Condition {
+    let new = |of: Type, since: Timestamp| Condition::new(of, Truth::True, finding, generation, since);
+    let since = |of: Type| {
+        let is_same = |old: &&Condition| {
+            old.is_of(of) && old.reason() == finding.reason.row().name && old.observed_generation == generation
+        };
+        before.iter().find(is_same).map(|old| old.last_transition_time.0)
     };
-    let old = |of: Type| before.iter().find(|old| old.type_ == of.as_str()).filter(is_same);
-    let stalled = |since: Time| Condition {
-        type_: Type::Stalled.as_str().to_owned(),
-        last_transition_time: since,
-        ..reconciling.clone()
-    };
-    match (old(Type::Stalled), old(Type::Reconciling)) {
-        (Some(old), _) => stalled(old.last_transition_time.clone()),
-        (None, Some(old)) if left(old, now).is_zero() => stalled(Time(now)),
-        (None, Some(old)) => Condition { last_transition_time: old.last_transition_time.clone(), ..reconciling },
-        (None, None) => Condition { last_transition_time: Time(now), ..reconciling },
+    match (since(Type::Stalled), since(Type::Reconciling)) {
+        (Some(since), _) => new(Type::Stalled, since),
+        (None, Some(since)) if left(since, now).is_zero() => new(Type::Stalled, now),
+        (None, since) => new(Type::Reconciling, since.unwrap_or(now)),
     }
 }
 
@@ -432,9 +547,9 @@ pub fn news<'a>(
     before: &'a [Condition],
     after: &'a [Condition],
 ) -> impl Iterator<Item = (&'static ReasonRow, &'a Condition)> {
-    let known = |new: &Condition| before.iter().any(|old| old.type_ == new.type_ && old.reason == new.reason);
+    let known = |new: &Condition| before.iter().any(|old| (old.type_(), old.reason()) == (new.type_(), new.reason()));
     after.iter().filter(move |new| !known(new)).filter_map(|new| {
-        let row = REASONS.iter().find(|row| row.name == new.reason && row.of.as_str() == new.type_)?;
+        let row = new.row().filter(|row| new.is_of(row.of))?;
         (row.event != Event::Silent).then_some((row, new))
     })
 }
@@ -448,7 +563,7 @@ mod tests {
     }
 
     fn shown(conditions: &[Condition]) -> Vec<(&str, &str, &str)> {
-        conditions.iter().map(|c| (&*c.type_, &*c.status, &*c.reason)).collect()
+        conditions.iter().map(|c| (c.type_(), c.status(), c.reason())).collect()
     }
 
     #[test]
@@ -458,6 +573,28 @@ mod tests {
             assert!(row.meaning.ends_with('.'), "{}", row.name);
             let ready_is_true = row.of == Type::Ready && row.truth == Truth::True;
             assert!(!ready_is_true || row.class == Class::Good, "{} would be ready and in the way", row.name);
+        }
+    }
+
+    #[test]
+    fn what_another_version_or_somebody_else_wrote_is_kept_word_for_word() {
+        let written = serde_json::json!({
+            "type": "Routed", "status": "True", "reason": "Routed", "message": Reason::Routed.row().meaning,
+            "observedGeneration": 3, "lastTransitionTime": "2026-11-29T10:00:00Z",
+        });
+        let read = |written: &serde_json::Value| {
+            let read: Condition = serde_json::from_value(written.clone()).unwrap();
+            assert_eq!(serde_json::to_value(&read).unwrap(), *written);
+            read
+        };
+        let known = read(&written);
+        assert!(matches!((&known.words, &known.message), (Words::Known(..), Cow::Borrowed(_))));
+        assert!(known.is(Type::Routed, Truth::True));
+        for field in ["type", "status", "reason", "message"] {
+            let mut other = written.clone();
+            other[field] = "OfTheFuture".into();
+            let other = read(&other);
+            assert_eq!(conditions(std::slice::from_ref(&other), &[], None, at(0)), [other], "and it stays");
         }
     }
 
@@ -489,7 +626,7 @@ mod tests {
         let stuck = |before: &[Condition], generation, second| {
             conditions(before, &[Reason::NeverPublished.into()], Some(generation), at(second))
         };
-        let state = |conditions: &[Condition]| conditions[2].type_.clone();
+        let state = |conditions: &[Condition]| conditions[2].type_().to_owned();
         let first = stuck(&[], 1, 0);
         assert_eq!(
             shown(&first)[1..],

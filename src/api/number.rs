@@ -13,11 +13,12 @@ use litemap::LiteMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
+use tinystr::TinyAsciiStr;
 
 /// A telephone number in [E.164](https://www.itu.int/rec/T-REC-E.164) form: `+`, then 7 to 15 digits, the first not 0.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct E164(String);
+pub struct E164(TinyAsciiStr<16>);
 
 /// A text that is not a number in E.164 form.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +28,7 @@ pub struct NotE164(String);
 impl E164 {
     /// The number as users write it: `+14155551234`.
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 
     /// The number without its `+`: the name of its claim, and what some carriers filter by.
@@ -53,7 +54,7 @@ impl E164 {
 
     /// A number that nobody has, to try a template with.
     pub fn example() -> Self {
-        Self("+15005550006".to_owned())
+        Self(tinystr::tinystr!(16, "+15005550006"))
     }
 }
 
@@ -83,7 +84,8 @@ impl FromStr for E164 {
         let digits = text.strip_prefix('+').unwrap_or_default();
         let valid =
             (7..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
-        if valid { Ok(Self(text.to_owned())) } else { Err(NotE164(text.chars().take(32).collect())) }
+        let number = TinyAsciiStr::try_from_str(text).ok().filter(|_| valid);
+        number.map(Self).ok_or_else(|| NotE164(text.chars().take(32).collect()))
     }
 }
 
@@ -97,7 +99,7 @@ impl TryFrom<String> for E164 {
 
 impl From<E164> for String {
     fn from(number: E164) -> Self {
-        number.0
+        number.as_str().to_owned()
     }
 }
 
@@ -172,7 +174,7 @@ pub struct Destination {
     pub fallback_method: Method,
     /// What the number is bound to, which wins over the URLs.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub bound_to: Option<BoundTo>,
+    pub bound_to: Option<Box<BoundTo>>,
 }
 
 /// Something at the carrier that answers for a number, and for others that are bound to it.
@@ -198,7 +200,7 @@ impl BoundTo {
 impl Destination {
     /// One that is bound to the thing of this kind that has this id, or to nothing.
     pub fn bound(kind: &str, id: Option<String>) -> Self {
-        Self { bound_to: id.map(|id| BoundTo::new(kind, id)), ..Self::default() }
+        Self { bound_to: id.map(|id| Box::new(BoundTo::new(kind, id))), ..Self::default() }
     }
 
     /// The id of what it is bound to, where that is of this kind.
@@ -224,7 +226,7 @@ impl Destination {
 
     /// Where the destination goes, without anything that may be a secret: the host of its URL, or the name of what it is bound to.
     pub fn shown(&self) -> String {
-        if let Some(BoundTo { kind, id }) = &self.bound_to {
+        if let Some(BoundTo { kind, id }) = self.bound_to.as_deref() {
             return format!("{kind} {id}");
         }
         match self.url.as_deref().map(url::Url::parse) {
@@ -463,7 +465,7 @@ mod tests {
             ..Destination::default()
         };
         assert_eq!(destination.shown(), "engine.example.com");
-        let bound = Destination { bound_to: Some(BoundTo::new("trunkSid", "TK1")), ..destination };
+        let bound = Destination { bound_to: Some(Box::new(BoundTo::new("trunkSid", "TK1"))), ..destination };
         assert_eq!(bound.shown(), "trunkSid TK1");
         assert_eq!(Destination::default().shown(), "nothing");
     }

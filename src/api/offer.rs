@@ -2,7 +2,7 @@
 
 use kube::KubeSchema;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{money::Amount, number::E164};
 
@@ -116,6 +116,8 @@ pub enum Feature {
 }
 
 impl Feature {
+    pub const ALL: [Self; 5] = [Self::Voice, Self::Sms, Self::Mms, Self::Fax, Self::Emergency];
+
     /// As it stands in manifests.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -126,6 +128,12 @@ impl Feature {
             Feature::Emergency => "Emergency",
         }
     }
+}
+
+/// Of a list of names those that this version knows.
+pub fn known_features<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Feature>, D::Error> {
+    let names = Vec::<String>::deserialize(from)?;
+    Ok(Feature::ALL.into_iter().filter(|feature| names.iter().any(|name| name == feature.as_str())).collect())
 }
 
 /// The price of a number. Unknown parts are absent.

@@ -2,19 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
     account::AccountApproval,
-    conditions::{Truth, Type},
+    conditions::{Condition, Truth, Type},
     identity::Identity,
     meta::{Key, Reference},
     money::Amount,
     number::E164,
-    offer::{Price, Search},
+    offer::{Feature, Price, Search, known_features},
 };
 
 /// A number and the agent that answers it.
@@ -364,7 +363,7 @@ impl PhoneNumber {
     /// Whether its number is there, by its own condition.
     pub fn is_acquired(&self) -> bool {
         let mut conditions = self.status.iter().flat_map(|status| &status.conditions);
-        conditions.any(|c| c.type_ == Type::Acquired.as_str() && c.status == Truth::True.as_str())
+        conditions.any(|c| c.is(Type::Acquired, Truth::True))
     }
 
     /// The Agent that should answer.
@@ -437,9 +436,9 @@ pub struct PhoneNumberStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route: Option<RouteStatus>,
     /// The features of the number: `Voice`, `SMS`, `MMS`, `Fax`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "set"))]
-    pub features: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "known_features")]
+    #[schemars(with = "Vec<String>", extend("x-kubernetes-list-type" = "set"))]
+    pub features: Vec<Feature>,
     /// The spec generation that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,

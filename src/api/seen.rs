@@ -4,6 +4,7 @@ use std::{fmt, time::Duration};
 
 use super::{
     number::{E164, Route},
+    offer::Feature,
     phone_number::NumberConfig,
     purchase::Marker,
 };
@@ -19,8 +20,8 @@ pub struct OwnedNumber {
     pub number: E164,
     /// Every channel the carrier has, each destination in canonical form.
     pub route: Route,
-    /// What the number can do, in the words of the API: `Voice`, `SMS`, `MMS`, `Fax`. Sorted.
-    pub features: Vec<String>,
+    /// What the number can do. Sorted.
+    pub features: Vec<Feature>,
     /// Who really receives the text messages sent to this number.
     pub messaging: Messaging,
     /// Who really gets the calls to this number.

@@ -179,7 +179,7 @@ impl<K: Kept + Clone> Cache<K> {
 
     /// How many objects stand under `value` in `index`.
     pub fn count_by(&self, index: Index, value: &str) -> usize {
-        self.read().index.get(&index).and_then(|values| values.get(value)).map_or(0, BTreeSet::len)
+        self.read().index.get(&index).and_then(|values| values.get(value)).map_or(0, Keys::len)
     }
 
     /// Whether there is an object of that key.
@@ -295,13 +295,65 @@ struct Contents<K: Kept> {
     objects: HashMap<Arc<Key>, Arc<K>>,
     /// The objects that do not decode. None of them is in `objects`.
     left_out: HashMap<Key, LeftOut<K>>,
-    index: HashMap<Index, HashMap<String, BTreeSet<Arc<Key>>>>,
+    index: HashMap<Index, HashMap<String, Keys>>,
     /// How many objects of each group stand under each value of the indexes that are counted.
     groups: HashMap<Index, HashMap<String, HashMap<K::Group, usize>>>,
     /// What is watched, by namespace; by the empty string where that is all.
     watches: HashMap<String, Watch<K>>,
     /// The uids of objects that we know to be gone before the watch says so: older news of them must not bring them back.
     removed: HashMap<Key, String>,
+}
+
+/// The keys under one value, in order. Under most values there is one, which needs no tree.
+#[derive(Default)]
+enum Keys {
+    #[default]
+    None,
+    One(Arc<Key>),
+    Many(BTreeSet<Arc<Key>>),
+}
+
+impl Keys {
+    fn iter(&self) -> impl Iterator<Item = &Arc<Key>> {
+        let (one, many) = match self {
+            Keys::None => (None, None),
+            Keys::One(one) => (Some(one), None),
+            Keys::Many(many) => (None, Some(many)),
+        };
+        one.into_iter().chain(many.into_iter().flatten())
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Keys::None => 0,
+            Keys::One(_) => 1,
+            Keys::Many(many) => many.len(),
+        }
+    }
+
+    /// Whether it was not there.
+    fn insert(&mut self, key: Arc<Key>) -> bool {
+        match self {
+            Keys::None => *self = Keys::One(key),
+            Keys::One(one) if *one == key => return false,
+            Keys::One(one) => *self = Keys::Many([one.clone(), key].into()),
+            Keys::Many(many) => return many.insert(key),
+        }
+        true
+    }
+
+    /// Whether it was there.
+    fn remove(&mut self, key: &Key) -> bool {
+        match self {
+            Keys::None => false,
+            Keys::One(one) if **one == *key => {
+                *self = Keys::None;
+                true
+            }
+            Keys::One(_) => false,
+            Keys::Many(many) => many.remove(key),
+        }
+    }
 }
 
 /// How far one watch has come.
@@ -361,7 +413,7 @@ impl<K: Kept> Relist<K> {
 
 impl<K: Kept + Clone> Contents<K> {
     fn keys(&self, index: Index, value: &str) -> impl Iterator<Item = &Arc<Key>> {
-        self.index.get(&index).and_then(|values| values.get(value)).into_iter().flatten()
+        self.index.get(&index).and_then(|values| values.get(value)).into_iter().flat_map(Keys::iter)
     }
 
     /// The watch of that scope.
@@ -590,7 +642,7 @@ impl<K: Kept + Clone> Contents<K> {
             let Some(values) = index.get_mut(&name) else { return };
             let Some(keys) = values.get_mut(&value) else { return };
             let was_there = keys.remove(key);
-            if keys.is_empty() {
+            if keys.len() == 0 {
                 values.remove(&value);
             }
             if was_there && name.is_counted() {

@@ -383,8 +383,8 @@ impl DryRun {
     fn word_of(&self, account: &Key) -> String {
         let account = self.context.caches.accounts.get(account);
         let status = account.as_ref().and_then(|account| account.status.as_ref());
-        let ready = status.and_then(|status| status.conditions.iter().find(|c| c.type_ == Type::Ready.as_str()));
-        ready.map_or_else(|| "it is being deleted".to_owned(), |ready| format!("{}: {}", ready.reason, ready.message))
+        let ready = status.and_then(|status| status.conditions.iter().find(|c| c.is_of(Type::Ready)));
+        ready.map_or_else(|| "it is being deleted".to_owned(), |ready| format!("{}: {}", ready.reason(), ready.message))
     }
 
     fn opened(&self, account: &Key) -> Result<Arc<OpenAccount>, DryRunError> {

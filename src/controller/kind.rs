@@ -1,5 +1,7 @@
 //! The kinds that are followed, and one object of one of them to work on. No I/O.
 
+use std::sync::Arc;
+
 use crate::api::{each_kind, meta::Key};
 
 macro_rules! kinds {
@@ -32,5 +34,12 @@ each_kind!(kinds);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Work {
     pub kind: Kind,
-    pub key: Key,
+    /// Shared, since one waits for every number of the fleet.
+    pub key: Arc<Key>,
+}
+
+impl Work {
+    pub fn new(kind: Kind, key: Key) -> Self {
+        Self { kind, key: key.into() }
+    }
 }

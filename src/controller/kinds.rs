@@ -14,7 +14,7 @@ use std::{fmt::Debug, future::Future, sync::Arc, time::Duration};
 
 use k8s_openapi::{
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
-    apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use kube::{CustomResourceExt, Resource};
 use serde::{Serialize, de::DeserializeOwned};
@@ -30,7 +30,7 @@ use crate::{
     api::{
         Agent, AgentVersion, CarrierAccount, PhoneNumber,
         claim::Holder,
-        conditions::{Truth, Type},
+        conditions::{Condition, Truth, Type},
         meta::{ABANDON, Key},
         number::E164,
     },
@@ -370,7 +370,7 @@ impl Context {
 /// has only not been opened by this process yet.
 pub fn is_closed(account: &CarrierAccount) -> bool {
     let conditions = account.status.as_ref().map_or(&[][..], |status| &status.conditions);
-    conditions.iter().any(|c| c.type_ == Type::Ready.as_str() && c.status == Truth::False.as_str())
+    conditions.iter().any(|c| c.is(Type::Ready, Truth::False))
 }
 
 /// What is known of a number that was there a moment ago and was missed by one look.
@@ -398,7 +398,7 @@ macro_rules! with_status {
             self.status = Some(status);
         }
 
-        fn conditions(status: &Self::Status) -> &[Condition] {
+        fn conditions(status: &Self::Status) -> &[$crate::api::conditions::Condition] {
             &status.conditions
         }
     };
@@ -416,7 +416,7 @@ macro_rules! without_status {
 
         fn set_status(&mut self, (): ()) {}
 
-        fn conditions((): &()) -> &[Condition] {
+        fn conditions((): &()) -> &[$crate::api::conditions::Condition] {
             &[]
         }
     };

@@ -79,17 +79,22 @@ const MANY_USED: usize = grant::MOST_OPEN / 2;
 /// What failed, why, how often in a row, and when it is tried again.
 type Failure = Box<(Attempt, CarrierError, u32, Instant)>;
 
-// There is one for every object, and most of them have nothing to tell: what they may have is apart.
+/// When things happened that happen to every object.
+#[derive(Debug, Default)]
+struct Times {
+    /// When this process last wrote the claim of the object's number.
+    claimed: Option<Instant>,
+    /// When this process first saw the object.
+    first_seen: Option<Instant>,
+}
+
+/// What few objects have: something that failed, or a purchase.
 #[derive(Debug, Default)]
 struct Entry {
     trouble: Option<Failure>,
     /// The same of the number's extras.
     extras_trouble: Option<Failure>,
     put_backs: Vec<Instant>,
-    /// When this process last wrote the claim of the object's number.
-    claimed: Option<Instant>,
-    /// When this process first saw the object.
-    first_seen: Option<Instant>,
     /// Who was found to be gone that held this record, and when.
     holder_gone: Option<Box<(String, Instant)>>,
     entered: Option<Box<Entered>>,
@@ -114,6 +119,7 @@ impl Entry {
 /// The memory of one process.
 #[derive(Debug, Default)]
 pub struct LocalState {
+    times: Mutex<HashMap<String, Times>>,
     entries: Mutex<HashMap<String, Entry>>,
     /// Passes in a row that the API server did not let through.
     failed_passes: Mutex<HashMap<Work, u32>>,
@@ -225,18 +231,17 @@ impl LocalState {
 
     /// This process has written the claim for this object, against all others.
     pub fn claimed(&self, uid: &str) {
-        self.entries().entry(uid.to_owned()).or_default().claimed = Some(Instant::now());
+        self.times().entry(uid.to_owned()).or_default().claimed = Some(Instant::now());
     }
 
     /// Whether it did so a moment ago.
     pub fn has_just_claimed(&self, uid: &str) -> bool {
-        let entries = self.entries();
-        entries.get(uid).and_then(|entry| entry.claimed).is_some_and(|at| at.elapsed() < JUST)
+        self.times().get(uid).and_then(|times| times.claimed).is_some_and(|at| at.elapsed() < JUST)
     }
 
     /// When this process first saw the object, or found that nobody holds the claim: now, if it is the first time.
     pub fn first_seen(&self, uid: &str) -> Instant {
-        *self.entries().entry(uid.to_owned()).or_default().first_seen.get_or_insert_with(Instant::now)
+        *self.times().entry(uid.to_owned()).or_default().first_seen.get_or_insert_with(Instant::now)
     }
 
     /// When this process found that the holder of the record `uid` is gone: now, if it is the first time. One is remembered for each
@@ -460,12 +465,14 @@ impl LocalState {
 
     /// The object is gone.
     pub fn forget(&self, uid: &str) {
+        self.times().remove(uid);
         self.entries().remove(uid);
     }
 
     /// Under what something is remembered of objects: their uids, or what begins with one.
     pub fn ids(&self) -> Vec<String> {
-        let mut ids: Vec<String> = self.entries().keys().cloned().collect();
+        let mut ids: Vec<String> = self.times().keys().cloned().collect();
+        ids.extend(self.entries().keys().cloned());
         ids.extend(self.wishes().values().flatten().map(|wish| wish.uid.clone()));
         ids.extend(self.returned().values().flat_map(|returned| returned.offered.iter().cloned()));
         ids
@@ -473,6 +480,7 @@ impl LocalState {
 
     /// Forgets all that is remembered under `gone`, and what was wished and used under accounts that are not there.
     pub fn forget_all(&self, gone: &HashSet<String>, is_account: impl Fn(&Key) -> bool) {
+        self.times().retain(|id, _| !gone.contains(id));
         self.entries().retain(|id, _| !gone.contains(id));
         self.wishes().retain(|account, wishes| {
             wishes.retain(|wish| !gone.contains(&wish.uid));
@@ -496,6 +504,10 @@ impl LocalState {
     /// A pass went through.
     pub fn pass_succeeded(&self, work: &Work) {
         self.failed_passes.lock().unwrap_or_else(PoisonError::into_inner).remove(work);
+    }
+
+    fn times(&self) -> MutexGuard<'_, HashMap<String, Times>> {
+        self.times.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<String, Entry>> {

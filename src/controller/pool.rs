@@ -107,9 +107,7 @@ impl Context {
         if used {
             return None;
         }
-        let shows = |feature: &Feature| {
-            *feature == Feature::Emergency || seen.features.iter().any(|shown| shown == feature.as_str())
-        };
+        let shows = |feature: &Feature| *feature == Feature::Emergency || seen.features.contains(feature);
         let offered = bought.offered.clone().map(|mut offered: Offered| {
             offered.features.retain(shows);
             offered

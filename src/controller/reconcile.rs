@@ -36,7 +36,7 @@ impl<K: Controlled> Reconcile<'_, K> {
             .map(|(row, condition)| Note {
                 warning: row.event == conditions::Event::Warning,
                 reason: row.name,
-                text: condition.message.clone(),
+                text: condition.message.clone().into_owned(),
             })
             .chain(told)
             .collect();

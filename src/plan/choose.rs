@@ -347,11 +347,10 @@ pub fn unmet(purchase: &Purchase, seen: &OwnedNumber, bought: Option<&ClaimedPur
         // No listing shows whether emergency calls can be made.
         let is_known =
             |feature: Feature| offered.is_some() || feature != Feature::Emergency && !seen.features.is_empty();
-        let has = |feature: Feature| {
-            offered.is_some_and(|offered| offered.features.contains(&feature))
-                || seen.features.iter().any(|seen| seen == feature.as_str())
+        let has = |feature: &Feature| {
+            offered.is_some_and(|offered| offered.features.contains(feature)) || seen.features.contains(feature)
         };
-        let lacking = search.features.iter().filter(|feature| is_known(**feature) && !has(**feature));
+        let lacking = search.features.iter().filter(|feature| is_known(**feature) && !has(feature));
         unmet.extend(lacking.map(|feature| feature.as_str().to_owned()));
     }
     let price = bought.and_then(|bought| bought.price.monthly).zip(purchase.max_monthly_price);
@@ -467,7 +466,7 @@ mod tests {
             id: NumberId("PN1".into()),
             number: "+14155553368".parse().unwrap(),
             route: Default::default(),
-            features: vec!["Voice".into(), "SMS".into()],
+            features: vec![Feature::Voice, Feature::Sms],
             messaging: Default::default(),
             calling: Default::default(),
             marker: None,

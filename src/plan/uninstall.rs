@@ -2,16 +2,13 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use k8s_openapi::{
-    api::core::v1::Namespace,
-    apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta},
-};
+use k8s_openapi::{api::core::v1::Namespace, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{Resource, ResourceExt as _};
 
 use crate::api::{
     Agent, AgentVersion, CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber,
     claim::Holder,
-    conditions::{Class, REASONS, ReasonRow, Truth, Type},
+    conditions::{Class, Condition, ReasonRow, Truth, Type},
     meta::{IN_USE_FINALIZER, Key, ROUTE_FINALIZER},
     number::E164,
     phone_number::{OnDelete, RouteStatus},
@@ -304,7 +301,6 @@ fn unfinished<K: Resource<DynamicType = ()>>(
 
 /// The reason of a condition which says that the operator is at work.
 fn working(condition: &Condition) -> Option<&'static ReasonRow> {
-    let row = REASONS.iter().find(|row| row.name == condition.reason)?;
-    let is_said = condition.type_ == Type::Reconciling.as_str() && condition.status == Truth::True.as_str();
-    (is_said && row.class == Class::Working).then_some(row)
+    let row = condition.row().filter(|row| row.class == Class::Working)?;
+    condition.is(Type::Reconciling, Truth::True).then_some(row)
 }

@@ -81,7 +81,7 @@ pub async fn canonical_is_idempotent_and_what_is_shown_is_canonical(s: &Subject)
         method: Method::Get,
         fallback_url: Some(" https://Fall.example:443".to_owned()),
         fallback_method: Method::Get,
-        bound_to: Some(BoundTo::new("ofTheFuture", "1")),
+        bound_to: Some(Box::new(BoundTo::new("ofTheFuture", "1"))),
     };
     let urls = ["https://Voice.example:443/+1/v?t=+%2b", " http://s/ ", "", "no url"];
     let odd = urls.map(|url| s.channels().iter().map(|channel| (*channel, spelled(url))).collect::<Route>());

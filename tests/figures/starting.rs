@@ -36,7 +36,7 @@ async fn from_the_installation_to_the_first_number() {
     let numbers = stage.api::<PhoneNumber>();
     eventually("it is ready", || async {
         let conditions = numbers.get("n0").await.ok()?.status?.conditions;
-        conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True").then_some(())
+        conditions.iter().any(|c| c.type_() == "Ready" && c.status() == "True").then_some(())
     })
     .await;
     println!(

@@ -320,7 +320,7 @@ fn an_endpoint_that_is_not_allowed_comes_before_everything() {
     assert_eq!((unread.says().as_str(), unread.again()), ("EndpointNotAllowed", None), "its Secret is not even read");
     let conditions = unread.status().conditions;
     assert_eq!(reason(&conditions, "Stalled"), Some("EndpointNotAllowed"));
-    let message = &conditions.iter().find(|c| c.type_ == "Ready").unwrap().message;
+    let message = &conditions.iter().find(|c| c.type_() == "Ready").unwrap().message;
     for part in ["evil.example", "--allow-endpoint", "carriers.allowedEndpoints", "Remove spec.endpoint"] {
         assert!(message.contains(part), "{message}");
     }

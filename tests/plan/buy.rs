@@ -188,7 +188,7 @@ impl Deal {
     fn message(&self) -> String {
         let Decision::Rest(rest) = self.next() else { panic!("it does not rest") };
         let conditions = rest.status.expect("a status").conditions;
-        conditions.into_iter().find(|c| c.type_ == "Ready").expect("Ready").message
+        conditions.into_iter().find(|c| c.type_() == "Ready").expect("Ready").message.into_owned()
     }
 
     fn says(&self) -> String {

@@ -6,6 +6,7 @@ use dialplane::{
         conditions::Reason,
         meta::{Key, ROUTE_FINALIZER},
         number::{BoundTo, Channel, Destination, Method, Route},
+        offer::Feature,
         phone_number::{DriftPolicy, Mode, OnDelete},
     },
     carrier::{Calling, ErrorClass, Messaging},
@@ -559,7 +560,8 @@ fn a_difference_within_one_host_is_said_without_the_urls() {
 #[test]
 fn what_shadows_a_route_is_cleared_with_it_and_said() {
     let shadow = |s: &mut Scene| {
-        let destination = Destination { bound_to: Some(BoundTo::new("trunkSid", "TK1")), ..destination(FOREIGN) };
+        let destination =
+            Destination { bound_to: Some(Box::new(BoundTo::new("trunkSid", "TK1"))), ..destination(FOREIGN) };
         s.owned.route.insert(Channel::Voice, destination);
     };
     let mut scene = new().with(shadow);
@@ -609,18 +611,17 @@ fn a_messaging_service_is_said_and_does_not_stand_in_the_way_of_ready() {
 
 #[test]
 fn an_sms_webhook_on_a_number_that_cannot_text_is_said_and_names_the_feature() {
-    let said = |features: &[&str]| {
-        let features = features.iter().map(|feature| (*feature).to_owned()).collect();
-        let scene = routed().with(|s| s.owned.features = features);
+    let said = |features: &[Feature]| {
+        let scene = routed().with(|s| s.owned.features = features.to_vec());
         let status = scene.rest().status.unwrap();
         assert_eq!(scene.says(), "Routed", "it does not stand in the way");
-        status.conditions.into_iter().find(|condition| condition.type_ == "MessagingReady").unwrap()
+        status.conditions.into_iter().find(|condition| condition.type_() == "MessagingReady").unwrap()
     };
-    let silent = said(&["Fax", "Voice"]);
-    assert_eq!((silent.status.as_str(), silent.reason.as_str()), ("False", "SMSNotSupported"));
+    let silent = said(&[Feature::Voice, Feature::Fax]);
+    assert_eq!((silent.status(), silent.reason()), ("False", "SMSNotSupported"));
     assert!(silent.message.contains("lacks the feature SMS"), "{}", silent.message);
-    assert_eq!(said(&["SMS", "Voice"]).reason, "RegistrationUnknown");
-    assert_eq!(said(&[]).reason, "RegistrationUnknown", "what it can do is not shown");
+    assert_eq!(said(&[Feature::Voice, Feature::Sms]).reason(), "RegistrationUnknown");
+    assert_eq!(said(&[]).reason(), "RegistrationUnknown", "what it can do is not shown");
 }
 
 // Requests.

@@ -85,7 +85,7 @@ impl Stage {
 
     fn message(&self) -> String {
         let conditions = self.rest().0.conditions;
-        conditions.into_iter().find(|condition| condition.type_ == "Published").unwrap().message
+        conditions.into_iter().find(|condition| condition.type_() == "Published").unwrap().message.into_owned()
     }
 }
 

@@ -6,8 +6,10 @@ use dialplane::{
     api::{
         NumberClaim, PhoneNumber,
         claim::{Digests, NumberClaimSpec},
+        conditions::Condition,
         meta::{Key, RECONCILE_REQUESTED, Reference},
         number::{Channel, Destination, E164, Route},
+        offer::Feature,
         phone_number::{Import, PhoneNumberSpec, PhoneNumberStatus},
     },
     carrier::{Calling, CarrierError, ErrorClass, Messaging, NumberId, OwnedNumber},
@@ -17,7 +19,7 @@ use dialplane::{
     },
 };
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 pub const NUMBER: &str = "+14155551234";
 pub const FOREIGN: &str = "https://old.example.net/x?token=s3cret";
@@ -68,7 +70,7 @@ pub fn trouble(class: ErrorClass, attempts: u32, wait: u64) -> Trouble {
 }
 
 pub fn reason<'a>(conditions: &'a [Condition], of: &str) -> Option<&'a str> {
-    conditions.iter().find(|condition| condition.type_ == of).map(|condition| &*condition.reason)
+    conditions.iter().find(|condition| condition.type_() == of).map(Condition::reason)
 }
 
 /// What the plan of a test has no use for, of all that an effect may write.
@@ -219,7 +221,7 @@ pub fn new() -> Scene {
         uncounted: false,
         since_met: true,
         marked_by_another: false,
-        owned: OwnedNumber { features: vec!["SMS".into(), "Voice".into()], ..owned("PN1", e164(), route) },
+        owned: OwnedNumber { features: vec![Feature::Voice, Feature::Sms], ..owned("PN1", e164(), route) },
         see: See::Present,
         fresh: false,
         trouble: None,
@@ -391,7 +393,7 @@ impl Scene {
     /// The message of `Ready` that the plan rests with.
     pub fn message(&self) -> String {
         let conditions = self.rest().status.expect("a status").conditions;
-        conditions.into_iter().find(|c| c.type_ == "Ready").expect("Ready").message
+        conditions.into_iter().find(|c| c.type_() == "Ready").expect("Ready").message.into_owned()
     }
 
     pub fn claim_mut(&mut self) -> &mut NumberClaimSpec {

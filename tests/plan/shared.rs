@@ -168,8 +168,8 @@ impl Stage {
     fn says(&mut self) -> (String, String) {
         self.settle();
         let conditions = &self.agent.status.as_ref().unwrap().conditions;
-        let condition = conditions.iter().find(|c| c.type_ == "RolledOut").unwrap();
-        (condition.reason.clone(), condition.message.clone())
+        let condition = conditions.iter().find(|c| c.type_() == "RolledOut").unwrap();
+        (condition.reason().to_owned(), condition.message.clone().into_owned())
     }
 
     fn served(&self) -> Served {

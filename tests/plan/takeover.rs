@@ -142,7 +142,7 @@ fn whoever_waits_for_one_that_is_being_deleted_is_being_worked_on_and_not_stalle
     let waits = scene.with(|s| s.rival.leaving = true);
     assert_eq!(waits.says(), "AwaitingHandover");
     let conditions = waits.rest().status.unwrap().conditions;
-    let has = |of: &str| conditions.iter().any(|condition| condition.type_ == of);
+    let has = |of: &str| conditions.iter().any(|condition| condition.type_() == of);
     assert!(has("Reconciling") && !has("Stalled"));
 }
 

@@ -10,15 +10,12 @@ use std::{
 };
 
 use dialplane::{
-    api::{Agent, AgentVersion, CarrierAccount, NumberClaim, PhoneNumber},
+    api::{Agent, AgentVersion, CarrierAccount, NumberClaim, PhoneNumber, conditions::Condition},
     sandbox::carrier::{AccountSeed, Dialect, Entry, Fault, Match, Rule, Sandbox, SandboxConfig, Switches},
 };
-use k8s_openapi::{
-    api::{
-        core::v1::{Namespace as KubeNamespace, Secret},
-        events::v1::Event,
-    },
-    apimachinery::pkg::apis::meta::v1::Condition,
+use k8s_openapi::api::{
+    core::v1::{Namespace as KubeNamespace, Secret},
+    events::v1::Event,
 };
 use kube::{
     Api, Client, Resource,
@@ -327,7 +324,7 @@ impl Scene {
         K: Conditions + Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
     {
         let object: K = self.reason(name, of, reason).await;
-        object.conditions().into_iter().find(|c| c.type_ == of).unwrap().message
+        object.conditions().into_iter().find(|c| c.type_() == of).unwrap().message.into_owned()
     }
 
     /// Returns once the number has no claim.
@@ -420,7 +417,7 @@ impl Scene {
             let object = self.get::<K>(name).await?;
             *last.lock().unwrap() = format!("{:?}", object.conditions());
             let is_it = |c: &Condition| {
-                c.type_ == of && c.reason == reason && c.observed_generation == object.meta().generation
+                c.type_() == of && c.reason() == reason && c.observed_generation == object.meta().generation
             };
             object.conditions().iter().any(is_it).then_some(object)
         };

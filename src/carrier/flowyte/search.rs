@@ -141,13 +141,12 @@ impl WireOffer {
     fn over(self, asked: Offer) -> Offer {
         let kind = self.kind(&asked.number).unwrap_or(asked.kind);
         let Rows(features) = self.features.unwrap_or_default();
-        let all = [Feature::Voice, Feature::Sms, Feature::Mms, Feature::Fax, Feature::Emergency];
         let has = |feature: &Feature| features.iter().any(|name| feature.as_str().eq_ignore_ascii_case(name));
         Offer {
             kind,
             locality: self.locality.or(asked.locality).or(self.rate_center),
             region: self.region.or(asked.region),
-            features: all.into_iter().filter(has).collect(),
+            features: Feature::ALL.into_iter().filter(has).collect(),
             price: price(self.currency.as_deref(), &self.monthly_cost, &self.setup_cost),
             can_hold: self.reservable == Scalar::Truth(true),
             ..asked

@@ -7,7 +7,10 @@ use tokio::{sync::Semaphore, time::advance};
 
 use super::*;
 use crate::{
-    api::number::{Channel, Destination},
+    api::{
+        number::{Channel, Destination},
+        offer::Feature,
+    },
     carrier::{Calling, Capabilities, ErrorClass, Identity, Messaging, Orders},
 };
 
@@ -111,7 +114,7 @@ fn owned(n: usize) -> OwnedNumber {
         id: NumberId(format!("PN{n}")),
         number: number(n),
         route: Route::new(),
-        features: vec!["Voice".into()],
+        features: vec![Feature::Voice],
         messaging: Messaging::Number,
         calling: Calling::Number,
         marker: None,

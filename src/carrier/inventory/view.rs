@@ -59,7 +59,7 @@ pub fn is_doubtful(owned_before: usize, vanished: usize) -> bool {
 pub(super) struct View {
     lag: Duration,
     write_lifetime: Duration,
-    tracks: HashMap<E164, Track>,
+    tracks: HashMap<E164, Box<Track>>,
     /// The numbers that were ever seen with each marker.
     marked: HashMap<Marker, HashSet<E164>>,
     last: Option<Arc<Listing>>,
@@ -321,7 +321,7 @@ impl View {
     pub fn record_taken_off(&mut self, number: &E164, ended: Instant) {
         let track = self.tracks.entry(number.clone()).or_default();
         // What was sent before may yet be applied.
-        *track = Track {
+        **track = Track {
             taken_off: Some(ended),
             in_flight_until: track.in_flight_until,
             unsettled_until: track.unsettled_until,

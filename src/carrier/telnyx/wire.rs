@@ -91,7 +91,7 @@ impl WireNumber {
             return Err(CarrierError::new(ErrorClass::Transient, text));
         }
         let marker = self.marker();
-        let mut features: Vec<String> = self.features.iter().map(|feature| feature.as_str().to_owned()).collect();
+        let mut features = self.features;
         features.sort_unstable();
         features.dedup();
         let route = [
@@ -228,8 +228,7 @@ pub(super) fn features<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Feature
     let named = |item: Box<RawValue>| {
         let plain = || serde_json::from_str::<String>(item.get()).ok();
         let name = serde_json::from_str::<Named>(item.get()).map_or_else(|_| plain(), |named| Some(named.name))?;
-        let all = [Feature::Voice, Feature::Sms, Feature::Mms, Feature::Fax, Feature::Emergency];
-        all.into_iter().find(|feature| feature.as_str().eq_ignore_ascii_case(&name))
+        Feature::ALL.into_iter().find(|feature| feature.as_str().eq_ignore_ascii_case(&name))
     };
     // What is no list names nothing.
     let Rows(items) = serde_json::from_str(Box::<RawValue>::deserialize(from)?.get()).unwrap_or_default();
@@ -270,7 +269,7 @@ mod tests {
         assert_eq!(owned.id.0, "1293384261075731499");
         assert_eq!(owned.route[&Channel::Voice], Destination::bound(CONNECTION, Some("1293384261075731500".into())));
         assert_eq!(owned.route[&Channel::Sms], Destination::bound(PROFILE, Some("3fa8".into())));
-        assert_eq!(owned.features, ["SMS", "Voice"]);
+        assert_eq!(owned.features, [Feature::Voice, Feature::Sms]);
         assert!(!format!("{:?}", row(json!({}))).contains("s3cret"));
         assert!(row(json!({ "phone_number": "55512" })).owned().unwrap().is_none(), "a short code");
         assert!(row(json!({ "messaging_profile_id": "UNAVAILABLE" })).owned().is_err(), "unseen is not unset");

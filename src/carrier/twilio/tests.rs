@@ -9,7 +9,10 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    api::number::{Destination, Method},
+    api::{
+        number::{Destination, Method},
+        offer::Feature,
+    },
     carrier::{Calling, Messaging, fake::Fake, http::Limits},
 };
 
@@ -87,7 +90,7 @@ async fn a_listing_follows_every_page_and_reads_each_number() {
     assert_eq!(names, ["+14155550001", "+14155550002", "+14155550004"]);
     let first = &listed[0];
     assert_eq!(first.id.0, PN);
-    assert_eq!(first.features, ["SMS", "Voice"]);
+    assert_eq!(first.features, [Feature::Voice, Feature::Sms]);
     assert_eq!(first.messaging, Messaging::Number);
     let voice = Destination { method: Method::Get, ..destination("https://engine.example.com/") };
     assert_eq!(first.route[&Channel::Voice], voice);

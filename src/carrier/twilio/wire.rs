@@ -17,6 +17,7 @@ use super::{
 use crate::{
     api::{
         number::{BoundTo, Channel, Destination, E164, Method, Route},
+        offer::Feature,
         purchase::Marker,
     },
     carrier::{Calling, NumberId, OwnedNumber, lenient, lenient::Scalar, written},
@@ -46,7 +47,7 @@ pub(super) struct WireNumber {
     pub phone_number: String,
     friendly_name: Option<String>,
     #[serde(default, deserialize_with = "capabilities")]
-    capabilities: Vec<String>,
+    capabilities: Vec<Feature>,
     voice_url: Option<String>,
     voice_method: Option<String>,
     voice_fallback_url: Option<String>,
@@ -70,7 +71,8 @@ impl WireNumber {
             return None;
         };
         // A trunk wins over an application, and setting it removes the application (section 1.3).
-        let bound = |kind, sid: Option<String>| sid.filter(|sid| !sid.is_empty()).map(|sid| BoundTo::new(kind, sid));
+        let bound =
+            |kind, sid: Option<String>| sid.filter(|sid| !sid.is_empty()).map(|sid| Box::new(BoundTo::new(kind, sid)));
         let voice = Destination {
             url: self.voice_url,
             method: method(self.voice_method),
@@ -158,14 +160,16 @@ impl<'de> Deserialize<'de> for Switches {
     }
 }
 
-/// The capabilities that are there, in the words of the API. Keys have come in lower and in upper case (section 1.5),
+/// The capabilities that are there. Keys have come in lower and in upper case (section 1.5),
 /// and examples of the newer APIs show a list.
-fn capabilities<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+fn capabilities<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Feature>, D::Error> {
     // What is no object shows none.
     let Switches(shown) = serde_json::from_str(Box::<RawValue>::deserialize(from)?.get()).unwrap_or_default();
     let has = |name: &str| shown.iter().any(|(key, on)| key.eq_ignore_ascii_case(name) && *on);
-    let words = [("fax", "Fax"), ("mms", "MMS"), ("sms", "SMS"), ("voice", "Voice")];
-    Ok(words.into_iter().filter(|(key, _)| has(key)).map(|(_, word)| word.to_owned()).collect())
+    Ok([Feature::Voice, Feature::Sms, Feature::Mms, Feature::Fax]
+        .into_iter()
+        .filter(|feature| has(feature.as_str()))
+        .collect())
 }
 
 #[derive(Debug, Deserialize)]

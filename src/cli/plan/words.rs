@@ -1,11 +1,9 @@
 //! What was foreseen, in words. No I/O.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-
 use crate::{
     api::{
         agent::{AgentStatus, SharedRouteStatus},
-        conditions::{Reason, Truth, Type},
+        conditions::{Condition, Reason, Truth, Type},
         number::{Channel, HOSTED_AGENT, Route},
         offer::Price,
         phone_number::PhoneNumberStatus,
@@ -46,11 +44,11 @@ pub fn of(foreseen: &Foreseen, closed: Option<&str>) -> String {
 
 /// One line about an Agent, with what stands in the way of its platforms, and one for each platform that would serve it.
 pub fn of_agent(status: &AgentStatus) -> String {
-    let of = |which: Type| status.conditions.iter().find(|condition| condition.type_ == which.as_str());
-    let shown = |c: &Condition| format!("{} ({})", c.message, c.reason);
+    let of = |which: Type| status.conditions.iter().find(|condition| condition.is_of(which));
+    let shown = |c: &Condition| format!("{} ({})", c.message, c.reason());
     let Some(published) = of(Type::Published) else { return "nothing is known about it".to_owned() };
-    let waits = |c: &&Condition| WAITING.iter().any(|reason| reason.row().name == c.reason);
-    let stalled = of(Type::Stalled).filter(|stalled| stalled.reason != published.reason);
+    let waits = |c: &&Condition| WAITING.iter().any(|reason| reason.row().name == c.reason());
+    let stalled = of(Type::Stalled).filter(|stalled| stalled.reason() != published.reason());
     let first = match stalled.or(of(Type::RolledOut).filter(waits)) {
         Some(in_the_way) => format!("{} {}", shown(published), shown(in_the_way)),
         None => shown(published),
@@ -83,14 +81,14 @@ pub fn is_done(foreseen: &Foreseen) -> bool {
     match &foreseen.end {
         End::Effect(_) => false,
         End::Rest(None) => true,
-        End::Rest(Some(status)) => ready(status).is_none_or(|ready| ready.status == Truth::True.as_str()),
+        End::Rest(Some(status)) => ready(status).is_none_or(|ready| ready.is(Type::Ready, Truth::True)),
     }
 }
 
 /// Whether a person is asked whether to buy.
 pub fn awaits_approval(foreseen: &Foreseen) -> bool {
     let End::Rest(Some(status)) = &foreseen.end else { return false };
-    ready(status).is_some_and(|ready| ready.reason == Reason::AwaitingApproval.row().name)
+    ready(status).is_some_and(|ready| ready.reason() == Reason::AwaitingApproval.row().name)
 }
 
 /// Whether what would become of it could not be found out.
@@ -105,7 +103,7 @@ pub fn is_unseen(foreseen: &Foreseen) -> bool {
         Reason::PurchaseFailed,
         Reason::PurchaseOutcomeUnknown,
     ];
-    ready(status).is_some_and(|ready| unseen.iter().any(|reason| reason.row().name == ready.reason))
+    ready(status).is_some_and(|ready| unseen.iter().any(|reason| reason.row().name == ready.reason()))
 }
 
 fn would_buy(foreseen: &Foreseen, buy: &BuyNumber) -> String {
@@ -239,9 +237,9 @@ fn with(acquires: Option<String>, then: String) -> String {
 fn rests(foreseen: &Foreseen, status: &PhoneNumberStatus) -> String {
     let Some(ready) = ready(status) else { return "nothing to do".to_owned() };
     let message = &ready.message;
-    if ready.status == Truth::True.as_str() {
-        let inert = status.conditions.iter().find(|c| c.reason == Reason::PurchaseChangeIgnored.row().name);
-        let inert = inert.map(|inert| format!(" {} ({})", inert.message, inert.reason)).unwrap_or_default();
+    if ready.is(Type::Ready, Truth::True) {
+        let inert = status.conditions.iter().find(|c| c.reason() == Reason::PurchaseChangeIgnored.row().name);
+        let inert = inert.map(|inert| format!(" {} ({})", inert.message, inert.reason())).unwrap_or_default();
         let message = format!("{message}{inert}");
         return match acquires(foreseen) {
             Some(acquires) => format!("{acquires} and then there is nothing to do: {message}"),
@@ -249,21 +247,21 @@ fn rests(foreseen: &Foreseen, status: &PhoneNumberStatus) -> String {
         };
     }
     // `Ready` repeats the condition that is in the way.
-    let in_the_way = status.conditions.iter().find(|c| !is_summary(c) && c.reason == ready.reason);
+    let in_the_way = status.conditions.iter().find(|c| !is_summary(c) && c.reason() == ready.reason());
     let condition = in_the_way.unwrap_or(ready);
-    let said = format!("{}={} ({}): {message}", condition.type_, condition.status, condition.reason);
+    let said = format!("{}={} ({}): {message}", condition.type_(), condition.status(), condition.reason());
     match acquires(foreseen) {
         Some(acquires) => format!("{acquires} and then waits: {said}"),
-        None if condition.reason == Reason::AwaitingApproval.row().name => format!("waits for approval: {said}"),
-        None if condition.status == Truth::False.as_str() => format!("is refused: {said}"),
+        None if condition.reason() == Reason::AwaitingApproval.row().name => format!("waits for approval: {said}"),
+        None if condition.status() == Truth::False.as_str() => format!("is refused: {said}"),
         None => format!("waits: {said}"),
     }
 }
 
 fn ready(status: &PhoneNumberStatus) -> Option<&Condition> {
-    status.conditions.iter().find(|condition| condition.type_ == Type::Ready.as_str())
+    status.conditions.iter().find(|condition| condition.is_of(Type::Ready))
 }
 
 fn is_summary(condition: &Condition) -> bool {
-    [Type::Ready, Type::Reconciling, Type::Stalled].iter().any(|of| of.as_str() == condition.type_)
+    [Type::Ready, Type::Reconciling, Type::Stalled].iter().any(|of| of.as_str() == condition.type_())
 }

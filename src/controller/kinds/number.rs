@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use tokio::time::Duration;
 
 use super::{Controlled, Looked, Seen, with_status};

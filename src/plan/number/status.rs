@@ -23,8 +23,7 @@ const BRING_IN: &str =
 /// Whether text messages are to go somewhere that never come: the number shows what it can do, and that is not there.
 fn lacks_text(number: &OwnedNumber) -> bool {
     let is_wanted = number.route.get(&Channel::Sms).is_some_and(|destination| !destination.is_empty());
-    let has = |feature: &String| feature == Feature::Sms.as_str();
-    is_wanted && !number.features.is_empty() && !number.features.iter().any(has)
+    is_wanted && !number.features.is_empty() && !number.features.contains(&Feature::Sms)
 }
 
 impl<'a> World<'a> {
@@ -121,7 +120,7 @@ impl<'a> World<'a> {
     fn not_ours(&self, accepted: Finding, acquired: Finding) -> Decision<PhoneNumberStatus> {
         let mut findings = vec![accepted, acquired];
         let is_routed = |status: &PhoneNumberStatus| {
-            status.route.is_some() || status.conditions.iter().any(|c| c.type_ == Type::Routed.as_str())
+            status.route.is_some() || status.conditions.iter().any(|c| c.is_of(Type::Routed))
         };
         if self.status().is_some_and(is_routed) {
             let text = "This object does not manage the number now, so its route is not known.";

@@ -386,7 +386,7 @@ fn where_approving_is_a_right_a_purchase_that_asks_nobody_waits_like_the_others(
     assert_eq!(entry.purpose, Purpose::Hold);
     let (status, _) = rests(&restricted());
     assert_eq!(reason(&status.conditions, "Acquired"), Some("AwaitingApproval"));
-    let message = &status.conditions.iter().find(|c| c.type_ == "Acquired").unwrap().message;
+    let message = &status.conditions.iter().find(|c| c.type_() == "Acquired").unwrap().message;
     assert!(message.contains("This needs the verb approve on CarrierAccount clinic/twilio"), "{message}");
     assert_eq!(status.offer.unwrap().approval, Some(AccountApproval::Required));
     let approved = shown(restricted()).with(approve(NUMBER));

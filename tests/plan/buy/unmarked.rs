@@ -36,7 +36,7 @@ fn message(deal: &Deal) -> String {
     assert_eq!(deal.says(), "ConfirmPurchase");
     let Decision::Rest(rest) = deal.next() else { unreachable!() };
     let conditions = rest.status.unwrap().conditions;
-    conditions.into_iter().find(|condition| condition.type_ == "Acquired").unwrap().message
+    conditions.into_iter().find(|condition| condition.type_() == "Acquired").unwrap().message.into_owned()
 }
 
 /// The value that the message wants set to have another one bought.

@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use dialplane::{
-    api::{NumberClaim, account::Purchasing, meta::Key, phone_number::PhoneNumberStatus},
+    api::{NumberClaim, account::Purchasing, conditions::Condition, meta::Key, phone_number::PhoneNumberStatus},
     carrier::{ErrorClass, Order},
     plan::{
         Decision, Effect, Idle, LetGoHold, Liveness, Look, Offers, Purpose, Record, Rest, Seller, SendOutcome, Supply,
         Traces, claim, number,
     },
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{
     account::grant,
