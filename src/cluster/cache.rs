@@ -182,6 +182,12 @@ impl<K: Kept + Clone> Cache<K> {
         self.read().index.get(&index).and_then(|values| values.get(value)).map_or(0, Keys::len)
     }
 
+    /// The key, shared with the cache where it has that object.
+    pub fn shared(&self, key: Key) -> Arc<Key> {
+        let known = self.read().objects.get_key_value(&key).map(|(known, _)| known.clone());
+        known.unwrap_or_else(|| key.into())
+    }
+
     /// Whether there is an object of that key.
     pub fn contains(&self, key: &Key) -> bool {
         self.read().objects.contains_key(key)

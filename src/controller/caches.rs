@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::Client;
 use serde::de::DeserializeOwned;
 
-use super::{Kind, access};
+use super::{Kind, Work, access};
 use crate::{
     api::{
         self, Agent, AgentVersion, CarrierAccount, NumberClaim, NumberPurchase, PhoneNumber,
@@ -146,6 +146,19 @@ impl Caches {
     pub fn knows(&self, namespace: &str) -> bool {
         let Self { accounts, numbers, agents, versions, .. } = self;
         accounts.knows(namespace) && numbers.knows(namespace) && agents.knows(namespace) && versions.knows(namespace)
+    }
+
+    /// What is to be done for an object. One waits for every number, so its key is the one that the cache has.
+    pub fn work(&self, kind: Kind, key: Key) -> Work {
+        macro_rules! shared {
+            ($($kind:ident)*) => {
+                match kind {
+                    $(Kind::$kind => api::$kind::cache(self).shared(key),)*
+                    Kind::Namespace => self.namespaces.shared(key),
+                }
+            };
+        }
+        Work { kind, key: each_kind!(shared) }
     }
 
     /// How many objects were handed out so far.

@@ -102,7 +102,7 @@ impl Context {
         let (numbers, wake) = (caches.clone(), queue.clone());
         let on_change = move |changed: &[E164]| {
             for number in changed.iter().flat_map(|number| numbers.about(number)) {
-                wake.add(Work::new(Kind::PhoneNumber, Key::of(&*number)), Priority::Background);
+                wake.add(numbers.work(Kind::PhoneNumber, Key::of(&*number)), Priority::Background);
             }
         };
         let client = bounded(client);
@@ -190,7 +190,7 @@ impl Context {
 
     /// Has an object looked at.
     pub fn wake(&self, kind: Kind, key: Key, priority: Priority) {
-        self.queue.add(Work::new(kind, key), priority);
+        self.queue.add(self.caches.work(kind, key), priority);
     }
 
     /// What may still be on its way to the carrier for a number of this account.

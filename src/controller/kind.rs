@@ -34,12 +34,5 @@ each_kind!(kinds);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Work {
     pub kind: Kind,
-    /// Shared, since one waits for every number of the fleet.
     pub key: Arc<Key>,
-}
-
-impl Work {
-    pub fn new(kind: Kind, key: Key) -> Self {
-        Self { kind, key: key.into() }
-    }
 }

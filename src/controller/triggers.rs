@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::{Resource, ResourceExt};
 
 use super::{
-    Context, Kind, Work,
+    Context, Kind,
     kinds::{is_closed, share_id},
     local_state::GrantRequest,
 };
@@ -408,7 +408,7 @@ impl Context {
 
     /// Has an account settle who may buy, once for many.
     pub fn settle_rights(&self, account: Key) {
-        self.queue.add_after(Work::new(Kind::CarrierAccount, account), TOGETHER);
+        self.queue.add_after(self.caches.work(Kind::CarrierAccount, account), TOGETHER);
     }
 
     /// Has something that counts numbers count again, soon.
@@ -419,12 +419,12 @@ impl Context {
             _ => Index::Account,
         };
         let lag = policy::count_lag(self.caches.numbers.count_by(index, &key.to_string()));
-        self.queue.add_after(Work::new(kind, key), lag);
+        self.queue.add_after(self.caches.work(kind, key), lag);
     }
 
     /// Has an object looked at soon, once for all that happens to it until then.
     pub fn soon(&self, kind: Kind, key: Key) {
-        self.queue.add_after(Work::new(kind, key), policy::COUNT_LAG);
+        self.queue.add_after(self.caches.work(kind, key), policy::COUNT_LAG);
     }
 
     /// A person may have mended what failed.

@@ -12,10 +12,12 @@ struct Used {
     reads: f64,
     /// Processor time for each number.
     cpu: Duration,
-    /// Memory that it has more than before it knew of any number, for each.
+    /// Resident memory beyond that of an operator of an empty cluster, for each number, in bytes.
     bytes: u64,
-    /// Memory that it has before, in bytes.
-    idle: u64,
+    /// The same after a restart.
+    restarted: u64,
+    /// The memory of an operator of an empty cluster, in bytes.
+    empty: u64,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -26,11 +28,12 @@ async fn a_number_of_a_large_fleet_costs_no_more_than_one_of_a_small() {
     for size in sizes.split(',').map(|size| size.trim().parse().unwrap()) {
         let used = import(size).await;
         println!(
-            "{size} numbers: for each {:.1} objects read, {:.2} ms of processor time, {:.1} kB; {:.1} MB without any",
+            "{size} numbers: for each {:.1} objects read, {:.2} ms of processor time, {:.1} kB, {:.1} kB after a restart; {:.1} MB without any",
             used.reads,
             used.cpu.as_secs_f64() * 1e3,
             used.bytes as f64 / 1e3,
-            used.idle as f64 / 1e6
+            used.restarted as f64 / 1e3,
+            used.empty as f64 / 1e6
         );
         all.push(used);
     }
@@ -42,27 +45,52 @@ async fn a_number_of_a_large_fleet_costs_no_more_than_one_of_a_small() {
 /// Has so many numbers imported by an operator that finds them there.
 async fn import(count: usize) -> Used {
     let stage = Stage::owning(count).await;
+    let dir = tempfile::tempdir().unwrap();
+    let process = async || {
+        let operator = stage.process(dir.path()).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        operator
+    };
+    let operator = process().await;
+    let empty = resident(operator.pid());
+    operator.kill();
+
     let operator = stage.operator().await;
     stage.prepare().await;
     operator.stop().await;
-    let dir = tempfile::tempdir().unwrap();
-    let operator = stage.process(dir.path()).await;
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let (cpu, bytes) = (cpu(operator.pid()), resident(operator.pid()));
+    let operator = process().await;
+    let cpu = cpu(operator.pid());
     let reads = reads(&operator).await;
 
     stage.create_numbers("n", 0).await;
     stage.routed_to("v1").await;
     stage.counted("v1").await;
+    let each = |pid: u32| resident(pid).saturating_sub(empty) / count as u64;
     let used = Used {
         reads: (self::reads(&operator).await - reads) as f64 / count as f64,
         cpu: (self::cpu(operator.pid()) - cpu) / u32::try_from(count).unwrap(),
-        bytes: (resident(operator.pid()) - bytes) / count as u64,
-        idle: bytes,
+        bytes: each(operator.pid()),
+        restarted: {
+            operator.kill();
+            let operator = process().await;
+            at_rest(&operator).await;
+            each(operator.pid())
+        },
+        empty,
     };
     let ledger = stage.sandbox.ledger();
     assert_eq!((ledger.writes(), ledger.purchases(), ledger.releases()), (count, 0, 0));
     used
+}
+
+/// Waits until nothing is queued or being reconciled.
+async fn at_rest(operator: &process::Operator) {
+    let is_idle = |page: &str| {
+        let mut lengths = page.lines().filter(|line| line.starts_with("dialplane_queue_length{"));
+        lengths.all(|line| line.ends_with(" 0"))
+    };
+    eventually("nothing is queued", || async { operator.get("/metrics").await.filter(|(_, page)| is_idle(page)) })
+        .await;
 }
 
 /// How many objects its passes have taken from the caches.

@@ -193,7 +193,8 @@ fn every_way_to_break_the_protocol_is_found() {
             let (why, events) = walk::broken_on_the_way(&model, turn as u64)?;
             let unbroken = walk::replayed(&Scenario { mutant: None, ..model.clone() }, &events);
             assert_eq!(unbroken, None, "{name}, {:?}, without {mutant:?}:\n{}", model.carrier, trace(&events));
-            Some(format!("{mutant:?}: {why} ({name}, {:?})\n{}", model.carrier, trace(&events)))
+            let walks = turn + 1;
+            Some(format!("{mutant:?}, after {walks} walks: {why} ({name}, {:?})\n{}", model.carrier, trace(&events)))
         });
         match found {
             Some(found) => println!("{found}"),

@@ -139,6 +139,7 @@ impl Mutant {
             _ if scenario.routes() => false,
             Mutant::TakenFromItsHolder | Mutant::TakenWithoutJournal | Mutant::TakenClaimNotRead => scenario.pool,
             Mutant::IdentityWithoutNamespace => scenario.tenants,
+            Mutant::ObjectNotRead => scenario.finalized,
             Mutant::OtherInstallationForgotten => scenario.budget.moves > 0,
             Mutant::OthersOrderNotLookedAt => scenario.budget.moves > 0 && scenario.carrier == Carrier::Orders,
             Mutant::NobodyIsAsked | Mutant::AskedByAnOldListing => scenario.bare,
