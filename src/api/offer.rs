@@ -202,3 +202,19 @@ impl Offer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_feature_that_this_version_does_not_know_takes_nothing_else_with_it() {
+        #[derive(Deserialize)]
+        struct Status {
+            #[serde(deserialize_with = "known_features")]
+            features: Vec<Feature>,
+        }
+        let status: Status = serde_json::from_str(r#"{"features": ["SMS", "Voice", "OfTheFuture", "SMS"]}"#).unwrap();
+        assert_eq!(status.features, [Feature::Voice, Feature::Sms]);
+    }
+}

@@ -138,18 +138,21 @@ impl Mutant {
             Mutant::ClaimNotReadAgain => scenario.leads,
             _ if scenario.routes() => false,
             Mutant::TakenFromItsHolder | Mutant::TakenWithoutJournal | Mutant::TakenClaimNotRead => scenario.pool,
-            Mutant::IdentityWithoutNamespace => scenario.tenants,
+            Mutant::IdentityWithoutNamespace | Mutant::ClaimLetGoByAnybody | Mutant::ClaimMovedInFlight => {
+                scenario.tenants
+            }
             Mutant::ObjectNotRead => scenario.finalized,
+            Mutant::OrderNotLookedAt | Mutant::CancelledIsNotBought => scenario.carrier == Carrier::Orders,
             Mutant::OtherInstallationForgotten => scenario.budget.moves > 0,
             Mutant::OthersOrderNotLookedAt => scenario.budget.moves > 0 && scenario.carrier == Carrier::Orders,
             Mutant::NobodyIsAsked | Mutant::AskedByAnOldListing => scenario.bare,
             Mutant::TakenUnasked | Mutant::AnotherForEver => scenario.stranger,
-            Mutant::MarkerNotSearched => !scenario.pool && scenario.carrier.marks(),
+            Mutant::MarkerNotSearched => scenario.carrier.marks() && scenario.budget.restores > 0,
             Mutant::JournalTellsAll => {
                 !scenario.carrier.marks() && scenario.budget.restores > 0 && scenario.replicas == 1
             }
             Mutant::HoldIsBought | Mutant::EndedHoldBoughtNothing => scenario.keeps != Keeps::Nothing,
-            Mutant::ApprovalCarriedOver => scenario.keeps == Keeps::HoldAndAsk,
+            Mutant::ApprovalCarriedOver => scenario.keeps == Keeps::HoldAndAsk && scenario.budget.turns > 0,
             Mutant::LetGoUnderWay => scenario.lets_go(),
             Mutant::LetGoUnwritten => scenario.lets_go() && scenario.budget.turns > 0,
             Mutant::GivenBackUnsettled | Mutant::BoughtByWhatIsTaken => scenario.limit.is_some(),
