@@ -364,7 +364,14 @@ impl Condition {
 
     /// The row of its reason, if the table has it.
     pub fn row(&self) -> Option<&'static ReasonRow> {
-        reason_of(self.reason()).map(Reason::row)
+        match &self.words {
+            Words::Known(.., reason) => Some(reason.row()),
+            Words::Other(words) => reason_of(&words[2]).map(Reason::row),
+        }
+    }
+
+    pub fn has_reason(&self, reason: Reason) -> bool {
+        self.reason() == reason.row().name
     }
 
     pub fn is_of(&self, of: Type) -> bool {
@@ -374,6 +381,11 @@ impl Condition {
     /// Whether it is of this type and has this status.
     pub fn is(&self, of: Type, truth: Truth) -> bool {
         self.is_of(of) && self.status() == truth.as_str()
+    }
+
+    /// Whether it repeats what another condition says.
+    pub fn is_summary(&self) -> bool {
+        [Type::Ready, Type::Reconciling, Type::Stalled].iter().any(|of| self.is_of(*of))
     }
 }
 
@@ -486,10 +498,7 @@ pub fn conditions(
         all.push(said(Type::Ready, truth, summary));
         all.extend(also);
     }
-    let summaries = [Type::Ready, Type::Reconciling, Type::Stalled];
-    let is_untouched = |old: &&Condition| {
-        !summaries.iter().any(|of| old.is_of(*of)) && all.iter().all(|new| new.type_() != old.type_())
-    };
+    let is_untouched = |old: &&Condition| !old.is_summary() && all.iter().all(|new| new.type_() != old.type_());
     let untouched: Vec<Condition> = before.iter().filter(is_untouched).cloned().collect();
     all.extend(untouched);
     all.sort_by_key(|condition| Type::ALL.iter().position(|of| condition.is_of(*of)));
@@ -517,9 +526,8 @@ pub fn stalls_in(conditions: &[Condition], now: Timestamp) -> Option<Duration> {
 fn blocked(before: &[Condition], finding: &Finding, generation: Option<i64>, now: Timestamp) -> Condition {
     let new = |of: Type, since: Timestamp| Condition::new(of, Truth::True, finding, generation, since);
     let since = |of: Type| {
-        let is_same = |old: &&Condition| {
-            old.is_of(of) && old.reason() == finding.reason.row().name && old.observed_generation == generation
-        };
+        let is_same =
+            |old: &&Condition| old.is_of(of) && old.has_reason(finding.reason) && old.observed_generation == generation;
         before.iter().find(is_same).map(|old| old.last_transition_time.0)
     };
     match (since(Type::Stalled), since(Type::Reconciling)) {

@@ -84,8 +84,10 @@ impl FromStr for E164 {
         let digits = text.strip_prefix('+').unwrap_or_default();
         let valid =
             (7..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
-        let number = TinyAsciiStr::try_from_str(text).ok().filter(|_| valid);
-        number.map(Self).ok_or_else(|| NotE164(text.chars().take(32).collect()))
+        match TinyAsciiStr::try_from_str(text) {
+            Ok(number) if valid => Ok(Self(number)),
+            _ => Err(NotE164(text.chars().take(32).collect())),
+        }
     }
 }
 

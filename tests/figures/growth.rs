@@ -66,31 +66,23 @@ async fn import(count: usize) -> Used {
     stage.routed_to("v1").await;
     stage.counted("v1").await;
     let each = |pid: u32| resident(pid).saturating_sub(empty) / count as u64;
-    let used = Used {
-        reads: (self::reads(&operator).await - reads) as f64 / count as f64,
-        cpu: (self::cpu(operator.pid()) - cpu) / u32::try_from(count).unwrap(),
-        bytes: each(operator.pid()),
-        restarted: {
-            operator.kill();
-            let operator = process().await;
-            at_rest(&operator).await;
-            each(operator.pid())
-        },
-        empty,
-    };
+    let reads = (self::reads(&operator).await - reads) as f64 / count as f64;
+    let cpu = (self::cpu(operator.pid()) - cpu) / u32::try_from(count).unwrap();
+    let bytes = each(operator.pid());
+    operator.kill();
+
+    let operator = process().await;
+    eventually("nothing is queued", async || is_idle(&operator.get("/metrics").await?.1).then_some(())).await;
+    let restarted = each(operator.pid());
     let ledger = stage.sandbox.ledger();
     assert_eq!((ledger.writes(), ledger.purchases(), ledger.releases()), (count, 0, 0));
-    used
+    Used { reads, cpu, bytes, restarted, empty }
 }
 
-/// Waits until nothing is queued or being reconciled.
-async fn at_rest(operator: &process::Operator) {
-    let is_idle = |page: &str| {
-        let mut lengths = page.lines().filter(|line| line.starts_with("dialplane_queue_length{"));
-        lengths.all(|line| line.ends_with(" 0"))
-    };
-    eventually("nothing is queued", || async { operator.get("/metrics").await.filter(|(_, page)| is_idle(page)) })
-        .await;
+/// Whether nothing is queued or being reconciled, by a page of an operator's metrics.
+pub(super) fn is_idle(page: &str) -> bool {
+    let lengths: Vec<_> = page.lines().filter(|line| line.starts_with("dialplane_queue_length{")).collect();
+    !lengths.is_empty() && lengths.iter().all(|line| line.ends_with(" 0"))
 }
 
 /// How many objects its passes have taken from the caches.

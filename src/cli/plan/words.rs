@@ -47,7 +47,7 @@ pub fn of_agent(status: &AgentStatus) -> String {
     let of = |which: Type| status.conditions.iter().find(|condition| condition.is_of(which));
     let shown = |c: &Condition| format!("{} ({})", c.message, c.reason());
     let Some(published) = of(Type::Published) else { return "nothing is known about it".to_owned() };
-    let waits = |c: &&Condition| WAITING.iter().any(|reason| reason.row().name == c.reason());
+    let waits = |c: &&Condition| WAITING.iter().any(|reason| c.has_reason(*reason));
     let stalled = of(Type::Stalled).filter(|stalled| stalled.reason() != published.reason());
     let first = match stalled.or(of(Type::RolledOut).filter(waits)) {
         Some(in_the_way) => format!("{} {}", shown(published), shown(in_the_way)),
@@ -88,7 +88,7 @@ pub fn is_done(foreseen: &Foreseen) -> bool {
 /// Whether a person is asked whether to buy.
 pub fn awaits_approval(foreseen: &Foreseen) -> bool {
     let End::Rest(Some(status)) = &foreseen.end else { return false };
-    ready(status).is_some_and(|ready| ready.reason() == Reason::AwaitingApproval.row().name)
+    ready(status).is_some_and(|ready| ready.has_reason(Reason::AwaitingApproval))
 }
 
 /// Whether what would become of it could not be found out.
@@ -103,7 +103,7 @@ pub fn is_unseen(foreseen: &Foreseen) -> bool {
         Reason::PurchaseFailed,
         Reason::PurchaseOutcomeUnknown,
     ];
-    ready(status).is_some_and(|ready| unseen.iter().any(|reason| reason.row().name == ready.reason()))
+    ready(status).is_some_and(|ready| unseen.iter().any(|reason| ready.has_reason(*reason)))
 }
 
 fn would_buy(foreseen: &Foreseen, buy: &BuyNumber) -> String {
@@ -238,7 +238,7 @@ fn rests(foreseen: &Foreseen, status: &PhoneNumberStatus) -> String {
     let Some(ready) = ready(status) else { return "nothing to do".to_owned() };
     let message = &ready.message;
     if ready.is(Type::Ready, Truth::True) {
-        let inert = status.conditions.iter().find(|c| c.reason() == Reason::PurchaseChangeIgnored.row().name);
+        let inert = status.conditions.iter().find(|c| c.has_reason(Reason::PurchaseChangeIgnored));
         let inert = inert.map(|inert| format!(" {} ({})", inert.message, inert.reason())).unwrap_or_default();
         let message = format!("{message}{inert}");
         return match acquires(foreseen) {
@@ -247,12 +247,12 @@ fn rests(foreseen: &Foreseen, status: &PhoneNumberStatus) -> String {
         };
     }
     // `Ready` repeats the condition that is in the way.
-    let in_the_way = status.conditions.iter().find(|c| !is_summary(c) && c.reason() == ready.reason());
+    let in_the_way = status.conditions.iter().find(|c| !c.is_summary() && c.reason() == ready.reason());
     let condition = in_the_way.unwrap_or(ready);
     let said = format!("{}={} ({}): {message}", condition.type_(), condition.status(), condition.reason());
     match acquires(foreseen) {
         Some(acquires) => format!("{acquires} and then waits: {said}"),
-        None if condition.reason() == Reason::AwaitingApproval.row().name => format!("waits for approval: {said}"),
+        None if condition.has_reason(Reason::AwaitingApproval) => format!("waits for approval: {said}"),
         None if condition.status() == Truth::False.as_str() => format!("is refused: {said}"),
         None => format!("waits: {said}"),
     }
@@ -260,8 +260,4 @@ fn rests(foreseen: &Foreseen, status: &PhoneNumberStatus) -> String {
 
 fn ready(status: &PhoneNumberStatus) -> Option<&Condition> {
     status.conditions.iter().find(|condition| condition.is_of(Type::Ready))
-}
-
-fn is_summary(condition: &Condition) -> bool {
-    [Type::Ready, Type::Reconciling, Type::Stalled].iter().any(|of| of.as_str() == condition.type_())
 }

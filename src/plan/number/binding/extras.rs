@@ -45,9 +45,8 @@ pub(in crate::plan::number) fn next(
 
 /// Whether nothing is in the way of the route.
 fn is_routed(rest: &Rest<PhoneNumberStatus>) -> bool {
-    let conditions = rest.status.iter().flat_map(|status| &status.conditions);
-    let mut routed = conditions.filter(|condition| condition.is_of(Type::Routed));
-    routed.any(|condition| condition.status() == Truth::True.as_str())
+    let mut conditions = rest.status.iter().flat_map(|status| &status.conditions);
+    conditions.any(|condition| condition.is(Type::Routed, Truth::True))
 }
 
 struct Extras<'a, 'w> {
